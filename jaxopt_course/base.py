@@ -1,0 +1,181 @@
+"""The contract of every transformation, and what a hyperparameter is.
+
+A transformation is optax's own pair of pure functions, so each piece drops into ``optax.chain``,
+``flax.training.train_state.TrainState``, ``nnx.Optimizer`` and back:
+
+    init(params)              -> state        the memory before the first step (all zeros, mostly)
+    update(g, state, params)  -> (u, state)   reads the gradient g, hands on an update u
+
+``u`` has the structure, shapes and dtypes of ``g``; the state keeps its dtypes from step to step.
+The last piece of a chain makes ``u`` a step, and :func:`apply_updates` takes it: θ ← θ + u.
+
+Every number is data: a Python number, an array, or a traced value under ``jit``, ``vmap`` and
+``grad``.  A switch (``nesterov=...``) is a Python bool, or a traced one, which computes both ways
+and selects.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxopt_course.tree import Tree, abs_square, cast_like, check_fits, check_floating, leafwise
+
+Transform: TypeAlias = optax.GradientTransformation
+Scalar = float | np.ndarray | jax.Array  # a number, or a traced one
+Flag = bool | jax.Array  # a choice, or a traced one
+Schedule = Callable[[Any], Any]  # step (), int32, from 0 -> number ()
+ScalarOrSchedule = Scalar | Schedule
+
+
+class Decay(NamedTuple):
+    """A decay b together with 1 - b, each rounded once from float64.
+
+    In float32, 1 - 0.999 is off by 1.3e-5 and 1 - 0.99999 by 1.4e-3; a sweep that wants the digits
+    of the literal ``b2=0.999`` passes this pair of scalars instead of b.
+
+    >>> Decay.of(0.75)
+    Decay(value=0.75, complement=0.25)
+    """
+
+    value: Any  # (), b
+    complement: Any  # (), 1 - b
+
+    @classmethod
+    def of(cls, b: float) -> "Decay":
+        """The pair of the number ``b``, in float64."""
+        return cls(float(b), 1.0 - float(b))
+
+
+DecayLike = Scalar | Decay
+
+
+def number(x: Any) -> jax.Array:
+    """A hyperparameter as a strong scalar of at least float32, closed to constant folding.
+
+    Behind the barrier a literal meets the same arithmetic as a traced scalar, to the last bit;
+    without it XLA turns, for example, a division by a constant into a multiplication.
+    """
+    dtype = jnp.promote_types(jnp.result_type(float, x), jnp.float32)
+    return jax.lax.optimization_barrier(jnp.asarray(x, dtype))
+
+
+def as_decay(b: DecayLike) -> Decay:
+    """A decay as the pair (b, 1 - b) of scalars.
+
+    From a :class:`Decay` or a Python or NumPy number both are rounded from float64; from an array
+    the complement is ``1 - b`` in the array's own precision.
+    """
+    if isinstance(b, int | float | np.number | np.ndarray):
+        exact = np.asarray(b, np.float64)
+        b = Decay(exact, 1 - exact)
+    if isinstance(b, Decay):
+        return Decay(number(b.value), number(b.complement))
+    value = number(b)
+    return Decay(value, 1 - value)
+
+
+def mean(b: Decay) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """One step of an exponential moving average: (m, x) -> b m + (1 - b) x."""
+    far, rate = _pull(b)
+    return lambda m, x: jnp.where(far, x, m) + rate * (x - m)
+
+
+def mean_square(b: Decay) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """One step of the moving average of squares: (v, x) -> b v + (1 - b) |x|².
+
+    Where |x|² overflows (|x| > 1.8e19 in float32) v is infinite, and stays so.
+    """
+    far, rate = _pull(b)
+
+    def step(v: jax.Array, x: jax.Array) -> jax.Array:
+        xx = abs_square(x)
+        finite = jnp.minimum(v, jnp.finfo(v.dtype).max)  # ∞ - ∞ would be NaN
+        return jnp.where(far, xx, v) + rate * (xx - finite)
+
+    return step
+
+
+def _pull(b: Decay) -> tuple[jax.Array, jax.Array]:
+    # b m + (1 - b) x is computed as m + (1 - b)(x - m), which rests where x = m: the sum as it
+    # stands drifts by the rounding of b, 1e-4 in 20,000 steps.  For b < 1/2 it is x - b (x - m),
+    # so that at b = 0 nothing of a large m is left.
+    far = b.value < 0.5
+    return far, jnp.where(far, -b.value, b.complement)
+
+
+def unbias(tree: Tree, b: Decay, t: jax.Array) -> Tree:
+    """Bias correction, m / (1 - b^t): a mean that started at 0, freed of that start.
+
+    1 - b^t is computed as -expm1(t log1p(-(1 - b))), exact to rounding also for b = 0.99999.
+    """
+    c = b.complement
+    some = c < 1  # b = 0 is 1 - 0^t = 1; apart, because 0 times the slope of log at 0 is NaN
+    exponent = t.astype(c.dtype) * jnp.log1p(-jnp.where(some, c, 0))
+    bias = jnp.where(some, -jnp.expm1(exponent), 1)
+    return leafwise(lambda m: m / bias, tree)
+
+
+def either(flag: Flag, yes: Callable[[], Tree], no: Callable[[], Tree]) -> Tree:
+    """``yes()`` or ``no()``: a Python bool chooses in Python, a traced one by ``jnp.where``."""
+    if not isinstance(flag, jax.Array):
+        return yes() if flag else no()
+    return jax.tree.map(lambda y, n: jnp.where(flag, y, n), yes(), no())
+
+
+def stateless(params: Tree) -> optax.EmptyState:
+    """The ``init`` of a transformation without memory."""
+    check_floating(params)
+    return optax.EmptyState()
+
+
+def chain(*transforms: Transform) -> optax.GradientTransformationExtraArgs:
+    """Apply transformations one after the other; the state is the tuple of their states.
+
+    Extra keyword arguments of ``update`` go to those pieces that take them.
+
+    Raises:
+        ValueError: the state was made by another chain.
+
+    >>> halve_twice = chain(optax.scale(0.5), optax.scale(0.5))
+    >>> u, _ = halve_twice.update(jnp.array(8.0), halve_twice.init(jnp.array(0.0)))
+    >>> print(u)
+    2.0
+    """
+    pieces = [optax.with_extra_args_support(transform) for transform in transforms]
+
+    def init(params: Tree) -> tuple:
+        return tuple(piece.init(params) for piece in pieces)
+
+    def update(g: Tree, state: tuple, params: Tree = None, **extra: Any) -> tuple[Tree, tuple]:
+        if len(state) != len(pieces):
+            raise ValueError(f"a chain of {len(pieces)} got a state of {len(state)}: call its init")
+        new = []
+        for piece, old in zip(pieces, state, strict=True):
+            g, s = piece.update(g, old, params, **extra)
+            new.append(s)
+        return g, tuple(new)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def apply_updates(params: Tree, updates: Tree) -> Tree:
+    """θ ← θ + u, in the dtypes of the parameters.
+
+    Raises:
+        ValueError: an update is missing or has another shape than its parameter (path in the
+            message); ``optax.apply_updates`` would broadcast.
+
+    >>> print(apply_updates(jnp.array(3.0), jnp.array(-1.0)))
+    2.0
+    """
+    return cast_like(leafwise(lambda p, u: p + u, params, updates), params)
+
+
+def check_gradient(g: Tree, params: Tree) -> None:
+    """For transformations without memory: compare shapes with the parameters, where given."""
+    if params is not None:
+        check_fits(g, params)

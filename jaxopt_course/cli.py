@@ -1,0 +1,200 @@
+"""The commands: arguments in, one call each, no science."""
+
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+if TYPE_CHECKING:
+    from jaxopt_course.study import Study
+
+START = time.perf_counter()
+USAGE_ERRORS = (ValueError, TypeError, OSError)  # raised with a sentence for the user
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Train every optimizer at every learning rate on several seeds, and report which one wins."""
+
+    task: str = "digits"
+    """What to train; `jaxopt-course tasks` lists them."""
+    optimizers: tuple[str, ...] = ()
+    """Which to compare, by name; default all."""
+    learning_rates: int = 16
+    """How many learning rates, evenly spaced on a logarithmic scale."""
+    learning_rate_min: float = 1e-5
+    """The smallest learning rate."""
+    learning_rate_max: float = 10.0
+    """The largest learning rate."""
+    seeds: int = 4
+    """Trainings of each configuration, from seeds 0, 1, ..."""
+    epochs: int = 20
+    """Passes over the training data."""
+    batch_size: int | None = None
+    """Examples a step; default 64, or all where a task has fewer."""
+    confirm: int = 5
+    """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
+    metric: str | None = None
+    """What chooses the winners, as valid_loss; default the task's."""
+    lanes: int | None = None
+    """Trials trained side by side on a device; default by the size of the network."""
+    out: Path | None = None
+    """Where to write; default runs/<task>-<next free number>."""
+    overwrite: bool = False
+    """Whether a study that --out holds may be replaced."""
+    verbose: bool = False
+    """Also print how the program was compiled and how busy the lanes were."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Print the report of a study again, and write its page and figures anew."""
+
+    directory: Annotated[Path, tyro.conf.Positional]
+    """What --out of compare was."""
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """List the tasks that can be trained."""
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run one command; exits with 2 on bad input and 130 on Ctrl-C."""
+    args = sys.argv[1:] if args is None else args
+    if args == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"jaxopt-course {version('jaxopt-course')}")
+        return
+    command = tyro.cli(
+        Compare | Report | Tasks,  # type: ignore[arg-type]
+        args=args,
+        prog="jaxopt-course",
+        description="Train hundreds of networks at once, and see which optimizer wins.",
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+    run: dict[type, Any] = {Compare: compare, Report: report, Tasks: tasks}
+    try:
+        run[type(command)](command)
+    except USAGE_ERRORS as error:
+        if getattr(command, "verbose", False):
+            raise
+        print(f"jaxopt-course: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("jaxopt-course: stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def compare(arguments: Compare) -> None:
+    """Sweep, confirm, report."""
+    import numpy as np
+
+    from jaxopt_course.devices import use_cpu_cores
+
+    use_cpu_cores()
+    from jaxopt_course.optimizers import OPTIMIZERS
+    from jaxopt_course.problems.tasks import load_task
+    from jaxopt_course.study import SweepInterrupted, sweep
+    from jaxopt_course.sweeps.space import grid
+    from jaxopt_course.train import count_examples
+
+    rates = learning_rates(arguments)
+    if arguments.seeds < 1 or arguments.confirm < 0:
+        raise ValueError("--seeds must be at least 1, and --confirm at least 0")
+    task = load_task(arguments.task)
+    trials = grid(
+        optimizer=list(arguments.optimizers or OPTIMIZERS),
+        learning_rate=rates,
+        seed=range(arguments.seeds),
+    )
+    out = arguments.out or next_free(Path("runs"), arguments.task)
+    try:
+        study = sweep(
+            task,
+            trials,
+            epochs=arguments.epochs,
+            batch_size=arguments.batch_size or min(64, count_examples(task.train)),
+            lanes=arguments.lanes,
+            metric=arguments.metric,
+            directory=out,
+            overwrite=arguments.overwrite,
+        )
+        explain(study, arguments.verbose)
+        if arguments.confirm and np.isfinite(study.winners()[study.manifest["metric"]]).any():
+            explain(study.confirm(arguments.confirm), arguments.verbose)
+    except SweepInterrupted as stop:
+        show(out)
+        print(f"jaxopt-course: {stop}; saved in {out}", file=sys.stderr)
+        sys.exit(130)
+    show(out)
+    print(f"{time.perf_counter() - START:.1f} s from command to report")
+
+
+def learning_rates(arguments: Compare) -> list[float]:
+    """The learning rates asked for, each at most 12 digits long."""
+    import numpy as np
+
+    low, high, n = (
+        arguments.learning_rate_min,
+        arguments.learning_rate_max,
+        arguments.learning_rates,
+    )
+    if n < 1 or not 0 < low <= high or not np.isfinite(high):
+        raise ValueError(
+            "learning rates need a number of at least 1 and 0 < minimum <= maximum, "
+            f"not {n} from {low} to {high}"
+        )
+    return [float(f"{rate:.12g}") for rate in np.geomspace(low, high, n)]
+
+
+def next_free(parent: Path, name: str) -> Path:
+    """``parent/name-N`` for the first N above all that are taken."""
+    numbers = [
+        int(match[1])
+        for path in parent.glob(f"{name}-*")
+        if (match := re.fullmatch(re.escape(name) + r"-(\d+)", path.name))
+    ]
+    return parent / f"{name}-{max(numbers, default=0) + 1}"
+
+
+def explain(study: "Study", verbose: bool) -> None:
+    """How the program was made and used."""
+    if not verbose:
+        return
+    event, manifest = study.events[-1], study.manifest
+    print(
+        f"{manifest['kind']}: {manifest['trials']} trials in one program, lowered "
+        f"{event['lowerings']} time(s), compiled for {len(event['devices'])} device(s) in "
+        f"{event['compile_seconds']:.1f} s; {manifest['lanes']} lanes a device, "
+        f"{event['occupancy']:.0%} occupied; {event['trial_steps']:,} trial-steps in "
+        f"{event['seconds']:.1f} s ({event['trial_steps_per_second']:,.0f}/s), "
+        f"{event['calls']} calls",
+        file=sys.stderr,
+    )
+
+
+def report(arguments: Report) -> None:
+    """Print and write the report of a study on disk."""
+    show(arguments.directory)
+
+
+def show(directory: Path) -> None:
+    """Print the report, write the page, and say where it is."""
+    from jaxopt_course.report import print_report, write_report
+
+    print_report(directory)
+    print(f"\n{write_report(directory)}")
+
+
+def tasks(_: Tasks) -> None:
+    """Print a line a task."""
+    from jaxopt_course.problems.tasks import TASK_DESCRIPTIONS
+
+    for name, description in TASK_DESCRIPTIONS.items():
+        print(f"{name:16s}{description}")

@@ -1,0 +1,344 @@
+"""A table's columns, checked against what the optimizers take, with their defaults written in.
+
+What comes out is the same table, whichever columns the user wrote: the defaults of registered
+recipes stand in it as numbers, so that the program, and with it the bits, do not depend on which
+of them were spelled out.
+"""
+
+import hashlib
+import inspect
+import json
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optax
+import pandas as pd
+
+from jaxopt_course.base import Decay
+from jaxopt_course.messages import unknown
+from jaxopt_course.optimizers import OPTIMIZERS
+from jaxopt_course.sweeps.engine import Table
+from jaxopt_course.sweeps.space import nullable
+from jaxopt_course.train import Hyperparameters, encode
+from jaxopt_course.transforms.switch import switch
+
+OptimizerFunction = Callable[[Hyperparameters], optax.GradientTransformation]
+Optimizer = None | str | OptimizerFunction | Mapping[str, OptimizerFunction]
+
+NOT_NUMBERS = {"accumulator_dtype", "mu_dtype", "mask", "weight_decay_mask"}
+NONE_MEANS = {("adadelta", "learning_rate"): 1.0, ("sgd", "momentum"): 0.0}
+NONE_MEANS |= {("rmsprop", "momentum"): 0.0}
+RESULTS = ("trial", "id", "status", "first_bad_step", "duplicate_of", "steps", "best_step")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a table says: its trials, complete, and the optimizer as a function of a row."""
+
+    trials: pd.DataFrame  # trial, id, hyperparameters, seed, duplicate_of
+    hyperparameters: tuple[str, ...]  # the columns that make a configuration
+    searched: tuple[str, ...]  # those of them that the user wrote
+    optimizers: tuple[str, ...]  # names; the position is the index that the program switches on
+    optimizer: OptimizerFunction
+    reads: set[str]  # columns that user's functions have read so far
+    custom: bool  # whether any optimizer is a user's function
+
+    def table(self, trials: pd.DataFrame) -> Table:
+        """Rows of ``trials``, or of another table with these columns, as the engine takes them."""
+        index = {name: i for i, name in enumerate(self.optimizers)}
+        several = len(self.optimizers) > 1
+        together = trials["optimizer"].map(index) if several else pd.Series(0, trials.index)
+        numbers = {
+            name: _numbers(trials[name]) for name in self.hyperparameters if name != "optimizer"
+        }
+        return Table(
+            encode(numbers, pairs=True),
+            trials["seed"].to_numpy(np.uint32),
+            together.to_numpy(np.int32),
+            "optimizer" if several else None,
+        )
+
+    def unread(self) -> list[str]:
+        """Columns that nobody reads, once every function of the row was traced."""
+        if not self.custom or any(name in OPTIMIZERS for name in self.optimizers):
+            return []
+        return [c for c in self.hyperparameters if c not in self.reads | {"optimizer"}]
+
+
+def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
+    """Check a table and complete it.
+
+    Args:
+        trials: a row a trial; a column a hyperparameter, and ``seed`` (default 0).
+        optimizer: a registered name for all rows; a function of the row's numbers; a dictionary
+            from names in the column "optimizer" to such functions, beside the registered ones;
+            or nothing, where the column "optimizer" has registered names.
+
+    Raises:
+        TypeError: not a table, or a column of mixed or wrong kind.
+        ValueError: an empty table, an unknown optimizer, a column or value that no optimizer
+            takes, a missing value without a default, an infinity, a negative learning rate.
+    """
+    trials, searched = _normalise(trials)
+    functions: dict[str, Any] = {}
+    if isinstance(optimizer, str):
+        if "optimizer" in trials:
+            raise ValueError('give either optimizer="…" or a column "optimizer", not both')
+        trials.insert(0, "optimizer", pd.Series([optimizer] * len(trials), dtype="string"))
+    elif isinstance(optimizer, Mapping):
+        functions = dict(optimizer)
+    elif callable(optimizer):
+        name = getattr(optimizer, "__name__", "optimizer")
+        if "optimizer" in trials:
+            raise ValueError(
+                'the table has a column "optimizer" and optimizer= is one function; drop the '
+                f'column, or give optimizer={{"{name}": …}} for the rows of that name'
+            )
+        functions = {name: optimizer}
+    elif optimizer is not None:
+        raise TypeError(f"optimizer= takes a name, a function or a dictionary, not {optimizer!r}")
+    names = _names(trials, functions, optimizer)
+    trials = _complete(trials, names, functions)
+    hyperparameters = tuple(c for c in trials.columns if c != "seed")
+    for column in hyperparameters:
+        if column != "optimizer" and trials[column].dtype == "string":
+            raise TypeError(
+                f"column {column!r} holds text ({trials[column].dropna().iloc[0]!r}); "
+                'only "optimizer" may: encode the choice as a number, or name the variants as '
+                'optimizers: optimizer={"a": …, "b": …}'
+            )
+    taken = {
+        name: tuple(c for c in hyperparameters if c in _parameters(name))
+        for name in names
+        if name not in functions
+    }
+    reads: set[str] = set()
+
+    def choose(h: Hyperparameters) -> optax.GradientTransformation:
+        def build(name: str) -> optax.GradientTransformation:
+            if name in functions:
+                return functions[name](_Row(h, reads))
+            return OPTIMIZERS[name](**{column: h[column] for column in taken[name]})
+
+        members = [build(name) for name in names]
+        return members[0] if len(members) == 1 else switch(h["optimizer"], members)
+
+    return Columns(
+        identify(trials, hyperparameters),
+        hyperparameters,
+        tuple(c for c in hyperparameters if c in searched),
+        names,
+        choose,
+        reads,
+        bool(functions),
+    )
+
+
+class _Row(Mapping[str, Any]):
+    """A row's numbers as plain scalars; remembers what was read."""
+
+    def __init__(self, numbers: Hyperparameters, reads: set[str]) -> None:
+        self._numbers, self._reads = numbers, reads
+
+    def __getitem__(self, column: str) -> Any:
+        if column not in self._numbers:
+            raise KeyError(
+                f"the optimizer function reads column {column!r}, which the table does not have "
+                f"(it has {', '.join(self._numbers)})"
+            )
+        self._reads.add(column)
+        value = self._numbers[column]
+        return value.value if isinstance(value, Decay) else value
+
+    def __iter__(self) -> Iterator[str]:
+        return (column for column in self._numbers if column != "optimizer")
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Nullable dtypes, a valid seed, and no value that no optimizer could take."""
+    if not isinstance(trials, pd.DataFrame):
+        raise TypeError(
+            f"trials must be a pandas.DataFrame, as from grid(...), not {type(trials).__name__}"
+        )
+    if trials.empty:
+        raise ValueError("the table of trials is empty")
+    if not trials.columns.is_unique or not all(isinstance(c, str) for c in trials.columns):
+        raise ValueError(f"column names must be different strings: {list(trials.columns)}")
+    for column in trials.columns:
+        if column in RESULTS or column.startswith(("valid_", "test_", "best_valid_")):
+            raise ValueError(
+                f"column {column!r} is a result of a study, not a hyperparameter; keep only the "
+                "columns to train with: study.trials[[*study.hyperparameters, 'seed']]"
+            )
+    table = pd.DataFrame({c: nullable(c, trials[c]) for c in trials.columns})
+    table = table.reset_index(drop=True)
+    searched = [c for c in table.columns if c != "seed"]
+    for column in searched:
+        if table[column].dtype == "Float64":
+            infinite = np.isinf(table[column].to_numpy(float, na_value=0.0))
+            if infinite.any():
+                raise ValueError(f"column {column!r} is infinite in row {infinite.argmax()}")
+    if "learning_rate" in table:
+        rate = table["learning_rate"]
+        if rate.dtype not in ("Float64", "Int64"):
+            raise TypeError(f"column 'learning_rate' must hold numbers, not {rate.dropna().iloc[0]!r}")
+        negative = (rate < 0).fillna(False)
+        if negative.any():
+            row = int(negative.argmax())
+            raise ValueError(
+                f"column 'learning_rate' is negative ({rate[row]}) in row {row}; "
+                "the update descends already"
+            )
+    if "seed" not in table:
+        table["seed"] = pd.Series(0, table.index, dtype="Int64")
+    seed = table["seed"]
+    if seed.dtype != "Int64" or seed.isna().any() or (seed < 0).any() or (seed >= 2**32).any():
+        raise ValueError("column 'seed' must hold whole numbers from 0 to 2³² - 1 in every row")
+    return table[[c for c in table.columns if c != "seed"] + ["seed"]], searched
+
+
+def _names(
+    trials: pd.DataFrame, functions: Mapping[str, Any], optimizer: Optimizer
+) -> tuple[str, ...]:
+    """The optimizers of the table, in the order of their first appearance."""
+    if "optimizer" not in trials:
+        if callable(optimizer):
+            return tuple(functions)
+        raise ValueError(
+            'the table has no column "optimizer"; add one, or give optimizer="adam" '
+            '(or a function: optimizer=lambda h: joc.adam(h["learning_rate"]))'
+        )
+    column = trials["optimizer"]
+    if column.dtype != "string" or column.isna().any():
+        raise ValueError('column "optimizer" must have a name in every row')
+    known = {**functions, **OPTIMIZERS}
+    for name in column.unique():
+        if name not in known:
+            raise ValueError(unknown("optimizer", name, known))
+    # a fixed order, so that the program does not depend on the order of the rows
+    return tuple(sorted(column.unique(), key=list(known).index))
+
+
+def _parameters(name: str) -> dict[str, Any]:
+    """The arguments of a registered recipe that a column may hold, with their defaults."""
+    signature = inspect.signature(OPTIMIZERS[name]).parameters
+    return {
+        argument: NONE_MEANS.get((name, argument), parameter.default)
+        for argument, parameter in signature.items()
+        if argument not in NOT_NUMBERS
+    }
+
+
+def _complete(
+    trials: pd.DataFrame, names: tuple[str, ...], functions: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Refuse what an optimizer does not take; write in what it has a default for."""
+    registered = {name: _parameters(name) for name in names if name not in functions}
+    offered = sorted({argument for p in registered.values() for argument in p})
+    for column in [c for c in trials.columns if c not in ("seed", "optimizer")]:
+        if not functions and column not in offered:
+            raise ValueError(
+                "no optimizer of this table takes the column "
+                f"{column!r}: {unknown('column', column, offered)}"
+            )
+        for name, parameters in registered.items():
+            rows = (trials["optimizer"] == name) & trials[column].notna()
+            if column not in parameters and rows.any():
+                raise ValueError(_not_taken(column, name, parameters, int(rows.argmax())))
+    for name, parameters in registered.items():
+        rows = trials["optimizer"] == name
+        for argument, default in parameters.items():
+            given = argument in trials and trials.loc[rows, argument].notna().any()
+            if given:
+                _check_kind(argument, trials.loc[rows, argument], default, name)
+            if not given and (isinstance(default, bool) or (name, argument) in _OPTIONAL):
+                continue  # a switch or memory that nobody asks for stays out of the program
+            if argument not in trials:
+                kind = "boolean" if isinstance(default, bool) else "Float64"
+                trials.insert(
+                    trials.columns.get_loc("seed"),
+                    argument,
+                    pd.Series(pd.NA, trials.index, dtype=kind),
+                )
+            elif trials[argument].dtype == "Int64":
+                trials[argument] = trials[argument].astype("Float64")
+            missing = rows & trials[argument].isna()
+            if not missing.any():
+                continue
+            if default is inspect.Parameter.empty:
+                raise ValueError(
+                    f"row {int(missing.argmax())} ({name}) has no {argument!r}, "
+                    "and there is no default"
+                )
+            trials.loc[missing, argument] = default
+    return trials
+
+
+_OPTIONAL = {("sgd", "momentum"), ("rmsprop", "momentum")}
+
+
+def _check_kind(column: str, values: pd.Series, default: Any, name: str) -> None:
+    switch_wanted = isinstance(default, bool)
+    if switch_wanted != (values.dtype == "boolean") or values.dtype == "string":
+        wanted = "True or False" if switch_wanted else "numbers"
+        raise TypeError(f"column {column!r} of {name} takes {wanted}, not {values.dropna().iloc[0]!r}")
+
+
+def _not_taken(column: str, name: str, parameters: Mapping[str, Any], row: int) -> str:
+    return (
+        f"row {row}: {name} does not take {column!r} (it takes {', '.join(parameters)}). "
+        "Make a table for each and join them: "
+        f'pd.concat([grid(optimizer="{name}", learning_rate=…), '
+        f'grid(optimizer="…", learning_rate=…, {column}=…)]); '
+        "an empty cell (pd.NA) means the default"
+    )
+
+
+def identify(trials: pd.DataFrame, hyperparameters: Sequence[str]) -> pd.DataFrame:
+    """Number the rows, give each a content id, and flag those that say the same as an earlier one."""
+    ids = pd.Series(
+        [
+            content_id(dict(zip(hyperparameters, row, strict=True)), int(seed))
+            for *row, seed in trials[[*hyperparameters, "seed"]].itertuples(index=False, name=None)
+        ],
+        dtype="string",
+    )
+    first = pd.Series(ids.index, index=ids).groupby(level=0).first()
+    duplicate_of = ids.map(first).astype("Int64")
+    duplicate_of = duplicate_of.where(duplicate_of != ids.index, pd.NA)
+    repeats = duplicate_of.notna()
+    if repeats.any():
+        row = int(repeats.argmax())
+        warnings.warn(
+            f"{int(repeats.sum())} trials repeat an earlier one (row {row} says the same as row "
+            f"{duplicate_of[row]}); see the column 'duplicate_of', or use drop_duplicates()",
+            stacklevel=4,
+        )
+    numbered = trials.copy()
+    numbered.insert(0, "trial", np.arange(len(trials)))
+    numbered.insert(1, "id", ids)
+    numbered["duplicate_of"] = duplicate_of
+    return numbered
+
+
+def content_id(hyperparameters: Mapping[str, Any], seed: int) -> str:
+    """A trial's name by what it is: a hash of its hyperparameters and seed, 16 hex digits."""
+    plain = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in hyperparameters.items()
+        if value is not pd.NA
+    }
+    text = json.dumps({"hyperparameters": plain, "seed": seed}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """A column as a plain array; a cell that its row's optimizer does not read becomes zero."""
+    kind = {"Float64": float, "Int64": np.int64, "boolean": bool}[str(column.dtype)]
+    return column.to_numpy(kind, na_value=kind(0))

@@ -1,0 +1,146 @@
+"""What a task refuses, and in which words: each message names the array, metric or leaf."""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_course.tree import Tree
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """The message for a name that is not in ``known``: the nearest name and all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"unknown {kind} {name!r}: {hint}there are {', '.join(names)}"
+
+
+def directions(metrics: Mapping[str, str]) -> None:
+    """Every metric is to be minimised or maximised, and "loss" is one of them."""
+    for name, direction in metrics.items():
+        if direction not in ("min", "max"):
+            raise ValueError(f'metric {name!r} must be "min" or "max", not {direction!r}')
+    if "loss" not in metrics:
+        raise ValueError(f'metrics must have "loss", and has {list(metrics)}')
+
+
+def measures(metrics: Mapping[str, object]) -> None:
+    """A user's metrics are pairs of a function and a direction, and "loss" is none of them."""
+    if "loss" in metrics:
+        raise ValueError('"loss" is always measured: leave it out of metrics')
+    for name, pair in metrics.items():
+        if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[0])):
+            raise TypeError(
+                f'metric {name!r} must be a pair (function, "min" or "max"), not {pair!r}'
+            )
+
+
+def canonical(data: Tree, part: str) -> Tree:
+    """``data`` as read-only int32 and float32 NumPy arrays with one first axis, all finite."""
+    leaves = jax.tree.leaves_with_path(data)
+    if not leaves:
+        raise ValueError(f"{part} holds no array")
+    arrays = [(part + jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in leaves]
+    first_name, first = arrays[0]
+    for name, array in arrays:
+        if array.ndim == 0:
+            raise ValueError(f"{name} is a scalar; its first axis must count examples")
+        if len(array) != len(first):
+            raise ValueError(
+                f"the first axes of {part} differ: {first_name} has {len(first)} examples "
+                f"and {name} has {len(array)}"
+            )
+    if len(first) == 0:
+        raise ValueError(f"{part} has no examples")
+    return jax.tree.unflatten(
+        jax.tree.structure(data), [_narrow(name, array) for name, array in arrays]
+    )
+
+
+def _narrow(name: str, array: np.ndarray) -> np.ndarray:
+    """One array as int32 or float32, or an error if a value would be lost."""
+    if array.dtype == bool or np.issubdtype(array.dtype, np.integer):
+        bounds = np.iinfo(np.int32)
+        if array.size and not (bounds.min <= array.min() and array.max() <= bounds.max):
+            raise ValueError(f"{name} ({array.dtype}) has values that do not fit in int32")
+        dtype: type = np.int32
+    elif array.dtype.kind in "fV" and np.can_cast(array.dtype, np.float64):  # bfloat16 is a "V"
+        _refuse(name, array, ~np.isfinite(array), "not finite")
+        if array.dtype.itemsize > 4:
+            _refuse(name, array, abs(array) > np.finfo(np.float32).max, "beyond float32")
+        dtype = np.float32
+    else:
+        raise TypeError(f"{name} must hold numbers, and its dtype is {array.dtype}")
+    narrow: np.ndarray = array.astype(dtype, copy=False).view()
+    narrow.flags.writeable = False
+    return narrow
+
+
+def _refuse(name: str, array: np.ndarray, bad: np.ndarray, what: str) -> None:
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(
+            f"{name} has {bad.sum()} values that are {what}, the first at {first}: {array[first]}"
+        )
+
+
+def alike(train: Tree, data: Tree, part: str) -> None:
+    """``data`` differs from ``train`` in the number of examples only."""
+    ours, theirs = _structures(train, data)
+    if ours != theirs:
+        raise ValueError(f"{part} must have the structure of train, {ours}, and has {theirs}")
+    pairs = zip(jax.tree.leaves_with_path(train), jax.tree.leaves(data), strict=True)
+    for (path, like), leaf in pairs:
+        if (like.shape[1:], like.dtype) != (leaf.shape[1:], leaf.dtype):
+            raise ValueError(
+                f"an example of {part}{jax.tree_util.keystr(path)} is {leaf.dtype} "
+                f"{leaf.shape[1:]}, and in train it is {like.dtype} {like.shape[1:]}"
+            )
+
+
+def _structures(*trees: Tree) -> tuple[Any, ...]:
+    # JAX's stub of PyTreeDef has no __eq__ that mypy can see.
+    return tuple(jax.tree.structure(tree) for tree in trees)
+
+
+def any_key() -> jax.ShapeDtypeStruct:
+    """The shape of a PRNG key, made without waking a device (``use_cpu_cores`` comes later)."""
+    return jax.eval_shape(jax.random.key, 0)
+
+
+def functions(
+    init: Callable[..., Any],
+    loss: Callable[..., Any],
+    evaluate: Callable[..., Any],
+    train: Tree,
+    valid: Tree,
+    metrics: Mapping[str, str],
+) -> None:
+    """The three functions return what the engine relies on; traced on shapes, never run."""
+    key = any_key()
+    params, state = jax.eval_shape(init, key)
+    value, (new_state, _) = jax.eval_shape(loss, params, state, train, key)
+    if value.shape != () or not np.issubdtype(value.dtype, np.floating):
+        raise ValueError(
+            f"loss must return a real scalar first, and returns {value.dtype} {value.shape}"
+        )
+    before, after = _structures(state, new_state)
+    if before != after:
+        raise ValueError(f"loss changes the structure of model_state from {before} to {after}")
+    pairs = zip(jax.tree.leaves_with_path(state), jax.tree.leaves(new_state), strict=True)
+    for (path, old), new in pairs:
+        if (old.shape, old.dtype) != (new.shape, new.dtype):
+            raise ValueError(
+                f"loss changes model_state{jax.tree_util.keystr(path)} from {old.dtype} "
+                f"{old.shape} to {new.dtype} {new.shape}"
+            )
+    values = jax.eval_shape(evaluate, params, state, valid)
+    missing = [name for name in metrics if name not in values]
+    if missing:
+        raise ValueError(f"evaluate does not return {missing}, and metrics names them")
+    for name, measured in values.items():
+        if measured.shape != ():
+            raise ValueError(f"metric {name!r} must be a scalar, and its shape is {measured.shape}")

@@ -1,0 +1,142 @@
+"""The losses a task can name, each with how shapes are matched and what is measured beside it.
+
+The formulas are optax's; what is ours is that outputs and targets are matched first, because a
+silent broadcast of (B, 1) against (B,) trains something else (erratum E22 of the notes).
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxopt_course.problems import metrics as m
+
+Metric = tuple[Callable[[jax.Array, jax.Array], jax.Array], str]  # (function, "min" or "max")
+
+
+class Loss(NamedTuple):
+    """A loss, with what a task needs to know to use it."""
+
+    per_example: Callable[[jax.Array, jax.Array], jax.Array]  # (outputs, targets) -> (B,)
+    match: Callable[[jax.Array, jax.Array], jax.Array]  # outputs in the shape the formulas want
+    check: Callable[[np.ndarray, int], None]  # (targets, classes) -> None, or an error
+    metrics: Mapping[str, Metric]  # measured beside the loss itself
+    classification: bool = False  # chosen by the first metric, not by the loss; split by class
+
+
+def _mean_of_each(values: jax.Array) -> jax.Array:
+    """The mean of each example: (B, ...) -> (B,)."""
+    return values if values.ndim == 1 else jnp.mean(values, axis=tuple(range(1, values.ndim)))
+
+
+def _mismatch(loss: str, wanted: str, outputs: Any, targets: Any) -> ValueError:
+    return ValueError(
+        f"{loss} wants {wanted}: the network's outputs have shape {outputs.shape} "
+        f"and the targets {targets.shape}"
+    )
+
+
+# softmax cross-entropy: -log softmax(outputs)[target]
+
+
+def _softmax_per_example(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    losses = optax.losses.softmax_cross_entropy_with_integer_labels(outputs, targets)
+    return _mean_of_each(losses)
+
+
+def _softmax_match(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    if outputs.shape[:-1] != targets.shape:
+        wanted = "outputs (B, ..., classes) for targets (B, ...)"
+        raise _mismatch("softmax_cross_entropy", wanted, outputs, targets)
+    if not jnp.issubdtype(targets.dtype, jnp.integer):
+        raise ValueError(f"softmax_cross_entropy wants integer class labels, not {targets.dtype}")
+    return outputs
+
+
+def _softmax_check(targets: np.ndarray, classes: int) -> None:
+    if targets.min() < 0 or targets.max() >= classes:
+        raise ValueError(
+            f"softmax_cross_entropy wants labels 0 .. {classes - 1} (the network has {classes} "
+            f"outputs), and the targets go from {targets.min()} to {targets.max()}"
+        )
+
+
+# binary cross-entropy from logits: -y log σ(z) - (1 - y) log(1 - σ(z))
+
+
+def _binary_per_example(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    losses = optax.losses.sigmoid_binary_cross_entropy(outputs, targets.astype(outputs.dtype))
+    return _mean_of_each(losses)
+
+
+def _binary_check(targets: np.ndarray, classes: int) -> None:
+    del classes
+    if not np.isin(targets, (0, 1)).all():
+        strange = targets[~np.isin(targets, (0, 1))].flat[0]
+        raise ValueError(f"sigmoid_binary_cross_entropy wants targets 0 or 1, and found {strange}")
+
+
+# squared error: (output - target)², without the ½ of optax.l2_loss
+
+
+def _squared_per_example(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    return _mean_of_each(optax.losses.squared_error(outputs, targets))
+
+
+def _same_shape(name: str) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """Outputs reshaped to the targets' shape where only a last axis of one differs."""
+
+    def match(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+        with_one = (*outputs.shape, 1), outputs.shape, outputs.shape[:-1]
+        if targets.shape not in with_one or np.prod(targets.shape) != np.prod(outputs.shape):
+            wanted = "outputs in the shape of the targets, but for a last axis of one"
+            raise _mismatch(name, wanted, outputs, targets)
+        return jnp.reshape(outputs, targets.shape)
+
+    return match
+
+
+def _no_check(targets: np.ndarray, classes: int) -> None:
+    del targets, classes
+
+
+LOSSES: dict[str, Loss] = {
+    "softmax_cross_entropy": Loss(
+        _softmax_per_example,
+        _softmax_match,
+        _softmax_check,
+        {"accuracy": (m.accuracy, "max")},
+        classification=True,
+    ),
+    "sigmoid_binary_cross_entropy": Loss(
+        _binary_per_example,
+        _same_shape("sigmoid_binary_cross_entropy"),
+        _binary_check,
+        {"accuracy": (m.binary_accuracy, "max"), "f1": (m.f1, "max"), "auc": (m.auc, "max")},
+        classification=True,
+    ),
+    "squared_error": Loss(
+        _squared_per_example,
+        _same_shape("squared_error"),
+        _no_check,
+        {"r2": (m.r2, "max")},
+    ),
+}
+
+
+def own_loss(per_example: Callable[[jax.Array, jax.Array], jax.Array]) -> Loss:
+    """A user's (outputs, targets) -> losses (B,), taken as it is."""
+
+    def checked(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+        losses = jnp.asarray(per_example(outputs, targets))
+        if losses.shape != targets.shape[:1]:
+            raise ValueError(
+                f"the loss must return one value an example, shape {targets.shape[:1]}, and "
+                f"returned {losses.shape} for outputs {outputs.shape} and targets {targets.shape}"
+            )
+        return losses
+
+    return Loss(checked, lambda outputs, targets: outputs, _no_check, {})

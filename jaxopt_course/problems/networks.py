@@ -1,0 +1,190 @@
+"""Networks, and the view of a Flax module as pure functions of plain trees.
+
+Importing this file imports Flax, so the rest of the package imports it where a network is needed.
+"""
+
+import inspect
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import linen, nnx
+
+from jaxopt_course.tree import Tree
+
+
+class MLP(nnx.Module):
+    """Fully connected layers with ReLU between them and none after the last.
+
+    h_0 = x,   h_l = relu(h_{l-1} W_l + b_l),   outputs = h_{L-1} W_L + b_L
+
+    ``MLP(64, 64, 64, 10, rngs=rngs)`` has two hidden layers of 64 units; ``MLP(1, 1, rngs=rngs)``
+    is one linear unit.  Outputs are logits where the loss wants logits: the sigmoid or softmax
+    belongs to the loss, where it can be computed without overflow.
+
+    Args:
+        sizes: width of the input, of every hidden layer and of the output; two or more.
+        rngs: Flax's random streams; ``params`` draws the weights.
+
+    Weights start as Flax's default, LeCun normal (truncated normal, variance 1 / fan-in; LeCun et
+    al. 1998, §4.6), biases at zero; all float32.
+
+    Raises:
+        ValueError: fewer than two sizes, or one below 1.
+    """
+
+    def __init__(self, *sizes: int, rngs: nnx.Rngs):
+        if len(sizes) < 2 or min(sizes) < 1:
+            raise ValueError(f"MLP needs two or more sizes, each at least 1, and got {sizes}")
+        pairs = itertools.pairwise(sizes)
+        self.layers = nnx.List([nnx.Linear(n, m, rngs=rngs) for n, m in pairs])
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map a batch ``(B, sizes[0])`` to outputs ``(B, sizes[-1])``."""
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = jax.nn.relu(layer(x))
+        return last(x)
+
+
+class Functional(NamedTuple):
+    """A network as pure functions; ``params`` and ``model_state`` are nested dicts of arrays.
+
+        init(key) -> (params, model_state)
+        train(params, model_state, x, key) -> (outputs, model_state)
+        apply(params, model_state, x) -> outputs
+
+    Plain dicts and not ``nnx.State``: they hold no Flax object, so a treedef says structure only
+    and is equal from call to call, every optax wrapper and checkpoint format takes them, and
+    ``params["layers"][0]["kernel"]`` is what a reader expects.
+    """
+
+    init: Callable[[jax.Array], tuple[Tree, Tree]]
+    train: Callable[[Tree, Tree, Tree, jax.Array], tuple[jax.Array, Tree]]
+    apply: Callable[[Tree, Tree, Tree], jax.Array]
+
+
+def functional(module: Any, example: Tree) -> Functional:
+    """View a Flax module as pure functions.
+
+    Args:
+        module: a ``flax.linen.Module`` instance, or what makes a ``flax.nnx.Module`` when called
+            with the keyword ``rngs``: a lambda, a class, a ``functools.partial``.
+        example: inputs with one example, which Linen needs to initialise.
+
+    Raises:
+        TypeError: ``module`` is neither.
+    """
+    if isinstance(module, linen.Module):
+        return _from_linen(module, example)
+    if isinstance(module, nnx.Module):
+        raise TypeError(
+            f"module is an NNX module that already has weights, and each trial draws its own: "
+            f"pass its constructor, lambda rngs: {type(module).__name__}(..., rngs=rngs)"
+        )
+    if callable(module) and not (isinstance(module, type) and issubclass(module, linen.Module)):
+        return _from_nnx(lambda rngs: module(rngs=rngs))
+    raise TypeError(
+        f"module must be a flax.linen module instance or a function of rngs that makes a "
+        f"flax.nnx module, not {module!r}"
+    )
+
+
+def _from_nnx(make: Callable[[nnx.Rngs], Any]) -> Functional:
+    model = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+    if not isinstance(model, nnx.Module):
+        raise TypeError("module was called with rngs and did not make a flax.nnx module")
+    keywords = {train: _mode(type(model), train) for train in (True, False)}
+    # The two graphs differ only in the flags that train() and eval() set on the layers.
+    model.train()
+    train_graph = nnx.graphdef(model)
+    model.eval()
+    eval_graph = nnx.graphdef(model)
+    streams = _parts(model)[1]
+
+    def init(key: jax.Array) -> tuple[Tree, Tree]:
+        params, _, rest = _parts(make(nnx.Rngs(key)))
+        return _strong(params), _strong(rest)
+
+    def train(params: Tree, state: Tree, x: Tree, key: jax.Array) -> tuple[jax.Array, Tree]:
+        model = nnx.merge(train_graph, params, _seeded(streams, key), state)
+        outputs = model(x, **keywords[True])
+        return outputs, _parts(model)[2]
+
+    def apply(params: Tree, state: Tree, x: Tree) -> jax.Array:
+        # In eval mode nothing draws; the graph still wants its streams, and any key will do.
+        idle = _seeded(streams, jax.random.key(0))
+        return nnx.merge(eval_graph, params, idle, state)(x, **keywords[False])
+
+    return Functional(init, train, apply)
+
+
+def _parts(model: nnx.Module) -> tuple[Tree, Tree, Tree]:
+    """Parameters, random streams and the rest (BatchNorm's averages) as nested dicts of arrays.
+
+    What a forward pass has sown is left out: it is there after the pass and not before, and a
+    state that grows cannot go round a scan.
+    """
+    states: tuple[Any, ...] = nnx.state(model, nnx.Param, nnx.RngState, nnx.Intermediate, ...)
+    params, streams, _, rest = map(nnx.to_pure_dict, states)
+    return params, streams, rest
+
+
+def _seeded(streams: Tree, key: jax.Array) -> Tree:
+    """Every random stream restarted from the step's key, each from a key of its own.
+
+    Streams of one name must not share a key: two dropout layers would then use the same mask.
+    Starting anew at each step keeps keys and counts out of the model's state.
+    """
+    leaves, treedef = jax.tree.flatten(streams)
+
+    def fresh(i: int, leaf: Any) -> jax.Array:
+        if not jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            return jnp.zeros(leaf.shape, leaf.dtype)  # the count of draws
+        own = jax.random.fold_in(key, i)
+        return jax.random.split(own, leaf.shape) if leaf.shape else own
+
+    return jax.tree.unflatten(treedef, [fresh(i, leaf) for i, leaf in enumerate(leaves)])
+
+
+def _from_linen(module: Any, example: Tree) -> Functional:
+    keywords = {train: _mode(type(module), train) for train in (True, False)}
+
+    def init(key: jax.Array) -> tuple[Tree, Tree]:
+        params_key, other = jax.random.split(key)
+        rngs = {"params": params_key, "dropout": other}
+        state = dict(module.init(rngs, jax.tree.map(jnp.asarray, example), **keywords[False]))
+        params = state.pop("params", {})
+        return _strong(params), _strong({k: v for k, v in state.items() if k != "intermediates"})
+
+    def train(params: Tree, state: Tree, x: Tree, key: jax.Array) -> tuple[jax.Array, Tree]:
+        # A stream that is not named here falls back, by Flax's rule, to "params".
+        rngs = {"params": key, "dropout": jax.random.fold_in(key, 1)}
+        outputs, changed = module.apply(
+            {"params": params, **state}, x, rngs=rngs, mutable=list(state), **keywords[True]
+        )
+        return outputs, {**state, **changed}
+
+    def apply(params: Tree, state: Tree, x: Tree) -> jax.Array:
+        return module.apply({"params": params, **state}, x, **keywords[False])
+
+    return Functional(init, train, apply)
+
+
+TRAINING = ("train", "training", "is_training")
+NOT_TRAINING = ("deterministic", "use_running_average")
+
+
+def _mode(module_type: type, train: bool) -> dict[str, bool]:
+    """The keywords by which this module's ``__call__`` is told that it trains, if it takes any."""
+    taken = inspect.signature(module_type.__call__).parameters
+    return {name: train for name in TRAINING if name in taken} | {
+        name: not train for name in NOT_TRAINING if name in taken
+    }
+
+
+def _strong(tree: Tree) -> Tree:
+    """Leaves without JAX's weak types, which would change at the first update inside a scan."""
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)), tree)

@@ -1,0 +1,299 @@
+"""What a trial minimises: a network, a loss, data in three parts, and what is measured."""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_course.problems import checks, datasets
+from jaxopt_course.problems.datasets import PARTS, Arrays
+from jaxopt_course.problems.losses import LOSSES, Metric, own_loss
+from jaxopt_course.tree import Tree
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Task:
+    """A problem as pure functions and arrays; it knows no optimizer and no sweep.
+
+    Build one from a Flax module with :meth:`from_flax`, take a ready one with :func:`load_task`, or
+    give the three functions yourself.  They are traced, so they must be pure JAX; data reach them
+    as arguments only.
+
+    Args:
+        name: a word for tables and directories.
+        init: ``key -> (params, model_state)``, trees of arrays.  ``model_state`` is what training
+            changes without a gradient (BatchNorm's averages); ``{}`` where there is none.
+        loss: ``(params, model_state, batch, key) -> (mean loss, (model_state, metrics))``; the mean
+            is a scalar, the state keeps its structure, shapes and dtypes.
+        evaluate: ``(params, model_state, data) -> metrics``, a dict of scalars that has "loss" and
+            every name in ``metrics``; without dropout and with BatchNorm's averages.
+        train: what is learned from: a tree of arrays whose first axis counts examples.
+        valid: what trials are chosen by; the structure and example shapes of ``train``.
+        test: what is looked at once, when all is chosen.
+        metrics: name -> "min" or "max", which way is better; the first one chooses by default.
+        split_seed: the seed that split the data; None where the parts were given.
+        description: one line for ``jaxopt-course tasks``.
+
+    Arrays are kept as read-only NumPy arrays, integers and booleans as int32, reals as float32.
+
+    Raises:
+        ValueError: an empty part, first axes that differ, values that are not finite or do not
+            fit, a metric's direction other than min or max, no "loss" among the metrics, or
+            functions whose results do not have the shapes above; the message names which.
+        TypeError: an array that is not of numbers.
+    """
+
+    name: str
+    init: Callable[[jax.Array], tuple[Tree, Tree]]
+    loss: Callable[[Tree, Tree, Tree, jax.Array], tuple[jax.Array, tuple[Tree, dict[str, Any]]]]
+    evaluate: Callable[[Tree, Tree, Tree], dict[str, jax.Array]]
+    train: Tree
+    valid: Tree
+    test: Tree
+    metrics: Mapping[str, str]
+    split_seed: int | None = 0
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Make the arrays canonical and check everything that can be checked without running."""
+        checks.directions(self.metrics)
+        object.__setattr__(self, "metrics", dict(self.metrics))
+        for part in PARTS:
+            object.__setattr__(self, part, checks.canonical(getattr(self, part), part))
+        for part in PARTS[1:]:
+            checks.alike(self.train, getattr(self, part), part)
+        checks.functions(self.init, self.loss, self.evaluate, self.train, self.valid, self.metrics)
+
+    @property
+    def examples(self) -> dict[str, int]:
+        """How many examples each part has: ``{"train": ..., "valid": ..., "test": ...}``."""
+        return {part: len(jax.tree.leaves(getattr(self, part))[0]) for part in PARTS}
+
+    @functools.cached_property
+    def split_sha256(self) -> str:
+        """SHA-256, in hex, of the three parts: names, shapes, dtypes and values."""
+        digest = hashlib.sha256()
+        for part in PARTS:
+            for path, leaf in jax.tree.leaves_with_path(getattr(self, part)):
+                what = f"{part}{jax.tree_util.keystr(path)} {leaf.dtype.name} {leaf.shape}\n"
+                digest.update(what.encode())
+                digest.update(np.ascontiguousarray(leaf, leaf.dtype.newbyteorder("<")).tobytes())
+        return digest.hexdigest()
+
+    def __repr__(self) -> str:
+        """Name, sizes and metrics; the arrays stay out."""
+        return f"Task({self.name!r}, examples={self.examples}, metrics={self.metrics})"
+
+    @classmethod
+    def from_flax(
+        cls,
+        module: Any,
+        inputs: Any,
+        targets: Any,
+        *,
+        loss: str | Callable[[jax.Array, jax.Array], jax.Array],
+        metrics: Mapping[str, Metric] | None = None,
+        valid: Arrays | None = None,
+        test: Arrays | None = None,
+        name: str = "task",
+        split_seed: int = 0,
+        stratify: bool | None = None,
+        standardize: bool = False,
+        evaluate_chunk: int = 2048,
+        description: str = "",
+    ) -> "Task":
+        """Build a task from a Flax module and arrays.
+
+        >>> import numpy as np
+        >>> from flax import nnx
+        >>> from jaxopt_course.problems.tasks import Task
+        >>> x = np.random.default_rng(0).normal(size=(50, 3))
+        >>> Task.from_flax(lambda rngs: nnx.Linear(3, 2, rngs=rngs), x, (x[:, 0] > 0).astype(int),
+        ...                loss="softmax_cross_entropy", name="sign")
+        Task('sign', examples={'train': 30, 'valid': 10, 'test': 10}, \
+metrics={'accuracy': 'max', 'loss': 'min'})
+
+        Parameters and model state are nested dicts of arrays.  In ``loss`` the module trains: its
+        BatchNorm uses the batch and moves its averages, its dropout draws from the step's key
+        alone.  In ``evaluate`` it does neither.  A ``__call__`` with a keyword ``train``,
+        ``training``, ``is_training``, ``deterministic`` or ``use_running_average`` is told which;
+        an NNX module is also put in ``train()`` or ``eval()`` mode, which overrides flags set on
+        its layers.
+
+        Args:
+            module: a ``flax.linen`` module, or a function ``rngs -> flax.nnx module``.
+            inputs: (n, ...), what the module is called with, a batch at a time.
+            targets: (n, ...).
+            loss: "softmax_cross_entropy" (logits (B, ..., C), integer targets (B, ...)),
+                "sigmoid_binary_cross_entropy" (logits (B,) or (B, 1), targets 0 or 1),
+                "squared_error" (mean over all elements), or a function of (outputs, targets) that
+                returns one loss an example, (B,).  The named ones accept outputs and targets that
+                differ by a last axis of one, and no other difference: nothing is broadcast.
+            metrics: name -> (function of all (outputs, targets) to a scalar, "min" or "max"), in
+                place of the loss's own: accuracy; accuracy, F1 and AUC; R².  Outputs come in the
+                shape of the targets where the named losses match them.  "loss" is always measured.
+            valid: (inputs, targets) to choose by; with ``test``, in place of the split.
+            test: (inputs, targets).
+            name: a word for tables and directories.
+            split_seed: seeds the 60/20/20 split.
+            stratify: keep the classes' shares in each part; needs one target an example.  Default:
+                where there is one, for the two cross-entropies and for integer targets of a loss
+                of one's own.
+            standardize: inputs to mean 0 and deviation 1 by feature, as measured on the train part.
+            evaluate_chunk: examples that ``evaluate`` passes through the network at a time, which
+                bounds the memory that many lanes need at once.
+            description: one line.
+
+        Metrics are NaN where any output is, so that a network that broke down is not given the
+        accuracy of always answering the first class.
+
+        Raises:
+            ValueError: as for :class:`Task`; an unknown loss; outputs and targets that cannot be
+                matched (both shapes are named); labels out of range; too few examples of a class.
+            TypeError: a module that is neither kind.
+        """
+        from jaxopt_course.problems.networks import functional
+
+        if not callable(loss) and loss not in LOSSES:
+            raise ValueError(checks.unknown("loss", loss, LOSSES))
+        rule = own_loss(loss) if callable(loss) else LOSSES[loss]
+        measured = dict(rule.metrics if metrics is None else metrics)
+        checks.measures(measured)
+        if evaluate_chunk < 1:
+            raise ValueError(f"evaluate_chunk must be at least 1, not {evaluate_chunk}")
+
+        if stratify is None:
+            integers = np.issubdtype(np.asarray(targets).dtype, np.integer)
+            one_each = np.shape(targets)[:1] == (np.size(targets),)
+            stratify = one_each and (rule.classification or (callable(loss) and integers))
+        whole = (inputs, targets)
+        parts = datasets.divide(whole, valid, test, split_seed, stratify, standardize)
+
+        directions = {name: direction for name, (_, direction) in measured.items()}
+        by_loss = metrics is None and not rule.classification
+        directions = {"loss": "min"} | directions if by_loss else directions | {"loss": "min"}
+        net = functional(module, parts["train"]["inputs"][:1])
+
+        def mean_loss(
+            params: Tree, model_state: Tree, batch: Tree, key: jax.Array
+        ) -> tuple[jax.Array, tuple[Tree, dict[str, Any]]]:
+            outputs, model_state = net.train(params, model_state, batch["inputs"], key)
+            outputs = rule.match(outputs, batch["targets"])
+            return jnp.mean(rule.per_example(outputs, batch["targets"])), (model_state, {})
+
+        def evaluate(params: Tree, model_state: Tree, data: Tree) -> dict[str, jax.Array]:
+            network = functools.partial(net.apply, params, model_state)
+            outputs = _in_chunks(network, data["inputs"], evaluate_chunk)
+            outputs, targets = rule.match(outputs, data["targets"]), data["targets"]
+            values = {name: function(outputs, targets) for name, (function, _) in measured.items()}
+            values["loss"] = jnp.mean(rule.per_example(outputs, targets))
+            broken = jnp.isnan(outputs).any()
+            return {name: jnp.where(broken, jnp.nan, value) for name, value in values.items()}
+
+        task = cls(
+            name=name,
+            init=net.init,
+            loss=mean_loss,
+            evaluate=evaluate,
+            **parts,
+            metrics=directions,
+            split_seed=split_seed if valid is None else None,
+            description=description,
+        )
+        outputs = jax.eval_shape(
+            net.apply, *jax.eval_shape(net.init, checks.any_key()), task.train["inputs"]
+        )
+        for part in PARTS:
+            rule.check(getattr(task, part)["targets"], outputs.shape[-1])
+        return task
+
+
+def _in_chunks(network: Callable[[jax.Array], jax.Array], x: jax.Array, chunk: int) -> jax.Array:
+    """``network(x)``, computed ``chunk`` examples at a time, one after the other."""
+    chunks, rest = divmod(len(x), chunk)
+    if chunks == 0 or (chunks, rest) == (1, 0):
+        return network(x)
+    done = jax.lax.map(
+        lambda i: network(jax.lax.dynamic_slice_in_dim(x, i * chunk, chunk)), jnp.arange(chunks)
+    )
+    done = jnp.reshape(done, (chunks * chunk, *done.shape[2:]))
+    return jnp.concatenate([done, network(x[chunks * chunk :])]) if rest else done
+
+
+TASK_DESCRIPTIONS: dict[str, str] = {
+    "digits": "1,797 images of digits, 8x8; MLP 64-64-64-10, softmax cross-entropy",
+    "breast_cancer": "569 tumours, 30 measurements; the notes' bank network 30-64-64-1, "
+    "binary cross-entropy from the logit",
+    "line": "the notes' regression x = y = 1 .. 5; one linear unit, squared error",
+}
+
+
+def _digits() -> Task:
+    from jaxopt_course.problems.networks import MLP
+
+    return Task.from_flax(
+        lambda rngs: MLP(64, 64, 64, 10, rngs=rngs),
+        *datasets.digits(),
+        loss="softmax_cross_entropy",
+        name="digits",
+        description=TASK_DESCRIPTIONS["digits"],
+    )
+
+
+def _breast_cancer() -> Task:
+    from jaxopt_course.problems.networks import MLP
+
+    return Task.from_flax(
+        lambda rngs: MLP(30, 64, 64, 1, rngs=rngs),
+        *datasets.breast_cancer(),
+        loss="sigmoid_binary_cross_entropy",
+        standardize=True,
+        name="breast_cancer",
+        description=TASK_DESCRIPTIONS["breast_cancer"],
+    )
+
+
+def _line() -> Task:
+    from jaxopt_course.problems.networks import MLP
+
+    points = datasets.line()
+    return Task.from_flax(
+        lambda rngs: MLP(1, 1, rngs=rngs),
+        *points,
+        valid=points,
+        test=points,
+        loss="squared_error",
+        name="line",
+        description=TASK_DESCRIPTIONS["line"],
+    )
+
+
+TASKS: dict[str, Callable[[], Task]] = {
+    "digits": _digits,
+    "breast_cancer": _breast_cancer,
+    "line": _line,
+}
+
+
+def load_task(name: str) -> Task:
+    """One of the tasks in ``TASKS``, with its data.
+
+    - ``digits``: MLP 64-64-64-10, accuracy. 1,797 images, split 60/20/20, pixels in [0, 1].
+    - ``breast_cancer``: MLP 30-64-64-1, accuracy, F1 and AUC; class 1 is benign.  Features are
+      standardised with the train part's mean and deviation.
+    - ``line``: one linear unit on x = y = 1 .. 5; all three parts are the same five points, as
+      there is nothing to generalise to.  Its optimum is w = 1, b = 0.
+
+    Nothing is downloaded: the data come with scikit-learn.
+
+    Raises:
+        ValueError: an unknown name; the message shows the nearest one and all of them.
+    """
+    if name not in TASKS:
+        raise ValueError(checks.unknown("task", name, TASKS))
+    return TASKS[name]()

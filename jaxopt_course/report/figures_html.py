@@ -1,0 +1,234 @@
+"""The same figures for the page, as plotly's own JSON: plain dictionaries, quick to make.
+
+Titles, captions and the legend are the page's, not plotly's. ``meta`` of a trace is its
+optimizer's place in ``Findings.optimizers``, by which the page's legend shows and hides it.
+"""
+
+import html
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxopt_course.report.findings import Findings
+from jaxopt_course.report.looks import (
+    Axis,
+    Look,
+    labels,
+    looks,
+    rate_axis,
+    time_axis,
+    value_axis,
+)
+from jaxopt_course.report.verdict import estimate
+from jaxopt_course.report.words import title
+
+Plot = dict[str, Any]  # {"data": [...], "layout": {...}}
+
+
+def curves(findings: Findings) -> dict[str, Plot]:
+    """A plot of the winners' curves for each quantity, such as ``train_loss``."""
+    per, unit = time_axis(findings)
+    brush = _Brush(findings)
+    plots = {}
+    for quantity, part in findings.curves.groupby("quantity", sort=False):
+        axis = value_axis(part["mean"])
+        floor = part["mean"].min() / 3 if axis.log else None
+        data = []
+        for name, line in part.groupby("optimizer", sort=False):
+            x = line["step"].to_numpy() / per
+            data += [
+                brush.band(str(name), x, line["low"].clip(lower=floor), line["high"]),
+                brush.line(str(name), x, line["mean"], f"{unit.split(' (')[0]} %{{x}}: %{{y:.4g}}"),
+            ]
+        layout = _layout(unit, title(str(quantity)), {}, _scale(axis))
+        plots[str(quantity)] = {"data": data, "layout": layout}
+    return plots
+
+
+def sensitivity(findings: Findings) -> Plot | None:
+    """The result against the learning rate, and under it where it diverged."""
+    table = findings.sensitivity
+    if table is None:
+        return None
+    brush, axis = _Brush(findings), rate_axis(table["learning_rate"])
+    data: list[Plot] = []
+    for name, line in table.groupby("optimizer", sort=False):
+        x = axis.place(line["learning_rate"])
+        data += [
+            brush.band(str(name), x, line["low"], line["high"]),
+            brush.line(str(name), x, line["mean"], "learning rate %{text}: %{y:.4g}")
+            | {"text": [f"{rate:.4g}" for rate in line["learning_rate"]]},
+        ]
+    for _, best in findings.ranking.iterrows():
+        if not pd.isna(best["learning_rate"]) and not pd.isna(best[findings.metric]):
+            x = axis.place([best["learning_rate"]])
+            data.append(brush.ring(best["optimizer"], x, [best[findings.metric]]))
+    lost = table[table["diverged"] > 0]
+    rows = [name for name in findings.ranking["optimizer"] if (lost["optimizer"] == name).any()]
+    data += [brush.crosses(name, lost[lost["optimizer"] == name], axis.place) for name in rows]
+    strip = 17 * len(rows) + 8
+    share = strip / (strip + 400) if rows else 0.0
+    y = _scale(value_axis(table["mean"])) | {"domain": [share + 0.09 if rows else 0, 1]}
+    layout = _layout("learning rate", title(findings.metric), _scale(axis), y, 470 + strip)
+    layout["annotations"] = []
+    if table["mean"].isna().all():
+        layout["annotations"].append(_note("no configuration finished on all its seeds", 0.5, 0.7))
+        layout["yaxis"]["showticklabels"] = False
+    if rows:
+        layout["xaxis"]["anchor"] = "y2"
+        layout["yaxis2"] = _names([brush.shown[name] for name in rows]) | {"domain": [0, share]}
+        layout["annotations"].append(_note("diverged (× : at least one seed)", 0, share + 0.005))
+    if axis.gap:
+        across = {"type": "line", "x0": axis.gap, "x1": axis.gap, "y0": 0, "y1": 1}
+        layout["shapes"] = [across | {"yref": "paper", "line": {"dash": "dot", "width": 1}}]
+    return {"data": data, "layout": layout}
+
+
+def final(findings: Findings) -> Plot | None:
+    """The final test metric of each winner: every seed, the mean and its 95% interval."""
+    metric, table = findings.test_metric, findings.intervals
+    table = table[table["metric"] == metric].set_index("optimizer")
+    if metric is None or table["mean"].isna().all():
+        return None
+    brush = _Brush(findings)
+    names = [name for name in findings.ranking["optimizer"] if name in table.index]
+    data: list[Plot] = []
+    for name in names:
+        finals = findings.finals.loc[findings.finals["optimizer"] == name, metric]
+        data += [brush.seeds(name, finals), brush.interval(name, table.loc[name])]
+    y, x = _names([brush.shown[name] for name in names]), _scale(value_axis(table["mean"]))
+    return {"data": data, "layout": _layout(title(metric), "", x, y, 110 + 32 * len(names))}
+
+
+class _Brush:
+    """Traces that look like their optimizer. Plotly reads HTML in texts: names are escaped."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.names = findings.optimizers
+        self.styles: dict[str, Look] = looks(self.names)
+        short = labels(self.names)
+        self.shown = {name: html.escape(short[name]) for name in self.names}
+        self.full = {name: html.escape(name) for name in self.names}
+
+    def base(self, name: str) -> Plot:
+        return {
+            "type": "scatter",
+            "name": self.full[name],
+            "meta": self.names.index(name),
+            "line": {"color": self.styles[name].colour},
+        }
+
+    def symbol(self, name: str, open: bool = False) -> str:
+        return self.styles[name].plotly_marker + ("-open" if open else "")
+
+    def line(self, name: str, x: Any, y: Any, hover: str) -> Plot:
+        style = self.styles[name]
+        return self.base(name) | {
+            "x": _plain(x),
+            "y": _plain(y),
+            "mode": "lines+markers",
+            "line": {"color": style.colour, "dash": style.plotly_dash, "width": 2},
+            "marker": {"symbol": self.symbol(name), "size": 6, "maxdisplayed": 16},
+            "hovertemplate": f"{self.full[name]}<br>{hover}<extra></extra>",
+        }
+
+    def band(self, name: str, x: Any, low: Any, high: Any) -> Plot:
+        """An area a run of points that have a value."""
+        x, low, high = (np.asarray(values, float) for values in (x, low, high))
+        around: list[list[float]] = [[], []]
+        for run in np.ma.clump_unmasked(np.ma.masked_invalid(low)):
+            gap = [np.nan] if around[0] else []
+            around[0] += [*gap, *x[run], *x[run][::-1]]
+            around[1] += [*gap, *high[run], *low[run][::-1]]
+        red, green, blue = bytes.fromhex(self.styles[name].colour[1:])
+        return self.base(name) | {
+            "x": _plain(around[0]),
+            "y": _plain(around[1]),
+            "fill": "toself",
+            "fillcolor": f"rgba({red},{green},{blue},0.12)",
+            "line": {"width": 0},
+            "mode": "lines",
+            "hoverinfo": "skip",
+        }
+
+    def ring(self, name: str, x: Any, y: Any) -> Plot:
+        marker = {"symbol": self.symbol(name, open=True), "size": 14}
+        return self.base(name) | {
+            "x": _plain(x),
+            "y": _plain(y),
+            "mode": "markers",
+            "marker": marker | {"color": self.styles[name].colour, "line": {"width": 2.5}},
+            "hoverinfo": "skip",
+        }
+
+    def crosses(self, name: str, lost: pd.DataFrame, place: Any) -> Plot:
+        return self.base(name) | {
+            "x": _plain(place(lost["learning_rate"])),
+            "y": [self.shown[name]] * len(lost),
+            "yaxis": "y2",
+            "mode": "markers",
+            "marker": {"symbol": "x-thin", "size": 8}
+            | {"line": {"width": 2, "color": self.styles[name].colour}},
+            "text": [
+                f"learning rate {rate:.4g}: {share:.0%} of {n} seeds diverged"
+                for rate, share, n in zip(
+                    lost["learning_rate"], lost["diverged"], lost["seeds"], strict=True
+                )
+            ],
+            "hovertemplate": f"{self.full[name]}<br>%{{text}}<extra></extra>",
+        }
+
+    def seeds(self, name: str, values: pd.Series) -> Plot:
+        values = values.astype("float64").dropna()
+        return self.base(name) | {
+            "x": _plain(values),
+            "y": [self.shown[name]] * len(values),
+            "mode": "markers",
+            "marker": {"size": 6, "opacity": 0.45, "color": self.styles[name].colour},
+            "hovertemplate": f"{self.full[name]}<br>a seed: %{{x:.4g}}<extra></extra>",
+        }
+
+    def interval(self, name: str, row: pd.Series) -> Plot:
+        marker = {"size": 11, "symbol": self.symbol(name, open=row["diverged"] > 0)}
+        bar = {"type": "data", "array": _plain([row["half_width"]]), "thickness": 2.5, "width": 0}
+        return self.base(name) | {
+            "x": _plain([row["mean"]]),
+            "y": [self.shown[name]],
+            "mode": "markers",
+            "marker": marker | {"color": self.styles[name].colour},
+            "error_x": bar,
+            "hovertemplate": f"{self.full[name]}<br>{estimate(row)}<extra></extra>",
+        }
+
+
+def _plain(values: Any) -> list[float | None]:
+    """Floats to six digits, as JSON has them: ``None`` where there is no number."""
+    values = np.asarray(values, float)
+    return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
+
+
+def _scale(axis: Axis) -> Plot:
+    return {"type": "log", "tickvals": axis.ticks, "ticktext": axis.texts} if axis.log else {}
+
+
+def _names(names: list[str]) -> Plot:
+    """An axis of names, the first on top."""
+    ends = {"range": [-0.6, len(names) - 0.4], "tickfont": {"size": 11}, "automargin": True}
+    return {"type": "category", "categoryorder": "array", "categoryarray": names[::-1]} | ends
+
+
+def _note(text: str, x: float, y: float) -> Plot:
+    anchors = {"xanchor": "left" if x == 0 else "center", "yanchor": "bottom", "showarrow": False}
+    return {"text": text, "x": x, "y": y, "xref": "paper", "yref": "paper"} | anchors
+
+
+def _layout(x_title: str, y_title: str, x: Plot, y: Plot, height: int = 340) -> Plot:
+    return {
+        "height": height,
+        "showlegend": False,
+        "hovermode": "closest",
+        "margin": {"l": 56, "r": 12, "t": 12, "b": 48},
+        "xaxis": {"title": {"text": html.escape(x_title)}, "automargin": True} | x,
+        "yaxis": {"title": {"text": html.escape(y_title)}, "automargin": True} | y,
+    }

@@ -1,0 +1,194 @@
+"""All that a report says about one study, read from its directory once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxopt_course.report import bands, tables
+from jaxopt_course.sweeps import store
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The tidy tables of a study; every one has a column ``optimizer``.
+
+    ``ranking`` is a row an optimizer, best first: by its winner's mean over the fresh seeds if they
+    were run (``confirmed``), else by the search. Beside the columns of :func:`tables.winners` it
+    has ``search_rank`` and, of the metric over fresh seeds, ``fresh_mean``, ``fresh_half_width``,
+    ``fresh_low``, ``fresh_high``, ``fresh_n`` and ``fresh_diverged`` (share). ``intervals`` and
+    ``finals`` (a row a winner's trial) are of the fresh seeds if ``confirmed``, else of the search,
+    and then without intervals.
+    """
+
+    directory: Path
+    manifest: dict[str, Any]
+    metric: str
+    test_metric: str | None
+    optimizers: list[str]  # in the order of the manifest, which gives them their looks
+    confirmed: bool
+    hyperparameters: list[str]
+    tuned: list[str]  # the searched ones but the optimizer
+    trials: pd.DataFrame
+    configurations: pd.DataFrame
+    ranking: pd.DataFrame
+    intervals: pd.DataFrame
+    finals: pd.DataFrame
+    sensitivity: pd.DataFrame | None  # None where fewer than two learning rates were tried
+    curves: pd.DataFrame
+    environment: pd.DataFrame
+
+
+def read(directory: str | Path) -> Findings:
+    """Read the study in ``directory`` and what was confirmed beside it.
+
+    Raises:
+        FileNotFoundError: the directory holds no study.
+        ValueError: the study is of another format, or its manifest contradicts its table.
+    """
+    path = Path(directory)
+    record = store.read(path)
+    manifest, metric = record.manifest, record.manifest["metric"]
+    trials, hyperparameters, searched = _prepared(record)
+    ranked = tables.configurations(trials, hyperparameters, metric, manifest["direction"])
+    ranking = tables.winners(ranked, searched).assign(search_rank=lambda table: table["rank"])
+    final = _winners_only(trials, ranking, hyperparameters)
+    dataset = record.curves
+    confirmed = False
+    if (path / store.CONFIRMATION / store.MANIFEST).is_file():
+        confirmation = store.read(path / store.CONFIRMATION)
+        fresh_trials = _winners_only(_prepared(confirmation)[0], ranking, hyperparameters)
+        confirmed = len(fresh_trials) > 0
+        if confirmed:
+            final, dataset = fresh_trials, confirmation.curves
+    metrics = [
+        name
+        for name in dict.fromkeys([metric, *trials])
+        if name.startswith(("valid_", "test_", metric)) and name not in hyperparameters
+    ]
+    intervals = bands.intervals(final, hyperparameters, metrics)
+    if confirmed:
+        fresh = tables.configurations(final, hyperparameters, metric, manifest["direction"])
+        ranking = _by_fresh_seeds(ranking, fresh, intervals, metric)
+    else:
+        intervals[["half_width", "low", "high"]] = float("nan")
+    test = metric.replace("valid_", "test_", 1)
+    chosen = metric.removeprefix("best_")
+    wanted = dict.fromkeys(["train_loss", "valid_loss", chosen])
+    return Findings(
+        directory=path,
+        manifest=manifest,
+        metric=metric,
+        test_metric=test if test in trials and test != metric else None,
+        optimizers=list(
+            dict.fromkeys([*manifest.get("optimizers", []), *ranking[tables.OPTIMIZER]])
+        ),
+        confirmed=confirmed,
+        hyperparameters=hyperparameters,
+        tuned=[name for name in searched if name != tables.OPTIMIZER],
+        trials=trials,
+        configurations=ranked,
+        ranking=ranking,
+        intervals=intervals,
+        finals=final,
+        sensitivity=_sensitivity(ranked, hyperparameters, metric),
+        curves=bands.curves(
+            dataset,
+            final,
+            ranking,
+            hyperparameters,
+            [name for name in wanted if name in dataset],
+        ),
+        environment=environment(manifest, store.read_events(path)),
+    )
+
+
+def _prepared(record: store.Record) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """The trials with a column ``optimizer``, their hyperparameters and those searched."""
+    manifest, trials = record.manifest, record.trials
+    hyperparameters = list(manifest["hyperparameters"])
+    missing = {*hyperparameters, manifest["metric"], "status", "trial"} - {*trials}
+    if missing:
+        raise ValueError(f"{store.TRIALS} lacks the columns {sorted(missing)} of its manifest")
+    renamed = {name: f"{name} (given)" for name in hyperparameters if name in tables.OWN_COLUMNS}
+    trials = trials.rename(columns=renamed)
+    hyperparameters = [renamed.get(name, name) for name in hyperparameters]
+    searched = [renamed.get(name, name) for name in manifest.get("searched", hyperparameters)]
+    if tables.OPTIMIZER in trials:
+        names = trials[tables.OPTIMIZER].astype("str")
+    else:
+        given = manifest.get("optimizers") or ["the optimizer"]
+        names = pd.Series(", ".join(given), index=trials.index)
+        hyperparameters = [tables.OPTIMIZER, *hyperparameters]
+    searched = [name for name in searched if name in hyperparameters]
+    return trials.assign(**{tables.OPTIMIZER: names}), hyperparameters, searched
+
+
+def _sensitivity(
+    ranked: pd.DataFrame, hyperparameters: list[str], metric: str
+) -> pd.DataFrame | None:
+    if "learning_rate" not in hyperparameters:
+        return None
+    rates = ranked["learning_rate"]
+    if not pd.api.types.is_numeric_dtype(rates) or rates.nunique() < 2:
+        return None
+    return tables.sensitivity(ranked, metric)
+
+
+def _winners_only(
+    trials: pd.DataFrame, ranking: pd.DataFrame, hyperparameters: Iterable[str]
+) -> pd.DataFrame:
+    trials = tables.once(trials)
+    mask = np.zeros(len(trials), bool)
+    for _, row in ranking.iterrows():
+        mask |= tables.same(trials, row, hyperparameters)
+    return trials[mask]
+
+
+def _by_fresh_seeds(
+    ranking: pd.DataFrame, fresh: pd.DataFrame, intervals: pd.DataFrame, metric: str
+) -> pd.DataFrame:
+    """Order the winners by the same rule on the fresh seeds; those not re-trained come last."""
+    found = intervals[intervals["metric"] == metric].set_index(tables.OPTIMIZER)
+    for name in ("n", "half_width", "low", "high", "diverged"):
+        ranking[f"fresh_{name}"] = ranking[tables.OPTIMIZER].map(found[name])
+    place = fresh.set_index(tables.OPTIMIZER)
+    ranking["fresh_mean"] = ranking[tables.OPTIMIZER].map(place[metric])
+    order = ranking[tables.OPTIMIZER].map(place["rank"]).fillna(float("inf"))
+    ranking = ranking.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+    return ranking.assign(rank=range(1, len(ranking) + 1))
+
+
+def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ()) -> pd.DataFrame:
+    """What made a study and how long it took, as rows of ``name`` and ``value`` (text)."""
+    task, budget = manifest.get("task", {}), manifest.get("budget", {})
+    platform = manifest.get("platform", {})
+    done = [event for event in events if event.get("event") == "finished"]
+    last = done[-1] if done else {}
+    examples = task.get("examples", {})
+    epochs = budget.get("epochs")
+    rows = {
+        "task": " – ".join(filter(None, [task.get("name"), task.get("description")])),
+        "examples": ", ".join(f"{count:,} {part}" for part, count in examples.items()),
+        "budget of a trial": f"{budget['steps']:,} steps" if "steps" in budget else "",
+        "epochs": "" if epochs is None else str(epochs),
+        "batch size": str(budget.get("batch_size", "")),
+        "seeds": ", ".join(map(str, manifest.get("seeds", []))),
+        "lanes a device": str(manifest.get("lanes", "")),
+        "devices": str(last.get("devices", "")),
+        "device": " ".join(dict.fromkeys(map(str, platform.values()))),
+        "wall time": f"{last['seconds']:.1f} s" if "seconds" in last else "",
+        "of it compiling": f"{last['compile_seconds']:.1f} s" if "compile_seconds" in last else "",
+        "training steps a second": (
+            f"{last['trial_steps_per_second']:,.0f}" if "trial_steps_per_second" in last else ""
+        ),
+        **{name: str(version) for name, version in manifest.get("versions", {}).items()},
+        "data split (SHA-256)": str(task.get("split_sha256", "")),
+        "program (SHA-256)": str(manifest.get("program_sha256", "")),
+        "trials (SHA-256)": str(manifest.get("trials_sha256", "")),
+    }
+    rows = {name: value for name, value in rows.items() if value}
+    return pd.DataFrame({"name": list(rows), "value": list(rows.values())}, dtype="str")

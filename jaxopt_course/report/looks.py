@@ -1,0 +1,119 @@
+"""How things look, the same in every figure: each optimizer's colour, dash and marker; the axes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxopt_course.report.findings import Findings
+from jaxopt_course.report.words import number, short
+
+Dash = tuple[int, tuple[int, ...]]
+
+# Ten hues of middle lightness, found by search so that each stands out on white and on the page's
+# dark ground (about 3 : 1) and no two meet for readers who do not see red or green.
+COLOURS = (
+    "#3d61b7", "#d18c0c", "#19724e", "#8d4386", "#27a0e8",
+    "#9a4902", "#58ac6d", "#b47ebb", "#8f7b11", "#707a8b",
+)  # fmt: skip
+# Plotly's name and matplotlib's.
+DASHES: tuple[tuple[str, Dash], ...] = (
+    ("solid", (0, ())),
+    ("7px,3px", (0, (7, 3))),
+    ("2px,2px", (0, (2, 2))),
+    ("7px,2px,2px,2px", (0, (7, 2, 2, 2))),
+)
+MARKERS = (
+    ("circle", "o"), ("square", "s"), ("triangle-up", "^"), ("diamond", "D"),
+    ("triangle-down", "v"), ("pentagon", "p"), ("star", "*"), ("hexagon", "h"),
+    ("triangle-left", "<"), ("triangle-right", ">"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Look:
+    """One optimizer's line: dash and marker as plotly says them and as matplotlib does."""
+
+    colour: str
+    plotly_dash: str
+    matplotlib_dash: Dash
+    plotly_marker: str
+    matplotlib_marker: str
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """A look for each name, by its place alone; 40 differ in colour or dash already."""
+    found = {}
+    for i, name in enumerate(names):
+        turn, hue = divmod(i, len(COLOURS))
+        dash, marker = DASHES[(i + turn) % len(DASHES)], MARKERS[i % len(MARKERS)]
+        found[name] = Look(COLOURS[hue], *dash, *marker)
+    return found
+
+
+def labels(names: Sequence[str], most: int = 24) -> dict[str, str]:
+    """A short label for each name; two names never share one."""
+    given: dict[str, str] = {}
+    for name in names:
+        label, n = short(name, most), 1
+        while label in given.values():
+            n += 1
+            label = f"{short(name, most - 2)}·{n}"
+        given[name] = label
+    return given
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Places on an axis that may be logarithmic and then still holds 0, set apart at its left."""
+
+    log: bool
+    ticks: list[float]  # of a logarithmic axis
+    texts: list[str]
+    zero: float = 0.0  # where 0 is drawn
+    gap: float | None = None  # where the axis is broken, if it holds a 0
+
+    def place(self, values: Iterable[float]) -> np.ndarray:
+        """Where on the axis ``values`` lie."""
+        values = np.asarray(values, float)
+        return np.where(values > 0, values, self.zero) if self.log else values
+
+
+def rate_axis(values: Iterable[float]) -> Axis:
+    """A logarithmic axis for non-negative ``values``, such as learning rates."""
+    values = np.asarray(values, float)
+    positive = values[values > 0]
+    low, high = (positive.min(), positive.max()) if len(positive) else (1.0, 1.0)
+    ticks = log_ticks(low, high)
+    texts = [number(tick) for tick in ticks]
+    if len(positive) == len(values):
+        return Axis(True, ticks, texts)
+    return Axis(True, [low / 10, *ticks], ["0", *texts], low / 10, low / 10**0.5)
+
+
+def value_axis(values: Iterable[float]) -> Axis:
+    """Logarithmic if the finite ``values`` are all positive and span more than a decade."""
+    given = np.asarray(values, float)
+    given = given[np.isfinite(given)]
+    if not len(given) or given.min() <= 0 or given.max() <= 10 * given.min():
+        return Axis(False, [], [])
+    ticks = log_ticks(given.min(), given.max())
+    return Axis(True, ticks, [number(tick) for tick in ticks])
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten from ``low`` to ``high``, with 2 and 5 between if these are few."""
+    decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1).astype(int)
+    steps = (1, 2, 5) if len(decades) <= 3 else (1,)
+    every = decades[:: -(-len(decades) // 9)]
+    ticks = [float(f"{step}e{decade}") for decade in every for step in steps]
+    ticks = [tick for tick in ticks if low / 1.2 <= tick <= high * 1.2]
+    return ticks if len(ticks) > 1 else sorted({low, high})
+
+
+def time_axis(findings: Findings) -> tuple[float, str]:
+    """Updates a unit of the axis of training time, and the axis' title."""
+    budget = findings.manifest.get("budget", {})
+    if budget.get("epochs") and budget.get("steps_per_epoch"):
+        return float(budget["steps_per_epoch"]), "epoch (passes over the training data)"
+    return 1.0, "training step (updates)"

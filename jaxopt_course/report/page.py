@@ -1,0 +1,229 @@
+"""``report.html``: one file with everything in it, to be opened anywhere, without a network."""
+
+import html
+import json
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jaxopt_course.report import figures, figures_html, verdict, words
+from jaxopt_course.report.findings import Findings, read
+from jaxopt_course.report.looks import labels, looks
+from jaxopt_course.sweeps import store
+
+SHOWN = 50  # configurations in the table of all
+
+
+def write_report(directory: str | Path, *, png: bool = True) -> Path:
+    """Write ``report.html`` and, with ``png``, ``figures/*.png`` into a study's directory.
+
+    The page loads nothing: plotly is inside it (about 5 MB). An older report is replaced.
+
+    Args:
+        directory: the study's; ``confirm/`` in it is read too, if it is there.
+        png: whether to draw the PNG files as well.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        FileNotFoundError: the directory holds no study.
+        ValueError: the study is of another format, or its manifest contradicts its table.
+    """
+    findings = read(directory)
+    pictures = figures.save(findings, findings.directory / "figures") if png else []
+    path = findings.directory / "report.html"
+    path.write_text(page(findings, pictures), encoding="utf-8")
+    return path
+
+
+def page(findings: Findings, pictures: Sequence[Path] = ()) -> str:
+    """The page's text; ``pictures`` are the PNG files it offers."""
+    from plotly.offline import get_plotlyjs
+
+    task = findings.manifest.get("task", {}).get("name") or "this task"
+    names = findings.ranking["optimizer"].tolist()
+    question = f"Which optimizer wins on {task}?"
+    if len(names) == 1:
+        question = f"Which setting of {words.short(names[0], 48)} is best on {task}?"
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="color-scheme" content="light dark">',
+        f"<title>{_text(question)}</title><style>{asset('page.css')}</style></head><body>",
+        f"<header><h1>{_text(question)}</h1>",
+        f'<p class="headline">{_text(verdict.headline(findings))}</p>',
+        _list(verdict.remarks(findings), "remarks"),
+        "</header><main>",
+        _winners(findings),
+        _figures(findings, [picture.name for picture in pictures]),
+        _configurations(findings),
+        _origin(findings),
+        "</main>",
+        f"<script>{get_plotlyjs()}</script><script>{asset('page.js')}</script></body></html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def asset(name: str) -> str:
+    """A file of the page that stands beside this one: ``page.css`` or ``page.js``."""
+    return resources.files(__package__).joinpath(name).read_text("utf-8")
+
+
+def _winners(findings: Findings) -> str:
+    columns, rows = verdict.ranking_table(findings)
+    header = [(column.name, column.numeric) for column in columns]
+    note = "Each optimizer with the best of its configurations"
+    if findings.confirmed:
+        seeds = words.counted(int(findings.finals["seed"].nunique()), "fresh seed")
+        note += (
+            f", re-trained on {seeds}: mean ± half width of the 95% t-interval. Ranked by the "
+            "validation metric on the fresh seeds; the test data chose nothing."
+        )
+    else:
+        note += ", ranked by the search itself; without fresh seeds nothing has an interval."
+    return f"<section><h2>Winners</h2><p>{_text(note)}</p>{_table(header, rows, 'cards')}</section>"
+
+
+def _figures(findings: Findings, pictures: Sequence[str]) -> str:
+    """The legend, and a card a figure: the plot's JSON, a caption, a link to its PNG."""
+    parts = [f"<section><h2>Figures</h2>{_legend(findings)}"]
+    curves = figures_html.curves(findings)
+    seeds = "fresh seeds" if findings.confirmed else "seeds of the search"
+    if curves:
+        plots = "".join(_plot(name, words.title(name), plot) for name, plot in curves.items())
+        caption = (
+            f"Course of training of the winners. A line is the mean over the {seeds}, its band "
+            "their lowest and highest; both stop where the first seed diverges. Look at how fast a "
+            "line falls, and whether validation turns back while training goes on."
+        )
+        parts.append(_figure("curves", f'<div class="plots">{plots}</div>', caption, pictures))
+    lr = figures_html.sensitivity(findings)
+    if lr:
+        caption = (
+            "Result against the learning rate, each point the mean over the seeds of the search "
+            "with the band from lowest to highest, the other hyperparameters at their best for "
+            "that rate; the outlined mark is the best. Look at the width of the plateau: a wide "
+            "one forgives a bad guess. Below, a cross marks a rate at which a seed diverged."
+        )
+        parts.append(_figure("sensitivity", _plot("sensitivity", "", lr), caption, pictures))
+    dots = figures_html.final(findings)
+    if dots:
+        caption = f"Final test metric of the winners over the {seeds}: faint dots are seeds, " + (
+            "the mark is their mean with its 95% t-interval. Look at which intervals overlap: "
+            "those optimizers are not told apart. A hollow mark lost seeds to divergence."
+            if findings.confirmed
+            else "the mark is their mean. These seeds also chose the winners: no interval is due."
+        )
+        parts.append(_figure("final", _plot("final", "", dots), caption, pictures))
+    return "".join(parts) + "</section>"
+
+
+def _configurations(findings: Findings) -> str:
+    table = findings.configurations
+    metric = findings.metric
+    numbers = ["seeds", "diverged", "unfinished", metric, f"{metric}_std"]
+    header = [("rank", True)] + [(name, name != "optimizer") for name in findings.hyperparameters]
+    header += [(name, True) for name in ["seeds", "diverged", "unfinished"]]
+    header += [(words.title(metric), True), ("standard deviation", True)]
+    columns = ["rank", *findings.hyperparameters, *numbers]
+    rows = [[words.number(cell) for cell in row] for row in table[columns].head(SHOWN).values]
+    more = f", the best {SHOWN} of them" if len(table) > SHOWN else ""
+    return (
+        f"<section><details><summary>All {words.counted(len(table), 'configuration')}{more}"
+        f"</summary>{_table(header, rows)}</details></section>"
+    )
+
+
+def _origin(findings: Findings) -> str:
+    command = findings.manifest.get("command", "")
+    parts = ["<section><h2>How it was made</h2>"]
+    if command:
+        parts.append(
+            f'<div class="command"><pre><code>{_text(command)}</code></pre>'
+            '<button type="button" data-copy>Copy</button></div>'
+        )
+    rows = findings.environment.to_numpy().tolist()
+    parts.append(
+        f"<details><summary>Environment</summary>{_table([('', False), ('', False)], rows)}"
+        "</details>"
+    )
+    files = [store.MANIFEST, store.TRIALS, store.CURVES, store.EVENTS]
+    files += [f"{store.CONFIRMATION}/{name}" for name in files]
+    links = "".join(
+        f'<li><a href="{name}">{name}</a></li>'
+        for name in files
+        if (findings.directory / name).is_file()
+    )
+    parts.append(f"<h3>Data</h3><ul>{links}</ul></section>")
+    return "".join(parts)
+
+
+def _legend(findings: Findings) -> str:
+    """A button an optimizer, best first, that shows and hides it in all figures."""
+    styles, short = looks(findings.optimizers), labels(findings.optimizers)
+    buttons = []
+    for name in findings.ranking["optimizer"]:
+        style, number = styles[name], findings.optimizers.index(name)
+        dash = style.plotly_dash.replace("px", "") if style.plotly_dash != "solid" else "none"
+        buttons.append(
+            f'<button type="button" aria-pressed="true" data-optimizer="{number}" '
+            f'title="{_text(name)}"><svg width="30" height="8" aria-hidden="true">'
+            f'<line x1="0" y1="4" x2="30" y2="4" stroke="{style.colour}" stroke-width="3" '
+            f'style="stroke:color-mix(in srgb,{style.colour} var(--pure),white)" '
+            f'stroke-dasharray="{dash}"/></svg>{_text(short[name])}</button>'
+        )
+    return (
+        f'<div class="legend" role="group" aria-label="Optimizers shown">{"".join(buttons)}</div>'
+    )
+
+
+def _plot(name: str, heading: str, plot: dict[str, Any]) -> str:
+    data = json.dumps(plot, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    head = f"<h3>{_text(heading[:1].upper() + heading[1:])}</h3>" if heading else ""
+    return (
+        f'<div class="plot">{head}<div id="plot-{_text(name)}" class="canvas"></div>'
+        f'<script type="application/json" data-for="plot-{_text(name)}">{data}</script></div>'
+    )
+
+
+def _figure(name: str, body: str, caption: str, pictures: Sequence[str]) -> str:
+    png = f"{name}.png"
+    link = f' <a href="figures/{png}">PNG</a>' if png in pictures else ""
+    return f"<figure>{body}<figcaption>{_text(caption)}{link}</figcaption></figure>"
+
+
+def _table(
+    header: Sequence[tuple[str, bool]], rows: Iterable[Sequence[str]], kind: str = ""
+) -> str:
+    sides = ["number" if numeric else "" for _, numeric in header]
+    head = "".join(
+        f'<th scope="col" class="{side}">{_text(name)}</th>'
+        for (name, _), side in zip(header, sides, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td class="{side}" data-label="{_text(name)}">{_cell(cell)}</td>'
+            for cell, (name, _), side in zip(row, header, sides, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    head = f"<thead><tr>{head}</tr></thead>" if any(name for name, _ in header) else ""
+    return f'<div class="wide"><table class="{kind}">{head}<tbody>{body}</tbody></table></div>'
+
+
+def _list(sentences: Sequence[str], kind: str) -> str:
+    items = "".join(f"<li>{_text(sentence)}</li>" for sentence in sentences)
+    return f'<ul class="{kind}">{items}</ul>' if items else ""
+
+
+def _cell(text: str) -> str:
+    return _text(text).replace(" ± ", "\u00a0±\u00a0")
+
+
+def _text(text: Any) -> str:
+    return html.escape(str(text))

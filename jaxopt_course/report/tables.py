@@ -1,0 +1,197 @@
+"""What a study says, as tidy tables: trials in, one row a fact out.
+
+The unit is the configuration: all hyperparameters but the seed. Its score is the mean over seeds of
+the final validation metric, and a configuration with a diverged seed has no score: the mean of the
+survivors would reward divergence.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+OPTIMIZER = "optimizer"
+# A hyperparameter of such a name must be renamed before it comes here.
+OWN_COLUMNS = {
+    "rank", "search_rank", "seeds", "diverged", "unfinished", "at_edge", "trials", "n", "mean",
+    "trials_diverged", "metric", "low", "high", "half_width", "quantity", "step",
+}  # fmt: skip
+
+
+def configurations(
+    trials: pd.DataFrame, hyperparameters: Sequence[str], metric: str, direction: str
+) -> pd.DataFrame:
+    """Score and rank every configuration, the best first.
+
+    Args:
+        trials: a row a trial, with ``status``, ``metric`` and all ``hyperparameters``. Rows whose
+            ``duplicate_of`` is set repeat an earlier trial and are left out.
+        hyperparameters: the columns that make a configuration; empty cells equal each other.
+        metric: the column to rank by, such as ``valid_accuracy``.
+        direction: ``"min"`` or ``"max"``.
+
+    Returns:
+        A row a configuration: ``rank`` (from 1), the hyperparameters, ``seeds``, ``diverged`` and
+        ``unfinished`` (numbers of trials), and of the metric over the finished seeds ``<metric>``
+        (the mean), ``<metric>_std`` (sample standard deviation), ``<metric>_min`` and
+        ``<metric>_max``; these are NaN where a seed diverged or none finished. First come those
+        with all seeds finished, then those with some, with none, and last those with a diverged
+        seed; among equals the better mean, the lower mean ``valid_loss``, the smaller share of
+        diverged seeds, and the earlier row.
+
+    Raises:
+        ValueError: ``direction`` is neither ``"min"`` nor ``"max"``, or a hyperparameter has the
+            name of a column that this table adds.
+        KeyError: ``trials`` lacks a column.
+    """
+    if direction not in ("min", "max"):
+        raise ValueError(f"direction must be 'min' or 'max', not {direction!r}")
+    taken = {"rank", "seeds", "diverged", "unfinished", metric} & {*hyperparameters}
+    if taken:
+        raise ValueError(f"rename the hyperparameters {sorted(taken)}: results have these names")
+    trials = once(trials)
+    number = configuration_numbers(trials, hyperparameters)
+    status = trials["status"]
+    counts = pd.DataFrame(
+        {
+            "seeds": 1,
+            "diverged": status.eq("diverged"),
+            "unfinished": ~status.isin(["finished", "diverged"]),
+        },
+        index=trials.index,
+    )
+    table = trials[list(hyperparameters)].groupby(number).nth(0).reset_index(drop=True)
+    table = table.join(counts.groupby(number).sum().astype("int64"))
+    scored = (table["diverged"] == 0) & (table["unfinished"] < table["seeds"])
+    for name in dict.fromkeys([metric, "valid_loss"]):
+        if name in trials or name == metric:
+            values = finite(trials[name])[status.eq("finished")]
+            parts = values.groupby(number).agg(["mean", "std", "min", "max", "size", "count"])
+            parts = parts.reindex(table.index)
+            parts = parts.where(scored & (parts["size"] == parts["count"]))  # each has its value
+            table[name] = parts["mean"]
+            if name == metric:
+                table[[f"{name}_{part}" for part in ("std", "min", "max")]] = parts[
+                    ["std", "min", "max"]
+                ]
+    partial = np.select(
+        [table["diverged"] > 0, table[metric].isna(), table["unfinished"] > 0], [3, 2, 1], 0
+    )
+    score = table[metric] if direction == "min" else -table[metric]
+    ties = table.get("valid_loss", score)
+    share = table["diverged"] / table["seeds"]
+    order = np.lexsort([share, ties.fillna(np.inf), score.fillna(np.inf), partial])
+    if metric != "valid_loss":
+        table = table.drop(columns="valid_loss", errors="ignore")
+    table = table.iloc[order].reset_index(drop=True)
+    table.insert(0, "rank", np.arange(1, len(table) + 1))
+    return table
+
+
+def winners(ranked: pd.DataFrame, searched: Iterable[str] = ()) -> pd.DataFrame:
+    """The best configuration of each optimizer, in order of score.
+
+    Args:
+        ranked: what :func:`configurations` returned. Without a column ``optimizer`` there is one
+            winner.
+        searched: the hyperparameters whose range was chosen by the user.
+
+    Returns:
+        The rows of ``ranked`` that are their optimizer's best, ranked anew, and ``at_edge`` (such
+        as ``"learning_rate (highest)"``: the numeric searched hyperparameters whose best value is
+        the lowest or highest of three or more tried; empty if none, or if the row has no score),
+        ``trials`` and ``trials_diverged`` (numbers over all configurations of the optimizer).
+    """
+    rows = []
+    for _, group in _by_optimizer(ranked):
+        best = group.iloc[0]
+        scored = not best["diverged"] and best["unfinished"] < best["seeds"]
+        edges = [edge(group, best, name) for name in searched] if scored else []
+        rows.append(
+            {
+                "at_edge": ", ".join(filter(None, edges)),
+                "trials": group["seeds"].sum(),
+                "trials_diverged": group["diverged"].sum(),
+            }
+        )
+    first = ranked.drop_duplicates(OPTIMIZER) if OPTIMIZER in ranked else ranked.head(1)
+    table = first.reset_index(drop=True).join(
+        pd.DataFrame(rows, columns=["at_edge", "trials", "trials_diverged"])
+    )
+    return table.assign(rank=np.arange(1, len(table) + 1))
+
+
+def edge(tried: pd.DataFrame, best: pd.Series, name: str) -> str:
+    """``"<name> (lowest)"`` or ``(highest)`` if ``best`` is that end of three or more tried."""
+    column = tried[name]
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        return ""
+    values = column.dropna().unique()
+    if len(values) < 3 or pd.isna(best[name]):
+        return ""
+    ends = {values.min(): "lowest", values.max(): "highest"}
+    return f"{name} ({ends[best[name]]})" if best[name] in ends else ""
+
+
+def sensitivity(ranked: pd.DataFrame, metric: str, column: str = "learning_rate") -> pd.DataFrame:
+    """How the result depends on one hyperparameter, the others at their best for each value.
+
+    Args:
+        ranked: what :func:`configurations` returned.
+        metric: the metric it was ranked by.
+        column: the hyperparameter; rows without it are left out.
+
+    Returns:
+        A row an optimizer and value: ``optimizer`` (if ``ranked`` has it), ``column``, and of its
+        best configuration ``mean``, ``low``, ``high`` (minimum and maximum over seeds; NaN where a
+        seed diverged), ``seeds`` and ``diverged`` (share of the seeds, 0 to 1).
+    """
+    keys = [name for name in (OPTIMIZER, column) if name in ranked]
+    best = ranked[ranked[column].notna()].drop_duplicates(keys)
+    best = best.sort_values(column, kind="stable")
+    table = best[[*keys, "seeds"]].assign(
+        mean=best[metric],
+        low=best[f"{metric}_min"],
+        high=best[f"{metric}_max"],
+        diverged=best["diverged"] / best["seeds"],
+    )
+    return table.astype({column: "float64"}).reset_index(drop=True)
+
+
+def same(trials: pd.DataFrame, row: pd.Series, hyperparameters: Iterable[str]) -> np.ndarray:
+    """Which trials have the configuration of ``row``; an empty cell equals an empty cell."""
+    mask = np.ones(len(trials), bool)
+    for name in hyperparameters:
+        column = trials[name]
+        equal = column.isna() if pd.isna(row[name]) else column.eq(row[name]).fillna(False)
+        mask &= equal.to_numpy(bool)
+    return mask
+
+
+def once(trials: pd.DataFrame) -> pd.DataFrame:
+    """The trials that do not repeat an earlier one, numbered from 0."""
+    if "duplicate_of" in trials:
+        trials = trials[trials["duplicate_of"].isna()]
+    return trials.reset_index(drop=True)
+
+
+def configuration_numbers(trials: pd.DataFrame, hyperparameters: Iterable[str]) -> pd.Series:
+    """Number the configurations in order of appearance, from 0: one number a trial."""
+    codes = {name: pd.factorize(trials[name], use_na_sentinel=False)[0] for name in hyperparameters}
+    frame = pd.DataFrame(codes, index=trials.index)
+    if frame.empty:
+        return pd.Series(0, index=trials.index)
+    return frame.groupby(list(codes), sort=False).ngroup()
+
+
+def _by_optimizer(ranked: pd.DataFrame) -> Iterable[tuple[Any, pd.DataFrame]]:
+    if OPTIMIZER in ranked:
+        return ranked.groupby(OPTIMIZER, sort=False, dropna=False)
+    return [(None, ranked)] if len(ranked) else []
+
+
+def finite(column: pd.Series) -> pd.Series:
+    """The column as floats, NaN where it has no finite number."""
+    values = column.astype("float64")
+    return values.where(np.isfinite(values))

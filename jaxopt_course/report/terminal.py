@@ -1,0 +1,45 @@
+"""The report in the terminal: a table of the winners and what it means in sentences."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxopt_course.report import verdict
+from jaxopt_course.report.findings import read
+
+if TYPE_CHECKING:
+    from rich.console import Console, JustifyMethod
+
+
+def print_report(directory: str | Path, console: "Console | None" = None) -> None:
+    """Print a row an optimizer, best first, then who wins and what to mind.
+
+    Args:
+        directory: the study's.
+        console: where to print; standard output if none is given.
+
+    Raises:
+        FileNotFoundError: the directory holds no study.
+        ValueError: the study is of another format, or its manifest contradicts its table.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    findings = read(directory)
+    console = console or Console()
+    header, rows = verdict.ranking_table(findings, edge="*")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for i, column in enumerate(header):
+        whole = any("±" in row[i] for row in rows)  # an estimate is not broken over two lines
+        justify: JustifyMethod = "right" if column.numeric else "left"
+        table.add_column(Text(column.short), justify=justify, no_wrap=whole)
+    for place, row in enumerate(rows):
+        # Text, not str: a name may hold what rich reads as markup.
+        cells = [Text(cell, overflow="fold") for cell in row]
+        table.add_row(*cells, style="bold" if place == 0 else "")
+    console.print(table)
+    console.print(Text(verdict.legend(findings)), style="dim")
+    console.print(Text(verdict.headline(findings)), style="bold")
+    for sentence in verdict.remarks(findings):
+        console.print(Text(sentence))

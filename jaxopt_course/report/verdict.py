@@ -1,0 +1,177 @@
+"""What a study means: the sentence that names the winner, what to mind, and the table behind it."""
+
+import math
+import re
+from typing import NamedTuple
+
+import pandas as pd
+
+from jaxopt_course.report.findings import Findings
+from jaxopt_course.report.looks import labels
+from jaxopt_course.report.words import counted, listed, number, plus_minus, settings, title
+
+
+def headline(findings: Findings) -> str:
+    """Who wins, by how much, on how many seeds; and whether these seeds tell it from the others."""
+    ranking, metric, names = findings.ranking, title(findings.metric), _names(findings)
+    column, fresh = ("fresh_mean", "fresh ") if findings.confirmed else (findings.metric, "")
+    scored = ranking[ranking[column].notna()]
+    if scored.empty:
+        return f"No winner: no optimizer has a configuration that finished on all its {fresh}seeds."
+    first = scored.iloc[0]
+    seeds, half = int(first["seeds"] - first["unfinished"]), math.nan
+    if findings.confirmed:
+        seeds, half = int(first["fresh_n"]), first["fresh_half_width"]
+    result = f"{metric} {plus_minus(first[column], half)}, mean of {counted(seeds, fresh + 'seed')}"
+    given = settings(first, findings.tuned)
+    winner = names[first["optimizer"]] + (f" with {given}" if given else "")
+    tied = scored.loc[scored[column] == first[column], "optimizer"].map(names)
+    if len(scored) == 1:
+        verb = "reaches" if len(ranking) == 1 else "alone has a score:"
+        said = f"{winner} {verb} {result}."
+    elif len(tied) > 1:
+        said = f"{listed(list(tied))} tie: {result}."
+    else:
+        second = scored.iloc[1]
+        ahead = number(abs(first[column] - second[column]), 2)
+        verb = "wins" if findings.confirmed else "leads the search"
+        said = f"{winner} {verb}: {result}, {ahead} better than {names[second['optimizer']]}."
+    return f"{said} {separation(findings, scored)}".strip()
+
+
+def separation(findings: Findings, scored: pd.DataFrame) -> str:
+    """Whether the winner's 95% interval overlaps those of the others."""
+    if not findings.confirmed:
+        return "Not confirmed on fresh seeds: a best score includes the luck of having been picked."
+    first, others = scored.iloc[0], scored.iloc[1:]
+    if pd.isna(first["fresh_half_width"]):
+        return "One fresh seed gives no interval: it separates nothing."
+    if others.empty or others["fresh_mean"].iloc[0] == first["fresh_mean"]:
+        return ""
+    overlaps = (others["fresh_low"] <= first["fresh_high"]) & (
+        others["fresh_high"] >= first["fresh_low"]
+    ) | others["fresh_half_width"].isna()
+    n = int(first["fresh_n"])
+    if not overlaps.any():
+        return "Its 95% interval overlaps no other's."
+    names = list(others.loc[overlaps, "optimizer"].map(_names(findings)))
+    return (
+        f"Its 95% interval overlaps {'that' if len(names) == 1 else 'those'} of {listed(names)}: "
+        f"not separated by these {counted(n, 'seed')}."
+    )
+
+
+def remarks(findings: Findings) -> list[str]:
+    """What a reader must know before trusting the table, one sentence each."""
+    said, trials, ranking, names = [], findings.trials, findings.ranking, _names(findings)
+    if findings.confirmed and not pd.isna(ranking["fresh_mean"].iloc[0]):
+        before = ranking.sort_values("search_rank")["optimizer"].iloc[0]
+        if before != ranking["optimizer"].iloc[0]:
+            said.append(f"The search itself had put {names[before]} first.")
+    diverged = int(trials["status"].eq("diverged").sum())
+    if diverged:
+        said.append(
+            f"{diverged:,} of {counted(len(trials), 'trial')} diverged; a configuration with a "
+            f"diverged seed has no score and ranks last."
+        )
+    unfinished = int((~trials["status"].isin(["finished", "diverged"])).sum())
+    if unfinished:
+        said.append(
+            f"{unfinished:,} of {counted(len(trials), 'trial')} did not finish; scores are means "
+            "of the seeds that did, and configurations with all seeds finished rank first."
+        )
+    if findings.confirmed and ranking["fresh_diverged"].gt(0).any():
+        lost = list(ranking.loc[ranking["fresh_diverged"] > 0, "optimizer"].map(names))
+        said.append(
+            f"On fresh seeds {listed(lost)} diverged at least once: the mean given there is of "
+            "the finished seeds only."
+        )
+    stopped = int((~findings.finals["status"].isin(["finished", "diverged"])).sum())
+    if findings.confirmed and stopped:
+        said.append(f"{counted(stopped, 'trial')} on fresh seeds did not finish.")
+    edges = ranking[ranking["at_edge"] != ""]
+    if len(edges):
+        ends = [f"{names[row['optimizer']]}: {row['at_edge']}" for _, row in edges.iterrows()]
+        said.append(
+            f"Best at the edge of the range tried, so that a wider one may do better: "
+            f"{listed(ends)}."
+        )
+    return said
+
+
+class Column(NamedTuple):
+    """A column of the table of winners: its name, a shorter one for terminals, whether numeric."""
+
+    name: str
+    short: str
+    numeric: bool
+
+
+def ranking_table(findings: Findings, edge: str = " ({})") -> tuple[list[Column], list[list[str]]]:
+    """The table of winners as text: its columns and, a row an optimizer, its cells.
+
+    The hyperparameters are those searched; ``edge`` is what follows a value that is the ``lowest``
+    or ``highest`` tried. The search's metric is the mean over its seeds; what fresh seeds gave is
+    the mean ± the half width of its 95% interval.
+    """
+    metric, test = findings.metric, findings.test_metric
+    estimated = [test] if test else []
+    of = ""
+    if findings.confirmed:
+        estimated, of = [metric, *estimated], "fresh seeds: "
+    header = [Column("rank", "#", True), Column("optimizer", "optimizer", False)]
+    header += [Column(name, name.replace("_", " "), True) for name in findings.tuned]
+    header += [Column(f"search: {title(metric)}", "search", True)]
+    header += [
+        Column(of + title(name), "fresh seeds" if name == metric else "test", True)
+        for name in estimated
+    ]
+    header += [Column("trials diverged", "diverged", True)]
+    found = findings.intervals.set_index(["optimizer", "metric"])
+    names, rows = _names(findings), []
+    for _, row in findings.ranking.iterrows():
+        cells = [str(row["rank"]), names[row["optimizer"]]]
+        for name in findings.tuned:
+            end = re.search(rf"(?:^|, ){re.escape(name)} \((\w+)\)", row["at_edge"])
+            cells.append(number(row[name], 3) + (edge.format(end[1]) if end else ""))
+        cells.append(number(row[metric]) + _trouble(row))
+        for key in [(row["optimizer"], name) for name in estimated]:
+            cells.append(estimate(found.loc[key]) if key in found.index else "not re-trained")
+        cells.append(f"{row['trials_diverged'] / row['trials']:.0%}")
+        rows.append(cells)
+    return header, rows
+
+
+def legend(findings: Findings) -> str:
+    """What the short names of the columns mean."""
+    metric, test = title(findings.metric), findings.test_metric
+    if findings.confirmed:
+        said = f"search, fresh seeds: {metric}, mean over the seeds (± half of the 95% interval)"
+        said += f"; test: {title(test)} on the fresh seeds" if test else ""
+    else:
+        said = f"search: {metric}, mean over the seeds"
+        said += f"; test: {title(test)}" if test else ""
+    said += "; diverged: share of the optimizer's trials"
+    edges = findings.ranking["at_edge"].ne("").any()
+    return f"{said}{'; *: at the edge of the range tried' if edges else ''}."
+
+
+def estimate(row: pd.Series) -> str:
+    """``0.9781 ± 0.0046 (1 of 5 diverged)`` of a row of :func:`bands.intervals`."""
+    seeds, lost = int(row["seeds"]), round(row["diverged"] * row["seeds"])
+    missing = {"diverged": lost, "unfinished": seeds - int(row["n"]) - lost}
+    said = [f"{n} of {seeds} {what}" for what, n in missing.items() if n]
+    note = f" ({', '.join(said)})" if said else ""
+    return plus_minus(row["mean"], row["half_width"]) + note
+
+
+def _names(findings: Findings) -> dict[str, str]:
+    return labels(findings.optimizers, 48)
+
+
+def _trouble(row: pd.Series) -> str:
+    """What befell the seeds of a configuration, in brackets."""
+    said = [
+        f"{row[what]} of {row['seeds']} {what}" for what in ("diverged", "unfinished") if row[what]
+    ]
+    return f" ({', '.join(said)})" if said else ""

@@ -1,0 +1,64 @@
+"""How the report says names and numbers."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+PARTS = {"train": "training", "valid": "validation", "test": "test"}
+
+
+def title(metric: str) -> str:
+    """``best_valid_loss`` -> ``best validation loss``."""
+    words = metric.split("_")
+    return " ".join(PARTS.get(word, word) for word in words)
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """A value as a reader wants it: ``0.003981``, ``1e-05``, ``adam``; a dash if there is none."""
+    if pd.isna(value):
+        return "–"
+    if not isinstance(value, (float, np.floating)):
+        return str(value)
+    return re.sub(r"e([+-])0?(\d)$", r"e\1\2", f"{value:.{digits}g}").replace("e+", "e")
+
+
+def plus_minus(mean: float, half_width: float) -> str:
+    """``0.9781 ± 0.0046``: both to the decimals that the half width deserves."""
+    if pd.isna(mean) or pd.isna(half_width):
+        return number(mean)
+    if half_width == 0:
+        return f"{number(mean)} ± 0"
+    decimals = 1 - math.floor(math.log10(half_width))
+    if not -6 < decimals < 8:
+        return f"{number(mean)} ± {number(half_width, 2)}"
+    return f"{mean:.{max(decimals, 0)}f} ± {half_width:.{max(decimals, 0)}f}"
+
+
+def short(name: str, most: int = 24) -> str:
+    """``name``, its middle left out if it is longer than ``most`` characters."""
+    if len(name) <= most:
+        return name
+    head = (most - 1) * 2 // 3
+    return f"{name[:head]}…{name[len(name) - (most - 1 - head) :]}"
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 seed``, ``4 seeds``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int = 4) -> str:
+    """``a``, ``a and b``, ``a, b, c and 3 others``."""
+    shown = list(names) if len(names) <= most else [*names[: most - 1]]
+    if len(shown) < len(names):
+        shown.append(f"{len(names) - len(shown)} others")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def settings(row: pd.Series, names: Iterable[str]) -> str:
+    """``learning_rate=0.004, b1=0.9``: what a row has of ``names``."""
+    return ", ".join(f"{name}={number(row[name], 3)}" for name in names if not pd.isna(row[name]))

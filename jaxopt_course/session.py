@@ -1,0 +1,168 @@
+"""A prepared sweep: the compiled program, and what it takes to train tables with it."""
+
+import hashlib
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from jaxopt_course.columns import Columns
+from jaxopt_course.problems.tasks import Task
+from jaxopt_course.sweeps import engine
+from jaxopt_course.sweeps.lanes import Data, Rhythm, default_lanes, lane_bytes
+from jaxopt_course.sweeps.progress import ProgressLine, Tally
+from jaxopt_course.sweeps.results import assemble
+from jaxopt_course.train import Budget, Trial, make_trial
+
+
+class Outcome(NamedTuple):
+    """What a training of a table left."""
+
+    trials: pd.DataFrame
+    curves: xr.Dataset
+    manifest: dict[str, Any]
+    event: dict[str, Any]
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class Session:
+    """A compiled program and all that it takes to train a table, and then another, with it."""
+
+    task: Task
+    columns: Columns
+    budget: Budget
+    chosen: tuple[str, str]  # metric, direction
+    trial: Trial
+    data: Data
+    program: engine.Program
+
+    @classmethod
+    def prepare(
+        cls,
+        task: Task,
+        columns: Columns,
+        budget: Budget,
+        chosen: tuple[str, str],
+        lanes: int | None,
+        devices: Sequence[Any],
+    ) -> "Session":
+        """Check that everything traces, choose the width, lower and compile."""
+        trial = make_trial(task, columns.optimizer, budget.batch_size)
+        data = Data(task.train, task.valid, task.test)
+        table = columns.table(columns.trials)
+        row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
+        if table.together_name:
+            row[table.together_name] = table.together[0]
+        size = lane_bytes(trial, row, data.train)
+        if unread := columns.unread():
+            raise ValueError(
+                f"the optimizer function does not read the column {unread[0]!r}; "
+                "drop the column, or use it"
+            )
+        width = lanes or default_lanes(size, devices[0].platform)
+        rhythm = Rhythm(budget.steps, budget.record_every, budget.evaluate_every)
+        program = engine.compile_program(trial, rhythm, data, table, width, devices)
+        return cls(task, columns, budget, chosen, trial, data, program)
+
+    def train(self, trials: pd.DataFrame, kind: str, progress: bool) -> Outcome:
+        """Train the rows of ``trials``, which have the columns of the table prepared for."""
+        table = self.columns.table(trials)
+        start = time.perf_counter()
+        label = "confirming" if kind == "confirmation" else self.task.name
+        with ProgressLine(label, show=progress) as line:
+            tell = self._teller(line, trials)
+            results = engine.run(self.program, table, self.data, self.trial, tell)
+            tell(results, last=True)
+        seconds = time.perf_counter() - start
+        complete, curves = assemble(trials, results, self.program.rhythm)
+        event = {
+            "event": "interrupted" if results.interrupted else "finished",
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "seconds": seconds,
+            "compile_seconds": self.program.seconds,
+            "lowerings": self.program.lowerings,
+            "trial_steps": results.trial_steps,
+            "trial_steps_per_second": results.trial_steps / seconds,
+            "calls": results.calls,
+            "occupancy": results.occupancy,
+            "devices": [str(device) for device in self.program.devices],
+            "host": platform.node(),
+        }
+        manifest = self._manifest(complete, kind)
+        return Outcome(complete, curves, manifest, event, results.interrupted)
+
+    def _teller(self, line: ProgressLine, trials: pd.DataFrame) -> Callable[..., None]:
+        """Tell the progress line how far the engine is, with the best trial so far."""
+        metric, direction = self.chosen
+        name = metric.removeprefix("best_").removeprefix("valid_")
+        better = np.nanmax if direction == "max" else np.nanmin
+        several = len(self.columns.optimizers) > 1
+
+        def best(results: engine.Results) -> str:
+            scores = results.valid.get(name, results.valid["loss"])[:, -1]
+            scores = np.where(results.finished, scores, np.nan)
+            if np.isnan(scores).all():
+                return ""
+            value = better(scores)
+            row = int(np.flatnonzero(scores == value)[0])
+            return f"{value:.4g}" + (f" ({trials['optimizer'].iloc[row]})" if several else "")
+
+        def tell(results: engine.Results, last: bool = False) -> None:
+            tally = Tally(
+                over=int(results.over.sum()),
+                total=len(trials),
+                diverged=int((results.first_bad >= 0).sum()),
+                trial_steps=results.trial_steps,
+                total_steps=results.steps_to_do(self.budget.steps),
+                best=best(results),
+            )
+            line.update(tally, last)
+
+        return tell
+
+    def _manifest(self, trials: pd.DataFrame, kind: str) -> dict[str, Any]:
+        task, columns, device = self.task, self.columns, self.program.devices[0]
+        inputs = trials[["id", *columns.hyperparameters, "seed"]]
+        return {
+            "kind": kind,
+            "task": {
+                "name": task.name,
+                "description": task.description,
+                "split_seed": task.split_seed,
+                "split_sha256": task.split_sha256,
+                "examples": task.examples,
+                "metrics": dict(task.metrics),
+            },
+            "budget": self.budget._asdict(),
+            "hyperparameters": list(columns.hyperparameters),
+            "searched": list(columns.searched),
+            "metric": self.chosen[0],
+            "direction": self.chosen[1],
+            "optimizers": list(columns.optimizers),
+            "lanes": self.program.lanes,
+            "seeds": sorted({int(seed) for seed in trials["seed"]}),
+            "trials": len(trials),
+            "versions": _versions(),
+            "platform": {"backend": device.platform, "device_kind": device.device_kind},
+            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "program_sha256": hashlib.sha256(self.program.text.encode()).hexdigest(),
+            "trials_sha256": hashlib.sha256(inputs.to_csv(index=False).encode()).hexdigest(),
+        }
+
+
+def _versions() -> dict[str, str]:
+    """Of Python and of the packages that numbers depend on."""
+    packages = ("jax", "jaxlib", "optax", "flax", "numpy", "scipy", "pandas", "xarray")
+    versions = {name: metadata.version(name) for name in packages}
+    own = {"jaxopt_course": metadata.version("jaxopt-course")}
+    return {"python": platform.python_version(), **own, **versions}

@@ -1,0 +1,259 @@
+"""Where all meet: ``sweep`` trains a table of trials, a ``Study`` holds what came of it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import pandas as pd
+import xarray as xr
+
+from jaxopt_course.columns import Optimizer, check_columns, identify
+from jaxopt_course.messages import unknown
+from jaxopt_course.problems.tasks import Task, load_task
+from jaxopt_course.report import tables
+from jaxopt_course.session import Outcome, Session
+from jaxopt_course.sweeps import store
+from jaxopt_course.sweeps.results import bare, join
+from jaxopt_course.train import count_examples, make_budget
+
+
+class SweepInterrupted(KeyboardInterrupt):
+    """Ctrl-C ended a sweep; ``study`` holds the trials that were over, and is saved if asked."""
+
+    def __init__(self, study: "Study") -> None:
+        over = int((study.trials["status"] != "unfinished").sum())
+        super().__init__(f"stopped with {over} of {len(study.trials)} trials over")
+        self.study = study
+
+
+@dataclass(frozen=True)
+class Study:
+    """What came of a table of trials.
+
+    Attributes:
+        trials: a row a trial: hyperparameters, seed, ``status`` ("finished", "diverged",
+            "unfinished"), ``first_bad_step`` (updates done before the first loss that is not
+            finite), ``train_loss`` (last record), ``valid_*`` (final), ``best_valid_loss`` and
+            ``best_step``, ``test_*``.
+        curves: ``train_loss`` (trial, step) and ``valid_*`` (trial, eval_step), float32, NaN after
+            a trial's end, with the hyperparameters as coordinates of ``trial``.
+        manifest: what was asked and with what; see ``manifest.json``.
+        directory: where it is saved, if it is.
+        events: wall times; see ``events.jsonl``.
+    """
+
+    trials: pd.DataFrame
+    curves: xr.Dataset
+    manifest: dict[str, Any]
+    directory: Path | None = None
+    events: tuple[dict[str, Any], ...] = ()
+    _session: Session | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def hyperparameters(self) -> list[str]:
+        """The columns that make a configuration; ``seed`` stands apart."""
+        return list(self.manifest["hyperparameters"])
+
+    def configurations(self, metric: str | None = None) -> pd.DataFrame:
+        """All configurations, best first: the mean of ``metric`` over the seeds, and its spread.
+
+        A configuration with a diverged seed ranks after all others and has no mean.
+
+        Args:
+            metric: a validation metric, ``train_loss`` or ``best_valid_loss``; default the task's.
+        """
+        metric, direction = self._metric(metric)
+        return tables.configurations(self.trials, self.hyperparameters, metric, direction)
+
+    def best(self, metric: str | None = None) -> pd.Series:
+        """The best configuration: a row of :meth:`configurations`.
+
+        Raises:
+            ValueError: no configuration finished on all its seeds; or a metric that may not choose.
+        """
+        name, _ = self._metric(metric)
+        first = self.configurations(name).iloc[0]
+        if pd.isna(first[name]):
+            raise ValueError(
+                "no configuration finished on all of its seeds: "
+                f"{self.trials['status'].value_counts().to_dict()}; see study.trials"
+            )
+        return first
+
+    def winners(self, metric: str | None = None) -> pd.DataFrame:
+        """The best configuration of each optimizer, best first."""
+        return tables.winners(self.configurations(metric), self.manifest["searched"])
+
+    def confirm(self, seeds: int | Iterable[int] = 5, *, progress: bool = True) -> "Study":
+        """Train each optimizer's winner again on fresh seeds, in the same compiled program.
+
+        The winners of a search are chosen for their luck too; only these trainings carry
+        intervals.  Saved under ``confirm/`` of the study's directory, if it has one.
+
+        Args:
+            seeds: how many, from one above the largest seed of the study; or which.
+            progress: whether to show a line.
+
+        Raises:
+            ValueError: a seed was used to choose the winners; or nothing finished.
+            RuntimeError: the study was read from disk and so has no compiled program.
+        """
+        if self._session is None:
+            raise RuntimeError(
+                "a study read from disk has no compiled program to train with; sweep the rows of "
+                "study.winners() over fresh seeds instead"
+            )
+        used = set(self.manifest["seeds"])
+        start = max(used) + 1
+        fresh = list(range(start, start + seeds)) if isinstance(seeds, int) else list(seeds)
+        if not fresh or used & set(fresh):
+            raise ValueError(f"seeds must be fresh (not among {sorted(used)}) and at least one")
+        metric, _ = self._metric(None)
+        winners = self.winners()
+        winners = winners[winners[metric].notna()]
+        if winners.empty:
+            raise ValueError("no configuration finished on all of its seeds; nothing to confirm")
+        columns = self.hyperparameters
+        chosen = winners[columns].astype(dict(self.trials[columns].dtypes))
+        table = chosen.merge(pd.DataFrame({"seed": pd.Series(fresh, dtype="Int64")}), how="cross")
+        path = self.directory / store.CONFIRMATION if self.directory else None
+        trials = identify(table, columns)
+        return _finish(self._session, self._session.train(trials, "confirmation", progress), path)
+
+    def save(self, directory: str | Path, *, overwrite: bool = False) -> "Study":
+        """Write the study into ``directory`` (see ``sweeps/store.py`` for the format).
+
+        Raises:
+            FileExistsError: a study is there already, and ``overwrite`` is false.
+        """
+        path = store.claim(directory, overwrite)
+        store.write(path, store.Record(self.manifest, self.trials, bare(self.curves)))
+        store.write_events(path, self.events)
+        return Study(self.trials, self.curves, self.manifest, path, self.events, self._session)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> "Study":
+        """Read a study that was saved.
+
+        Raises:
+            FileNotFoundError: there is no study.
+            ValueError: it is of an unknown format.
+        """
+        record = store.read(directory)
+        curves = join(record.curves, record.trials, record.manifest["hyperparameters"])
+        path = Path(directory)
+        return cls(record.trials, curves, record.manifest, path, tuple(store.read_events(path)))
+
+    def report(self) -> Path:
+        """Write ``report.html`` and the figures into the study's directory; the page's path.
+
+        Raises:
+            ValueError: the study is in no directory yet.
+        """
+        if self.directory is None:
+            raise ValueError("save the study first: study.save(directory).report()")
+        from jaxopt_course.report.page import write_report
+
+        return write_report(self.directory)
+
+    def _metric(self, metric: str | None) -> tuple[str, str]:
+        """A metric that may choose, and its direction."""
+        if metric is None:
+            return self.manifest["metric"], self.manifest["direction"]
+        return check_metric(metric, self.manifest["task"]["metrics"])
+
+
+def check_metric(metric: str, metrics: Mapping[str, str]) -> tuple[str, str]:
+    """A column by which configurations may be chosen, and "min" or "max".
+
+    Raises:
+        ValueError: no such metric, or one of the test part.
+    """
+    directions = {f"valid_{name}": direction for name, direction in metrics.items()}
+    directions |= {"train_loss": "min", "best_valid_loss": "min"}
+    if metric.removeprefix("test_") in metrics and metric.startswith("test_"):
+        raise ValueError(f"{metric!r}: the test part is never used to choose")
+    if metric not in directions:
+        raise ValueError(unknown("metric", metric, directions))
+    return metric, directions[metric]
+
+
+def sweep(
+    task: Task | str,
+    trials: pd.DataFrame,
+    optimizer: Optimizer = None,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 64,
+    lanes: int | None = None,
+    record_every: int | None = None,
+    evaluate_every: int | None = None,
+    metric: str | None = None,
+    directory: str | Path | None = None,
+    overwrite: bool = False,
+    devices: Sequence[Any] | None = None,
+    progress: bool = True,
+) -> Study:
+    """Train every row of a table, all in one compiled program.
+
+    Args:
+        task: what is minimised, or a name of ``load_task``.
+        trials: a row a trial, from ``grid``, ``random``, ``sobol`` or anywhere. Columns:
+            "optimizer" (a registered name), its hyperparameters, and "seed" (default 0). An empty
+            cell means the recipe's default.
+        optimizer: a name for all rows; or a function of the row's numbers, as
+            ``lambda h: joc.adam(h["learning_rate"], b1=h["b1"])``; or a dictionary of such
+            functions for names in the column "optimizer".
+        epochs: of n // batch_size steps each; this or ``steps``.
+        steps: updates.
+        batch_size: examples a step.
+        lanes: W, trials trained side by side on a device; default by ``default_lanes``. Results
+            agree between widths to rounding; within a width they are the same bit for bit.
+        record_every: steps between records of the training loss (their mean since the last one);
+            default as ``evaluate_every``.
+        evaluate_every: steps between evaluations on the validation part; default an epoch.
+        metric: chooses the winners; default the task's first, as "valid_accuracy".
+        directory: where to save; default nowhere.
+        overwrite: whether a study that the directory holds may be replaced.
+        devices: default all local ones; see ``use_cpu_cores``.
+        progress: whether to show a line on standard error.
+
+    Returns:
+        the study.
+
+    Raises:
+        SweepInterrupted: Ctrl-C; what is over is saved first.
+        TypeError, ValueError: see ``check_columns``, ``make_budget``, ``check_metric``.
+        FileExistsError: the directory holds a study, and ``overwrite`` is false.
+    """
+    if isinstance(task, str):
+        task = load_task(task)
+    columns = check_columns(trials, optimizer)
+    budget = make_budget(
+        count_examples(task.train),
+        epochs=epochs,
+        steps=steps,
+        batch_size=batch_size,
+        record_every=record_every,
+        evaluate_every=evaluate_every,
+    )
+    chosen = check_metric(metric or f"valid_{next(iter(task.metrics))}", task.metrics)
+    if lanes is not None and (isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 1):
+        raise ValueError(f"lanes must be a whole number of at least 1, not {lanes!r}")
+    path = None if directory is None else store.claim(directory, overwrite)
+    session = Session.prepare(task, columns, budget, chosen, lanes, devices or jax.local_devices())
+    return _finish(session, session.train(columns.trials, "sweep", progress), path)
+
+
+def _finish(session: Session, outcome: Outcome, path: Path | None) -> Study:
+    """Make a study of what came out, and save it; also where Ctrl-C cut it short."""
+    curves = join(outcome.curves, outcome.trials, session.columns.hyperparameters)
+    study = Study(outcome.trials, curves, outcome.manifest, None, (outcome.event,), session)
+    if path is not None:
+        study = study.save(path, overwrite=True)
+    if outcome.interrupted:
+        raise SweepInterrupted(study)
+    return study

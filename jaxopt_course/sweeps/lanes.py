@@ -1,0 +1,247 @@
+"""The compiled programs: W lanes of one device, seated anew and advanced together by a segment.
+
+A lane is a slot, a trial is a guest.
+
+    lanes           = seat(lanes, seats, fresh)                         where fresh, a new guest
+    lanes, readings = segment(lanes, seats, data, intervals, ends)      all guests train on
+
+A segment is a number of evaluation intervals.  An interval is a scan over its steps, each a
+``vmap`` over the lanes, and one evaluation on the validation part at its end.  The number of
+intervals is data, so the host may ask for shorter segments near a trial's end without a second
+compilation.  ``seat`` stands apart because networks' initialisers take long to compile and nothing
+to run.
+
+Three things are left out on purpose.  No lane is frozen after a bad step: a NaN lane does not touch
+its neighbours, and a ``where`` over all states costs 10%.  No evaluation stands inside the scan over
+steps: ``lax.cond`` under ``vmap`` runs for every lane.  Nothing calls back to the host.
+
+Hyperparameters named in ``shared`` are one scalar for all lanes of a call; with the optimizer's
+index among them, ``lax.switch`` stays a true conditional under ``vmap``.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Tree = Any
+MAX_INTERVALS = 64  # of one call, at most ...
+MAX_SHARE = 8  # ... and at most an eighth of a trial, so that the lane of a bad one is soon free
+
+
+class Trial(Protocol):
+    """The pure functions of one trial; see ``jaxopt_course.train``."""
+
+    @property
+    def init(self) -> Callable[..., Any]:
+        """(hyperparameters, seed) -> state; the state has a field ``step``."""
+
+    @property
+    def step(self) -> Callable[..., Any]:
+        """(hyperparameters, state, seed, data) -> (state, loss)."""
+
+    @property
+    def evaluate(self) -> Callable[..., Any]:
+        """(state, data) -> metrics, with a "loss" among them."""
+
+
+class Data(NamedTuple):
+    """The three parts of the data; they enter the program as arguments."""
+
+    train: Tree
+    valid: Tree
+    test: Tree
+
+
+class Rhythm(NamedTuple):
+    """When a trial is recorded, evaluated and over; in steps."""
+
+    steps: int
+    record_every: int
+    evaluate_every: int
+
+    @property
+    def intervals(self) -> int:
+        """Evaluations of a whole trial; the last interval may be shorter than the others."""
+        return math.ceil(self.steps / self.evaluate_every)
+
+    @property
+    def unit(self) -> int:
+        """Steps whose losses are summed on the device; it divides records and evaluations."""
+        return math.gcd(self.record_every, self.evaluate_every)
+
+    @property
+    def units(self) -> int:
+        """Units in an interval."""
+        return self.evaluate_every // self.unit
+
+    @property
+    def whole(self) -> bool:
+        """Whether a trial ends exactly at the end of an interval."""
+        return self.steps % self.evaluate_every == 0
+
+
+class Lanes(NamedTuple):
+    """What the lanes of a device carry from call to call; all leaves lead with the lane axis W."""
+
+    state: Any
+    first_bad: jax.Array  # (W,), int32: updates done before the first bad loss, -1 while none
+
+
+class Seats(NamedTuple):
+    """Who sits where."""
+
+    shared: Mapping[str, Any]  # scalars, the same for all lanes
+    hyperparameters: Mapping[str, Any]  # leaves (W,)
+    seeds: jax.Array  # (W,), uint32
+
+
+class Readings(NamedTuple):
+    """What a call reports; S = room for intervals, K = units an interval."""
+
+    loss_sums: jax.Array  # (S, K, W): sums of the training losses of a unit's steps
+    valid: dict[str, jax.Array]  # (S, W)
+    test: dict[str, jax.Array]  # (W,), where a trial ended in this call, else 0
+    first_bad: jax.Array  # (W,)
+
+
+def room(rhythm: Rhythm) -> int:
+    """S, how many intervals one call can report."""
+    return min(math.ceil(rhythm.intervals / MAX_SHARE), MAX_INTERVALS)
+
+
+def make_seat(trial: Trial) -> Callable[[Lanes, Seats, jax.Array], Lanes]:
+    """The program ``seat(lanes, seats, fresh)``; ``fresh``: (W,), bool, who starts from ``init``."""
+
+    def seat(lanes: Lanes, seats: Seats, fresh: jax.Array) -> Lanes:
+        new = Lanes(_init(trial, seats), jnp.full(fresh.shape, -1, jnp.int32))
+
+        def choose(new: jax.Array, old: jax.Array) -> jax.Array:
+            return jnp.where(fresh.reshape((-1,) + (1,) * (old.ndim - 1)), new, old)
+
+        return jax.tree.map(choose, new, lanes)
+
+    return seat
+
+
+def _init(trial: Trial, seats: Seats) -> Any:
+    """The first states of all lanes."""
+
+    def one(shared: Any, own: Any, seed: Any) -> Any:
+        return trial.init({**shared, **own}, seed)
+
+    return jax.vmap(one, in_axes=(None, 0, 0))(seats.shared, seats.hyperparameters, seats.seeds)
+
+
+def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Readings]]:
+    """The program ``segment(lanes, seats, data, intervals, ends)`` of the module's docstring.
+
+    ``intervals``: (), int32, in [1, S].  ``ends``: (), bool, whether any trial ends in this call,
+    and so the test part is to be evaluated.
+    """
+
+    def advance(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, jax.Array]:
+        """One step of every lane."""
+
+        def one(shared: Any, own: Any, state: Any, seed: Any, train: Any) -> tuple[Any, Any]:
+            new, loss = trial.step({**shared, **own}, state, seed, train)
+            if rhythm.whole:
+                return new, loss
+            active = state.step < rhythm.steps
+            keep = lambda new, old: jnp.where(active, new, old)
+            return jax.tree.map(keep, new, state), jnp.where(active, loss, 0.0)
+
+        steps = lanes.state.step
+        state, loss = jax.vmap(one, in_axes=(None, 0, 0, 0, None))(
+            seats.shared, seats.hyperparameters, lanes.state, seats.seeds, data.train
+        )
+        bad = ~jnp.isfinite(loss) & (lanes.first_bad < 0)
+        return Lanes(state, jnp.where(bad, steps, lanes.first_bad)), loss
+
+    def interval(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, jax.Array, Any]:
+        def unit(lanes: Lanes, _: None) -> tuple[Lanes, jax.Array]:
+            def one(carry: tuple[Lanes, jax.Array], _: None) -> tuple[Any, None]:
+                lanes, total = carry
+                lanes, loss = advance(lanes, seats, data)
+                return (lanes, total + loss.astype(jnp.float32)), None
+
+            start = (lanes, jnp.zeros(lanes.first_bad.shape, jnp.float32))
+            (lanes, total), _ = jax.lax.scan(one, start, length=rhythm.unit)
+            return lanes, total
+
+        lanes, loss_sums = jax.lax.scan(unit, lanes, length=rhythm.units)
+        metrics = evaluate(lanes, data.valid)
+        bad = ~jnp.isfinite(metrics["loss"]) & (lanes.first_bad < 0)
+        first_bad = jnp.where(bad, lanes.state.step, lanes.first_bad)
+        return Lanes(lanes.state, first_bad), loss_sums, metrics
+
+    def evaluate(lanes: Lanes, part: Tree) -> dict[str, jax.Array]:
+        metrics = jax.vmap(trial.evaluate, in_axes=(0, None))(lanes.state, part)
+        return {name: x.astype(jnp.float32) for name, x in metrics.items()}
+
+    def segment(
+        lanes: Lanes, seats: Seats, data: Data, intervals: jax.Array, ends: jax.Array
+    ) -> tuple[Lanes, Readings]:
+        width, size = lanes.first_bad.shape[0], room(rhythm)
+        names = jax.eval_shape(evaluate, lanes, data.valid)
+        loss_sums = jnp.zeros((size, rhythm.units, width), jnp.float32)
+        valid = {name: jnp.zeros((size, width), jnp.float32) for name in names}
+
+        def body(i: jax.Array, carry: Any) -> Any:
+            lanes, loss_sums, valid = carry
+            lanes, sums, metrics = interval(lanes, seats, data)
+            put = jax.lax.dynamic_update_index_in_dim
+            valid = {name: put(valid[name], metrics[name], i, 0) for name in names}
+            return lanes, put(loss_sums, sums, i, 0), valid
+
+        lanes, loss_sums, valid = jax.lax.fori_loop(0, intervals, body, (lanes, loss_sums, valid))
+        test = jax.lax.cond(
+            ends,
+            lambda lanes: evaluate(lanes, data.test),
+            lambda lanes: {name: jnp.zeros((width,), jnp.float32) for name in names},
+            lanes,
+        )
+        return lanes, Readings(loss_sums, valid, test, lanes.first_bad)
+
+    return segment
+
+
+def empty_lanes(trial: Trial, seats: Seats) -> Lanes:
+    """Lanes on which nobody has sat yet: zeros, as NumPy arrays."""
+
+    state = jax.eval_shape(lambda seats: _init(trial, seats), seats)
+    zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
+    return Lanes(zeros, np.full(len(seats.seeds), -1, np.int32))
+
+
+def lane_bytes(trial: Trial, hyperparameters: Mapping[str, Any], train: Tree) -> int:
+    """Bytes of the state of one lane: parameters, optimizer, model.
+
+    Traces a step as well, so that whatever does not trace says so before anything compiles.
+
+    Raises:
+        ValueError: a step changes the structure, a shape or a dtype of the state.
+    """
+    seed = jax.ShapeDtypeStruct((), jnp.uint32)
+    state = jax.eval_shape(trial.init, hyperparameters, seed)
+    after, _ = jax.eval_shape(trial.step, hyperparameters, state, seed, train)
+    if after != state:
+        raise ValueError(f"a step changes the state from {state} to {after}")
+    return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(state))
+
+
+def default_lanes(bytes_per_lane: int, platform: str) -> int:
+    """W when nobody says: a function of a lane's bytes and of the backend, of nothing else.
+
+        cpu          the largest power of two in [4, 32] whose states fit into 2 MiB, a core's cache
+        gpu, tpu     the largest power of two in [16, 256] whose states fit into 1 GiB
+
+    On two cores and the design's networks 8 to 16 lanes are fastest; with states beyond the cache
+    the same program is 1.4 times slower.
+    """
+    low, high, budget = (4, 32, 2 << 20) if platform == "cpu" else (16, 256, 1 << 30)
+    fit = max(1, budget // max(1, bytes_per_lane))
+    return min(high, max(low, 1 << (fit.bit_length() - 1)))

@@ -1,0 +1,84 @@
+"""One line that tells how far a sweep is; plain lines where the output is not a terminal."""
+
+import sys
+import time
+from typing import Any, NamedTuple, TextIO
+
+QUIET_SECONDS = 5.0  # between plain lines
+
+
+class Tally(NamedTuple):
+    """How far a sweep is."""
+
+    over: int  # trials finished or diverged
+    total: int
+    diverged: int
+    trial_steps: int
+    total_steps: int
+    best: str  # the best so far, in words; empty while there is none
+
+
+class ProgressLine:
+    """Shows a :class:`Tally`; use as a context.
+
+    Args:
+        label: what runs.
+        stream: where to; default standard error, so that results can be piped.
+        show: whether to show anything at all.
+    """
+
+    def __init__(self, label: str, stream: TextIO | None = None, show: bool = True) -> None:
+        self._label, self._stream = label, stream or sys.stderr
+        self._show, self._live = show, show and self._stream.isatty()
+        self._start = self._last = time.perf_counter()
+        self._display: Any = None
+
+    def __enter__(self) -> "ProgressLine":
+        if self._live:
+            from rich.console import Console
+            from rich.live import Live
+
+            self._display = Live(console=Console(file=self._stream), refresh_per_second=8)
+            self._display.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._display is not None:
+            self._display.stop()
+
+    def update(self, tally: Tally, last: bool = False) -> None:
+        """Show where the sweep is; a plain line at most every few seconds, and at the end."""
+        now = time.perf_counter()
+        if self._display is not None:
+            from rich.text import Text
+
+            self._display.update(Text(self._words(tally, now), no_wrap=True, overflow="ellipsis"))
+        elif self._show and (last or now - self._last >= QUIET_SECONDS):
+            self._last = now
+            print(self._words(tally, now), file=self._stream, flush=True)
+
+    def _words(self, tally: Tally, now: float) -> str:
+        seconds = max(now - self._start, 1e-9)
+        rate = tally.trial_steps / seconds
+        left = (tally.total_steps - tally.trial_steps) / rate if rate else float("inf")
+        parts = [
+            f"{self._label}: {tally.over}/{tally.total} trials",
+            f"{rate:,.0f} trial-steps/s",
+            f"best {tally.best}" if tally.best else "no result yet",
+            f"{tally.diverged} diverged",
+        ]
+        if tally.over < tally.total:
+            parts.append(f"{_clock(left)} left" if rate else "starting")
+        else:
+            parts.append(f"{_clock(seconds)} in all")
+        return " · ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as people say them: 7 s, 2 min 05 s, 3 h 10 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,139 @@
+"""A study on disk: three files that are a function of the study alone, and one of its wall times.
+
+    manifest.json   what was asked and with what: task, budget, columns and dtypes, seeds, lanes,
+                    versions, command, hashes
+    trials.csv      a row a trial: hyperparameters, seed, status, metrics
+    curves.nc       numeric arrays over (trial, step) and (trial, eval_step), NaN after a trial's end
+    events.jsonl    when and where it ran: wall times, devices, hosts
+
+No pickle, and no jax: ``report/`` reads these files on machines that have none.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import xarray as xr
+
+FORMAT_VERSION = 1
+MANIFEST, TRIALS, CURVES, EVENTS = "manifest.json", "trials.csv", "curves.nc", "events.jsonl"
+CONFIRMATION, PAGE = "confirm", "report.html"  # beside them, derived from them
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a directory holds: the manifest, the table of trials and their curves."""
+
+    manifest: dict[str, Any]
+    trials: pd.DataFrame
+    curves: xr.Dataset  # (trial, step) and (trial, eval_step), float32
+
+
+def claim(directory: str | Path, overwrite: bool = False) -> Path:
+    """Make ``directory`` ready for a study, before any work starts.
+
+    Args:
+        directory: where the study goes; made if it does not exist.
+        overwrite: whether a study that it already holds may be replaced. Files that are not the
+            study's own are never touched.
+
+    Raises:
+        FileExistsError: it already holds a study and ``overwrite`` is false.
+        NotADirectoryError: the path, or a part of it, is a file.
+        PermissionError: nothing can be written there.
+    """
+    path = Path(directory)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(f"{path} is a file, not a directory for a study") from None
+    except PermissionError:
+        raise PermissionError(f"cannot make the directory {path}: permission denied") from None
+    if (path / MANIFEST).exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} already holds a study; choose another directory, or allow it to be replaced "
+            "(overwrite=True, on the command line --overwrite)"
+        )
+    try:
+        with tempfile.NamedTemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise PermissionError(f"cannot write into {path}: {error.strerror}") from None
+    return path
+
+
+def write(directory: Path, record: Record) -> None:
+    """Write the three files, each whole or not at all; the manifest last, as the seal.
+
+    What was derived from a study that they replace goes first: its confirmation and its page.
+    """
+    for stale in (directory / CONFIRMATION, directory):
+        for name in (MANIFEST, TRIALS, CURVES, EVENTS, PAGE):
+            (stale / name).unlink(missing_ok=True)
+    manifest = record.manifest | {
+        "format_version": FORMAT_VERSION,
+        "dtypes": {name: str(dtype) for name, dtype in record.trials.dtypes.items()},
+    }
+    _replace(directory / TRIALS, lambda file: record.trials.to_csv(file, index=False))
+    _replace(directory / CURVES, lambda file: record.curves.to_netcdf(file, engine="h5netcdf"))
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    _replace(directory / MANIFEST, lambda file: file.write_text(text, encoding="utf-8"))
+
+
+def write_events(directory: Path, events: Iterable[dict[str, Any]]) -> None:
+    """Write ``events.jsonl``, a line of JSON an event."""
+    text = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
+    _replace(directory / EVENTS, lambda file: file.write_text(text, encoding="utf-8"))
+
+
+def read_events(directory: Path) -> list[dict[str, Any]]:
+    """The events of a study; none where the file is missing, for results do not depend on it."""
+    file = directory / EVENTS
+    if not file.is_file():
+        return []
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def read(directory: str | Path) -> Record:
+    """Read the study that :func:`write` left in ``directory``.
+
+    Raises:
+        FileNotFoundError: the directory does not exist or holds no study.
+        ValueError: the study is of a format that this version does not know.
+    """
+    path = Path(directory)
+    if not (path / MANIFEST).is_file():
+        raise FileNotFoundError(f"{path} holds no study (no {MANIFEST} in it)")
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path / MANIFEST} is not readable JSON: {error}") from None
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if version != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} is a study of format {version!r}; this version reads format {FORMAT_VERSION}"
+        )
+    trials = pd.read_csv(
+        path / TRIALS,
+        dtype=manifest["dtypes"],
+        keep_default_na=False,
+        na_values=[""],
+        float_precision="round_trip",
+    )
+    curves = xr.load_dataset(path / CURVES, engine="h5netcdf")
+    return Record(manifest, trials, curves)
+
+
+def _replace(target: Path, save: Callable[[Path], Any]) -> None:
+    """Save beside ``target`` and rename, so that a reader never meets half a file."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        save(partial)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,261 @@
+"""One trial as pure functions: the only place where a problem meets an optimizer.
+
+    state           = init(hyperparameters, seed)
+    state, loss     = step(hyperparameters, state, seed, data)
+    metrics         = evaluate(state, data)
+
+``step`` number s (from 0) of a trial with seed k takes batch s mod m of epoch s div m, where an
+epoch is m = n // batch_size steps over a permutation of the n examples that depends on (k, epoch)
+alone, and the key ``fold_in(key(k), s)``.  Nothing else enters, so a trial is the same alone, in
+:func:`fit`, or among hundreds in a sweep.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray as xr
+
+from jaxopt_course.base import Decay, apply_updates
+from jaxopt_course.problems.order import shuffled
+from jaxopt_course.problems.tasks import Task
+from jaxopt_course.tree import Tree
+
+Hyperparameters = Mapping[str, Any]
+DECAYS = frozenset({"b1", "b2", "decay", "rho"})  # they enter recipes as b and as 1 - b
+
+
+class TrialState(NamedTuple):
+    """All that a trial carries from step to step."""
+
+    params: Tree
+    model_state: Tree  # BatchNorm statistics and the like; may be empty
+    opt_state: Tree
+    step: jax.Array  # (), int32, updates done
+
+
+class Trial(NamedTuple):
+    """What the sweep engine needs to know of a training."""
+
+    init: Callable[[Hyperparameters, jax.Array], TrialState]
+    step: Callable[[Hyperparameters, TrialState, jax.Array, Tree], tuple[TrialState, jax.Array]]
+    evaluate: Callable[[TrialState, Tree], dict[str, jax.Array]]
+
+
+class Budget(NamedTuple):
+    """How long every trial trains and how often it is looked at; all in steps but ``epochs``."""
+
+    steps: int
+    epochs: int | None  # None where the budget was given in steps
+    batch_size: int
+    steps_per_epoch: int
+    record_every: int
+    evaluate_every: int
+
+
+def make_budget(
+    examples: int,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 64,
+    record_every: int | None = None,
+    evaluate_every: int | None = None,
+) -> Budget:
+    """Resolve and check how long to train.
+
+    Args:
+        examples: n, the number of training examples.
+        epochs: trainings of n // batch_size steps; this or ``steps``, not both.
+        steps: updates.
+        batch_size: examples a step, in [1, n].
+        record_every: steps between records of the training loss; default as ``evaluate_every``.
+        evaluate_every: steps between evaluations on the validation part; default one epoch.
+
+    Raises:
+        TypeError: a value is not a whole number.
+        ValueError: a value is out of range, or both or none of ``epochs`` and ``steps`` are given.
+    """
+    given = {
+        "epochs": epochs,
+        "steps": steps,
+        "batch_size": batch_size,
+        "record_every": record_every,
+        "evaluate_every": evaluate_every,
+    }
+    for name, value in given.items():
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{name} must be a whole number, not {value!r}")
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
+    if (epochs is None) == (steps is None):
+        raise ValueError("give either epochs= or steps=")
+    if batch_size > examples:
+        raise ValueError(
+            f"batch_size={batch_size} is larger than the {examples} training examples; "
+            f"take at most {examples} (which is full-batch descent)"
+        )
+    steps_per_epoch = examples // int(batch_size)
+    total = int(steps) if steps is not None else int(epochs or 0) * steps_per_epoch
+    evaluate = min(int(evaluate_every or steps_per_epoch), total)
+    return Budget(
+        steps=total,
+        epochs=None if epochs is None else int(epochs),
+        batch_size=int(batch_size),
+        steps_per_epoch=steps_per_epoch,
+        record_every=min(int(record_every or evaluate), total),
+        evaluate_every=evaluate,
+    )
+
+
+def count_examples(data: Tree) -> int:
+    """The length of the leading axis that all arrays of ``data`` share."""
+    return int(jax.tree.leaves(data)[0].shape[0])
+
+
+def make_trial(
+    task: Task,
+    optimizer: Callable[[Hyperparameters], optax.GradientTransformation],
+    batch_size: int,
+) -> Trial:
+    """Join a task and an optimizer into the pure functions of one trial.
+
+    Args:
+        task: what is minimised.
+        optimizer: from the hyperparameters of one trial (scalars, traced or not) to a gradient
+            transformation.
+        batch_size: examples a step; a Python integer in [1, n].
+    """
+
+    def init(hyperparameters: Hyperparameters, seed: jax.Array) -> TrialState:
+        params, model_state = task.init(jax.random.key(seed))
+        opt_state = optimizer(hyperparameters).init(params)
+        return TrialState(params, model_state, opt_state, jnp.zeros((), jnp.int32))
+
+    def step(
+        hyperparameters: Hyperparameters, state: TrialState, seed: jax.Array, data: Tree
+    ) -> tuple[TrialState, jax.Array]:
+        params, model_state, opt_state, s = state
+        batch = take_batch(data, seed, s, batch_size)
+        key = jax.random.fold_in(jax.random.key(seed), s)
+        gradient = jax.value_and_grad(task.loss, has_aux=True)
+        (loss, (model_state, _)), g = gradient(params, model_state, batch, key)
+        u, opt_state = optimizer(hyperparameters).update(g, opt_state, params)
+        return TrialState(apply_updates(params, u), model_state, opt_state, s + 1), loss
+
+    def evaluate(state: TrialState, data: Tree) -> dict[str, jax.Array]:
+        return dict(task.evaluate(state.params, state.model_state, data))
+
+    return Trial(init, step, evaluate)
+
+
+def take_batch(data: Tree, seed: jax.Array, step: jax.Array, batch_size: int) -> Tree:
+    """The batch of one step: ``batch_size`` examples of the epoch's permutation.
+
+    The last n mod batch_size positions of each permutation go unused.
+    """
+    examples = count_examples(data)
+    steps_per_epoch = examples // batch_size
+    epoch, position = step // steps_per_epoch, step % steps_per_epoch
+    positions = position * batch_size + jnp.arange(batch_size, dtype=jnp.int32)
+    rows = shuffled(seed, epoch, positions, examples)
+    return jax.tree.map(lambda x: x[rows], data)
+
+
+def encode(columns: Mapping[str, np.ndarray], pairs: bool) -> dict[str, Any]:
+    """A table's columns as the arrays that programs take, each number rounded once.
+
+    Args:
+        columns: float64, int64 or bool arrays of one length.
+        pairs: whether decays (b1, b2, decay, rho) become pairs (b, 1 - b), each rounded from
+            float64, as our recipes take them; 1 - b computed from a float32 b = 0.999 is off by
+            1.3e-5.  A user's own function gets plain scalars instead.
+    """
+
+    def one(name: str, x: np.ndarray) -> Any:
+        if pairs and name in DECAYS:
+            return Decay(x.astype(np.float32), (1.0 - x).astype(np.float32))
+        narrow = {"f": np.float32, "i": np.int32, "u": np.int32}
+        return x.astype(narrow.get(x.dtype.kind, x.dtype))
+
+    return {name: one(name, np.asarray(x)) for name, x in columns.items()}
+
+
+class Fit(NamedTuple):
+    """What :func:`fit` returns."""
+
+    state: TrialState
+    curves: xr.Dataset  # train_loss(step), valid_*(eval_step), float32
+    metrics: dict[str, float]  # final valid_* and test_* metrics
+
+
+def fit(
+    task: Task,
+    optimizer: optax.GradientTransformation,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    record_every: int | None = None,
+    evaluate_every: int | None = None,
+) -> Fit:
+    """Train one network, plainly: for people who want no sweep.
+
+    Args:
+        task: what is minimised.
+        optimizer: a gradient transformation, ours or optax's.
+        epochs: see :func:`make_budget`, as the arguments below.
+        steps: this or ``epochs``.
+        batch_size: examples a step.
+        seed: of the weights, the order of the data and the dropout.
+        record_every: steps between records of the training loss (their mean since the last).
+        evaluate_every: steps between evaluations on the validation part.
+
+    Returns:
+        the last state, the curves and the final metrics; the numbers of the same trial in a sweep,
+        up to float32 rounding.
+    """
+    budget = make_budget(
+        count_examples(task.train),
+        epochs=epochs,
+        steps=steps,
+        batch_size=batch_size,
+        record_every=record_every,
+        evaluate_every=evaluate_every,
+    )
+    trial = make_trial(task, lambda _: optimizer, budget.batch_size)
+    key = jnp.uint32(seed)
+    advance = jax.jit(lambda state, data: trial.step({}, state, key, data), donate_argnums=0)
+    evaluate = jax.jit(trial.evaluate)
+    train, valid = jax.device_put((task.train, task.valid))
+    state = jax.jit(lambda: trial.init({}, key))()
+    losses: list[jax.Array] = []
+    records: dict[int, np.float32] = {}
+    evaluations: dict[int, dict[str, jax.Array]] = {}
+    for s in range(1, budget.steps + 1):
+        state, loss = advance(state, train)
+        losses.append(loss)
+        if s % budget.record_every == 0 or s == budget.steps:
+            records[s] = np.float32(np.mean(np.asarray(losses, np.float64)))
+            losses.clear()
+        if s % budget.evaluate_every == 0 or s == budget.steps:
+            evaluations[s] = evaluate(state, valid)
+    test = evaluate(state, jax.device_put(task.test))
+    last = evaluations[budget.steps]
+    curves = xr.Dataset(
+        {"train_loss": ("step", np.array(list(records.values()), np.float32))}
+        | {
+            f"valid_{name}": ("eval_step", np.array([e[name] for e in evaluations.values()]))
+            for name in last
+        },
+        coords={"step": list(records), "eval_step": list(evaluations)},
+    )
+    metrics = {f"valid_{name}": float(x) for name, x in last.items()}
+    metrics |= {f"test_{name}": float(x) for name, x in test.items()}
+    return Fit(state, curves, metrics)

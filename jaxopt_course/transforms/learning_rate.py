@@ -1,0 +1,113 @@
+"""The learning rate: the last piece of a chain, which makes an update a step.
+
+    scale                     u = c g
+    scale_by_schedule         u = c(s) g        s = 0, 1, 2, ... updates done
+    scale_by_learning_rate    u = -η g, or -η(s) g
+
+Where it stands matters as soon as the rate changes: after the momentum, the new rate holds for the
+whole memory (PyTorch, optax); before it, the memory keeps steps of the old rate (Keras).  For a
+constant η both are the same.
+"""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import optax
+
+from jaxopt_course.base import (
+    Flag,
+    Scalar,
+    ScalarOrSchedule,
+    Schedule,
+    Transform,
+    check_gradient,
+    either,
+    number,
+    stateless,
+)
+from jaxopt_course.tree import Tree, cast_like, check_floating, leafwise
+
+
+def scale(step_size: Scalar) -> Transform:
+    """A constant factor: u = c g.
+
+    Args:
+        step_size: c, of either sign.
+
+    Same as ``optax.scale``.
+
+    >>> u, _ = scale(0.5).update(jnp.array(3.0), scale(0.5).init(jnp.array(0.0)))
+    >>> print(u)
+    1.5
+    """
+
+    def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
+        check_gradient(g, params)
+        c = number(step_size)
+        return cast_like(leafwise(lambda g: c * g, g), g), state
+
+    return Transform(stateless, update)
+
+
+class ScaleByScheduleState(NamedTuple):
+    """Memory of :func:`scale_by_schedule`."""
+
+    count: Any  # s, updates done: (), int32
+
+
+def scale_by_schedule(step_size_fn: Schedule) -> Transform:
+    """A factor that changes with time: u = c(s) g; the first update uses c(0).
+
+    Args:
+        step_size_fn: a function of the step (), int32.
+
+    Same as ``optax.scale_by_schedule``.
+
+    >>> halving = scale_by_schedule(lambda s: 0.5**s)
+    >>> state = halving.init(jnp.array(0.0))
+    >>> for _ in range(3):
+    ...     u, state = halving.update(jnp.array(4.0), state)
+    ...     print(u)
+    4.0
+    2.0
+    1.0
+    """
+
+    def init(params: Tree) -> ScaleByScheduleState:
+        check_floating(params)
+        return ScaleByScheduleState(jnp.zeros((), jnp.int32))
+
+    def update(g: Tree, state: ScaleByScheduleState, params: Tree = None) -> tuple[Tree, Any]:
+        check_gradient(g, params)
+        c = number(step_size_fn(state.count))
+        u = cast_like(leafwise(lambda g: c * g, g), g)
+        return u, ScaleByScheduleState(optax.safe_increment(state.count))
+
+    return Transform(init, update)
+
+
+def scale_by_learning_rate(
+    learning_rate: ScalarOrSchedule | None = None, *, flip_sign: Flag = True
+) -> Transform:
+    """A step downhill: u = -η g.
+
+    Args:
+        learning_rate: η > 0, or a schedule s -> η(s).  None is η = 1.
+        flip_sign: False keeps the sign (u = η g); may be traced.
+
+    Same as ``optax.scale_by_learning_rate``, but for None: there optax 0.2.8 does not flip the
+    sign, so that a chain without a rate climbs.
+
+    >>> u, _ = scale_by_learning_rate(0.5).update(jnp.array(3.0), optax.EmptyState())
+    >>> print(u)
+    -1.5
+    """
+    rate = 1.0 if learning_rate is None else learning_rate
+
+    def signed(eta: Any) -> Any:
+        eta = number(eta)
+        return either(flip_sign, lambda: -eta, lambda: eta)
+
+    if callable(rate):
+        return scale_by_schedule(lambda step: signed(rate(step)))
+    return Transform(stateless, lambda g, s, params=None: scale(signed(rate)).update(g, s, params))

@@ -1,0 +1,241 @@
+"""Second moments: divide each coordinate by the size its gradients have had.
+
+Coordinates with large gradients take smaller steps, those with small ones larger; u_t has no unit
+of g left.  For t = 1, 2, ..., all operations by coordinate:
+
+    Adagrad     S_t = S_{t-1} + g²                  u = g / √(S_t + ε)
+    RMSProp     v_t = ρ v_{t-1} + (1-ρ) g²          u = g / √(v_t + ε)      (ε "in")
+                                                    u = g / (√v_t + ε)      (ε "out")
+    centered    the same, and m_t = ρ m_{t-1} + (1-ρ) g; v_t - m_t² in the place of v_t
+    Adadelta    v_t as RMSProp                      u = g √(x_{t-1} + ε) / √(v_t + ε)
+                x_t = ρ x_{t-1} + (1-ρ) u²
+
+Adagrad's sum never forgets, so its steps only shrink; RMSProp forgets after about 1/(1-ρ) steps;
+Adadelta puts the size of its own past updates where the learning rate would stand.
+Every accumulator is real and at least float32; |g|² stands for g² where g is complex.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxopt_course.base import (
+    DecayLike,
+    Flag,
+    Scalar,
+    Transform,
+    as_decay,
+    either,
+    mean,
+    mean_square,
+    number,
+    unbias,
+)
+from jaxopt_course.tree import (
+    Tree,
+    abs_square,
+    cast_like,
+    leafwise,
+    root,
+    squares_like,
+    zeros_like,
+)
+
+
+class ScaleByRssState(NamedTuple):
+    """Memory of :func:`scale_by_rss`."""
+
+    sum_of_squares: Tree  # S: shapes of the parameters, real, at least float32
+
+
+def scale_by_rss(initial_accumulator_value: Scalar = 0.1, eps: Scalar = 1e-7) -> Transform:
+    """Adagrad: S ← S + g², u = g / √(S + ε); and u = 0 where S = 0.
+
+    Good for sparse gradients: a coordinate that is seldom hit keeps a large step.  In long runs
+    the sum grows without end and learning stops.
+
+    Args:
+        initial_accumulator_value: S_0 >= 0, in units of g².
+        eps: ε >= 0, in units of g².
+
+    Same as ``optax.scale_by_rss``.  Duchi, Hazan and Singer (2011), §1.1.
+
+    >>> adagrad = scale_by_rss(initial_accumulator_value=0.0, eps=0.0)
+    >>> state = adagrad.init(jnp.array(0.0))
+    >>> u, state = adagrad.update(jnp.array(3.0), state)
+    >>> print(u)
+    1.0
+    >>> u, state = adagrad.update(jnp.array(4.0), state)  # 4 / √(9 + 16)
+    >>> print(u)
+    0.8
+    """
+
+    def init(params: Tree) -> ScaleByRssState:
+        return ScaleByRssState(squares_like(params, initial_accumulator_value))
+
+    def update(g: Tree, state: ScaleByRssState, params: Tree = None) -> tuple[Tree, Any]:
+        e = number(eps)
+        S = leafwise(lambda S, g: S + abs_square(g), state.sum_of_squares, g)
+        rms = lambda S: root(jnp.where(S == 0, 1, S + e))
+        u = leafwise(lambda g, S: jnp.where(S == 0, 0, g / rms(S)), g, S)
+        return cast_like(u, g), ScaleByRssState(cast_like(S, state.sum_of_squares))
+
+    return Transform(init, update)
+
+
+class ScaleByRmsState(NamedTuple):
+    """Memory of :func:`scale_by_rms`."""
+
+    count: Any  # t: (), int32
+    nu: Tree  # v: shapes of the parameters, real, at least float32
+
+
+def scale_by_rms(
+    decay: DecayLike = 0.9,
+    eps: Scalar = 1e-8,
+    initial_scale: Scalar = 0.0,
+    eps_in_sqrt: Flag = True,
+    bias_correction: Flag = False,
+) -> Transform:
+    """RMSProp: v ← ρ v + (1-ρ) g², u = g / √(v + ε) or g / (√v + ε).
+
+    Each coordinate moves by about one learning rate a step, whatever the size of its gradient.
+
+    Args:
+        decay: ρ in [0, 1), no unit.
+        eps: ε > 0; in units of g² inside the root, of g outside.
+        initial_scale: v_0, in units of g².
+        eps_in_sqrt: ε inside the root (Keras, the notes) or outside (PyTorch); may be traced.
+        bias_correction: v / (1 - ρ^t) in the place of v; may be traced.
+
+    Same as ``optax.scale_by_rms``.  Tieleman and Hinton (2012), lecture 6.5.
+
+    >>> rms = scale_by_rms(decay=0.75, eps=0.0)
+    >>> u, _ = rms.update(jnp.array([3.0, -0.1]), rms.init(jnp.zeros(2)))
+    >>> print(u)  # ±1 / √(1 - 0.75)
+    [ 2. -2.]
+    """
+
+    def init(params: Tree) -> ScaleByRmsState:
+        return ScaleByRmsState(jnp.zeros((), jnp.int32), squares_like(params, initial_scale))
+
+    def update(g: Tree, state: ScaleByRmsState, params: Tree = None) -> tuple[Tree, Any]:
+        rho, t = as_decay(decay), optax.safe_increment(state.count)
+        v = leafwise(mean_square(rho), state.nu, g)
+        v_hat = either(bias_correction, lambda: unbias(v, rho, t), lambda: v)
+        u = _divide_by_root(g, v_hat, number(eps), eps_in_sqrt)
+        return cast_like(u, g), ScaleByRmsState(t, cast_like(v, state.nu))
+
+    return Transform(init, update)
+
+
+class ScaleByRStdDevState(NamedTuple):
+    """Memory of :func:`scale_by_stddev`."""
+
+    count: Any  # t: (), int32
+    mu: Tree  # m: structure, shapes and dtypes of the parameters
+    nu: Tree  # v: shapes of the parameters, real, at least float32
+
+
+def scale_by_stddev(
+    decay: DecayLike = 0.9,
+    eps: Scalar = 1e-8,
+    initial_scale: Scalar = 0.0,
+    eps_in_sqrt: Flag = True,
+    bias_correction: Flag = False,
+    *,
+    centered: Flag = True,
+) -> Transform:
+    """Centered RMSProp: m ← ρ m + (1-ρ) g, v ← ρ v + (1-ρ) g², u = g / √(max(v - m², 0) + ε).
+
+    v - m² is the variance of the recent gradients: where they agree, steps grow (up to g/√ε).
+    Rounding can make the difference negative, so it is clamped at 0; unclamped, a constant
+    gradient ends in NaN.
+
+    Args:
+        decay: ρ in [0, 1), no unit.
+        eps: ε > 0; in units of g² inside the root, of g outside.
+        initial_scale: v_0, in units of g².
+        eps_in_sqrt: ε inside the root or outside; may be traced.
+        bias_correction: both means divided by 1 - ρ^t; may be traced.  The variance of one
+            gradient is 0, so the first update is then g/√ε (or g/ε).
+        centered: subtract m²; a traced bool makes this state hold for RMSProp too.
+
+    Same as ``optax.scale_by_stddev`` but for the clamp.  Graves (2013), eqs. 38-45.
+
+    >>> still = scale_by_stddev(decay=0.5, eps=1.0)
+    >>> u, _ = still.update(jnp.array(2.0), still.init(jnp.array(0.0)))
+    >>> print(u)  # 2 / √(2 - 1 + 1)
+    1.4142135
+    """
+
+    def init(params: Tree) -> ScaleByRStdDevState:
+        v = squares_like(params, initial_scale)
+        return ScaleByRStdDevState(jnp.zeros((), jnp.int32), zeros_like(params), v)
+
+    def update(g: Tree, state: ScaleByRStdDevState, params: Tree = None) -> tuple[Tree, Any]:
+        rho, t = as_decay(decay), optax.safe_increment(state.count)
+        m = leafwise(mean(rho), state.mu, g)
+        v = leafwise(mean_square(rho), state.nu, g)
+        m_hat = either(bias_correction, lambda: unbias(m, rho, t), lambda: m)
+        v_hat = either(bias_correction, lambda: unbias(v, rho, t), lambda: v)
+        var = leafwise(lambda v, m: jnp.maximum(v - abs_square(m), 0), v_hat, m_hat)
+        u = _divide_by_root(
+            g, either(centered, lambda: var, lambda: v_hat), number(eps), eps_in_sqrt
+        )
+        return cast_like(u, g), ScaleByRStdDevState(
+            t, cast_like(m, state.mu), cast_like(v, state.nu)
+        )
+
+    return Transform(init, update)
+
+
+def _divide_by_root(g: Tree, v: Tree, e: jax.Array, eps_in_sqrt: Flag) -> Tree:
+    """Return g / √(v + ε), or g / (√v + ε)."""
+    return either(
+        eps_in_sqrt,
+        lambda: leafwise(lambda g, v: g / root(v + e), g, v),
+        lambda: leafwise(lambda g, v: g / (root(v) + e), g, v),
+    )
+
+
+class ScaleByAdaDeltaState(NamedTuple):
+    """Memory of :func:`scale_by_adadelta`."""
+
+    e_g: Tree  # v, mean of |g|²: shapes of the parameters, real, at least float32
+    e_x: Tree  # x, mean of |u|²: the same
+
+
+def scale_by_adadelta(rho: DecayLike = 0.9, eps: Scalar = 1e-6) -> Transform:
+    """Adadelta: v ← ρ v + (1-ρ) g², u = g √(x + ε) / √(v + ε), x ← ρ x + (1-ρ) u².
+
+    u has the unit of the parameters, so a learning rate of 1 is natural.  The first steps are
+    about √ε, whatever the gradient; ε decides how fast it starts.
+
+    Args:
+        rho: ρ in [0, 1), no unit.
+        eps: ε > 0.
+
+    Same as ``optax.scale_by_adadelta``.  Zeiler (2012), algorithm 1.
+
+    >>> delta = scale_by_adadelta(rho=0.5, eps=1.0)
+    >>> u, _ = delta.update(jnp.array(4.0), delta.init(jnp.array(0.0)))
+    >>> print(u)  # 4 √1 / √(8 + 1)
+    1.3333334
+    """
+
+    def init(params: Tree) -> ScaleByAdaDeltaState:
+        return ScaleByAdaDeltaState(squares_like(params), squares_like(params))
+
+    def update(g: Tree, state: ScaleByAdaDeltaState, params: Tree = None) -> tuple[Tree, Any]:
+        b, e = as_decay(rho), number(eps)
+        v = leafwise(mean_square(b), state.e_g, g)
+        u = leafwise(lambda g, v, x: g * root(x + e) / root(v + e), g, v, state.e_x)
+        x = leafwise(mean_square(b), state.e_x, u)
+        return cast_like(u, g), ScaleByAdaDeltaState(
+            cast_like(v, state.e_g), cast_like(x, state.e_x)
+        )
+
+    return Transform(init, update)

@@ -1,0 +1,158 @@
+"""Streams of gradients, small problems and the loops that run an optimizer through them."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxopt_course.transforms as transforms
+from jaxopt_course.base import Decay, apply_updates
+from jaxopt_course.optimizers import OPTIMIZERS as RECIPES
+
+DECAYS = {"b1", "b2", "decay", "rho", "momentum"}
+SCALES = {"w": np.array([[1.0, 1e-2], [1e-4, 1e-6]]), "b": np.array([1e-8, 0.0])}
+
+
+def stream(steps=500, seed=0):
+    """Random gradients, each coordinate on a scale of its own (1 .. 1e-8, and one always 0)."""
+    rng = np.random.default_rng(seed)
+    return {k: rng.normal(size=(steps, *s.shape)) * s for k, s in SCALES.items()}
+
+
+def start():
+    """Parameters for :func:`stream` and :func:`quartic`."""
+    return {"w": jnp.array([[0.5, -1.0], [2.0, 1.5]]), "b": jnp.array([-2.0, 1.0])}
+
+
+def quartic(params):
+    """½ Σ a (w - c)² + 0.0125 Σ w⁴, a between 0.1 and 3."""
+    w = jnp.concatenate([params["w"].ravel(), params["b"]])
+    a, c = jnp.linspace(0.1, 3.0, 6), jnp.array([1.0, -2.0, 0.5, 3.0, -1.0, 0.0])
+    return 0.5 * jnp.sum(a * (w - c) ** 2) + 0.0125 * jnp.sum(w**4)
+
+
+def rollout(tx, gradients, params):
+    """Feed a stream of gradients, parameters fixed: the updates, and the last state."""
+
+    def step(state, g):
+        u, state = tx.update(g, state, params)
+        return state, u
+
+    state, updates = jax.lax.scan(step, tx.init(params), gradients)
+    return updates, state
+
+
+def descend(tx, params, steps, loss=quartic):
+    """Closed loop: the parameters after each step."""
+
+    def step(carry, _):
+        params, state = carry
+        u, state = tx.update(jax.grad(loss)(params), state, params)
+        params = apply_updates(params, u)
+        return (params, state), params
+
+    return jax.lax.scan(step, (params, tx.init(params)), length=steps)[1]
+
+
+def deviation(ours, theirs):
+    """The largest difference, relative to the largest size that the coordinate ever has."""
+    worst = 0.0
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        a, b = np.asarray(a), np.asarray(b)
+        assert a.dtype == b.dtype and a.shape == b.shape
+        assert np.isfinite(b).all()
+        size = np.abs(b).max(axis=0)
+        assert (a[:, size == 0] == 0).all()
+        size = np.where(size == 0, 1, size)
+        worst = max(worst, np.max(np.abs(a - b) / size))
+    return worst
+
+
+def defaults(recipe, kind):
+    """The arguments of ``recipe`` whose default is a ``kind`` (float or bool)."""
+    parameters = inspect.signature(recipe).parameters.values()
+    return {p.name: p.default for p in parameters if type(p.default) is kind}
+
+
+def as_arrays(numbers, dtype=np.float32):
+    """Numbers as scalar arrays, decays as pairs, each rounded once from float64."""
+    return {
+        k: Decay(dtype(v), dtype(1 - v)) if k in DECAYS else dtype(v) for k, v in numbers.items()
+    }
+
+
+def assert_trees_close(ours, theirs, rtol=1e-6, atol=0.0):
+    """Same structure, dtypes and shapes; values within the tolerance."""
+    assert jax.tree.structure(ours) == jax.tree.structure(theirs)
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        assert jnp.shape(a) == jnp.shape(b) and jnp.result_type(a) == jnp.result_type(b)
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+
+
+def assert_trees_equal(ours, theirs):
+    """Same structure, dtypes, shapes and bits (but for the sign of 0)."""
+    assert_trees_close(ours, theirs, rtol=0)
+
+
+# --- every transformation and recipe, and its optax twin ---
+
+TWINS = {
+    "momentum": lambda learning_rate, momentum=0.9: optax.sgd(learning_rate, momentum),
+    "nesterov": lambda learning_rate, momentum=0.9: optax.sgd(learning_rate, momentum, True),
+    "ema_momentum": lambda learning_rate, decay=0.9: optax.chain(
+        optax.ema(decay, debias=False), optax.scale_by_learning_rate(learning_rate)
+    ),
+    # without a rate optax does not flip the sign
+    "scale_by_learning_rate": lambda learning_rate=1.0, **kw: optax.scale_by_learning_rate(
+        learning_rate, **kw
+    ),
+}
+
+# name -> numbers that matter (eps included), and switches that may be traced
+PIECES = {
+    "trace": (dict(decay=0.9), ["nesterov"]),
+    "ema": (dict(decay=0.9), ["debias"]),
+    "scale_by_rss": (dict(initial_accumulator_value=0.1, eps=1e-3), []),
+    "scale_by_rms": (
+        dict(decay=0.9, eps=1e-3, initial_scale=0.1),
+        ["eps_in_sqrt", "bias_correction"],
+    ),
+    "scale_by_stddev": (
+        dict(decay=0.9, eps=1e-3, initial_scale=0.1),
+        ["eps_in_sqrt", "bias_correction"],
+    ),
+    "scale_by_adadelta": (dict(rho=0.9, eps=1e-3), []),
+    "scale_by_adam": (dict(b1=0.9, b2=0.99, eps=1e-3, eps_root=1e-3), ["nesterov"]),
+    "scale_by_adamax": (dict(b1=0.9, b2=0.5, eps=1e-3), []),
+    "add_decayed_weights": (dict(weight_decay=0.1), []),
+    "scale": (dict(step_size=0.3), []),
+    "scale_by_learning_rate": (dict(learning_rate=0.3), ["flip_sign"]),
+    "sgd": (dict(learning_rate=0.1, momentum=0.9), ["nesterov"]),
+    "momentum": (dict(learning_rate=0.1, momentum=0.9), []),
+    "ema_momentum": (dict(learning_rate=0.1, decay=0.9), []),
+    "nesterov": (dict(learning_rate=0.1, momentum=0.9), []),
+    "adagrad": (dict(learning_rate=0.1, initial_accumulator_value=0.1, eps=1e-3), []),
+    "rmsprop": (
+        dict(learning_rate=0.1, decay=0.9, eps=1e-3, initial_scale=0.1, momentum=0.9),
+        ["eps_in_sqrt", "centered", "nesterov", "bias_correction"],
+    ),
+    "adadelta": (dict(learning_rate=0.1, rho=0.9, eps=1e-3, weight_decay=0.1), []),
+    "adam": (dict(learning_rate=0.1, b1=0.9, b2=0.99, eps=1e-3, eps_root=1e-3), ["nesterov"]),
+    "adamw": (
+        dict(learning_rate=0.1, b1=0.9, b2=0.99, eps=1e-3, eps_root=1e-3, weight_decay=0.1),
+        ["nesterov"],
+    ),
+    "adamax": (dict(learning_rate=0.1, b1=0.9, b2=0.5, eps=1e-3), []),
+}
+
+
+def our(name, kwargs):
+    """The transformation or recipe ``name`` of this package."""
+    return (RECIPES.get(name) or getattr(transforms, name))(**kwargs)
+
+
+def their(name, kwargs):
+    """Its optax twin."""
+    return (TWINS.get(name) or getattr(optax, name))(**kwargs)

@@ -1,0 +1,225 @@
+"""The sweep engine against a plain loop of ``fit``, and its bookkeeping at the edges."""
+
+import os
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pandas as pd
+import pytest
+
+import jaxopt_course as joc
+from jaxopt_course.problems.order import shuffled
+from jaxopt_course.sweeps import engine
+
+
+def linear_task(n=21, name="linear", poison=None):
+    """Least squares with three weights; seeds set the start.  ``poison``: a loss that turns NaN."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 3)).astype(np.float32)
+    y = x @ np.array([1.0, -2.0, 0.5], np.float32)
+    data = {"x": x, "y": y}
+
+    def init(key):
+        return {"w": jax.random.normal(key, (3,))}, {"seen": jnp.zeros((), jnp.int32)}
+
+    def loss(params, model_state, batch, key):
+        error = batch["x"] @ params["w"] - batch["y"]
+        value = jnp.mean(error**2)
+        if poison is not None:
+            value = jnp.where(model_state["seen"] >= poison, jnp.nan, value)
+        return value, ({"seen": model_state["seen"] + 1}, {})
+
+    def evaluate(params, model_state, data):
+        return {"loss": jnp.mean((data["x"] @ params["w"] - data["y"]) ** 2)}
+
+    return joc.Task(
+        name=name, init=init, loss=loss, evaluate=evaluate,
+        train=data, valid=data, test=data, metrics={"loss": "min"}, split_seed=None,
+    )  # fmt: skip
+
+
+def sweep(trials, optimizer=None, task=None, **settings):
+    one = jax.devices()[:1]  # each device compiles anew
+    settings = {"batch_size": 7, "lanes": 4, "progress": False, "devices": one} | settings
+    return joc.sweep(task or linear_task(), trials, optimizer, **settings)
+
+
+def test_equals_a_loop_of_fit():
+    """Every recipe on digits, 20 steps: a lane agrees with the plain loop to rounding."""
+    task = joc.load_task("digits")
+    trials = joc.grid(optimizer=list(joc.OPTIMIZERS), learning_rate=0.01)
+    trials["seed"] = range(len(trials))
+    study = sweep(trials, task=task, steps=20, batch_size=64, record_every=5, evaluate_every=10)
+    for row in trials.itertuples():
+        recipe = joc.OPTIMIZERS[row.optimizer]
+        alone = joc.fit(
+            task, recipe(row.learning_rate), steps=20, seed=row.seed,
+            record_every=5, evaluate_every=10,
+        )  # fmt: skip
+        for name in study.curves:
+            mine = study.curves[name].sel(trial=row.Index)
+            np.testing.assert_allclose(mine, alone.curves[name], rtol=1e-5, atol=1e-6)
+        for name, value in alone.metrics.items():
+            assert study.trials[name][row.Index] == pytest.approx(value, rel=1e-5, abs=1e-6)
+
+
+def test_an_sgd_lane_is_sgd_written_by_hand():
+    """The gradient is a mean within a lane and never over lanes; float64 NumPy as the judge."""
+    task = linear_task()
+    study = sweep(joc.grid(learning_rate=[0.05, 0.1], seed=[0, 1]), "sgd", steps=6)
+    for row in study.trials.itertuples():
+        w = np.asarray(task.init(jax.random.key(row.seed))[0]["w"], np.float64)
+        losses = []
+        for step in range(6):
+            positions = jnp.arange(7) + 7 * (step % 3)
+            order = shuffled(jnp.uint32(row.seed), jnp.int32(step // 3), positions, 21)
+            x, y = (np.asarray(task.train[k], np.float64)[np.asarray(order)] for k in "xy")
+            error = x @ w - y
+            losses.append(np.mean(error**2))
+            w -= row.learning_rate * 2 * x.T @ error / 7
+        means = [np.mean(losses[:3]), np.mean(losses[3:])]
+        np.testing.assert_allclose(study.curves["train_loss"][row.Index], means, rtol=1e-5)
+
+
+def test_no_trial_is_dropped_where_lanes_do_not_divide():
+    study = sweep(joc.grid(learning_rate=np.geomspace(1e-3, 0.1, 7)), "sgd", epochs=4)
+    assert list(study.trials["trial"]) == list(range(7))
+    assert (study.trials["status"] == "finished").all()
+    assert np.isfinite(study.curves["valid_loss"]).all()
+    assert study.trials["valid_loss"].is_monotonic_decreasing
+
+
+@pytest.mark.parametrize("steps, record, evaluate", [(10, 3, 4), (7, 5, 2), (5, 9, 9), (11, 1, 3)])
+def test_records_and_evaluations_need_not_divide_the_budget(steps, record, evaluate):
+    task = linear_task()
+    settings = {"steps": steps, "record_every": record, "evaluate_every": evaluate}
+    study = sweep(joc.grid(learning_rate=[0.02, 0.1]), "momentum", task, **settings)
+    for row, rate in enumerate([0.02, 0.1]):
+        alone = joc.fit(task, joc.momentum(rate), batch_size=7, **settings)
+        for name in ("train_loss", "valid_loss"):
+            mine = study.curves[name].isel(trial=row, drop=True)
+            axis = mine.dims[0]
+            assert list(mine[axis]) == list(alone.curves[axis])
+            np.testing.assert_allclose(mine, alone.curves[name], rtol=1e-5)
+        assert study.trials["test_loss"][row] == pytest.approx(alone.metrics["test_loss"], rel=1e-5)
+
+
+def test_a_thousand_learning_rates_are_one_lowering(monkeypatch):
+    lowered = []
+    lower = jax.stages.Traced.lower
+    monkeypatch.setattr(
+        jax.stages.Traced, "lower", lambda self, **k: (lowered.append(1), lower(self, **k))[1]
+    )
+    trials = joc.grid(learning_rate=np.geomspace(1e-4, 1, 1000))
+    study = sweep(trials, "adam", epochs=1, lanes=32, devices=jax.devices()[:2])
+    assert study.events[-1]["lowerings"] == 1
+    assert study.trials["valid_loss"].nunique() > 900
+
+
+class TestDivergence:
+    def test_the_first_bad_step_is_found(self):
+        """The loss of step 5 is NaN: five updates were done before it."""
+        study = sweep(joc.grid(learning_rate=0.01, seed=range(6)), "sgd", linear_task(poison=5),
+                      steps=12, record_every=2, evaluate_every=4)  # fmt: skip
+        assert (study.trials["status"] == "diverged").all()
+        assert (study.trials["first_bad_step"] == 5).all()
+        finite = np.isfinite(study.curves["train_loss"].values)
+        assert (finite == (study.curves["step"].values <= 5)).all()
+        assert (np.isfinite(study.curves["valid_loss"].values).sum(axis=1) == 1).all()
+
+    def test_parameters_that_only_the_last_update_ruins(self):
+        study = sweep(joc.grid(learning_rate=[1e38, 0.01]), "sgd", steps=1)
+        assert list(study.trials["status"]) == ["diverged", "finished"]
+        assert study.trials["first_bad_step"][0] == 1
+        assert np.isnan(study.trials["test_loss"][0])
+
+    @pytest.mark.parametrize("share", [0.1, 1.0])
+    def test_a_sweep_completes_whatever_diverges(self, share):
+        rates = np.where(np.arange(20) < 20 * share, 1e30, 0.01)
+        study = sweep(joc.grid(learning_rate=rates, seed=0).assign(seed=range(20)), "sgd", epochs=8)
+        diverged = study.trials["status"] == "diverged"
+        assert diverged.sum() == 20 * share
+        assert study.trials.loc[diverged, ["train_loss", "valid_loss", "test_loss"]].isna().all(axis=None)
+        if share < 1:
+            assert study.best()["learning_rate"] == 0.01
+        else:
+            with pytest.raises(ValueError, match="no configuration finished"):
+                study.best()
+
+    def test_freed_lanes_are_seated_again(self):
+        """Of 40 trials 36 diverge at once: their lanes must not wait for the other four."""
+        rates = [0.01] * 4 + [1e30] * 36
+        trials = joc.grid(learning_rate=rates).assign(seed=range(40))
+        study = sweep(pd.DataFrame(trials), "sgd", epochs=200)
+        assert (study.trials["status"] == "diverged").sum() == 36
+        lane_steps = study.events[-1]["trial_steps"] / study.events[-1]["occupancy"]
+        assert lane_steps < 40 * 600 / 2
+
+
+def test_optimizers_share_a_program_and_keep_to_themselves():
+    """A trial is the same beside other optimizers' trials, whatever the order of the rows."""
+    both = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.1], seed=range(3))
+    study = sweep(both, epochs=3)
+    mixed = both.sample(frac=1, random_state=1, ignore_index=True)
+    again = sweep(mixed, epochs=3, devices=jax.devices()[:3])
+    one, other = (s.trials.set_index("id")["valid_loss"].sort_index() for s in (study, again))
+    pd.testing.assert_series_equal(one, other, check_exact=True)
+    assert study.events[-1]["lowerings"] == 1
+    for name in ("sgd", "adam"):
+        alone = sweep(both[both["optimizer"] == name], epochs=3)
+        rows = study.trials["optimizer"] == name
+        np.testing.assert_allclose(
+            study.trials.loc[rows, "valid_loss"], alone.trials["valid_loss"], rtol=1e-5
+        )
+
+
+def test_own_functions_of_the_row():
+    trials = joc.grid(learning_rate=[0.01, 0.1], b1=[0.8, 0.9])
+    mine = sweep(trials, lambda h: joc.adam(h["learning_rate"], b1=h["b1"]), epochs=3)
+    theirs = sweep(trials, lambda h: optax.adam(h["learning_rate"], b1=h["b1"]), epochs=3)
+    np.testing.assert_allclose(mine.curves["valid_loss"], theirs.curves["valid_loss"], rtol=2e-4)
+    named = sweep(
+        pd.concat([trials.assign(optimizer="mine"), joc.grid(optimizer="sgd", learning_rate=0.1)]),
+        {"mine": lambda h: joc.adam(h["learning_rate"], b1=h["b1"])},
+        epochs=3,
+    )
+    np.testing.assert_allclose(
+        named.curves["valid_loss"][:4], mine.curves["valid_loss"], rtol=1e-5
+    )
+    assert named.trials["optimizer"].tolist() == ["mine"] * 4 + ["sgd"]
+
+
+def test_integers_and_booleans_reach_the_function_as_they_are():
+    seen = {}
+
+    def optimizer(h):
+        seen.update({name: h[name].dtype for name in h})
+        return joc.sgd(jnp.where(h["slow"], 0.01, 0.1) / h["k"])
+
+    sweep(joc.grid(k=[1, 2], slow=[True, False]), optimizer, epochs=1)
+    assert seen == {"k": jnp.int32, "slow": jnp.bool_}
+
+
+def test_ctrl_c_keeps_what_is_over(tmp_path, monkeypatch):
+    trials = joc.grid(learning_rate=np.geomspace(1e-4, 0.1, 4000))
+    read, reads = engine._Loop.read, []
+
+    def read_and_interrupt(self):
+        reads.append(1)
+        if len(reads) == 30:
+            os.kill(os.getpid(), signal.SIGINT)
+        read(self)
+
+    monkeypatch.setattr(engine._Loop, "read", read_and_interrupt)
+    with pytest.raises(joc.SweepInterrupted, match="of 4000 trials over") as stop:
+        sweep(trials, "sgd", epochs=40, directory=tmp_path)
+    study = joc.Study.load(tmp_path)
+    unfinished = study.trials["status"] == "unfinished"
+    assert 0 < (~unfinished).sum() < 200
+    assert study.trials.loc[unfinished, "valid_loss"].isna().all()
+    assert study.trials.loc[~unfinished, "valid_loss"].notna().all()
+    pd.testing.assert_frame_equal(study.trials, stop.value.study.trials)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

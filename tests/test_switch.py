@@ -1,0 +1,275 @@
+"""The choice of an optimizer as data: each index is its member run alone."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from helpers import (
+    RECIPES,
+    as_arrays,
+    assert_trees_close,
+    assert_trees_equal,
+    defaults,
+    descend,
+    deviation,
+    quartic,
+    rollout,
+    start,
+    stream,
+)
+from jaxopt_course.base import apply_updates
+from jaxopt_course.optimizers import adagrad, adam, adamw, momentum, sgd
+from jaxopt_course.schedules import inverse_time_decay
+from jaxopt_course.transforms import scale, switch, trace
+
+NAMES = list(RECIPES)
+NUMBERS = {name: {"learning_rate": 0.03, **defaults(RECIPES[name], float)} for name in NAMES}
+
+
+def members(rate=0.03):
+    """All recipes, and two whose memories are of another kind: a schedule's counter, two momenta."""
+    made = [RECIPES[name](**{**NUMBERS[name], "learning_rate": rate}) for name in NAMES]
+    return [*made, adamw(inverse_time_decay(rate, 0.1)), RECIPES["rmsprop"](rate, momentum=0.9)]
+
+
+EVERY = pytest.mark.parametrize("index", range(len(members())))
+
+
+def run(tx, params, steps=20):
+    """Parameters after each step; parameters are an argument of the program."""
+    return jax.jit(lambda params: descend(tx, params, steps))(params)
+
+
+def updates(tx, gradients, params):
+    """Updates of a fixed stream. In a closed loop XLA may fuse u with what follows, and round once
+    less (fused multiply-add), where a member stands alone; across a conditional it cannot."""
+    return rollout(tx, gradients, params)[0]
+
+
+def data():
+    return jax.tree.map(lambda x: jnp.asarray(x[:50], jnp.float32), stream()), start()
+
+
+@functools.cache
+def chosen():
+    return jax.jit(lambda index, *data: updates(switch(index, members()), *data))
+
+
+@EVERY
+def test_a_traced_index_is_the_member_bit_for_bit(index):
+    alone = jax.jit(lambda *data: updates(members()[index], *data))
+    assert_trees_equal(chosen()(index, *data()), alone(*data()))
+    assert chosen()._cache_size() == 1
+
+
+@pytest.mark.parametrize("index", [0, np.int64(7)])
+def test_a_python_index_is_the_member_bit_for_bit(index):
+    static = jax.jit(lambda *data: updates(switch(index, members()), *data))
+    alone = jax.jit(lambda *data: updates(members()[index], *data))
+    assert_trees_equal(static(*data()), alone(*data()))
+
+
+@functools.cache
+def lanes(batched):
+    """Paths from two starts; a lane has its own index, or all lanes share one after the other."""
+    starts = jax.tree.map(lambda x: jnp.stack([x, x + 0.5]), start())
+    path = lambda i, params: descend(switch(i, members()), params, 20)
+    everyone = jnp.arange(len(members()))
+    if batched:
+        table = jax.vmap(jax.vmap(path, in_axes=(None, 0)), in_axes=(0, None))
+        return jax.jit(table)(everyone, starts)
+    shared = jax.jit(jax.vmap(path, in_axes=(None, 0)))
+    return jax.tree.map(lambda *x: jnp.stack(x), *(shared(i, starts) for i in everyone))
+
+
+@pytest.mark.parametrize("batched", [False, True])
+@EVERY
+def test_a_lane_is_the_member(index, batched):
+    for lane in (0, 1):
+        alone = run(members()[index], jax.tree.map(lambda x, d=lane: x + 0.5 * d, start()))
+        ours = jax.tree.map(lambda x, d=lane: x[index, d], lanes(batched))
+        assert_trees_close(ours, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_members_differ():
+    """The tests above could not see a switch that always takes the same member."""
+    paths = lanes(True)
+    pick = lambda i: jax.tree.map(lambda x: x[i, 0], paths)
+    same = {(NAMES.index("sgd"), NAMES.index("sgd"))}
+    for i in range(len(members())):
+        for j in range(i):
+            assert (i, j) in same or deviation(pick(i), pick(j)) > 1e-6
+
+
+@pytest.mark.parametrize("batched", [False, True])
+def test_a_shared_index_stays_one_conditional_under_vmap(batched):
+    def step(i, params):
+        tx = switch(i, members())
+        return tx.update(jax.grad(quartic)(params), tx.init(params), params)[0]
+
+    starts = jax.tree.map(lambda x: jnp.stack([x, x]), start())
+    index = jnp.zeros(2, jnp.int32) if batched else jnp.int32(0)
+    program = jax.make_jaxpr(jax.vmap(step, in_axes=(0 if batched else None, 0)))(index, starts)
+    conditionals = str(program).count(" cond[")
+    assert conditionals == (0 if batched else 2)  # init and update
+
+
+def test_one_program_serves_every_index_and_every_number():
+    @jax.jit
+    def path(i, numbers, params):
+        tx = switch(i, [RECIPES[name](**numbers[name]) for name in NAMES])
+        return descend(tx, params, 5)
+
+    arrays = {name: as_arrays(NUMBERS[name]) for name in NAMES}
+    for i, name in enumerate(NAMES):
+        for rate in (0.03, 0.01):
+            numbers = arrays | {name: arrays[name] | {"learning_rate": np.float32(rate)}}
+            alone = RECIPES[name](**{**NUMBERS[name], "learning_rate": rate})
+            assert_trees_close(path(i, numbers, start()), run(alone, start(), 5), 1e-5, 1e-6)
+    assert path._cache_size() == 1
+
+
+# --- the state ---
+
+
+def test_ten_optimizers_take_no_more_room_than_the_largest():
+    alone = [RECIPES[name](**NUMBERS[name]).init(start()) for name in NAMES]
+    together = switch(jnp.int32(0), [RECIPES[name](**NUMBERS[name]) for name in NAMES]).init(start())
+    size = lambda state: sum(x.nbytes for x in jax.tree.leaves(state))
+    assert size(together) == max(map(size, alone))
+    assert {kind: len(slots) for kind, slots in together.slots.items()} == {
+        "float32[2,2]": 2,
+        "float32[2]": 2,
+        "int32[]": 1,
+    }
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_init_switches_too(traced):
+    """Adagrad starts at 0.1 in the first slot of a kind; what it does not use is 0."""
+    choice = lambda i: switch(jnp.int32(i) if traced else i, [adam(0.1), adagrad(0.1)])
+    assert_trees_equal(
+        choice(1).init(jnp.zeros(3)).slots,
+        {"float32[3]": (jnp.full(3, 0.1), jnp.zeros(3)), "int32[]": (jnp.int32(0),)},
+    )
+    assert all((x == 0).all() for x in jax.tree.leaves(choice(0).init(jnp.zeros(3))))
+
+
+def test_unused_slots_pass_through_untouched():
+    tx = switch(jnp.int32(1), [adam(0.1), momentum(0.1, 0.5)])
+    state = jax.tree.map(lambda x: x + 7, tx.init(jnp.zeros(3)))
+    _, after = tx.update(jnp.ones(3), state)
+    assert_trees_equal(
+        after.slots,
+        {"float32[3]": (jnp.full(3, 0.5 * 7 + 1), jnp.full(3, 7.0)), "int32[]": (jnp.int32(7),)},
+    )
+
+
+def test_the_structure_does_not_depend_on_how_it_is_traced():
+    tx = switch(jnp.int32(2), members())
+    real, shape = tx.init(start()), jax.eval_shape(tx.init, start())
+    starts = jax.tree.map(lambda x: jnp.stack([x] * 3), start())
+    batch = jax.vmap(tx.init)(starts)
+    static = switch(2, members()).init(start())
+    assert_trees_equal(real, static)
+    spec = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype), tree)
+    assert spec(real) == spec(shape)
+    assert_trees_equal(jax.tree.map(lambda x: x[1], batch), real)
+
+
+@pytest.mark.parametrize("index", [0, jnp.int32(0)], ids=["python", "traced"])
+def test_the_state_can_be_donated(index):
+    state = switch(index, members()).init(start())
+    leaves = jax.tree.leaves((state, start()))
+    assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves)
+
+
+def test_members_may_drift_the_state_may_not():
+    """optax's momentum with a float32 rate turns a bfloat16 memory into float32."""
+    beta, zero = jnp.float32(0.9), jnp.zeros(3, jnp.bfloat16)
+    drifter = optax.trace(beta)
+    u, state = drifter.update(zero, drifter.init(zero))
+    assert u.dtype == state.trace.dtype == jnp.float32
+    tx = switch(jnp.int32(0), [drifter, optax.scale(0.5)])
+    u, state = tx.update(zero, tx.init(zero))
+    assert u.dtype == state.slots["bfloat16[3]"][0].dtype == jnp.bfloat16
+
+
+def test_keys_have_slots_too():
+    noisy = optax.noisy_sgd(0.1, eta=0.1, key=0)
+    tx = switch(jnp.int32(1), [sgd(0.1), noisy])
+    u, _ = tx.update(jnp.ones(3), tx.init(jnp.ones(3)))
+    assert_trees_close(u, noisy.update(jnp.ones(3), noisy.init(jnp.ones(3)))[0], rtol=1e-6)
+
+
+# --- the edges ---
+
+
+@pytest.mark.parametrize("index", [2, -1, np.int32(5)])
+def test_a_python_index_out_of_range_is_refused(index):
+    with pytest.raises(IndexError, match=f"index {index} of 2"):
+        switch(index, [sgd(0.1), sgd(0.2)])
+
+
+def test_a_traced_index_is_clamped():
+    update = jax.jit(lambda i: switch(i, [scale(1.0), scale(2.0)]).update(1.0, nothing())[0])
+    assert [update(i) for i in (-3, 0, 1, 9)] == [1, 1, 2, 2]
+
+
+def nothing():
+    return switch(0, [scale(1.0)]).init(1.0)
+
+
+def test_no_members_no_switch():
+    with pytest.raises(ValueError, match="at least one"):
+        switch(0, [])
+
+
+@pytest.mark.parametrize("index", [0, jnp.int32(0), jnp.int32(4)])
+def test_a_single_member(index):
+    assert_trees_equal(run(switch(index, [adam(0.1)]), start()), run(adam(0.1), start()))
+
+
+def test_extra_arguments_are_handed_on():
+    polyak = optax.polyak_sgd()
+    tx = switch(jnp.int32(1), [sgd(0.1), polyak])
+    g, value = jnp.ones(3), jnp.float32(2)
+    ours = tx.update(g, tx.init(g), g, value=value)[0]
+    assert_trees_equal(ours, polyak.update(g, polyak.init(g), g, value=value)[0])
+
+
+def test_misfits_are_named_through_the_switch():
+    tx = switch(jnp.int32(0), [trace(0.9), adam(0.1)])
+    with pytest.raises(ValueError, match=r"\['w'\] has shape \(2,\)"):
+        tx.update({"w": jnp.ones(2)}, tx.init({"w": jnp.ones(3)}), {"w": jnp.ones(3)})
+
+
+def test_gradients_flow_to_the_chosen_member():
+    def end(rates, index):
+        tx = switch(index, [sgd(rates[0]), adam(rates[1])])
+        return quartic(jax.tree.map(lambda x: x[-1], descend(tx, start(), 5)))
+
+    slopes = jax.jit(jax.grad(end))
+    for index in (0, 1):
+        slope = slopes((0.03, 0.03), index)
+        assert slope[index] != 0 and slope[1 - index] == 0
+
+
+def test_it_is_a_piece_like_any_other():
+    """In a chain, behind a mask, in MultiSteps."""
+    inner = switch(jnp.int32(1), [sgd(0.1), adam(0.1)])
+    for wrap in (
+        lambda tx: optax.chain(optax.clip(0.5), tx),
+        lambda tx: optax.masked(tx, {"w": True, "b": False}),
+        lambda tx: optax.MultiSteps(tx, 2),
+    ):
+        ours, alone = wrap(inner), wrap(adam(0.1))
+        state, other = ours.init(start()), alone.init(start())
+        for _ in range(4):
+            u, state = ours.update(start(), state, start())
+            v, other = alone.update(start(), other, start())
+            assert_trees_close(apply_updates(start(), u), apply_updates(start(), v), rtol=1e-6)

@@ -1,0 +1,255 @@
+"""What every transformation and recipe promises, each a row of one table (helpers.PIECES)."""
+
+import gc
+import logging
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from absl.testing import parameterized
+
+import jaxopt_course.transforms as transforms
+from helpers import (
+    PIECES,
+    RECIPES,
+    as_arrays,
+    assert_trees_close,
+    assert_trees_equal,
+    descend,
+    deviation,
+    our,
+    rollout,
+    start,
+    stream,
+    their,
+)
+from jaxopt_course.base import apply_updates, chain
+
+ALL = pytest.mark.parametrize("name", PIECES)
+SWITCHES = [(name, flag) for name, (_, flags) in PIECES.items() for flag in flags]
+
+
+def gradients(steps=20, scale=1.0):
+    """A stream of float32 gradients, their squares well above every eps."""
+    rng = np.random.default_rng(1)
+    shapes = {"w": (2, 2), "b": (2,)}
+    return {k: jnp.asarray(scale * rng.normal(size=(steps, *s)), jnp.float32) for k, s in shapes.items()}
+
+
+def first(g):
+    return jax.tree.map(lambda x: x[0], g)
+
+
+def test_the_table_is_complete():
+    public = {name for name in vars(transforms) if callable(getattr(transforms, name))}
+    elsewhere = {"switch", "scale_by_schedule"}
+    assert PIECES.keys() == (public | RECIPES.keys()) - elsewhere
+
+
+class Variants(chex.TestCase):
+    """With and without jit, three steps as optax takes them without jit."""
+
+    @chex.variants(with_jit=True, without_jit=True)
+    @parameterized.parameters(*PIECES)
+    def test_update(self, name):
+        ours, theirs = our(name, PIECES[name][0]), their(name, PIECES[name][0])
+        params, g = start(), gradients(3)
+        state, twin = self.variant(ours.init)(params), theirs.init(params)
+        update = self.variant(ours.update)
+        for t in range(3):
+            g_t = jax.tree.map(lambda x, t=t: x[t], g)
+            u, state = update(g_t, state, params)
+            expected, twin = theirs.update(g_t, twin, params)
+            assert_trees_close(u, expected, rtol=1e-5, atol=1e-6)
+
+    @chex.variants(with_jit=True, without_jit=True)
+    @parameterized.parameters(*PIECES)
+    def test_init(self, name):
+        """Every memory that optax names is there under its name, with the same content."""
+        ours, theirs = our(name, PIECES[name][0]), their(name, PIECES[name][0])
+        state, twin = self.variant(ours.init)(start()), theirs.init(start())
+        for field in ("trace", "ema", "mu", "nu", "e_g", "e_x", "sum_of_squares"):
+            assert_trees_equal(optax.tree.get(state, field), optax.tree.get(twin, field))
+
+
+@ALL
+def test_every_number_is_data(name):
+    """One lane for each number changed: together in one trace = each run apart."""
+    numbers = PIECES[name][0]
+    g, params, traces = gradients(), start(), []
+
+    def run(numbers):
+        traces.append(name)
+        return rollout(our(name, numbers), g, params)[0]
+
+    rows = [numbers] + [{**numbers, k: v * c} for k, v in numbers.items() for c in (0.5, 0.9)]
+    rows = [as_arrays(row) for row in rows]
+    lanes = jax.jit(jax.vmap(run))(jax.tree.map(lambda *x: jnp.stack(x), *rows))
+    assert len(traces) == 1
+    lane = lambda i: jax.tree.map(lambda x: x[i], lanes)
+    alone = jax.jit(run)
+    for i, row in enumerate(rows):
+        assert_trees_close(lane(i), alone(row), rtol=1e-5, atol=1e-6)
+        if i:  # the number that was changed is heeded
+            assert deviation(lane(i), lane(0)) > 1e-4
+
+
+@ALL
+def test_a_plain_traced_number_works_too(name):
+    """Decays as scalars, not pairs: the same but for the rounding of 1 - b."""
+    numbers, g = PIECES[name][0], gradients()
+    run = jax.jit(lambda numbers: rollout(our(name, numbers), g, start())[0])
+    plain = run({k: np.float32(v) for k, v in numbers.items()})
+    assert_trees_close(plain, run(as_arrays(numbers)), rtol=2e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16, jnp.complex64])
+@ALL
+def test_dtypes_stay(name, dtype):
+    """Float32 hyperparameters; lax.scan refuses a carry that changes its dtype."""
+    numbers = as_arrays(PIECES[name][0], jnp.float32)
+    params = jax.tree.map(lambda x: x.astype(dtype), start())
+    g = jax.tree.map(lambda x: x.astype(dtype), gradients(3))
+
+    def run(g):
+        tx = our(name, numbers)
+        path = descend(tx, params, 3, lambda p: jnp.real(sum(map(jnp.sum, jax.tree.leaves(p)))))
+        return rollout(tx, g, params)[0], path, tx.init(params)
+
+    updates, path, state = jax.eval_shape(run, g)
+    assert {x.dtype for x in jax.tree.leaves((updates, path))} == {jnp.dtype(dtype)}
+    for field in ("trace", "ema", "mu"):
+        kept = jax.tree.leaves(optax.tree.get(state, field))
+        assert all(x.dtype == dtype for x in kept)
+    for field in ("nu", "e_g", "e_x", "sum_of_squares"):
+        squares = jax.tree.leaves(optax.tree.get(state, field))
+        assert all(x.dtype == jnp.float32 for x in squares)
+
+
+@ALL
+def test_low_precision_is_computed_in_float32(name):
+    """bfloat16 gradients: the float32 update of the same numbers, rounded once at the end."""
+    narrow = jax.tree.map(lambda x: x.astype(jnp.bfloat16), gradients(1))
+    params = jax.tree.map(lambda x: x.astype(jnp.bfloat16), start())
+    widen = lambda tree: jax.tree.map(lambda x: x.astype(jnp.float32), tree)
+    u, _ = rollout(our(name, PIECES[name][0]), narrow, params)
+    wide, _ = rollout(our(name, PIECES[name][0]), widen(narrow), widen(params))
+    if name in ("rmsprop", "adadelta", "adamw"):  # chains round at each link
+        assert_trees_close(widen(u), wide, rtol=2e-2)
+    else:
+        links = 2 if name in RECIPES else 1
+        assert_trees_close(widen(u), wide, rtol=links * 2**-8)
+
+
+@pytest.mark.parametrize("name, flag", SWITCHES)
+def test_a_traced_switch_is_the_switch(name, flag):
+    numbers, g = PIECES[name][0], gradients()
+    run = lambda value: rollout(our(name, {**numbers, flag: value}), g, start())[0]
+    traced = jax.jit(jax.vmap(run))(jnp.array([False, True]))
+    static = jax.jit(lambda: (run(False), run(True)))()
+    for i in (0, 1):
+        assert_trees_close(jax.tree.map(lambda x, i=i: x[i], traced), static[i], 1e-5, 1e-6)
+    assert deviation(*static) > 5e-4
+
+
+@ALL
+def test_hypergradients_are_finite_and_right(name):
+    """A coordinate that the loss ignores has gradient 0 always; slopes as finite differences."""
+    numbers = PIECES[name][0]
+
+    def end(numbers):
+        tx = our(name, numbers)
+        loss = lambda p: jnp.sum((p["w"] - 1.0) ** 2)  # b is never touched
+        tx = tx if name in RECIPES else chain(tx, optax.scale(-0.1))
+        return jnp.sum(descend(tx, start(), 5, loss)["w"][-1] ** 2)
+
+    with jax.enable_x64(True):
+        slopes = jax.jit(jax.grad(end))(numbers)
+        value = jax.jit(end)
+        for k, slope in slopes.items():
+            h = 1e-5 * numbers[k]
+            up, down = (value({**numbers, k: numbers[k] + d}) for d in (h, -h))
+            assert float(slope) == pytest.approx(float(up - down) / (2 * h), rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_hypergradients_are_finite_without_eps_to_help(name):
+    """At the recipes' own defaults, in float32, dead coordinate included."""
+    defaults = {k: v for k, v in PIECES[name][0].items() if k not in ("eps", "eps_root")}
+
+    def end(numbers):
+        loss = lambda p: jnp.sum((p["w"] - 1.0) ** 2)
+        return jnp.sum(descend(our(name, numbers), start(), 5, loss)["w"][-1] ** 2)
+
+    slopes = jax.grad(end)(defaults | ({"eps": 1e-8} if "eps" in PIECES[name][0] else {}))
+    assert all(np.isfinite(x) for x in slopes.values()), slopes
+    assert abs(slopes["learning_rate"]) > 1e-6
+
+
+@pytest.mark.parametrize("nothing", [None, optax.MaskedNode()])
+@ALL
+def test_leaves_that_are_not_there(name, nothing):
+    tx, g, params = our(name, PIECES[name][0]), first(gradients()), start()
+    u, state = tx.update({**g, "n": nothing}, tx.init({**params, "n": nothing}), {**params, "n": nothing})
+    assert u["n"] == nothing
+    del u["n"]
+    assert_trees_equal(u, tx.update(g, tx.init(params), params)[0])
+
+
+@ALL
+def test_misfits_are_refused_by_path(name):
+    """Optax broadcasts the first and truncates the second."""
+    tx, params = our(name, PIECES[name][0]), start()
+    state = tx.init(params)
+    with pytest.raises(ValueError, match=r"\['b'\] has shape \(1,\).* shape \(2,\)"):
+        tx.update({**params, "b": jnp.ones(1)}, state, params)
+    with pytest.raises(ValueError, match=r"\['n'\] is int32"):
+        tx.init({**params, "n": jnp.arange(3)})
+    with pytest.raises(ValueError, match=r"no gradient for the parameter \['b'\]"):
+        tx.update({"w": params["w"], "b": None}, state, params)
+
+
+@ALL
+def test_init_aliases_nothing(name):
+    """Parameters and state can both be donated: no two of them share a buffer."""
+    params = start()
+    leaves = jax.tree.leaves((params, our(name, PIECES[name][0]).init(params)))
+    assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_an_unjitted_loop_leaves_nothing_behind(name, caplog):
+    """No array outlives its step, and no step compiles after the first ones."""
+    tx, params = our(name, PIECES[name][0]), start()
+    g, state, alive = first(gradients()), tx.init(params), []
+
+    def steps(n):
+        nonlocal params, state
+        for _ in range(n):
+            u, state = tx.update(g, state, params)
+            params = apply_updates(params, u)
+        del u
+        gc.collect()
+        alive.append(len(jax.live_arrays()))
+
+    steps(2)
+    with jax.log_compiles(), caplog.at_level(logging.DEBUG, "jax"):
+        steps(10)
+        assert not [r for r in caplog.records if "Finished XLA compilation" in r.getMessage()]
+        jax.jit(lambda x: x + 41)(1.0)  # that the log would have shown it
+        assert [r for r in caplog.records if "Finished XLA compilation" in r.getMessage()]
+    assert alive[0] == alive[1]
+
+
+@ALL
+def test_works_under_optax_s_state_tools(name):
+    tx = our(name, PIECES[name][0])
+    state = tx.init(start())
+    doubled = optax.tree.map_params(tx, lambda x: x + 1, state)
+    assert jax.tree.structure(doubled) == jax.tree.structure(state)
+    for field in ("trace", "mu", "nu", "e_g"):
+        old, new = optax.tree.get(state, field), optax.tree.get(doubled, field)
+        assert_trees_equal(new, jax.tree.map(lambda x: x + 1, old))
