@@ -108,6 +108,9 @@ def compare(arguments: Compare) -> None:
     if arguments.seeds < 1 or arguments.confirm < 0:
         raise ValueError("--seeds must be at least 1, and --confirm at least 0")
     task = load_task(arguments.task)
+    batch_size = arguments.batch_size
+    if batch_size is None:
+        batch_size = min(64, count_examples(task.train))
     trials = grid(
         optimizer=list(arguments.optimizers or OPTIMIZERS),
         learning_rate=rates,
@@ -119,7 +122,7 @@ def compare(arguments: Compare) -> None:
             task,
             trials,
             epochs=arguments.epochs,
-            batch_size=arguments.batch_size or min(64, count_examples(task.train)),
+            batch_size=batch_size,
             lanes=arguments.lanes,
             metric=arguments.metric,
             directory=out,

@@ -253,7 +253,12 @@ def _finish(session: Session, outcome: Outcome, path: Path | None) -> Study:
     curves = join(outcome.curves, outcome.trials, session.columns.hyperparameters)
     study = Study(outcome.trials, curves, outcome.manifest, None, (outcome.event,), session)
     if path is not None:
-        study = study.save(path, overwrite=True)
+        try:
+            study = study.save(path, overwrite=True)
+        except OSError as error:
+            error.add_note("nothing is lost: the study is this exception's attribute .study")
+            error.study = study  # type: ignore[attr-defined]
+            raise
     if outcome.interrupted:
         raise SweepInterrupted(study)
     return study

@@ -148,7 +148,7 @@ def test_inject_hyperparams(recipe):
     """A falling rate, injected, and the rate read from the state."""
     falling = lambda step: 0.1 / (1 + step)
     twin = getattr(optax, recipe.__name__)
-    build = lambda f: (lambda _: optax.inject_hyperparams(f)(learning_rate=falling))
+    build = lambda f: lambda _: optax.inject_hyperparams(f)(learning_rate=falling)
     ours, theirs = wrapped(build(recipe))(None), wrapped(build(twin))(None)
     assert_trees_close(ours, theirs, rtol=2e-4, atol=1e-6)
     tx = optax.inject_hyperparams(recipe)(learning_rate=falling)

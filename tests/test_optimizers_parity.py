@@ -117,7 +117,9 @@ def test_optimizers_is_the_table_of_recipes():
 @pytest.mark.parametrize("name", sorted({name for name, _ in ROWS} - TWINS.keys()))
 def test_arguments_are_optax_s(name):
     """Names, order, kinds and defaults; scale_by_stddev has one more, keyword-only."""
-    shape = lambda f: [(p.name, p.kind, p.default) for p in inspect.signature(f).parameters.values()]
+    shape = lambda f: [
+        (p.name, p.kind, p.default) for p in inspect.signature(f).parameters.values()
+    ]
     ours = shape(RECIPES.get(name) or getattr(transforms, name))
     if name == "scale_by_stddev":
         assert ours.pop() == ("centered", inspect.Parameter.KEYWORD_ONLY, True)

@@ -258,6 +258,20 @@ def test_what_a_module_sows_does_not_enter_the_state():
     assert task.loss(params, state, BATCH, KEY)[1] == ({}, {})
 
 
+def test_a_weakly_typed_start_becomes_strong():
+    class Scale(nnx.Module):
+        def __init__(self, *, rngs):
+            self.scale = nnx.Param(jnp.asarray(2.0))  # weak, as any Python number
+
+        def __call__(self, x):
+            return self.scale[...] * x
+
+    assert Scale(rngs=None).scale[...].weak_type
+    task = Task.from_flax(Scale, X, X, loss="squared_error")
+    assert not task.init(KEY)[0]["scale"].weak_type
+    assert not jax.eval_shape(task.init, KEY)[0]["scale"].weak_type
+
+
 def test_tied_weights_are_one_parameter():
     class Tied(nnx.Module):
         def __init__(self, *, rngs):

@@ -182,6 +182,9 @@ def test_the_split_hangs_on_its_seed_alone():
 
     assert digest() == digest(name="other")
     assert len({digest(), digest(split_seed=1), digest(stratify=False)}) == 3
+    for labels in (None, y):
+        one, other = (split_indices(200, seed, labels) for seed in (0, 1))
+        assert all(set(one[part]) != set(other[part]) for part in PARTS)
 
 
 def test_the_hash_is_stable_and_sees_every_change(ready):

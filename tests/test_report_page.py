@@ -349,7 +349,7 @@ def test_the_terminal_shows_the_same(directory):
 def test_the_terminal_marks_an_edge_and_reads_no_markup(tmp_path):
     write(tmp_path, [trial("[bold]z", x, score=x) for x in (0.1, 0.2, 0.3)])
     text = printed(tmp_path)
-    (row,) = [line for line in text.splitlines() if line.startswith(" 1 ")]
+    (row,) = [line for line in text.splitlines() if line.startswith("1 ")]
     assert row.split()[:3] == ["1", "[bold]z", "0.3*"]
     assert "*: at the edge of the range tried" in text
 

@@ -17,9 +17,7 @@ from helpers import (
     descend,
     deviation,
     quartic,
-    rollout,
     start,
-    stream,
 )
 from jaxopt_course.base import apply_updates
 from jaxopt_course.optimizers import adagrad, adam, adamw, momentum, sgd
@@ -44,14 +42,25 @@ def run(tx, params, steps=20):
     return jax.jit(lambda params: descend(tx, params, steps))(params)
 
 
-def updates(tx, gradients, params):
-    """Updates of a fixed stream. In a closed loop XLA may fuse u with what follows, and round once
-    less (fused multiply-add), where a member stands alone; across a conditional it cannot."""
-    return rollout(tx, gradients, params)[0]
+def updates(tx, gradients, path):
+    """Updates along fixed streams of gradients and parameters.
+
+    Bits need care: in a closed loop XLA fuses u with what follows where a member stands alone (a
+    fused multiply-add rounds once less), and leaves of fewer than 8 numbers get other code.
+    """
+
+    def step(state, now):
+        u, state = tx.update(now[0], state, now[1])
+        return state, u
+
+    params = jax.tree.map(lambda x: x[0], path)
+    return jax.lax.scan(step, tx.init(params), (gradients, path))[1]
 
 
 def data():
-    return jax.tree.map(lambda x: jnp.asarray(x[:50], jnp.float32), stream()), start()
+    rng = np.random.default_rng(0)
+    draw = lambda: {k: rng.normal(size=(50, *s)) for k, s in (("w", (16, 16)), ("b", (64,)))}
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), (draw(), draw()))
 
 
 @functools.cache
@@ -126,7 +135,7 @@ def test_one_program_serves_every_index_and_every_number():
 
     arrays = {name: as_arrays(NUMBERS[name]) for name in NAMES}
     for i, name in enumerate(NAMES):
-        for rate in (0.03, 0.01):
+        for rate in (0.03, 0.01) if name == "adam" else (0.03,):
             numbers = arrays | {name: arrays[name] | {"learning_rate": np.float32(rate)}}
             alone = RECIPES[name](**{**NUMBERS[name], "learning_rate": rate})
             assert_trees_close(path(i, numbers, start()), run(alone, start(), 5), 1e-5, 1e-6)
@@ -138,7 +147,9 @@ def test_one_program_serves_every_index_and_every_number():
 
 def test_ten_optimizers_take_no_more_room_than_the_largest():
     alone = [RECIPES[name](**NUMBERS[name]).init(start()) for name in NAMES]
-    together = switch(jnp.int32(0), [RECIPES[name](**NUMBERS[name]) for name in NAMES]).init(start())
+    together = switch(jnp.int32(0), [RECIPES[name](**NUMBERS[name]) for name in NAMES]).init(
+        start()
+    )
     size = lambda state: sum(x.nbytes for x in jax.tree.leaves(state))
     assert size(together) == max(map(size, alone))
     assert {kind: len(slots) for kind, slots in together.slots.items()} == {
@@ -268,8 +279,9 @@ def test_it_is_a_piece_like_any_other():
         lambda tx: optax.MultiSteps(tx, 2),
     ):
         ours, alone = wrap(inner), wrap(adam(0.1))
-        state, other = ours.init(start()), alone.init(start())
+        state, other = jax.jit(ours.init)(start()), alone.init(start())
+        update, update_alone = jax.jit(ours.update), jax.jit(alone.update)
         for _ in range(4):
-            u, state = ours.update(start(), state, start())
-            v, other = alone.update(start(), other, start())
+            u, state = update(start(), state, start())
+            v, other = update_alone(start(), other, start())
             assert_trees_close(apply_updates(start(), u), apply_updates(start(), v), rtol=1e-6)

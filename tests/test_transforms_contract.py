@@ -36,7 +36,9 @@ def gradients(steps=20, scale=1.0):
     """A stream of float32 gradients, their squares well above every eps."""
     rng = np.random.default_rng(1)
     shapes = {"w": (2, 2), "b": (2,)}
-    return {k: jnp.asarray(scale * rng.normal(size=(steps, *s)), jnp.float32) for k, s in shapes.items()}
+    return {
+        k: jnp.asarray(scale * rng.normal(size=(steps, *s)), jnp.float32) for k, s in shapes.items()
+    }
 
 
 def first(g):
@@ -193,7 +195,9 @@ def test_hypergradients_are_finite_without_eps_to_help(name):
 @ALL
 def test_leaves_that_are_not_there(name, nothing):
     tx, g, params = our(name, PIECES[name][0]), first(gradients()), start()
-    u, state = tx.update({**g, "n": nothing}, tx.init({**params, "n": nothing}), {**params, "n": nothing})
+    u, state = tx.update(
+        {**g, "n": nothing}, tx.init({**params, "n": nothing}), {**params, "n": nothing}
+    )
     assert u["n"] == nothing
     del u["n"]
     assert_trees_equal(u, tx.update(g, tx.init(params), params)[0])

@@ -113,7 +113,7 @@ def test_decay_does_not_depend_on_the_preconditioner():
     """Decoupled: the difference that λ makes to one step is -η λ θ, whatever g."""
     params = {"a": jnp.array([4.0, -2.0])}
     g = {"a": jnp.array([1e3, 1e-3])}
-    step = lambda lam: (
-        lambda tx: tx.update(g, tx.init(params), params)[0]["a"]
-    )(chain(scale_by_adam(), add_decayed_weights(lam), scale_by_learning_rate(0.5)))
+    step = lambda lam: (lambda tx: tx.update(g, tx.init(params), params)[0]["a"])(
+        chain(scale_by_adam(), add_decayed_weights(lam), scale_by_learning_rate(0.5))
+    )
     np.testing.assert_allclose(step(0.25) - step(0.0), -0.5 * 0.25 * params["a"], rtol=1e-5)

@@ -46,7 +46,10 @@ def test_leafwise_passes_over_what_holds_no_leaf():
         ({"a": {"w": jnp.ones(2)}}, r"\['a'\]\['w'\] has shape \(2,\).* shape \(3, 2\)"),
         ({"a": {"w": jnp.ones((1, 2))}}, r"\['a'\]\['w'\] has shape \(1, 2\)"),
         ({"a": {"w": None}}, r"no gradient for the parameter \['a'\]\['w'\]"),
-        ({"a": {"w": jnp.ones((3, 2)), "v": jnp.ones(4)}}, r"no parameter .*\['a'\]\['v'\].*\(4,\)"),
+        (
+            {"a": {"w": jnp.ones((3, 2)), "v": jnp.ones(4)}},
+            r"no parameter .*\['a'\]\['v'\].*\(4,\)",
+        ),
         ({"a": {"w": jnp.ones((3, 2), int)}}, r"\['a'\]\['w'\] is int32"),
         (jnp.ones((3, 2)), r"no gradient for the parameter \['a'\]\['w'\]"),
         ({"a": {"w": (jnp.ones((3, 2)),)}}, r"\['a'\]\['w'\]"),

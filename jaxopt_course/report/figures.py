@@ -12,15 +12,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.report.findings import Findings
-from jaxopt_course.report.looks import (
-    Axis,
-    Look,
-    labels,
-    looks,
-    rate_axis,
-    time_axis,
-    value_axis,
-)
+from jaxopt_course.report.looks import Axis, Look, labels, looks, rate_axis, time_axis, value_axis
 from jaxopt_course.report.verdict import estimate
 from jaxopt_course.report.words import counted, title
 
@@ -73,7 +65,7 @@ def curves(findings: Findings, figure: "Figure") -> bool:
     panels = figure.subplots(1, len(quantities), squeeze=False)[0]
     for axes, quantity in zip(panels, quantities, strict=True):
         part = table[table["quantity"] == quantity]
-        axis = value_axis(part["mean"])
+        axis = value_axis(findings, quantity, part["mean"])
         _dress(axes, unit, title(quantity))
         _scale(axes, "y", axis)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
@@ -106,7 +98,7 @@ def sensitivity(findings: Findings, figure: "Figure") -> bool:
     )[:, 0]  # fmt: skip
     main = panels[0]
     _dress(main, "", f"{title(findings.metric)} (mean over seeds)")
-    _scale(main, "y", value_axis(table["mean"]))
+    _scale(main, "y", value_axis(findings, findings.metric, table["mean"]))
     for name, line in table.groupby("optimizer", sort=False):
         style, x = styles[str(name)], axis.place(line["learning_rate"])
         _band(main, style, x, line["low"], line["high"])
@@ -146,7 +138,7 @@ def final(findings: Findings, figure: "Figure") -> bool:
     axes = figure.subplots()
     _dress(axes, title(metric), "")
     axes.grid(axis="y", visible=False)
-    _scale(axes, "x", value_axis(table["mean"]))
+    _scale(axes, "x", value_axis(findings, metric, table["mean"]))
     styles, short = looks(findings.optimizers), labels(findings.optimizers)
     for y, name in enumerate(names):
         row, style = table.loc[name], styles[name]

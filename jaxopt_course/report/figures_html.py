@@ -11,15 +11,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.report.findings import Findings
-from jaxopt_course.report.looks import (
-    Axis,
-    Look,
-    labels,
-    looks,
-    rate_axis,
-    time_axis,
-    value_axis,
-)
+from jaxopt_course.report.looks import Axis, Look, labels, looks, rate_axis, time_axis, value_axis
 from jaxopt_course.report.verdict import estimate
 from jaxopt_course.report.words import title
 
@@ -32,7 +24,7 @@ def curves(findings: Findings) -> dict[str, Plot]:
     brush = _Brush(findings)
     plots = {}
     for quantity, part in findings.curves.groupby("quantity", sort=False):
-        axis = value_axis(part["mean"])
+        axis = value_axis(findings, str(quantity), part["mean"])
         floor = part["mean"].min() / 3 if axis.log else None
         data = []
         for name, line in part.groupby("optimizer", sort=False):
@@ -69,7 +61,9 @@ def sensitivity(findings: Findings) -> Plot | None:
     data += [brush.crosses(name, lost[lost["optimizer"] == name], axis.place) for name in rows]
     strip = 17 * len(rows) + 8
     share = strip / (strip + 400) if rows else 0.0
-    y = _scale(value_axis(table["mean"])) | {"domain": [share + 0.09 if rows else 0, 1]}
+    y = _scale(value_axis(findings, findings.metric, table["mean"])) | {
+        "domain": [share + 0.09 if rows else 0, 1]
+    }
     layout = _layout("learning rate", title(findings.metric), _scale(axis), y, 470 + strip)
     layout["annotations"] = []
     if table["mean"].isna().all():
@@ -97,7 +91,10 @@ def final(findings: Findings) -> Plot | None:
     for name in names:
         finals = findings.finals.loc[findings.finals["optimizer"] == name, metric]
         data += [brush.seeds(name, finals), brush.interval(name, table.loc[name])]
-    y, x = _names([brush.shown[name] for name in names]), _scale(value_axis(table["mean"]))
+    y, x = (
+        _names([brush.shown[name] for name in names]),
+        _scale(value_axis(findings, metric, table["mean"])),
+    )
     return {"data": data, "layout": _layout(title(metric), "", x, y, 110 + 32 * len(names))}
 
 

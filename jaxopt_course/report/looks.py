@@ -1,5 +1,6 @@
 """How things look, the same in every figure: each optimizer's colour, dash and marker; the axes."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -91,11 +92,15 @@ def rate_axis(values: Iterable[float]) -> Axis:
     return Axis(True, [low / 10, *ticks], ["0", *texts], low / 10, low / 10**0.5)
 
 
-def value_axis(values: Iterable[float]) -> Axis:
-    """Logarithmic if the finite ``values`` are all positive and span more than a decade."""
+def value_axis(findings: Findings, quantity: str, values: Iterable[float]) -> Axis:
+    """Logarithmic for what is to be low, if the finite ``values`` are positive, over a decade."""
     given = np.asarray(values, float)
     given = given[np.isfinite(given)]
     if not len(given) or given.min() <= 0 or given.max() <= 10 * given.min():
+        return Axis(False, [], [])
+    metric = re.sub("^(best_)?(train|valid|test)_", "", quantity)
+    directions = findings.manifest.get("task", {}).get("metrics", {})
+    if directions.get(metric, "min" if metric == "loss" else "max") == "max":
         return Axis(False, [], [])
     ticks = log_ticks(given.min(), given.max())
     return Axis(True, ticks, [number(tick) for tick in ticks])
@@ -104,7 +109,7 @@ def value_axis(values: Iterable[float]) -> Axis:
 def log_ticks(low: float, high: float) -> list[float]:
     """Powers of ten from ``low`` to ``high``, with 2 and 5 between if these are few."""
     decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1).astype(int)
-    steps = (1, 2, 5) if len(decades) <= 3 else (1,)
+    steps = (1, 2, 5) if high < 300 * low else (1,)
     every = decades[:: -(-len(decades) // 9)]
     ticks = [float(f"{step}e{decade}") for decade in every for step in steps]
     ticks = [tick for tick in ticks if low / 1.2 <= tick <= high * 1.2]

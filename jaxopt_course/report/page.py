@@ -106,8 +106,10 @@ def _figures(findings: Findings, pictures: Sequence[str]) -> str:
             "Result against the learning rate, each point the mean over the seeds of the search "
             "with the band from lowest to highest, the other hyperparameters at their best for "
             "that rate; the outlined mark is the best. Look at the width of the plateau: a wide "
-            "one forgives a bad guess. Below, a cross marks a rate at which a seed diverged."
+            "one forgives a bad guess."
         )
+        if "yaxis2" in lr["layout"]:
+            caption += " Below, a cross marks a rate at which a seed diverged."
         parts.append(_figure("sensitivity", _plot("sensitivity", "", lr), caption, pictures))
     dots = figures_html.final(findings)
     if dots:

@@ -29,16 +29,17 @@ def print_report(directory: str | Path, console: "Console | None" = None) -> Non
     findings = read(directory)
     console = console or Console()
     header, rows = verdict.ranking_table(findings, edge="*")
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for i, column in enumerate(header):
         whole = any("±" in row[i] for row in rows)  # an estimate is not broken over two lines
         justify: JustifyMethod = "right" if column.numeric else "left"
-        table.add_column(Text(column.short), justify=justify, no_wrap=whole)
+        table.add_column(Text(column.short.replace(" ", "\n")), justify=justify, no_wrap=whole)
     for place, row in enumerate(rows):
         # Text, not str: a name may hold what rich reads as markup.
         cells = [Text(cell, overflow="fold") for cell in row]
         table.add_row(*cells, style="bold" if place == 0 else "")
     console.print(table)
+    console.print()
     console.print(Text(verdict.legend(findings)), style="dim")
     console.print(Text(verdict.headline(findings)), style="bold")
     for sentence in verdict.remarks(findings):

@@ -50,8 +50,11 @@ def claim(directory: str | Path, overwrite: bool = False) -> Path:
     path = Path(directory)
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(f"{path} is a file, not a directory for a study") from None
+    except (FileExistsError, NotADirectoryError):
+        parts = [part for part in (path, *path.parents) if part.is_file()]
+        raise NotADirectoryError(
+            f"{parts[0] if parts else path} is a file, not a directory for a study"
+        ) from None
     except PermissionError:
         raise PermissionError(f"cannot make the directory {path}: permission denied") from None
     if (path / MANIFEST).exists() and not overwrite:
@@ -118,15 +121,22 @@ def read(directory: str | Path) -> Record:
         raise ValueError(
             f"{path} is a study of format {version!r}; this version reads format {FORMAT_VERSION}"
         )
-    trials = pd.read_csv(
-        path / TRIALS,
-        dtype=manifest["dtypes"],
-        keep_default_na=False,
-        na_values=[""],
-        float_precision="round_trip",
+    text_table = pd.read_csv(path / TRIALS, dtype="string", keep_default_na=False, na_values=[""])
+    trials = pd.DataFrame(
+        {name: _typed(text_table[name], dtype) for name, dtype in manifest["dtypes"].items()}
     )
     curves = xr.load_dataset(path / CURVES, engine="h5netcdf")
     return Record(manifest, trials, curves)
+
+
+def _typed(column: pd.Series, dtype: str) -> pd.Series:
+    """A column of text as what it was; by Python's own parser, which gives back every bit."""
+    parse = {"f": float, "i": int, "b": {"True": True, "False": False}.get}.get(dtype[0].lower())
+    if parse is None:
+        return column.astype(dtype)
+    empty = float("nan") if dtype[0] == "f" else None
+    values = [empty if text is pd.NA else parse(text) for text in column]
+    return pd.Series(values, column.index, dtype=dtype)
 
 
 def _replace(target: Path, save: Callable[[Path], Any]) -> None:

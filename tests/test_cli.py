@@ -1,0 +1,143 @@
+"""The commands, as their users run them: in a process of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+import jaxopt_course as joc
+from jaxopt_course import cli
+
+TINY = ["--task", "line", "--optimizers", "sgd", "adam", "--learning-rates", "3", "--seeds", "2",
+        "--epochs", "4", "--confirm", "2"]  # fmt: skip
+
+
+def command(*args, cwd):
+    code = "from jaxopt_course.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *args], cwd=cwd, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    return folder, command("compare", *TINY, "--verbose", cwd=folder)
+
+
+def test_compare_trains_confirms_and_reports(ran):
+    folder, done = ran
+    assert done.returncode == 0, done.stderr
+    study = joc.Study.load(folder / "runs" / "line-1")
+    assert len(study.trials) == 2 * 3 * 2
+    rates = study.trials["learning_rate"].drop_duplicates().tolist()
+    assert rates == [1e-5, 0.01, 10.0]
+    confirmed = joc.Study.load(folder / "runs" / "line-1" / "confirm")
+    assert confirmed.manifest["seeds"] == [2, 3]
+    page = (folder / "runs" / "line-1" / "report.html").read_text(encoding="utf-8")
+    assert "adam" in page and "sgd" in page
+    assert "adam" in done.stdout and "report.html" in done.stdout
+    assert len(list((folder / "runs" / "line-1" / "figures").glob("*.png"))) >= 2
+
+
+def test_progress_is_plain_lines_where_nobody_watches(ran):
+    _, done = ran
+    lines = [line for line in done.stderr.splitlines() if line.startswith("line: ")]
+    assert "12/12 trials" in lines[-1]
+    assert all(word in lines[-1] for word in ("trial-steps/s", "best", "diverged"))
+    assert "\x1b" not in done.stderr
+
+
+def test_verbose_counts_the_lowerings(ran):
+    assert "12 trials in one program, lowered 1 time(s)" in ran[1].stderr
+
+
+def test_all_cores_are_devices(ran):
+    folder, _ = ran
+    event = json.loads((folder / "runs" / "line-1" / "events.jsonl").read_text())
+    assert len(event["devices"]) == len(os.sched_getaffinity(0))
+
+
+def test_report_makes_the_page_again(ran):
+    folder, _ = ran
+    page = folder / "runs" / "line-1" / "report.html"
+    page.unlink()
+    done = command("report", "runs/line-1", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert page.exists()
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["compare", "--task", "digit"], "did you mean 'digits'"),
+        (["compare", "--optimizers", "adm"], "did you mean 'adam'"),
+        (["compare", "--metric", "valid_acc"], "did you mean 'valid_accuracy'"),
+        (["compare", "--batch-size", "5000"], "larger than the 1078 training examples"),
+        (["compare", "--batch-size", "0"], "batch_size must be at least 1"),
+        (["compare", "--epochs", "0"], "epochs must be at least 1"),
+        (["compare", "--seeds", "0"], "--seeds must be at least 1"),
+        (["compare", "--lanes", "0"], "lanes must be"),
+        (["compare", "--learning-rate-min", "0"], "0 < minimum"),
+        (["compare", "--learning-rates", "0"], "at least 1"),
+        (["report", "nowhere"], "nowhere holds no study"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_leaves_nothing(args, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)  # JAX runs here
+    with pytest.raises(SystemExit) as stop:
+        cli.main(args)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert words in error and error.startswith("jaxopt-course: ") and error.count("\n") == 1
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_study_is_not_overwritten_unasked(ran):
+    folder, _ = ran
+    before = (folder / "runs" / "line-1" / "trials.csv").read_bytes()
+    done = command("compare", *TINY, "--out", "runs/line-1", cwd=folder)
+    assert done.returncode == 2
+    assert "already holds a study" in done.stderr and "--overwrite" in done.stderr
+    assert (folder / "runs" / "line-1" / "trials.csv").read_bytes() == before
+
+
+def test_the_next_free_number(tmp_path):
+    assert cli.next_free(tmp_path, "digits").name == "digits-1"
+    for name in ("digits-1", "digits-7", "digits-x", "digits-7-old"):
+        (tmp_path / name).mkdir()
+    assert cli.next_free(tmp_path, "digits").name == "digits-8"
+
+
+def test_ctrl_c_saves_what_is_over(tmp_path):
+    code = "from jaxopt_course.cli import main; main()"
+    args = ["compare", "--task", "digits", "--optimizers", "sgd", "--seeds", "200", "--confirm", "0",
+            "--out", "out"]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *args], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stderr:  # the first plain progress line: it is training
+        if " trials · " in line and not line.startswith("digits: 0/"):
+            break
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert time.monotonic() - started < 60
+    assert "of 3200 trials over; saved in out" in errors
+    trials = pd.read_csv(tmp_path / "out" / "trials.csv")
+    assert set(trials["status"]) == {"finished", "unfinished"}
+    assert (tmp_path / "out" / "report.html").exists()
+
+
+def test_version_and_tasks(capsys):
+    cli.main(["--version"])
+    assert capsys.readouterr().out == "jaxopt-course 0.1.0\n"
+    cli.main(["tasks"])
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == set(joc.TASKS)

@@ -1,0 +1,134 @@
+"""A table is checked and completed before anything compiles; every mistake is named."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxopt_course as joc
+from jaxopt_course.base import Decay
+from jaxopt_course.columns import check_columns, content_id
+
+
+def table(**columns):
+    return joc.grid(**{"optimizer": "adam", "learning_rate": 0.1} | columns)
+
+
+@pytest.mark.parametrize(
+    "trials, optimizer, error, message",
+    [
+        ([1, 2], None, TypeError, "must be a pandas.DataFrame"),
+        (table().head(0), None, ValueError, "empty"),
+        (joc.grid(learning_rate=0.1), None, ValueError, 'no column "optimizer"'),
+        (table(optimizer="adm"), None, ValueError, "unknown optimizer 'adm'; did you mean 'adam'"),
+        (joc.grid(learning_rate=1), "nadam", ValueError, "unknown optimizer 'nadam'; did you mean"),
+        (table(), "adam", ValueError, "not both"),
+        (table(), lambda h: joc.sgd(0.1), ValueError, "is one function"),
+        (table(), 3, TypeError, "a name, a function or a dictionary"),
+        (table(b_1=0.9), None, ValueError, "'b_1'; did you mean 'b1'"),
+        (table(optimizer=["adam", "sgd"], b1=0.9), None, ValueError, r"sgd does not take 'b1'.*pd\.concat"),
+        (table(learning_rate=pd.NA), None, ValueError, "row 0 .adam. has no 'learning_rate'"),
+        (table(learning_rate=[0.1, -0.1]), None, ValueError, r"negative \(-0.1\) in row 1"),
+        (table(learning_rate="fast"), None, TypeError, "'learning_rate' must hold numbers, not 'fast'"),
+        (table(eps=[1e-8, np.inf]), None, ValueError, "'eps' is infinite in row 1"),
+        (table(nesterov=1.0), None, TypeError, "'nesterov' of adam takes True or False"),
+        (table(b1=True), None, TypeError, "'b1' of adam takes numbers"),
+        (table(seed=-1), None, ValueError, "'seed' must hold whole numbers"),
+        (table(seed=0.5), None, ValueError, "'seed' must hold whole numbers"),
+        (table(seed=2**32), None, ValueError, "'seed' must hold whole numbers"),
+        (table(seed=[0, None]), None, ValueError, "'seed' must hold whole numbers"),
+        (table(status="finished"), None, ValueError, "result of a study"),
+        (table(valid_loss=1.0), None, ValueError, "result of a study"),
+        (joc.grid(x=1.0, kind="a"), lambda h: joc.sgd(h["x"]), TypeError, "'kind' holds text"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), None, ValueError, "different strings"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named(trials, optimizer, error, message):
+    with pytest.raises(error, match=message):
+        check_columns(trials, optimizer)
+
+
+def test_mistakes_come_before_anything_compiles(monkeypatch):
+    monkeypatch.setattr("jaxopt_course.session.Session.prepare", lambda *_: pytest.fail("compiled"))
+    for bad in ({"batch_size": 0}, {"batch_size": 5000}, {"steps": 5}, {"lanes": 0},
+                {"metric": "valid_acuracy"}, {"metric": "test_accuracy"}, {"epochs": 1.5}):  # fmt: skip
+        with pytest.raises((ValueError, TypeError)):
+            joc.sweep("digits", table(), **{"epochs": 1} | bad)
+
+
+def test_defaults_are_written_in():
+    trials = check_columns(table(b1=[0.5, pd.NA])).trials
+    assert list(trials["b1"]) == [0.5, 0.9]
+    assert list(trials["b2"]) == [0.999, 0.999]
+    assert list(trials["eps"]) == [1e-8, 1e-8]
+
+
+def test_the_program_does_not_depend_on_the_columns_that_were_spelled_out():
+    short, long = (check_columns(t) for t in (table(), table(b1=0.9, eps=1e-8)))
+    assert set(short.hyperparameters) == set(long.hyperparameters)
+    assert list(short.trials["id"]) == list(long.trials["id"])
+
+
+def test_adadelta_needs_no_learning_rate():
+    assert list(check_columns(joc.grid(optimizer="adadelta")).trials["learning_rate"]) == [1.0]
+
+
+def test_a_memory_that_nobody_asks_for_stays_out():
+    assert "momentum" not in check_columns(table(optimizer="sgd")).hyperparameters
+    with_it = check_columns(table(optimizer="sgd", momentum=[0.9, pd.NA])).trials
+    assert list(with_it["momentum"]) == [0.9, 0.0]
+
+
+def test_a_cell_that_the_optimizer_does_not_take_is_empty():
+    both = pd.concat([table(), table(optimizer="sgd")], ignore_index=True)
+    trials = check_columns(both).trials
+    assert trials["b1"].isna().tolist() == [False, True]
+
+
+def test_decays_are_rounded_once():
+    """1 - b from float64, not from the float32 b; a user's function gets the plain number."""
+    columns = check_columns(table(b2=0.999))
+    pair = columns.table(columns.trials).hyperparameters["b2"]
+    assert isinstance(pair, Decay)
+    assert pair.complement[0] == np.float32(0.001)
+    assert 1 - pair.value[0] != pair.complement[0]
+    seen = {}
+    mine = check_columns(joc.grid(b2=0.999), lambda h: seen.update(h) or joc.sgd(h["b2"]))
+    mine.optimizer(mine.table(mine.trials).hyperparameters)
+    assert seen["b2"].dtype == np.float32
+
+
+def test_repeated_trials_are_flagged():
+    with pytest.warns(UserWarning, match="1 trials repeat an earlier one .row 2"):
+        trials = check_columns(joc.grid(optimizer="sgd", learning_rate=[0.1, 0.2, 0.1])).trials
+    assert trials["duplicate_of"].isna().tolist() == [True, True, False]
+    assert trials["duplicate_of"][2] == 0
+
+
+def test_the_id_is_of_the_content():
+    assert content_id({"a": 1.0, "b": pd.NA}, 0) == content_id({"a": 1.0}, 0)
+    assert content_id({"a": 1.0, "b": 2.0}, 0) == content_id({"b": 2.0, "a": 1.0}, 0)
+    assert len({content_id({"a": a}, s) for a in (1.0, 2.0) for s in (0, 1)}) == 4
+
+
+def test_a_column_that_the_function_does_not_read_is_named():
+    with pytest.raises(ValueError, match="does not read the column 'b1'"):
+        joc.sweep(
+            "line", joc.grid(learning_rate=0.1, b1=0.9), lambda h: joc.adam(h["learning_rate"]),
+            epochs=1, batch_size=5, progress=False,
+        )  # fmt: skip
+
+
+def test_a_column_that_the_table_lacks_is_named():
+    with pytest.raises(KeyError, match="reads column 'b1', which the table does not have"):
+        joc.sweep(
+            "line", joc.grid(learning_rate=0.1), lambda h: joc.adam(h["learning_rate"], h["b1"]),
+            epochs=1, batch_size=5, progress=False,
+        )  # fmt: skip
+
+
+def test_a_clean_table_warns_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_columns(table(optimizer=list(joc.OPTIMIZERS), seed=range(3)))

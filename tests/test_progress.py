@@ -1,0 +1,48 @@
+"""The progress line says how far a sweep is."""
+
+import io
+
+from jaxopt_course.sweeps import progress
+from jaxopt_course.sweeps.progress import ProgressLine, Tally
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_plain_lines_now_and_then_and_at_the_end(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    stream = io.StringIO()
+    with ProgressLine("digits", stream) as line:
+        for second in range(1, 12):
+            now[0] = 100.0 + second
+            line.update(Tally(second, 20, 1, second * 1000, 20_000, "0.98 (adam)"))
+        now[0] = 120.0
+        line.update(Tally(20, 20, 1, 20_000, 20_000, "0.99 (adam)"), last=True)
+    assert stream.getvalue().splitlines() == [
+        "digits: 5/20 trials · 1,000 trial-steps/s · best 0.98 (adam) · 1 diverged · 15 s left",
+        "digits: 10/20 trials · 1,000 trial-steps/s · best 0.98 (adam) · 1 diverged · 10 s left",
+        "digits: 20/20 trials · 1,000 trial-steps/s · best 0.99 (adam) · 1 diverged · 20 s in all",
+    ]
+
+
+def test_one_line_on_a_terminal():
+    screen = Screen()
+    with ProgressLine("digits", screen) as line:
+        line.update(Tally(1, 20, 0, 10, 200, ""))
+        line.update(Tally(20, 20, 0, 200, 200, "0.9"), last=True)
+    assert "20/20 trials" in screen.getvalue()
+    assert screen.getvalue().count("\n") <= 1
+
+
+def test_silence():
+    stream = io.StringIO()
+    with ProgressLine("digits", stream, show=False) as line:
+        line.update(Tally(1, 1, 0, 1, 1, "1"), last=True)
+    assert stream.getvalue() == ""
+
+
+def test_clock():
+    assert [progress._clock(s) for s in (7, 125, 11_400)] == ["7 s", "2 min 05 s", "3 h 10 min"]

@@ -1,0 +1,192 @@
+"""A study chooses as the contract says, comes back from disk as it was, and is not overwritten."""
+
+import json
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+import jaxopt_course as joc
+
+TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 0.1, 1e30], seed=range(2))
+
+
+def make(directory=None, **settings):
+    settings = {"epochs": 3, "batch_size": 5, "lanes": 4, "progress": False} | settings
+    return joc.sweep("line", TRIALS, directory=directory, devices=jax.devices()[:2], **settings)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("runs") / "first")
+
+
+def test_comes_back_as_it_was(study):
+    again = joc.Study.load(study.directory)
+    pd.testing.assert_frame_equal(again.trials, study.trials, check_exact=True)
+    xr.testing.assert_identical(again.curves, study.curves)
+    manifest = {k: v for k, v in again.manifest.items() if k not in ("format_version", "dtypes")}
+    assert manifest == study.manifest
+    assert list(again.events) == list(study.events)
+    pd.testing.assert_frame_equal(again.winners(), study.winners())
+
+
+def test_the_files_are_a_function_of_the_study_alone(study, tmp_path):
+    """All but the wall times, from another run on other devices."""
+    other = joc.sweep("line", TRIALS, epochs=3, batch_size=5, lanes=4, progress=False,
+                      directory=tmp_path, devices=jax.devices()[:1])  # fmt: skip
+    for name in ("manifest.json", "trials.csv"):
+        assert (tmp_path / name).read_bytes() == (study.directory / name).read_bytes()
+    mine, theirs = (xr.load_dataset(s.directory / "curves.nc") for s in (study, other))
+    xr.testing.assert_identical(mine, theirs)
+
+
+def test_curves_are_numeric_on_disk_and_joined_in_memory(study):
+    on_disk = xr.load_dataset(study.directory / "curves.nc")
+    assert set(on_disk.coords) == {"trial", "step", "eval_step"}
+    assert all(np.issubdtype(v.dtype, np.number) for v in on_disk.variables.values())
+    adam = study.curves.where(study.curves["optimizer"] == "adam", drop=True)
+    assert adam.sizes["trial"] == 6
+
+
+def test_the_best_is_the_mean_over_seeds(study):
+    finished = study.trials[study.trials["status"] == "finished"]
+    means = finished.groupby(["optimizer", "learning_rate"])["valid_loss"].mean()
+    best = study.best("valid_loss")
+    assert (best["optimizer"], best["learning_rate"]) == means.idxmin()
+    assert best["valid_loss"] == pytest.approx(means.min(), rel=1e-6)
+    r2 = finished.groupby(["optimizer", "learning_rate"])["valid_r2"].mean()
+    assert study.best("valid_r2")["learning_rate"] == r2.idxmax()[1]
+
+
+def test_best_step_belongs_to_best_loss(study):
+    for row, best, step in study.trials[["best_valid_loss", "best_step"]].itertuples():
+        curve = study.curves["valid_loss"][row]
+        if np.isnan(best):
+            assert np.isnan(curve).all() and pd.isna(step)
+        else:
+            assert best == np.nanmin(curve) == curve.sel(eval_step=step)
+
+
+def test_diverged_configurations_rank_last_and_have_no_score(study):
+    ranked = study.configurations()
+    diverged = ranked["diverged"] > 0
+    assert diverged.sum() >= 1
+    assert ranked.loc[diverged, "valid_loss"].isna().all()
+    assert diverged.is_monotonic_increasing
+
+
+@pytest.mark.parametrize(
+    "metric, message",
+    [("valid_los", "did you mean 'valid_loss'"), ("test_loss", "never used to choose")],
+)
+def test_metrics_that_may_not_choose(study, metric, message):
+    with pytest.raises(ValueError, match=message):
+        study.best(metric)
+
+
+def test_the_test_part_counts_at_the_end_only(study):
+    assert not any(name.startswith("test_") for name in study.curves)
+    finished = study.trials["status"] == "finished"
+    assert study.trials.loc[finished, "test_loss"].notna().all()
+    # the three parts of "line" are the same five points
+    np.testing.assert_allclose(
+        study.trials.loc[finished, "test_loss"], study.trials.loc[finished, "valid_loss"], rtol=1e-6
+    )
+
+
+class TestConfirm:
+    def test_winners_train_again_on_fresh_seeds_in_the_same_program(self, study):
+        confirmed = study.confirm(3, progress=False)
+        assert sorted(confirmed.manifest["seeds"]) == [2, 3, 4]
+        assert confirmed.manifest["kind"] == "confirmation"
+        assert confirmed.manifest["program_sha256"] == study.manifest["program_sha256"]
+        winners = study.winners()[["optimizer", "learning_rate"]]
+        pairs = confirmed.trials[["optimizer", "learning_rate"]].drop_duplicates(ignore_index=True)
+        assert pairs.values.tolist() == winners.values.tolist()
+        assert len(confirmed.trials) == 6
+        loaded = joc.Study.load(study.directory / "confirm")
+        pd.testing.assert_frame_equal(loaded.trials, confirmed.trials)
+
+    def test_equals_a_sweep_of_those_trials(self, study):
+        confirmed = study.confirm([7], progress=False)
+        rows = confirmed.trials[["optimizer", "learning_rate", "seed"]]
+        swept = joc.sweep("line", rows, epochs=3, batch_size=5, lanes=4, progress=False)
+        np.testing.assert_array_equal(swept.trials["valid_loss"], confirmed.trials["valid_loss"])
+
+    def test_seeds_that_chose_may_not_confirm(self, study):
+        with pytest.raises(ValueError, match="must be fresh"):
+            study.confirm([1, 2], progress=False)
+
+    def test_a_loaded_study_says_what_to_do(self, study):
+        with pytest.raises(RuntimeError, match="sweep the rows"):
+            joc.Study.load(study.directory).confirm()
+
+
+class TestDirectories:
+    def test_a_study_is_not_overwritten_unasked(self, study, monkeypatch):
+        before = (study.directory / "trials.csv").read_bytes()
+        monkeypatch.setattr("jaxopt_course.session.Session.prepare", lambda *_: pytest.fail("compiled"))
+        with pytest.raises(FileExistsError, match="already holds a study"):
+            make(study.directory)
+        assert (study.directory / "trials.csv").read_bytes() == before
+
+    def test_asked_to_it_replaces_the_study_and_nothing_else(self, tmp_path):
+        first = make(tmp_path)
+        first.confirm(1, progress=False)
+        (tmp_path / "notes.txt").write_text("mine")
+        make(tmp_path, overwrite=True, epochs=2)
+        assert joc.Study.load(tmp_path).manifest["budget"]["epochs"] == 2
+        assert (tmp_path / "notes.txt").read_text() == "mine"
+        with pytest.raises(FileNotFoundError):
+            joc.Study.load(tmp_path / "confirm")  # of the study that is gone
+
+    def test_a_file_is_not_a_directory(self, tmp_path):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(NotADirectoryError, match="is a file"):
+            make(tmp_path / "file")
+        with pytest.raises(NotADirectoryError, match="is a file"):
+            make(tmp_path / "file" / "below")
+
+    def test_an_unwritable_directory_is_named(self, tmp_path, monkeypatch):
+        def refuse(*args, **kwargs):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("tempfile.NamedTemporaryFile", refuse)  # root may write anywhere
+        with pytest.raises(PermissionError, match="cannot write into"):
+            make(tmp_path)
+
+    def test_what_is_no_study_is_said(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="holds no study"):
+            joc.Study.load(tmp_path)
+        (tmp_path / "manifest.json").write_text("{")
+        with pytest.raises(ValueError, match="not readable JSON"):
+            joc.Study.load(tmp_path)
+        (tmp_path / "manifest.json").write_text(json.dumps({"format_version": 99}))
+        with pytest.raises(ValueError, match="format 99; this version reads format 1"):
+            joc.Study.load(tmp_path)
+
+    def test_saving_later_and_reporting(self, tmp_path):
+        study = make()
+        with pytest.raises(ValueError, match="save the study first"):
+            study.report()
+        page = study.save(tmp_path / "later").report()
+        assert page.read_text(encoding="utf-8").startswith("<!")
+
+    def test_a_full_disk_does_not_lose_the_study(self, tmp_path, monkeypatch):
+        def full(*args, **kwargs):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("jaxopt_course.sweeps.store.write", full)
+        with pytest.raises(OSError, match="No space left") as error:
+            make(tmp_path)
+        assert (error.value.study.trials["status"] == "finished").any()
+
+
+def test_names_and_tasks_that_are_unknown():
+    with pytest.raises(ValueError, match="did you mean 'digits'"):
+        joc.sweep("digit", TRIALS, epochs=1)
+    with pytest.raises(AttributeError, match="no attribute 'swep'"):
+        joc.swep  # noqa: B018
