@@ -72,7 +72,7 @@ def main(args: list[str] | None = None) -> None:
         print(f"jaxopt-course {version('jaxopt-course')}")
         return
     command = tyro.cli(
-        Compare | Report | Tasks,  # type: ignore[arg-type]
+        Compare | Report | Tasks,
         args=args,
         prog="jaxopt-course",
         description="Train hundreds of networks at once, and see which optimizer wins.",

@@ -187,7 +187,8 @@ def _normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     if "learning_rate" in table:
         rate = table["learning_rate"]
         if rate.dtype not in ("Float64", "Int64"):
-            raise TypeError(f"column 'learning_rate' must hold numbers, not {rate.dropna().iloc[0]!r}")
+            value = rate.dropna().iloc[0]
+            raise TypeError(f"column 'learning_rate' must hold numbers, not {value!r}")
         negative = (rate < 0).fillna(False)
         if negative.any():
             row = int(negative.argmax())
@@ -287,7 +288,8 @@ def _check_kind(column: str, values: pd.Series, default: Any, name: str) -> None
     switch_wanted = isinstance(default, bool)
     if switch_wanted != (values.dtype == "boolean") or values.dtype == "string":
         wanted = "True or False" if switch_wanted else "numbers"
-        raise TypeError(f"column {column!r} of {name} takes {wanted}, not {values.dropna().iloc[0]!r}")
+        value = values.dropna().iloc[0]
+        raise TypeError(f"column {column!r} of {name} takes {wanted}, not {value!r}")
 
 
 def _not_taken(column: str, name: str, parameters: Mapping[str, Any], row: int) -> str:
@@ -301,7 +303,7 @@ def _not_taken(column: str, name: str, parameters: Mapping[str, Any], row: int) 
 
 
 def identify(trials: pd.DataFrame, hyperparameters: Sequence[str]) -> pd.DataFrame:
-    """Number the rows, give each a content id, and flag those that say the same as an earlier one."""
+    """Number the rows, give each a content id, and flag those that repeat an earlier one."""
     ids = pd.Series(
         [
             content_id(dict(zip(hyperparameters, row, strict=True)), int(seed))

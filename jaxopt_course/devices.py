@@ -22,7 +22,8 @@ def use_cpu_cores(n: int | None = None) -> int:
         RuntimeError: JAX has started with another number of devices already.
     """
     if n is None:
-        n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        mine = hasattr(os, "sched_getaffinity")  # Linux; elsewhere all cores
+        n = len(os.sched_getaffinity(0)) if mine else os.cpu_count() or 1
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise ValueError(f"n must be a whole number of at least 1, not {n!r}")
     try:

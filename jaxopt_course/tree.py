@@ -115,7 +115,9 @@ def check_floating(tree: Tree) -> None:
 
 def check_fits(updates: Tree, params: Tree) -> None:
     """Raise ValueError, with the leaf's path, unless ``updates`` has the leaves of ``params``."""
-    if jax.tree.structure(updates) == jax.tree.structure(params):
+    ours: Any = jax.tree.structure(updates)
+    theirs: Any = jax.tree.structure(params)
+    if ours == theirs:
         pairs = zip(jax.tree.leaves(updates), jax.tree.leaves(params), strict=True)
         if all(jnp.shape(u) == jnp.shape(p) for u, p in pairs):
             return
@@ -131,10 +133,7 @@ def check_fits(updates: Tree, params: Tree) -> None:
                 f"the gradient (or update) {name} has shape {have[name]}, "
                 f"its parameter has shape {want[name]}"
             )
-    raise ValueError(
-        "gradients and parameters are different trees: "
-        f"{jax.tree.structure(updates)} and {jax.tree.structure(params)}"
-    )
+    raise ValueError(f"gradients and parameters are different trees: {ours} and {theirs}")
 
 
 def _name(path: Any) -> str:

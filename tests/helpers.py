@@ -112,39 +112,49 @@ TWINS = {
 
 # name -> numbers that matter (eps included), and switches that may be traced
 PIECES = {
-    "trace": (dict(decay=0.9), ["nesterov"]),
-    "ema": (dict(decay=0.9), ["debias"]),
-    "scale_by_rss": (dict(initial_accumulator_value=0.1, eps=1e-3), []),
+    "trace": ({"decay": 0.9}, ["nesterov"]),
+    "ema": ({"decay": 0.9}, ["debias"]),
+    "scale_by_rss": ({"initial_accumulator_value": 0.1, "eps": 1e-3}, []),
     "scale_by_rms": (
-        dict(decay=0.9, eps=1e-3, initial_scale=0.1),
+        {"decay": 0.9, "eps": 1e-3, "initial_scale": 0.1},
         ["eps_in_sqrt", "bias_correction"],
     ),
     "scale_by_stddev": (
-        dict(decay=0.9, eps=1e-3, initial_scale=0.1),
+        {"decay": 0.9, "eps": 1e-3, "initial_scale": 0.1},
         ["eps_in_sqrt", "bias_correction"],
     ),
-    "scale_by_adadelta": (dict(rho=0.9, eps=1e-3), []),
-    "scale_by_adam": (dict(b1=0.9, b2=0.99, eps=1e-3, eps_root=1e-3), ["nesterov"]),
-    "scale_by_adamax": (dict(b1=0.9, b2=0.5, eps=1e-3), []),
-    "add_decayed_weights": (dict(weight_decay=0.1), []),
-    "scale": (dict(step_size=0.3), []),
-    "scale_by_learning_rate": (dict(learning_rate=0.3), ["flip_sign"]),
-    "sgd": (dict(learning_rate=0.1, momentum=0.9), ["nesterov"]),
-    "momentum": (dict(learning_rate=0.1, momentum=0.9), []),
-    "ema_momentum": (dict(learning_rate=0.1, decay=0.9), []),
-    "nesterov": (dict(learning_rate=0.1, momentum=0.9), []),
-    "adagrad": (dict(learning_rate=0.1, initial_accumulator_value=0.1, eps=1e-3), []),
+    "scale_by_adadelta": ({"rho": 0.9, "eps": 1e-3}, []),
+    "scale_by_adam": ({"b1": 0.9, "b2": 0.99, "eps": 1e-3, "eps_root": 1e-3}, ["nesterov"]),
+    "scale_by_adamax": ({"b1": 0.9, "b2": 0.5, "eps": 1e-3}, []),
+    "add_decayed_weights": ({"weight_decay": 0.1}, []),
+    "scale": ({"step_size": 0.3}, []),
+    "scale_by_learning_rate": ({"learning_rate": 0.3}, ["flip_sign"]),
+    "sgd": ({"learning_rate": 0.1, "momentum": 0.9}, ["nesterov"]),
+    "momentum": ({"learning_rate": 0.1, "momentum": 0.9}, []),
+    "ema_momentum": ({"learning_rate": 0.1, "decay": 0.9}, []),
+    "nesterov": ({"learning_rate": 0.1, "momentum": 0.9}, []),
+    "adagrad": ({"learning_rate": 0.1, "initial_accumulator_value": 0.1, "eps": 1e-3}, []),
     "rmsprop": (
-        dict(learning_rate=0.1, decay=0.9, eps=1e-3, initial_scale=0.1, momentum=0.9),
+        {"learning_rate": 0.1, "decay": 0.9, "eps": 1e-3, "initial_scale": 0.1, "momentum": 0.9},
         ["eps_in_sqrt", "centered", "nesterov", "bias_correction"],
     ),
-    "adadelta": (dict(learning_rate=0.1, rho=0.9, eps=1e-3, weight_decay=0.1), []),
-    "adam": (dict(learning_rate=0.1, b1=0.9, b2=0.99, eps=1e-3, eps_root=1e-3), ["nesterov"]),
-    "adamw": (
-        dict(learning_rate=0.1, b1=0.9, b2=0.99, eps=1e-3, eps_root=1e-3, weight_decay=0.1),
+    "adadelta": ({"learning_rate": 0.1, "rho": 0.9, "eps": 1e-3, "weight_decay": 0.1}, []),
+    "adam": (
+        {"learning_rate": 0.1, "b1": 0.9, "b2": 0.99, "eps": 1e-3, "eps_root": 1e-3},
         ["nesterov"],
     ),
-    "adamax": (dict(learning_rate=0.1, b1=0.9, b2=0.5, eps=1e-3), []),
+    "adamw": (
+        {
+            "learning_rate": 0.1,
+            "b1": 0.9,
+            "b2": 0.99,
+            "eps": 1e-3,
+            "eps_root": 1e-3,
+            "weight_decay": 0.1,
+        },
+        ["nesterov"],
+    ),
+    "adamax": ({"learning_rate": 0.1, "b1": 0.9, "b2": 0.5, "eps": 1e-3}, []),
 }
 
 

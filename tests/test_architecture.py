@@ -89,3 +89,13 @@ def test_every_public_name_is_documented():
 
     undocumented = [n for n in joc.__all__ if not (getattr(joc, n).__doc__ or "").strip()]
     assert undocumented == []
+
+
+def test_type_checkers_see_the_names_that_run():
+    import jaxopt_course as joc
+
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    seen = {(node.module, alias.name) for node in block.body for alias in node.names}
+    run = {(f"jaxopt_course.{module}", n) for n, module in joc._MODULE_OF.items()}
+    assert seen == run

@@ -117,8 +117,7 @@ def test_the_next_free_number(tmp_path):
 
 def test_ctrl_c_saves_what_is_over(tmp_path):
     code = "from jaxopt_course.cli import main; main()"
-    args = ["compare", "--task", "digits", "--optimizers", "sgd", "--seeds", "200", "--confirm", "0",
-            "--out", "out"]  # fmt: skip
+    args = ["compare", "--optimizers", "sgd", "--seeds", "200", "--confirm", "0", "--out", "out"]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *args], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )

@@ -27,10 +27,10 @@ def table(**columns):
         (table(), lambda h: joc.sgd(0.1), ValueError, "is one function"),
         (table(), 3, TypeError, "a name, a function or a dictionary"),
         (table(b_1=0.9), None, ValueError, "'b_1'; did you mean 'b1'"),
-        (table(optimizer=["adam", "sgd"], b1=0.9), None, ValueError, r"sgd does not take 'b1'.*pd\.concat"),
+        (table(optimizer=["adam", "sgd"], b1=0.9), None, ValueError, r"sgd does not take 'b1'"),
         (table(learning_rate=pd.NA), None, ValueError, "row 0 .adam. has no 'learning_rate'"),
         (table(learning_rate=[0.1, -0.1]), None, ValueError, r"negative \(-0.1\) in row 1"),
-        (table(learning_rate="fast"), None, TypeError, "'learning_rate' must hold numbers, not 'fast'"),
+        (table(learning_rate="fast"), None, TypeError, "must hold numbers, not 'fast'"),
         (table(eps=[1e-8, np.inf]), None, ValueError, "'eps' is infinite in row 1"),
         (table(nesterov=1.0), None, TypeError, "'nesterov' of adam takes True or False"),
         (table(b1=True), None, TypeError, "'b1' of adam takes numbers"),
@@ -50,9 +50,10 @@ def test_mistakes_are_named(trials, optimizer, error, message):
 
 
 def test_mistakes_come_before_anything_compiles(monkeypatch):
-    monkeypatch.setattr("jaxopt_course.session.Session.prepare", lambda *_: pytest.fail("compiled"))
+    prepare = "jaxopt_course.session.Session.prepare"
+    monkeypatch.setattr(prepare, lambda *_: pytest.fail("compiled"))
     for bad in ({"batch_size": 0}, {"batch_size": 5000}, {"steps": 5}, {"lanes": 0},
-                {"metric": "valid_acuracy"}, {"metric": "test_accuracy"}, {"epochs": 1.5}):  # fmt: skip
+                {"metric": "valid_acuracy"}, {"metric": "test_loss"}, {"epochs": 1.5}):  # fmt: skip
         with pytest.raises((ValueError, TypeError)):
             joc.sweep("digits", table(), **{"epochs": 1} | bad)
 

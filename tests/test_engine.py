@@ -142,7 +142,8 @@ class TestDivergence:
         study = sweep(joc.grid(learning_rate=rates, seed=0).assign(seed=range(20)), "sgd", epochs=8)
         diverged = study.trials["status"] == "diverged"
         assert diverged.sum() == 20 * share
-        assert study.trials.loc[diverged, ["train_loss", "valid_loss", "test_loss"]].isna().all(axis=None)
+        scores = study.trials.loc[diverged, ["train_loss", "valid_loss", "test_loss"]]
+        assert scores.isna().all(axis=None)
         if share < 1:
             assert study.best()["learning_rate"] == 0.01
         else:
@@ -186,9 +187,7 @@ def test_own_functions_of_the_row():
         {"mine": lambda h: joc.adam(h["learning_rate"], b1=h["b1"])},
         epochs=3,
     )
-    np.testing.assert_allclose(
-        named.curves["valid_loss"][:4], mine.curves["valid_loss"], rtol=1e-5
-    )
+    np.testing.assert_allclose(named.curves["valid_loss"][:4], mine.curves["valid_loss"], rtol=1e-5)
     assert named.trials["optimizer"].tolist() == ["mine"] * 4 + ["sgd"]
 
 

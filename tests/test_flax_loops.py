@@ -8,21 +8,21 @@ import optax
 import pytest
 from flax import nnx
 from flax.training.train_state import TrainState
-
 from helpers import assert_trees_close, start, their
+
 from jaxopt_course.optimizers import OPTIMIZERS, adam, adamw, rmsprop, sgd
 from jaxopt_course.transforms import switch
 
 RECIPES = {
-    "sgd": dict(momentum=0.9, nesterov=True),
+    "sgd": {"momentum": 0.9, "nesterov": True},
     "momentum": {},
     "ema_momentum": {},
     "nesterov": {},
     "adagrad": {},
-    "rmsprop": dict(momentum=0.9),
+    "rmsprop": {"momentum": 0.9},
     "adadelta": {},
     "adam": {},
-    "adamw": dict(weight_decay=0.1),
+    "adamw": {"weight_decay": 0.1},
     "adamax": {},
 }
 ALL = pytest.mark.parametrize("name", RECIPES)

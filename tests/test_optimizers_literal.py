@@ -4,20 +4,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
 from helpers import RECIPES, as_arrays, assert_trees_close, assert_trees_equal, defaults
+
 from jaxopt_course.base import apply_updates
 from jaxopt_course.optimizers import OPTIMIZERS
 
 STEPS = 500
 CASES = [(name, {}) for name in RECIPES] + [
-    ("sgd", dict(momentum=0.9)),
-    ("sgd", dict(momentum=0.9, nesterov=True)),
-    ("rmsprop", dict(momentum=0.9, centered=True)),
-    ("rmsprop", dict(eps_in_sqrt=False, bias_correction=True, momentum=0.9, nesterov=True)),
-    ("adadelta", dict(weight_decay=1e-2)),
-    ("adam", dict(b2=0.99999, nesterov=True)),
-    ("adamw", dict(eps_root=1e-8)),
+    ("sgd", {"momentum": 0.9}),
+    ("sgd", {"momentum": 0.9, "nesterov": True}),
+    ("rmsprop", {"momentum": 0.9, "centered": True}),
+    ("rmsprop", {"eps_in_sqrt": False, "bias_correction": True, "momentum": 0.9, "nesterov": True}),
+    ("adadelta", {"weight_decay": 1e-2}),
+    ("adam", {"b2": 0.99999, "nesterov": True}),
+    ("adamw", {"eps_root": 1e-8}),
 ]
 
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-
 from helpers import descend, start
+
 from jaxopt_course.optimizers import sgd
 from jaxopt_course.schedules import constant_schedule, inverse_time_decay
 

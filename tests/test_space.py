@@ -1,6 +1,7 @@
 """Search spaces are tables with the rows and the dtypes that were asked for."""
 
 import itertools
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ def test_numpy_values_and_missing_ones():
 
 @pytest.mark.parametrize("draw", [joc.random, joc.sobol])
 class TestSampling:
-    space = {
+    space: ClassVar = {
         "learning_rate": joc.log_uniform(1e-4, 1),
         "momentum": joc.uniform(0, 0.9),
         "k": joc.integers(2, 4),
@@ -74,7 +75,7 @@ class TestSampling:
 @settings(max_examples=25, deadline=None)
 @given(n=st.integers(1, 70), more=st.integers(1, 70), columns=st.integers(1, 6))
 def test_sobol_grows_by_appending(n, more, columns):
-    space = {f"x{i}": joc.uniform(0, 1) for i in range(columns)}
+    space: ClassVar = {f"x{i}": joc.uniform(0, 1) for i in range(columns)}
     pd.testing.assert_frame_equal(joc.sobol(n + more, **space).head(n), joc.sobol(n, **space))
 
 

@@ -128,7 +128,8 @@ class TestConfirm:
 class TestDirectories:
     def test_a_study_is_not_overwritten_unasked(self, study, monkeypatch):
         before = (study.directory / "trials.csv").read_bytes()
-        monkeypatch.setattr("jaxopt_course.session.Session.prepare", lambda *_: pytest.fail("compiled"))
+        prepare = "jaxopt_course.session.Session.prepare"
+        monkeypatch.setattr(prepare, lambda *_: pytest.fail("compiled"))
         with pytest.raises(FileExistsError, match="already holds a study"):
             make(study.directory)
         assert (study.directory / "trials.csv").read_bytes() == before

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-
 from helpers import (
     RECIPES,
     as_arrays,
@@ -19,6 +18,7 @@ from helpers import (
     quartic,
     start,
 )
+
 from jaxopt_course.base import apply_updates
 from jaxopt_course.optimizers import adagrad, adam, adamw, momentum, sgd
 from jaxopt_course.schedules import inverse_time_decay
@@ -29,7 +29,7 @@ NUMBERS = {name: {"learning_rate": 0.03, **defaults(RECIPES[name], float)} for n
 
 
 def members(rate=0.03):
-    """All recipes, and two whose memories are of another kind: a schedule's counter, two momenta."""
+    """All recipes, and two with memories of another kind: a schedule's counter, two momenta."""
     made = [RECIPES[name](**{**NUMBERS[name], "learning_rate": rate}) for name in NAMES]
     return [*made, adamw(inverse_time_decay(rate, 0.1)), RECIPES["rmsprop"](rate, momentum=0.9)]
 
@@ -40,6 +40,11 @@ EVERY = pytest.mark.parametrize("index", range(len(members())))
 def run(tx, params, steps=20):
     """Parameters after each step; parameters are an argument of the program."""
     return jax.jit(lambda params: descend(tx, params, steps))(params)
+
+
+@functools.cache
+def alone(index):
+    return jax.jit(lambda params: descend(members()[index], params, 20))
 
 
 def updates(tx, gradients, path):
@@ -70,16 +75,16 @@ def chosen():
 
 @EVERY
 def test_a_traced_index_is_the_member_bit_for_bit(index):
-    alone = jax.jit(lambda *data: updates(members()[index], *data))
-    assert_trees_equal(chosen()(index, *data()), alone(*data()))
+    member = jax.jit(lambda *data: updates(members()[index], *data))
+    assert_trees_equal(chosen()(index, *data()), member(*data()))
     assert chosen()._cache_size() == 1
 
 
 @pytest.mark.parametrize("index", [0, np.int64(7)])
 def test_a_python_index_is_the_member_bit_for_bit(index):
     static = jax.jit(lambda *data: updates(switch(index, members()), *data))
-    alone = jax.jit(lambda *data: updates(members()[index], *data))
-    assert_trees_equal(static(*data()), alone(*data()))
+    member = jax.jit(lambda *data: updates(members()[index], *data))
+    assert_trees_equal(static(*data()), member(*data()))
 
 
 @functools.cache
@@ -99,9 +104,9 @@ def lanes(batched):
 @EVERY
 def test_a_lane_is_the_member(index, batched):
     for lane in (0, 1):
-        alone = run(members()[index], jax.tree.map(lambda x, d=lane: x + 0.5 * d, start()))
+        expected = alone(index)(jax.tree.map(lambda x, d=lane: x + 0.5 * d, start()))
         ours = jax.tree.map(lambda x, d=lane: x[index, d], lanes(batched))
-        assert_trees_close(ours, alone, rtol=1e-5, atol=1e-6)
+        assert_trees_close(ours, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_members_differ():
@@ -137,8 +142,8 @@ def test_one_program_serves_every_index_and_every_number():
     for i, name in enumerate(NAMES):
         for rate in (0.03, 0.01) if name == "adam" else (0.03,):
             numbers = arrays | {name: arrays[name] | {"learning_rate": np.float32(rate)}}
-            alone = RECIPES[name](**{**NUMBERS[name], "learning_rate": rate})
-            assert_trees_close(path(i, numbers, start()), run(alone, start(), 5), 1e-5, 1e-6)
+            member = RECIPES[name](**{**NUMBERS[name], "learning_rate": rate})
+            assert_trees_close(path(i, numbers, start()), run(member, start(), 5), 1e-5, 1e-6)
     assert path._cache_size() == 1
 
 
@@ -146,12 +151,12 @@ def test_one_program_serves_every_index_and_every_number():
 
 
 def test_ten_optimizers_take_no_more_room_than_the_largest():
-    alone = [RECIPES[name](**NUMBERS[name]).init(start()) for name in NAMES]
+    apart = [RECIPES[name](**NUMBERS[name]).init(start()) for name in NAMES]
     together = switch(jnp.int32(0), [RECIPES[name](**NUMBERS[name]) for name in NAMES]).init(
         start()
     )
     size = lambda state: sum(x.nbytes for x in jax.tree.leaves(state))
-    assert size(together) == max(map(size, alone))
+    assert size(together) == max(map(size, apart))
     assert {kind: len(slots) for kind, slots in together.slots.items()} == {
         "float32[2,2]": 2,
         "float32[2]": 2,
@@ -278,10 +283,10 @@ def test_it_is_a_piece_like_any_other():
         lambda tx: optax.masked(tx, {"w": True, "b": False}),
         lambda tx: optax.MultiSteps(tx, 2),
     ):
-        ours, alone = wrap(inner), wrap(adam(0.1))
-        state, other = jax.jit(ours.init)(start()), alone.init(start())
-        update, update_alone = jax.jit(ours.update), jax.jit(alone.update)
+        ours, plain = wrap(inner), wrap(adam(0.1))
+        state, other = jax.jit(ours.init)(start()), plain.init(start())
+        update, update_plain = jax.jit(ours.update), jax.jit(plain.update)
         for _ in range(4):
             u, state = update(start(), state, start())
-            v, other = update_alone(start(), other, start())
+            v, other = update_plain(start(), other, start())
             assert_trees_close(apply_updates(start(), u), apply_updates(start(), v), rtol=1e-6)

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
 from helpers import deviation, rollout, start, stream
+
 from jaxopt_course.base import Decay
 from jaxopt_course.optimizers import adam
 from jaxopt_course.transforms import ema, scale_by_adam, scale_by_adamax

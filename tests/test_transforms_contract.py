@@ -10,8 +10,6 @@ import numpy as np
 import optax
 import pytest
 from absl.testing import parameterized
-
-import jaxopt_course.transforms as transforms
 from helpers import (
     PIECES,
     RECIPES,
@@ -23,9 +21,10 @@ from helpers import (
     our,
     rollout,
     start,
-    stream,
     their,
 )
+
+import jaxopt_course.transforms as transforms
 from jaxopt_course.base import apply_updates, chain
 
 ALL = pytest.mark.parametrize("name", PIECES)
@@ -195,7 +194,7 @@ def test_hypergradients_are_finite_without_eps_to_help(name):
 @ALL
 def test_leaves_that_are_not_there(name, nothing):
     tx, g, params = our(name, PIECES[name][0]), first(gradients()), start()
-    u, state = tx.update(
+    u, _state = tx.update(
         {**g, "n": nothing}, tx.init({**params, "n": nothing}), {**params, "n": nothing}
     )
     assert u["n"] == nothing

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-
 from helpers import assert_trees_close, descend, deviation, quartic, start
+
 from jaxopt_course.base import chain
 from jaxopt_course.optimizers import adadelta, adam, adamw, sgd
 from jaxopt_course.transforms import (

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers import assert_trees_close, descend, deviation, quartic, rollout, start, stream
 
-from helpers import assert_trees_close, deviation, descend, quartic, rollout, start, stream
 from jaxopt_course.base import chain
 from jaxopt_course.optimizers import ema_momentum, momentum, nesterov, sgd
 from jaxopt_course.transforms import ema, scale, scale_by_learning_rate, trace

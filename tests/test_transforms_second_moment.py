@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-
 from helpers import descend, deviation, quartic, rollout, start, stream
+
 from jaxopt_course.optimizers import adadelta, adagrad, rmsprop
 from jaxopt_course.transforms import (
     scale_by_adadelta,
@@ -88,7 +88,7 @@ def test_rms_with_bias_correction_is_adam_without_momentum():
 def test_a_constant_gradient_stays_finite_when_centered(decay, eps_in_sqrt, bias_correction):
     """1000 steps; optax's and PyTorch's variance turns negative after about 130."""
     g = np.tile(np.random.default_rng(0).uniform(0.1, 1000, 200).astype(np.float32), (1000, 1))
-    options = dict(decay=decay, eps_in_sqrt=eps_in_sqrt, bias_correction=bias_correction)
+    options = {"decay": decay, "eps_in_sqrt": eps_in_sqrt, "bias_correction": bias_correction}
     u = run(scale_by_stddev(**options), g)
     assert np.isfinite(u).all() and (u > 0).all()
     assert (u <= g * (1.01e4 if eps_in_sqrt else 1.01e8)).all()  # g/√ε or g/ε

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from helpers import assert_trees_close, assert_trees_equal, rollout, start, stream
 
-from helpers import assert_trees_equal, rollout, start, stream
 from jaxopt_course.base import (
     Decay,
     apply_updates,
@@ -23,7 +23,6 @@ from jaxopt_course.base import (
 )
 from jaxopt_course.transforms import ema, scale, trace
 from jaxopt_course.tree import cast_like, leafwise, root, squares_like, zeros_like
-
 
 # --- tree ---
 
@@ -199,8 +198,7 @@ def test_chain_equals_optax_chain_and_mixes_with_it():
     g = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), stream(20))
     expected = rollout(theirs, g, start())[0]
     for tx in (ours, mixed):
-        for a, b in zip(jax.tree.leaves(rollout(tx, g, start())[0]), jax.tree.leaves(expected)):
-            np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-12)
+        assert_trees_close(rollout(tx, g, start())[0], expected, rtol=2e-5, atol=1e-12)
 
 
 def test_chain_of_nothing_is_the_identity():

@@ -126,7 +126,7 @@ def by_engine(task: joc.Task, steps: int):
 
 def main(quick: bool = False) -> dict[str, float]:
     """Print the table; trial-steps a second of each way."""
-    steps, repeats = (78, 1) if quick else (39 * EPOCHS, 5)
+    steps, repeats = (78, 1) if quick else (39 * EPOCHS, 3)
     task = make_task()
     engine_run, lanes = by_engine(task, steps)
     ways = {f"engine, {lanes} lanes on each of {jax.local_device_count()} devices": engine_run}

@@ -35,7 +35,8 @@ from jaxopt_course.sweeps.lanes import (
 IN_FLIGHT = 2  # calls a device: one running, one waiting
 SEGMENT_SECONDS = 0.05  # a call's length aimed at: the host then costs a few percent
 FREE = -1
-# of LLVM: beyond 1 a segment takes twice as long to compile and runs no faster; "seat" runs once a trial
+# of LLVM, for the segment and for "seat": beyond 1 a segment takes up to twice as long to compile
+# and runs no faster; "seat" runs once a trial
 CPU_EFFORT = ({"xla_backend_optimization_level": 1}, {"xla_backend_optimization_level": 0})
 
 
@@ -174,7 +175,7 @@ class _Device:
 
     def ready(self) -> bool:
         """Whether the oldest call can be read without waiting."""
-        return self.calls[0].readings.first_bad.is_ready()
+        return bool(self.calls[0].readings.first_bad.is_ready())  # type: ignore[attr-defined]
 
 
 def run(
@@ -302,9 +303,7 @@ class _Loop:
         device.lanes, readings = device.segment(
             device.lanes, device.seats, device.data, np.int32(intervals), ends
         )
-        device.calls.append(
-            _Call(readings, device.guests.copy(), device.done.copy(), intervals)
-        )
+        device.calls.append(_Call(readings, device.guests.copy(), device.done.copy(), intervals))
         device.done[occupied] += intervals
 
     def read(self) -> None:
@@ -319,8 +318,8 @@ class _Loop:
         device.read_at = now
         self.results.calls += 1
         self.results.lane_intervals += call.intervals * len(call.guests)
-        for lane in np.flatnonzero(call.guests != FREE):
-            row = call.guests[lane]
+        for lane in map(int, np.flatnonzero(call.guests != FREE)):
+            row = int(call.guests[lane])
             if not self.results.finished[row] and self.results.first_bad[row] < 0:
                 self._collect(row, lane, call, readings)
 

@@ -2,8 +2,8 @@
 
 A lane is a slot, a trial is a guest.
 
-    lanes           = seat(lanes, seats, fresh)                         where fresh, a new guest
-    lanes, readings = segment(lanes, seats, data, intervals, ends)      all guests train on
+    lanes           = seat(lanes, seats, fresh)                       where fresh, a new guest
+    lanes, readings = segment(lanes, seats, data, intervals, ends)    all guests train on
 
 A segment is a number of evaluation intervals.  An interval is a scan over its steps, each a
 ``vmap`` over the lanes, and one evaluation on the validation part at its end.  The number of
@@ -12,8 +12,8 @@ compilation.  ``seat`` stands apart because networks' initialisers take long to 
 to run.
 
 Three things are left out on purpose.  No lane is frozen after a bad step: a NaN lane does not touch
-its neighbours, and a ``where`` over all states costs 10%.  No evaluation stands inside the scan over
-steps: ``lax.cond`` under ``vmap`` runs for every lane.  Nothing calls back to the host.
+its neighbours, and a ``where`` over all states costs 10%.  No evaluation stands inside the scan
+over steps: ``lax.cond`` under ``vmap`` runs for every lane.  Nothing calls back to the host.
 
 Hyperparameters named in ``shared`` are one scalar for all lanes of a call; with the optimizer's
 index among them, ``lax.switch`` stays a true conditional under ``vmap``.
@@ -88,7 +88,7 @@ class Lanes(NamedTuple):
     """What the lanes of a device carry from call to call; all leaves lead with the lane axis W."""
 
     state: Any
-    first_bad: jax.Array  # (W,), int32: updates done before the first bad loss, -1 while none
+    first_bad: Any  # (W,), int32: updates done before the first bad loss, -1 while none
 
 
 class Seats(NamedTuple):
@@ -114,7 +114,7 @@ def room(rhythm: Rhythm) -> int:
 
 
 def make_seat(trial: Trial) -> Callable[[Lanes, Seats, jax.Array], Lanes]:
-    """The program ``seat(lanes, seats, fresh)``; ``fresh``: (W,), bool, who starts from ``init``."""
+    """The program ``seat(lanes, seats, fresh)``; ``fresh``: (W,), bool, who starts anew."""
 
     def seat(lanes: Lanes, seats: Seats, fresh: jax.Array) -> Lanes:
         new = Lanes(_init(trial, seats), jnp.full(fresh.shape, -1, jnp.int32))
@@ -211,7 +211,6 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
 
 def empty_lanes(trial: Trial, seats: Seats) -> Lanes:
     """Lanes on which nobody has sat yet: zeros, as NumPy arrays."""
-
     state = jax.eval_shape(lambda seats: _init(trial, seats), seats)
     zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
     return Lanes(zeros, np.full(len(seats.seeds), -1, np.int32))

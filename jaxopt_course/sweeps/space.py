@@ -92,9 +92,7 @@ def grid(**columns: Any) -> pd.DataFrame:
     return _table(dict(zip(values, zip(*rows, strict=True), strict=True)))
 
 
-def random(
-    n: int, *, seed: int = 0, seeds: Iterable[int] = (0,), **columns: Any
-) -> pd.DataFrame:
+def random(n: int, *, seed: int = 0, seeds: Iterable[int] = (0,), **columns: Any) -> pd.DataFrame:
     """``n`` configurations drawn independently, each with every one of ``seeds``.
 
     Args:
@@ -108,9 +106,7 @@ def random(
     return _sample(u, columns, seeds)
 
 
-def sobol(
-    n: int, *, seed: int = 0, seeds: Iterable[int] = (0,), **columns: Any
-) -> pd.DataFrame:
+def sobol(n: int, *, seed: int = 0, seeds: Iterable[int] = (0,), **columns: Any) -> pd.DataFrame:
     """``n`` configurations of a scrambled Sobol sequence: random, without gaps and clusters.
 
     Arguments as in :func:`random`.  Sobol (1967), scrambled after Owen (1998), by
@@ -137,7 +133,7 @@ def _sample(u: np.ndarray, columns: dict[str, Any], seeds: Iterable[int]) -> pd.
 def _values(name: str, column: Any) -> list[Any]:
     """A column's values as a list; a string and a scalar stand for themselves."""
     if isinstance(column, Uniform | LogUniform | Integers):
-        raise TypeError(f"column {name!r}: a grid needs values; distributions are for random, sobol")
+        raise TypeError(f"column {name!r}: a grid needs values; draw distributions with sobol")
     if isinstance(column, str) or not isinstance(column, Iterable):
         return [column]
     if isinstance(column, np.ndarray) and column.ndim == 0:
@@ -167,7 +163,7 @@ def nullable(name: str, column: pd.Series) -> pd.Series:
     else:
         examples = ", ".join(repr(x) for x in present.drop_duplicates().head(4))
         raise TypeError(
-            f"column {name!r} must hold numbers, or booleans, or text, of one kind; it has {examples}"
+            f"column {name!r} must hold numbers, or booleans, or text, not a mixture: {examples}"
         )
     return column.astype(object).where(column.notna(), None).astype(kind)
 

@@ -3,7 +3,7 @@
     manifest.json   what was asked and with what: task, budget, columns and dtypes, seeds, lanes,
                     versions, command, hashes
     trials.csv      a row a trial: hyperparameters, seed, status, metrics
-    curves.nc       numeric arrays over (trial, step) and (trial, eval_step), NaN after a trial's end
+    curves.nc       arrays of numbers over (trial, step) and (trial, eval_step), NaN after its end
     events.jsonl    when and where it ran: wall times, devices, hosts
 
 No pickle, and no jax: ``report/`` reads these files on machines that have none.
@@ -131,7 +131,8 @@ def read(directory: str | Path) -> Record:
 
 def _typed(column: pd.Series, dtype: str) -> pd.Series:
     """A column of text as what it was; by Python's own parser, which gives back every bit."""
-    parse = {"f": float, "i": int, "b": {"True": True, "False": False}.get}.get(dtype[0].lower())
+    parsers: dict[str, Callable[[str], Any]] = {"f": float, "i": int, "b": "True".__eq__}
+    parse = parsers.get(dtype[0].lower())
     if parse is None:
         return column.astype(dtype)
     empty = float("nan") if dtype[0] == "f" else None
