@@ -31,7 +31,8 @@ Optimizer = None | str | OptimizerFunction | Mapping[str, OptimizerFunction]
 NOT_NUMBERS = {"accumulator_dtype", "mu_dtype", "mask", "weight_decay_mask"}
 NONE_MEANS = {("adadelta", "learning_rate"): 1.0, ("sgd", "momentum"): 0.0}
 NONE_MEANS |= {("rmsprop", "momentum"): 0.0}
-RESULTS = ("trial", "id", "status", "first_bad_step", "duplicate_of", "steps", "best_step")
+RESULTS = {"trial", "id", "status", "first_bad_step", "duplicate_of", "train_loss", "best_step"}
+RESULTS |= {"rank", "seeds", "diverged", "unfinished"}  # columns of study.configurations()
 
 
 @dataclass(frozen=True)

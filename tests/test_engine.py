@@ -202,6 +202,31 @@ def test_integers_and_booleans_reach_the_function_as_they_are():
     assert seen == {"k": jnp.int32, "slow": jnp.bool_}
 
 
+def test_the_next_segment_is_dispatched_before_the_last_one_is_read(monkeypatch):
+    waiting, read = [], engine._Loop.read
+
+    def count(self):
+        waiting.append(max(len(device.calls) for device in self.devices))
+        read(self)
+
+    monkeypatch.setattr(engine._Loop, "read", count)
+    sweep(joc.grid(learning_rate=[0.01] * 4).assign(seed=range(4)), "sgd", epochs=64)
+    assert waiting[0] == 2
+    assert waiting.count(2) >= len(waiting) - 1  # only the last call has nobody behind it
+
+
+def test_keys_do_not_belong_in_the_state():
+    task = linear_task()
+    keyed = joc.Task(
+        name="keyed", init=lambda key: ({"w": jnp.zeros(3)}, {"key": key}),
+        loss=lambda p, m, b, k: (jnp.mean((b["x"] @ p["w"] - b["y"]) ** 2), (m, {})),
+        evaluate=task.evaluate, train=task.train, valid=task.valid, test=task.test,
+        metrics={"loss": "min"},
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"model_state.*is a PRNG key"):
+        sweep(joc.grid(learning_rate=0.1), "sgd", keyed, epochs=1)
+
+
 def test_ctrl_c_keeps_what_is_over(tmp_path, monkeypatch):
     trials = joc.grid(learning_rate=np.geomspace(1e-4, 0.1, 4000))
     read, reads = engine._Loop.read, []

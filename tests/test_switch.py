@@ -28,10 +28,12 @@ NAMES = list(RECIPES)
 NUMBERS = {name: {"learning_rate": 0.03, **defaults(RECIPES[name], float)} for name in NAMES}
 
 
-def members(rate=0.03):
+def members(numbers=NUMBERS):
     """All recipes, and two with memories of another kind: a schedule's counter, two momenta."""
-    made = [RECIPES[name](**{**NUMBERS[name], "learning_rate": rate}) for name in NAMES]
-    return [*made, adamw(inverse_time_decay(rate, 0.1)), RECIPES["rmsprop"](rate, momentum=0.9)]
+    made = [RECIPES[name](**numbers[name]) for name in NAMES]
+    falling = inverse_time_decay(numbers["adamw"]["learning_rate"], 0.1)
+    adamw_s = adamw(**{**numbers["adamw"], "learning_rate": falling})
+    return [*made, adamw_s, RECIPES["rmsprop"](**numbers["rmsprop"], momentum=0.9)]
 
 
 EVERY = pytest.mark.parametrize("index", range(len(members())))
@@ -48,11 +50,7 @@ def alone(index):
 
 
 def updates(tx, gradients, path):
-    """Updates along fixed streams of gradients and parameters.
-
-    Bits need care: in a closed loop XLA fuses u with what follows where a member stands alone (a
-    fused multiply-add rounds once less), and leaves of fewer than 8 numbers get other code.
-    """
+    """Updates along fixed streams of gradients and parameters."""
 
     def step(state, now):
         u, state = tx.update(now[0], state, now[1])
@@ -70,14 +68,26 @@ def data():
 
 @functools.cache
 def chosen():
-    return jax.jit(lambda index, *data: updates(switch(index, members()), *data))
+    return jax.jit(lambda index, numbers, *data: updates(switch(index, members(numbers)), *data))
 
 
 @EVERY
-def test_a_traced_index_is_the_member_bit_for_bit(index):
-    member = jax.jit(lambda *data: updates(members()[index], *data))
-    assert_trees_equal(chosen()(index, *data()), member(*data()))
+def test_a_traced_index_is_the_member(index):
+    """To the last bit with jax 0.10; 0.12 rounds now and then otherwise inside a conditional."""
+    member = jax.jit(lambda numbers, *data: updates(members(numbers)[index], *data))
+    numbers = {name: as_arrays(NUMBERS[name]) for name in NAMES}
+    assert deviation(chosen()(index, numbers, *data()), member(numbers, *data())) < 1e-6
     assert chosen()._cache_size() == 1
+
+
+@EVERY
+def test_in_float64_it_is_the_member_to_fifteen_digits(index):
+    """A wrong slot or a lost digit has no rounding to hide behind."""
+    with jax.enable_x64(True):
+        wide = jax.tree.map(lambda x: x.astype(jnp.float64)[:20], data())
+        ours = chosen()(index, NUMBERS, *wide)
+        member = jax.jit(lambda *data: updates(members()[index], *data))(*wide)
+        assert deviation(ours, member) < 1e-14
 
 
 @pytest.mark.parametrize("index", [0, np.int64(7)])

@@ -222,10 +222,17 @@ def lane_bytes(trial: Trial, hyperparameters: Mapping[str, Any], train: Tree) ->
     Traces a step as well, so that whatever does not trace says so before anything compiles.
 
     Raises:
-        ValueError: a step changes the structure, a shape or a dtype of the state.
+        ValueError: a step changes the structure, a shape or a dtype of the state, or the state
+            holds PRNG keys.
     """
     seed = jax.ShapeDtypeStruct((), jnp.uint32)
     state = jax.eval_shape(trial.init, hyperparameters, seed)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(state):
+        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            raise ValueError(
+                f"the state{jax.tree_util.keystr(path)} is a PRNG key; use the key that the loss "
+                "gets at each step, so that a trial is a function of its seed and step"
+            )
     after, _ = jax.eval_shape(trial.step, hyperparameters, state, seed, train)
     if after != state:
         raise ValueError(f"a step changes the state from {state} to {after}")
