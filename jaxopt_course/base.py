@@ -8,6 +8,8 @@ A transformation is optax's own pair of pure functions, so each piece drops into
 
 ``u`` has the structure, shapes and dtypes of ``g``; the state keeps its dtypes from step to step.
 The last piece of a chain makes ``u`` a step, and :func:`apply_updates` takes it: θ ← θ + u.
+Every ``init`` and ``update`` raises ValueError, with the path of the leaf, if a leaf is missing, of
+another shape than its parameter, or not floating point.
 
 Every number is data: a Python number, an array, or a traced value under ``jit``, ``vmap`` and
 ``grad``.  A switch (``nesterov=...``) is a Python bool, or a traced one, which computes both ways
@@ -113,7 +115,7 @@ def unbias(tree: Tree, b: Decay, t: jax.Array) -> Tree:
     1 - b^t is computed as -expm1(t log1p(-(1 - b))), exact to rounding also for b = 0.99999.
     """
     c = b.complement
-    some = c < 1  # b = 0 is 1 - 0^t = 1; apart, because 0 times the slope of log at 0 is NaN
+    some = c != 1  # at b = 0 the bias is 1; apart, because 0 times the slope of log at 0 is NaN
     exponent = t.astype(c.dtype) * jnp.log1p(-jnp.where(some, c, 0))
     bias = jnp.where(some, -jnp.expm1(exponent), 1)
     return leafwise(lambda m: m / bias, tree)

@@ -11,6 +11,6 @@ def unknown(kind: str, name: object, options: Iterable[str]) -> str:
     "unknown optimizer 'adm'; did you mean 'adam'? (known: adam, sgd)"
     """
     known = list(options)
-    near = difflib.get_close_matches(str(name), known, n=1)
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"unknown {kind} {name!r}{hint} (known: {', '.join(known)})"

@@ -131,9 +131,9 @@ def test_the_line_task_is_its_five_points_in_every_part(ready):
 
 
 def test_an_unknown_task_shows_the_nearest():
-    with pytest.raises(ValueError, match=r"unknown task 'digit': did you mean 'digits'.*line"):
+    with pytest.raises(ValueError, match=r"unknown task 'digit'; did you mean 'digits'.*line"):
         load_task("digit")
-    with pytest.raises(ValueError, match=r"unknown task 'zzz': there are digits"):
+    with pytest.raises(ValueError, match=r"unknown task 'zzz' .known: digits"):
         load_task("zzz")
 
 
@@ -445,7 +445,7 @@ NAN = np.where(np.arange(60).reshape(20, 3) == 58, np.nan, 1.0)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"loss": "softmax"}, "unknown loss 'softmax': did you mean 'softmax_cross_entropy'"),
+        ({"loss": "softmax"}, "unknown loss 'softmax'; did you mean 'softmax_cross_entropy'"),
         ({"inputs": X[:19]}, r"data\['inputs'\] has 19 examples and data\['targets'\] has 20"),
         ({"inputs": NAN}, r"data\['inputs'\] has 1 values that are not finite.*\(19, 1\)"),
         ({"inputs": NAN, "standardize": True}, r"data\['inputs'\] has 1 values that are not fin"),

@@ -1,21 +1,12 @@
 """What a task refuses, and in which words: each message names the array, metric or leaf."""
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxopt_course.tree import Tree
-
-
-def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """The message for a name that is not in ``known``: the nearest name and all of them."""
-    names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"unknown {kind} {name!r}: {hint}there are {', '.join(names)}"
 
 
 def directions(metrics: Mapping[str, str]) -> None:

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_course.messages import unknown
 from jaxopt_course.problems import checks, datasets
 from jaxopt_course.problems.datasets import PARTS, Arrays
 from jaxopt_course.problems.losses import LOSSES, Metric, own_loss
@@ -160,7 +161,7 @@ metrics={'accuracy': 'max', 'loss': 'min'})
         from jaxopt_course.problems.networks import functional
 
         if not callable(loss) and loss not in LOSSES:
-            raise ValueError(checks.unknown("loss", loss, LOSSES))
+            raise ValueError(unknown("loss", loss, LOSSES))
         rule = own_loss(loss) if callable(loss) else LOSSES[loss]
         measured = dict(rule.metrics if metrics is None else metrics)
         checks.measures(measured)
@@ -295,5 +296,5 @@ def load_task(name: str) -> Task:
         ValueError: an unknown name; the message shows the nearest one and all of them.
     """
     if name not in TASKS:
-        raise ValueError(checks.unknown("task", name, TASKS))
+        raise ValueError(unknown("task", name, TASKS))
     return TASKS[name]()

@@ -33,7 +33,7 @@ from jaxopt_course.sweeps.lanes import (
 )
 
 IN_FLIGHT = 2  # calls a device: one running, one waiting
-SEGMENT_SECONDS = 0.05  # a call's length aimed at: the host then costs a few percent
+SEGMENT_SECONDS = 0.1  # a call's length aimed at: the host then costs a few percent
 FREE = -1
 # of LLVM, for the segment and for "seat": beyond 1 a segment takes up to twice as long to compile
 # and runs no faster; "seat" runs once a trial

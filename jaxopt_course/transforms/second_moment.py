@@ -78,8 +78,8 @@ def scale_by_rss(initial_accumulator_value: Scalar = 0.1, eps: Scalar = 1e-7) ->
     def update(g: Tree, state: ScaleByRssState, params: Tree = None) -> tuple[Tree, Any]:
         e = number(eps)
         S = leafwise(lambda S, g: S + abs_square(g), state.sum_of_squares, g)
-        rms = lambda S: root(jnp.where(S == 0, 1, S + e))
-        u = leafwise(lambda g, S: jnp.where(S == 0, 0, g / rms(S)), g, S)
+        rms = leafwise(lambda S: jnp.where(S == 0, jnp.inf, root(S + e)), S)
+        u = leafwise(lambda g, rms: g / rms, g, rms)
         return cast_like(u, g), ScaleByRssState(cast_like(S, state.sum_of_squares))
 
     return Transform(init, update)

@@ -46,7 +46,7 @@ def switch(
 
     Raises:
         IndexError: a Python index out of range.
-        ValueError: no members.
+        ValueError: no members; or a state that other members made.
 
     >>> either = switch(jnp.array(1), [optax.scale(10.0), optax.trace(0.5)])
     >>> state = either.init(jnp.array(0.0))
@@ -122,6 +122,11 @@ class _Layout(NamedTuple):
 
     def read(self, slots: Slots) -> Tree:
         """The member's state, out of its slots."""
+        if any(i >= len(slots.get(kind, ())) for kind, i in self.places):
+            raise ValueError(
+                f"switch: a state of {list(slots)} has no room for {sorted(self.kinds)}; it is "
+                "from other members, or gradients of another dtype came without the parameters"
+            )
         return self.structure.unflatten(slots[kind][i] for kind, i in self.places)
 
     def write(self, state: Tree, slots: Slots) -> Slots:
