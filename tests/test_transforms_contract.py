@@ -158,8 +158,9 @@ def test_a_traced_switch_is_the_switch(name, flag):
 
 
 def end_of(tx):
-    """A number that depends on all parameters after five steps; the loss ignores b."""
-    path = descend(tx, start(), 5, lambda p: jnp.sum((p["w"] - 1.0) ** 2))
+    """A number that depends on all parameters after five steps; b feeds dead units only."""
+    dead = lambda b: jnp.sum(jax.nn.relu(-1 - b**2))
+    path = descend(tx, start(), 5, lambda p: jnp.sum((p["w"] - 1.0) ** 2) + dead(p["b"]))
     return sum(jnp.sum(x[-1] ** 2) for x in jax.tree.leaves(path))
 
 
