@@ -89,7 +89,7 @@ def mean(b: Decay) -> Callable[[jax.Array, jax.Array], jax.Array]:
 def mean_square(b: Decay) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """One step of the moving average of squares: (v, x) -> b v + (1 - b) |x|².
 
-    Where |x|² overflows (|x| > 1.8e19 in float32) v is infinite, and stays so.
+    Where |x|² overflows (|x| > 1.8e19 in float32) v is infinite, and stays so; NaN for b < 1/2.
     """
     far, rate = _pull(b)
 

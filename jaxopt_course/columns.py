@@ -32,7 +32,9 @@ NOT_NUMBERS = {"accumulator_dtype", "mu_dtype", "mask", "weight_decay_mask"}
 NONE_MEANS = {("adadelta", "learning_rate"): 1.0, ("sgd", "momentum"): 0.0}
 NONE_MEANS |= {("rmsprop", "momentum"): 0.0}
 RESULTS = {"trial", "id", "status", "first_bad_step", "duplicate_of", "train_loss", "best_step"}
-RESULTS |= {"rank", "seeds", "diverged", "unfinished"}  # columns of study.configurations()
+RESULTS |= {"rank", "seeds", "diverged", "unfinished"}  # columns of study.configurations() ...
+RESULTS |= {"at_edge", "trials", "trials_diverged"}  # ... of study.winners() ...
+RESULTS |= {"step", "eval_step"}  # ... and coordinates of study.curves
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,7 @@ class Columns:
     searched: tuple[str, ...]  # those of them that the user wrote
     optimizers: tuple[str, ...]  # names; the position is the index that the program switches on
     optimizer: OptimizerFunction
-    reads: set[str]  # columns that user's functions have read so far
-    custom: bool  # whether any optimizer is a user's function
+    reads: set[tuple[str, str]]  # (optimizer, column) that it takes, or has read so far
 
     def table(self, trials: pd.DataFrame) -> Table:
         """Rows of ``trials``, or of another table with these columns, as the engine takes them."""
@@ -62,11 +63,28 @@ class Columns:
             "optimizer" if several else None,
         )
 
-    def unread(self) -> list[str]:
-        """Columns that nobody reads, once every function of the row was traced."""
-        if not self.custom or any(name in OPTIMIZERS for name in self.optimizers):
-            return []
-        return [c for c in self.hyperparameters if c not in self.reads | {"optimizer"}]
+    def check_read(self) -> None:
+        """Once every function of the row was traced: are all columns read, and all cells filled?
+
+        Raises:
+            ValueError: a column that nobody reads, or an empty cell that a function reads.
+        """
+        read = {column for _, column in self.reads} | {"optimizer"}
+        for column in self.hyperparameters:
+            if column not in read:
+                raise ValueError(
+                    f"the optimizer function does not read the column {column!r}; "
+                    "drop the column, or use it"
+                )
+        for name, column in sorted(self.reads):
+            empty = self.trials[column].isna()
+            if "optimizer" in self.trials:
+                empty &= self.trials["optimizer"] == name
+            if empty.any():
+                raise ValueError(
+                    f"row {int(empty.argmax())} has no {column!r}, which {name} reads; "
+                    "a function has no default"
+                )
 
 
 def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
@@ -116,12 +134,12 @@ def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
         for name in names
         if name not in functions
     }
-    reads: set[str] = set()
+    reads = {(name, column) for name, columns in taken.items() for column in columns}
 
     def choose(h: Hyperparameters) -> optax.GradientTransformation:
         def build(name: str) -> optax.GradientTransformation:
             if name in functions:
-                return functions[name](_Row(h, reads))
+                return functions[name](_Row(h, name, reads))
             return OPTIMIZERS[name](**{column: h[column] for column in taken[name]})
 
         members = [build(name) for name in names]
@@ -134,15 +152,14 @@ def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
         names,
         choose,
         reads,
-        bool(functions),
     )
 
 
 class _Row(Mapping[str, Any]):
     """A row's numbers as plain scalars; remembers what was read."""
 
-    def __init__(self, numbers: Hyperparameters, reads: set[str]) -> None:
-        self._numbers, self._reads = numbers, reads
+    def __init__(self, numbers: Hyperparameters, name: str, reads: set[tuple[str, str]]) -> None:
+        self._numbers, self._name, self._reads = numbers, name, reads
 
     def __getitem__(self, column: str) -> Any:
         if column not in self._numbers:
@@ -150,7 +167,7 @@ class _Row(Mapping[str, Any]):
                 f"the optimizer function reads column {column!r}, which the table does not have "
                 f"(it has {', '.join(self._numbers)})"
             )
-        self._reads.add(column)
+        self._reads.add((self._name, column))
         value = self._numbers[column]
         return value.value if isinstance(value, Decay) else value
 
@@ -174,8 +191,8 @@ def _normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     for column in trials.columns:
         if column in RESULTS or column.startswith(("valid_", "test_", "best_valid_")):
             raise ValueError(
-                f"column {column!r} is a result of a study, not a hyperparameter; keep only the "
-                "columns to train with: study.trials[[*study.hyperparameters, 'seed']]"
+                f"a hyperparameter may not be called {column!r}, as results of a study are; rename "
+                "the column, or keep only study.trials[[*study.hyperparameters, 'seed']]"
             )
     table = pd.DataFrame({c: nullable(c, trials[c]) for c in trials.columns})
     table = table.reset_index(drop=True)
@@ -185,6 +202,11 @@ def _normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             infinite = np.isinf(table[column].to_numpy(float, na_value=0.0))
             if infinite.any():
                 raise ValueError(f"column {column!r} is infinite in row {infinite.argmax()}")
+            large = table[column].abs().fillna(0) > float(np.finfo(np.float32).max)
+            if large.any():
+                raise ValueError(
+                    f"column {column!r} is beyond float32 in row {int(large.argmax())}"
+                )
     if "learning_rate" in table:
         rate = table["learning_rate"]
         if rate.dtype not in ("Float64", "Int64"):
@@ -197,12 +219,22 @@ def _normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
                 f"column 'learning_rate' is negative ({rate[row]}) in row {row}; "
                 "the update descends already"
             )
-    if "seed" not in table:
-        table["seed"] = pd.Series(0, table.index, dtype="Int64")
-    seed = table["seed"]
-    if seed.dtype != "Int64" or seed.isna().any() or (seed < 0).any() or (seed >= 2**32).any():
-        raise ValueError("column 'seed' must hold whole numbers from 0 to 2³² - 1 in every row")
+    table["seed"] = _seeds(table["seed"]) if "seed" in table else 0
+    table["seed"] = table["seed"].astype("Int64")
     return table[[c for c in table.columns if c != "seed"] + ["seed"]], searched
+
+
+def _seeds(column: pd.Series) -> pd.Series:
+    """Whole numbers from 0 to 2³² - 1; an empty cell means 0."""
+    if column.dtype in ("Int64", "Float64"):
+        seeds = column.fillna(0)
+        wrong = (seeds < 0) | (seeds >= 2**32) | (seeds % 1 != 0)
+        if not wrong.any():
+            return seeds
+        column = column[wrong]
+    raise ValueError(
+        f"column 'seed' must hold whole numbers from 0 to 2³² - 1, not {column.iloc[0]!r}"
+    )
 
 
 def _names(
@@ -249,6 +281,11 @@ def _complete(
                 "no optimizer of this table takes the column "
                 f"{column!r}: {unknown('column', column, offered)}"
             )
+        if (
+            trials[column].dtype == "Int64"
+            and not trials[column].between(-(2**31), 2**31 - 1).all()
+        ):
+            raise ValueError(f"column {column!r} holds whole numbers beyond 32 bits")
         for name, parameters in registered.items():
             rows = (trials["optimizer"] == name) & trials[column].notna()
             if column not in parameters and rows.any():

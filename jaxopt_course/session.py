@@ -64,11 +64,7 @@ class Session:
         if table.together_name:
             row[table.together_name] = table.together[0]
         size = lane_bytes(trial, row, data.train)
-        if unread := columns.unread():
-            raise ValueError(
-                f"the optimizer function does not read the column {unread[0]!r}; "
-                "drop the column, or use it"
-            )
+        columns.check_read()
         width = lanes or default_lanes(size, devices[0].platform)
         rhythm = Rhythm(budget.steps, budget.record_every, budget.evaluate_every)
         program = engine.compile_program(trial, rhythm, data, table, width, devices)

@@ -1,22 +1,24 @@
 """Where all meet: ``sweep`` trains a table of trials, a ``Study`` holds what came of it."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from jaxopt_course.columns import Optimizer, check_columns, identify
 from jaxopt_course.messages import unknown
-from jaxopt_course.problems.tasks import Task, load_task
+from jaxopt_course.problems.tasks import Task
 from jaxopt_course.report import tables
 from jaxopt_course.session import Outcome, Session
 from jaxopt_course.sweeps import store
 from jaxopt_course.sweeps.results import bare, join
-from jaxopt_course.train import count_examples, make_budget
+from jaxopt_course.train import count_examples, make_budget, task_of
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -28,7 +30,7 @@ class SweepInterrupted(KeyboardInterrupt):
         self.study = study
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Study:
     """What came of a table of trials.
 
@@ -50,6 +52,12 @@ class Study:
     directory: Path | None = None
     events: tuple[dict[str, Any], ...] = ()
     _session: Session | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        counts = self.trials["status"].value_counts().to_dict()
+        states = ", ".join(f"{n} {status}" for status, n in counts.items())
+        where = f", saved in {self.directory}" if self.directory else ""
+        return f"Study of {self.manifest['task']['name']!r}: {states}{where}"
 
     @property
     def hyperparameters(self) -> list[str]:
@@ -77,7 +85,7 @@ class Study:
         first = self.configurations(name).iloc[0]
         if pd.isna(first[name]):
             raise ValueError(
-                "no configuration finished on all of its seeds: "
+                f"no configuration finished on all of its seeds with a finite {name}: "
                 f"{self.trials['status'].value_counts().to_dict()}; see study.trials"
             )
         return first
@@ -105,11 +113,7 @@ class Study:
                 "a study read from disk has no compiled program to train with; sweep the rows of "
                 "study.winners() over fresh seeds instead"
             )
-        used = set(self.manifest["seeds"])
-        start = max(used) + 1
-        fresh = list(range(start, start + seeds)) if isinstance(seeds, int) else list(seeds)
-        if not fresh or used & set(fresh):
-            raise ValueError(f"seeds must be fresh (not among {sorted(used)}) and at least one")
+        fresh = fresh_seeds(seeds, set(self.manifest["seeds"]))
         metric, _ = self._metric(None)
         winners = self.winners()
         winners = winners[winners[metric].notna()]
@@ -118,9 +122,18 @@ class Study:
         columns = self.hyperparameters
         chosen = winners[columns].astype(dict(self.trials[columns].dtypes))
         table = chosen.merge(pd.DataFrame({"seed": pd.Series(fresh, dtype="Int64")}), how="cross")
-        path = self.directory / store.CONFIRMATION if self.directory else None
+        path = None
+        if self.directory is not None:
+            path = self.directory / store.CONFIRMATION
+            if (
+                store.read(self.directory).manifest["trials_sha256"]
+                != self.manifest["trials_sha256"]
+            ):
+                raise FileExistsError(f"{self.directory} holds another study by now")
         trials = identify(table, columns)
-        return _finish(self._session, self._session.train(trials, "confirmation", progress), path)
+        return _finish(
+            self._session, self._session.train(trials, "confirmation", progress), path, True
+        )
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> "Study":
         """Write the study into ``directory`` (see ``sweeps/store.py`` for the format).
@@ -143,7 +156,7 @@ class Study:
         """
         record = store.read(directory)
         curves = join(record.curves, record.trials, record.manifest["hyperparameters"])
-        path = Path(directory)
+        path = Path(directory).expanduser().resolve()
         return cls(record.trials, curves, record.manifest, path, tuple(store.read_events(path)))
 
     def report(self) -> Path:
@@ -163,6 +176,28 @@ class Study:
         if metric is None:
             return self.manifest["metric"], self.manifest["direction"]
         return check_metric(metric, self.manifest["task"]["metrics"])
+
+
+def fresh_seeds(seeds: int | Iterable[int], used: set[int]) -> list[int]:
+    """So many seeds, or these, none of them used.
+
+    Raises:
+        ValueError: none, or one that is used, repeated or not in [0, 2³²).
+    """
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        start = max(used) + 1 if max(used) + seeds < 2**32 else 0
+        unused = (seed for seed in itertools.count(start) if seed not in used)
+        fresh = list(itertools.islice(unused, max(0, int(seeds))))
+    else:
+        fresh = [int(seed) for seed in seeds] if isinstance(seeds, Iterable) else []
+    if not fresh or len(set(fresh)) < len(fresh) or not all(0 <= s < 2**32 for s in fresh):
+        raise ValueError(
+            "seeds must be a number of at least 1, or different whole numbers from 0 to 2³² - 1, "
+            f"not {seeds!r}"
+        )
+    if taken := used & set(fresh):
+        raise ValueError(f"seeds must be fresh: the search has used {sorted(taken)}")
+    return fresh
 
 
 def check_metric(metric: str, metrics: Mapping[str, str]) -> tuple[str, str]:
@@ -229,8 +264,7 @@ def sweep(
         TypeError, ValueError: see ``check_columns``, ``make_budget``, ``check_metric``.
         FileExistsError: the directory holds a study, and ``overwrite`` is false.
     """
-    if isinstance(task, str):
-        task = load_task(task)
+    task = task_of(task)
     columns = check_columns(trials, optimizer)
     budget = make_budget(
         count_examples(task.train),
@@ -241,20 +275,24 @@ def sweep(
         evaluate_every=evaluate_every,
     )
     chosen = check_metric(metric or f"valid_{next(iter(task.metrics))}", task.metrics)
-    if lanes is not None and (isinstance(lanes, bool) or not isinstance(lanes, int) or lanes < 1):
+    whole = isinstance(lanes, int | np.integer) and not isinstance(lanes, bool)
+    if lanes is not None and (not whole or lanes < 1):
         raise ValueError(f"lanes must be a whole number of at least 1, not {lanes!r}")
+    devices = jax.local_devices() if devices is None else list(devices)
+    if not devices:
+        raise ValueError("devices must name at least one device")
     path = None if directory is None else store.claim(directory, overwrite)
-    session = Session.prepare(task, columns, budget, chosen, lanes, devices or jax.local_devices())
-    return _finish(session, session.train(columns.trials, "sweep", progress), path)
+    session = Session.prepare(task, columns, budget, chosen, lanes, devices)
+    return _finish(session, session.train(columns.trials, "sweep", progress), path, overwrite)
 
 
-def _finish(session: Session, outcome: Outcome, path: Path | None) -> Study:
+def _finish(session: Session, outcome: Outcome, path: Path | None, overwrite: bool) -> Study:
     """Make a study of what came out, and save it; also where Ctrl-C cut it short."""
     curves = join(outcome.curves, outcome.trials, session.columns.hyperparameters)
     study = Study(outcome.trials, curves, outcome.manifest, None, (outcome.event,), session)
     if path is not None:
         try:
-            study = study.save(path, overwrite=True)
+            study = study.save(path, overwrite=overwrite)
         except OSError as error:
             error.add_note("nothing is lost: the study is this exception's attribute .study")
             error.study = study  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ import xarray as xr
 
 from jaxopt_course.base import Decay, apply_updates
 from jaxopt_course.problems.order import shuffled
-from jaxopt_course.problems.tasks import Task
+from jaxopt_course.problems.tasks import Task, load_task
 from jaxopt_course.tree import Tree
 
 Hyperparameters = Mapping[str, Any]
@@ -113,6 +113,20 @@ def make_budget(
     )
 
 
+def task_of(task: Task | str) -> Task:
+    """A task, or the one of that name.
+
+    Raises:
+        TypeError: neither.
+        ValueError: an unknown name.
+    """
+    if isinstance(task, str):
+        return load_task(task)
+    if not isinstance(task, Task):
+        raise TypeError(f"task must be a Task or the name of one, not {task!r}")
+    return task
+
+
 def count_examples(data: Tree) -> int:
     """The length of the leading axis that all arrays of ``data`` share."""
     return int(jax.tree.leaves(data)[0].shape[0])
@@ -195,7 +209,7 @@ class Fit(NamedTuple):
 
 
 def fit(
-    task: Task,
+    task: Task | str,
     optimizer: optax.GradientTransformation,
     *,
     epochs: int | None = None,
@@ -208,7 +222,7 @@ def fit(
     """Train one network, plainly: for people who want no sweep.
 
     Args:
-        task: what is minimised.
+        task: what is minimised, or a name of ``load_task``.
         optimizer: a gradient transformation, ours or optax's.
         epochs: see :func:`make_budget`, as the arguments below.
         steps: this or ``epochs``.
@@ -221,6 +235,7 @@ def fit(
         the last state, the curves and the final metrics; the numbers of the same trial in a sweep,
         up to float32 rounding.
     """
+    task = task_of(task)
     budget = make_budget(
         count_examples(task.train),
         epochs=epochs,

@@ -115,7 +115,8 @@ def test_the_next_free_number(tmp_path):
     assert cli.next_free(tmp_path, "digits").name == "digits-8"
 
 
-def test_ctrl_c_saves_what_is_over(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_what_is_over(number, tmp_path):
     code = "from jaxopt_course.cli import main; main()"
     args = ["compare", "--optimizers", "sgd", "--seeds", "200", "--confirm", "0", "--out", "out"]
     process = subprocess.Popen(
@@ -124,7 +125,7 @@ def test_ctrl_c_saves_what_is_over(tmp_path):
     for line in process.stderr:  # the first plain progress line: it is training
         if " trials · " in line and not line.startswith("digits: 0/"):
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     started = time.monotonic()
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130

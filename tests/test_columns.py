@@ -1,7 +1,9 @@
 """A table is checked and completed before anything compiles; every mistake is named."""
 
+import decimal
 import warnings
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,9 +39,13 @@ def table(**columns):
         (table(seed=-1), None, ValueError, "'seed' must hold whole numbers"),
         (table(seed=0.5), None, ValueError, "'seed' must hold whole numbers"),
         (table(seed=2**32), None, ValueError, "'seed' must hold whole numbers"),
-        (table(seed=[0, None]), None, ValueError, "'seed' must hold whole numbers"),
-        (table(status="finished"), None, ValueError, "result of a study"),
-        (table(valid_loss=1.0), None, ValueError, "result of a study"),
+        (table(seed="a"), None, ValueError, "'seed' must hold whole numbers .* not 'a'"),
+        (table(eps=1e300), None, ValueError, "'eps' is beyond float32 in row 0"),
+        (joc.grid(k=2**40), lambda h: joc.sgd(h["k"]), ValueError, "'k' holds whole numbers beyond"),
+        (table(step=1), None, ValueError, "may not be called 'step'"),
+        (table(at_edge=1), None, ValueError, "may not be called 'at_edge'"),
+        (table(status="finished"), None, ValueError, "may not be called"),
+        (table(valid_loss=1.0), None, ValueError, "may not be called"),
         (joc.grid(x=1.0, kind="a"), lambda h: joc.sgd(h["x"]), TypeError, "'kind' holds text"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), None, ValueError, "different strings"),
     ],
@@ -56,6 +62,26 @@ def test_mistakes_come_before_anything_compiles(monkeypatch):
                 {"metric": "valid_acuracy"}, {"metric": "test_loss"}, {"epochs": 1.5}):  # fmt: skip
         with pytest.raises((ValueError, TypeError)):
             joc.sweep("digits", table(), **{"epochs": 1} | bad)
+
+
+def test_odd_but_harmless_tables():
+    """Empty seeds, seeds as floats, categories, a strange index, NumPy and JAX scalars."""
+    joined = pd.concat([table(seed=[0, 1]), table(learning_rate=0.2)])
+    assert check_columns(joined).trials["seed"].tolist() == [0, 1, 0]
+    assert check_columns(table(seed=[2.0, 3.0])).trials["seed"].tolist() == [2, 3]
+    odd = pd.DataFrame(
+        {
+            "optimizer": pd.Categorical(["adam", "sgd"]),
+            "learning_rate": pd.Series([np.array(0.5), np.float32(0.25)], dtype=object),
+        }
+    )
+    rates = check_columns(odd.set_index(pd.Index(["x", "y"]))).trials["learning_rate"]
+    assert rates.tolist() == [0.5, 0.25]
+    assert joc.grid(learning_rate=jnp.array([0.5, 1.0]))["learning_rate"].tolist() == [0.5, 1.0]
+    with pytest.raises(TypeError, match="'x' must hold numbers, booleans or text, not Decimal"):
+        joc.grid(x=[decimal.Decimal(1)])
+    with pytest.raises(ValueError, match="'seed' holds whole numbers beyond 64 bits"):
+        table(seed=2**70)
 
 
 def test_defaults_are_written_in():
@@ -119,6 +145,22 @@ def test_a_column_that_the_function_does_not_read_is_named():
             "line", joc.grid(learning_rate=0.1, b1=0.9), lambda h: joc.adam(h["learning_rate"]),
             epochs=1, batch_size=5, progress=False,
         )  # fmt: skip
+
+
+def sweep_line(trials, optimizer):
+    return joc.sweep("line", trials, optimizer, epochs=1, batch_size=5, progress=False)
+
+
+def test_an_empty_cell_that_a_function_reads_is_named():
+    trials = joc.grid(learning_rate=[0.1, None])
+    with pytest.raises(ValueError, match="row 1 has no 'learning_rate', which <lambda> reads"):
+        sweep_line(trials, lambda h: joc.sgd(h["learning_rate"]))
+
+
+def test_a_column_that_neither_function_nor_recipe_takes_is_named():
+    trials = joc.grid(optimizer=["mine", "sgd"], learning_rate=0.1, typo=None)
+    with pytest.raises(ValueError, match="does not read the column 'typo'"):
+        sweep_line(trials, {"mine": lambda h: joc.sgd(h["learning_rate"])})
 
 
 def test_a_column_that_the_table_lacks_is_named():

@@ -9,6 +9,8 @@ import pytest
 import xarray as xr
 
 import jaxopt_course as joc
+from jaxopt_course.session import Session
+from jaxopt_course.study import fresh_seeds
 
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 0.1, 1e30], seed=range(2))
 
@@ -120,6 +122,15 @@ class TestConfirm:
         with pytest.raises(ValueError, match="must be fresh"):
             study.confirm([1, 2], progress=False)
 
+    @pytest.mark.parametrize("seeds", [0, -1, True, [], [7, 7], [2**32], [-5]])
+    def test_seeds_that_make_no_sense(self, study, seeds):
+        with pytest.raises(ValueError, match="seeds must be a number of at least 1"):
+            study.confirm(seeds, progress=False)
+
+    def test_fresh_seeds_stay_below_the_limit_and_off_the_used(self):
+        assert fresh_seeds(3, {0, 1}) == [2, 3, 4]
+        assert fresh_seeds(np.int64(2), {0, 2**32 - 1}) == [1, 2]
+
     def test_a_loaded_study_says_what_to_do(self, study):
         with pytest.raises(RuntimeError, match="sweep the rows"):
             joc.Study.load(study.directory).confirm()
@@ -168,6 +179,52 @@ class TestDirectories:
         (tmp_path / "manifest.json").write_text(json.dumps({"format_version": 99}))
         with pytest.raises(ValueError, match="format 99; this version reads format 1"):
             joc.Study.load(tmp_path)
+        (tmp_path / "manifest.json").write_text(json.dumps({"format_version": 1}))
+        with pytest.raises(ValueError, match=r"manifest.json is damaged: it lacks dtypes"):
+            joc.Study.load(tmp_path)
+
+    @pytest.mark.parametrize(
+        "name, spoil, message",
+        [
+            ("trials.csv", lambda b: b"".join(b.splitlines(True)[:2]), "says 12 trials"),
+            ("trials.csv", lambda b: b"", "trials.csv is damaged"),
+            ("trials.csv", lambda b: b"\xff\xfe" + b, "trials.csv is damaged"),
+            ("curves.nc", lambda b: b[: len(b) // 2], "curves.nc is damaged"),
+        ],
+    )
+    def test_a_damaged_file_is_named(self, study, tmp_path, name, spoil, message):
+        copy = study.save(tmp_path / "copy").directory
+        (copy / name).write_bytes(spoil((copy / name).read_bytes()))
+        with pytest.raises(ValueError, match=message):
+            joc.Study.load(copy)
+
+    def test_a_torn_line_of_events_does_no_harm(self, study, tmp_path):
+        copy = study.save(tmp_path / "copy").directory
+        with open(copy / "events.jsonl", "a") as file:
+            file.write('{"event": "fin')
+        assert joc.Study.load(copy).events == study.events
+
+    def test_a_study_that_came_in_between_stays(self, tmp_path, monkeypatch):
+        """Two sweeps at once into one directory: the later one is refused, with its study."""
+        train = Session.train
+
+        def slow(self, *args):
+            monkeypatch.setattr(Session, "train", train)
+            make(tmp_path)
+            return train(self, *args)
+
+        monkeypatch.setattr(Session, "train", slow)
+        with pytest.raises(FileExistsError, match="already holds a study") as error:
+            make(tmp_path, epochs=2)
+        assert joc.Study.load(tmp_path).manifest["budget"]["epochs"] == 3
+        assert len(error.value.study.trials) == 12
+
+    def test_the_directory_is_known_from_anywhere(self, study, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        saved = study.save("~/here")
+        assert saved.directory == tmp_path / "here"
+        assert repr(saved).startswith("Study of 'line': ")
 
     def test_saving_later_and_reporting(self, tmp_path):
         study = make()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_course.tree import Tree
@@ -34,7 +35,8 @@ def canonical(data: Tree, part: str) -> Tree:
     leaves = jax.tree.leaves_with_path(data)
     if not leaves:
         raise ValueError(f"{part} holds no array")
-    arrays = [(part + jax.tree_util.keystr(path), np.asarray(leaf)) for path, leaf in leaves]
+    named = [(part + jax.tree_util.keystr(path), leaf) for path, leaf in leaves]
+    arrays = [(name, dense(name, leaf)) for name, leaf in named]
     first_name, first = arrays[0]
     for name, array in arrays:
         if array.ndim == 0:
@@ -49,6 +51,13 @@ def canonical(data: Tree, part: str) -> Tree:
     return jax.tree.unflatten(
         jax.tree.structure(data), [_narrow(name, array) for name, array in arrays]
     )
+
+
+def dense(name: str, values: Any) -> np.ndarray:
+    """``values`` as a NumPy array; NumPy would make one opaque scalar of a SciPy sparse matrix."""
+    if hasattr(values, "toarray"):
+        raise TypeError(f"{name} is sparse ({type(values).__name__}): call its .toarray() first")
+    return np.asarray(values)
 
 
 def _narrow(name: str, array: np.ndarray) -> np.ndarray:
@@ -102,6 +111,40 @@ def any_key() -> jax.ShapeDtypeStruct:
     return jax.eval_shape(jax.random.key, 0)
 
 
+def one_array(outputs: Any) -> None:
+    """A network's outputs are one array."""
+    if not _is_array(outputs):
+        raise TypeError(f"the network must return one array, and returns {_kind(outputs)}")
+
+
+def _is_array(value: object) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, (tuple, list)) and len(value) == 2
+
+
+def _kind(value: Any) -> str:
+    """What a function returned, as far as its tuples go: ``(float32 (), (dict, dict))``."""
+    if _is_array(value):
+        return f"{value.dtype} {value.shape}"
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(map(_kind, value))})"
+    return type(value).__name__
+
+
+def strong(tree: Tree) -> Tree:
+    """Leaves without JAX's weak types, which would change at the first update inside a scan."""
+    return jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)), tree)
+
+
+def is_weak(function: Callable[..., Any], *args: Any) -> bool:
+    """Whether the function, traced on shapes, returns any leaf of a weak type."""
+    leaves = jax.tree.leaves(jax.eval_shape(function, *args))
+    return any(getattr(leaf, "weak_type", False) for leaf in leaves)
+
+
 def functions(
     init: Callable[..., Any],
     loss: Callable[..., Any],
@@ -112,12 +155,20 @@ def functions(
 ) -> None:
     """The three functions return what the engine relies on; traced on shapes, never run."""
     key = any_key()
-    params, state = jax.eval_shape(init, key)
-    value, (new_state, _) = jax.eval_shape(loss, params, state, train, key)
-    if value.shape != () or not np.issubdtype(value.dtype, np.floating):
+    start = jax.eval_shape(init, key)
+    if not _is_pair(start):
+        raise ValueError(f"init must return (params, model_state), and returns {_kind(start)}")
+    params, state = start
+    result = jax.eval_shape(loss, params, state, train, key)
+    if not (_is_pair(result) and _is_pair(result[1])):
         raise ValueError(
-            f"loss must return a real scalar first, and returns {value.dtype} {value.shape}"
+            f"loss must return (mean loss, (model_state, metrics)), and returns {_kind(result)}"
         )
+    value, (new_state, _) = result
+    # NumPy does not count bfloat16 among the floating types, JAX does.
+    real = _is_array(value) and jnp.issubdtype(value.dtype, jnp.floating)
+    if not real or value.shape != ():
+        raise ValueError(f"loss must return a real scalar first, and returns {_kind(value)}")
     before, after = _structures(state, new_state)
     if before != after:
         raise ValueError(f"loss changes the structure of model_state from {before} to {after}")
@@ -129,9 +180,11 @@ def functions(
                 f"{old.shape} to {new.dtype} {new.shape}"
             )
     values = jax.eval_shape(evaluate, params, state, valid)
+    if not isinstance(values, Mapping):
+        raise ValueError(f"evaluate must return a dict of scalars, and returns {_kind(values)}")
     missing = [name for name in metrics if name not in values]
     if missing:
         raise ValueError(f"evaluate does not return {missing}, and metrics names them")
     for name, measured in values.items():
-        if measured.shape != ():
-            raise ValueError(f"metric {name!r} must be a scalar, and its shape is {measured.shape}")
+        if not _is_array(measured) or measured.shape != ():
+            raise ValueError(f"metric {name!r} must be a scalar, and is {_kind(measured)}")

@@ -121,6 +121,7 @@ def divide(
 
 def _checked(pair: Arrays, name: str) -> dict[str, np.ndarray]:
     inputs, targets = pair
-    data = {"inputs": np.asarray(inputs), "targets": np.asarray(targets)}
+    arrays = {"inputs": inputs, "targets": targets}
+    data = {key: checks.dense(f"{name}['{key}']", values) for key, values in arrays.items()}
     checks.canonical(data, name)
     return data

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from flax import linen, nnx
 
+from jaxopt_course.problems.checks import strong
 from jaxopt_course.tree import Tree
 
 
@@ -76,6 +77,8 @@ def functional(module: Any, example: Tree) -> Functional:
 
     Raises:
         TypeError: ``module`` is neither.
+        ValueError: an NNX module holds an array where Flax cannot carry it; the message names the
+            attribute.
     """
     if isinstance(module, linen.Module):
         return _from_linen(module, example)
@@ -85,7 +88,7 @@ def functional(module: Any, example: Tree) -> Functional:
             f"pass its constructor, lambda rngs: {type(module).__name__}(..., rngs=rngs)"
         )
     if callable(module) and not (isinstance(module, type) and issubclass(module, linen.Module)):
-        return _from_nnx(lambda rngs: module(rngs=rngs))
+        return _from_nnx(lambda rngs: _with_arrays_as_data(module(rngs=rngs)))
     raise TypeError(
         f"module must be a flax.linen module instance or a function of rngs that makes a "
         f"flax.nnx module, not {module!r}"
@@ -100,13 +103,14 @@ def _from_nnx(make: Callable[[nnx.Rngs], Any]) -> Functional:
     # The two graphs differ only in the flags that train() and eval() set on the layers.
     model.train()
     train_graph = nnx.graphdef(model)
+    _no_tracer(train_graph)
     model.eval()
     eval_graph = nnx.graphdef(model)
     streams = _parts(model)[1]
 
     def init(key: jax.Array) -> tuple[Tree, Tree]:
         params, _, rest = _parts(make(nnx.Rngs(key)))
-        return _strong(params), _strong(rest)
+        return strong(params), strong(rest)
 
     def train(params: Tree, state: Tree, x: Tree, key: jax.Array) -> tuple[jax.Array, Tree]:
         model = nnx.merge(train_graph, params, _seeded(streams, key), state)
@@ -121,8 +125,34 @@ def _from_nnx(make: Callable[[nnx.Rngs], Any]) -> Functional:
     return Functional(init, train, apply)
 
 
+def _with_arrays_as_data(model: Any) -> Any:
+    """``model`` with its plain array attributes marked as data, so that they enter the state.
+
+    Flax marks an array by itself, but not always a traced one: on Python before 3.14 it takes a
+    tracer for a static attribute, and the graph would keep it after the trace is over.
+    """
+    for _, node in list(nnx.iter_graph(model)):
+        if isinstance(node, nnx.Pytree):
+            for name, value in list(vars(node).items()):
+                leaves = jax.tree.leaves(value, is_leaf=nnx.is_data)
+                if any(isinstance(leaf, jax.Array) for leaf in leaves):
+                    setattr(node, name, nnx.data(value))
+    return model
+
+
+def _no_tracer(graph: Any) -> None:
+    """What could not be marked as data is refused by name (a module with ``pytree=False``)."""
+    for name, kind in graph.attributes:
+        leaves = jax.tree.leaves(getattr(kind, "value", None))
+        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
+            raise ValueError(
+                f"the module's attribute {name!r} holds an array that Flax cannot carry from "
+                f"trial to trial: wrap it in nnx.Variable"
+            )
+
+
 def _parts(model: nnx.Module) -> tuple[Tree, Tree, Tree]:
-    """Parameters, random streams and the rest (BatchNorm's averages) as nested dicts of arrays.
+    """Parameters, random streams and the rest (BatchNorm's averages, plain arrays) as nested dicts.
 
     What a forward pass has sown is left out: it is there after the pass and not before, and a
     state that grows cannot go round a scan.
@@ -157,7 +187,7 @@ def _from_linen(module: Any, example: Tree) -> Functional:
         rngs = {"params": params_key, "dropout": other}
         state = dict(module.init(rngs, jax.tree.map(jnp.asarray, example), **keywords[False]))
         params = state.pop("params", {})
-        return _strong(params), _strong({k: v for k, v in state.items() if k != "intermediates"})
+        return strong(params), strong({k: v for k, v in state.items() if k != "intermediates"})
 
     def train(params: Tree, state: Tree, x: Tree, key: jax.Array) -> tuple[jax.Array, Tree]:
         # A stream that is not named here falls back, by Flax's rule, to "params".
@@ -183,8 +213,3 @@ def _mode(module_type: type, train: bool) -> dict[str, bool]:
     return {name: train for name in TRAINING if name in taken} | {
         name: not train for name in NOT_TRAINING if name in taken
     }
-
-
-def _strong(tree: Tree) -> Tree:
-    """Leaves without JAX's weak types, which would change at the first update inside a scan."""
-    return jax.tree.map(lambda x: jnp.asarray(x, jnp.result_type(x)), tree)

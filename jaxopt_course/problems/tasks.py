@@ -27,8 +27,9 @@ class Task:
 
     Args:
         name: a word for tables and directories.
-        init: ``key -> (params, model_state)``, trees of arrays.  ``model_state`` is what training
-            changes without a gradient (BatchNorm's averages); ``{}`` where there is none.
+        init: ``key -> (params, model_state)``, trees of arrays; weak types (``jnp.asarray(0.0)``)
+            are made strong.  ``model_state`` is what training changes without a gradient
+            (BatchNorm's averages); ``{}`` where there is none.
         loss: ``(params, model_state, batch, key) -> (mean loss, (model_state, metrics))``; the mean
             is a scalar, the state keeps its structure, shapes and dtypes.
         evaluate: ``(params, model_state, data) -> metrics``, a dict of scalars that has "loss" and
@@ -46,7 +47,7 @@ class Task:
         ValueError: an empty part, first axes that differ, values that are not finite or do not
             fit, a metric's direction other than min or max, no "loss" among the metrics, or
             functions whose results do not have the shapes above; the message names which.
-        TypeError: an array that is not of numbers.
+        TypeError: an array that is not of numbers, or is sparse.
     """
 
     name: str
@@ -69,6 +70,9 @@ class Task:
         for part in PARTS[1:]:
             checks.alike(self.train, getattr(self, part), part)
         checks.functions(self.init, self.loss, self.evaluate, self.train, self.valid, self.metrics)
+        if checks.is_weak(self.init, checks.any_key()):
+            init = self.init
+            object.__setattr__(self, "init", lambda key: checks.strong(init(key)))
 
     @property
     def examples(self) -> dict[str, int]:
@@ -121,7 +125,8 @@ metrics={'accuracy': 'max', 'loss': 'min'})
 
         Parameters and model state are nested dicts of arrays.  In ``loss`` the module trains: its
         BatchNorm uses the batch and moves its averages, its dropout draws from the step's key
-        alone.  In ``evaluate`` it does neither.  A ``__call__`` with a keyword ``train``,
+        alone.  In ``evaluate`` it does neither.  An NNX module's plain arrays are model state.
+        Outputs of less than float32 become float32 before the loss and the metrics.  A ``__call__`` with a keyword ``train``,
         ``training``, ``is_training``, ``deterministic`` or ``use_running_average`` is told which;
         an NNX module is also put in ``train()`` or ``eval()`` mode, which overrides flags set on
         its layers.
@@ -156,7 +161,8 @@ metrics={'accuracy': 'max', 'loss': 'min'})
         Raises:
             ValueError: as for :class:`Task`; an unknown loss; outputs and targets that cannot be
                 matched (both shapes are named); labels out of range; too few examples of a class.
-            TypeError: a module that is neither kind.
+            TypeError: a module that is neither kind, one that returns anything but one array, or
+                sparse inputs or targets.
         """
         from jaxopt_course.problems.networks import functional
 
@@ -184,11 +190,13 @@ metrics={'accuracy': 'max', 'loss': 'min'})
             params: Tree, model_state: Tree, batch: Tree, key: jax.Array
         ) -> tuple[jax.Array, tuple[Tree, dict[str, Any]]]:
             outputs, model_state = net.train(params, model_state, batch["inputs"], key)
-            outputs = rule.match(outputs, batch["targets"])
+            outputs = rule.match(_at_least_float32(outputs), batch["targets"])
             return jnp.mean(rule.per_example(outputs, batch["targets"])), (model_state, {})
 
         def evaluate(params: Tree, model_state: Tree, data: Tree) -> dict[str, jax.Array]:
-            network = functools.partial(net.apply, params, model_state)
+            def network(x: jax.Array) -> jax.Array:
+                return _at_least_float32(net.apply(params, model_state, x))
+
             outputs = _in_chunks(network, data["inputs"], evaluate_chunk)
             outputs, targets = rule.match(outputs, data["targets"]), data["targets"]
             values = {name: function(outputs, targets) for name, (function, _) in measured.items()}
@@ -212,6 +220,14 @@ metrics={'accuracy': 'max', 'loss': 'min'})
         for part in PARTS:
             rule.check(getattr(task, part)["targets"], outputs.shape[-1])
         return task
+
+
+def _at_least_float32(outputs: Any) -> jax.Array:
+    """A network's outputs; a mean of many losses in bfloat16 would keep two digits."""
+    checks.one_array(outputs)
+    if not jnp.issubdtype(outputs.dtype, jnp.floating):
+        return outputs
+    return outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))
 
 
 def _in_chunks(network: Callable[[jax.Array], jax.Array], x: jax.Array, chunk: int) -> jax.Array:

@@ -70,6 +70,9 @@ def integers(low: int, high: int) -> Integers:
     return Integers(int(low), int(high))
 
 
+KINDS = ("Int64", "Float64", "boolean", "string")
+
+
 def grid(**columns: Any) -> pd.DataFrame:
     """Every combination of the values given; the last column varies fastest.
 
@@ -138,7 +141,7 @@ def _values(name: str, column: Any) -> list[Any]:
         return [column]
     if isinstance(column, np.ndarray) and column.ndim == 0:
         return [column.item()]
-    values = list(column)
+    values = np.asarray(column).tolist() if hasattr(column, "__array__") else list(column)
     if not values:
         raise ValueError(f"column {name!r} has no values")
     return values
@@ -154,6 +157,10 @@ def nullable(name: str, column: pd.Series) -> pd.Series:
     Raises:
         TypeError: the values are of no one kind (numbers, booleans, text).
     """
+    if hasattr(column.dtype, "categories"):
+        column = column.astype(column.cat.categories.dtype)
+    scalar = lambda x: x.item() if getattr(x, "shape", None) == () and hasattr(x, "item") else x
+    column = column.map(scalar) if column.dtype == object else column
     present = column.dropna()
     kinds = {_kind(value) for value in present}
     if kinds <= {"Int64", "Float64"}:
@@ -165,7 +172,14 @@ def nullable(name: str, column: pd.Series) -> pd.Series:
         raise TypeError(
             f"column {name!r} must hold numbers, or booleans, or text, not a mixture: {examples}"
         )
-    return column.astype(object).where(column.notna(), None).astype(kind)
+    if kind not in KINDS:
+        raise TypeError(
+            f"column {name!r} must hold numbers, booleans or text, not {kind} ({present.iloc[0]!r})"
+        )
+    try:
+        return column.astype(object).where(column.notna(), None).astype(kind)
+    except OverflowError:
+        raise ValueError(f"column {name!r} holds whole numbers beyond 64 bits") from None
 
 
 def _kind(value: Any) -> str:

@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def claim(directory: str | Path, overwrite: bool = False) -> Path:
         NotADirectoryError: the path, or a part of it, is a file.
         PermissionError: nothing can be written there.
     """
-    path = Path(directory)
+    path = Path(directory).expanduser().resolve()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -55,8 +56,8 @@ def claim(directory: str | Path, overwrite: bool = False) -> Path:
         raise NotADirectoryError(
             f"{parts[0] if parts else path} is a file, not a directory for a study"
         ) from None
-    except PermissionError:
-        raise PermissionError(f"cannot make the directory {path}: permission denied") from None
+    except OSError as error:
+        raise PermissionError(f"cannot make the directory {path}: {error.strerror}") from None
     if (path / MANIFEST).exists() and not overwrite:
         raise FileExistsError(
             f"{path} already holds a study; choose another directory, or allow it to be replaced "
@@ -99,7 +100,11 @@ def read_events(directory: Path) -> list[dict[str, Any]]:
     file = directory / EVENTS
     if not file.is_file():
         return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    events = []
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+        with suppress(json.JSONDecodeError):  # a torn line tells nothing, and nothing needs it
+            events.append(json.loads(line))
+    return events
 
 
 def read(directory: str | Path) -> Record:
@@ -107,9 +112,10 @@ def read(directory: str | Path) -> Record:
 
     Raises:
         FileNotFoundError: the directory does not exist or holds no study.
-        ValueError: the study is of a format that this version does not know.
+        ValueError: the study is of a format that this version does not know, a file is damaged,
+            or the files do not belong together.
     """
-    path = Path(directory)
+    path = Path(directory).expanduser().resolve()
     if not (path / MANIFEST).is_file():
         raise FileNotFoundError(f"{path} holds no study (no {MANIFEST} in it)")
     try:
@@ -121,12 +127,32 @@ def read(directory: str | Path) -> Record:
         raise ValueError(
             f"{path} is a study of format {version!r}; this version reads format {FORMAT_VERSION}"
         )
-    text_table = pd.read_csv(path / TRIALS, dtype="string", keep_default_na=False, na_values=[""])
-    trials = pd.DataFrame(
-        {name: _typed(text_table[name], dtype) for name, dtype in manifest["dtypes"].items()}
-    )
-    curves = xr.load_dataset(path / CURVES, engine="h5netcdf")
+    if missing := {"dtypes", "hyperparameters", "metric", "task", "trials"} - set(manifest):
+        raise ValueError(f"{path / MANIFEST} is damaged: it lacks {', '.join(sorted(missing))}")
+    trials = _read_part(path / TRIALS, lambda file: _read_table(file, manifest["dtypes"]))
+    curves = _read_part(path / CURVES, lambda file: xr.load_dataset(file, engine="h5netcdf"))
+    asked = manifest["trials"]
+    if not len(trials) == curves.sizes.get("trial") == asked:
+        raise ValueError(
+            f"{path}: the manifest says {asked} trials, {TRIALS} has {len(trials)} and {CURVES} "
+            f"{curves.sizes.get('trial')}; a file is damaged or of another study"
+        )
     return Record(manifest, trials, curves)
+
+
+def _read_part(file: Path, load: Callable[[Path], Any]) -> Any:
+    """Load a file; whatever is wrong with it, say which file it is."""
+    try:
+        return load(file)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{file} is missing") from None
+    except Exception as error:  # a damaged file fails in as many ways as there are parsers
+        raise ValueError(f"{file} is damaged: {error}") from error
+
+
+def _read_table(file: Path, dtypes: dict[str, str]) -> pd.DataFrame:
+    table = pd.read_csv(file, dtype="string", keep_default_na=False, na_values=[""])
+    return pd.DataFrame({name: _typed(table[name], dtype) for name, dtype in dtypes.items()})
 
 
 def _typed(column: pd.Series, dtype: str) -> pd.Series:
