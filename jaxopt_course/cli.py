@@ -112,7 +112,7 @@ def compare(arguments: Compare) -> None:
     if batch_size is None:
         batch_size = min(64, count_examples(task.train))
     trials = grid(
-        optimizer=list(arguments.optimizers or OPTIMIZERS),
+        optimizer=list(dict.fromkeys(arguments.optimizers or OPTIMIZERS)),
         learning_rate=rates,
         seed=range(arguments.seeds),
     )

@@ -111,6 +111,8 @@ def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
         functions = dict(optimizer)
     elif callable(optimizer):
         name = getattr(optimizer, "__name__", "optimizer")
+        if optimizer in OPTIMIZERS.values():
+            raise TypeError(f"give the recipe by its name, optimizer={name!r}, not as a function")
         if "optimizer" in trials:
             raise ValueError(
                 'the table has a column "optimizer" and optimizer= is one function; drop the '
@@ -139,7 +141,13 @@ def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
     def choose(h: Hyperparameters) -> optax.GradientTransformation:
         def build(name: str) -> optax.GradientTransformation:
             if name in functions:
-                return functions[name](_Row(h, name, reads))
+                made = functions[name](_Row(h, name, reads))
+                if not isinstance(made, optax.GradientTransformation):
+                    raise TypeError(
+                        f"optimizer function {name!r} must return a gradient transformation, "
+                        f"not {made!r}"
+                    )
+                return made
             return OPTIMIZERS[name](**{column: h[column] for column in taken[name]})
 
         members = [build(name) for name in names]

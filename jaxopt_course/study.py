@@ -17,6 +17,7 @@ from jaxopt_course.problems.tasks import Task
 from jaxopt_course.report import tables
 from jaxopt_course.session import Outcome, Session
 from jaxopt_course.sweeps import store
+from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.results import bare, join
 from jaxopt_course.train import count_examples, make_budget, task_of
 
@@ -282,7 +283,9 @@ def sweep(
     if not devices:
         raise ValueError("devices must name at least one device")
     path = None if directory is None else store.claim(directory, overwrite)
-    session = Session.prepare(task, columns, budget, chosen, lanes, devices)
+    with ProgressLine(task.name, show=progress) as line:
+        line.note(f"{len(trials)} trials, compiling for {len(devices)} device(s)")
+        session = Session.prepare(task, columns, budget, chosen, lanes, devices)
     return _finish(session, session.train(columns.trials, "sweep", progress), path, overwrite)
 
 

@@ -159,7 +159,9 @@ def make_trial(
         key = jax.random.fold_in(jax.random.key(seed), s)
         gradient = jax.value_and_grad(task.loss, has_aux=True)
         (loss, (model_state, _)), g = gradient(params, model_state, batch, key)
-        u, opt_state = optimizer(hyperparameters).update(g, opt_state, params)
+        # transformations that look at the loss (Polyak's step, plateaus) get it; others ignore it
+        tx = optax.with_extra_args_support(optimizer(hyperparameters))
+        u, opt_state = tx.update(g, opt_state, params, value=loss, grad=g)
         return TrialState(apply_updates(params, u), model_state, opt_state, s + 1), loss
 
     def evaluate(state: TrialState, data: Tree) -> dict[str, jax.Array]:

@@ -41,7 +41,8 @@ def table(**columns):
         (table(seed=2**32), None, ValueError, "'seed' must hold whole numbers"),
         (table(seed="a"), None, ValueError, "'seed' must hold whole numbers .* not 'a'"),
         (table(eps=1e300), None, ValueError, "'eps' is beyond float32 in row 0"),
-        (joc.grid(k=2**40), lambda h: joc.sgd(h["k"]), ValueError, "'k' holds whole numbers beyond"),
+        (joc.grid(k=2**40), lambda h: joc.sgd(h["k"]), ValueError, "numbers beyond 32 bits"),
+        (joc.grid(learning_rate=1), joc.adam, TypeError, "by its name, optimizer='adam'"),
         (table(step=1), None, ValueError, "may not be called 'step'"),
         (table(at_edge=1), None, ValueError, "may not be called 'at_edge'"),
         (table(status="finished"), None, ValueError, "may not be called"),
@@ -149,6 +150,11 @@ def test_a_column_that_the_function_does_not_read_is_named():
 
 def sweep_line(trials, optimizer):
     return joc.sweep("line", trials, optimizer, epochs=1, batch_size=5, progress=False)
+
+
+def test_a_function_that_returns_nothing_is_named():
+    with pytest.raises(TypeError, match="'<lambda>' must return a gradient transformation"):
+        sweep_line(joc.grid(learning_rate=0.1), lambda h: None)
 
 
 def test_an_empty_cell_that_a_function_reads_is_named():

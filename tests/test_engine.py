@@ -84,6 +84,12 @@ def test_an_sgd_lane_is_sgd_written_by_hand():
         np.testing.assert_allclose(study.curves["train_loss"][row.Index], means, rtol=1e-5)
 
 
+def test_seeds_really_differ():
+    study = sweep(joc.grid(learning_rate=0.01, seed=range(8)), "sgd", steps=3, record_every=1)
+    for step in range(3):
+        assert study.curves["train_loss"][:, step].to_series().nunique() == 8
+
+
 def test_no_trial_is_dropped_where_lanes_do_not_divide():
     study = sweep(joc.grid(learning_rate=np.geomspace(1e-3, 0.1, 7)), "sgd", epochs=4)
     assert list(study.trials["trial"]) == list(range(7))
@@ -189,6 +195,23 @@ def test_own_functions_of_the_row():
     )
     np.testing.assert_allclose(named.curves["valid_loss"][:4], mine.curves["valid_loss"], rtol=1e-5)
     assert named.trials["optimizer"].tolist() == ["mine"] * 4 + ["sgd"]
+
+
+def test_an_optimizer_may_look_at_the_loss():
+    """Polyak: learning rate min(loss / |g|², maximum); full batch, float64 NumPy as judge."""
+    task = linear_task()
+    trials = joc.grid(maximum=[0.05, 1.0])
+    polyak = lambda h: optax.polyak_sgd(max_learning_rate=h["maximum"])
+    study = sweep(trials, polyak, task, steps=5, batch_size=21, record_every=1)
+    x, y = (np.asarray(task.train[k], np.float64) for k in "xy")
+    for row, maximum in enumerate([0.05, 1.0]):
+        w, losses = np.asarray(task.init(jax.random.key(0))[0]["w"], np.float64), []
+        for _ in range(5):
+            error = x @ w - y
+            g, value = 2 * x.T @ error / 21, np.mean(error**2)
+            losses.append(value)
+            w -= min(value / (g @ g), maximum) * g
+        np.testing.assert_allclose(study.curves["train_loss"][row], losses, rtol=1e-4)
 
 
 def test_integers_and_booleans_reach_the_function_as_they_are():

@@ -96,31 +96,37 @@ def functional(module: Any, example: Tree) -> Functional:
 
 
 def _from_nnx(make: Callable[[nnx.Rngs], Any]) -> Functional:
-    model = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
-    if not isinstance(model, nnx.Module):
-        raise TypeError("module was called with rngs and did not make a flax.nnx module")
-    keywords = {train: _mode(type(model), train) for train in (True, False)}
-    # The two graphs differ only in the flags that train() and eval() set on the layers.
-    model.train()
-    train_graph = nnx.graphdef(model)
-    _no_tracer(train_graph)
-    model.eval()
-    eval_graph = nnx.graphdef(model)
-    streams = _parts(model)[1]
+    graphs: dict[bool, Any] = {}
+    keywords: dict[bool, dict[str, bool]] = {}
+
+    def look() -> Tree:
+        model = make(nnx.Rngs(0))
+        if not isinstance(model, nnx.Module):
+            raise TypeError("module was called with rngs and did not make a flax.nnx module")
+        # The two graphs differ only in the flags that train() and eval() set on the layers.
+        for train, switch in ((True, model.train), (False, model.eval)):
+            switch()
+            graphs[train] = nnx.graphdef(model)
+            keywords[train] = _mode(type(model), train)
+        return _parts(model)[1]
+
+    # Inside a trace nothing is computed, and no device wakes.
+    streams = jax.eval_shape(look)
+    _no_tracer(graphs[True])
 
     def init(key: jax.Array) -> tuple[Tree, Tree]:
         params, _, rest = _parts(make(nnx.Rngs(key)))
         return strong(params), strong(rest)
 
     def train(params: Tree, state: Tree, x: Tree, key: jax.Array) -> tuple[jax.Array, Tree]:
-        model = nnx.merge(train_graph, params, _seeded(streams, key), state)
+        model = nnx.merge(graphs[True], params, _seeded(streams, key), state)
         outputs = model(x, **keywords[True])
         return outputs, _parts(model)[2]
 
     def apply(params: Tree, state: Tree, x: Tree) -> jax.Array:
         # In eval mode nothing draws; the graph still wants its streams, and any key will do.
         idle = _seeded(streams, jax.random.key(0))
-        return nnx.merge(eval_graph, params, idle, state)(x, **keywords[False])
+        return nnx.merge(graphs[False], params, idle, state)(x, **keywords[False])
 
     return Functional(init, train, apply)
 
@@ -141,7 +147,7 @@ def _with_arrays_as_data(model: Any) -> Any:
 
 
 def _no_tracer(graph: Any) -> None:
-    """What could not be marked as data is refused by name (a module with ``pytree=False``)."""
+    """An array that could not be marked as data is refused by name."""
     for name, kind in graph.attributes:
         leaves = jax.tree.leaves(getattr(kind, "value", None))
         if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):

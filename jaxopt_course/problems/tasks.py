@@ -31,7 +31,8 @@ class Task:
             are made strong.  ``model_state`` is what training changes without a gradient
             (BatchNorm's averages); ``{}`` where there is none.
         loss: ``(params, model_state, batch, key) -> (mean loss, (model_state, metrics))``; the mean
-            is a scalar, the state keeps its structure, shapes and dtypes.
+            is a scalar, the state keeps its structure, shapes and dtypes (weak types are made
+            strong here too).
         evaluate: ``(params, model_state, data) -> metrics``, a dict of scalars that has "loss" and
             every name in ``metrics``; without dropout and with BatchNorm's averages.
         train: what is learned from: a tree of arrays whose first axis counts examples.
@@ -70,9 +71,16 @@ class Task:
         for part in PARTS[1:]:
             checks.alike(self.train, getattr(self, part), part)
         checks.functions(self.init, self.loss, self.evaluate, self.train, self.valid, self.metrics)
-        if checks.is_weak(self.init, checks.any_key()):
-            init = self.init
+        self._strengthen()
+
+    def _strengthen(self) -> None:
+        """Wrap ``init`` and ``loss`` where they return weak types; a replaced task keeps its own."""
+        init, loss, key = self.init, self.loss, checks.any_key()
+        if checks.is_weak(init, key):
             object.__setattr__(self, "init", lambda key: checks.strong(init(key)))
+        start = jax.eval_shape(self.init, key)
+        if checks.is_weak(loss, *start, self.train, key):
+            object.__setattr__(self, "loss", lambda *given: checks.strong(loss(*given)))
 
     @property
     def examples(self) -> dict[str, int]:
@@ -126,10 +134,11 @@ metrics={'accuracy': 'max', 'loss': 'min'})
         Parameters and model state are nested dicts of arrays.  In ``loss`` the module trains: its
         BatchNorm uses the batch and moves its averages, its dropout draws from the step's key
         alone.  In ``evaluate`` it does neither.  An NNX module's plain arrays are model state.
-        Outputs of less than float32 become float32 before the loss and the metrics.  A ``__call__`` with a keyword ``train``,
-        ``training``, ``is_training``, ``deterministic`` or ``use_running_average`` is told which;
-        an NNX module is also put in ``train()`` or ``eval()`` mode, which overrides flags set on
-        its layers.
+        Outputs of less than float32 become float32 before the loss and the metrics.
+
+        A ``__call__`` with a keyword ``train``, ``training``, ``is_training``, ``deterministic`` or
+        ``use_running_average`` is told which; an NNX module is also put in ``train()`` or
+        ``eval()`` mode, which overrides flags set on its layers.
 
         Args:
             module: a ``flax.linen`` module, or a function ``rngs -> flax.nnx module``.

@@ -46,16 +46,24 @@ class ProgressLine:
         if self._display is not None:
             self._display.stop()
 
+    def note(self, text: str) -> None:
+        """Say what goes on before there is anything to count."""
+        self._show_text(f"{self._label}: {text}")
+
     def update(self, tally: Tally, last: bool = False) -> None:
         """Show where the sweep is; a plain line at most every few seconds, and at the end."""
         now = time.perf_counter()
+        if self._live or last or now - self._last >= QUIET_SECONDS:
+            self._last = now
+            self._show_text(self._words(tally, now))
+
+    def _show_text(self, text: str) -> None:
         if self._display is not None:
             from rich.text import Text
 
-            self._display.update(Text(self._words(tally, now), no_wrap=True, overflow="ellipsis"))
-        elif self._show and (last or now - self._last >= QUIET_SECONDS):
-            self._last = now
-            print(self._words(tally, now), file=self._stream, flush=True)
+            self._display.update(Text(text, no_wrap=True, overflow="ellipsis"))
+        elif self._show:
+            print(text, file=self._stream, flush=True)
 
     def _words(self, tally: Tally, now: float) -> str:
         seconds = max(now - self._start, 1e-9)

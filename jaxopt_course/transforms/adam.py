@@ -103,8 +103,8 @@ def scale_by_adam(
 def scale_by_adamax(b1: DecayLike = 0.9, b2: DecayLike = 0.999, eps: Scalar = 1e-8) -> Transform:
     """Adamax: m ← β1 m + (1-β1) g, v ← max(β2 v, |g| + ε), u = m̂ / v.
 
-    Adam with the largest recent gradient in the place of their root mean square: |u| <= 1 always,
-    and one spike is remembered for about 1/(1-β2) steps.
+    Adam with the largest recent gradient in the place of their root mean square: |u| stays near or
+    below 1, and one spike is remembered for about 1/(1-β2) steps.
 
     Args:
         b1: β1 in [0, 1), no unit.
