@@ -11,6 +11,7 @@ import optax
 import pytest
 from flax import nnx
 
+import jaxopt_course as joc
 from jaxopt_course.problems.networks import MLP
 from jaxopt_course.problems.tasks import Task
 
@@ -270,6 +271,127 @@ def test_a_weakly_typed_start_becomes_strong():
     task = Task.from_flax(Scale, X, X, loss="squared_error")
     assert not task.init(KEY)[0]["scale"].weak_type
     assert not jax.eval_shape(task.init, KEY)[0]["scale"].weak_type
+
+
+class Shift(nnx.Module):
+    def __init__(self):
+        self.by = jnp.arange(3.0)[None]
+
+    def __call__(self, x):
+        return x + self.by
+
+
+class PlainArrays(nnx.Module):
+    """Arrays that are no Variable: made by NumPy, by JAX, drawn, in a list, nested, and moving."""
+
+    def __init__(self, *, rngs):
+        self.ones = np.ones((1, 3))
+        self.k = jnp.full((1, 3), 2.0)
+        self.drawn = jax.random.normal(rngs.params(), (1, 3))
+        self.listed = nnx.List([jnp.ones((1, 3)), Shift()])
+        self.named = nnx.data({"a": jnp.ones((1, 3))})
+        self.calls = jnp.zeros((), jnp.int32)
+        self.last = nnx.Linear(3, 2, rngs=rngs)
+
+    def __call__(self, x):
+        self.calls = self.calls + 1
+        x = x * self.k * self.drawn + self.ones + self.listed[0] + self.named["a"]
+        return self.last(self.listed[1](x))
+
+
+class PlainArraysNoPytree(nnx.Module, pytree=False):
+    def __init__(self, *, rngs):
+        self.k = jnp.full((1, 3), 2.0)
+        self.last = nnx.Linear(3, 2, rngs=rngs)
+
+    def __call__(self, x):
+        return self.last(x * self.k)
+
+
+def short_sweep(task):
+    settings = {"epochs": 2, "batch_size": 8, "progress": False, "devices": jax.devices()[:1]}
+    return joc.sweep(task, joc.grid(learning_rate=[0.01, 0.1]), "adam", **settings)
+
+
+def test_plain_arrays_are_model_state():
+    task = Task.from_flax(PlainArrays, X, LABELS, loss="softmax_cross_entropy")
+    params, state = jax.jit(task.init)(KEY)
+    assert set(params) == {"last"}
+    np.testing.assert_array_equal(state["k"], [[2, 2, 2]])
+    x = X[:8] * 2 * np.asarray(state["drawn"], np.float64) + 3 + np.arange(3)
+    want, _ = numpy_head(params, x, LABELS[:8])
+    loss, (moved, _) = jax.jit(task.loss)(params, state, BATCH, KEY)
+    np.testing.assert_allclose(loss, want, **CLOSE)
+    assert moved["calls"] == 1
+    other = jax.jit(task.init)(jax.random.key(8))[1]
+    assert not np.array_equal(state["drawn"], other["drawn"])
+
+
+def numpy_head(params, x, labels):
+    """Softmax cross-entropy of one linear layer in float64."""
+    last = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params["last"])
+    z = x @ last["kernel"] + last["bias"]
+    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return -log_p[np.arange(len(x)), labels].mean(), log_p
+
+
+@pytest.mark.parametrize("module", [PlainArrays, PlainArraysNoPytree])
+def test_plain_arrays_go_through_a_sweep(module):
+    task = Task.from_flax(module, X, LABELS, loss="softmax_cross_entropy")
+    assert set(short_sweep(task).trials["status"]) == {"finished"}
+
+
+def test_an_array_hidden_in_an_object_is_refused():
+    class Holder:
+        def __init__(self, k):
+            self.k = k
+
+    class Hiding(nnx.Module):
+        def __init__(self, *, rngs):
+            self.held = Holder(jnp.ones((1, 3)))
+            self.last = nnx.Linear(3, 2, rngs=rngs)
+
+        def __call__(self, x):
+            return self.last(x * self.held.k)
+
+    with pytest.raises(ValueError, match=r"traced elsewhere.* wrap it in nnx\.Variable"):
+        Task.from_flax(Hiding, X, LABELS, loss="softmax_cross_entropy")
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+@KINDS
+def test_half_precision_networks_have_float32_losses(kind, dtype):
+    half = {"dtype": dtype, "param_dtype": dtype}
+    module = nn.Dense(2, **half)
+    if kind == "nnx":
+        module = functools.partial(nnx.Linear, 3, 2, **half)
+    task = Task.from_flax(module, X, LABELS, loss="softmax_cross_entropy")
+    params, state = jax.jit(task.init)(KEY)
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype(dtype)}
+    loss, _ = jax.jit(task.loss)(params, state, BATCH, KEY)
+    assert loss.dtype == jnp.float32
+    network = nnx.Linear(3, 2, rngs=nnx.Rngs(0), **half)
+    network.kernel[...], network.bias[...] = params["kernel"], params["bias"]
+    z = np.asarray(network(X[:8]), np.float64)  # rounded to half, as the outputs are
+    want = (np.log(np.exp(z).sum(axis=1)) - z[np.arange(8), LABELS[:8]]).mean()
+    # Products may be fused before they are rounded: a unit in the last place of an output.
+    np.testing.assert_allclose(loss, want, rtol=jnp.finfo(dtype).eps)
+    measured = jax.jit(task.evaluate)(params, state, task.valid)
+    assert {value.dtype for value in measured.values()} == {jnp.dtype("float32")}
+    assert set(short_sweep(task).trials["status"]) == {"finished"}
+
+
+@pytest.mark.parametrize("loss", ["softmax_cross_entropy", lambda z, y: z[0][:, 0]])
+def test_a_network_of_two_outputs_is_refused(loss):
+    class Two(nnx.Module):
+        def __init__(self, *, rngs):
+            self.last = nnx.Linear(3, 2, rngs=rngs)
+
+        def __call__(self, x):
+            return self.last(x), x
+
+    with pytest.raises(TypeError, match=r"must return one array, and returns \(float32 \(24, 2\),"):
+        Task.from_flax(Two, X, LABELS, loss=loss)
 
 
 def test_tied_weights_are_one_parameter():

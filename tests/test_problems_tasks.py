@@ -10,9 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import scipy.sparse
 from flax import nnx
 from sklearn.datasets import load_breast_cancer, load_digits
 
+import jaxopt_course as joc
 from jaxopt_course.problems.datasets import PARTS, split_indices
 from jaxopt_course.problems.tasks import TASK_DESCRIPTIONS, TASKS, Task, load_task
 
@@ -383,6 +385,34 @@ def test_a_task_by_hand():
         task.train["x"][0] = 2.0
 
 
+def test_weak_types_become_strong():
+    """In the parameters at the start, and in the state that the loss returns."""
+    weak = {
+        "init": lambda key: ({"w": jnp.full((1, 2), 0.0)}, {"seen": jnp.asarray(0.0)}),
+        "loss": lambda p, s, batch, key: (
+            jnp.mean((batch["x"] - p["w"]) ** 2),
+            ({"seen": jnp.asarray(1.0)}, {}),
+        ),
+    }
+    task = Task(**GOOD | weak)
+    for tree in (task.init(KEY), jax.eval_shape(task.init, KEY)):
+        assert not any(leaf.weak_type for leaf in jax.tree.leaves(tree))
+    settings = {"epochs": 2, "batch_size": 3, "progress": False, "devices": jax.devices()[:1]}
+    study = joc.sweep(task, joc.grid(learning_rate=[0.01, 0.1]), "adam", **settings)
+    assert set(study.trials["status"]) == {"finished"}
+    again = dataclasses.replace(task, name="again")
+    assert (again.init, again.loss) == (task.init, task.loss)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_a_loss_of_half_precision_is_a_real_scalar(dtype):
+    def half(p, s, batch, key):
+        loss, aux = GOOD["loss"](p, s, batch, key)
+        return loss.astype(dtype), aux
+
+    Task(**GOOD | {"loss": half})
+
+
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, jnp.bfloat16, np.float16, np.float64])
 def test_arrays_of_any_number_become_int32_or_float32(dtype):
     whole = np.issubdtype(dtype, np.integer) or dtype is bool
@@ -427,6 +457,18 @@ def with_one(value):
         ({"evaluate": lambda p, s, d: {"loss": d["x"][:, 0]}}, ValueError, r"'loss'.*\(3,\)"),
         ({"loss": lambda p, s, b, k: (b["x"][:, 0] * p["w"][0, 0], (s, {}))}, ValueError,
          r"real scalar first, and returns float32 \(6,\)"),
+        ({"loss": lambda p, s, b, k: jnp.sum(p["w"])}, ValueError,
+         r"loss must return \(mean loss, \(model_state, metrics\)\), and returns float32 \(\)"),
+        ({"loss": lambda p, s, b, k: (jnp.sum(p["w"]), s)}, ValueError,
+         r"\(mean loss, \(model_state, metrics\)\), and returns \(float32 \(\), dict\)"),
+        ({"loss": lambda p, s, b, k: (p, (s, {}))}, ValueError, "scalar first, and returns dict"),
+        ({"init": lambda key: {"w": jnp.zeros(2)}}, ValueError,
+         r"init must return \(params, model_state\), and returns dict"),
+        ({"evaluate": lambda p, s, d: jnp.sum(p["w"])}, ValueError,
+         r"evaluate must return a dict of scalars, and returns float32 \(\)"),
+        ({"evaluate": lambda p, s, d: {"loss": (1.0, 2.0)}}, ValueError, "'loss' must be a scalar"),
+        (train_with(x=scipy.sparse.csr_array(np.ones((6, 2)))), TypeError,
+         r"train\['x'\] is sparse \(csr_array\): call its \.toarray\(\) first"),
         ({"loss": lambda p, s, b, k: (jnp.sum(p["w"]), ({}, {}))}, ValueError,
          "changes the structure of model_state"),
         ({"loss": lambda p, s, b, k: (jnp.sum(p["w"]), ({"seen": p["w"]}, {}))}, ValueError,
@@ -475,6 +517,14 @@ def test_arrays_and_losses_that_are_refused(change, message):
     module = linear(3, settings.pop("outputs"))
     with pytest.raises(ValueError, match=message):
         Task.from_flax(module, **settings)
+
+
+@pytest.mark.parametrize("which", ["inputs", "targets"])
+def test_sparse_data_are_refused(which):
+    data = {"inputs": X, "targets": Y[:, None]}
+    data[which] = scipy.sparse.csr_matrix(data[which])
+    with pytest.raises(TypeError, match=rf"data\['{which}'\] is sparse .* \.toarray\(\) first"):
+        Task.from_flax(linear(3, 1), **data, loss="squared_error")
 
 
 @pytest.mark.parametrize("pair", [jnp.mean, ("mean", "max"), (jnp.mean,)])

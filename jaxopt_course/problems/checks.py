@@ -159,7 +159,12 @@ def functions(
     if not _is_pair(start):
         raise ValueError(f"init must return (params, model_state), and returns {_kind(start)}")
     params, state = start
-    result = jax.eval_shape(loss, params, state, train, key)
+    jaxpr, result = jax.make_jaxpr(loss, return_shape=True)(params, state, train, key)
+    if any(isinstance(const, jax.core.Tracer) for const in jaxpr.consts):
+        raise ValueError(
+            "loss holds an array that was traced elsewhere: a module that keeps one inside an "
+            "object that is no pytree must wrap it in nnx.Variable as an attribute of its own"
+        )
     if not (_is_pair(result) and _is_pair(result[1])):
         raise ValueError(
             f"loss must return (mean loss, (model_state, metrics)), and returns {_kind(result)}"

@@ -77,8 +77,6 @@ def functional(module: Any, example: Tree) -> Functional:
 
     Raises:
         TypeError: ``module`` is neither.
-        ValueError: an NNX module holds an array where Flax cannot carry it; the message names the
-            attribute.
     """
     if isinstance(module, linen.Module):
         return _from_linen(module, example)
@@ -110,9 +108,7 @@ def _from_nnx(make: Callable[[nnx.Rngs], Any]) -> Functional:
             keywords[train] = _mode(type(model), train)
         return _parts(model)[1]
 
-    # Inside a trace nothing is computed, and no device wakes.
-    streams = jax.eval_shape(look)
-    _no_tracer(graphs[True])
+    streams = jax.eval_shape(look)  # in a trace nothing is computed, and no device wakes
 
     def init(key: jax.Array) -> tuple[Tree, Tree]:
         params, _, rest = _parts(make(nnx.Rngs(key)))
@@ -144,17 +140,6 @@ def _with_arrays_as_data(model: Any) -> Any:
                 if any(isinstance(leaf, jax.Array) for leaf in leaves):
                     setattr(node, name, nnx.data(value))
     return model
-
-
-def _no_tracer(graph: Any) -> None:
-    """An array that could not be marked as data is refused by name."""
-    for name, kind in graph.attributes:
-        leaves = jax.tree.leaves(getattr(kind, "value", None))
-        if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
-            raise ValueError(
-                f"the module's attribute {name!r} holds an array that Flax cannot carry from "
-                f"trial to trial: wrap it in nnx.Variable"
-            )
 
 
 def _parts(model: nnx.Module) -> tuple[Tree, Tree, Tree]:

@@ -74,7 +74,7 @@ class Task:
         self._strengthen()
 
     def _strengthen(self) -> None:
-        """Wrap ``init`` and ``loss`` where they return weak types; a replaced task keeps its own."""
+        """Wrap ``init`` and ``loss`` where they return weak types, and only there."""
         init, loss, key = self.init, self.loss, checks.any_key()
         if checks.is_weak(init, key):
             object.__setattr__(self, "init", lambda key: checks.strong(init(key)))
@@ -169,7 +169,8 @@ metrics={'accuracy': 'max', 'loss': 'min'})
 
         Raises:
             ValueError: as for :class:`Task`; an unknown loss; outputs and targets that cannot be
-                matched (both shapes are named); labels out of range; too few examples of a class.
+                matched (both shapes are named); labels out of range; too few examples of a class; a
+                module that hides an array in an object that is no pytree.
             TypeError: a module that is neither kind, one that returns anything but one array, or
                 sparse inputs or targets.
         """
