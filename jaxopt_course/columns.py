@@ -131,11 +131,7 @@ def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
                 'only "optimizer" may: encode the choice as a number, or name the variants as '
                 'optimizers: optimizer={"a": …, "b": …}'
             )
-    taken = {
-        name: tuple(c for c in hyperparameters if c in _parameters(name))
-        for name in names
-        if name not in functions
-    }
+    taken = {name: _taken(trials, name) for name in names if name not in functions}
     reads = {(name, column) for name, columns in taken.items() for column in columns}
 
     def choose(h: Hyperparameters) -> optax.GradientTransformation:
@@ -275,6 +271,12 @@ def _parameters(name: str) -> dict[str, Any]:
         for argument, parameter in signature.items()
         if argument not in NOT_NUMBERS
     }
+
+
+def _taken(trials: pd.DataFrame, name: str) -> tuple[str, ...]:
+    """The columns that a registered recipe gets; a memory that its rows leave empty stays out."""
+    own = trials[trials["optimizer"] == name]
+    return tuple(c for c in trials.columns if c in _parameters(name) and own[c].notna().any())
 
 
 def _complete(

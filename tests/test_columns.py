@@ -108,6 +108,14 @@ def test_a_memory_that_nobody_asks_for_stays_out():
     assert list(with_it["momentum"]) == [0.9, 0.0]
 
 
+def test_nor_does_another_optimizers_column_bring_it_in():
+    """Beside "momentum", whose column is filled, "sgd" and "rmsprop" keep no momentum."""
+    columns = check_columns(table(optimizer=["sgd", "momentum", "rmsprop"]))
+    assert columns.trials["momentum"].isna().tolist() == [True, False, True]
+    assert not {("sgd", "momentum"), ("rmsprop", "momentum")} & columns.reads
+    columns.check_read()
+
+
 def test_a_cell_that_the_optimizer_does_not_take_is_empty():
     both = pd.concat([table(), table(optimizer="sgd")], ignore_index=True)
     trials = check_columns(both).trials
