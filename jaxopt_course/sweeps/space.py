@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import qmc
 
 
 @dataclass(frozen=True)
@@ -115,6 +114,8 @@ def sobol(n: int, *, seed: int = 0, seeds: Iterable[int] = (0,), **columns: Any)
     Arguments as in :func:`random`.  Sobol (1967), scrambled after Owen (1998), by
     ``scipy.stats.qmc``; powers of two for ``n`` keep its balance.
     """
+    from scipy.stats import qmc  # half a second, which a grid need not wait for
+
     bits = max(1, (_count(n) - 1).bit_length())
     sequence = qmc.Sobol(max(1, len(columns)), scramble=True, rng=seed)
     return _sample(sequence.random_base2(bits)[:n], columns, seeds)
