@@ -6,6 +6,7 @@ alone, so which lane, device or neighbours it gets, and when, is free: it is dec
 ready first.
 """
 
+import functools
 import signal
 import threading
 import time
@@ -106,6 +107,7 @@ def compile_program(
     traces = []
     segment = make_segment(trial, rhythm)
 
+    @functools.wraps(segment)
     def counted(*args: Any) -> Any:
         traces.append(1)
         return segment(*args)
