@@ -86,5 +86,6 @@ def write(
     directory.mkdir(parents=True, exist_ok=True)
     store.write(directory, store.Record(known, trials, courses(trials, points)))
     if fresh is not None:
-        write(directory / "confirm", fresh, points=points, **known | {"kind": "confirmation"})
+        known |= {"kind": "confirmation", "trials": len(table(fresh))}
+        write(directory / "confirm", fresh, points=points, **known)
     return directory
