@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import descend, start
+from helpers import as_arrays, descend, start
 
+from jaxopt_course import schedules
 from jaxopt_course.optimizers import sgd
 from jaxopt_course.schedules import constant_schedule, inverse_time_decay
 
@@ -57,3 +58,237 @@ def test_the_rate_has_a_derivative_in_its_parameters():
     end = lambda rates: descend(sgd(inverse_time_decay(*rates)), start(), 10)["b"][-1, 0]
     slopes = jax.grad(end)((0.1, 0.2))
     assert all(np.isfinite(slopes)) and all(np.abs(slopes) > 1e-3)
+
+
+# --- every schedule and its optax twin ---
+
+# name, arguments (all of them traceable numbers), switches or None
+ROWS = [
+    ("exponential_decay", {"init_value": 0.3, "transition_steps": 7, "decay_rate": 0.4}, {}),
+    (
+        "exponential_decay",
+        {"init_value": 0.3, "transition_steps": 7, "decay_rate": 0.4, "transition_begin": 5,
+         "end_value": 0.01},
+        {"staircase": True},
+    ),
+    (
+        "exponential_decay",
+        {"init_value": 0.3, "transition_steps": 9, "decay_rate": 1.5, "transition_begin": -3,
+         "end_value": 2.0},
+        {},
+    ),
+    ("exponential_decay", {"init_value": 0.3, "transition_steps": 9, "decay_rate": 0.0}, {}),
+    ("exponential_decay", {"init_value": 0.3, "transition_steps": 0, "decay_rate": 0.5}, {}),
+    (
+        "polynomial_schedule",
+        {"init_value": 0.3, "end_value": 0.1, "power": 1.7, "transition_steps": 11,
+         "transition_begin": 4},
+        {},
+    ),
+    (
+        "polynomial_schedule",
+        {"init_value": 0.1, "end_value": 0.3, "power": 0.5, "transition_steps": 11,
+         "transition_begin": -4},
+        {},
+    ),
+    (
+        "polynomial_schedule",
+        {"init_value": 0.1, "end_value": 0.3, "power": 2.0, "transition_steps": 0},
+        {},
+    ),
+    ("linear_schedule", {"init_value": 0.0, "end_value": 0.3, "transition_steps": 13}, {}),
+    (
+        "linear_schedule",
+        {"init_value": 0.3, "end_value": 0.0, "transition_steps": 13, "transition_begin": 3},
+        {},
+    ),
+    ("cosine_decay_schedule", {"init_value": 0.3, "decay_steps": 17}, {}),
+    (
+        "cosine_decay_schedule",
+        {"init_value": 0.3, "decay_steps": 17, "alpha": 0.2, "exponent": 1.5},
+        {},
+    ),
+    (
+        "warmup_constant_schedule",
+        {"init_value": 0.1, "peak_value": 0.3, "warmup_steps": 6},
+        {},
+    ),
+    (
+        "warmup_cosine_decay_schedule",
+        {"init_value": 0.0, "peak_value": 0.3, "warmup_steps": 5, "decay_steps": 21},
+        {},
+    ),
+    (
+        "warmup_cosine_decay_schedule",
+        {"init_value": 0.1, "peak_value": 0.3, "warmup_steps": 5, "decay_steps": 21,
+         "end_value": 0.02, "exponent": 1.3},
+        {},
+    ),
+    (
+        "warmup_cosine_decay_schedule",
+        {"init_value": 0.1, "peak_value": 0.3, "warmup_steps": 0, "decay_steps": 21},
+        {},
+    ),
+    (
+        "warmup_cosine_decay_schedule",
+        {"init_value": 0.1, "peak_value": 0.0, "warmup_steps": 4, "decay_steps": 21,
+         "end_value": 0.2},
+        {},
+    ),
+    ("linear_onecycle_schedule", {"transition_steps": 30, "peak_value": 0.3}, {}),
+    (
+        "linear_onecycle_schedule",
+        {"transition_steps": 31, "peak_value": 0.3, "pct_start": 0.26, "pct_final": 0.7,
+         "div_factor": 8.0, "final_div_factor": 50.0},
+        {},
+    ),
+    (
+        "cosine_onecycle_schedule",
+        {"transition_steps": 31, "peak_value": 0.3, "pct_start": 0.26, "div_factor": 8.0,
+         "final_div_factor": 50.0},
+        {},
+    ),
+    ("cosine_onecycle_schedule", {"transition_steps": 30, "peak_value": 0.3}, {}),
+]  # fmt: skip
+IDS = [f"{i}-{name}" for i, (name, _, _) in enumerate(ROWS)]
+STEPS = np.arange(60)
+EVERY = pytest.mark.parametrize("name, numbers, flags", ROWS, ids=IDS)
+# an operand of 0 or a horizon of 0 is a point where left and right differ: no slope to compare
+SMOOTH = [row for row in ROWS if 0 not in row[1].values() and not row[2]]
+
+
+def ours(name, numbers, flags):
+    """The schedule at every step of STEPS; flags are Python bools."""
+    return jax.vmap(getattr(schedules, name)(**numbers, **flags))(jnp.asarray(STEPS, jnp.int32))
+
+
+@EVERY
+def test_as_optax_in_float64(name, numbers, flags):
+    with jax.enable_x64(True):
+        twin = getattr(optax, name)(**numbers, **flags)
+        theirs = [np.asarray(twin(int(s)), np.float64) for s in STEPS]
+        np.testing.assert_allclose(ours(name, numbers, flags), theirs, rtol=1e-12, atol=1e-15)
+
+
+@EVERY
+def test_a_literal_is_a_traced_number_bit_for_bit(name, numbers, flags):
+    literal = jax.jit(lambda: ours(name, numbers, flags))()
+    traced = jax.jit(lambda numbers: ours(name, numbers, flags))(as_arrays(numbers))
+    np.testing.assert_array_equal(literal, traced)
+    assert literal.dtype == jnp.float32 and np.isfinite(literal).all()
+
+
+@EVERY
+def test_every_argument_is_a_lane(name, numbers, flags):
+    """One lane for each argument changed, and for each switch: as each alone."""
+    rows = [numbers] + [{**numbers, k: v * 1.5 + 1} for k, v in numbers.items()]
+    lanes = jax.tree.map(lambda *x: jnp.stack(x), *[as_arrays(row) for row in rows])
+    together = jax.jit(jax.vmap(lambda row: ours(name, row, flags)))(lanes)
+    for lane, row in zip(together, rows, strict=True):
+        alone = jax.jit(lambda row: ours(name, row, flags))(as_arrays(row))
+        np.testing.assert_allclose(lane, alone, rtol=1e-6, atol=1e-7)
+
+
+def test_a_traced_staircase():
+    numbers, steps = ROWS[1][1], jnp.asarray(STEPS)
+    make = lambda flag: jax.vmap(schedules.exponential_decay(**numbers, staircase=flag))(steps)
+    smooth, stairs = jax.jit(jax.vmap(make))(jnp.array([False, True]))
+    np.testing.assert_allclose(smooth, make(False), rtol=1e-6)
+    np.testing.assert_allclose(stairs, make(True), rtol=1e-6)
+    assert np.abs(smooth - stairs).max() > 0.01
+
+
+@pytest.mark.parametrize("name, numbers, flags", SMOOTH, ids=[row[0] for row in SMOOTH])
+def test_slopes_are_finite_and_right(name, numbers, flags):
+    """Against finite differences, the sum over all steps; whole-step knots have no slope."""
+    with jax.enable_x64(True):
+        total = jax.jit(lambda numbers: jnp.sum(ours(name, numbers, flags) ** 2))
+        numbers = {k: jnp.float64(v) for k, v in numbers.items()}
+        slopes = jax.grad(total)(numbers)
+        assert all(np.isfinite(x) for x in slopes.values()), slopes
+        for k in numbers.keys() - {"pct_start", "pct_final", "transition_begin"}:
+            if "onecycle" in name and k == "transition_steps":
+                continue
+            if k in ("warmup_steps", "transition_steps", "decay_steps"):
+                d = jnp.float64(1e-6)  # between whole steps nothing jumps
+                base = {**numbers, k: numbers[k] + 0.37}
+            else:
+                d, base = jnp.float64(1e-6), numbers
+            slope = jax.grad(total)(base)[k]
+            up, down = (total({**base, k: base[k] + h}) for h in (d, -d))
+            assert float(slope) == pytest.approx(float(up - down) / 2e-6, rel=1e-5, abs=1e-7), k
+
+
+def test_piecewise_and_join_as_optax():
+    with jax.enable_x64(True):
+        jumps = {7: 0.5, 3: 0.2, 20: 3.0}
+        twin = optax.piecewise_constant_schedule(0.3, jumps)
+        mine = schedules.piecewise_constant_schedule(0.3, jumps)
+        lists = schedules.piecewise_constant_schedule(
+            0.3, boundaries=jnp.array([7, 3, 20]), scales=jnp.array([0.5, 0.2, 3.0])
+        )
+        for s in range(30):
+            assert float(mine(s)) == pytest.approx(float(twin(s)), rel=1e-15)
+            assert float(lists(s)) == pytest.approx(float(twin(s)), rel=1e-15)
+        parts = [lambda s: 0.5 * s, lambda s: 1.0 + s, lambda s: 0.1 / (1.5 + s)]
+        twin, mine = (make(parts, [4, 9]) for make in (optax.join_schedules, join))
+        np.testing.assert_allclose([mine(s) for s in range(20)], [twin(s) for s in range(20)])
+
+
+join = schedules.join_schedules
+
+
+def test_boundaries_and_scales_are_lanes():
+    def run(boundaries, scales, switch_at):
+        steps = schedules.piecewise_constant_schedule(1.0, boundaries=boundaries, scales=scales)
+        joined = join([steps, constant_schedule(7.0)], [switch_at])
+        return jax.vmap(joined)(jnp.arange(12))
+
+    lanes = jax.jit(jax.vmap(run))(
+        jnp.array([[2, 5], [1, 3]]), jnp.array([[0.5, 0.5], [0.1, 2.0]]), jnp.array([8, 11])
+    )
+    first = [1, 1, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 7, 7, 7, 7]
+    second = [1, 0.1, 0.1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 7]
+    np.testing.assert_allclose(lanes, [first, second], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: schedules.cosine_decay_schedule(0.1, 0), "decay_steps must be positive, not 0"),
+        (lambda: schedules.warmup_cosine_decay_schedule(0, 1, 9, 9), "counts the warm-up too"),
+        (lambda: schedules.linear_onecycle_schedule(-1, 1.0), "transition_steps must be positive"),
+        (lambda: schedules.cosine_onecycle_schedule(0, 1.0), "transition_steps must be positive"),
+        (lambda: schedules.piecewise_constant_schedule(1.0, {3: -1.0}), "-1.0 is negative"),
+        (lambda: schedules.piecewise_constant_schedule(1.0, boundaries=[1], scales=[]), "0 scales"),
+        (
+            lambda: schedules.piecewise_constant_schedule(
+                1.0, {1: 1.0}, boundaries=[1], scales=[1]
+            ),
+            "give either",
+        ),
+        (lambda: join([constant_schedule(1.0)], [3]), "need 0 boundaries, not 1"),
+        (lambda: join([constant_schedule(1.0)] * 3, [3, 2]), "boundaries must rise"),
+    ],
+)
+def test_what_is_refused(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_traced_nonsense_stays_finite():
+    """A sweep over horizons may contain 0: no NaN, no infinity, no slope of either."""
+    for name, numbers, flags in ROWS:
+        spans = {k: 0.0 for k in numbers if k.endswith("_steps")}
+        total = lambda numbers, name=name, flags=flags: jnp.sum(ours(name, numbers, flags))
+        value, slopes = jax.value_and_grad(total)(
+            {k: float(v) for k, v in (numbers | spans).items()}
+        )
+        assert np.isfinite(value) and all(map(np.isfinite, slopes.values())), name
+
+
+def test_a_warm_up_of_0_starts_at_the_peak():
+    """Here optax 0.2.8 stays at init_value for good."""
+    rate = schedules.warmup_constant_schedule(0.1, 0.3, 0)
+    assert [float(rate(s)) for s in (0, 5)] == pytest.approx([0.3, 0.3])
+    assert optax.warmup_constant_schedule(0.1, 0.3, 0)(5) == 0.1
