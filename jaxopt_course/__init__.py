@@ -17,24 +17,40 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.base import Decay as Decay
     from jaxopt_course.base import apply_updates as apply_updates
     from jaxopt_course.base import chain as chain
+    from jaxopt_course.conventions.recipes import adadelta as adadelta
+    from jaxopt_course.conventions.recipes import adagrad as adagrad
+    from jaxopt_course.conventions.recipes import adam as adam
+    from jaxopt_course.conventions.recipes import adamax as adamax
+    from jaxopt_course.conventions.recipes import adamw as adamw
+    from jaxopt_course.conventions.recipes import amsgrad as amsgrad
+    from jaxopt_course.conventions.recipes import ema_momentum as ema_momentum
+    from jaxopt_course.conventions.recipes import lion as lion
+    from jaxopt_course.conventions.recipes import momentum as momentum
+    from jaxopt_course.conventions.recipes import nadam as nadam
+    from jaxopt_course.conventions.recipes import nesterov as nesterov
+    from jaxopt_course.conventions.recipes import radam as radam
+    from jaxopt_course.conventions.recipes import rmsprop as rmsprop
+    from jaxopt_course.conventions.recipes import sgd as sgd
+    from jaxopt_course.conventions.registry import CONVENTIONS as CONVENTIONS
+    from jaxopt_course.conventions.registry import convention as convention
     from jaxopt_course.devices import use_cpu_cores as use_cpu_cores
     from jaxopt_course.optimizers import OPTIMIZERS as OPTIMIZERS
-    from jaxopt_course.optimizers import adadelta as adadelta
-    from jaxopt_course.optimizers import adagrad as adagrad
-    from jaxopt_course.optimizers import adam as adam
-    from jaxopt_course.optimizers import adamax as adamax
-    from jaxopt_course.optimizers import adamw as adamw
-    from jaxopt_course.optimizers import ema_momentum as ema_momentum
-    from jaxopt_course.optimizers import momentum as momentum
-    from jaxopt_course.optimizers import nesterov as nesterov
-    from jaxopt_course.optimizers import rmsprop as rmsprop
-    from jaxopt_course.optimizers import sgd as sgd
     from jaxopt_course.problems.networks import MLP as MLP
     from jaxopt_course.problems.tasks import TASKS as TASKS
     from jaxopt_course.problems.tasks import Task as Task
     from jaxopt_course.problems.tasks import load_task as load_task
     from jaxopt_course.schedules import constant_schedule as constant_schedule
+    from jaxopt_course.schedules import cosine_decay_schedule as cosine_decay_schedule
+    from jaxopt_course.schedules import cosine_onecycle_schedule as cosine_onecycle_schedule
+    from jaxopt_course.schedules import exponential_decay as exponential_decay
     from jaxopt_course.schedules import inverse_time_decay as inverse_time_decay
+    from jaxopt_course.schedules import join_schedules as join_schedules
+    from jaxopt_course.schedules import linear_onecycle_schedule as linear_onecycle_schedule
+    from jaxopt_course.schedules import linear_schedule as linear_schedule
+    from jaxopt_course.schedules import piecewise_constant_schedule as piecewise_constant_schedule
+    from jaxopt_course.schedules import polynomial_schedule as polynomial_schedule
+    from jaxopt_course.schedules import warmup_constant_schedule as warmup_constant_schedule
+    from jaxopt_course.schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
     from jaxopt_course.study import Study as Study
     from jaxopt_course.study import SweepInterrupted as SweepInterrupted
     from jaxopt_course.study import sweep as sweep
@@ -47,12 +63,21 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.train import fit as fit
     from jaxopt_course.transforms.adam import scale_by_adam as scale_by_adam
     from jaxopt_course.transforms.adam import scale_by_adamax as scale_by_adamax
+    from jaxopt_course.transforms.adam_variants import scale_by_amsgrad as scale_by_amsgrad
+    from jaxopt_course.transforms.adam_variants import scale_by_nadam as scale_by_nadam
+    from jaxopt_course.transforms.adam_variants import scale_by_radam as scale_by_radam
+    from jaxopt_course.transforms.clipping import clip as clip
+    from jaxopt_course.transforms.clipping import clip_by_global_norm as clip_by_global_norm
+    from jaxopt_course.transforms.clipping import clip_by_norm as clip_by_norm
+    from jaxopt_course.transforms.clipping import global_norm as global_norm
     from jaxopt_course.transforms.decay import add_decayed_weights as add_decayed_weights
     from jaxopt_course.transforms.learning_rate import scale as scale
     from jaxopt_course.transforms.learning_rate import (
         scale_by_learning_rate as scale_by_learning_rate,
     )
     from jaxopt_course.transforms.learning_rate import scale_by_schedule as scale_by_schedule
+    from jaxopt_course.transforms.lion import scale_by_lion as scale_by_lion
+    from jaxopt_course.transforms.momentum import dampened_trace as dampened_trace
     from jaxopt_course.transforms.momentum import ema as ema
     from jaxopt_course.transforms.momentum import trace as trace
     from jaxopt_course.transforms.second_moment import scale_by_adadelta as scale_by_adadelta
@@ -62,31 +87,94 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.switch import switch as switch
 
 _HOMES = {
-    "base": ("Decay", "apply_updates", "chain"),
-    "devices": ("use_cpu_cores",),
-    "optimizers": (
-        "OPTIMIZERS",
+    "base": (
+        "Decay",
+        "apply_updates",
+        "chain",
+    ),
+    "conventions.recipes": (
         "adadelta",
         "adagrad",
         "adam",
         "adamax",
         "adamw",
+        "amsgrad",
         "ema_momentum",
+        "lion",
         "momentum",
+        "nadam",
         "nesterov",
+        "radam",
         "rmsprop",
         "sgd",
     ),
-    "problems.tasks": ("TASKS", "Task", "load_task"),
+    "conventions.registry": (
+        "CONVENTIONS",
+        "convention",
+    ),
+    "devices": ("use_cpu_cores",),
+    "optimizers": ("OPTIMIZERS",),
+    "problems.tasks": (
+        "TASKS",
+        "Task",
+        "load_task",
+    ),
     "problems.networks": ("MLP",),
-    "schedules": ("constant_schedule", "inverse_time_decay"),
-    "study": ("Study", "SweepInterrupted", "sweep"),
-    "sweeps.space": ("grid", "integers", "log_uniform", "random", "sobol", "uniform"),
+    "schedules": (
+        "constant_schedule",
+        "cosine_decay_schedule",
+        "cosine_onecycle_schedule",
+        "exponential_decay",
+        "inverse_time_decay",
+        "join_schedules",
+        "linear_onecycle_schedule",
+        "linear_schedule",
+        "piecewise_constant_schedule",
+        "polynomial_schedule",
+        "warmup_constant_schedule",
+        "warmup_cosine_decay_schedule",
+    ),
+    "study": (
+        "Study",
+        "SweepInterrupted",
+        "sweep",
+    ),
+    "sweeps.space": (
+        "grid",
+        "integers",
+        "log_uniform",
+        "random",
+        "sobol",
+        "uniform",
+    ),
     "train": ("fit",),
-    "transforms.adam": ("scale_by_adam", "scale_by_adamax"),
+    "transforms.adam": (
+        "scale_by_adam",
+        "scale_by_adamax",
+    ),
+    "transforms.adam_variants": (
+        "scale_by_amsgrad",
+        "scale_by_nadam",
+        "scale_by_radam",
+    ),
+    "transforms.clipping": (
+        "clip",
+        "clip_by_global_norm",
+        "clip_by_norm",
+        "global_norm",
+    ),
     "transforms.decay": ("add_decayed_weights",),
-    "transforms.learning_rate": ("scale", "scale_by_learning_rate", "scale_by_schedule"),
-    "transforms.momentum": ("ema", "trace"),
+    "transforms.learning_rate": (
+        "scale",
+        "scale_by_learning_rate",
+        "scale_by_schedule",
+    ),
+    "transforms.lion": ("scale_by_lion",),
+    "transforms.momentum": (
+        "dampened_trace",
+        "ema",
+        "trace",
+    ),
     "transforms.second_moment": (
         "scale_by_adadelta",
         "scale_by_rms",

@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from jaxopt_course.study import Study
 
 START = time.perf_counter()
+COURSE = (  # the optimizers of the course notes
+    "sgd",
+    "momentum",
+    "ema_momentum",
+    "nesterov",
+    "adagrad",
+    "rmsprop",
+    "adadelta",
+    "adam",
+    "adamw",
+    "adamax",
+)
 USAGE_ERRORS = (ValueError, TypeError, OSError)  # raised with a sentence for the user
 
 
@@ -23,7 +35,7 @@ class Compare:
     task: str = "digits"
     """What to train; `jaxopt-course tasks` lists them."""
     optimizers: tuple[str, ...] = ()
-    """Which to compare, by name; default all."""
+    """Which to compare, by name (adam, lion, keras.adam, ...); default those of the course."""
     learning_rates: int = 16
     """How many learning rates, evenly spaced on a logarithmic scale."""
     learning_rate_min: float = 1e-5
@@ -98,7 +110,6 @@ def compare(arguments: Compare) -> None:
     from jaxopt_course.devices import use_cpu_cores
 
     use_cpu_cores()
-    from jaxopt_course.optimizers import OPTIMIZERS
     from jaxopt_course.problems.tasks import load_task
     from jaxopt_course.study import SweepInterrupted, sweep
     from jaxopt_course.sweeps.space import grid
@@ -112,7 +123,7 @@ def compare(arguments: Compare) -> None:
     if batch_size is None:
         batch_size = min(64, count_examples(task.train))
     trials = grid(
-        optimizer=list(dict.fromkeys(arguments.optimizers or OPTIMIZERS)),
+        optimizer=list(dict.fromkeys(arguments.optimizers or COURSE)),
         learning_rate=rates,
         seed=range(arguments.seeds),
     )

@@ -17,9 +17,10 @@ import numpy as np
 import optax
 import pandas as pd
 
+from jaxopt_course import schedule_columns
 from jaxopt_course.base import Decay
+from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.messages import unknown
-from jaxopt_course.optimizers import OPTIMIZERS
 from jaxopt_course.sweeps.engine import Table
 from jaxopt_course.sweeps.space import nullable
 from jaxopt_course.train import Hyperparameters, encode
@@ -29,8 +30,10 @@ OptimizerFunction = Callable[[Hyperparameters], optax.GradientTransformation]
 Optimizer = None | str | OptimizerFunction | Mapping[str, OptimizerFunction]
 
 NOT_NUMBERS = {"accumulator_dtype", "mu_dtype", "mask", "weight_decay_mask"}
-NONE_MEANS = {("adadelta", "learning_rate"): 1.0, ("sgd", "momentum"): 0.0}
-NONE_MEANS |= {("rmsprop", "momentum"): 0.0}
+NONE_MEANS = {"learning_rate": 1.0}  # of an argument whose default is None, where it is not 0
+NONE_MEANS |= dict.fromkeys(
+    ("clipnorm", "clipvalue", "global_clipnorm"), float(np.finfo(np.float32).max)
+)
 RESULTS = {"trial", "id", "status", "first_bad_step", "duplicate_of", "train_loss", "best_step"}
 RESULTS |= {"rank", "seeds", "diverged", "unfinished"}  # columns of study.configurations() ...
 RESULTS |= {"at_edge", "trials", "trials_diverged"}  # ... of study.winners() ...
@@ -45,6 +48,7 @@ class Columns:
     hyperparameters: tuple[str, ...]  # the columns that make a configuration
     searched: tuple[str, ...]  # those of them that the user wrote
     optimizers: tuple[str, ...]  # names; the position is the index that the program switches on
+    schedules: tuple[str, ...]  # names; the position is the number that the program selects by
     optimizer: OptimizerFunction
     reads: set[tuple[str, str]]  # (optimizer, column) that it takes, or has read so far
 
@@ -54,8 +58,13 @@ class Columns:
         several = len(self.optimizers) > 1
         together = trials["optimizer"].map(index) if several else pd.Series(0, trials.index)
         numbers = {
-            name: _numbers(trials[name]) for name in self.hyperparameters if name != "optimizer"
+            name: _numbers(trials[name])
+            for name in self.hyperparameters
+            if name not in ("optimizer", "schedule")
         }
+        if len(self.schedules) > 1:
+            position = {name: i for i, name in enumerate(self.schedules)}
+            numbers["schedule"] = trials["schedule"].map(position).to_numpy(np.int64)
         return Table(
             encode(numbers, pairs=True),
             trials["seed"].to_numpy(np.uint32),
@@ -70,6 +79,8 @@ class Columns:
             ValueError: a column that nobody reads, or an empty cell that a function reads.
         """
         read = {column for _, column in self.reads} | {"optimizer"}
+        if self.schedules:
+            read |= {c for c in self.hyperparameters if schedule_columns.is_schedule(c)}
         for column in self.hyperparameters:
             if column not in read:
                 raise ValueError(
@@ -87,7 +98,9 @@ class Columns:
                 )
 
 
-def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
+def check_columns(
+    trials: pd.DataFrame, optimizer: Optimizer = None, steps: int | None = None
+) -> Columns:
     """Check a table and complete it.
 
     Args:
@@ -95,6 +108,7 @@ def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
         optimizer: a registered name for all rows; a function of the row's numbers; a dictionary
             from names in the column "optimizer" to such functions, beside the registered ones;
             or nothing, where the column "optimizer" has registered names.
+        steps: of the study, from which the horizons of schedules have their defaults.
 
     Raises:
         TypeError: not a table, or a column of mixed or wrong kind.
@@ -111,7 +125,7 @@ def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
         functions = dict(optimizer)
     elif callable(optimizer):
         name = getattr(optimizer, "__name__", "optimizer")
-        if optimizer in OPTIMIZERS.values():
+        if getattr(optimizer, "__wrapped__", optimizer) in REGISTERED.values():
             raise TypeError(f"give the recipe by its name, optimizer={name!r}, not as a function")
         if "optimizer" in trials:
             raise ValueError(
@@ -122,14 +136,16 @@ def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
     elif optimizer is not None:
         raise TypeError(f"optimizer= takes a name, a function or a dictionary, not {optimizer!r}")
     names = _names(trials, functions, optimizer)
+    with_rate = {n for n in names if n not in functions and "learning_rate" in _parameters(n)}
+    trials, schedules = schedule_columns.complete(trials, with_rate, steps)
     trials = _complete(trials, names, functions)
     hyperparameters = tuple(c for c in trials.columns if c != "seed")
     for column in hyperparameters:
-        if column != "optimizer" and trials[column].dtype == "string":
+        if column not in ("optimizer", "schedule") and trials[column].dtype == "string":
             raise TypeError(
                 f"column {column!r} holds text ({trials[column].dropna().iloc[0]!r}); "
-                'only "optimizer" may: encode the choice as a number, or name the variants as '
-                'optimizers: optimizer={"a": …, "b": …}'
+                'only "optimizer" and "schedule" may: encode the choice as a number, or name the '
+                'variants as optimizers: optimizer={"a": …, "b": …}'
             )
     taken = {name: _taken(trials, name) for name in names if name not in functions}
     reads = {(name, column) for name, columns in taken.items() for column in columns}
@@ -144,7 +160,10 @@ def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
                         f"not {made!r}"
                     )
                 return made
-            return OPTIMIZERS[name](**{column: h[column] for column in taken[name]})
+            numbers = {column: h[column] for column in taken[name]}
+            if "learning_rate" in numbers:
+                numbers["learning_rate"] = schedule_columns.rate_of(h, schedules, hyperparameters)
+            return REGISTERED[name](**numbers)
 
         members = [build(name) for name in names]
         return members[0] if len(members) == 1 else switch(h["optimizer"], members)
@@ -154,6 +173,7 @@ def check_columns(trials: pd.DataFrame, optimizer: Optimizer = None) -> Columns:
         hyperparameters,
         tuple(c for c in hyperparameters if c in searched),
         names,
+        schedules,
         choose,
         reads,
     )
@@ -255,7 +275,7 @@ def _names(
     column = trials["optimizer"]
     if column.dtype != "string" or column.isna().any():
         raise ValueError('column "optimizer" must have a name in every row')
-    known = {**functions, **OPTIMIZERS}
+    known = {**functions, **REGISTERED}
     for name in column.unique():
         if name not in known:
             raise ValueError(unknown("optimizer", name, known))
@@ -265,12 +285,18 @@ def _names(
 
 def _parameters(name: str) -> dict[str, Any]:
     """The arguments of a registered recipe that a column may hold, with their defaults."""
-    signature = inspect.signature(OPTIMIZERS[name]).parameters
+    signature = inspect.signature(REGISTERED[name]).parameters
     return {
-        argument: NONE_MEANS.get((name, argument), parameter.default)
-        for argument, parameter in signature.items()
-        if argument not in NOT_NUMBERS
+        argument: NONE_MEANS.get(argument, 0.0) if p.default is None else p.default
+        for argument, p in signature.items()
+        if argument not in NOT_NUMBERS and p.kind is not p.VAR_KEYWORD
     }
+
+
+def _is_optional(name: str, argument: str) -> bool:
+    """Whether the recipe does without: None is its default, and not a rate of 1."""
+    default = inspect.signature(REGISTERED[name]).parameters[argument].default
+    return default is None and argument != "learning_rate"
 
 
 def _taken(trials: pd.DataFrame, name: str) -> tuple[str, ...]:
@@ -285,7 +311,8 @@ def _complete(
     """Refuse what an optimizer does not take; write in what it has a default for."""
     registered = {name: _parameters(name) for name in names if name not in functions}
     offered = sorted({argument for p in registered.values() for argument in p})
-    for column in [c for c in trials.columns if c not in ("seed", "optimizer")]:
+    apart = {"seed", "optimizer", *filter(schedule_columns.is_schedule, trials.columns)}
+    for column in [c for c in trials.columns if c not in apart]:
         if not functions and column not in offered:
             raise ValueError(
                 "no optimizer of this table takes the column "
@@ -306,7 +333,7 @@ def _complete(
             given = argument in trials and trials.loc[rows, argument].notna().any()
             if given:
                 _check_kind(argument, trials.loc[rows, argument], default, name)
-            if not given and (isinstance(default, bool) or (name, argument) in _OPTIONAL):
+            if not given and (isinstance(default, bool) or _is_optional(name, argument)):
                 continue  # a switch or memory that nobody asks for stays out of the program
             if argument not in trials:
                 kind = "boolean" if isinstance(default, bool) else "Float64"
@@ -327,9 +354,6 @@ def _complete(
                 )
             trials.loc[missing, argument] = default
     return trials
-
-
-_OPTIONAL = {("sgd", "momentum"), ("rmsprop", "momentum")}
 
 
 def _check_kind(column: str, values: pd.Series, default: Any, name: str) -> None:

@@ -27,9 +27,12 @@ from jaxopt_course.base import (
     ScalarOrSchedule,
     chain,
 )
+from jaxopt_course.describe import described
 from jaxopt_course.transforms.adam import scale_by_adam, scale_by_adamax
+from jaxopt_course.transforms.adam_variants import scale_by_amsgrad, scale_by_radam
 from jaxopt_course.transforms.decay import add_decayed_weights
 from jaxopt_course.transforms.learning_rate import scale_by_learning_rate
+from jaxopt_course.transforms.lion import scale_by_lion
 from jaxopt_course.transforms.momentum import ema, trace
 from jaxopt_course.transforms.second_moment import (
     scale_by_adadelta,
@@ -41,6 +44,7 @@ from jaxopt_course.transforms.second_moment import (
 Optimizer: TypeAlias = optax.GradientTransformationExtraArgs
 
 
+@described
 def sgd(
     learning_rate: ScalarOrSchedule,
     momentum: DecayLike | None = None,
@@ -53,7 +57,7 @@ def sgd(
         learning_rate: η.
         momentum: β; None keeps no memory.
         nesterov: g + β m in the place of m.
-        accumulator_dtype: dtype of m; that of the parameters by default.
+        accumulator_dtype: dtype of m; that of the parameters by default, but at least float32.
 
     Same as ``optax.sgd``; with a constant η also Keras's and PyTorch's SGD.  Robbins and Monro
     (1951); Polyak (1964); Sutskever et al. (2013).
@@ -68,6 +72,7 @@ def sgd(
     )
 
 
+@described
 def momentum(learning_rate: ScalarOrSchedule, momentum: DecayLike = 0.9) -> Optimizer:
     """Heavy ball, momentum as a sum: m ← β m + g, θ ← θ - η m.
 
@@ -85,6 +90,7 @@ def momentum(learning_rate: ScalarOrSchedule, momentum: DecayLike = 0.9) -> Opti
     return chain(trace(momentum), scale_by_learning_rate(learning_rate))
 
 
+@described
 def ema_momentum(learning_rate: ScalarOrSchedule, decay: DecayLike = 0.9) -> Optimizer:
     """Momentum as a mean: m ← β m + (1-β) g, θ ← θ - η m; no bias correction.
 
@@ -102,6 +108,7 @@ def ema_momentum(learning_rate: ScalarOrSchedule, decay: DecayLike = 0.9) -> Opt
     return chain(ema(decay, debias=False), scale_by_learning_rate(learning_rate))
 
 
+@described
 def nesterov(learning_rate: ScalarOrSchedule, momentum: DecayLike = 0.9) -> Optimizer:
     """Nesterov's momentum: m ← β m + g, θ ← θ - η (g + β m).
 
@@ -119,6 +126,7 @@ def nesterov(learning_rate: ScalarOrSchedule, momentum: DecayLike = 0.9) -> Opti
     return chain(trace(momentum, nesterov=True), scale_by_learning_rate(learning_rate))
 
 
+@described
 def adagrad(
     learning_rate: ScalarOrSchedule, initial_accumulator_value: Scalar = 0.1, eps: Scalar = 1e-7
 ) -> Optimizer:
@@ -140,6 +148,7 @@ def adagrad(
     )
 
 
+@described
 def rmsprop(
     learning_rate: ScalarOrSchedule,
     decay: DecayLike = 0.9,
@@ -183,6 +192,7 @@ def rmsprop(
     )
 
 
+@described
 def adadelta(
     learning_rate: ScalarOrSchedule | None = None,
     rho: DecayLike = 0.9,
@@ -212,6 +222,7 @@ def adadelta(
     )
 
 
+@described
 def adam(
     learning_rate: ScalarOrSchedule,
     b1: DecayLike = 0.9,
@@ -230,7 +241,7 @@ def adam(
         b2: β2, the decay of v.
         eps: ε, outside the root, on v̂ (as in the paper and PyTorch; Keras: on v, 1e-7).
         eps_root: inside the root.
-        mu_dtype: dtype of m; that of the parameters by default.
+        mu_dtype: dtype of m; that of the parameters by default, but at least float32.
         nesterov: Nadam's m̂.
 
     Same as ``optax.adam`` and PyTorch's.  Kingma and Ba (2015), algorithm 1.
@@ -245,6 +256,7 @@ def adam(
     )
 
 
+@described
 def adamw(
     learning_rate: ScalarOrSchedule,
     b1: DecayLike = 0.9,
@@ -286,6 +298,7 @@ def adamw(
     )
 
 
+@described
 def adamax(
     learning_rate: ScalarOrSchedule,
     b1: DecayLike = 0.9,
@@ -309,6 +322,143 @@ def adamax(
     return chain(scale_by_adamax(b1, b2, eps), scale_by_learning_rate(learning_rate))
 
 
+@described
+def amsgrad(
+    learning_rate: ScalarOrSchedule,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-8,
+    eps_root: Scalar = 0.0,
+    mu_dtype: Any = None,
+    bias_correction_mu: Flag = True,
+    bias_correction_nu: Flag = True,
+) -> Optimizer:
+    """AMSGrad: θ ← θ - η m̂ / (√w + ε), w ← max(w, v̂), m̂ and v̂ as Adam's.
+
+    Args:
+        learning_rate: η; a coordinate moves by about η a step at most.
+        b1: β1, as in :func:`adam`.
+        b2: β2, as in :func:`adam`.
+        eps: ε, as in :func:`adam`.
+        eps_root: as in :func:`adam`.
+        mu_dtype: as in :func:`adam`.
+        bias_correction_mu: False puts m in the place of m̂ (the paper).
+        bias_correction_nu: False puts v in the place of v̂ (the paper).
+
+    Same as ``optax.amsgrad`` (PyTorch and Keras take the maximum of v, and correct it after).
+    Reddi, Kale and Kumar (2018), algorithm 2.
+
+    >>> tx = amsgrad(learning_rate=0.5)
+    >>> print(tx.update(4.0, tx.init(1.0))[0].round(4))
+    -0.5
+    """
+    return chain(
+        scale_by_amsgrad(b1, b2, eps, eps_root, mu_dtype, bias_correction_mu, bias_correction_nu),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+@described
+def nadam(
+    learning_rate: ScalarOrSchedule,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-8,
+    eps_root: Scalar = 0.0,
+    mu_dtype: Any = None,
+    *,
+    nesterov: Flag = True,
+) -> Optimizer:
+    """Adam that looks one step ahead: :func:`adam` with ``nesterov=True``.
+
+    Args:
+        learning_rate: η.
+        b1: β1, as in :func:`adam`; the same at all times.
+        b2: β2, as in :func:`adam`.
+        eps: ε, as in :func:`adam`.
+        eps_root: as in :func:`adam`.
+        mu_dtype: as in :func:`adam`.
+        nesterov: False is :func:`adam`.
+
+    Same as ``optax.nadam``.  PyTorch and Keras let β1 grow in the first steps:
+    :func:`~jaxopt_course.transforms.scale_by_nadam`.  Dozat (2016), algorithm 2.
+
+    >>> tx = nadam(learning_rate=0.5, b1=0.5)
+    >>> print(tx.update(4.0, tx.init(1.0))[0].round(4))  # m̂ = ½ · 2/(3/4) + ½ · 4/(1/2) = 16/3
+    -0.6667
+    """
+    return adam(learning_rate, b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov)
+
+
+@described
+def radam(
+    learning_rate: ScalarOrSchedule,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-8,
+    eps_root: Scalar = 0.0,
+    threshold: Scalar = 5.0,
+    *,
+    nesterov: Flag = False,
+) -> Optimizer:
+    """Rectified Adam: θ ← θ - η r_t m̂ / (√v̂ + ε); θ ← θ - η m̂ while v̂ rests on few gradients.
+
+    Args:
+        learning_rate: η; of both kinds of step, the first in units of θ over those of g.
+        b1: β1, as in :func:`adam`.
+        b2: β2, as in :func:`adam`.
+        eps: ε, as in :func:`adam`.
+        eps_root: as in :func:`adam`.
+        threshold: how many gradients are enough; at least 4.
+        nesterov: as in :func:`adam`.
+
+    Same as ``optax.radam`` (PyTorch has ε on the uncorrected v).  Liu et al. (2020), algorithm 2.
+
+    >>> tx = radam(learning_rate=0.5)
+    >>> print(tx.update(4.0, tx.init(1.0))[0].round(4))
+    -2.0
+    """
+    return chain(
+        scale_by_radam(b1, b2, eps, eps_root, threshold, nesterov=nesterov),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+@described
+def lion(
+    learning_rate: ScalarOrSchedule,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.99,
+    mu_dtype: Any = None,
+    weight_decay: ScalarOrSchedule = 1e-3,
+    mask: Any = None,
+) -> Optimizer:
+    """Lion: θ ← θ - η (sign(β1 m + (1-β1) g) + λ θ), m ← β2 m + (1-β2) g.
+
+    Args:
+        learning_rate: η; every coordinate moves by it each step.
+        b1: β1, of the step.
+        b2: β2, of the memory.
+        mu_dtype: dtype of m; that of the parameters by default, but at least float32.
+        weight_decay: λ, a number or a schedule (Keras: none).
+        mask: which leaves decay; a tree of bools or a function that makes one.
+
+    Raises:
+        ValueError: ``update`` without the parameters.
+
+    Same as ``optax.lion``.  Chen et al. (2023), algorithm 2.
+
+    >>> tx = lion(learning_rate=0.5, weight_decay=0.25)
+    >>> print(tx.update(4.0, tx.init(8.0), 8.0)[0])  # 1 + 0.25 · 8
+    -1.5
+    """
+    return chain(
+        scale_by_lion(b1, b2, mu_dtype),
+        add_decayed_weights(weight_decay, mask),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": sgd,
     "momentum": momentum,
@@ -320,4 +470,8 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": adam,
     "adamw": adamw,
     "adamax": adamax,
+    "amsgrad": amsgrad,
+    "nadam": nadam,
+    "radam": radam,
+    "lion": lion,
 }

@@ -266,7 +266,6 @@ def sweep(
         FileExistsError: the directory holds a study, and ``overwrite`` is false.
     """
     task = task_of(task)
-    columns = check_columns(trials, optimizer)
     budget = make_budget(
         count_examples(task.train),
         epochs=epochs,
@@ -275,6 +274,7 @@ def sweep(
         record_every=record_every,
         evaluate_every=evaluate_every,
     )
+    columns = check_columns(trials, optimizer, budget.steps)
     chosen = check_metric(metric or f"valid_{next(iter(task.metrics))}", task.metrics)
     whole = isinstance(lanes, int | np.integer) and not isinstance(lanes, bool)
     if lanes is not None and (not whole or lanes < 1):

@@ -6,12 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from transcriptions import transcribed
 
 import jaxopt_course.transforms as transforms
 from jaxopt_course.base import Decay, apply_updates
 from jaxopt_course.optimizers import OPTIMIZERS as RECIPES
 
-DECAYS = {"b1", "b2", "decay", "rho", "momentum"}
+DECAYS = {"b1", "b2", "decay", "dampening", "rho", "momentum"}
 SCALES = {"w": np.array([[1.0, 1e-2], [1e-4, 1e-6]]), "b": np.array([1e-8, 0.0])}
 
 
@@ -113,19 +114,36 @@ TWINS = {
 # name -> numbers that matter (eps included), and switches that may be traced
 PIECES = {
     "trace": ({"decay": 0.9}, ["nesterov"]),
+    "dampened_trace": ({"decay": 0.9, "dampening": 0.5}, ["nesterov"]),
     "ema": ({"decay": 0.9}, ["debias"]),
-    "scale_by_rss": ({"initial_accumulator_value": 0.1, "eps": 1e-3}, []),
+    "scale_by_rss": ({"initial_accumulator_value": 0.1, "eps": 1e-3}, ["eps_in_sqrt"]),
     "scale_by_rms": (
         {"decay": 0.9, "eps": 1e-3, "initial_scale": 0.1},
         ["eps_in_sqrt", "bias_correction"],
     ),
     "scale_by_stddev": (
         {"decay": 0.9, "eps": 1e-3, "initial_scale": 0.1},
-        ["eps_in_sqrt", "bias_correction"],
+        ["eps_in_sqrt", "bias_correction", "centered"],
     ),
     "scale_by_adadelta": ({"rho": 0.9, "eps": 1e-3}, []),
-    "scale_by_adam": ({"b1": 0.9, "b2": 0.99, "eps": 1e-3, "eps_root": 1e-3}, ["nesterov"]),
-    "scale_by_adamax": ({"b1": 0.9, "b2": 0.5, "eps": 1e-3}, []),
+    "scale_by_adam": (
+        {"b1": 0.9, "b2": 0.99, "eps": 1e-3, "eps_root": 1e-3},
+        ["nesterov", "eps_hat", "bias_correction_mu", "bias_correction_nu"],
+    ),
+    "scale_by_adamax": ({"b1": 0.9, "b2": 0.5, "eps": 1e-3}, ["eps_in_max"]),
+    "scale_by_amsgrad": (
+        {"b1": 0.9, "b2": 0.99, "eps": 1e-3, "eps_root": 1e-3},
+        ["bias_correction_mu", "bias_correction_nu", "max_before_correction", "eps_hat"],
+    ),
+    "scale_by_nadam": ({"b1": 0.9, "b2": 0.99, "eps": 1e-3, "momentum_decay": 0.5}, []),
+    "scale_by_radam": (
+        {"b1": 0.9, "b2": 0.99, "eps": 0.1, "eps_root": 0.01, "threshold": 5.0},
+        ["nesterov", "eps_hat"],
+    ),
+    "scale_by_lion": ({"b1": 0.9, "b2": 0.5}, []),
+    "clip": ({"max_delta": 0.5}, []),
+    "clip_by_norm": ({"max_norm": 0.5}, []),
+    "clip_by_global_norm": ({"max_norm": 0.5}, []),
     "add_decayed_weights": ({"weight_decay": 0.1}, []),
     "scale": ({"step_size": 0.3}, []),
     "scale_by_learning_rate": ({"learning_rate": 0.3}, ["flip_sign"]),
@@ -155,6 +173,26 @@ PIECES = {
         ["nesterov"],
     ),
     "adamax": ({"learning_rate": 0.1, "b1": 0.9, "b2": 0.5, "eps": 1e-3}, []),
+    "amsgrad": (
+        {"learning_rate": 0.1, "b1": 0.9, "b2": 0.99, "eps": 1e-3, "eps_root": 1e-3},
+        ["bias_correction_mu", "bias_correction_nu"],
+    ),
+    "nadam": (
+        {"learning_rate": 0.1, "b1": 0.9, "b2": 0.99, "eps": 1e-3, "eps_root": 1e-3},
+        ["nesterov"],
+    ),
+    "radam": (
+        {
+            "learning_rate": 0.1,
+            "b1": 0.9,
+            "b2": 0.99,
+            "eps": 0.1,
+            "eps_root": 0.01,
+            "threshold": 5.0,
+        },
+        ["nesterov"],
+    ),
+    "lion": ({"learning_rate": 0.1, "b1": 0.9, "b2": 0.5, "weight_decay": 0.1}, []),
 }
 
 
@@ -164,5 +202,5 @@ def our(name, kwargs):
 
 
 def their(name, kwargs):
-    """Its optax twin."""
-    return (TWINS.get(name) or getattr(optax, name))(**kwargs)
+    """Its optax twin; where optax has none, the formula of another framework in NumPy."""
+    return transcribed(name, kwargs) or (TWINS.get(name) or getattr(optax, name))(**kwargs)

@@ -24,7 +24,7 @@ def table(**columns):
         (table().head(0), None, ValueError, "empty"),
         (joc.grid(learning_rate=0.1), None, ValueError, 'no column "optimizer"'),
         (table(optimizer="adm"), None, ValueError, "unknown optimizer 'adm'; did you mean 'adam'"),
-        (joc.grid(learning_rate=1), "nadam", ValueError, "unknown optimizer 'nadam'; did you mean"),
+        (joc.grid(learning_rate=1), "nadm", ValueError, "unknown optimizer 'nadm'; did you mean"),
         (table(), "adam", ValueError, "not both"),
         (table(), lambda h: joc.sgd(0.1), ValueError, "is one function"),
         (table(), 3, TypeError, "a name, a function or a dictionary"),

@@ -5,27 +5,51 @@ import re
 import unittest
 
 import jax
+import optax
 import pytest
 from optax._src import alias, alias_test
 
 from jaxopt_course.optimizers import OPTIMIZERS
 
-OURS = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta", "adamax")
+OURS = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta", "adamax", "amsgrad", "nadam")
+OURS += ("radam", "lion")
 # the table of optax's cases: name of the test -> text of its parameters; sgd_mom is sgd
 CASES = alias_test.AliasTest._test_params_reprs
-SELECTED = [
+CHOSEN = [
     test
     for test, parameters in CASES.items()
     if re.search(rf"opt_name='({'|'.join(OURS)}|sgd_mom)'", parameters)
 ]
+# optax gives the first memory of bfloat16 parameters their dtype, we at least float32
+WIDER = {test: CASES[test] for test in CHOSEN if "'bfloat16', state_dtype=None" in CASES[test]}
+SELECTED = [test for test in CHOSEN if test not in WIDER]
 
 
 def test_the_selection(capsys):
     with capsys.disabled():
-        print(f"\noptax alias tests run with our recipes: {len(SELECTED)} of {len(CASES)}")
-    assert len(SELECTED) >= 192  # optax 0.2.8
+        print(
+            f"\noptax alias tests run with our recipes: {len(SELECTED)} of {len(CASES)}; "
+            f"{len(WIDER)} left out, whose memory is float32 here and bfloat16 there"
+        )
+    assert len(SELECTED) >= 250  # optax 0.2.8
     chosen = " ".join(CASES[test] for test in SELECTED)
     assert all(f"opt_name='{name}'" in chosen for name in OURS)
+
+
+def test_what_is_left_out():
+    """Three cases, and what they ask for is had by an argument."""
+    assert list(WIDER.values()) == [
+        f"(params_dtype='bfloat16', state_dtype=None, opt_name='{name}')"
+        for name in ("sgd_mom", "adam", "adamw")
+    ]
+    params = jax.numpy.zeros(2, "bfloat16")
+    for made, field in (
+        (lambda dtype: OPTIMIZERS["sgd"](0.1, 0.9, accumulator_dtype=dtype), "trace"),
+        (lambda dtype: OPTIMIZERS["adam"](0.1, mu_dtype=dtype), "mu"),
+        (lambda dtype: OPTIMIZERS["adamw"](0.1, mu_dtype=dtype), "mu"),
+    ):
+        kept = [optax.tree.get(made(d).init(params), field).dtype for d in (None, "bfloat16")]
+        assert kept == ["float32", "bfloat16"]
 
 
 @pytest.mark.parametrize("test", SELECTED)

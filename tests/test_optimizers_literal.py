@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from helpers import RECIPES, as_arrays, assert_trees_close, assert_trees_equal, defaults
 
-from jaxopt_course.base import apply_updates
-from jaxopt_course.optimizers import OPTIMIZERS
+import jaxopt_course.transforms as transforms
+from jaxopt_course.base import apply_updates, chain
+from jaxopt_course.transforms import scale_by_learning_rate
 
 STEPS = 500
 CASES = [(name, {}) for name in RECIPES] + [
@@ -18,7 +19,38 @@ CASES = [(name, {}) for name in RECIPES] + [
     ("adadelta", {"weight_decay": 1e-2}),
     ("adam", {"b2": 0.99999, "nesterov": True}),
     ("adamw", {"eps_root": 1e-8}),
+    ("amsgrad", {"bias_correction_mu": False, "bias_correction_nu": False}),
+    ("radam", {"b2": 0.99999, "nesterov": True}),
+    ("lion", {"weight_decay": 0.1}),
+    ("dampened_trace", {"decay": 0.9, "dampening": 0.3}),
+    ("dampened_trace", {"decay": 0.9, "dampening": 0.3, "nesterov": True}),
+    ("scale_by_rss", {"eps_in_sqrt": False}),
+    ("scale_by_adam", {"eps_hat": True}),
+    ("scale_by_adam", {"bias_correction_mu": False, "bias_correction_nu": False}),
+    ("scale_by_adamax", {"eps_in_max": False}),
+    ("scale_by_amsgrad", {"max_before_correction": True}),
+    ("scale_by_amsgrad", {"eps_hat": True}),
+    ("scale_by_nadam", {}),
+    ("scale_by_nadam", {"momentum_decay": 1.0, "b2": 0.99999}),
+    ("scale_by_radam", {"eps_hat": True}),
+    ("clip", {"max_delta": 0.3}),
+    ("clip_by_norm", {"max_norm": 0.3}),
+    ("clip_by_global_norm", {"max_norm": 0.3}),
 ]
+
+
+CASE = pytest.mark.parametrize(
+    "name, extra", CASES, ids=[f"{n}-{','.join(e) or 'defaults'}" for n, e in CASES]
+)
+
+
+def build(name, numbers, flags):
+    """A recipe, or a transformation with a learning rate after it."""
+    if name in RECIPES:
+        return RECIPES[name](**numbers, **flags)
+    numbers = dict(numbers)
+    rate = scale_by_learning_rate(numbers.pop("learning_rate"))
+    return chain(getattr(transforms, name)(**numbers, **flags), rate)
 
 
 def run(tx, params, gradients):
@@ -39,27 +71,29 @@ def data(shapes=((7, 5), (5,), (16, 16))):
     return [draw(*shape) for shape in shapes], [draw(STEPS, *shape) for shape in shapes]
 
 
-@pytest.mark.parametrize("name, extra", CASES, ids=[f"{n}-{','.join(e)}" for n, e in CASES])
+@CASE
 def test_500_steps_bit_for_bit(name, extra):
-    recipe = OPTIMIZERS[name]
-    flags = defaults(recipe, bool) | {k: v for k, v in extra.items() if isinstance(v, bool)}
-    numbers = {"learning_rate": 3e-3, **defaults(recipe, float)}
+    made = RECIPES.get(name) or getattr(transforms, name)
+    flags = defaults(made, bool) | {k: v for k, v in extra.items() if isinstance(v, bool)}
+    numbers = {"learning_rate": 3e-3, **defaults(made, float)}
     numbers |= {k: v for k, v in extra.items() if k not in flags}
 
-    literal = jax.jit(lambda *data: run(recipe(**numbers, **flags), *data))
-    traced = jax.jit(lambda numbers, *data: run(recipe(**numbers, **flags), *data))
+    literal = jax.jit(lambda *data: run(build(name, numbers, flags), *data))
+    traced = jax.jit(lambda numbers, *data: run(build(name, numbers, flags), *data))
     assert_trees_equal(literal(*data()), traced(as_arrays(numbers), *data()))
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_a_lane_agrees_to_rounding(name):
+@CASE
+def test_a_lane_agrees_to_rounding(name, extra):
     """The same number in a lane of eight: 1e-5 over 20 steps."""
-    recipe = OPTIMIZERS[name]
-    numbers = {"learning_rate": 3e-3, **defaults(recipe, float)}
+    made = RECIPES.get(name) or getattr(transforms, name)
+    flags = {k: v for k, v in extra.items() if isinstance(v, bool)}
+    numbers = {"learning_rate": 3e-3, **defaults(made, float)}
+    numbers |= {k: v for k, v in extra.items() if k not in flags}
     params, gradients = data()
     gradients = [g[:20] for g in gradients]
-    alone = jax.jit(lambda *data: run(recipe(**numbers), *data)[1])(params, gradients)
+    alone = jax.jit(lambda *data: run(build(name, numbers, flags), *data)[1])(params, gradients)
     lanes = jax.tree.map(lambda x: jnp.full(8, x), as_arrays(numbers))
-    lanes = jax.vmap(lambda numbers: run(recipe(**numbers), params, gradients)[1])(lanes)
+    lanes = jax.vmap(lambda numbers: run(build(name, numbers, flags), params, gradients)[1])(lanes)
     for lane in (0, 7):
         assert_trees_close(jax.tree.map(lambda x, i=lane: x[i], lanes), alone, 1e-5, 1e-6)

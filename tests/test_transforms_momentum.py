@@ -8,12 +8,18 @@ from helpers import assert_trees_close, descend, deviation, quartic, rollout, st
 
 from jaxopt_course.base import chain
 from jaxopt_course.optimizers import ema_momentum, momentum, nesterov, sgd
-from jaxopt_course.transforms import ema, scale, scale_by_learning_rate, trace
+from jaxopt_course.transforms import dampened_trace, ema, scale, scale_by_learning_rate, trace
 
 MOMENTA = pytest.mark.parametrize(
     "tx",
-    [trace(0.9), trace(0.9, nesterov=True), ema(0.9), ema(0.9, debias=False)],
-    ids=["sum", "nesterov", "debiased mean", "mean"],
+    [
+        trace(0.9),
+        trace(0.9, nesterov=True),
+        dampened_trace(0.9, 0.5),
+        ema(0.9),
+        ema(0.9, debias=False),
+    ],
+    ids=["sum", "nesterov", "dampened", "debiased mean", "mean"],
 )
 
 
@@ -118,15 +124,28 @@ def test_where_the_rate_stands_matters_only_when_it_changes():
         assert deviation(*ends(lambda s: 0.01 / (1 + s))) > 1e-3
 
 
-def test_a_wide_accumulator_keeps_what_bfloat16_loses():
+def test_memories_of_half_precision_are_float32_unless_told_otherwise():
     """β = 0.99, g = 1: in bfloat16 the memory stops where a step is below half a unit."""
     g, zero = jnp.ones(1000, jnp.bfloat16), jnp.zeros((), jnp.bfloat16)
-    narrow, wide = (
-        rollout(trace(0.99, accumulator_dtype=d), g, zero)[0][-1] for d in (None, "float32")
-    )
-    assert wide.dtype == jnp.bfloat16
-    assert float(wide) == pytest.approx(100, rel=4e-3)
-    assert float(narrow) < 90
+    last = lambda dtype: rollout(trace(0.99, accumulator_dtype=dtype), g, zero)[0][-1]
+    assert last(None).dtype == last("bfloat16").dtype == jnp.bfloat16
+    assert float(last(None)) == pytest.approx(100, rel=4e-3)
+    assert float(last("bfloat16")) < 90
+
+
+@pytest.mark.parametrize(
+    "tx, by_hand",  # g = 4, 4, 0
+    [
+        (dampened_trace(0.5, 0.5), [4, 4, 2]),
+        (dampened_trace(0.5, 0.25), [4, 5, 5 / 2]),
+        (dampened_trace(0.5, 0.25, nesterov=True), [6, 13 / 2, 5 / 4]),
+        (dampened_trace(0.5, 0.0), [4, 6, 3]),
+        (dampened_trace(0.5, 1.0), [4, 2, 1]),
+    ],
+)
+def test_dampening_by_hand(tx, by_hand):
+    g = jnp.array([4.0, 4.0, 0.0])
+    np.testing.assert_array_equal(rollout(tx, g, jnp.zeros(()))[0], by_hand)
 
 
 def test_scale_is_linear():

@@ -28,6 +28,7 @@ def run(tx, gradients):
         (scale_by_rss(0.0, 0.0), [3.0, 4.0, 12.0], [1, 4 / 5, 12 / 13]),
         (scale_by_rss(7.0, 0.0), [3.0], [3 / 4]),
         (scale_by_rss(0.0, 7.0), [3.0], [3 / 4]),
+        (scale_by_rss(0.0, 7.0, eps_in_sqrt=False), [3.0, 4.0], [3 / 10, 4 / 12]),
         (scale_by_rms(0.75, 0.0), [2.0, -2.0], [2, -2 / np.sqrt(0.75 + 1)]),
         (scale_by_rms(0.75, 3.0), [2.0], [1]),
         (scale_by_rms(0.75, 3.0, eps_in_sqrt=False), [2.0], [1 / 2]),
@@ -53,7 +54,8 @@ def test_adagrad_divides_by_the_root_of_the_sum():
 def test_adagrad_stands_still_where_no_gradient_ever_was():
     for eps in (0.0, 1e-7):
         g = np.array([0.0, 1e-30, -1e-30], np.float32)  # squares that are 0
-        np.testing.assert_array_equal(run(scale_by_rss(0.0, eps), g), 0)
+        for tx in (scale_by_rss(0.0, eps), scale_by_rss(0.0, eps, eps_in_sqrt=False)):
+            np.testing.assert_array_equal(run(tx, g), 0)
 
 
 def test_nan_is_not_swallowed():

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_course.base import ScalarOrSchedule, Transform, number, stateless
+from jaxopt_course.describe import described
 from jaxopt_course.tree import Tree, cast_like, check_floating, leafwise
 
 
@@ -27,6 +28,7 @@ class WeightDecaySchedule(NamedTuple):
     count: Any  # s, updates done: (), int32
 
 
+@described
 def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) -> Transform:
     """Weight decay, u = g + λ θ.
 

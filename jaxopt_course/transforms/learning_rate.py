@@ -25,9 +25,11 @@ from jaxopt_course.base import (
     number,
     stateless,
 )
+from jaxopt_course.describe import described
 from jaxopt_course.tree import Tree, cast_like, check_floating, leafwise
 
 
+@described
 def scale(step_size: Scalar) -> Transform:
     """A constant factor: u = c g.
 
@@ -55,6 +57,7 @@ class ScaleByScheduleState(NamedTuple):
     count: Any  # s, updates done: (), int32
 
 
+@described
 def scale_by_schedule(step_size_fn: Schedule) -> Transform:
     """A factor that changes with time: u = c(s) g; the first update uses c(0).
 
@@ -86,6 +89,7 @@ def scale_by_schedule(step_size_fn: Schedule) -> Transform:
     return Transform(init, update)
 
 
+@described
 def scale_by_learning_rate(
     learning_rate: ScalarOrSchedule | None = None, *, flip_sign: Flag = True
 ) -> Transform:

@@ -5,6 +5,7 @@ Each transformation reads the gradient g_t, renews one memory m_t shaped like th
 
     heavy ball (sum)     m_t = β m_{t-1} + g_t            u_t = m_t
     Nesterov             m_t = β m_{t-1} + g_t            u_t = g_t + β m_t
+    dampened (torch)     m_t = β m_{t-1} + (1-τ) g_t      u_t = m_t, but m_1 = g_1
     EMA (mean)           m_t = β m_{t-1} + (1-β) g_t      u_t = m_t, or m_t / (1 - β^t)
 
 A constant gradient g makes the sum grow to g / (1-β) and the mean to g: the same path, if the
@@ -18,15 +19,18 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_course.base import DecayLike, Flag, Transform, as_decay, either, mean, unbias
-from jaxopt_course.tree import Tree, cast_like, leafwise, zeros_like
+from jaxopt_course.describe import described
+from jaxopt_course.transforms.moments import memory
+from jaxopt_course.tree import Tree, cast_like, leafwise
 
 
 class TraceState(NamedTuple):
     """Memory of :func:`trace`."""
 
-    trace: Tree  # m: structure and shapes of the parameters, their dtypes or accumulator_dtype
+    trace: Tree  # m: structure and shapes of the parameters, at least float32, or accumulator_dtype
 
 
+@described
 def trace(decay: DecayLike, nesterov: Flag = False, accumulator_dtype: Any = None) -> Transform:
     """Polyak's heavy ball, m ← β m + g and u = m; or Nesterov's look-ahead, u = g + β m.
 
@@ -37,7 +41,7 @@ def trace(decay: DecayLike, nesterov: Flag = False, accumulator_dtype: Any = Non
     Args:
         decay: β, the share of the memory kept each step; in [0, 1), no unit.
         nesterov: look ahead; may be traced.
-        accumulator_dtype: dtype of m; that of the parameters by default.
+        accumulator_dtype: dtype of m; that of the parameters by default, but at least float32.
 
     Same as ``optax.trace``.  Polyak (1964), §1; Nesterov as in Sutskever et al. (2013), §2.
 
@@ -52,7 +56,7 @@ def trace(decay: DecayLike, nesterov: Flag = False, accumulator_dtype: Any = Non
     """
 
     def init(params: Tree) -> TraceState:
-        return TraceState(trace=zeros_like(params, accumulator_dtype))
+        return TraceState(trace=memory(params, accumulator_dtype))
 
     def update(g: Tree, state: TraceState, params: Tree = None) -> tuple[Tree, TraceState]:
         beta = as_decay(decay).value
@@ -63,13 +67,66 @@ def trace(decay: DecayLike, nesterov: Flag = False, accumulator_dtype: Any = Non
     return Transform(init, update)
 
 
+class DampenedTraceState(NamedTuple):
+    """Memory of :func:`dampened_trace`."""
+
+    count: Any  # t: (), int32
+    trace: Tree  # m: structure and shapes of the parameters, at least float32, or accumulator_dtype
+
+
+@described
+def dampened_trace(
+    decay: DecayLike,
+    dampening: DecayLike,
+    nesterov: Flag = False,
+    accumulator_dtype: Any = None,
+) -> Transform:
+    """PyTorch's dampened momentum: m ← β m + (1-τ) g, but m = g at first; u = m or g + β m.
+
+    The first gradient comes in undampened, so with τ = β it is not quite the mean of :func:`ema`:
+    a share β^t g of it stays on top.
+
+    Args:
+        decay: β, the share of the memory kept each step; in [0, 1), no unit.
+        dampening: τ, the share of each later gradient left out; in [0, 1], no unit.  0 is
+            :func:`trace`.
+        nesterov: look ahead, u = g + β m; may be traced.  (PyTorch refuses it for τ ≠ 0.)
+        accumulator_dtype: dtype of m; that of the parameters by default, but at least float32.
+
+    Same as ``torch.optim.SGD(momentum=β, dampening=τ)``; not in optax.
+
+    >>> ball = dampened_trace(decay=0.5, dampening=0.5)
+    >>> state = ball.init(jnp.array(0.0))
+    >>> for g in (4.0, 4.0, 0.0):
+    ...     u, state = ball.update(jnp.array(g), state)
+    ...     print(u)
+    4.0
+    4.0
+    2.0
+    """
+
+    def init(params: Tree) -> DampenedTraceState:
+        return DampenedTraceState(jnp.zeros((), jnp.int32), memory(params, accumulator_dtype))
+
+    def update(g: Tree, state: DampenedTraceState, params: Tree = None) -> tuple[Tree, Any]:
+        beta, rate = as_decay(decay).value, as_decay(dampening).complement
+        taken = jnp.where(state.count == 0, 1, rate)
+        m = leafwise(lambda m, g: beta * m + taken * g, state.trace, g)
+        u = either(nesterov, lambda: leafwise(lambda m, g: g + beta * m, m, g), lambda: m)
+        t = optax.safe_increment(state.count)
+        return cast_like(u, g), DampenedTraceState(t, cast_like(m, state.trace))
+
+    return Transform(init, update)
+
+
 class EmaState(NamedTuple):
     """Memory of :func:`ema`."""
 
     count: Any  # t: (), int32
-    ema: Tree  # m: structure and shapes of the parameters, their dtypes or accumulator_dtype
+    ema: Tree  # m: structure and shapes of the parameters, at least float32, or accumulator_dtype
 
 
+@described
 def ema(decay: DecayLike, debias: Flag = True, accumulator_dtype: Any = None) -> Transform:
     """The exponential moving average of the gradients: m ← β m + (1-β) g.
 
@@ -79,7 +136,7 @@ def ema(decay: DecayLike, debias: Flag = True, accumulator_dtype: Any = None) ->
     Args:
         decay: β in [0, 1), no unit.
         debias: u = m / (1 - β^t) instead of u = m; may be traced.
-        accumulator_dtype: dtype of m; that of the parameters by default.
+        accumulator_dtype: dtype of m; that of the parameters by default, but at least float32.
 
     Same as ``optax.ema``.  The course notes' momentum is ``ema(β, debias=False)``.
 
@@ -94,7 +151,7 @@ def ema(decay: DecayLike, debias: Flag = True, accumulator_dtype: Any = None) ->
     """
 
     def init(params: Tree) -> EmaState:
-        return EmaState(jnp.zeros((), jnp.int32), zeros_like(params, accumulator_dtype))
+        return EmaState(jnp.zeros((), jnp.int32), memory(params, accumulator_dtype))
 
     def update(g: Tree, state: EmaState, params: Tree = None) -> tuple[Tree, EmaState]:
         beta, t = as_decay(decay), optax.safe_increment(state.count)

@@ -3,7 +3,8 @@
 Coordinates with large gradients take smaller steps, those with small ones larger; u_t has no unit
 of g left.  For t = 1, 2, ..., all operations by coordinate:
 
-    Adagrad     S_t = S_{t-1} + g²                  u = g / √(S_t + ε)
+    Adagrad     S_t = S_{t-1} + g²                  u = g / √(S_t + ε)      (ε "in")
+                                                    u = g / (√S_t + ε)      (ε "out")
     RMSProp     v_t = ρ v_{t-1} + (1-ρ) g²          u = g / √(v_t + ε)      (ε "in")
                                                     u = g / (√v_t + ε)      (ε "out")
     centered    the same, and m_t = ρ m_{t-1} + (1-ρ) g; v_t - m_t² in the place of v_t
@@ -33,6 +34,8 @@ from jaxopt_course.base import (
     number,
     unbias,
 )
+from jaxopt_course.describe import described
+from jaxopt_course.transforms.moments import eps_split, memory
 from jaxopt_course.tree import (
     Tree,
     abs_square,
@@ -40,7 +43,6 @@ from jaxopt_course.tree import (
     leafwise,
     root,
     squares_like,
-    zeros_like,
 )
 
 
@@ -50,16 +52,22 @@ class ScaleByRssState(NamedTuple):
     sum_of_squares: Tree  # S: shapes of the parameters, real, at least float32
 
 
-def scale_by_rss(initial_accumulator_value: Scalar = 0.1, eps: Scalar = 1e-7) -> Transform:
-    """Adagrad: S ← S + g², u = g / √(S + ε); and u = 0 where S = 0.
+@described
+def scale_by_rss(
+    initial_accumulator_value: Scalar = 0.1, eps: Scalar = 1e-7, *, eps_in_sqrt: Flag = True
+) -> Transform:
+    """Adagrad: S ← S + g², u = g / √(S + ε) or g / (√S + ε); and u = 0 where S = 0.
 
     Good for sparse gradients: a coordinate that is seldom hit keeps a large step.  In long runs
     the sum grows without end and learning stops.
 
     Args:
         initial_accumulator_value: S_0 >= 0, in units of g².
-        eps: ε >= 0, in units of g².
+        eps: ε >= 0; in units of g² inside the root, of g outside.
+        eps_in_sqrt: ε inside the root (optax, Keras), or outside (the paper, PyTorch: there with
+            S_0 = 0 and 1e-10); may be traced.
 
+    A gradient whose square overflows (1.8e19 in float32) makes S infinite and u 0 for good.
     Same as ``optax.scale_by_rss``.  Duchi, Hazan and Singer (2011), §1.1.
 
     >>> adagrad = scale_by_rss(initial_accumulator_value=0.0, eps=0.0)
@@ -76,10 +84,13 @@ def scale_by_rss(initial_accumulator_value: Scalar = 0.1, eps: Scalar = 1e-7) ->
         return ScaleByRssState(squares_like(params, initial_accumulator_value))
 
     def update(g: Tree, state: ScaleByRssState, params: Tree = None) -> tuple[Tree, Any]:
-        e = number(eps)
+        inside, outside = eps_split(eps, eps_in_sqrt)
         S = leafwise(lambda S, g: S + abs_square(g), state.sum_of_squares, g)
-        rms = leafwise(lambda S: jnp.where(S == 0, jnp.inf, root(S + e)), S)
-        u = leafwise(lambda g, rms: g / rms, g, rms)
+
+        def scaled(g: jax.Array, S: jax.Array) -> jax.Array:
+            return g / jnp.where(S == 0, jnp.inf, root(S + inside) + outside)
+
+        u = leafwise(scaled, g, S)
         return cast_like(u, g), ScaleByRssState(cast_like(S, state.sum_of_squares))
 
     return Transform(init, update)
@@ -92,6 +103,7 @@ class ScaleByRmsState(NamedTuple):
     nu: Tree  # v: shapes of the parameters, real, at least float32
 
 
+@described
 def scale_by_rms(
     decay: DecayLike = 0.9,
     eps: Scalar = 1e-8,
@@ -110,6 +122,7 @@ def scale_by_rms(
         eps_in_sqrt: ε inside the root (Keras, the notes) or outside (PyTorch); may be traced.
         bias_correction: v / (1 - ρ^t) in the place of v; may be traced.
 
+    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good.
     Same as ``optax.scale_by_rms``.  Tieleman and Hinton (2012), lecture 6.5.
 
     >>> rms = scale_by_rms(decay=0.75, eps=0.0)
@@ -125,7 +138,7 @@ def scale_by_rms(
         rho, t = as_decay(decay), optax.safe_increment(state.count)
         v = leafwise(mean_square(rho), state.nu, g)
         v_hat = either(bias_correction, lambda: unbias(v, rho, t), lambda: v)
-        u = _divide_by_root(g, v_hat, number(eps), eps_in_sqrt)
+        u = _divide_by_root(g, v_hat, eps, eps_in_sqrt)
         return cast_like(u, g), ScaleByRmsState(t, cast_like(v, state.nu))
 
     return Transform(init, update)
@@ -135,10 +148,11 @@ class ScaleByRStdDevState(NamedTuple):
     """Memory of :func:`scale_by_stddev`."""
 
     count: Any  # t: (), int32
-    mu: Tree  # m: structure, shapes and dtypes of the parameters
+    mu: Tree  # m: structure and shapes of the parameters, at least float32, or mu_dtype
     nu: Tree  # v: shapes of the parameters, real, at least float32
 
 
+@described
 def scale_by_stddev(
     decay: DecayLike = 0.9,
     eps: Scalar = 1e-8,
@@ -147,6 +161,7 @@ def scale_by_stddev(
     bias_correction: Flag = False,
     *,
     centered: Flag = True,
+    mu_dtype: Any = None,
 ) -> Transform:
     """Centered RMSProp: m ← ρ m + (1-ρ) g, v ← ρ v + (1-ρ) g², u = g / √(max(v - m², 0) + ε).
 
@@ -161,8 +176,10 @@ def scale_by_stddev(
         eps_in_sqrt: ε inside the root or outside; may be traced.
         bias_correction: both means divided by 1 - ρ^t; may be traced.  The variance of one
             gradient is 0, so the first update is then g/√ε (or g/ε).
-        centered: subtract m²; a traced bool makes this state hold for RMSProp too.
+        centered: subtract m²; may be traced: the state has room for m in both cases.
+        mu_dtype: dtype of m; that of the parameters by default, but at least float32.
 
+    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good.
     Same as ``optax.scale_by_stddev`` but for the clamp.  Graves (2013), eqs. 38-45.
 
     >>> still = scale_by_stddev(decay=0.5, eps=1.0)
@@ -173,7 +190,7 @@ def scale_by_stddev(
 
     def init(params: Tree) -> ScaleByRStdDevState:
         v = squares_like(params, initial_scale)
-        return ScaleByRStdDevState(jnp.zeros((), jnp.int32), zeros_like(params), v)
+        return ScaleByRStdDevState(jnp.zeros((), jnp.int32), memory(params, mu_dtype), v)
 
     def update(g: Tree, state: ScaleByRStdDevState, params: Tree = None) -> tuple[Tree, Any]:
         rho, t = as_decay(decay), optax.safe_increment(state.count)
@@ -181,10 +198,8 @@ def scale_by_stddev(
         v = leafwise(mean_square(rho), state.nu, g)
         m_hat = either(bias_correction, lambda: unbias(m, rho, t), lambda: m)
         v_hat = either(bias_correction, lambda: unbias(v, rho, t), lambda: v)
-        var = leafwise(lambda v, m: jnp.maximum(v - abs_square(m), 0), v_hat, m_hat)
-        u = _divide_by_root(
-            g, either(centered, lambda: var, lambda: v_hat), number(eps), eps_in_sqrt
-        )
+        var = either(centered, lambda: leafwise(_variance, v_hat, m_hat), lambda: v_hat)
+        u = _divide_by_root(g, var, eps, eps_in_sqrt)
         return cast_like(u, g), ScaleByRStdDevState(
             t, cast_like(m, state.mu), cast_like(v, state.nu)
         )
@@ -192,13 +207,15 @@ def scale_by_stddev(
     return Transform(init, update)
 
 
-def _divide_by_root(g: Tree, v: Tree, e: jax.Array, eps_in_sqrt: Flag) -> Tree:
+def _variance(v: jax.Array, m: jax.Array) -> jax.Array:
+    mm = jnp.minimum(abs_square(m), jnp.finfo(v.dtype).max)  # ∞ - ∞ would be NaN
+    return jnp.maximum(v - mm, 0)
+
+
+def _divide_by_root(g: Tree, v: Tree, eps: Scalar, eps_in_sqrt: Flag) -> Tree:
     """Return g / √(v + ε), or g / (√v + ε)."""
-    return either(
-        eps_in_sqrt,
-        lambda: leafwise(lambda g, v: g / root(v + e), g, v),
-        lambda: leafwise(lambda g, v: g / (root(v) + e), g, v),
-    )
+    inside, outside = eps_split(eps, eps_in_sqrt)
+    return leafwise(lambda g, v: g / (root(v + inside) + outside), g, v)
 
 
 class ScaleByAdaDeltaState(NamedTuple):
@@ -208,6 +225,7 @@ class ScaleByAdaDeltaState(NamedTuple):
     e_x: Tree  # x, mean of |u|²: the same
 
 
+@described
 def scale_by_adadelta(rho: DecayLike = 0.9, eps: Scalar = 1e-6) -> Transform:
     """Adadelta: v ← ρ v + (1-ρ) g², u = g √(x + ε) / √(v + ε), x ← ρ x + (1-ρ) u².
 
@@ -218,6 +236,7 @@ def scale_by_adadelta(rho: DecayLike = 0.9, eps: Scalar = 1e-6) -> Transform:
         rho: ρ in [0, 1), no unit.
         eps: ε > 0.
 
+    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good.
     Same as ``optax.scale_by_adadelta``.  Zeiler (2012), algorithm 1.
 
     >>> delta = scale_by_adadelta(rho=0.5, eps=1.0)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_course.base import Transform
+from jaxopt_course.describe import described
 from jaxopt_course.tree import Tree, cast_like
 
 Slots = dict[str, tuple[jax.Array, ...]]  # kind -> arrays of that kind
@@ -30,6 +31,7 @@ class SwitchState(NamedTuple):
     slots: Slots  # e.g. {"float32[64,10]": (mu, nu), "int32[]": (count,)}, unused slots are 0
 
 
+@described
 def switch(
     index: int | jax.Array, transformations: Sequence[Transform]
 ) -> optax.GradientTransformationExtraArgs:

@@ -1,0 +1,56 @@
+"""The recipes with ``like=``: one framework's rule and defaults in the place of optax's.
+
+    adam(1e-3)                  optax's, exactly ``jaxopt_course.optimizers.adam``
+    adam(like="keras")          Keras's rule and defaults, here η = 0.001 and ε̂ = 1e-7
+    adam(1e-3, like="torch", weight_decay=0.1)          torch's arguments too
+
+The arguments after ``like`` are those of ``convention(name, like)``.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from jaxopt_course import optimizers
+from jaxopt_course.conventions.registry import convention
+from jaxopt_course.optimizers import Optimizer
+
+
+def _with_like(recipe: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
+    @functools.wraps(recipe)
+    def chosen(*args: Any, like: str | None = None, **arguments: Any) -> Optimizer:
+        make = recipe if like is None else convention(recipe.__name__, like)
+        return make(*args, **arguments)
+
+    own = inspect.signature(recipe)
+    option = inspect.Parameter(
+        "like", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=str | None
+    )
+    chosen.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[*own.parameters.values(), option]
+    )
+    head, _, tail = (recipe.__doc__ or "").partition("\n\n    >>> ")
+    note = (
+        '\n\n    like="keras", "torch" or "paper" takes that rule, its defaults and its arguments '
+        "instead\n    (:func:`jaxopt_course.convention`)."
+    )
+    chosen.__doc__ = head + note + "\n\n    >>> " * bool(tail) + tail
+    chosen.__module__ = __name__
+    return chosen
+
+
+sgd = _with_like(optimizers.sgd)
+momentum = _with_like(optimizers.momentum)
+ema_momentum = _with_like(optimizers.ema_momentum)
+nesterov = _with_like(optimizers.nesterov)
+adagrad = _with_like(optimizers.adagrad)
+rmsprop = _with_like(optimizers.rmsprop)
+adadelta = _with_like(optimizers.adadelta)
+adam = _with_like(optimizers.adam)
+adamw = _with_like(optimizers.adamw)
+adamax = _with_like(optimizers.adamax)
+amsgrad = _with_like(optimizers.amsgrad)
+nadam = _with_like(optimizers.nadam)
+radam = _with_like(optimizers.radam)
+lion = _with_like(optimizers.lion)

@@ -1,0 +1,51 @@
+"""Every framework's recipes by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxopt_course.conventions import keras, optax, paper, torch
+from jaxopt_course.messages import unknown
+from jaxopt_course.optimizers import Optimizer
+
+Recipe = Callable[..., Optimizer]
+
+CONVENTIONS: dict[str, dict[str, Recipe]] = {
+    "optax": optax.RECIPES,
+    "keras": keras.RECIPES,
+    "torch": torch.RECIPES,
+    "paper": paper.RECIPES,
+}
+REGISTERED: dict[str, Recipe] = optax.RECIPES | {
+    f"{like}.{name}": recipe
+    for like, recipes in CONVENTIONS.items()
+    if like != "optax"
+    for name, recipe in recipes.items()
+}
+
+
+def convention(name: str, like: str = "optax") -> Recipe:
+    """The recipe ``name`` with the update rule and the defaults of a framework.
+
+    Args:
+        name: of the recipe, a key of ``OPTIMIZERS``.
+        like: "optax", "keras" (3.15), "torch" (2.13) or "paper".
+
+    Raises:
+        ValueError: no such recipe or framework, or the framework lacks the recipe.
+
+    >>> convention("adam", like="keras")(learning_rate=0.5).init(0.0)[1].nu
+    Array(0., dtype=float32, weak_type=True)
+    """
+    if like not in CONVENTIONS:
+        raise ValueError(unknown("convention", like, CONVENTIONS))
+    if name not in optax.RECIPES:
+        raise ValueError(unknown("optimizer", name, optax.RECIPES))
+    if name not in CONVENTIONS[like]:
+        others = [other for other, recipes in CONVENTIONS.items() if name in recipes]
+        raise ValueError(f"{like} has no {name}; it is in: {', '.join(others)}")
+    return CONVENTIONS[like][name]
+
+
+def is_recipe(name: Any) -> bool:
+    """Whether tables may say ``optimizer=name``."""
+    return name in REGISTERED

@@ -1,0 +1,340 @@
+"""PyTorch 2.13's optimizers: its update rules and its defaults, under our argument names.
+
+How its rules differ from optax's (measured; ``shared/reference/semantics.md``, section 1):
+
+    momentum         dampened: m ← μ m + (1-τ) g, but the first m is g; the rate stays outside
+    ε of RMSprop     outside the root, and its momentum has the rate outside too
+    ε of Adagrad     outside the root, S_0 = 0; with ``lr_decay`` the rate falls as η / (1 + d s)
+    ε of RAdam       on the uncorrected v ("hat"), unlike that of its Adam
+    AMSGrad          maximum of the uncorrected v, corrected after
+    NAdam            β1 grows: μ_t = β1 (1 - ½ 0.96^{ψ t}), ψ = ``momentum_decay``
+    weight_decay     coupled, g + λ θ, in every optimizer but AdamW; decoupled on demand
+
+Surprises: the default rate of SGD is 0.001, that of RMSprop, Adagrad 0.01; NAdam keeps the product
+of its μ in torch's default dtype, so a float64 model is only good to 1e-10 unless
+``torch.set_default_dtype(torch.float64)``; ``maximize`` turns g round before the coupled decay is
+added, so the decay still pulls to 0.
+
+Arguments common to all, besides those of :mod:`jaxopt_course.optimizers`:
+
+    weight_decay: λ >= 0, a number or a schedule.
+    maximize: climb; -g in the place of g.
+    decoupled_weight_decay: θ loses η λ θ a step, and nothing enters the means.
+    mask: which leaves decay (param_groups in torch); a tree of bools or a function.
+
+Every number and switch may be traced.  ValueError if ``update`` needs the parameters (for a decay)
+and does not get them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxopt_course.base import DecayLike, Flag, Scalar, ScalarOrSchedule, Transform, chain
+from jaxopt_course.conventions.pieces import (
+    adam_scaling,
+    coupled_or_decoupled,
+    decayed,
+    directed,
+    is_zero,
+    remembered,
+    root_mean_square,
+    slowed,
+)
+from jaxopt_course.optimizers import Optimizer
+from jaxopt_course.transforms import (
+    scale_by_adadelta,
+    scale_by_adamax,
+    scale_by_learning_rate,
+    scale_by_nadam,
+    scale_by_radam,
+    scale_by_rss,
+)
+
+
+def _scaled(
+    scaling: Transform,
+    learning_rate: ScalarOrSchedule,
+    weight_decay: ScalarOrSchedule,
+    maximize: Flag,
+    mask: Any,
+    decoupled: Flag = False,
+) -> Optimizer:
+    """Turn round, decay, scale, decay, step; one of the decays is 0."""
+    before, after = coupled_or_decoupled(weight_decay, decoupled, mask)
+    pieces = (directed(maximize), before, scaling, after)
+    return chain(*pieces, scale_by_learning_rate(learning_rate))
+
+
+def sgd(
+    learning_rate: ScalarOrSchedule = 0.001,
+    momentum: DecayLike | None = None,
+    nesterov: Flag = False,
+    dampening: DecayLike = 0.0,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    mask: Any = None,
+) -> Optimizer:
+    """``torch.optim.SGD``: g ← g + λ θ, m ← μ m + (1-τ) g (at first m = g), θ ← θ - η m.
+
+    Nesterov: g + μ m in the place of m.
+
+    Raises:
+        ValueError: ``nesterov=True`` without momentum, or with dampening, as in torch.
+
+    >>> tx = sgd(learning_rate=0.5, momentum=0.5, dampening=0.5)
+    >>> _, state = tx.update(4.0, tx.init(1.0))
+    >>> print(tx.update(4.0, state)[0])  # m = 0.5 · 4 + 0.5 · 4
+    -2.0
+    """
+    if nesterov is True and (is_zero(momentum) or not is_zero(dampening)):
+        raise ValueError("torch's nesterov needs a momentum and no dampening")
+    return chain(
+        directed(maximize),
+        decayed(weight_decay, mask),
+        remembered(momentum, nesterov, dampening),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+def momentum(
+    learning_rate: ScalarOrSchedule = 0.001, momentum: DecayLike = 0.9, **others: Any
+) -> Optimizer:
+    """:func:`sgd` with momentum; torch has no default for it but 0.
+
+    >>> tx = momentum(learning_rate=0.5)
+    >>> print(tx.update(4.0, tx.init(1.0))[0])
+    -2.0
+    """
+    return sgd(learning_rate, momentum, **others)
+
+
+def nesterov(
+    learning_rate: ScalarOrSchedule = 0.001, momentum: DecayLike = 0.9, **others: Any
+) -> Optimizer:
+    """:func:`sgd` with ``nesterov=True``.
+
+    >>> tx = nesterov(learning_rate=0.5, momentum=0.5)
+    >>> print(tx.update(4.0, tx.init(1.0))[0])
+    -3.0
+    """
+    return sgd(learning_rate, momentum, nesterov=True, **others)
+
+
+def adagrad(
+    learning_rate: ScalarOrSchedule = 0.01,
+    initial_accumulator_value: Scalar = 0.0,
+    eps: Scalar = 1e-10,
+    learning_rate_decay: Scalar = 0.0,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    mask: Any = None,
+) -> Optimizer:
+    """``torch.optim.Adagrad``: S ← S + g², θ ← θ - η/(1 + d s) g / (√S + ε), s updates done.
+
+    Args:
+        learning_rate: η.
+        initial_accumulator_value: S_0.
+        eps: ε.
+        learning_rate_decay: d >= 0 (``lr_decay``), per step.
+        weight_decay: λ, coupled.
+        maximize: climb.
+        mask: which leaves decay.
+
+    >>> tx = adagrad(learning_rate=0.5)
+    >>> print(tx.update(4.0, tx.init(1.0))[0])
+    -0.5
+    """
+    scaling = scale_by_rss(initial_accumulator_value, eps, eps_in_sqrt=False)
+    return _scaled(
+        scaling, slowed(learning_rate, learning_rate_decay), weight_decay, maximize, mask
+    )
+
+
+def rmsprop(
+    learning_rate: ScalarOrSchedule = 0.01,
+    decay: DecayLike = 0.99,
+    eps: Scalar = 1e-8,
+    centered: Flag = False,
+    momentum: DecayLike | None = None,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    mask: Any = None,
+) -> Optimizer:
+    """``torch.optim.RMSprop``: m ← μ m + g / (√v + ε), θ ← θ - η m.
+
+    v ← ρ v + (1-ρ) g²; centered: v minus the squared mean of g (clamped at 0 here, not in torch).
+
+    >>> tx = rmsprop(learning_rate=0.5, decay=0.75)
+    >>> print(tx.update(4.0, tx.init(1.0))[0])  # 4 / √(0.25 · 16) = 2
+    -1.0
+    """
+    return chain(
+        directed(maximize),
+        decayed(weight_decay, mask),
+        root_mean_square(decay, eps, centered, eps_in_sqrt=False),
+        remembered(momentum),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+def adadelta(
+    learning_rate: ScalarOrSchedule = 1.0,
+    rho: DecayLike = 0.9,
+    eps: Scalar = 1e-6,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    mask: Any = None,
+) -> Optimizer:
+    """``torch.optim.Adadelta``: θ ← θ - η u, u = g √(x + ε) / √(v + ε), x and v means of u² and g².
+
+    >>> tx = adadelta(rho=0.5, eps=1.0)
+    >>> print(tx.update(4.0, tx.init(1.0))[0])  # 4 √1 / √(8 + 1)
+    -1.3333334
+    """
+    return _scaled(scale_by_adadelta(rho, eps), learning_rate, weight_decay, maximize, mask)
+
+
+def adam(
+    learning_rate: ScalarOrSchedule = 0.001,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-8,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    decoupled_weight_decay: Flag = False,
+    mask: Any = None,
+    amsgrad: Flag = False,
+) -> Optimizer:
+    """``torch.optim.Adam``: θ ← θ - η m̂ / (√v̂ + ε), with g + λ θ in the place of g.
+
+    Args:
+        learning_rate: η.
+        b1: β1.
+        b2: β2.
+        eps: ε.
+        weight_decay: λ.
+        maximize: climb.
+        decoupled_weight_decay: :func:`adamw`.
+        mask: which leaves decay.
+        amsgrad: :func:`amsgrad`'s maximum; traced, the state has room for it in both cases.
+
+    >>> tx = adam(learning_rate=0.5)
+    >>> print(tx.update(4.0, tx.init(1.0))[0].round(4))
+    -0.5
+    """
+    options = (learning_rate, weight_decay, maximize, mask, decoupled_weight_decay)
+    return _scaled(adam_scaling(b1, b2, eps, amsgrad, eps_hat=False), *options)
+
+
+def adamw(
+    learning_rate: ScalarOrSchedule = 0.001,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-8,
+    weight_decay: ScalarOrSchedule = 0.01,
+    maximize: Flag = False,
+    mask: Any = None,
+    amsgrad: Flag = False,
+) -> Optimizer:
+    """``torch.optim.AdamW``: θ ← (1 - η λ) θ - η m̂ / (√v̂ + ε).
+
+    >>> tx = adamw(learning_rate=0.5, weight_decay=0.25)
+    >>> print(tx.update(4.0, tx.init(8.0), 8.0)[0].round(4))  # 1 + 0.25 · 8
+    -1.5
+    """
+    return adam(learning_rate, b1, b2, eps, weight_decay, maximize, True, mask, amsgrad)
+
+
+def adamax(
+    learning_rate: ScalarOrSchedule = 0.002,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-8,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    mask: Any = None,
+) -> Optimizer:
+    """``torch.optim.Adamax``: θ ← θ - η m̂ / v, v ← max(β2 v, |g| + ε).
+
+    >>> tx = adamax(learning_rate=0.5)
+    >>> print(tx.update(4.0, tx.init(1.0))[0].round(4))
+    -0.5
+    """
+    return _scaled(scale_by_adamax(b1, b2, eps), learning_rate, weight_decay, maximize, mask)
+
+
+def amsgrad(
+    learning_rate: ScalarOrSchedule = 0.001,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-8,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    decoupled_weight_decay: Flag = False,
+    mask: Any = None,
+) -> Optimizer:
+    """``Adam(amsgrad=True)``: w ← max(w, v), θ ← θ - η m̂ / (√(w / (1-β2^t)) + ε).
+
+    >>> tx = amsgrad(learning_rate=0.5)
+    >>> print(tx.update(4.0, tx.init(1.0))[0].round(4))
+    -0.5
+    """
+    options = (weight_decay, maximize, decoupled_weight_decay, mask)
+    return adam(learning_rate, b1, b2, eps, *options, amsgrad=True)
+
+
+def nadam(
+    learning_rate: ScalarOrSchedule = 0.002,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-8,
+    momentum_decay: Scalar = 0.004,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    decoupled_weight_decay: Flag = False,
+    mask: Any = None,
+) -> Optimizer:
+    """``torch.optim.NAdam``: Adam that looks ahead with μ_t = β1 (1 - ½ 0.96^{ψ t}).
+
+    >>> tx = nadam(learning_rate=0.5, b1=0.0)
+    >>> print(tx.update(4.0, tx.init(1.0))[0].round(4))
+    -0.5
+    """
+    options = (learning_rate, weight_decay, maximize, mask, decoupled_weight_decay)
+    return _scaled(scale_by_nadam(b1, b2, eps, momentum_decay), *options)
+
+
+def radam(
+    learning_rate: ScalarOrSchedule = 0.001,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-8,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    decoupled_weight_decay: Flag = False,
+    mask: Any = None,
+) -> Optimizer:
+    """``torch.optim.RAdam``: θ ← θ - η r_t m̂ √(1-β2^t) / (√v + ε), or - η m̂ while ρ_t <= 5.
+
+    >>> tx = radam(learning_rate=0.5)
+    >>> print(tx.update(4.0, tx.init(1.0))[0].round(4))
+    -2.0
+    """
+    options = (learning_rate, weight_decay, maximize, mask, decoupled_weight_decay)
+    return _scaled(scale_by_radam(b1, b2, eps, eps_hat=True), *options)
+
+
+RECIPES: dict[str, Callable[..., Optimizer]] = {
+    "sgd": sgd,
+    "momentum": momentum,
+    "nesterov": nesterov,
+    "adagrad": adagrad,
+    "rmsprop": rmsprop,
+    "adadelta": adadelta,
+    "adam": adam,
+    "adamw": adamw,
+    "adamax": adamax,
+    "amsgrad": amsgrad,
+    "nadam": nadam,
+    "radam": radam,
+}

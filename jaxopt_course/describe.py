@@ -1,0 +1,148 @@
+"""What a transformation is made of, read back from the transformation.
+
+optax's pair of functions says nothing about itself.  :func:`described` leaves on ``update`` a note of
+the factory's name and arguments; the pair itself stays what it is, so ``optax.chain``,
+``nnx.Optimizer`` and ``TrainState`` take it as before.  :func:`description` reads the note; where
+there is none (optax's own pieces, a user's), it reads the variables that ``update`` closes over.
+"""
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
+
+import optax
+
+P = ParamSpec("P")
+T = TypeVar("T", bound=optax.GradientTransformation)
+NOTE = "jaxopt_course_note"  # the attribute of an update function
+WRAPPED = ("inner_state", "inner_opt_state")  # where optax's wrappers keep the state of the inner
+
+
+class Part(NamedTuple):
+    """One of the transformations that another is made of."""
+
+    label: str  # the name of its group or link, or ""
+    update: Any  # its update function
+    state: Callable[[Any], Any]  # its state, out of the state of the whole
+
+
+class Description(NamedTuple):
+    """Name, arguments and parts of a transformation."""
+
+    name: str  # of the factory
+    arguments: dict[str, Any]  # all, defaults included; or the variables that update closes over
+    parts: tuple[Part, ...]  # in the order in which they work; () for a single piece
+    noted: bool  # by :func:`described`; else read from the closure
+    closure: dict[str, Any]  # the variables that update closes over
+
+
+def described(factory: Callable[P, T]) -> Callable[P, T]:
+    """A decorator: what ``factory`` makes knows its name and arguments, see :func:`description`.
+
+    The factory must make a new ``update`` function at each call.
+
+    >>> @described
+    ... def double(times: float = 2.0) -> optax.GradientTransformation:
+    ...     return optax.scale(times)
+    >>> description(double()).name, description(double()).arguments
+    ('double', {'times': 2.0})
+    """
+    signature, name, note, key = inspect.signature(factory), factory.__name__, _note, NOTE
+
+    def make(*args: Any, **kwargs: Any) -> Any:
+        tx = factory(*args, **kwargs)
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return note(tx, key, (name, dict(bound.arguments)))
+
+    # in the globals of the factory's module, or doctest would take it for an import and pass it by
+    home = types.FunctionType(
+        make.__code__, factory.__globals__, make.__name__, None, make.__closure__
+    )
+    return cast(Callable[P, T], functools.wraps(factory)(home))
+
+
+def _note(tx: Any, key: str, note: Any) -> Any:
+    try:
+        setattr(tx.update, key, note)
+    except AttributeError:  # a bound method or a compiled function has no room for it
+        pass
+    return tx
+
+
+def description(tx: Any) -> Description:
+    """Name, arguments and parts of a transformation, or of an update function.
+
+    >>> whole = description(optax.chain(optax.trace(0.9), optax.scale(-0.1)))
+    >>> [description(part.update).arguments for part in whole.parts]
+    [{'accumulator_dtype': None, 'decay': 0.9, 'nesterov': False}, {'step_size': -0.1}]
+    """
+    update = getattr(tx, "update", tx)
+    note, closed = getattr(update, NOTE, None), _closed_over(update)
+    name = _factory_of(update)
+    if note is None and name == "with_extra_args_support":
+        return description(closed["tx"])
+    parts = _parts(closed)
+    if note is not None:
+        return Description(*note, parts, True, closed)
+    return Description(name, closed, parts, False, closed)
+
+
+def _closed_over(update: Any) -> dict[str, Any]:
+    owner = getattr(update, "__self__", None)
+    if owner is not None:  # a method, as of optax.MultiSteps
+        return dict(getattr(owner, "__dict__", {}))
+    update = inspect.unwrap(update)
+    code, cells = getattr(update, "__code__", None), getattr(update, "__closure__", None)
+    if code is None or cells is None:
+        return {}
+    return dict(zip(code.co_freevars, map(_contents, cells), strict=True))
+
+
+def _contents(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # a variable that was never set
+        return None
+
+
+def _factory_of(update: Any) -> str:
+    """The name before "<locals>": "chain.<locals>.update" was made by chain."""
+    name = getattr(inspect.unwrap(update), "__qualname__", type(update).__name__)
+    return str(name.split(".<locals>")[0].split(".")[0 if "<locals>" not in name else -1])
+
+
+def _parts(closed: Mapping[str, Any]) -> tuple[Part, ...]:
+    for name, value in closed.items():
+        if _is_transformation(value):
+            return (Part("", value.update, _inner),)
+        if name == "update_fns":  # optax.chain
+            return tuple(Part("", f, _item(i)) for i, f in enumerate(value))
+        if isinstance(value, Mapping) and value and all(map(_is_transformation, value.values())):
+            return tuple(Part(str(k), tx.update, _group(k)) for k, tx in value.items())
+        if isinstance(value, list | tuple) and value:
+            if all(map(_is_transformation, value)):
+                return tuple(Part("", tx.update, _item(i)) for i, tx in enumerate(value))
+            if all(
+                isinstance(x, tuple) and len(x) == 2 and _is_transformation(x[1]) for x in value
+            ):
+                return tuple(Part(str(k), tx.update, _item(k)) for k, tx in value)
+    return ()
+
+
+def _is_transformation(value: Any) -> bool:
+    return isinstance(value, optax.GradientTransformation)
+
+
+def _inner(state: Any) -> Any:
+    return next((getattr(state, name) for name in WRAPPED if hasattr(state, name)), state)
+
+
+def _item(key: Any) -> Callable[[Any], Any]:
+    return lambda state: state[key]
+
+
+def _group(key: Any) -> Callable[[Any], Any]:
+    return lambda state: _inner(state.inner_states[key])

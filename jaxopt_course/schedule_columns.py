@@ -1,0 +1,284 @@
+"""The columns ``schedule`` and ``schedule_*`` of a table: schedules by name, their numbers as data.
+
+    schedule        what becomes of learning_rate       columns schedule_...  (default)
+    constant        it stays
+    inverse_time    η / (1 + η_d s)                     decay_rate (1 / steps)
+    exponential     η r^{s/T}                           decay_rate, transition_steps (steps),
+                                                        transition_begin (0), staircase (False)
+    polynomial      (η - η_T)(1 - s/T)^p + η_T          end_value (0), power (1),
+                                                        transition_steps (steps), transition_begin
+    linear          the same with p = 1                 end_value, transition_steps, ..._begin
+    cosine          half a wave to α η                  decay_steps (steps), alpha (0), exponent (1)
+    warmup_constant up to η, then constant              warmup_steps (a tenth), init_value (0)
+    warmup_cosine   up to η, half a wave down           warmup_steps, decay_steps, init_value,
+                                                        end_value, exponent
+    linear_onecycle, cosine_onecycle                    transition_steps (steps), pct_start,
+                                                        pct_final, div_factor, final_div_factor
+    step            η, then γ η from a step on          boundary (half the steps), scale (0.1)
+
+``learning_rate`` is the first value, of a warm-up or cycle the highest.  "steps" are those of the
+study.  All schedules of a table are computed (they are scalars) and the row's is selected, so the
+schedule of a trial is data as its rate is.
+"""
+
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import pandas as pd
+
+from jaxopt_course import schedules
+from jaxopt_course.base import Schedule
+from jaxopt_course.messages import unknown
+
+
+@dataclass(frozen=True)
+class Share:
+    """A default that is a share of the study's steps, at least one; or its inverse."""
+
+    of_steps: float
+    inverse: bool = False
+
+    def at(self, steps: int) -> float:
+        """The number of steps, or 1 over it."""
+        whole = float(max(1, round(self.of_steps * steps)))
+        return 1 / whole if self.inverse else whole
+
+
+ALL, TENTH, HALF = Share(1.0), Share(0.1), Share(0.5)
+
+
+def _constant(rate: Any) -> Schedule:
+    return schedules.constant_schedule(rate)
+
+
+def _inverse_time(rate: Any, decay_rate: Any = Share(1.0, inverse=True)) -> Schedule:
+    return schedules.inverse_time_decay(rate, decay_rate)
+
+
+def _exponential(
+    rate: Any,
+    decay_rate: Any,
+    transition_steps: Any = ALL,
+    transition_begin: Any = 0.0,
+    staircase: Any = False,
+) -> Schedule:
+    return schedules.exponential_decay(
+        rate, transition_steps, decay_rate, transition_begin, staircase
+    )
+
+
+def _polynomial(
+    rate: Any,
+    end_value: Any = 0.0,
+    power: Any = 1.0,
+    transition_steps: Any = ALL,
+    transition_begin: Any = 0.0,
+) -> Schedule:
+    return schedules.polynomial_schedule(rate, end_value, power, transition_steps, transition_begin)
+
+
+def _linear(
+    rate: Any, end_value: Any = 0.0, transition_steps: Any = ALL, transition_begin: Any = 0.0
+) -> Schedule:
+    return schedules.linear_schedule(rate, end_value, transition_steps, transition_begin)
+
+
+def _cosine(rate: Any, decay_steps: Any = ALL, alpha: Any = 0.0, exponent: Any = 1.0) -> Schedule:
+    return schedules.cosine_decay_schedule(rate, decay_steps, alpha, exponent)
+
+
+def _warmup_constant(rate: Any, warmup_steps: Any = TENTH, init_value: Any = 0.0) -> Schedule:
+    return schedules.warmup_constant_schedule(init_value, rate, warmup_steps)
+
+
+def _warmup_cosine(
+    rate: Any,
+    warmup_steps: Any = TENTH,
+    decay_steps: Any = ALL,
+    init_value: Any = 0.0,
+    end_value: Any = 0.0,
+    exponent: Any = 1.0,
+) -> Schedule:
+    return schedules.warmup_cosine_decay_schedule(
+        init_value, rate, warmup_steps, decay_steps, end_value, exponent
+    )
+
+
+def _linear_onecycle(
+    rate: Any,
+    transition_steps: Any = ALL,
+    pct_start: Any = 0.3,
+    pct_final: Any = 0.85,
+    div_factor: Any = 25.0,
+    final_div_factor: Any = 1e4,
+) -> Schedule:
+    return schedules.linear_onecycle_schedule(
+        transition_steps, rate, pct_start, pct_final, div_factor, final_div_factor
+    )
+
+
+def _cosine_onecycle(
+    rate: Any,
+    transition_steps: Any = ALL,
+    pct_start: Any = 0.3,
+    div_factor: Any = 25.0,
+    final_div_factor: Any = 1e4,
+) -> Schedule:
+    return schedules.cosine_onecycle_schedule(
+        transition_steps, rate, pct_start, div_factor, final_div_factor
+    )
+
+
+def _step(rate: Any, boundary: Any = HALF, scale: Any = 0.1) -> Schedule:
+    return schedules.piecewise_constant_schedule(rate, boundaries=[boundary], scales=[scale])
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "constant": _constant,
+    "inverse_time": _inverse_time,
+    "exponential": _exponential,
+    "polynomial": _polynomial,
+    "linear": _linear,
+    "cosine": _cosine,
+    "warmup_constant": _warmup_constant,
+    "warmup_cosine": _warmup_cosine,
+    "linear_onecycle": _linear_onecycle,
+    "cosine_onecycle": _cosine_onecycle,
+    "step": _step,
+}
+
+
+def is_schedule(column: str) -> bool:
+    """Whether a column says something of schedules."""
+    return column == "schedule" or column.startswith("schedule_")
+
+
+def arguments(name: str) -> dict[str, Any]:
+    """The columns that the schedule ``name`` reads, with their defaults."""
+    parameters = list(inspect.signature(SCHEDULES[name]).parameters.values())[1:]
+    return {f"schedule_{p.name}": p.default for p in parameters}
+
+
+def complete(
+    trials: pd.DataFrame, with_rate: Collection[str], steps: int | None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Check the schedule columns of a table and write the defaults in.
+
+    Args:
+        trials: normalised; column "optimizer" where there is one.
+        with_rate: the registered optimizers that take a learning rate.
+        steps: of the study, for the defaults of horizons; None where it is not known.
+
+    Returns:
+        the table, and the names of its schedules in a fixed order; none where it has no columns
+        of this kind, or they are for the user's own functions.
+
+    Raises:
+        TypeError: a column of the wrong kind.
+        ValueError: an unknown schedule, a cell that its schedule does not read, a missing one.
+    """
+    given = [column for column in trials.columns if is_schedule(column)]
+    if not given or not with_rate:
+        if "schedule" in given:
+            raise ValueError(
+                'the column "schedule" is for registered recipes; a function of the row makes its '
+                'own: joc.cosine_decay_schedule(h["learning_rate"], h["schedule_decay_steps"])'
+            )
+        return trials, ()
+    if "schedule" not in given:
+        raise ValueError(
+            f'the column {given[0]!r} needs a column "schedule" with one of {", ".join(SCHEDULES)}'
+        )
+    if trials["schedule"].notna().any() and trials["schedule"].dtype != "string":
+        value = trials["schedule"].dropna().tolist()[0]
+        raise TypeError(f'column "schedule" holds names of schedules, not {value!r}')
+    names = trials["schedule"].astype("string").fillna("constant")
+    for name in names.unique():
+        if name not in SCHEDULES:
+            raise ValueError(unknown("schedule", name, SCHEDULES))
+    moving = names != "constant"
+    without = moving & ~trials["optimizer"].isin(list(with_rate))
+    if without.any():
+        row = int(without.argmax())
+        raise ValueError(
+            f"row {row}: {trials['optimizer'][row]} takes no learning_rate that a schedule could "
+            "change"
+        )
+    trials = trials.assign(schedule=names)
+    used = tuple(name for name in SCHEDULES if (names == name).any())
+    takes = {name: arguments(name) for name in used}
+    for column in given[: given.index("schedule")] + given[given.index("schedule") + 1 :]:
+        offered = sorted({c for columns in takes.values() for c in columns})
+        if column not in offered:
+            raise ValueError(
+                f"no schedule of this table takes the column {column!r}: "
+                f"{unknown('column', column, offered)}"
+            )
+        for name in used:
+            rows = (names == name) & trials[column].notna()
+            if column not in takes[name] and rows.any():
+                raise ValueError(
+                    f"row {int(rows.argmax())}: the schedule {name!r} does not take {column!r} "
+                    f"(it takes {', '.join(takes[name]) or 'nothing'}); leave the cell empty"
+                )
+    for name in used:
+        rows = names == name
+        for column, default in takes[name].items():
+            trials = _fill(trials, rows, column, default, name, steps)
+    return trials, used
+
+
+def _fill(
+    trials: pd.DataFrame, rows: pd.Series, column: str, default: Any, name: str, steps: int | None
+) -> pd.DataFrame:
+    """The default of one column in the rows of one schedule, and its kind checked."""
+    switch = isinstance(default, bool)
+    if column not in trials:
+        if switch:
+            return trials  # a switch that nobody asks for stays out of the program
+        empty = pd.Series(pd.NA, trials.index, dtype="Float64")
+        trials.insert(trials.columns.get_loc("seed"), column, empty)
+    values = trials.loc[rows, column].dropna()
+    if len(values) and (values.dtype == "string" or (values.dtype == "boolean") != switch):
+        wanted = "True or False" if switch else "numbers"
+        raise TypeError(f"column {column!r} takes {wanted}, not {values.tolist()[0]!r}")
+    if not switch and trials[column].dtype != "Float64":
+        trials[column] = trials[column].astype("Float64")
+    missing = rows & trials[column].isna()
+    if not missing.any():
+        return trials
+    if isinstance(default, Share) and steps is not None:
+        default = default.at(steps)
+    if default is inspect.Parameter.empty or isinstance(default, Share):
+        raise ValueError(
+            f"row {int(missing.argmax())} (schedule {name!r}) has no {column!r}, and there is no "
+            "default"
+        )
+    trials.loc[missing, column] = default
+    return trials
+
+
+def rate_of(row: Mapping[str, Any], names: Sequence[str], columns: Collection[str]) -> Any:
+    """The learning rate of a row: the number itself, or its schedule.
+
+    Args:
+        row: its numbers; ``schedule`` is the position in ``names``, where there are several.
+        names: the schedules of the table.
+        columns: the table's.
+    """
+    rate = row["learning_rate"]
+    if not names or tuple(names) == ("constant",):
+        return rate
+
+    def made(name: str) -> Schedule:
+        own = {c.removeprefix("schedule_"): row[c] for c in arguments(name) if c in columns}
+        return SCHEDULES[name](rate, **own)
+
+    all_made = [made(name) for name in names]
+    if len(names) == 1:
+        return all_made[0]
+    chosen = [row["schedule"] == i for i in range(len(names))]
+    return lambda step: jnp.select(chosen, [jnp.asarray(one(step)) for one in all_made])

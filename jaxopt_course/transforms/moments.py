@@ -1,0 +1,72 @@
+"""What memories of gradients have in common: their dtypes, and the correction of their start.
+
+    memory      zeros in the shapes of the parameters, at least float32 unless it is asked otherwise
+    bias        1 - b^t, the share of a mean of t terms that is not its start at 0
+    eps_split   ε inside a root, √(v + ε), or outside, √v + ε
+    eps_at      ε on the corrected second moment, or (ε "hat") on the uncorrected one
+
+With c = 1 - β2^t, both places of ε are one formula, m̂ / (√(v/c + ε_root) + ε), in other numbers:
+
+    on v̂ = v/c      ε,       ε_root
+    on v             ε / √c,  ε_root / c         which is  √c m̂ / (√(v + ε_root) + ε)
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_course.base import Decay, Flag, Scalar, either, number
+from jaxopt_course.tree import Tree, check_floating, widen
+
+
+def memory(params: Tree, dtype: Any = None) -> Tree:
+    """Zeros to gather gradients in: structure and shapes of ``params``.
+
+    Args:
+        params: a tree of arrays.
+        dtype: of every leaf; by default that of the parameter, but at least 32 bits a number.  In
+            bfloat16 a mean with b = 0.999 stops on the way, where its steps round to nothing.
+
+    Raises:
+        ValueError: a leaf is not floating point (path in the message).
+
+    >>> memory([jnp.ones(2, jnp.bfloat16)])
+    [Array([0., 0.], dtype=float32)]
+    """
+    check_floating(params)
+    return jax.tree.map(lambda p: jnp.zeros_like(p, dtype=dtype or widen(p).dtype), params)
+
+
+def bias(b: Decay, t: jax.Array, corrected: Flag = True) -> Any:
+    """1 - b^t, by which a mean that started at 0 is divided; or 1, where it stays as it is.
+
+    It is computed as -expm1(t log1p(-(1 - b))), exact to rounding also for b = 0.99999.
+    """
+
+    def one_minus_power() -> jax.Array:
+        some = b.complement != 1  # at b = 0; apart, because 0 times the slope of log at 0 is NaN
+        rate = jnp.log1p(-jnp.where(some, b.complement, 0))
+        return jnp.where(some, -jnp.expm1(t.astype(rate.dtype) * rate), 1)
+
+    return either(corrected, one_minus_power, lambda: jnp.ones((), b.value.dtype))
+
+
+def eps_at(eps: Scalar, eps_root: Scalar, hat: Flag, c: Any) -> tuple[Any, Any]:
+    """ε and ε_root for the corrected second moment v/c; ``hat`` means them for v."""
+    e, e_root = number(eps), number(eps_root)
+    return either(hat, lambda: (e / jnp.sqrt(c), e_root / c), lambda: (e, e_root))
+
+
+def eps_split(eps: Scalar, in_sqrt: Flag) -> tuple[Any, Any]:
+    """(ε, 0) for ε inside a root or maximum, (0, ε) for ε outside."""
+    e = number(eps)
+    return either(in_sqrt, lambda: (e, 0.0), lambda: (0.0, e))
+
+
+def modulus(x: jax.Array) -> jax.Array:
+    """|x|, whose slope at 0 is 0 for complex numbers too."""
+    if not jnp.iscomplexobj(x):
+        return jnp.abs(x)
+    some = x != 0
+    return jnp.where(some, jnp.abs(jnp.where(some, x, 1)), 0)

@@ -1,0 +1,113 @@
+"""Hypothesis strategies: trees of every shape and dtype, and hyperparameters for every function."""
+
+import inspect
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from traced_arguments import FUNCTIONS, SCHEDULES, STRUCTURE
+
+settings.register_profile(
+    "course", derandomize=True, deadline=None, max_examples=10, database=None, print_blob=False
+)
+few = settings(settings.get_profile("course"))
+
+DTYPES = ["float32", "bfloat16", "float16", "float64"]
+SHAPES = [(), (3,), (2, 3), (0, 2)]
+
+
+class Pair(NamedTuple):
+    """A node that is neither dict nor list."""
+
+    left: object
+    right: object
+
+
+def leaves(dtypes=tuple(DTYPES), shapes=tuple(SHAPES)):
+    """A shape and a dtype."""
+    build = lambda shape, dtype: jax.ShapeDtypeStruct(shape, jnp.dtype(dtype))
+    return st.builds(build, st.sampled_from(shapes), st.sampled_from(dtypes))
+
+
+def trees(leaf):
+    """Nested dicts, lists, tuples and NamedTuples of leaves and None; perhaps empty."""
+    names = st.sampled_from(["kernel", "bias", "0", "a.b", "norm/scale"])
+    return st.recursive(
+        st.one_of(leaf, st.none()),
+        lambda tree: st.one_of(
+            st.dictionaries(names, tree, max_size=3),
+            st.lists(tree, max_size=3),
+            st.tuples(tree, tree),
+            st.builds(Pair, tree, tree),
+        ),
+        max_leaves=5,
+    )
+
+
+def fill(tree, seed, largest=2.0):
+    """Arrays in the place of the shapes, |x| between 0.01 and ``largest``."""
+    rng = np.random.default_rng(seed)
+
+    def array(leaf):
+        sizes = rng.uniform(0.01, largest, leaf.shape) * rng.choice([-1.0, 1.0], leaf.shape)
+        return jnp.asarray(sizes, leaf.dtype)
+
+    return jax.tree.map(array, tree)
+
+
+# --- hyperparameters ---
+
+_decay = st.floats(0.0, 0.99)
+_small = st.floats(1e-4, 1e-1)
+NUMBERS = {
+    "learning_rate": _small,
+    "step_size": st.floats(-2.0, 2.0),
+    "momentum": _decay,
+    "decay": _decay,
+    "dampening": _decay,
+    "momentum_decay": _small,
+    "rho": _decay,
+    "b1": _decay,
+    "b2": _decay,
+    "eps": _small,
+    "eps_root": _small,
+    "initial_accumulator_value": st.floats(0.0, 1.0),
+    "initial_scale": st.floats(0.0, 1.0),
+    "weight_decay": st.floats(0.0, 0.5),
+    "threshold": st.floats(4.5, 6.0),
+    "max_delta": st.floats(0.125, 2.0),
+    "max_norm": st.floats(0.125, 2.0),
+}
+SWITCHES = {
+    "nesterov",
+    "debias",
+    "centered",
+    "eps_in_sqrt",
+    "eps_in_max",
+    "eps_hat",
+    "bias_correction",
+    "bias_correction_mu",
+    "bias_correction_nu",
+    "max_before_correction",
+    "flip_sign",
+}
+CENTERED = {"rmsprop", "scale_by_stddev"}  # at ρ = 0 the variance is rounding alone
+OTHERS = {"switch", "scale_by_schedule", "partition_by_path", "freeze"}  # no numbers of their own
+NAMES = sorted(x for x in FUNCTIONS.keys() - SCHEDULES - OTHERS if "." not in x)
+
+
+def arguments(name, only=None):
+    """Numbers and switches for the transformation or recipe ``name``; ``only`` those named."""
+    drawn = {}
+    for argument in inspect.signature(FUNCTIONS[name]).parameters:
+        if argument in STRUCTURE or (only is not None and argument not in only):
+            continue
+        if argument not in NUMBERS and argument not in SWITCHES:
+            raise KeyError(f"{name}({argument}=...): give it a range in tests/random_trees.py")
+        drawn[argument] = NUMBERS.get(argument, st.booleans())
+        if argument == "decay" and name in CENTERED:
+            drawn[argument] = st.floats(0.1, 0.99)
+    return st.fixed_dictionaries(drawn)

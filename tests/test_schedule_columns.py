@@ -1,0 +1,153 @@
+"""Schedules as columns of a table: checked, completed, and data of one program."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxopt_course as joc
+from jaxopt_course import schedule_columns
+from jaxopt_course.columns import check_columns
+from jaxopt_course.schedule_columns import SCHEDULES
+
+
+def table(**columns):
+    return joc.grid(**{"optimizer": "adam", "learning_rate": 0.01} | columns)
+
+
+@pytest.mark.parametrize(
+    "trials, words",
+    [
+        (table(schedule="cosin"), "unknown schedule 'cosin'.*cosine"),
+        (table(schedule_alpha=0.1), 'needs a column "schedule"'),
+        (table(schedule="cosine", schedule_warmup_steps=3), "no schedule of this table takes"),
+        (
+            table(schedule=["cosine", "linear"], schedule_alpha=0.1),
+            "row 1: the schedule 'linear' does not take 'schedule_alpha'",
+        ),
+        (table(schedule="exponential"), "row 0 .*'exponential'.* has no 'schedule_decay_rate'"),
+        (table(schedule="constant", schedule_decay_steps=3), "no schedule of this table takes"),
+    ],
+)
+def test_what_is_refused(trials, words):
+    with pytest.raises(ValueError, match=words):
+        check_columns(trials, steps=100)
+
+
+@pytest.mark.parametrize(
+    "columns, words",
+    [
+        ({"schedule": [1, 2]}, "holds names of schedules, not 1"),
+        ({"schedule": "cosine", "schedule_alpha": True}, "takes numbers, not True"),
+        (
+            {"schedule": "exponential", "schedule_decay_rate": 0.5, "schedule_staircase": 1.0},
+            "takes True or False, not 1.0",
+        ),
+    ],
+)
+def test_kinds(columns, words):
+    with pytest.raises(TypeError, match=words):
+        check_columns(table(**columns), steps=100)
+
+
+def test_a_schedule_is_not_for_own_functions():
+    with pytest.raises(ValueError, match=r"a function of the row makes its own"):
+        check_columns(joc.grid(learning_rate=0.1, schedule="cosine"), lambda h: joc.sgd(0.1))
+
+
+def test_own_functions_read_schedule_numbers():
+    mine = lambda h: joc.sgd(joc.cosine_decay_schedule(0.1, h["schedule_decay_steps"]))
+    columns = check_columns(joc.grid(schedule_decay_steps=[5, 9]), mine)
+    columns.optimizer({"schedule_decay_steps": 5})
+    columns.check_read()
+
+
+def test_defaults_are_written_in():
+    """Horizons are those of the study; what was spelled out gives the same table and ids."""
+    short = check_columns(table(schedule=["warmup_cosine", "constant"]), steps=200)
+    row, other = short.trials.iloc[0], short.trials.iloc[1]
+    assert row["schedule_warmup_steps"] == 20 and row["schedule_decay_steps"] == 200
+    assert row["schedule_end_value"] == 0 and row["schedule_exponent"] == 1
+    assert other[[c for c in short.trials if c.startswith("schedule_")]].isna().all()
+    long = check_columns(
+        pd.concat(
+            [
+                table(
+                    schedule="warmup_cosine", schedule_warmup_steps=20, schedule_decay_steps=200,
+                    schedule_exponent=1.0,
+                ),
+                table(),
+            ]
+        ),
+        steps=200,
+    )  # fmt: skip
+    assert set(short.trials["id"]) == set(long.trials["id"])
+    assert short.schedules == long.schedules == ("constant", "warmup_cosine")
+
+
+def test_an_empty_schedule_is_constant():
+    columns = check_columns(table(schedule=[pd.NA, "cosine"]), steps=10)
+    assert columns.trials["schedule"].tolist() == ["constant", "cosine"]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_row_s_rate_is_the_schedule_of_its_numbers(name):
+    """Among all schedules of the table, as traced lanes, against the schedule by itself."""
+    extra = {"schedule_decay_rate": 0.5} if name == "exponential" else {}
+    rows = [table(schedule=name, learning_rate=[0.1, 0.3], **extra)]
+    rows += [table(schedule=other) for other in ("constant", "cosine", "step") if other != name]
+    columns = check_columns(pd.concat(rows), steps=50)
+    engine_table = columns.table(columns.trials)
+    steps = jnp.arange(60)
+
+    def rates(row):
+        rate = schedule_columns.rate_of(row, columns.schedules, columns.hyperparameters)
+        return jax.vmap(rate)(steps)
+
+    lanes = jax.jit(jax.vmap(rates))(dict(engine_table.hyperparameters))
+    for i in (0, 1):
+        row = columns.trials.iloc[i]
+        own = {
+            c.removeprefix("schedule_"): float(row[c])
+            for c in schedule_columns.arguments(name)
+            if c in columns.trials and c != "schedule_staircase"
+        }
+        alone = [SCHEDULES[name](float(row["learning_rate"]), **own)(s) for s in range(60)]
+        np.testing.assert_allclose(lanes[i], alone, rtol=1e-5, atol=1e-8)
+
+
+def test_a_sweep_of_schedules_is_one_program_and_right():
+    """Against fit with the schedule written out; recorded, chosen and confirmed like any other."""
+    trials = joc.grid(
+        optimizer=["sgd", "keras.momentum"],
+        learning_rate=0.3,
+        schedule=["constant", "linear"],
+        schedule_transition_steps=pd.NA,
+        seed=[3],
+    ).drop(columns="schedule_transition_steps")
+    study = joc.sweep("line", trials, epochs=3, batch_size=4, progress=False)
+    assert study.events[0]["lowerings"] == 1
+    steps = study.manifest["budget"]["steps"]
+    for _, row in study.trials.iterrows():
+        falling = joc.linear_schedule(0.3, 0.0, steps)
+        rate = falling if row["schedule"] == "linear" else 0.3
+        like, _, name = row["optimizer"].rpartition(".")
+        tx = joc.convention(name, like or "optax")
+        tx = tx(rate, 0.9) if name == "momentum" else tx(rate)
+        alone = joc.fit("line", tx, epochs=3, batch_size=4, seed=3)
+        assert row["valid_loss"] == pytest.approx(alone.metrics["valid_loss"], rel=1e-4)
+    assert set(study.curves["schedule"].values) == {"constant", "linear"}
+    assert study.confirm(1, progress=False).trials["schedule"].notna().all()
+
+
+def test_a_staircase_can_be_swept():
+    trials = table(
+        optimizer="sgd",
+        schedule="exponential",
+        schedule_decay_rate=0.5,
+        schedule_transition_steps=4.0,
+        schedule_staircase=[True, False],
+    )
+    study = joc.sweep("line", trials, epochs=20, batch_size=4, progress=False)
+    assert study.trials["train_loss"].nunique() == 2

@@ -1,0 +1,229 @@
+"""Half precision, numbers at the edge of float32, and what is not finite: no silent damage."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from helpers import DECAYS, PIECES, RECIPES, assert_trees_equal, defaults, our, rollout
+
+import jaxopt_course.transforms as transforms
+from jaxopt_course.base import Decay, apply_updates
+from jaxopt_course.transforms import (
+    dampened_trace,
+    ema,
+    scale_by_adadelta,
+    scale_by_adam,
+    scale_by_adamax,
+    scale_by_amsgrad,
+    scale_by_lion,
+    scale_by_nadam,
+    scale_by_radam,
+    scale_by_rms,
+    scale_by_rss,
+    scale_by_stddev,
+    trace,
+)
+
+ALL = pytest.mark.parametrize("name", PIECES)
+HALF = pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+
+
+def at_defaults(name):
+    """The arguments of ``name`` at their defaults; what has none, as in the contract."""
+    made = RECIPES.get(name) or getattr(transforms, name)
+    return (
+        PIECES[name][0] | {"learning_rate": 0.01} | defaults(made, float)
+        if (name in RECIPES)
+        else PIECES[name][0] | defaults(made, float)
+    )
+
+
+def run(tx, gradients):
+    gradients = jnp.asarray(gradients)
+    return rollout(tx, gradients, jnp.zeros_like(gradients[0]))[0]
+
+
+def half(dtype, steps=20):
+    """Gradients around 0, 1e-4 and 300: the last squares to infinity in float16, the second to 0."""
+    g = np.random.default_rng(0).normal(size=(steps, 3)) * [0.0, 1e-4, 300.0]
+    g[0] = [0.0, 1e-4, 300.0]
+    return jnp.asarray(g, dtype)
+
+
+@HALF
+@ALL
+def test_half_precision_moves_as_float64_does(name, dtype):
+    """eps is 1e-8, which is 0 in float16; optax's Adam gives NaN at 0 and -inf at 1e-4."""
+    g, numbers = half(dtype), at_defaults(name)
+    u = jax.jit(lambda g: run(our(name, numbers), g))(g)
+    assert u.dtype == dtype
+    with jax.enable_x64(True):
+        exact = jax.jit(lambda g: run(our(name, numbers), g))(g.astype("float64"))
+        exact, u = np.asarray(exact), np.asarray(u, np.float64)
+    assert np.isfinite(u).all() and (u[:, 0] == 0).all()
+    unit = float(jnp.finfo(dtype).eps)
+    links = 3 if name in ("rmsprop", "adadelta", "adamw", "lion") else 1 + (name in RECIPES)
+    if name == "rmsprop":  # its momentum is rounded before it is added up
+        links = 8
+    size = np.abs(exact).max(axis=0)
+    smallest = float(jnp.finfo(dtype).smallest_subnormal)
+    assert (np.abs(u - exact) <= links * unit * size + smallest).all()
+
+
+def test_optax_s_float16_does_not():
+    u = run(optax.scale_by_adam(), half("float16", steps=1))[0]
+    assert np.isnan(u[0]) and np.isinf(u[1]) and u[2] == 0
+
+
+@HALF
+@ALL
+def test_hyperparameters_of_half_precision_are_only_rounded(name, dtype):
+    """The same as their float32 values, to the bit; no dtype changes, also in lax.scan."""
+    narrow = {k: jnp.asarray(v, dtype) for k, v in PIECES[name][0].items()}
+    wide = {k: v.astype("float32") for k, v in narrow.items()}
+    g = jnp.asarray(np.random.default_rng(0).normal(size=(10, 4)), "float32")
+    both = [jax.jit(lambda h: rollout(our(name, h), g, g[0]))(h) for h in (narrow, wide)]
+    assert_trees_equal(*both)
+    g, params = g.astype(dtype), g[0].astype(dtype)
+    u, state = rollout(our(name, narrow), g, params)
+    assert apply_updates(params, u[-1]).dtype == u.dtype == dtype
+    real = [x.dtype for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
+    assert set(real) <= {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("name", [n for n, (numbers, _) in PIECES.items() if "eps" in numbers])
+def test_an_eps_that_rounds_to_0_does_no_harm(name):
+    """eps=float16(1e-8) is 0: still finite, also where the gradient is 0."""
+    numbers = at_defaults(name) | {"eps": np.float16(1e-8)}
+    u = run(our(name, numbers), half("float16").astype("float32"))
+    assert np.isfinite(u).all() and (u[:, 0] == 0).all()
+    assert (np.abs(np.asarray(u[:, 1:])).max(axis=0) > 0).all() or name in ("adadelta",)
+
+
+MEMORIES = {  # transformation -> the argument that names the dtype of its first memory
+    "trace": "accumulator_dtype",
+    "dampened_trace": "accumulator_dtype",
+    "ema": "accumulator_dtype",
+    "scale_by_stddev": "mu_dtype",
+    "scale_by_adam": "mu_dtype",
+    "scale_by_adamax": "mu_dtype",
+    "scale_by_amsgrad": "mu_dtype",
+    "scale_by_nadam": "mu_dtype",
+    "scale_by_radam": "mu_dtype",
+    "scale_by_lion": "mu_dtype",
+    "sgd": "accumulator_dtype",
+    "adam": "mu_dtype",
+    "adamw": "mu_dtype",
+    "amsgrad": "mu_dtype",
+    "nadam": "mu_dtype",
+    "lion": "mu_dtype",
+}
+
+
+@pytest.mark.parametrize("asked", [None, "bfloat16", "float32"])
+@HALF
+@pytest.mark.parametrize("name", MEMORIES)
+def test_first_memories_are_float32_unless_told_otherwise(name, dtype, asked):
+    tx = our(name, PIECES[name][0] | {MEMORIES[name]: asked})
+    params = jnp.ones(3, dtype)
+    _, state = rollout(tx, half(dtype), params)
+    found = [optax.tree.get(state, field) for field in ("trace", "ema", "mu")]
+    assert [x.dtype for x in found if x is not None] == [asked or "float32"]
+
+
+# --- one gradient of 1e30 among ones ---
+
+SPIKE = np.array([1.0, 1.0, 1e30] + [1.0] * 200, np.float32)
+FROZEN = {
+    "rss": (scale_by_rss(), "sum_of_squares"),
+    "rss, eps outside": (scale_by_rss(eps_in_sqrt=False), "sum_of_squares"),
+    "rms": (scale_by_rms(), "nu"),
+    "rms, corrected": (scale_by_rms(bias_correction=True, eps_in_sqrt=False), "nu"),
+    "stddev": (scale_by_stddev(), "nu"),
+    "stddev, corrected": (scale_by_stddev(bias_correction=True), "nu"),
+    "adadelta": (scale_by_adadelta(), "e_g"),
+    "adam": (scale_by_adam(), "nu"),
+    "adam, eps hat": (scale_by_adam(eps_hat=True, nesterov=True), "nu"),
+    "amsgrad": (scale_by_amsgrad(), "nu_max"),
+    "amsgrad, max first": (scale_by_amsgrad(max_before_correction=True), "nu_max"),
+    "nadam": (scale_by_nadam(), "nu"),
+}
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_an_overflowing_square_freezes_and_shows_in_the_state(name):
+    """As the docstrings say: u is 0 for good, never NaN, and the accumulator is infinite."""
+    tx, field = FROZEN[name]
+    u, state = rollout(tx, SPIKE, jnp.zeros(()))
+    assert (np.asarray(u[:2]) > 0).all()
+    np.testing.assert_array_equal(u[2:], 0)
+    assert optax.tree.get(state, field) == jnp.inf
+
+
+def test_radam_s_first_steps_are_as_large_as_the_gradient():
+    u, state = rollout(scale_by_radam(), SPIKE, jnp.zeros(()))
+    assert 1e29 < u[2] < 1e30
+    np.testing.assert_array_equal(u[5:], 0)  # rectified from here on
+    assert state.nu == jnp.inf
+
+
+def test_adamax_comes_back():
+    """v falls by β2 a step: from 1e30 to 1 in log(1e30)/(1 - β2) steps."""
+    u, state = rollout(scale_by_adamax(b2=0.5), SPIKE, jnp.zeros(()))
+    assert float(state.nu) == 1
+    assert float(u[2]) == pytest.approx(0.1 / (1 - 0.9**3), rel=1e-5)
+    assert np.isfinite(u).all()
+    slow, state = rollout(scale_by_adamax(), SPIKE, jnp.zeros(()))
+    assert float(state.nu) == pytest.approx(1e30 * 0.999**200, rel=1e-4)
+
+
+def test_lion_follows_the_spike_until_it_is_forgotten():
+    """m = 1e28 · 0.99^t against -1: the sign turns after log(1e28)/0.01 = 6,400 steps."""
+    g = jnp.concatenate([jnp.array([1e30]), -jnp.ones(8000)])
+    u = np.asarray(rollout(scale_by_lion(), g, jnp.zeros(()))[0])
+    turn = int(np.argmax(u < 0))
+    # 0.9 m + 0.1 (-1) changes sign where 0.9 (1e28 + 1) 0.99^t = 1
+    assert turn == pytest.approx(np.log(0.9e28) / -np.log(0.99), abs=3)
+    assert (u[:turn] == 1).all() and (u[turn:] == -1).all()
+
+
+@pytest.mark.parametrize("tx", [trace(0.5), dampened_trace(0.5, 0.5), ema(0.5)])
+def test_momenta_remember_the_spike_for_their_length(tx):
+    u = rollout(tx, SPIKE, jnp.zeros(()))[0]
+    assert np.isfinite(u).all() and u[2] > 1e29
+    assert float(u[-1]) == pytest.approx(float(rollout(tx, SPIKE[:2], jnp.zeros(()))[0][-1]), rel=1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@ALL
+def test_what_is_not_finite_is_seen_or_bounded(name, bad):
+    """A bad gradient shows in its own coordinate at once; or the step is within its bound."""
+    numbers = PIECES[name][0]
+    g = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    clean = np.asarray(run(our(name, numbers), g))
+    g[2, 1] = bad
+    u = np.asarray(run(our(name, numbers), g))
+    bounded = {"clip"} if bad == np.inf else set()
+    frozen = {"scale_by_adadelta"}
+    if name in bounded:
+        assert np.isfinite(u).all()
+    elif name in ("scale_by_lion", "lion") and bad == np.inf:
+        assert np.isfinite(u[2]).all() and (np.abs(u[2]) <= 1).all()
+    elif name not in frozen:
+        assert not np.isfinite(u[2, 1])
+    whole = {"clip_by_norm", "clip_by_global_norm"}
+    if name not in whole:
+        others = [0, 2, 3]
+        np.testing.assert_array_equal(u[:, others], clean[:, others])
+    np.testing.assert_array_equal(u[:2], clean[:2])
+
+
+@pytest.mark.parametrize("b", [0.0, 0.3, 0.9, 0.99999])
+def test_pairs_and_literals_are_one(b):
+    """Decay pairs of every dtype that can hold the number."""
+    g = half("float32")
+    literal = run(scale_by_adam(0.9, b), g)
+    pair = Decay(jnp.float32(b), jnp.float32(1 - b))
+    np.testing.assert_array_equal(run(scale_by_adam(0.9, pair), g), literal)
+    assert "b2" in DECAYS
