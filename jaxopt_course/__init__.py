@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.base import Decay as Decay
     from jaxopt_course.base import apply_updates as apply_updates
     from jaxopt_course.base import chain as chain
+    from jaxopt_course.conventions.compare import explain as explain
+    from jaxopt_course.conventions.keras_state import from_keras as from_keras
     from jaxopt_course.conventions.recipes import adadelta as adadelta
     from jaxopt_course.conventions.recipes import adagrad as adagrad
     from jaxopt_course.conventions.recipes import adam as adam
@@ -33,7 +35,11 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.conventions.recipes import sgd as sgd
     from jaxopt_course.conventions.registry import CONVENTIONS as CONVENTIONS
     from jaxopt_course.conventions.registry import convention as convention
+    from jaxopt_course.conventions.torch_state import from_torch as from_torch
     from jaxopt_course.devices import use_cpu_cores as use_cpu_cores
+    from jaxopt_course.inspection.damage import diagnose as diagnose
+    from jaxopt_course.inspection.leaves import audit as audit
+    from jaxopt_course.inspection.values import hyperparameters as hyperparameters
     from jaxopt_course.optimizers import OPTIMIZERS as OPTIMIZERS
     from jaxopt_course.problems.networks import MLP as MLP
     from jaxopt_course.problems.tasks import TASKS as TASKS
@@ -71,6 +77,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.clipping import clip_by_norm as clip_by_norm
     from jaxopt_course.transforms.clipping import global_norm as global_norm
     from jaxopt_course.transforms.decay import add_decayed_weights as add_decayed_weights
+    from jaxopt_course.transforms.groups import freeze as freeze
+    from jaxopt_course.transforms.groups import partition_by_path as partition_by_path
     from jaxopt_course.transforms.learning_rate import scale as scale
     from jaxopt_course.transforms.learning_rate import (
         scale_by_learning_rate as scale_by_learning_rate,
@@ -85,6 +93,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.second_moment import scale_by_rss as scale_by_rss
     from jaxopt_course.transforms.second_moment import scale_by_stddev as scale_by_stddev
     from jaxopt_course.transforms.switch import switch as switch
+
 
 _HOMES = {
     "base": (
@@ -182,6 +191,16 @@ _HOMES = {
         "scale_by_stddev",
     ),
     "transforms.switch": ("switch",),
+    "inspection.values": ("hyperparameters",),
+    "inspection.leaves": ("audit",),
+    "inspection.damage": ("diagnose",),
+    "transforms.groups": (
+        "freeze",
+        "partition_by_path",
+    ),
+    "conventions.compare": ("explain",),
+    "conventions.torch_state": ("from_torch",),
+    "conventions.keras_state": ("from_keras",),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_MODULE_OF)

@@ -83,7 +83,7 @@ def as_decay(b: DecayLike) -> Decay:
 def mean(b: Decay) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """One step of an exponential moving average: (m, x) -> b m + (1 - b) x."""
     far, rate = _pull(b)
-    return lambda m, x: jnp.where(far, x, m) + rate * (x - m)
+    return lambda m, x: _select(far, x, m) + rate * (x - m)
 
 
 def mean_square(b: Decay) -> Callable[[jax.Array, jax.Array], jax.Array]:
@@ -96,7 +96,7 @@ def mean_square(b: Decay) -> Callable[[jax.Array, jax.Array], jax.Array]:
     def step(v: jax.Array, x: jax.Array) -> jax.Array:
         xx = abs_square(x)
         finite = jnp.minimum(v, jnp.finfo(v.dtype).max)  # ∞ - ∞ would be NaN
-        return jnp.where(far, xx, v) + rate * (xx - finite)
+        return _select(far, xx, v) + rate * (xx - finite)
 
     return step
 
@@ -107,6 +107,12 @@ def _pull(b: Decay) -> tuple[jax.Array, jax.Array]:
     # so that at b = 0 nothing of a large m is left.
     far = b.value < 0.5
     return far, jnp.where(far, -b.value, b.complement)
+
+
+def _select(flag: jax.Array, yes: jax.Array, no: jax.Array) -> jax.Array:
+    # jnp.where is a jit within the jit: with hundreds of leaves it is a tenth of the tracing
+    same = yes.dtype == no.dtype and yes.shape == no.shape and not jnp.ndim(flag)
+    return jax.lax.select(flag, yes, no) if same else jnp.where(flag, yes, no)
 
 
 def unbias(tree: Tree, b: Decay, t: jax.Array) -> Tree:

@@ -1,11 +1,12 @@
 """What a transformation is made of, read back from the transformation.
 
-optax's pair of functions says nothing about itself.  :func:`described` leaves on ``update`` a note of
-the factory's name and arguments; the pair itself stays what it is, so ``optax.chain``,
+optax's pair of functions says nothing about itself.  :func:`described` leaves on ``update`` a note
+of the factory's name and arguments; the pair itself stays what it is, so ``optax.chain``,
 ``nnx.Optimizer`` and ``TrainState`` take it as before.  :func:`description` reads the note; where
 there is none (optax's own pieces, a user's), it reads the variables that ``update`` closes over.
 """
 
+import contextlib
 import functools
 import inspect
 import types
@@ -65,10 +66,8 @@ def described(factory: Callable[P, T]) -> Callable[P, T]:
 
 
 def _note(tx: Any, key: str, note: Any) -> Any:
-    try:
+    with contextlib.suppress(AttributeError):  # a bound method has no room for it
         setattr(tx.update, key, note)
-    except AttributeError:  # a bound method or a compiled function has no room for it
-        pass
     return tx
 
 
@@ -86,7 +85,7 @@ def description(tx: Any) -> Description:
         return description(closed["tx"])
     parts = _parts(closed)
     if note is not None:
-        return Description(*note, parts, True, closed)
+        return Description(note[0], note[1], parts, True, closed)
     return Description(name, closed, parts, False, closed)
 
 
@@ -134,6 +133,10 @@ def _parts(closed: Mapping[str, Any]) -> tuple[Part, ...]:
 
 def _is_transformation(value: Any) -> bool:
     return isinstance(value, optax.GradientTransformation)
+
+
+def _is_named(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and _is_transformation(value[1])
 
 
 def _inner(state: Any) -> Any:

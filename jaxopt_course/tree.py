@@ -54,7 +54,9 @@ def cast_like(tree: Tree, like: Tree) -> Tree:
     """
 
     def cast(x: Any, y: Any) -> jax.Array:
-        dtype = jnp.result_type(y)
+        dtype = _dtype(y)
+        if isinstance(x, jax.Array) and x.dtype == dtype and not x.weak_type:
+            return x
         to_real = jnp.iscomplexobj(x) and not jnp.issubdtype(dtype, jnp.complexfloating)
         return jnp.asarray(jnp.real(x) if to_real else x, dtype)
 
@@ -84,7 +86,7 @@ def squares_like(tree: Tree, value: Any = 0.0) -> Tree:
 
 def widen(x: Any) -> jax.Array:
     """``x`` as an array of at least 32 bits a number."""
-    x = jnp.asarray(x)
+    x = x if isinstance(x, jax.Array) else jnp.asarray(x)
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
 
 

@@ -54,13 +54,14 @@ def scan_breaks(library):
         for argument, value in numbers.items():
             total += 1
             broken += not all(
-                _scans(library, recipe(**{**numbers, argument: np.float32(value)}), dtype)
+                scans(library, recipe(**{**numbers, argument: np.float32(value)}), dtype)
                 for dtype in ("bfloat16", "float16")
             )
     return [broken, total]
 
 
-def _scans(library, tx, dtype, of_gradients=None):
+def scans(library, tx, dtype, of_gradients=None):
+    """Whether lax.scan takes the step: no dtype changes."""
     try:
         params, gradients = jnp.ones(2, dtype), jnp.ones((3, 2), of_gradients or dtype)
         jax.eval_shape(lambda: follow(library, tx, params, gradients))
@@ -71,7 +72,7 @@ def _scans(library, tx, dtype, of_gradients=None):
 
 def mixed_breaks(library):
     """The recipes that cannot go through lax.scan with float32 gradients of bfloat16 parameters."""
-    breaks = lambda name: not _scans(library, getattr(library, name)(RATE), "bfloat16", "float32")
+    breaks = lambda name: not scans(library, getattr(library, name)(RATE), "bfloat16", "float32")
     return [name for name in SHARED if breaks(name)]
 
 

@@ -24,6 +24,10 @@ RECIPES = {
     "adam": {},
     "adamw": {"weight_decay": 0.1},
     "adamax": {},
+    "amsgrad": {},
+    "nadam": {},
+    "radam": {},
+    "lion": {"weight_decay": 0.1},
 }
 ALL = pytest.mark.parametrize("name", RECIPES)
 STEPS = 5

@@ -15,7 +15,7 @@ from helpers import RECIPES, TWINS, descend, deviation, our, quartic, rollout, s
 from transcriptions import TRANSCRIPTIONS, transcribed
 
 import jaxopt_course.transforms as transforms
-from jaxopt_course import optimizers, schedules
+from jaxopt_course import optimizers
 from jaxopt_course.base import chain
 from jaxopt_course.transforms import scale_by_learning_rate
 
@@ -147,7 +147,11 @@ ROWS = [
     ("lion", {"weight_decay": SCHEDULE}),
 ]
 RATES = {"scale", "scale_by_schedule", "scale_by_learning_rate"}  # open loop only
-ELSEWHERE = {"switch": "test_switch.py", "inverse_time_decay": "test_schedules.py"}
+ELSEWHERE = {  # optax has none of them in this form
+    "switch": "test_switch.py",
+    "freeze": "test_transforms_groups.py",
+    "partition_by_path": "test_transforms_groups.py",
+}
 
 
 def public(module):
@@ -163,7 +167,6 @@ def public(module):
 def test_every_public_name_has_a_row():
     names = public(transforms) | set(RECIPES)
     assert names - ELSEWHERE.keys() == {name for name, _ in ROWS}
-    assert public(schedules) == {"constant_schedule", "inverse_time_decay"}
 
 
 def test_every_transcription_is_compared():

@@ -10,7 +10,7 @@ import pytest
 from helpers import assert_trees_close, assert_trees_equal, deviation, our, their
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_trees import NAMES, arguments, few, fill, leaves, trees
+from random_trees import NAMES, NUMBERS, arguments, few, fill, leaves, trees
 
 ALL = pytest.mark.parametrize("name", NAMES)
 SEEDS = st.integers(0, 2**16)
@@ -228,9 +228,11 @@ def test_equals_optax(name):
 def test_dead_units(name):
     """A gradient of exactly 0 moves nothing, and every derivative by a number is finite."""
 
-    @settings(few, max_examples=4)
-    @given(arguments(name), SEEDS)
-    def check(kwargs, seed):
+    @settings(few, max_examples=5)
+    @given(arguments(name), SEEDS, st.booleans())
+    def check(kwargs, seed, bare):
+        if bare:  # nothing keeps the roots off 0
+            kwargs |= {k: 0.0 for k in kwargs if k.startswith(("eps", "initial")) and k in NUMBERS}
         params, shape = jnp.array([1.0, 0.0]), jax.ShapeDtypeStruct((2,), jnp.float32)
         gradients = [fill(shape, seed + t) * jnp.array([1.0, 0.0]) for t in range(3)]
         switches = {k: v for k, v in kwargs.items() if isinstance(v, bool)}

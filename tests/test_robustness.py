@@ -14,7 +14,10 @@ import numpy as np
 import optax
 import pytest
 import tables
-from robustness_cases import MEASURES, OURS, RATE
+from robustness_cases import MEASURES, OURS, RATE, moves, scans
+from traced_arguments import meanwhile
+
+from jaxopt_course.conventions import REGISTERED
 
 GOLDEN = Path(__file__).parent / "golden" / "robustness.json"
 OPTAX = "0.2.8"  # the version whose column is published
@@ -144,29 +147,44 @@ CASES = {
 
 
 @functools.cache
-def measured(library):
-    """All measurements of a library: ours, optax's, or those on file."""
+def on_file():
+    """What PyTorch and Keras did."""
+    return json.loads(GOLDEN.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def measured(case, library):
+    """The measurement of a library: ours or optax's, made now, or that on file; None without."""
     if library in ("torch", "keras"):
-        return json.loads(GOLDEN.read_text(encoding="utf-8"))[library]
-    return {
-        case: measure({"ours": OURS, "optax": optax}[library]) for case, measure in MEASURES.items()
-    }
+        return on_file()[library].get(case)
+    return MEASURES[case]({"ours": OURS, "optax": optax}[library])
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_ours(case):
-    value = MEASURES[case](OURS)
+    value = measured(case, "ours")
     assert CASES[case].good(value), f"{value}, expected: {CASES[case].expected}"
     if CASES[case].always_said:
         assert value == "ValueError, names the leaf"
 
 
+@pytest.mark.parametrize("name", sorted(REGISTERED))
+def test_half_precision_of_every_convention(name):
+    """Float32 numbers, all at once: dtypes stay in lax.scan; and the moves are finite."""
+    numbers = {k: v for k, v in meanwhile(name).items() if not isinstance(v, bool)}
+    numbers = {k: np.float32(v) for k, v in numbers.items()}
+    for dtype in ("bfloat16", "float16"):
+        assert scans(OURS, REGISTERED[name](**numbers), dtype)
+    needed = {k: numbers[k] for k in ("learning_rate", "weight_decay") if k in numbers}
+    gradients = [[1e-4, 0.0, 300.0]] * 2
+    assert np.isfinite(moves(OURS, REGISTERED[name](**needed), gradients, "float16")).all()
+
+
 def cell(case, library):
     """✓, or ✗ and what happens; — where the framework has no such thing."""
-    values = measured(library)
-    if case not in values:
+    row, value = CASES[case], measured(case, library)
+    if value is None:
         return "—"
-    row, value = CASES[case], values[case]
     mark = "✓" if row.good(value) else "✗"
     return mark if mark == "✓" and not row.always_said else f"{mark} {row.said(value)}"
 
@@ -178,7 +196,7 @@ def text():
         (row.title, row.expected, *(cell(case, each) for each in libraries))
         for case, row in CASES.items()
     ]
-    versions = [f"{each} {measured(each)['version']}" for each in ("torch", "keras")]
+    versions = [f"{each} {on_file()[each]['version']}" for each in ("torch", "keras")]
     count = lambda i: (
         f"{sum(row[i].startswith('✓') for row in rows)} of {sum(row[i] != '—' for row in rows)}"
     )
@@ -204,9 +222,10 @@ def test_the_published_table_is_current():
 
 
 @pytest.mark.live
+@pytest.mark.filterwarnings("default")  # of the frameworks themselves
 def test_the_frameworks_still_do_what_is_on_file():
     frameworks = pytest.importorskip("robustness_frameworks")
-    now, then = frameworks.measure(), json.loads(GOLDEN.read_text(encoding="utf-8"))
+    now, then = frameworks.measure(), on_file()
     for library, values in then.items():
         for case, value in values.items():
             if case != "version":

@@ -48,8 +48,12 @@ def first(g):
 
 def test_the_table_is_complete():
     public = {name for name in vars(transforms) if callable(getattr(transforms, name))}
-    elsewhere = {"switch", "scale_by_schedule"}
+    elsewhere = {"switch", "freeze", "partition_by_path", "scale_by_schedule"}
     assert PIECES.keys() == (public | RECIPES.keys()) - elsewhere
+    for name, (numbers, flags) in PIECES.items():  # and so is each row
+        made = RECIPES.get(name) or getattr(transforms, name)
+        assert set(defaults(made, bool)) == set(flags), name
+        assert set(defaults(made, float)) <= set(numbers), name
 
 
 class Variants(chex.TestCase):

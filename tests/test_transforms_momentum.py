@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from helpers import assert_trees_close, descend, deviation, quartic, rollout, start, stream
 
-from jaxopt_course.base import chain
 from jaxopt_course.optimizers import ema_momentum, momentum, nesterov, sgd
-from jaxopt_course.transforms import dampened_trace, ema, scale, scale_by_learning_rate, trace
+from jaxopt_course.transforms import dampened_trace, ema, scale, trace
 
 MOMENTA = pytest.mark.parametrize(
     "tx",
@@ -56,19 +55,6 @@ def test_a_constant_gradient_is_amplified_by_one_over_one_minus_beta():
     assert rollout(ema(0.9, debias=False), ones, jnp.zeros(()))[0][-1] == pytest.approx(1.0)
 
 
-def test_beta_0_is_gradient_descent_bit_for_bit():
-    plain = descend(sgd(0.1), start(), 20)
-    for recipe in (momentum(0.1, 0.0), nesterov(0.1, 0.0), ema_momentum(0.1, 0.0), sgd(0.1, 0.0)):
-        assert_trees_close(descend(recipe, start(), 20), plain, rtol=0)
-
-
-def test_sum_and_mean_are_one_up_to_the_rate():
-    with jax.enable_x64(True):
-        total = descend(momentum(0.01, 0.75), start(), 200)
-        average = descend(ema_momentum(0.04, 0.75), start(), 200)
-        assert deviation(total, average) < 1e-13
-
-
 def test_recipes_are_sgd_with_momentum():
     with jax.enable_x64(True):
         pairs = [
@@ -92,36 +78,6 @@ def test_ema_momentum_is_the_notes_formula_in_float64():
             w = {k: np.asarray(w[k]) - eta * m[k] for k in w}
             path.append(w["w"])
         assert deviation(ours, np.stack(path)) < 1e-12
-
-
-@pytest.mark.parametrize("schedule", [None, lambda s: 0.05 / (1 + 0.5 * s)])
-def test_nesterov_is_the_look_ahead(schedule):
-    """v ← γ v + η ∇f(w - γ v), w ← w - v is the same under θ = w - γ v.
-
-    With a schedule the rate must stand inside the memory.
-    """
-    gamma, rate = 0.9, schedule or (lambda s: 0.05)
-    with jax.enable_x64(True):
-        ours = descend(
-            chain(scale_by_learning_rate(rate), trace(gamma, nesterov=True)), start(), 100
-        )
-        slope = jax.jit(jax.grad(quartic))
-        w, v, path = start(), jax.tree.map(jnp.zeros_like, start()), []
-        for s in range(100):
-            g = slope({k: w[k] - gamma * v[k] for k in w})
-            v = {k: gamma * v[k] + rate(s) * g[k] for k in w}
-            w = {k: w[k] - v[k] for k in w}
-            path.append({k: w[k] - gamma * v[k] for k in w})
-        assert deviation(ours, jax.tree.map(lambda *x: jnp.stack(x), *path)) < 1e-12
-
-
-def test_where_the_rate_stands_matters_only_when_it_changes():
-    inside = lambda rate: chain(scale_by_learning_rate(rate), trace(0.9))
-    outside = lambda rate: chain(trace(0.9), scale_by_learning_rate(rate))
-    with jax.enable_x64(True):
-        ends = lambda rate: [descend(f(rate), start(), 50)["w"] for f in (inside, outside)]
-        assert deviation(*ends(0.01)) < 1e-13
-        assert deviation(*ends(lambda s: 0.01 / (1 + s))) > 1e-3
 
 
 def test_memories_of_half_precision_are_float32_unless_told_otherwise():

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import DECAYS, PIECES, RECIPES, assert_trees_equal, defaults, our, rollout
+from helpers import PIECES, RECIPES, assert_trees_equal, defaults, our, rollout
 
 import jaxopt_course.transforms as transforms
-from jaxopt_course.base import Decay, apply_updates
+from jaxopt_course.base import apply_updates
 from jaxopt_course.transforms import (
     dampened_trace,
     ema,
@@ -33,9 +33,9 @@ def at_defaults(name):
     """The arguments of ``name`` at their defaults; what has none, as in the contract."""
     made = RECIPES.get(name) or getattr(transforms, name)
     return (
-        PIECES[name][0] | {"learning_rate": 0.01} | defaults(made, float)
-        if (name in RECIPES)
-        else PIECES[name][0] | defaults(made, float)
+        PIECES[name][0]
+        | defaults(made, float)
+        | ({"learning_rate": 0.01} if name in RECIPES else {})
     )
 
 
@@ -45,7 +45,7 @@ def run(tx, gradients):
 
 
 def half(dtype, steps=20):
-    """Gradients around 0, 1e-4 and 300: the last squares to infinity in float16, the second to 0."""
+    """Gradients around 0, 1e-4 and 300, whose squares in float16 are 0, 0 and infinity."""
     g = np.random.default_rng(0).normal(size=(steps, 3)) * [0.0, 1e-4, 300.0]
     g[0] = [0.0, 1e-4, 300.0]
     return jnp.asarray(g, dtype)
@@ -161,6 +161,13 @@ def test_an_overflowing_square_freezes_and_shows_in_the_state(name):
     assert optax.tree.get(state, field) == jnp.inf
 
 
+@pytest.mark.parametrize("make", [scale_by_rms, lambda b2: scale_by_adam(0.9, b2)])
+def test_short_means_of_squares_make_nan_of_it(make):
+    """For b < 1/2, as base.mean_square says: the other way of not being silent."""
+    u = rollout(make(0.3), SPIKE, jnp.zeros(()))[0]
+    assert np.isfinite(u[:2]).all() and np.isnan(u[2:]).all()
+
+
 def test_radam_s_first_steps_are_as_large_as_the_gradient():
     u, state = rollout(scale_by_radam(), SPIKE, jnp.zeros(()))
     assert 1e29 < u[2] < 1e30
@@ -174,7 +181,7 @@ def test_adamax_comes_back():
     assert float(state.nu) == 1
     assert float(u[2]) == pytest.approx(0.1 / (1 - 0.9**3), rel=1e-5)
     assert np.isfinite(u).all()
-    slow, state = rollout(scale_by_adamax(), SPIKE, jnp.zeros(()))
+    _, state = rollout(scale_by_adamax(), SPIKE, jnp.zeros(()))
     assert float(state.nu) == pytest.approx(1e30 * 0.999**200, rel=1e-4)
 
 
@@ -188,42 +195,28 @@ def test_lion_follows_the_spike_until_it_is_forgotten():
     assert (u[:turn] == 1).all() and (u[turn:] == -1).all()
 
 
-@pytest.mark.parametrize("tx", [trace(0.5), dampened_trace(0.5, 0.5), ema(0.5)])
-def test_momenta_remember_the_spike_for_their_length(tx):
+@pytest.mark.parametrize(
+    "tx, rest", [(trace(0.5), 2.0), (dampened_trace(0.5, 0.5), 1.0), (ema(0.5), 1.0)]
+)
+def test_momenta_remember_the_spike_for_their_length(tx, rest):
     u = rollout(tx, SPIKE, jnp.zeros(()))[0]
     assert np.isfinite(u).all() and u[2] > 1e29
-    assert float(u[-1]) == pytest.approx(float(rollout(tx, SPIKE[:2], jnp.zeros(()))[0][-1]), rel=1)
+    assert float(u[-1]) == pytest.approx(rest)  # 1e30 · ½^200 later
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @ALL
 def test_what_is_not_finite_is_seen_or_bounded(name, bad):
     """A bad gradient shows in its own coordinate at once; or the step is within its bound."""
-    numbers = PIECES[name][0]
+    go = jax.jit(lambda g: run(our(name, PIECES[name][0]), g))
     g = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
-    clean = np.asarray(run(our(name, numbers), g))
+    clean = np.asarray(go(g))
     g[2, 1] = bad
-    u = np.asarray(run(our(name, numbers), g))
-    bounded = {"clip"} if bad == np.inf else set()
-    frozen = {"scale_by_adadelta"}
-    if name in bounded:
-        assert np.isfinite(u).all()
-    elif name in ("scale_by_lion", "lion") and bad == np.inf:
-        assert np.isfinite(u[2]).all() and (np.abs(u[2]) <= 1).all()
-    elif name not in frozen:
+    u = np.asarray(go(g))
+    if name in ("clip", "scale_by_lion", "lion") and bad == np.inf:
+        assert (np.abs(u[2]) <= 1).all()
+    else:
         assert not np.isfinite(u[2, 1])
-    whole = {"clip_by_norm", "clip_by_global_norm"}
-    if name not in whole:
-        others = [0, 2, 3]
-        np.testing.assert_array_equal(u[:, others], clean[:, others])
+    if name not in ("clip_by_norm", "clip_by_global_norm"):  # which have a number of the whole
+        np.testing.assert_array_equal(np.delete(u, 1, axis=1), np.delete(clean, 1, axis=1))
     np.testing.assert_array_equal(u[:2], clean[:2])
-
-
-@pytest.mark.parametrize("b", [0.0, 0.3, 0.9, 0.99999])
-def test_pairs_and_literals_are_one(b):
-    """Decay pairs of every dtype that can hold the number."""
-    g = half("float32")
-    literal = run(scale_by_adam(0.9, b), g)
-    pair = Decay(jnp.float32(b), jnp.float32(1 - b))
-    np.testing.assert_array_equal(run(scale_by_adam(0.9, pair), g), literal)
-    assert "b2" in DECAYS

@@ -33,8 +33,9 @@ def convention(name: str, like: str = "optax") -> Recipe:
     Raises:
         ValueError: no such recipe or framework, or the framework lacks the recipe.
 
-    >>> convention("adam", like="keras")(learning_rate=0.5).init(0.0)[1].nu
-    Array(0., dtype=float32, weak_type=True)
+    >>> sgd = convention("sgd", like="keras")()  # η = 0.01
+    >>> print(sgd.update(1.0, sgd.init(0.0))[0])
+    -0.01
     """
     if like not in CONVENTIONS:
         raise ValueError(unknown("convention", like, CONVENTIONS))

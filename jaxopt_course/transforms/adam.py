@@ -12,12 +12,15 @@ Hats undo the start at 0.  Multiplying all gradients by a constant does not chan
 each coordinate moves by at most about one learning rate a step.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import optax
 
 from jaxopt_course.base import (
+    Decay,
     DecayLike,
     Flag,
     Scalar,
@@ -97,24 +100,21 @@ def scale_by_adam(
         e, e_root = eps_at(eps, eps_root, eps_hat, c2)
         m = leafwise(mean(beta1), state.mu, g)
         v = leafwise(mean_square(beta2), state.nu, g)
-        m_hat = corrected_mean(m, g, beta1, t, nesterov, bias_correction_mu)
-        u = leafwise(lambda m, v: m / (root(v / c2 + e_root) + e), m_hat, v)
+        m_hat = corrected_mean(beta1, t, nesterov, bias_correction_mu)
+        u = leafwise(lambda m, v, g: m_hat(m, g) / (root(v / c2 + e_root) + e), m, v, g)
         return cast_like(u, g), ScaleByAdamState(t, cast_like(m, state.mu), cast_like(v, state.nu))
 
     return Transform(init, update)
 
 
 def corrected_mean(
-    m: Tree, g: Tree, beta1: Any, t: Any, nesterov: Flag = False, corrected: Flag = True
-) -> Tree:
-    """m̂ = m / (1 - β1^t), or Nadam's, which looks one step ahead; without hats on demand."""
-    now, then = bias(beta1, t, corrected), bias(beta1, t + 1, corrected)
-
-    def look_ahead() -> Tree:
-        step = mean(beta1)
-        return leafwise(lambda m, g: step(m / then, g / now), m, g)
-
-    return either(nesterov, look_ahead, lambda: leafwise(lambda m: m / now, m))
+    beta1: Decay, t: jax.Array, nesterov: Flag = False, corrected: Flag = True
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """(m, g) -> m̂ = m / (1 - β1^t), or Nadam's, which looks ahead; without hats on demand."""
+    step, now = mean(beta1), bias(beta1, t, corrected)
+    then = either(nesterov, lambda: bias(beta1, t + 1, corrected), lambda: now)
+    ahead = lambda m, g: step(m / then, g / now)
+    return lambda m, g: either(nesterov, lambda: ahead(m, g), lambda: m / now)
 
 
 @described
@@ -159,8 +159,12 @@ def scale_by_adamax(
         m = leafwise(mean(beta1), state.mu, g)
         # v - (1-β2) v, for 0.99999 itself is rounded: 1e-8 a step
         v = leafwise(lambda v, g: jnp.maximum(v - fall * v, modulus(g) + inside), state.nu, g)
-        size = leafwise(lambda v: jnp.where(v + outside == 0, jnp.inf, v + outside), v)
-        u = leafwise(lambda m, size: m / size, corrected_mean(m, g, beta1, t), size)
+        m_hat = corrected_mean(beta1, t)
+
+        def scaled(m: jax.Array, v: jax.Array, g: jax.Array) -> jax.Array:
+            return m_hat(m, g) / jnp.where(v + outside == 0, jnp.inf, v + outside)
+
+        u = leafwise(scaled, m, v, g)
         return cast_like(u, g), ScaleByAdamState(t, cast_like(m, state.mu), cast_like(v, state.nu))
 
     return Transform(init, update)

@@ -105,8 +105,8 @@ def scale_by_amsgrad(
         m = leafwise(mean(beta1), state.mu, g)
         v = leafwise(mean_square(beta2), state.nu, g)
         w = leafwise(lambda w, v: jnp.maximum(w, v / before), state.nu_max, v)
-        m_hat = corrected_mean(m, g, beta1, t, corrected=bias_correction_mu)
-        u = leafwise(lambda m, w: m / (root(w / after + e_root) + e), m_hat, w)
+        m_hat = corrected_mean(beta1, t, corrected=bias_correction_mu)
+        u = leafwise(lambda m, w, g: m_hat(m, g) / (root(w / after + e_root) + e), m, w, g)
         return cast_like(u, g), ScaleByAmsgradState(
             t, cast_like(m, state.mu), cast_like(v, state.nu), cast_like(w, state.nu_max)
         )
@@ -168,8 +168,7 @@ def scale_by_nadam(
         old, new = then / (1 - product * then), rest / (1 - product)
         m = leafwise(mean(beta1), state.mu, g)
         v = leafwise(mean_square(beta2), state.nu, g)
-        m_hat = leafwise(lambda m, g: old * m + new * g, m, g)
-        u = leafwise(lambda m, v: m / (root(v / c2) + e), m_hat, v)
+        u = leafwise(lambda m, v, g: (old * m + new * g) / (root(v / c2) + e), m, v, g)
         product = product.astype(state.mu_product.dtype)
         return cast_like(u, g), ScaleByNadamState(
             t, product, cast_like(m, state.mu), cast_like(v, state.nu)
@@ -225,10 +224,13 @@ def scale_by_radam(
         rectify, r = _rectification(beta2, t, number(threshold))
         m = leafwise(mean(beta1), state.mu, g)
         v = leafwise(mean_square(beta2), state.nu, g)
-        m_hat = corrected_mean(m, g, beta1, t, nesterov)
-        u = leafwise(
-            lambda m, v: jnp.where(rectify, r * m / (root(v / c2 + e_root) + e), m), m_hat, v
-        )
+        m_hat = corrected_mean(beta1, t, nesterov)
+
+        def rectified(m: jax.Array, v: jax.Array, g: jax.Array) -> jax.Array:
+            m = m_hat(m, g)
+            return jnp.where(rectify, r * m / (root(v / c2 + e_root) + e), m)
+
+        u = leafwise(rectified, m, v, g)
         return cast_like(u, g), ScaleByAdamState(t, cast_like(m, state.mu), cast_like(v, state.nu))
 
     return Transform(init, update)

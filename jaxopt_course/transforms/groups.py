@@ -114,7 +114,7 @@ def path_name(path: Any) -> str:
 
 def _labels(tree: Tree, patterns: Mapping[Pattern, Any], default: str | None) -> Tree:
     """The name of its group for each leaf."""
-    leaves, structure = tree_flatten_with_path(tree)
+    leaves = tree_flatten_with_path(tree)[0]
     paths = [path_name(path) for path, _ in leaves]
     found = {path: [_text(p) for p, test in _tests(patterns) if test(path)] for path in paths}
     unmatched = [path for path in paths if not found[path]]
@@ -130,7 +130,8 @@ def _labels(tree: Tree, patterns: Mapping[Pattern, Any], default: str | None) ->
     idle = [p for p in patterns if _text(p) not in used]
     if idle and paths:  # a tree without leaves is optax's way to ask for the state's structure
         raise ValueError(f"{_listed(idle)} matches no leaf; the leaves are {_listed(paths)}")
-    return structure.unflatten(found[path][0] if found[path] else default for path in paths)
+    chosen = [found[path][0] if found[path] else default for path in paths]
+    return jax.tree.unflatten(jax.tree.structure(tree), chosen)
 
 
 def _tests(patterns: Mapping[Pattern, Any]) -> list[tuple[Pattern, Callable[[str], bool]]]:

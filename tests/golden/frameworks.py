@@ -4,10 +4,22 @@ import inspect
 import os
 
 import numpy as np
-from golden.cells import SLOWING, START, STEPS, STREAM, gradient
+from golden.cells import NOISE, SLOWING, START, STEPS, STREAM, gradient
 
-PORT_STEPS = 200  # after the state was taken over
-SNAPSHOT = 10  # one of so many is stored
+TAKEN_OVER = 20  # steps before the state is taken over
+GO_ON = (1, 2, 50, 100, 200)  # steps after it at which the parameters are stored
+KERAS_SCHEDULES = {
+    "inverse_time": lambda s: s.InverseTimeDecay(0.05, 10, 0.5),
+    "inverse_time_stairs": lambda s: s.InverseTimeDecay(0.05, 10, 0.5, staircase=True),
+    "exponential": lambda s: s.ExponentialDecay(0.05, 50, 0.5),
+    "exponential_stairs": lambda s: s.ExponentialDecay(0.05, 15, 0.7, staircase=True),
+    "cosine": lambda s: s.CosineDecay(0.05, 100, alpha=0.1),
+    "cosine_warmup": lambda s: s.CosineDecay(
+        0.001, 100, alpha=0.1, warmup_target=0.05, warmup_steps=40
+    ),
+    "piecewise": lambda s: s.PiecewiseConstantDecay([5, 21, 60], [0.05, 0.03, 0.02, 0.001]),
+    "polynomial": lambda s: s.PolynomialDecay(0.05, 150, 0.001, power=2.0),
+}
 
 
 def start(cell, rate="constant", loop="closed", dtype="float64"):
@@ -103,3 +115,39 @@ class Keras:
 
     def state(self):
         return self.opt.get_config(), [(v.path, np.asarray(v.value)) for v in self.opt.variables]
+
+
+def plain(x):
+    """Tensors and arrays as lists, for JSON, where each float64 keeps its digits."""
+    if isinstance(x, dict):
+        return {str(key): plain(value) for key, value in x.items()}
+    if isinstance(x, list | tuple):
+        return [plain(value) for value in x]
+    if hasattr(x, "tolist"):
+        return x.tolist()
+    return x
+
+
+def ports():
+    """In the middle of a training: the optimizer's state and the parameters, then and later."""
+    from golden.cells import CELLS
+
+    found = {}
+    trainers = {cell.name: start(cell) for cell in CELLS if "clip" not in cell.name}
+    cell = next(c for c in CELLS if c.name == "keras.sgd.decay_momentum")
+    for name, schedule in KERAS_SCHEDULES.items():
+        trainers[f"keras.schedule.{name}"] = start(cell, schedule)
+    for name, trainer in trainers.items():
+        for t in range(TAKEN_OVER):
+            trainer.step(gradient(trainer.w) + NOISE[t])
+        found[name] = {
+            "cls": type(trainer.opt).__name__,
+            "state": plain(trainer.state()),
+            "params": plain(trainer.w),
+            "later": [],
+        }
+        for t in range(1, max(GO_ON) + 1):
+            trainer.step(gradient(trainer.w) + NOISE[TAKEN_OVER + t - 1])
+            if t in GO_ON:
+                found[name]["later"].append(plain(trainer.w))
+    return found

@@ -40,3 +40,4 @@ if __name__ == "__main__":
         "rates": rates,
     }
     (FOLDER / "trajectories.json").write_text(json.dumps(about, indent=1) + "\n")
+    (FOLDER / "ports.json").write_text(json.dumps(frameworks.ports()) + "\n")

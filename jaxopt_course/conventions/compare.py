@@ -1,0 +1,236 @@
+"""What differs between two frameworks' optimizers of one name, and by how much."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_course.base import apply_updates
+from jaxopt_course.conventions.registry import convention
+
+# the rule in one line, per recipe and framework; "*" is of all that are not listed
+_RATE_OUTSIDE = "m ← μ m + g;  θ ← θ - η m"
+_RATE_INSIDE = "m ← μ m - η g;  θ ← θ + m"
+RULES: dict[str, dict[str, str]] = {
+    "sgd": {
+        "*": f"{_RATE_OUTSIDE} (rate outside the memory)",
+        "keras": f"{_RATE_INSIDE} (rate inside the memory)",
+        "torch": "m ← μ m + (1-τ) g, at first m = g;  θ ← θ - η m (rate outside the memory)",
+        "paper": "θ ← θ - η g",
+    },
+    "momentum": {
+        "*": f"{_RATE_OUTSIDE} (rate outside the memory)",
+        "keras": f"{_RATE_INSIDE} (rate inside the memory)",
+        "paper": f"{_RATE_INSIDE} (rate inside the memory)",
+    },
+    "nesterov": {
+        "*": "m ← μ m + g;  θ ← θ - η (g + μ m) (rate outside the memory)",
+        "keras": "m ← μ m - η g;  θ ← θ + μ m - η g (rate inside the memory)",
+        "paper": "m ← μ m - η g;  θ ← θ + μ m - η g (rate inside the memory)",
+    },
+    "ema_momentum": {"*": "m ← β m + (1-β) g;  θ ← θ - η m"},
+    "adagrad": {
+        "*": "u = g / √(S + ε) (ε in the root)",
+        "torch": "u = g / (√S + ε) (ε outside the root), η / (1 + d s)",
+        "paper": "u = g / (√S + δ) (δ outside the root)",
+    },
+    "rmsprop": {
+        "*": "u = g / √(v + ε);  m ← μ m + η u (ε in the root, rate inside the memory)",
+        "torch": "u = g / (√v + ε);  m ← μ m + u (ε outside the root, rate outside the memory)",
+        "paper": "u = g / √v (no ε)",
+    },
+    "adadelta": {"*": "u = g √(x + ε) / √(v + ε)"},
+    "adam": {
+        "*": "u = m̂ / (√v̂ + ε) (ε on the corrected v)",
+        "keras": "u = m̂ √(1-β2^t) / (√v + ε) (ε on the uncorrected v: 32 ε at t = 1)",
+    },
+    "adamw": {
+        "*": "u = m̂ / (√v̂ + ε);  θ ← θ - η (u + λ θ)",
+        "keras": "u = m̂ √(1-β2^t) / (√v + ε);  θ ← θ - η (u + λ θ) (ε on the uncorrected v)",
+        "paper": "u = m̂ / (√v̂ + ε);  θ ← θ - κ (α u + λ θ) (α does not multiply λ)",
+    },
+    "adamax": {
+        "*": "v ← max(β2 v, |g| + ε);  u = m̂ / v (ε in the maximum)",
+        "keras": "v ← max(β2 v, |g|);  u = m̂ / (v + ε) (ε where it is used)",
+        "paper": "v ← max(β2 v, |g|);  u = m̂ / v (no ε)",
+    },
+    "amsgrad": {
+        "*": "w ← max(w, v̂);  u = m̂ / (√w + ε) (maximum of the corrected v)",
+        "torch": "w ← max(w, v);  u = m̂ / (√(w/(1-β2^t)) + ε) (corrected after the maximum)",
+        "keras": "w ← max(w, v);  u = m̂ √(1-β2^t) / (√w + ε) (corrected after, ε on w)",
+        "paper": "w ← max(w, v);  u = m / √w (no corrections, no ε)",
+    },
+    "nadam": {
+        "*": "μ_t = β1",
+        "torch": "μ_t = β1 (1 - ½ 0.96^{ψ t}), ψ = 0.004",
+        "keras": "μ_t = β1 (1 - ½ 0.96^t)",
+        "paper": "μ_t = β1 (1 - ½ 0.96^{t/250})",
+    },
+    "radam": {
+        "*": "u = r_t m̂ / (√v̂ + ε) from ρ_t = 5 on (ε on the corrected v)",
+        "torch": "u = r_t m̂ √(1-β2^t) / (√v + ε) from ρ_t = 5 on (ε on the uncorrected v)",
+        "paper": "u = r_t m̂ / √v̂ from ρ_t = 4 on (no ε)",
+    },
+    "lion": {"*": "u = sign(β1 m + (1-β1) g);  θ ← θ - η (u + λ θ)"},
+}
+DECAYS = {
+    "keras": "decoupled, θ ← θ - η λ θ, in every optimizer",
+    "torch": "coupled, g ← g + λ θ (AdamW: decoupled)",
+    "optax": "decoupled in adamw and lion, coupled in adadelta, none elsewhere",
+    "paper": "none (AdamW, Lion: decoupled)",
+}
+_START = np.array([0.5, -1.0, 2.0, 1.5, -2.0, 1.0])
+_CURVATURE = np.array([3.0, 1.0, 0.3, 0.1, 0.01, 0.001])
+
+
+class Difference(NamedTuple):
+    """What :func:`explain` found; ``print`` shows it as text.
+
+    ``arguments``: name -> (default of a, default of b), "—" where there is none; ``rules`` and
+    ``decays``: one line of each.  The largest |Δθ| over ``steps`` steps on a small quadratic:
+    ``own_defaults`` each as it comes, ``equal_numbers`` all common numbers as in a, and
+    ``scheduled`` with η_0 / (1 + s/2) too.
+    """
+
+    optimizer: str
+    frameworks: tuple[str, str]
+    arguments: dict[str, tuple[Any, Any]]
+    rules: tuple[str, str]
+    decays: tuple[str, str]
+    steps: int
+    own_defaults: float
+    equal_numbers: float
+    scheduled: float
+
+    def __str__(self) -> str:
+        """The table of arguments, the rules and the measured differences."""
+        a, b = self.frameworks
+        wide = max(len(name) for name in [*self.arguments, "argument"])
+        lines = [
+            f"{self.optimizer}: {a} and {b}",
+            "",
+            f"{'argument':{wide}}  {a:>10}  {b:>10}",
+            *(
+                f"{name:{wide}}  {_shown(x):>10}  {_shown(y):>10}{'' if x == y else '   <-'}"
+                for name, (x, y) in self.arguments.items()
+            ),
+            "",
+            *_pair("rule", self.frameworks, self.rules),
+            *_pair("weight decay", self.frameworks, self.decays),
+            "",
+            f"largest |Δθ| in {self.steps} steps of a small quadratic:",
+            f"  each with its own defaults      {self.own_defaults:.1e}",
+            f"  all numbers as in {a:14}{self.equal_numbers:.1e}",
+            f"  the same, η falling             {self.scheduled:.1e}",
+        ]
+        return "\n".join(lines)
+
+
+def explain(a: str, b: str, *, optimizer: str, steps: int = 100) -> Difference:
+    """Print what differs between two frameworks' optimizers of one name, and by how much.
+
+    Args:
+        a: "optax", "keras", "torch" or "paper".
+        b: the other.
+        optimizer: a recipe that both have.
+        steps: how many to measure.
+
+    Returns:
+        The same as an object (shown in a notebook or by ``print``).
+
+    Raises:
+        ValueError: no such framework or recipe, or one of the two lacks it.
+
+    >>> found = explain("torch", "optax", optimizer="adam")  # doctest: +ELLIPSIS
+    adam: torch and optax
+    ...
+    >>> found.equal_numbers  # the rule is the same
+    0.0
+    """
+    found = difference(a, b, optimizer=optimizer, steps=steps)
+    print(found)
+    return found
+
+
+def difference(a: str, b: str, *, optimizer: str, steps: int = 100) -> Difference:
+    """As :func:`explain`, without printing."""
+    recipes = convention(optimizer, a), convention(optimizer, b)
+    options = tuple(_numbers(recipe) for recipe in recipes)
+    names = list(options[0] | options[1])
+    arguments = {n: (options[0].get(n, "—"), options[1].get(n, "—")) for n in names}
+    own = [_usable(option) for option in options]
+    shared = {n: x for n, x in own[0].items() if n in own[1]}
+    equal = [shared | {n: x for n, x in o.items() if n not in shared} for o in own]
+    falling = [o | {"learning_rate": _falling(o["learning_rate"])} for o in equal]
+
+    def apart(chosen: list[dict[str, Any]]) -> float:
+        pairs = zip(recipes, chosen, strict=True)
+        with jax.enable_x64(True):
+            paths = [_path(recipe(**arguments), steps) for recipe, arguments in pairs]
+            return float(jnp.max(jnp.abs(paths[0] - paths[1])))
+
+    rules = tuple(_rule(RULES[optimizer], like) for like in (a, b))
+    return Difference(
+        optimizer,
+        (a, b),
+        arguments,
+        (rules[0], rules[1]),
+        (DECAYS[a], DECAYS[b]),
+        steps,
+        apart(own),
+        apart(equal),
+        apart(falling),
+    )
+
+
+def _numbers(recipe: Any) -> dict[str, Any]:
+    """Argument -> default; "required" where there is none."""
+    parameters = inspect.signature(recipe).parameters.values()
+    return {
+        p.name: "required" if p.default is p.empty else p.default
+        for p in parameters
+        if p.kind is not p.VAR_KEYWORD and p.name not in ("mask", "mu_dtype", "accumulator_dtype")
+    }
+
+
+def _usable(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers, with 0.01 for a required rate and decay; None stays with its framework."""
+    return {
+        name: 0.01 if value == "required" or (name == "learning_rate" and value is None) else value
+        for name, value in options.items()
+        if value is not None or name == "learning_rate"
+    }
+
+
+def _falling(rate: float) -> Any:
+    return lambda step: rate / (1 + 0.5 * step)
+
+
+def _path(tx: Any, steps: int) -> jax.Array:
+    def step(carry: Any, _: Any) -> Any:
+        theta, state = carry
+        u, state = tx.update(jnp.asarray(_CURVATURE) * theta, state, theta)
+        theta = apply_updates(theta, u)
+        return (theta, state), theta
+
+    start = jnp.asarray(_START)
+    return jax.lax.scan(step, (start, tx.init(start)), length=steps)[1]
+
+
+def _rule(rules: Mapping[str, str], like: str) -> str:
+    return rules.get(like, rules["*"])
+
+
+def _shown(x: Any) -> str:
+    if isinstance(x, float | int) and not isinstance(x, bool):
+        return f"{x:g}"
+    return "none" if x is None else str(x)
+
+
+def _pair(title: str, names: tuple[str, str], lines: tuple[str, str]) -> list[str]:
+    if lines[0] == lines[1]:
+        return [f"{title}: the same, {lines[0]}"]
+    return [f"{title}:", *(f"  {n:6} {line}" for n, line in zip(names, lines, strict=True))]

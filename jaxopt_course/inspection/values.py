@@ -1,0 +1,196 @@
+"""The hyperparameters of an optimizer at its present step."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.tree_util import GetAttrKey, tree_flatten_with_path
+
+from jaxopt_course.base import Decay
+from jaxopt_course.describe import Description, Part, description
+
+FUNCTIONS = {
+    "mask",
+    "weight_decay_mask",
+    "mu_dtype",
+    "accumulator_dtype",
+}  # arguments, no schedules
+SCHEDULED = {
+    "learning_rate",
+    "weight_decay",
+    "step_size_fn",
+}  # the schedules that optax closes over
+
+
+class _Piece(NamedTuple):
+    name: str  # of the factory
+    group: str  # of leaves, or ""
+    numbers: dict[str, Any]
+
+
+class _Count(NamedTuple):
+    """All that is known of the state of a member of a switch: the updates done."""
+
+    count: Any
+
+
+def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
+    """Every hyperparameter of ``tx`` with its value at the present step.
+
+    The names are the arguments of the recipe or, in a chain, of its pieces.  A schedule is
+    evaluated at the count in the state: its value in the *next* update.  What
+    ``optax.inject_hyperparams`` made is read from the state.  A ``Decay`` pair is given as its
+    value.  Arguments that are no numbers (None, dtypes, masks) are left out.
+
+    A name that two pieces have is prefixed by the piece ("adam.b1"; numbered, if it stands there
+    twice), the names of a group by its pattern ("*/bias.learning_rate"), those of a ``switch``
+    whose index is traced by the member; of a ``switch`` with a known index only that is read.
+
+    Args:
+        tx: a recipe, a piece, a chain of such, groups, or optax's.  From optax's own pieces the
+            variables of their ``update`` are read, and ``learning_rate`` is what the last piece of
+            a chain multiplies by, with the sign changed.
+        state: its state, also with lanes (one more axis in front), inside ``jit`` and ``vmap``, or
+            the ``opt_state`` of ``nnx.Optimizer``.
+
+    Returns:
+        A dictionary from names to numbers: as they were given, or arrays, with the axis of lanes
+        where there is one.
+
+    >>> import jax.numpy as jnp
+    >>> import optax
+    >>> tx = optax.sgd(lambda step: 0.5 / (1 + step), momentum=0.9)
+    >>> state = tx.init(jnp.zeros(2))
+    >>> _, state = tx.update(jnp.ones(2), state)
+    >>> print(hyperparameters(tx, state)["learning_rate"])
+    0.25
+    """
+    pieces = list(_pieces(tx, state))
+    shared = Counter((piece.group, name) for piece in pieces for name in piece.numbers)
+    again = Counter(
+        (piece.group, piece.name, name)
+        for piece in pieces
+        for name in piece.numbers
+        if shared[piece.group, name] > 1
+    )
+    seen: Counter[Any] = Counter()
+    numbers = {}
+    for group, piece_name, name, value in (
+        (piece.group, piece.name, name, value)
+        for piece in pieces
+        for name, value in piece.numbers.items()
+    ):
+        key, whole = name, (group, piece_name, name)
+        if shared[group, name] > 1:
+            seen[whole] += 1
+            number = f"_{seen[whole]}" if again[whole] > 1 else ""
+            key = f"{piece_name}{number}.{name}"
+        numbers[f"{group}.{key}" if group else key] = value
+    return numbers
+
+
+def _pieces(tx: Any, state: Any, group: str = "", last: bool = True) -> Iterator[_Piece]:
+    what = description(tx)
+    if "sched_hps" in what.arguments:  # optax.inject_hyperparams
+        yield _Piece(what.name, group, _injected(what, state))
+    elif "index" in what.arguments and what.parts:  # switch
+        yield from _chosen(what, state, group)
+    elif what.parts and (not what.noted or what.name == "partition_by_path"):
+        for i, part in enumerate(what.parts):
+            grouped = hasattr(state, "inner_states")
+            name = ".".join(filter(None, (group, part.label))) if grouped else group
+            rest = [description(part.update).name for part in what.parts[i + 1 :]]
+            end = last and (grouped or not set(rest) - {"identity"})
+            yield from _pieces(part.update, _state_of(part, state), name, end)
+    else:
+        yield _Piece(what.name, group, _numbers(tx, what, state, last))
+
+
+def _state_of(part: Part, state: Any) -> Any:
+    return state if isinstance(state, _Count) else part.state(state)
+
+
+def _injected(what: Description, state: Any) -> dict[str, Any]:
+    now = {name: _first(value) for name, value in state.hyperparams.items()}
+    for name, schedule in what.arguments["sched_hps"].items():
+        inner = getattr(schedule, "schedule_fn", None)
+        if inner is not None:  # the state keeps the value of the last update
+            now[name] = inner(_first(state.hyperparams_states[name]))
+    fixed = {k: v for k, v in what.arguments["other_hps"].items() if _is_number(v)}
+    return {**now, **fixed}
+
+
+def _chosen(what: Description, state: Any, group: str) -> Iterator[_Piece]:
+    slots = state.slots.get("int32[]", ()) if hasattr(state, "slots") else ()
+    inside = _Count(slots[0]) if slots else _Count(None)
+    index, members = what.arguments["index"], what.parts
+    if not isinstance(index, jax.core.Tracer) and np.ndim(index) == 0:
+        chosen = int(np.clip(int(index), 0, len(members) - 1))
+        yield from _pieces(members[chosen].update, inside, group)
+        return
+    names = [description(part.update).name for part in members]
+    for i, (part, name) in enumerate(zip(members, names, strict=True)):
+        label = name if names.count(name) == 1 else f"{name}_{i}"
+        yield from _pieces(part.update, inside, ".".join(filter(None, (group, label))))
+
+
+def _numbers(tx: Any, what: Description, state: Any, last: bool) -> dict[str, Any]:
+    numbers = {}
+    for name, value in what.arguments.items():
+        if isinstance(value, Decay):
+            numbers[name] = value.value
+        elif _is_number(value):
+            numbers[name] = value
+        elif callable(value) and (name in SCHEDULED or (what.noted and name not in FUNCTIONS)):
+            count = _count_for(value, tx, state)
+            if count is not None:
+                numbers[name] = value(count)
+    if not what.noted:
+        _name_optax_s_rate(what, numbers, state, last)
+    return numbers
+
+
+def _name_optax_s_rate(what: Description, numbers: dict[str, Any], state: Any, last: bool) -> None:
+    """Optax's scale_by_learning_rate leaves only a factor -η, or a function of the step."""
+    if what.name == "scale" and "step_size" in numbers and (last or _below_0(numbers["step_size"])):
+        numbers["learning_rate"] = -numbers.pop("step_size")
+    elif what.name == "scale_by_schedule" and "step_size_fn" in numbers:
+        made = description(what.arguments["step_size_fn"])
+        factor = numbers.pop("step_size_fn")
+        rate = made.name == "scale_by_learning_rate" or last
+        numbers["learning_rate" if rate else "step_size"] = -factor if rate else factor
+
+
+def _below_0(value: Any) -> bool:
+    return not isinstance(value, jax.core.Tracer) and bool(np.all(np.asarray(value) < 0))
+
+
+def _count_for(schedule: Callable[..., Any], tx: Any, state: Any) -> Any:
+    """The updates done, as the piece counts them that follows this schedule."""
+    for part in description(tx).parts:
+        if any(value is schedule for value in _all_arguments(part.update)):
+            return _count_for(schedule, part.update, _state_of(part, state))
+    if isinstance(state, _Count):
+        return state.count
+    for path, leaf in tree_flatten_with_path(state)[0]:
+        if any(isinstance(key, GetAttrKey) and key.name == "count" for key in path):
+            return leaf
+    return None
+
+
+def _all_arguments(tx: Any) -> Iterator[Any]:
+    what = description(tx)
+    yield from what.arguments.values()
+    for part in what.parts:
+        yield from _all_arguments(part.update)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, bool | int | float | np.number | np.bool_ | np.ndarray | jax.Array)
+
+
+def _first(tree: Any) -> Any:
+    """The array, bare or in an NNX variable or a state of one leaf."""
+    return jax.tree.leaves(tree)[0]

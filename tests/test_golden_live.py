@@ -1,0 +1,42 @@
+"""The installed frameworks against the golden files: install ``.[parity]``, ``pytest -m live``."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from golden import frameworks
+from golden.cells import CELLS, LOOPS, RATES
+
+pytestmark = pytest.mark.live
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("cell", CELLS, ids=lambda c: c.name)
+def test_the_framework_still_takes_these_steps(cell, dtype):
+    """Golden files are what pytest compares us with; here they are compared with their source."""
+    golden = np.load(GOLDEN / "trajectories.npz", allow_pickle=False)[dtype][CELLS.index(cell)]
+    now = [[frameworks.run(cell, rate, loop, dtype)[0] for loop in LOOPS] for rate in RATES]
+    size = np.abs(golden).max(axis=-2, keepdims=True)
+    off = np.abs(np.array(now, np.float64) - golden) / np.where(size == 0, 1, size)
+    assert off.max() <= (1e-12 if dtype == "float64" else 1e-5)
+
+
+def test_the_states_taken_over_are_still_what_the_frameworks_write():
+    golden = json.loads((GOLDEN / "ports.json").read_text())
+    now = json.loads(json.dumps(frameworks.ports()))
+    assert now.keys() == golden.keys()
+    for name in golden:
+        a, b = np.array(now[name]["later"]), np.array(golden[name]["later"])
+        np.testing.assert_allclose(a, b, rtol=1e-10, err_msg=name)
+        # names such as "adam_7" count the optimizers made so far
+        assert _shape(now[name]["state"]) == _shape(golden[name]["state"]), name
+
+
+def _shape(x):
+    if isinstance(x, dict):
+        return {key: _shape(value) for key, value in x.items() if key != "name"}
+    if isinstance(x, list):
+        return [_shape(value) for value in x]
+    return type(x).__name__
