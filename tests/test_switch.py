@@ -160,7 +160,7 @@ def test_one_program_serves_every_index_and_every_number():
 # --- the state ---
 
 
-def test_ten_optimizers_take_no_more_room_than_the_largest():
+def test_all_optimizers_take_no_more_room_than_the_largest():
     apart = [RECIPES[name](**NUMBERS[name]).init(start()) for name in NAMES]
     together = switch(jnp.int32(0), [RECIPES[name](**NUMBERS[name]) for name in NAMES]).init(
         start()
@@ -168,8 +168,8 @@ def test_ten_optimizers_take_no_more_room_than_the_largest():
     size = lambda state: sum(x.nbytes for x in jax.tree.leaves(state))
     assert size(together) == max(map(size, apart))
     assert {kind: len(slots) for kind, slots in together.slots.items()} == {
-        "float32[2,2]": 2,
-        "float32[2]": 2,
+        "float32[2,2]": 3,  # AMSGrad's m, v and w; the others take one or two
+        "float32[2]": 3,
         "int32[]": 1,
     }
 

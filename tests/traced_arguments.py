@@ -28,7 +28,7 @@ VALUES = {
     "initial_scale": (0.1, 0.5),
     "weight_decay": (0.1, 0.3),
     "learning_rate_decay": (0.1, 0.5),
-    "schedule_multiplier": (1.0, 0.5),
+    "multiplier": (1.0, 0.5),
     "threshold": (5.0, 4.2),
     "max_delta": (0.5, 1.0),
     "max_norm": (0.5, 1.0),

@@ -236,11 +236,12 @@ def _cosine(c: Mapping[str, Any]) -> Schedule:
     def schedule(step: Any) -> jax.Array:
         top, low = number(peak), number(start)
         s = jnp.asarray(step, top.dtype)
-        # float32 from here on, whatever Keras's floatx; the barrier keeps XLA from fusing × and +
-        angle = math.pi * (jnp.clip(s - warm, 0, steps) / steps)
-        wave = 0.5 * (1 + jnp.cos(angle.astype(jnp.float32)))
-        level = jax.lax.optimization_barrier((1 - share) * wave) + share
-        fall = (top if warm else top.astype(jnp.float32)) * level
+        # from the cosine on Keras rounds to float32, whatever its floatx
+        rounded = lambda x: x.astype(jnp.float32).astype(top.dtype)
+        angle = rounded(math.pi * (jnp.clip(s - warm, 0, steps) / steps))
+        wave = 0.5 * rounded(1 + jnp.cos(angle.astype(jnp.float32)).astype(top.dtype))
+        level = rounded(rounded(rounded(number(1 - share)) * wave) + rounded(number(share)))
+        fall = top * level if warm else rounded(rounded(top) * level)
         return jnp.where(s < warm, low + (top - low) * s / max(warm, 1), fall)
 
     return schedule

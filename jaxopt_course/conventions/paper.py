@@ -15,7 +15,6 @@ from jaxopt_course.base import DecayLike, Scalar, ScalarOrSchedule, chain
 from jaxopt_course.optimizers import Optimizer
 from jaxopt_course.transforms import (
     add_decayed_weights,
-    scale,
     scale_by_adadelta,
     scale_by_adam,
     scale_by_adamax,
@@ -26,7 +25,6 @@ from jaxopt_course.transforms import (
     scale_by_radam,
     scale_by_rms,
     scale_by_rss,
-    scale_by_schedule,
     trace,
 )
 
@@ -132,7 +130,7 @@ def adamw(
     eps: Scalar = 1e-8,
     *,
     weight_decay: Scalar,
-    schedule_multiplier: ScalarOrSchedule = 1.0,
+    multiplier: ScalarOrSchedule = 1.0,
 ) -> Optimizer:
     """θ ← θ - κ_s (α m̂ / (√v̂ + ε) + λ θ).  Loshchilov and Hutter (2019), algorithm 2.
 
@@ -142,18 +140,17 @@ def adamw(
         b2: β2.
         eps: ε.
         weight_decay: λ; to be tuned.
-        schedule_multiplier: κ (η_t in the paper), a number or a schedule, 1 at best at first.
+        multiplier: κ (η_t in the paper), a number or a schedule, 1 at best at first.
 
     >>> tx = adamw(0.5, weight_decay=0.25)
     >>> print(tx.update(4.0, tx.init(8.0), 8.0)[0].round(4))  # 0.5 · 1 + 0.25 · 8
     -2.5
     """
-    rate = scale_by_schedule if callable(learning_rate) else scale
     return chain(
         scale_by_adam(b1, b2, eps),
-        rate(learning_rate),
+        scale_by_learning_rate(learning_rate, flip_sign=False),
         add_decayed_weights(weight_decay),
-        scale_by_learning_rate(schedule_multiplier),
+        scale_by_learning_rate(multiplier),
     )
 
 

@@ -56,7 +56,9 @@ def clipped(
         "clipvalue": (clip, clipvalue),
         "global_clipnorm": (clip_by_global_norm, global_clipnorm),
     }
-    given = {name: (make, c) for name, (make, c) in bounds.items() if not is_zero(c)}
+    given = {
+        name: (make, c) for name, (make, c) in bounds.items() if c is not None and not is_zero(c)
+    }
     if len(given) > 1:
         raise ValueError(f"at most one of clipnorm, clipvalue, global_clipnorm; got {list(given)}")
     for make, bound in given.values():
@@ -66,7 +68,9 @@ def clipped(
 
 def decayed(weight_decay: ScalarOrSchedule | None, mask: Any = None) -> Transform:
     """``add_decayed_weights``, or nothing for None and 0."""
-    return optax.identity() if is_zero(weight_decay) else add_decayed_weights(weight_decay, mask)
+    if weight_decay is None or is_zero(weight_decay):
+        return optax.identity()
+    return add_decayed_weights(weight_decay, mask)
 
 
 def decayed_after_rate(

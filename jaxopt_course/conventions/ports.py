@@ -87,7 +87,8 @@ def gathered(
         return x
 
     leaves, structure = jax.tree.flatten(params)
-    return structure.unflatten([placed(p, x) for p, x in zip(paths(params), leaves, strict=True)])
+    new = [placed(p, x) for p, x in zip(paths(params), leaves, strict=True)]
+    return jax.tree.unflatten(structure, new)
 
 
 def filled(state: Any, memories: Mapping[str, Any]) -> Any:
@@ -125,5 +126,5 @@ def grouped(transforms: Mapping[str, Any], labels: Mapping[str, str], params: Tr
     """One transformation a label; a single one needs no partition."""
     if len(transforms) == 1:
         return next(iter(transforms.values()))
-    structure = jax.tree.structure(params)
-    return optax.partition(transforms, structure.unflatten([labels[p] for p in paths(params)]))
+    of_leaves = [labels[p] for p in paths(params)]
+    return optax.partition(transforms, jax.tree.unflatten(jax.tree.structure(params), of_leaves))

@@ -220,9 +220,7 @@ def _memories(
         elif found:
             fields[field] = gathered(found, params, transpose, theirs, "torch")
     if done is None and scheduled:
-        raise ValueError(
-            "the state does not say how many updates are done: a schedule needs step="
-        )
+        raise ValueError("the state does not say how many updates are done: a schedule needs step=")
     if done is None:
         done = 1 if fields else 0  # SGD does not count; dampening asks for the first step only
     return {**fields, "count": done}
