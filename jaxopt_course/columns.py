@@ -64,7 +64,8 @@ class Columns:
         }
         if len(self.schedules) > 1:
             position = {name: i for i, name in enumerate(self.schedules)}
-            numbers["schedule"] = trials["schedule"].map(position).to_numpy(np.int64)
+            chosen = trials["schedule"].map(position)
+            numbers["schedule"] = chosen.fillna(0).to_numpy(np.int64)  # empty: a function's row
         return Table(
             encode(numbers, pairs=True),
             trials["seed"].to_numpy(np.uint32),
@@ -80,7 +81,7 @@ class Columns:
         """
         read = {column for _, column in self.reads} | {"optimizer"}
         if self.schedules:
-            read |= {c for c in self.hyperparameters if schedule_columns.is_schedule(c)}
+            read |= schedule_columns.columns_of(self.schedules)
         for column in self.hyperparameters:
             if column not in read:
                 raise ValueError(
@@ -137,7 +138,7 @@ def check_columns(
         raise TypeError(f"optimizer= takes a name, a function or a dictionary, not {optimizer!r}")
     names = _names(trials, functions, optimizer)
     with_rate = {n for n in names if n not in functions and "learning_rate" in _parameters(n)}
-    trials, schedules = schedule_columns.complete(trials, with_rate, steps)
+    trials, schedules = schedule_columns.complete(trials, with_rate, functions, steps)
     trials = _complete(trials, names, functions)
     hyperparameters = tuple(c for c in trials.columns if c != "seed")
     for column in hyperparameters:
@@ -186,17 +187,22 @@ class _Row(Mapping[str, Any]):
         self._numbers, self._name, self._reads = numbers, name, reads
 
     def __getitem__(self, column: str) -> Any:
+        if column == "schedule":
+            raise KeyError(
+                'the column "schedule" is for registered recipes; a function of the row makes its '
+                'own schedule, of numbers such as h["schedule_decay_steps"]'
+            )
         if column not in self._numbers:
             raise KeyError(
                 f"the optimizer function reads column {column!r}, which the table does not have "
-                f"(it has {', '.join(self._numbers)})"
+                f"(it has {', '.join(self)})"
             )
         self._reads.add((self._name, column))
         value = self._numbers[column]
         return value.value if isinstance(value, Decay) else value
 
     def __iter__(self) -> Iterator[str]:
-        return (column for column in self._numbers if column != "optimizer")
+        return (column for column in self._numbers if column not in ("optimizer", "schedule"))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -311,6 +317,10 @@ def _complete(
     """Refuse what an optimizer does not take; write in what it has a default for."""
     registered = {name: _parameters(name) for name in names if name not in functions}
     offered = sorted({argument for p in registered.values() for argument in p})
+    for column in [c for c in trials.columns if c not in ("seed", "optimizer")]:
+        whole = trials[column].dtype == "Int64"
+        if whole and not trials[column].between(-(2**31), 2**31 - 1).all():
+            raise ValueError(f"column {column!r} holds whole numbers beyond 32 bits")
     apart = {"seed", "optimizer", *filter(schedule_columns.is_schedule, trials.columns)}
     for column in [c for c in trials.columns if c not in apart]:
         if not functions and column not in offered:
@@ -318,11 +328,6 @@ def _complete(
                 "no optimizer of this table takes the column "
                 f"{column!r}: {unknown('column', column, offered)}"
             )
-        if (
-            trials[column].dtype == "Int64"
-            and not trials[column].between(-(2**31), 2**31 - 1).all()
-        ):
-            raise ValueError(f"column {column!r} holds whole numbers beyond 32 bits")
         for name, parameters in registered.items():
             rows = (trials["optimizer"] == name) & trials[column].notna()
             if column not in parameters and rows.any():

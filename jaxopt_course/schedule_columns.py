@@ -36,18 +36,19 @@ from jaxopt_course.messages import unknown
 
 @dataclass(frozen=True)
 class Share:
-    """A default that is a share of the study's steps, at least one; or its inverse."""
+    """A default that is a share of the study's steps, rounded; or its inverse."""
 
     of_steps: float
     inverse: bool = False
 
     def at(self, steps: int) -> float:
         """The number of steps, or 1 over it."""
-        whole = float(max(1, round(self.of_steps * steps)))
+        whole = float(round(self.of_steps * steps))
         return 1 / whole if self.inverse else whole
 
 
 ALL, TENTH, HALF = Share(1.0), Share(0.1), Share(0.5)
+PREFIX = "schedule_"
 
 
 def _constant(rate: Any) -> Schedule:
@@ -153,23 +154,30 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
 
 def is_schedule(column: str) -> bool:
     """Whether a column says something of schedules."""
-    return column == "schedule" or column.startswith("schedule_")
+    return column == "schedule" or column.startswith(PREFIX)
 
 
 def arguments(name: str) -> dict[str, Any]:
     """The columns that the schedule ``name`` reads, with their defaults."""
     parameters = list(inspect.signature(SCHEDULES[name]).parameters.values())[1:]
-    return {f"schedule_{p.name}": p.default for p in parameters}
+    return {PREFIX + p.name: p.default for p in parameters}
+
+
+def columns_of(names: Collection[str]) -> set[str]:
+    """All columns that a table with these schedules reads."""
+    return {"schedule"} | {column for name in names for column in arguments(name)}
 
 
 def complete(
-    trials: pd.DataFrame, with_rate: Collection[str], steps: int | None
+    trials: pd.DataFrame, with_rate: Collection[str], functions: Collection[str], steps: int | None
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Check the schedule columns of a table and write the defaults in.
 
     Args:
         trials: normalised; column "optimizer" where there is one.
         with_rate: the registered optimizers that take a learning rate.
+        functions: the user's own; their rows have no ``schedule``, but ``schedule_*`` cells of any
+            name, for the function to read.
         steps: of the study, for the defaults of horizons; None where it is not known.
 
     Returns:
@@ -178,57 +186,92 @@ def complete(
 
     Raises:
         TypeError: a column of the wrong kind.
-        ValueError: an unknown schedule, a cell that its schedule does not read, a missing one.
+        ValueError: an unknown schedule, a cell that its schedule does not read, a missing one, or
+            one out of its range.
     """
     given = [column for column in trials.columns if is_schedule(column)]
-    if not given or not with_rate:
-        if "schedule" in given:
+    if not given:
+        return trials, ()
+    if "optimizer" in trials:
+        own = trials["optimizer"].isin(list(functions)).astype(bool)
+    else:
+        own = pd.Series(True, trials.index)
+    if "schedule" not in given:
+        needed = [column for column in given if trials.loc[~own, column].notna().any()]
+        if needed:
             raise ValueError(
-                'the column "schedule" is for registered recipes; a function of the row makes its '
-                'own: joc.cosine_decay_schedule(h["learning_rate"], h["schedule_decay_steps"])'
+                f'the column {needed[0]!r} needs a column "schedule" with one of '
+                f"{', '.join(SCHEDULES)}"
             )
         return trials, ()
-    if "schedule" not in given:
-        raise ValueError(
-            f'the column {given[0]!r} needs a column "schedule" with one of {", ".join(SCHEDULES)}'
-        )
-    if trials["schedule"].notna().any() and trials["schedule"].dtype != "string":
-        value = trials["schedule"].dropna().tolist()[0]
-        raise TypeError(f'column "schedule" holds names of schedules, not {value!r}')
-    names = trials["schedule"].astype("string").fillna("constant")
-    for name in names.unique():
-        if name not in SCHEDULES:
-            raise ValueError(unknown("schedule", name, SCHEDULES))
-    moving = names != "constant"
-    without = moving & ~trials["optimizer"].isin(list(with_rate))
-    if without.any():
-        row = int(without.argmax())
-        raise ValueError(
-            f"row {row}: {trials['optimizer'][row]} takes no learning_rate that a schedule could "
-            "change"
-        )
+    names = _names(trials, own, with_rate)
     trials = trials.assign(schedule=names)
     used = tuple(name for name in SCHEDULES if (names == name).any())
-    takes = {name: arguments(name) for name in used}
-    for column in given[: given.index("schedule")] + given[given.index("schedule") + 1 :]:
-        offered = sorted({c for columns in takes.values() for c in columns})
-        if column not in offered:
+    offered = sorted(columns_of(used) - {"schedule"})
+    for column in [c for c in given if c != "schedule"]:
+        if column not in offered and not trials.loc[own, column].notna().any():
             raise ValueError(
                 f"no schedule of this table takes the column {column!r}: "
                 f"{unknown('column', column, offered)}"
             )
         for name in used:
-            rows = (names == name) & trials[column].notna()
-            if column not in takes[name] and rows.any():
+            rows = _of(names, name) & trials[column].notna()
+            takes = arguments(name)
+            if column not in takes and rows.any():
                 raise ValueError(
                     f"row {int(rows.argmax())}: the schedule {name!r} does not take {column!r} "
-                    f"(it takes {', '.join(takes[name]) or 'nothing'}); leave the cell empty"
+                    f"(it takes {', '.join(takes) or 'nothing'}); leave the cell empty"
                 )
     for name in used:
-        rows = names == name
-        for column, default in takes[name].items():
+        rows = _of(names, name)
+        for column, default in arguments(name).items():
             trials = _fill(trials, rows, column, default, name, steps)
+        _check_ranges(trials[rows], name)
     return trials, used
+
+
+def _names(trials: pd.DataFrame, own: pd.Series, with_rate: Collection[str]) -> pd.Series:
+    """The schedule of each row; empty in the rows of the user's own functions."""
+    if trials["schedule"].notna().any() and trials["schedule"].dtype != "string":
+        value = trials["schedule"].dropna().tolist()[0]
+        raise TypeError(f'column "schedule" holds names of schedules, not {value!r}')
+    names = trials["schedule"].astype("string").fillna("constant")
+    moving = ~_of(names, "constant")
+    for name in names[own & moving]:
+        raise ValueError(
+            f'schedule={name!r}: the column "schedule" is for registered recipes; a function of '
+            'the row makes its own: joc.cosine_decay_schedule(h["learning_rate"], '
+            'h["schedule_decay_steps"])'
+        )
+    for name in names.unique():
+        if name not in SCHEDULES:
+            raise ValueError(unknown("schedule", name, SCHEDULES))
+    for row in names.index[moving]:
+        if trials["optimizer"][row] not in with_rate:
+            raise ValueError(
+                f"row {row}: {trials['optimizer'][row]} takes no learning_rate that a schedule "
+                "could change"
+            )
+    return names.mask(own, pd.NA)
+
+
+def _of(names: pd.Series, name: str) -> pd.Series:
+    """Which rows have the schedule ``name``."""
+    return (names == name).fillna(False).astype(bool)
+
+
+def _check_ranges(trials: pd.DataFrame, name: str) -> None:
+    """Make the schedule of each row from its numbers, which says what is wrong with them."""
+    columns = [column for column in arguments(name) if column in trials]
+    for row, *cells in trials[columns].drop_duplicates().itertuples(name=None):
+        numbers = dict(zip(columns, cells, strict=True))
+        for column, default in arguments(name).items():
+            if default == ALL and numbers[column] <= 0:
+                raise ValueError(f"row {row}: {column!r} must be positive, not {numbers[column]}")
+        try:
+            SCHEDULES[name](1.0, **{c.removeprefix(PREFIX): x for c, x in numbers.items()})
+        except ValueError as error:
+            raise ValueError(f"row {row} (schedule {name!r}): {error}") from error
 
 
 def _fill(
@@ -274,7 +317,7 @@ def rate_of(row: Mapping[str, Any], names: Sequence[str], columns: Collection[st
         return rate
 
     def made(name: str) -> Schedule:
-        own = {c.removeprefix("schedule_"): row[c] for c in arguments(name) if c in columns}
+        own = {c.removeprefix(PREFIX): jnp.asarray(row[c]) for c in arguments(name) if c in columns}
         return SCHEDULES[name](rate, **own)
 
     all_made = [made(name) for name in names]

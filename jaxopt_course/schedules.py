@@ -15,8 +15,11 @@ be a Python number or traced, horizons, boundaries, powers and switches included
 warm-ups is one program.  A schedule takes a step (), int32 or float, and returns a rate (), float32
 (float64 where enabled).  Names, positions and defaults of the arguments are optax's.
 
-A number out of range raises ValueError when the schedule is made, a traced one cannot: a horizon
-<= 0 then holds the rate at its first value, and every value stays finite.
+A number out of range raises ValueError when the schedule is made.  A traced one cannot, and counts
+as the nearest that makes sense, so that every value and every derivative stays finite: a horizon
+<= 0 holds the rate at its first value, as a ratio r <= 0 does; a decay rate, a power or a warm-up
+below 0 counts as 0, a factor that divides as 1 unless above 0, a share as within 0 and 1; and what
+would grow without end stops at 1e30 times its start.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -54,6 +57,9 @@ def inverse_time_decay(init_value: Scalar, decay_rate: Scalar) -> Schedule:
         init_value: η_0 > 0, the rate of the first update.
         decay_rate: η_d >= 0, per step; 0 keeps the rate constant.
 
+    Raises:
+        ValueError: a number ``decay_rate`` < 0.
+
     Robbins and Monro (1951), conditions (1.26)-(1.27); Keras calls it ``InverseTimeDecay``; optax
     has no such schedule.
 
@@ -61,9 +67,10 @@ def inverse_time_decay(init_value: Scalar, decay_rate: Scalar) -> Schedule:
     >>> [float(rate(step)) for step in (0, 2, 6)]
     [1.0, 0.5, 0.25]
     """
+    _check_range("decay_rate", decay_rate, 0)
 
     def schedule(step: Any) -> jax.Array:
-        eta_0, eta_d = number(init_value), number(decay_rate)
+        eta_0, eta_d = number(init_value), _at_least_0(number(decay_rate))
         return eta_0 / (1 + eta_d * jnp.asarray(step, eta_d.dtype))
 
     return schedule
@@ -88,20 +95,29 @@ def exponential_decay(
         end_value: a bound, from below if r < 1, else from above.  None is none (and another
             program).
 
+    Raises:
+        ValueError: a number ``decay_rate`` < 0.
+
     Same as ``optax.exponential_decay``.
 
     >>> rate = exponential_decay(init_value=1.0, transition_steps=2, decay_rate=0.25)
     >>> [float(rate(step)) for step in (0, 1, 2)]
     [1.0, 0.5, 0.25]
     """
+    _check_range("decay_rate", decay_rate, 0)
 
     def schedule(step: Any) -> jax.Array:
         eta, r, span = number(init_value), number(decay_rate), number(transition_steps)
         s = jnp.asarray(step, eta.dtype) - jnp.maximum(number(transition_begin), 0)
-        moving = (span > 0) & (r != 0)
+        moving = (span > 0) & (r > 0)
         share = jnp.maximum(s, 0) / jnp.where(moving, span, 1)
         share = either(staircase, lambda: jnp.floor(share), lambda: share)
-        value = jnp.where(moving & (s > 0), eta * jnp.where(moving, r, 1) ** share, eta)
+        ratio = jnp.where(moving, r, 1)
+        # where r^share would overflow it stays, for 0 times an infinite slope is NaN
+        grows = ratio > 1
+        last = jnp.log(1e30) / jnp.where(grows, jnp.log(jnp.where(grows, ratio, 2)), 1)
+        share = jnp.where(grows & (share > last), jax.lax.stop_gradient(last), share)
+        value = jnp.where(moving & (s > 0), eta * ratio**share, eta)
         if end_value is None:
             return value
         end = number(end_value)
@@ -127,12 +143,16 @@ def polynomial_schedule(
         transition_steps: T, steps; <= 0 holds the rate at η_0, as in optax.
         transition_begin: B, the step at which it begins; below 0 counts as 0.
 
+    Raises:
+        ValueError: a number ``power`` < 0.
+
     Same as ``optax.polynomial_schedule``.
 
     >>> rate = polynomial_schedule(init_value=1.0, end_value=0.0, power=2, transition_steps=2)
     >>> [float(rate(step)) for step in (0, 1, 2, 3)]
     [1.0, 0.25, 0.0, 0.0]
     """
+    _check_range("power", power, 0)
 
     def schedule(step: Any) -> jax.Array:
         eta, end, span = number(init_value), number(end_value), number(transition_steps)
@@ -172,10 +192,10 @@ def cosine_decay_schedule(
         init_value: η_0.
         decay_steps: T > 0, steps; a traced one <= 0 holds the rate at η_0.
         alpha: α, what is left at the end, as a share of η_0.
-        exponent: p > 0.
+        exponent: p >= 0.
 
     Raises:
-        ValueError: a number ``decay_steps`` <= 0.
+        ValueError: a number ``decay_steps`` <= 0 or ``exponent`` < 0.
 
     Same as ``optax.cosine_decay_schedule``.  Loshchilov and Hutter (2017), equation (5).
 
@@ -184,6 +204,7 @@ def cosine_decay_schedule(
     [1.0, 0.8536, 0.5, 0.0]
     """
     _check_positive("decay_steps", decay_steps)
+    _check_range("exponent", exponent, 0)
 
     def schedule(step: Any) -> jax.Array:
         eta, a, span = number(init_value), number(alpha), number(decay_steps)
@@ -203,14 +224,18 @@ def warmup_constant_schedule(
         peak_value: the rate from step W on.
         warmup_steps: W, steps; 0 starts at the peak (optax 0.2.8 would stay at η_0).
 
+    Raises:
+        ValueError: a number ``warmup_steps`` < 0.
+
     Else the same as ``optax.warmup_constant_schedule``.
 
     >>> rate = warmup_constant_schedule(init_value=0.0, peak_value=1.0, warmup_steps=2)
     >>> [float(rate(step)) for step in (0, 1, 2, 3)]
     [0.0, 0.5, 1.0, 1.0]
     """
-    rise = linear_schedule(init_value, peak_value, warmup_steps)
-    return join_schedules([rise, constant_schedule(peak_value)], [warmup_steps])
+    warm = _warm_up(warmup_steps)
+    rise = linear_schedule(init_value, peak_value, warm)
+    return join_schedules([rise, constant_schedule(peak_value)], [warm])
 
 
 def warmup_cosine_decay_schedule(
@@ -229,10 +254,11 @@ def warmup_cosine_decay_schedule(
         warmup_steps: W, steps.
         decay_steps: T > W, steps, the warm-up among them.
         end_value: the rate from step T on; as in optax, 0 where the peak is 0.
-        exponent: p > 0, of the cosine.
+        exponent: p >= 0, of the cosine.
 
     Raises:
-        ValueError: numbers with ``decay_steps`` <= ``warmup_steps``.
+        ValueError: numbers with ``decay_steps`` <= ``warmup_steps``; a number ``warmup_steps`` < 0
+            or ``exponent`` < 0.
 
     Same as ``optax.warmup_cosine_decay_schedule``.
 
@@ -245,18 +271,18 @@ def warmup_cosine_decay_schedule(
             f"decay_steps={decay_steps} counts the warm-up too: it must be larger than "
             f"warmup_steps={warmup_steps}"
         )
+    _check_range("exponent", exponent, 0)
+    warm = _warm_up(warmup_steps)
 
     def fall(step: Any) -> jax.Array:
         peak, end = number(peak_value), number(end_value)
-        span = number(decay_steps) - number(warmup_steps)
+        span = number(decay_steps) - number(warm)
         some = peak != 0
         alpha = jnp.where(some, end / jnp.where(some, peak, 1), 0)
         wave = 0.5 * (1 + jnp.cos(jnp.pi * _share(jnp.asarray(step, peak.dtype), span)))
         return peak * ((1 - alpha) * _power(wave, number(exponent)) + alpha)
 
-    return join_schedules(
-        [linear_schedule(init_value, peak_value, warmup_steps), fall], [warmup_steps]
-    )
+    return join_schedules([linear_schedule(init_value, peak_value, warm), fall], [warm])
 
 
 def linear_onecycle_schedule(
@@ -274,11 +300,12 @@ def linear_onecycle_schedule(
         peak_value: the highest rate.
         pct_start: share of T at which the peak is reached (at a whole step, rounded down).
         pct_final: share of T at which the rate is back at its start.
-        div_factor: d.
-        final_div_factor: f.
+        div_factor: d > 0.
+        final_div_factor: f > 0.
 
     Raises:
-        ValueError: a number ``transition_steps`` <= 0.
+        ValueError: a number ``transition_steps``, ``div_factor`` or ``final_div_factor`` <= 0, a
+            share below 0 or above 1, or numbers with ``pct_final`` < ``pct_start``.
 
     Same as ``optax.linear_onecycle_schedule``.  Smith and Topin (2018), section 3.
 
@@ -286,15 +313,18 @@ def linear_onecycle_schedule(
     >>> [round(float(rate(step)), 4) for step in (0, 3, 8, 10)]
     [0.25, 1.0, 0.25, 0.0]
     """
-    _check_positive("transition_steps", transition_steps)
+    _check_cycle(transition_steps, pct_start, div_factor, final_div_factor)
+    _check_range("pct_final", pct_final, 0, 1)
+    if _is_number(pct_start) and _is_number(pct_final) and pct_final < pct_start:
+        raise ValueError(f"pct_final={pct_final} is before pct_start={pct_start}")
 
     def knots() -> tuple[list[Any], list[Any]]:
-        span, d = number(transition_steps), number(div_factor)
+        span, d, f = number(transition_steps), _divisor(div_factor), _divisor(final_div_factor)
         first = number(peak_value) / d
-        up, back = _whole(number(pct_start) * span), _whole(number(pct_final) * span)
+        up, back = _whole(pct_start, span), _whole(pct_final, span)
         peak = first * d
         low = peak * (1 / d)
-        return [0 * up, up, back, span], [first, peak, low, low * (1 / number(final_div_factor))]
+        return [0 * up, up, back, span], [first, peak, low, low * (1 / f)]
 
     return _interpolated(knots, lambda a, b, x: (b - a) * x + a)
 
@@ -312,11 +342,12 @@ def cosine_onecycle_schedule(
         transition_steps: T > 0, steps of the whole cycle.
         peak_value: the highest rate.
         pct_start: share of T at which the peak is reached (at a whole step, rounded down).
-        div_factor: d.
-        final_div_factor: f.
+        div_factor: d > 0.
+        final_div_factor: f > 0.
 
     Raises:
-        ValueError: a number ``transition_steps`` <= 0.
+        ValueError: a number ``transition_steps``, ``div_factor`` or ``final_div_factor`` <= 0, or
+            a share below 0 or above 1.
 
     Same as ``optax.cosine_onecycle_schedule``.  Smith and Topin (2018), section 3; the cosine is
     that of fastai and PyTorch's ``OneCycleLR``.
@@ -325,13 +356,13 @@ def cosine_onecycle_schedule(
     >>> [round(float(rate(step)), 4) for step in (0, 3, 10)]
     [0.25, 1.0, 0.0]
     """
-    _check_positive("transition_steps", transition_steps)
+    _check_cycle(transition_steps, pct_start, div_factor, final_div_factor)
 
     def knots() -> tuple[list[Any], list[Any]]:
-        span, d = number(transition_steps), number(div_factor)
+        span, d, f = number(transition_steps), _divisor(div_factor), _divisor(final_div_factor)
         first = number(peak_value) / d
-        up, peak = _whole(number(pct_start) * span), first * d
-        return [0 * up, up, _whole(span)], [first, peak, peak / (d * number(final_div_factor))]
+        up, peak = _whole(pct_start, span), first * d
+        return [0 * up, up, jnp.floor(span)], [first, peak, peak / (d * f)]
 
     return _interpolated(knots, lambda a, b, x: b + 0.5 * (a - b) * (1 + jnp.cos(jnp.pi * x)))
 
@@ -442,13 +473,30 @@ def _share(s: jax.Array, span: jax.Array) -> jax.Array:
 
 
 def _power(x: jax.Array, p: jax.Array) -> jax.Array:
-    """x^p for x >= 0, with derivatives that stay finite at x = 0."""
-    some = x > 0
+    """x^p for x >= 0, with derivatives that stay finite at x = 0; a p below 0 counts as 0."""
+    some, p = x > 0, _at_least_0(p)
     return jnp.where(some, jnp.where(some, x, 1) ** p, jnp.where(p == 0, 1, 0))
 
 
-def _whole(x: jax.Array) -> jax.Array:
-    return jnp.floor(x)
+def _at_least_0(x: jax.Array) -> jax.Array:
+    return jnp.where(x >= 0, x, 0)  # jnp.maximum would halve the derivative at 0
+
+
+def _divisor(x: Scalar) -> jax.Array:
+    """The number; 1 unless above 0."""
+    d = number(x)
+    return jnp.where(d > 0, d, 1)
+
+
+def _whole(share: Scalar, span: jax.Array) -> jax.Array:
+    """The whole step at a share of the span."""
+    return jnp.floor(jnp.clip(number(share), 0, 1) * span)
+
+
+def _warm_up(steps: Scalar) -> Scalar:
+    """A number as it is, so that step counts stay whole; a traced one at least 0."""
+    _check_range("warmup_steps", steps, 0)
+    return steps if _is_number(steps) else _at_least_0(number(steps))
 
 
 def _is_number(x: Any) -> bool:
@@ -456,5 +504,18 @@ def _is_number(x: Any) -> bool:
 
 
 def _check_positive(name: str, value: Scalar) -> None:
-    if _is_number(value) and value <= 0:
+    if _is_number(value) and not value > 0:
         raise ValueError(f"{name} must be positive, not {value}")
+
+
+def _check_range(name: str, value: Scalar, low: float, high: float = np.inf) -> None:
+    if _is_number(value) and not low <= value <= high:
+        above = f" and at most {high:g}" if high < np.inf else ""
+        raise ValueError(f"{name} must be at least {low:g}{above}, not {value}")
+
+
+def _check_cycle(steps: Scalar, start: Scalar, div_factor: Scalar, final: Scalar) -> None:
+    _check_positive("transition_steps", steps)
+    _check_positive("div_factor", div_factor)
+    _check_positive("final_div_factor", final)
+    _check_range("pct_start", start, 0, 1)

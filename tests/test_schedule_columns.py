@@ -28,6 +28,24 @@ def table(**columns):
         ),
         (table(schedule="exponential"), "row 0 .*'exponential'.* has no 'schedule_decay_rate'"),
         (table(schedule="constant", schedule_decay_steps=3), "no schedule of this table takes"),
+        (
+            table(schedule="cosine", schedule_decay_steps=[5, 0]),
+            "row 1: 'schedule_decay_steps' must be positive, not 0",
+        ),
+        (
+            table(schedule=["constant", "linear"]).assign(
+                schedule_transition_steps=pd.array([None, -5])
+            ),
+            "row 1: 'schedule_transition_steps' must be positive, not -5",
+        ),
+        (
+            table(schedule="warmup_cosine", schedule_decay_steps=10),
+            r"row 0 .*'warmup_cosine'.*decay_steps=10.0 .* larger than warmup_steps=10.0",
+        ),
+        (
+            table(schedule="exponential", schedule_decay_rate=[0.5, -0.5]),
+            "row 1 .*'exponential'.: decay_rate must be at least 0, not -0.5",
+        ),
     ],
 )
 def test_what_is_refused(trials, words):
@@ -61,6 +79,55 @@ def test_own_functions_read_schedule_numbers():
     columns = check_columns(joc.grid(schedule_decay_steps=[5, 9]), mine)
     columns.optimizer({"schedule_decay_steps": 5})
     columns.check_read()
+
+
+MINE = {"mine": lambda h: joc.sgd(joc.linear_schedule(0.1, 0.0, h["schedule_over"]))}
+
+
+def test_own_functions_beside_schedules_by_name():
+    """Their cells are theirs, whatever the schedules of the other rows read."""
+    rows = [
+        joc.grid(optimizer="sgd", learning_rate=0.1, schedule=["linear", "cosine"]),
+        joc.grid(optimizer="mine", schedule_over=[4, 16]),
+    ]
+    study = joc.sweep("line", pd.concat(rows), MINE, epochs=2, batch_size=5, progress=False)
+    assert study.trials["schedule"].isna().tolist() == [False, False, True, True]
+    assert study.trials["schedule_over"].isna().tolist() == [True, True, False, False]
+    steps = study.manifest["budget"]["steps"]
+    for i, rate in [
+        (0, joc.linear_schedule(0.1, 0.0, steps)),
+        (1, joc.cosine_decay_schedule(0.1, steps)),
+        (2, joc.linear_schedule(0.1, 0.0, 4)),
+        (3, joc.linear_schedule(0.1, 0.0, 16)),
+    ]:
+        alone = joc.fit("line", joc.sgd(rate), epochs=2, batch_size=5)
+        loss = study.trials["valid_loss"][i]
+        assert loss == pytest.approx(alone.metrics["valid_loss"], rel=1e-4)
+    assert study.trials["valid_loss"].nunique() == 4
+
+
+def test_own_functions_cannot_read_the_name():
+    reads = lambda h: joc.sgd(0.1 * h["schedule"])
+    rows = pd.concat([table(schedule=["linear", "cosine"]), joc.grid(optimizer="mine")])
+    columns = check_columns(rows, {"mine": reads}, steps=9)
+    numbers = jax.tree.map(lambda x: x[0], dict(columns.table(columns.trials).hyperparameters))
+    with pytest.raises(KeyError, match="is for registered recipes"):
+        columns.optimizer(numbers | {"optimizer": 0})
+    with pytest.raises(ValueError, match="a function of the row makes its own"):
+        check_columns(joc.grid(optimizer=["mine", "sgd"], schedule="cosine"), MINE, steps=9)
+
+
+def test_a_column_that_neither_schedule_nor_function_reads():
+    rows = pd.concat([table(schedule="linear"), joc.grid(optimizer="mine", schedule_over=4)])
+    columns = check_columns(rows, {"mine": lambda h: joc.sgd(0.1)}, steps=9)
+    with pytest.raises(ValueError, match="does not read the column 'schedule_over'"):
+        columns.check_read()
+
+
+def test_a_study_of_one_step_has_no_warm_up():
+    trials = check_columns(table(schedule="warmup_cosine"), steps=1).trials
+    assert trials["schedule_warmup_steps"].tolist() == [0]
+    assert trials["schedule_decay_steps"].tolist() == [1]
 
 
 def test_defaults_are_written_in():

@@ -259,6 +259,27 @@ def test_boundaries_and_scales_are_lanes():
         (lambda: schedules.warmup_cosine_decay_schedule(0, 1, 9, 9), "counts the warm-up too"),
         (lambda: schedules.linear_onecycle_schedule(-1, 1.0), "transition_steps must be positive"),
         (lambda: schedules.cosine_onecycle_schedule(0, 1.0), "transition_steps must be positive"),
+        (lambda: inverse_time_decay(0.1, -0.5), "decay_rate must be at least 0, not -0.5"),
+        (lambda: schedules.exponential_decay(0.1, 5, -0.5), "decay_rate must be at least 0"),
+        (lambda: schedules.polynomial_schedule(0.1, 0.0, -1, 5), "power must be at least 0"),
+        (lambda: schedules.cosine_decay_schedule(0.1, 5, exponent=-1), "exponent must be at least"),
+        (
+            lambda: schedules.warmup_cosine_decay_schedule(0, 1, 2, 9, exponent=np.nan),
+            "exponent must be at least 0, not nan",
+        ),
+        (lambda: schedules.warmup_cosine_decay_schedule(0, 1, -2, 9), "warmup_steps must be at"),
+        (lambda: schedules.warmup_constant_schedule(0, 1, -2), "warmup_steps must be at least 0"),
+        (lambda: schedules.linear_onecycle_schedule(9, 1.0, div_factor=0), "div_factor must be"),
+        (
+            lambda: schedules.cosine_onecycle_schedule(9, 1.0, final_div_factor=0),
+            "final_div_factor must be positive",
+        ),
+        (
+            lambda: schedules.cosine_onecycle_schedule(9, 1.0, 1.5),
+            "pct_start .* at most 1, not 1.5",
+        ),
+        (lambda: schedules.linear_onecycle_schedule(9, 1.0, 0.3, 85), "pct_final .* not 85"),
+        (lambda: schedules.linear_onecycle_schedule(9, 1.0, 0.3, 0.2), "is before pct_start=0.3"),
         (lambda: schedules.piecewise_constant_schedule(1.0, {3: -1.0}), "-1.0 is negative"),
         (lambda: schedules.piecewise_constant_schedule(1.0, boundaries=[1], scales=[]), "0 scales"),
         (
@@ -276,15 +297,68 @@ def test_what_is_refused(make, words):
         make()
 
 
-def test_traced_nonsense_stays_finite():
-    """A sweep over horizons may contain 0: no NaN, no infinity, no slope of either."""
-    for name, numbers, flags in ROWS:
-        spans = {k: 0.0 for k in numbers if k.endswith("_steps")}
-        total = lambda numbers, name=name, flags=flags: jnp.sum(ours(name, numbers, flags))
-        value, slopes = jax.value_and_grad(total)(
-            {k: float(v) for k, v in (numbers | spans).items()}
-        )
-        assert np.isfinite(value) and all(map(np.isfinite, slopes.values())), name
+ODD = {  # beside 0, values that a number must not have, and that make powers overflow
+    "decay_rate": (-1.0, -0.5, 0.0, 1.0, 2.0),
+    "power": (-1.0, 0.0, 0.5),
+    "exponent": (-1.0, 0.0, 0.5),
+    "pct_start": (-0.5, 0.0, 1.0, 1.5),
+    "pct_final": (0.0, 1.0, 2.0),
+    "div_factor": (-1.0, 0.0),
+    "final_div_factor": (-1.0, 0.0),
+    "peak_value": (0.0,),
+    "alpha": (0.0, 2.0),
+}
+
+
+@pytest.mark.parametrize(
+    "name", sorted({"inverse_time_decay", *(name for name, _, _ in ROWS)}), ids=str
+)
+def test_traced_nonsense_stays_finite(name):
+    """A sweep may contain anything: no NaN, no infinity, no slope of either, however late."""
+    row = {"init_value": 0.3, "decay_rate": 0.5}
+    row = max((n for m, n, _ in ROWS if m == name), key=len, default=row)
+    odd = {k: ODD.get(k, (-3.0, 0.0, 1.0) if k.endswith(("_steps", "_begin")) else ()) for k in row}
+    rows = [row | {k: v} for k in row for v in odd[k]]
+    rows += [{**row, k: v, m: w} for k in row for m in row for v in odd[k] for w in odd[m] if k < m]
+    late = jnp.array([0, 1, 2, 5, 7, 12, 100, 10**6, 2**31 - 1], jnp.int32)
+
+    def rates(numbers):
+        made = getattr(schedules, name)(**numbers)
+        return jax.vmap(made)(late)
+
+    lanes = {k: jnp.array([float(row[k]) for row in rows], jnp.float32) for k in row}
+    values, slopes = jax.jit(jax.vmap(lambda n: (rates(n), jax.jacrev(rates)(n))))(lanes)
+    for i, numbers in enumerate(rows):
+        assert np.isfinite(values[i]).all(), numbers
+        assert all(np.isfinite(slope[i]).all() for slope in slopes.values()), numbers
+
+
+def test_what_traced_nonsense_counts_as():
+    """As the docstring says, against the same schedule with a number in range."""
+    make = lambda name, **numbers: ours(name, {k: jnp.float32(v) for k, v in numbers.items()}, {})
+    cycle = {"transition_steps": 30, "peak_value": 0.3}
+    warm = {"init_value": 0.0, "peak_value": 0.3, "decay_steps": 20}
+    fall = {"init_value": 0.3, "end_value": 0.1, "transition_steps": 9}
+    for name, rest, odd, counts_as in [
+        ("inverse_time_decay", {"init_value": 0.3}, {"decay_rate": -0.5}, {"decay_rate": 0}),
+        ("polynomial_schedule", fall, {"power": -2}, {"power": 0}),
+        ("warmup_cosine_decay_schedule", warm, {"warmup_steps": -4}, {"warmup_steps": 0}),
+        ("cosine_onecycle_schedule", cycle, {"div_factor": -3}, {"div_factor": 1}),
+        ("linear_onecycle_schedule", cycle, {"final_div_factor": 0}, {"final_div_factor": 1}),
+        ("linear_onecycle_schedule", cycle, {"pct_final": 7}, {"pct_final": 1}),
+        ("cosine_onecycle_schedule", cycle, {"pct_start": -1}, {"pct_start": 0}),
+    ]:
+        np.testing.assert_array_equal(make(name, **rest, **odd), make(name, **rest, **counts_as))
+    held = make("exponential_decay", init_value=0.3, transition_steps=9, decay_rate=-0.5)
+    np.testing.assert_array_equal(held, np.float32(0.3))
+    far = schedules.exponential_decay(0.5, 1, 2.0)
+    assert float(far(90)) == 0.5 * 2.0**90
+    np.testing.assert_allclose(far(2000), 0.5e30, rtol=1e-4)
+
+
+def test_a_decay_rate_of_0_has_its_whole_slope():
+    """dη/dη_d = -η_0 s at η_d = 0, the edge of the range."""
+    assert jax.grad(lambda d: inverse_time_decay(0.5, d)(4))(0.0) == -2.0
 
 
 def test_a_warm_up_of_0_starts_at_the_peak():

@@ -236,12 +236,17 @@ def _cosine(c: Mapping[str, Any]) -> Schedule:
     def schedule(step: Any) -> jax.Array:
         top, low = number(peak), number(start)
         s = jnp.asarray(step, top.dtype)
-        # from the cosine on Keras rounds to float32, whatever its floatx
+        # Keras's cosine is float32, whatever its floatx; so is all after it: after a warm-up in one
+        # compiled branch, where × and + round once, else operation by operation
         rounded = lambda x: x.astype(jnp.float32).astype(top.dtype)
-        angle = rounded(math.pi * (jnp.clip(s - warm, 0, steps) / steps))
-        wave = 0.5 * rounded(1 + jnp.cos(angle.astype(jnp.float32)).astype(top.dtype))
-        level = rounded(rounded(rounded(number(1 - share)) * wave) + rounded(number(share)))
-        fall = top * level if warm else rounded(rounded(top) * level)
+        angle = math.pi * (jnp.clip(s - warm, 0, steps) / steps)
+        cosine = jnp.cos(angle.astype(jnp.float32))
+        if warm:
+            fall = top * ((1 - share) * (0.5 * (1 + cosine)) + share)
+        else:
+            wave = 0.5 * rounded(1 + cosine.astype(top.dtype))
+            level = rounded(rounded(rounded(number(1 - share)) * wave) + rounded(number(share)))
+            fall = rounded(rounded(top) * level)
         return jnp.where(s < warm, low + (top - low) * s / max(warm, 1), fall)
 
     return schedule

@@ -51,7 +51,7 @@ def clipped(
     Raises:
         ValueError: more than one is given.
     """
-    bounds = {
+    bounds: dict[str, tuple[Any, Any]] = {
         "clipnorm": (clip_by_norm, clipnorm),
         "clipvalue": (clip, clipvalue),
         "global_clipnorm": (clip_by_global_norm, global_clipnorm),

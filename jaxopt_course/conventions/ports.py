@@ -25,7 +25,9 @@ def paths(params: Tree) -> list[str]:
 
 
 def array(x: Any) -> np.ndarray:
-    """A tensor of any framework as a NumPy array; bfloat16 widened to float32.
+    """A copy of a tensor of any framework as a NumPy array; bfloat16 widened to float32.
+
+    A copy, because the framework goes on writing to its own memory, which JAX may share.
 
     >>> array([1.0, 2.0])
     array([1., 2.])
@@ -33,8 +35,8 @@ def array(x: Any) -> np.ndarray:
     if hasattr(x, "detach"):  # torch
         x = x.detach().cpu()
         x = x.float() if "bfloat16" in str(x.dtype) else x
-        return np.asarray(x.numpy())
-    return np.asarray(x.value if hasattr(x, "value") and hasattr(x, "path") else x)
+        return np.array(x.numpy())
+    return np.array(x.value if hasattr(x, "value") and hasattr(x, "path") else x)
 
 
 def ordered(names: Sequence[str] | None, params: Tree, count: int, whose: str) -> list[str]:

@@ -102,7 +102,8 @@ def from_torch(
     >>> group = {"lr": 0.5, "momentum": 0.5, "dampening": 0, "weight_decay": 0, "nesterov": False}
     >>> groups = [group | {"params": [0]}]
     >>> memory = {"state": {0: {"momentum_buffer": [4.0]}}, "param_groups": groups}
-    >>> w = jax.numpy.array([1.0])
+    >>> import jax.numpy as jnp
+    >>> w = jnp.array([1.0])
     >>> tx, state = from_torch(memory, {"w": w})
     >>> print(tx.update({"w": w}, state)[0])  # 0.5 · (0.5 · 4 + 1)
     {'w': Array([-1.5], dtype=float32)}

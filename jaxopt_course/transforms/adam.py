@@ -79,7 +79,8 @@ def scale_by_adam(
         bias_correction_mu: False puts m in the place of m̂; may be traced.
         bias_correction_nu: False puts v in the place of v̂; may be traced.
 
-    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good.
+    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good
+    (NaN for β2 < 1/2).
     Same as ``optax.scale_by_adam``, with a finite derivative where v̂ = 0; optax has none of the
     last three switches.  Kingma and Ba (2015), algorithm 1 and section 2; Dozat (2016),
     algorithm 2.

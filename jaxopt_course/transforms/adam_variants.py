@@ -77,7 +77,8 @@ def scale_by_amsgrad(
         eps_hat: Keras's, the same order and both ε on the uncorrected w, u = m̂ √(1-β2^t) /
             (√(w + ε_root) + ε); may be traced.
 
-    One gradient whose square overflows (1.8e19 in float32) makes w infinite and u 0 for good.
+    One gradient whose square overflows (1.8e19 in float32) makes w infinite and u 0 for good
+    (NaN for β2 < 1/2).
     Same as ``optax.scale_by_amsgrad``.  Reddi, Kale and Kumar (2018), algorithm 2.
 
     >>> ams = scale_by_amsgrad(b1=0.0, b2=0.0)
@@ -144,7 +145,8 @@ def scale_by_nadam(
             it is ``scale_by_adam(nesterov=True)``.
         mu_dtype: dtype of m; that of the parameters by default, but at least float32.
 
-    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good.
+    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good
+    (NaN for β2 < 1/2).
     Same as ``torch.optim.NAdam``; optax has the constant μ only.  Dozat (2016), algorithm 2.
 
     >>> nadam = scale_by_nadam()

@@ -65,5 +65,5 @@ def scale_by_lion(b1: DecayLike = 0.9, b2: DecayLike = 0.99, mu_dtype: Any = Non
 
 def _sign(x: jax.Array) -> jax.Array:
     if not jnp.iscomplexobj(x):
-        return jnp.sign(x)
+        return jax.lax.sign(x)
     return x / jnp.where(x != 0, modulus(x), 1)

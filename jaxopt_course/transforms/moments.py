@@ -67,6 +67,6 @@ def eps_split(eps: Scalar, in_sqrt: Flag) -> tuple[Any, Any]:
 def modulus(x: jax.Array) -> jax.Array:
     """|x|, whose slope at 0 is 0 for complex numbers too."""
     if not jnp.iscomplexobj(x):
-        return jnp.abs(x)
+        return jax.lax.abs(x)
     some = x != 0
     return jnp.where(some, jnp.abs(jnp.where(some, x, 1)), 0)

@@ -122,8 +122,8 @@ def scale_by_rms(
         eps_in_sqrt: ε inside the root (Keras, the notes) or outside (PyTorch); may be traced.
         bias_correction: v / (1 - ρ^t) in the place of v; may be traced.
 
-    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good.
-    Same as ``optax.scale_by_rms``.  Tieleman and Hinton (2012), lecture 6.5.
+    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good
+    (NaN for ρ < 1/2).  Same as ``optax.scale_by_rms``.  Tieleman and Hinton (2012), lecture 6.5.
 
     >>> rms = scale_by_rms(decay=0.75, eps=0.0)
     >>> u, _ = rms.update(jnp.array([3.0, -0.1]), rms.init(jnp.zeros(2)))
@@ -179,7 +179,8 @@ def scale_by_stddev(
         centered: subtract m²; may be traced: the state has room for m in both cases.
         mu_dtype: dtype of m; that of the parameters by default, but at least float32.
 
-    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good.
+    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good
+    (NaN for ρ < 1/2).
     Same as ``optax.scale_by_stddev`` but for the clamp.  Graves (2013), eqs. 38-45.
 
     >>> still = scale_by_stddev(decay=0.5, eps=1.0)
@@ -236,8 +237,8 @@ def scale_by_adadelta(rho: DecayLike = 0.9, eps: Scalar = 1e-6) -> Transform:
         rho: ρ in [0, 1), no unit.
         eps: ε > 0.
 
-    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good.
-    Same as ``optax.scale_by_adadelta``.  Zeiler (2012), algorithm 1.
+    A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good
+    (NaN for ρ < 1/2).  Same as ``optax.scale_by_adadelta``.  Zeiler (2012), algorithm 1.
 
     >>> delta = scale_by_adadelta(rho=0.5, eps=1.0)
     >>> u, _ = delta.update(jnp.array(4.0), delta.init(jnp.array(0.0)))

@@ -1,0 +1,85 @@
+"""like=: one recipe, four conventions; every number of each may be traced."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_course import optimizers
+from jaxopt_course.conventions import CONVENTIONS, REGISTERED, convention, explain, recipes
+from jaxopt_course.optimizers import OPTIMIZERS
+
+PARAMS = {"w": jnp.array([0.5, -1.0, 2.0])}
+REQUIRED = {"learning_rate": 0.01, "weight_decay": 0.1}
+
+
+def two_steps(tx):
+    g, state = {"w": jnp.array([1.0, -0.3, 0.01])}, tx.init(PARAMS)
+    for _ in range(2):
+        u, state = tx.update(g, state, PARAMS)
+    return u["w"]
+
+
+def numbers(recipe):
+    parameters = inspect.signature(recipe).parameters.values()
+    found = {p.name: p.default for p in parameters if type(p.default) in (int, float)}
+    return found | {
+        p.name: REQUIRED[p.name] for p in parameters if p.default is p.empty and p.name in REQUIRED
+    }
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+def test_every_number_of_every_recipe_may_be_a_column(name):
+    recipe, given = REGISTERED[name], numbers(REGISTERED[name])
+    need = {
+        k: REQUIRED[k]
+        for k in given
+        if inspect.signature(recipe).parameters[k].default is inspect.Parameter.empty
+    }
+    for argument, value in given.items():
+        lanes = jnp.array([value, 0.5 * value + 0.1])
+        many = jax.vmap(lambda x, k=argument: two_steps(recipe(**{**need, k: x})))(lanes)
+        for x, lane in zip(lanes, many, strict=True):
+            one = two_steps(recipe(**{**need, argument: float(x)}))
+            np.testing.assert_allclose(lane, one, rtol=2e-5, atol=1e-9, err_msg=argument)
+
+
+@pytest.mark.parametrize("like", CONVENTIONS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_like_is_the_convention_or_says_who_has_it(name, like):
+    recipe = getattr(recipes, name)
+    if name not in CONVENTIONS[like]:
+        with pytest.raises(ValueError, match=f"{like} has no {name}; it is in: optax"):
+            recipe(0.1, like=like)
+        return
+    extra = {"weight_decay": 0.1} if (name, like) == ("adamw", "paper") else {}
+    mine, theirs = recipe(0.1, like=like, **extra), convention(name, like)(0.1, **extra)
+    np.testing.assert_array_equal(two_steps(mine), two_steps(theirs))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_without_like_it_is_the_recipe_itself(name):
+    recipe, plain = getattr(recipes, name), getattr(optimizers, name)
+    np.testing.assert_array_equal(two_steps(recipe(0.1)), two_steps(plain(0.1)))
+    own = list(inspect.signature(plain).parameters)
+    assert list(inspect.signature(recipe).parameters) == [*own, "like"]
+    assert recipe.__name__ == name and ">>> " in recipe.__doc__ and "like=" in recipe.__doc__
+
+
+def test_unknown_names_are_named():
+    with pytest.raises(ValueError, match="did you mean 'keras'"):
+        convention("adam", "kears")
+    with pytest.raises(ValueError, match="did you mean 'adam'"):
+        convention("adm", "keras")
+
+
+def test_explain_prints_what_differs_and_by_how_much(capsys):
+    found = explain("keras", "torch", optimizer="adam", steps=20)
+    text = capsys.readouterr().out
+    assert text == f"{found}\n" and "√(1-β2^t)" in text and "decoupled" in text
+    assert found.arguments["eps"] == (1e-7, 1e-8)
+    assert 1e-7 < found.equal_numbers < 1e-3
+    assert explain("keras", "torch", optimizer="momentum", steps=20).equal_numbers < 1e-12
+    assert explain("keras", "torch", optimizer="momentum", steps=20).scheduled > 0.01
