@@ -88,19 +88,19 @@ def test_own_functions_beside_schedules_by_name():
     """Their cells are theirs, whatever the schedules of the other rows read."""
     rows = [
         joc.grid(optimizer="sgd", learning_rate=0.1, schedule=["linear", "cosine"]),
-        joc.grid(optimizer="mine", schedule_over=[4, 16]),
+        joc.grid(optimizer="mine", schedule_over=[5, 16]),
     ]
-    study = joc.sweep("line", pd.concat(rows), MINE, epochs=2, batch_size=5, progress=False)
+    study = joc.sweep("line", pd.concat(rows), MINE, epochs=4, batch_size=5, progress=False)
     assert study.trials["schedule"].isna().tolist() == [False, False, True, True]
     assert study.trials["schedule_over"].isna().tolist() == [True, True, False, False]
     steps = study.manifest["budget"]["steps"]
     for i, rate in [
         (0, joc.linear_schedule(0.1, 0.0, steps)),
         (1, joc.cosine_decay_schedule(0.1, steps)),
-        (2, joc.linear_schedule(0.1, 0.0, 4)),
+        (2, joc.linear_schedule(0.1, 0.0, 5)),
         (3, joc.linear_schedule(0.1, 0.0, 16)),
     ]:
-        alone = joc.fit("line", joc.sgd(rate), epochs=2, batch_size=5)
+        alone = joc.fit("line", joc.sgd(rate), epochs=4, batch_size=5)
         loss = study.trials["valid_loss"][i]
         assert loss == pytest.approx(alone.metrics["valid_loss"], rel=1e-4)
     assert study.trials["valid_loss"].nunique() == 4
