@@ -192,7 +192,9 @@ def test_one_compiled_program_for_all_numbers(name):
             for i, row in enumerate(rows):
                 alone = steps(our(name, row), list(gradients), gradients[0])[0]
                 lane = [u[i] for u in together]
-                assert_trees_close(lane, alone, rtol=1e-11, atol=1e-13)
+                # after one gradient the corrected variance is but rounding, whose root is 1e-8
+                alike = row.get("centered") and row.get("bias_correction")
+                assert_trees_close(lane, alone, rtol=1e-6 if alike else 1e-11, atol=1e-13)
             assert lanes._cache_size() == 1
 
     check()
@@ -231,7 +233,8 @@ def test_dead_units(name):
     @settings(few, max_examples=5)
     @given(arguments(name), SEEDS, st.booleans())
     def check(kwargs, seed, bare):
-        if bare:  # nothing keeps the roots off 0
+        still = kwargs.get("centered") and kwargs.get("bias_correction")  # the first variance is 0
+        if bare and not still:  # nothing keeps the roots off 0
             kwargs |= {k: 0.0 for k in kwargs if k.startswith(("eps", "initial")) and k in NUMBERS}
         params, shape = jnp.array([1.0, 0.0]), jax.ShapeDtypeStruct((2,), jnp.float32)
         gradients = [fill(shape, seed + t) * jnp.array([1.0, 0.0]) for t in range(3)]
