@@ -55,17 +55,40 @@ class Decay(NamedTuple):
 DecayLike = Scalar | Decay
 
 
+class ClosedDecay(NamedTuple):
+    """A decay ready for arithmetic; see :func:`as_decay`."""
+
+    value: jax.Array  # (), b, closed to constant folding
+    complement: jax.Array  # (), 1 - b, the same
+    known: tuple[Any, Any] | None  # both as NumPy numbers, unless they are traced
+
+    @property
+    def zero(self) -> Flag:
+        """Whether b = 0, to the precision of 1 - b."""
+        return self.complement == 1 if self.known is None else bool(self.known[1] == 1)
+
+
 def number(x: Any) -> jax.Array:
     """A hyperparameter as a strong scalar of at least float32, closed to constant folding.
 
     Behind the barrier a literal meets the same arithmetic as a traced scalar, to the last bit;
     without it XLA turns, for example, a division by a constant into a multiplication.
     """
-    dtype = jnp.promote_types(jnp.result_type(float, x), jnp.float32)
-    return jax.lax.optimization_barrier(jnp.asarray(x, dtype))
+    return jax.lax.optimization_barrier(_rounded(x))
 
 
-def as_decay(b: DecayLike) -> Decay:
+def numbers(*xs: Any) -> tuple[jax.Array, ...]:
+    """Several hyperparameters as :func:`number`, behind one barrier: it costs time to trace."""
+    return tuple(jax.lax.optimization_barrier(tuple(map(_rounded, xs))))
+
+
+def _rounded(x: Any) -> Any:
+    if isinstance(x, int | float):
+        return np.asarray(x, jnp.result_type(float))  # jnp.asarray costs three times as much
+    return jnp.asarray(x, jnp.promote_types(jnp.result_type(float, x), jnp.float32))
+
+
+def as_decay(b: DecayLike) -> ClosedDecay:
     """A decay as the pair (b, 1 - b) of scalars.
 
     From a :class:`Decay` or a Python or NumPy number both are rounded from float64; from an array
@@ -73,58 +96,65 @@ def as_decay(b: DecayLike) -> Decay:
     """
     if isinstance(b, int | float | np.number | np.ndarray):
         exact = np.asarray(b, np.float64)
-        b = Decay(exact, 1 - exact)
-    if isinstance(b, Decay):
-        return Decay(number(b.value), number(b.complement))
-    value = number(b)
-    return Decay(value, 1 - value)
+        b = Decay(float(exact), float(1 - exact)) if exact.ndim == 0 else Decay(exact, 1 - exact)
+    if not isinstance(b, Decay):
+        value = number(b)
+        return ClosedDecay(value, 1 - value, None)
+    pair = _rounded(b.value), _rounded(b.complement)
+    known = all(isinstance(x, np.ndarray) and x.ndim == 0 for x in pair)
+    value, complement = jax.lax.optimization_barrier(pair)
+    return ClosedDecay(value, complement, pair if known else None)
 
 
-def mean(b: Decay) -> Callable[[jax.Array, jax.Array], jax.Array]:
+def decay_value(b: DecayLike) -> jax.Array:
+    """The value b alone, where 1 - b is not asked for."""
+    return number(b.value if isinstance(b, Decay) else b)
+
+
+def mean(b: ClosedDecay) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """One step of an exponential moving average: (m, x) -> b m + (1 - b) x."""
-    far, rate = _pull(b)
-    return lambda m, x: _select(far, x, m) + rate * (x - m)
+    short, rate = _pull(b)
+    return lambda m, x: select(short, x, m) + rate * (x - m)
 
 
-def mean_square(b: Decay) -> Callable[[jax.Array, jax.Array], jax.Array]:
+def mean_square(b: ClosedDecay) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """One step of the moving average of squares: (v, x) -> b v + (1 - b) |x|².
 
     Where |x|² overflows (|x| > 1.8e19 in float32) v is infinite, and stays so; NaN for b < 1/2.
     """
-    far, rate = _pull(b)
+    short, rate = _pull(b)
 
     def step(v: jax.Array, x: jax.Array) -> jax.Array:
         xx = abs_square(x)
         finite = jnp.minimum(v, jnp.finfo(v.dtype).max)  # ∞ - ∞ would be NaN
-        return _select(far, xx, v) + rate * (xx - finite)
+        return select(short, xx, v) + rate * (xx - finite)
 
     return step
 
 
-def _pull(b: Decay) -> tuple[jax.Array, jax.Array]:
+def _pull(b: ClosedDecay) -> tuple[jax.Array, jax.Array]:
     # b m + (1 - b) x is computed as m + (1 - b)(x - m), which rests where x = m: the sum as it
     # stands drifts by the rounding of b, 1e-4 in 20,000 steps.  For b < 1/2 it is x - b (x - m),
-    # so that at b = 0 nothing of a large m is left.
-    far = b.value < 0.5
-    return far, jnp.where(far, -b.value, b.complement)
+    # so that at b = 0 nothing of a large m is left.  A literal b is not asked beforehand: without
+    # the select on the leaves the last bits would differ from those of a traced b.
+    short = jax.lax.lt(b.value, np.asarray(0.5, b.value.dtype))
+    return short, jax.lax.select(short, jax.lax.neg(b.value), b.complement)
 
 
-def _select(flag: jax.Array, yes: jax.Array, no: jax.Array) -> jax.Array:
+def select(flag: Flag, yes: jax.Array, no: jax.Array) -> jax.Array:
+    """``yes`` or ``no``: a Python bool chooses in Python, a traced scalar by ``jnp.where``."""
+    if isinstance(flag, bool):
+        return yes if flag else no
     # jnp.where is a jit within the jit: with hundreds of leaves it is a tenth of the tracing
     same = yes.dtype == no.dtype and yes.shape == no.shape and not jnp.ndim(flag)
     return jax.lax.select(flag, yes, no) if same else jnp.where(flag, yes, no)
 
 
-def unbias(tree: Tree, b: Decay, t: jax.Array) -> Tree:
-    """Bias correction, m / (1 - b^t): a mean that started at 0, freed of that start.
-
-    1 - b^t is computed as -expm1(t log1p(-(1 - b))), exact to rounding also for b = 0.99999.
-    """
-    c = b.complement
-    some = c != 1  # at b = 0 the bias is 1; apart, because 0 times the slope of log at 0 is NaN
-    exponent = t.astype(c.dtype) * jnp.log1p(-jnp.where(some, c, 0))
-    bias = jnp.where(some, -jnp.expm1(exponent), 1)
-    return leafwise(lambda m: m / bias, tree)
+def advance(count: Any) -> jax.Array:
+    """count + 1, where the largest number of its kind stays; as ``optax.safe_increment``."""
+    count = jnp.asarray(count)
+    most = np.asarray(jnp.iinfo(count.dtype).max - 1, count.dtype)
+    return jax.lax.add(jax.lax.min(count, most), np.ones((), count.dtype))
 
 
 def either(flag: Flag, yes: Callable[[], Tree], no: Callable[[], Tree]) -> Tree:

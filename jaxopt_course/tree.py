@@ -101,7 +101,7 @@ def root(x: jax.Array) -> jax.Array:
     At 0 the slope of √x is infinite.  A parameter whose gradient is always 0 has a second moment
     of 0, and 0 times infinity would make every derivative by a hyperparameter NaN.
     """
-    return jnp.sqrt(jnp.maximum(x, jnp.finfo(x.dtype).tiny))
+    return jax.lax.sqrt(jnp.maximum(x, jnp.finfo(x.dtype).tiny))
 
 
 def check_floating(tree: Tree) -> None:

@@ -3,6 +3,7 @@
 import decimal
 import warnings
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -157,7 +158,9 @@ def test_a_column_that_the_function_does_not_read_is_named():
 
 
 def sweep_line(trials, optimizer):
-    return joc.sweep("line", trials, optimizer, epochs=1, batch_size=5, progress=False)
+    return joc.sweep(
+        "line", trials, optimizer, epochs=1, batch_size=5, progress=False, devices=jax.devices()[:1]
+    )
 
 
 def test_a_function_that_returns_nothing_is_named():

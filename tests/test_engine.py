@@ -47,18 +47,20 @@ def sweep(trials, optimizer=None, task=None, **settings):
     return joc.sweep(task or linear_task(), trials, optimizer, **settings)
 
 
-def test_equals_a_loop_of_fit():
-    """Every recipe on digits, 20 steps: a lane agrees with the plain loop to rounding."""
-    task = joc.load_task("digits")
-    trials = joc.grid(optimizer=list(joc.OPTIMIZERS), learning_rate=0.01)
+@pytest.mark.parametrize(
+    "name, batch_size, recipes",
+    [("digits", 64, ["sgd", "adam", "radam"]), ("line", 5, list(joc.OPTIMIZERS))],
+)
+def test_equals_a_loop_of_fit(name, batch_size, recipes):
+    """20 steps: a lane agrees with the plain loop to rounding."""
+    task = joc.load_task(name)
+    trials = joc.grid(optimizer=recipes, learning_rate=0.01)
     trials["seed"] = range(len(trials))
-    study = sweep(trials, task=task, steps=20, batch_size=64, record_every=5, evaluate_every=10)
+    budget = {"steps": 20, "batch_size": batch_size, "record_every": 5, "evaluate_every": 10}
+    study = sweep(trials, task=task, **budget)
     for row in trials.itertuples():
         recipe = joc.OPTIMIZERS[row.optimizer]
-        alone = joc.fit(
-            task, recipe(row.learning_rate), steps=20, seed=row.seed,
-            record_every=5, evaluate_every=10,
-        )  # fmt: skip
+        alone = joc.fit(task, recipe(row.learning_rate), seed=row.seed, **budget)
         for name in study.curves:
             mine = study.curves[name].sel(trial=row.Index)
             np.testing.assert_allclose(mine, alone.curves[name], rtol=1e-5, atol=1e-6)

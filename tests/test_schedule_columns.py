@@ -11,6 +11,8 @@ from jaxopt_course import schedule_columns
 from jaxopt_course.columns import check_columns
 from jaxopt_course.schedule_columns import SCHEDULES
 
+QUIET = {"progress": False, "devices": jax.devices()[:1]}  # each device compiles anew
+
 
 def table(**columns):
     return joc.grid(**{"optimizer": "adam", "learning_rate": 0.01} | columns)
@@ -90,7 +92,15 @@ def test_own_functions_beside_schedules_by_name():
         joc.grid(optimizer="sgd", learning_rate=0.1, schedule=["linear", "cosine"]),
         joc.grid(optimizer="mine", schedule_over=[5, 16]),
     ]
-    study = joc.sweep("line", pd.concat(rows), MINE, epochs=4, batch_size=5, progress=False)
+    study = joc.sweep(
+        "line",
+        pd.concat(rows),
+        MINE,
+        epochs=4,
+        batch_size=5,
+        progress=False,
+        devices=jax.devices()[:1],
+    )
     assert study.trials["schedule"].isna().tolist() == [False, False, True, True]
     assert study.trials["schedule_over"].isna().tolist() == [True, True, False, False]
     steps = study.manifest["budget"]["steps"]
@@ -193,7 +203,7 @@ def test_a_sweep_of_schedules_is_one_program_and_right():
         schedule_transition_steps=pd.NA,
         seed=[3],
     ).drop(columns="schedule_transition_steps")
-    study = joc.sweep("line", trials, epochs=3, batch_size=4, progress=False)
+    study = joc.sweep("line", trials, epochs=3, batch_size=4, **QUIET)
     assert study.events[0]["lowerings"] == 1
     steps = study.manifest["budget"]["steps"]
     for _, row in study.trials.iterrows():
@@ -216,5 +226,5 @@ def test_a_staircase_can_be_swept():
         schedule_transition_steps=4.0,
         schedule_staircase=[True, False],
     )
-    study = joc.sweep("line", trials, epochs=20, batch_size=4, progress=False)
+    study = joc.sweep("line", trials, epochs=20, batch_size=4, **QUIET)
     assert study.trials["train_loss"].nunique() == 2

@@ -183,12 +183,11 @@ def test_in_a_sweep():
         return partition_by_path({"*/bias": sgd(row["bias_rate"])}, adam(row["learning_rate"]))
 
     trials = joc.grid(learning_rate=[1e-3, 1e-2], bias_rate=[0.0, 0.1], seed=[0])
-    study = joc.sweep("digits", trials, optimizer, epochs=1, batch_size=256)
+    settings = {"epochs": 1, "batch_size": 256, "devices": jax.devices()[:1], "progress": False}
+    study = joc.sweep("digits", trials, optimizer, **settings)
     losses = study.trials["train_loss"].to_numpy()
     assert np.isfinite(losses).all() and len(set(losses.tolist())) == 4
-    alone = joc.sweep(
-        "digits", trials.iloc[[3]].reset_index(drop=True), optimizer, epochs=1, batch_size=256
-    )
+    alone = joc.sweep("digits", trials.iloc[[3]].reset_index(drop=True), optimizer, **settings)
     np.testing.assert_allclose(alone.trials["train_loss"][0], losses[3], rtol=1e-4)
 
 

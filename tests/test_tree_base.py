@@ -19,9 +19,9 @@ from jaxopt_course.base import (
     mean,
     mean_square,
     number,
-    unbias,
 )
 from jaxopt_course.transforms import ema, scale, trace
+from jaxopt_course.transforms.moments import unbias
 from jaxopt_course.tree import cast_like, leafwise, root, squares_like, zeros_like
 
 # --- tree ---
@@ -173,7 +173,10 @@ def test_the_bias_has_a_finite_slope_at_b_0():
 
 def test_b_1_is_loud():
     """A mean that never learns has no unbiased value."""
-    assert jnp.isnan(unbias(jnp.zeros(()), as_decay(1.0), jnp.int32(1)))
+    for b in (1.0, np.array(1), float(jnp.bfloat16(0.999))):
+        with pytest.raises(ValueError, match="decay 1 never leaves its start"):
+            unbias(jnp.zeros(()), as_decay(b), jnp.int32(1))
+    assert jnp.isnan(unbias(jnp.zeros(()), as_decay(jnp.ones(())), jnp.int32(1)))
 
 
 # --- either, chain, apply_updates ---

@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxopt_course.base import (
-    Decay,
+    ClosedDecay,
     DecayLike,
     Flag,
     Scalar,
     Transform,
+    advance,
     as_decay,
     either,
     mean,
@@ -96,7 +96,7 @@ def scale_by_adam(
         return ScaleByAdamState(jnp.zeros((), jnp.int32), m, v)
 
     def update(g: Tree, state: ScaleByAdamState, params: Tree = None) -> tuple[Tree, Any]:
-        beta1, beta2, t = as_decay(b1), as_decay(b2), optax.safe_increment(state.count)
+        beta1, beta2, t = as_decay(b1), as_decay(b2), advance(state.count)
         c2 = bias(beta2, t, bias_correction_nu)
         e, e_root = eps_at(eps, eps_root, eps_hat, c2)
         m = leafwise(mean(beta1), state.mu, g)
@@ -109,7 +109,7 @@ def scale_by_adam(
 
 
 def corrected_mean(
-    beta1: Decay, t: jax.Array, nesterov: Flag = False, corrected: Flag = True
+    beta1: ClosedDecay, t: jax.Array, nesterov: Flag = False, corrected: Flag = True
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """(m, g) -> m̂ = m / (1 - β1^t), or Nadam's, which looks ahead; without hats on demand."""
     step, now = mean(beta1), bias(beta1, t, corrected)
@@ -156,7 +156,7 @@ def scale_by_adamax(
     def update(g: Tree, state: ScaleByAdamState, params: Tree = None) -> tuple[Tree, Any]:
         beta1, fall = as_decay(b1), as_decay(b2).complement
         inside, outside = eps_split(eps, eps_in_max)
-        t = optax.safe_increment(state.count)
+        t = advance(state.count)
         m = leafwise(mean(beta1), state.mu, g)
         # v - (1-β2) v, for 0.99999 itself is rounded: 1e-8 a step
         v = leafwise(lambda v, g: jnp.maximum(v - fall * v, modulus(g) + inside), state.nu, g)

@@ -18,14 +18,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxopt_course.base import (
-    Decay,
+    ClosedDecay,
     DecayLike,
     Flag,
     Scalar,
     Transform,
+    advance,
     as_decay,
     either,
     mean,
@@ -95,7 +95,7 @@ def scale_by_amsgrad(
         return ScaleByAmsgradState(jnp.zeros((), jnp.int32), memory(params, mu_dtype), v, w)
 
     def update(g: Tree, state: ScaleByAmsgradState, params: Tree = None) -> tuple[Tree, Any]:
-        beta1, beta2, t = as_decay(b1), as_decay(b2), optax.safe_increment(state.count)
+        beta1, beta2, t = as_decay(b1), as_decay(b2), advance(state.count)
         c2 = bias(beta2, t, bias_correction_nu)
         e, e_root = eps_at(eps, eps_root, eps_hat, c2)
         one = jnp.ones_like(c2)
@@ -161,7 +161,7 @@ def scale_by_nadam(
         return ScaleByNadamState(count, start, memory(params, mu_dtype), squares_like(params))
 
     def update(g: Tree, state: ScaleByNadamState, params: Tree = None) -> tuple[Tree, Any]:
-        beta1, beta2, t = as_decay(b1), as_decay(b2), optax.safe_increment(state.count)
+        beta1, beta2, t = as_decay(b1), as_decay(b2), advance(state.count)
         psi, e, c2 = number(momentum_decay), number(eps), bias(beta2, t)
         half = lambda t: 0.5 * jnp.exp(math.log(0.96) * (t * psi))
         now, then = (beta1.value * (1 - half(s)) for s in (t, t + 1))
@@ -220,7 +220,7 @@ def scale_by_radam(
         return ScaleByAdamState(jnp.zeros((), jnp.int32), m, v)
 
     def update(g: Tree, state: ScaleByAdamState, params: Tree = None) -> tuple[Tree, Any]:
-        beta1, beta2, t = as_decay(b1), as_decay(b2), optax.safe_increment(state.count)
+        beta1, beta2, t = as_decay(b1), as_decay(b2), advance(state.count)
         c2 = bias(beta2, t)
         e, e_root = eps_at(eps, eps_root, eps_hat, c2)
         rectify, r = _rectification(beta2, t, number(threshold))
@@ -238,7 +238,9 @@ def scale_by_radam(
     return Transform(init, update)
 
 
-def _rectification(b: Decay, t: jax.Array, threshold: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _rectification(
+    b: ClosedDecay, t: jax.Array, threshold: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     """Whether ρ_t >= threshold, and r_t (1 where it is not).
 
     With L = -log β2, ρ_∞ = coth(L/2) and ρ_t = t + coth(L/2) - t coth(tL/2).  As it stands the

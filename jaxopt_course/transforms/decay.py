@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import optax
 
-from jaxopt_course.base import ScalarOrSchedule, Transform, number, stateless
+from jaxopt_course.base import ScalarOrSchedule, Transform, advance, number, stateless
 from jaxopt_course.describe import described
 from jaxopt_course.tree import Tree, cast_like, check_floating, leafwise
 
@@ -62,7 +62,7 @@ def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) 
             raise ValueError("add_decayed_weights needs the parameters: update(g, state, params)")
         if callable(weight_decay):
             lam = number(weight_decay(state.count))
-            state = WeightDecaySchedule(optax.safe_increment(state.count))
+            state = WeightDecaySchedule(advance(state.count))
         else:
             lam = number(weight_decay)
         return cast_like(leafwise(lambda p, g: g + lam * p, params, g), g), state

@@ -12,7 +12,6 @@ constant η both are the same.
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import optax
 
 from jaxopt_course.base import (
     Flag,
@@ -20,6 +19,7 @@ from jaxopt_course.base import (
     ScalarOrSchedule,
     Schedule,
     Transform,
+    advance,
     check_gradient,
     either,
     number,
@@ -42,13 +42,13 @@ def scale(step_size: Scalar) -> Transform:
     >>> print(u)
     1.5
     """
+    return Transform(stateless, lambda g, state, params=None: (_times(step_size, g, params), state))
 
-    def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
-        check_gradient(g, params)
-        c = number(step_size)
-        return cast_like(leafwise(lambda g: c * g, g), g), state
 
-    return Transform(stateless, update)
+def _times(c: Scalar, g: Tree, params: Tree) -> Tree:
+    check_gradient(g, params)
+    c = number(c)
+    return cast_like(leafwise(lambda g: c * g, g), g)
 
 
 class ScaleByScheduleState(NamedTuple):
@@ -81,10 +81,8 @@ def scale_by_schedule(step_size_fn: Schedule) -> Transform:
         return ScaleByScheduleState(jnp.zeros((), jnp.int32))
 
     def update(g: Tree, state: ScaleByScheduleState, params: Tree = None) -> tuple[Tree, Any]:
-        check_gradient(g, params)
-        c = number(step_size_fn(state.count))
-        u = cast_like(leafwise(lambda g: c * g, g), g)
-        return u, ScaleByScheduleState(optax.safe_increment(state.count))
+        u = _times(step_size_fn(state.count), g, params)
+        return u, ScaleByScheduleState(advance(state.count))
 
     return Transform(init, update)
 
@@ -109,9 +107,9 @@ def scale_by_learning_rate(
     rate = 1.0 if learning_rate is None else learning_rate
 
     def signed(eta: Any) -> Any:
-        eta = number(eta)
+        eta = eta if isinstance(eta, float) else number(eta)  # an unsigned integer has no minus
         return either(flip_sign, lambda: -eta, lambda: eta)
 
     if callable(rate):
         return scale_by_schedule(lambda step: signed(rate(step)))
-    return Transform(stateless, lambda g, s, params=None: scale(signed(rate)).update(g, s, params))
+    return Transform(stateless, lambda g, s, params=None: (_times(signed(rate), g, params), s))

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from jaxopt_course.base import DecayLike, Transform, as_decay, mean
+from jaxopt_course.base import DecayLike, Transform, advance, as_decay, mean
 from jaxopt_course.describe import described
 from jaxopt_course.transforms.moments import memory, modulus
 from jaxopt_course.tree import Tree, cast_like, leafwise
@@ -56,9 +55,7 @@ def scale_by_lion(b1: DecayLike = 0.9, b2: DecayLike = 0.99, mu_dtype: Any = Non
         beta1, beta2 = mean(as_decay(b1)), mean(as_decay(b2))
         u = leafwise(lambda m, g: _sign(beta1(m, g)), state.mu, g)
         m = leafwise(beta2, state.mu, g)
-        return cast_like(u, g), ScaleByLionState(
-            optax.safe_increment(state.count), cast_like(m, state.mu)
-        )
+        return cast_like(u, g), ScaleByLionState(advance(state.count), cast_like(m, state.mu))
 
     return Transform(init, update)
 

@@ -15,9 +15,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
-from jaxopt_course.base import Decay, Flag, Scalar, either, number
-from jaxopt_course.tree import Tree, check_floating, widen
+from jaxopt_course.base import ClosedDecay, Flag, Scalar, either, number, numbers, select
+from jaxopt_course.tree import Tree, check_floating, leafwise, widen
 
 
 def memory(params: Tree, dtype: Any = None) -> Tree:
@@ -38,23 +39,44 @@ def memory(params: Tree, dtype: Any = None) -> Tree:
     return jax.tree.map(lambda p: jnp.zeros_like(p, dtype=dtype or widen(p).dtype), params)
 
 
-def bias(b: Decay, t: jax.Array, corrected: Flag = True) -> Any:
+def bias(b: ClosedDecay, t: jax.Array, corrected: Flag = True) -> Any:
     """1 - b^t, by which a mean that started at 0 is divided; or 1, where it stays as it is.
 
     It is computed as -expm1(t log1p(-(1 - b))), exact to rounding also for b = 0.99999.
+
+    Raises:
+        ValueError: b is 1, or rounds to it, as bfloat16's 0.999 does.
     """
+    if b.known is not None and b.known[1] == 0:
+        raise ValueError(
+            "a mean with the decay 1 never leaves its start at 0; choose a decay below 1, and give "
+            "it as a Python number: in bfloat16, 0.999 is 1"
+        )
+    one = lambda: jnp.ones((), b.complement.dtype)
+
+    def power(c: jax.Array) -> jax.Array:  # in lax: jnp's functions take twice as long to trace
+        exponent = lax.mul(lax.convert_element_type(t, c.dtype), lax.log1p(lax.neg(c)))
+        return lax.neg(lax.expm1(exponent))
 
     def one_minus_power() -> jax.Array:
-        some = b.complement != 1  # at b = 0; apart, because 0 times the slope of log at 0 is NaN
-        rate = jnp.log1p(-jnp.where(some, b.complement, 0))
-        return jnp.where(some, -jnp.expm1(t.astype(rate.dtype) * rate), 1)
+        zero = b.zero
+        if isinstance(zero, bool):
+            return one() if zero else power(b.complement)
+        # apart, because 0 times the slope of log at 0 is NaN
+        return select(zero, one(), power(select(zero, jnp.zeros_like(one()), b.complement)))
 
-    return either(corrected, one_minus_power, lambda: jnp.ones((), b.value.dtype))
+    return either(corrected, one_minus_power, one)
+
+
+def unbias(tree: Tree, b: ClosedDecay, t: jax.Array) -> Tree:
+    """Bias correction, m / (1 - b^t): a mean that started at 0, freed of that start."""
+    c = bias(b, t)
+    return leafwise(lambda m: m / c, tree)
 
 
 def eps_at(eps: Scalar, eps_root: Scalar, hat: Flag, c: Any) -> tuple[Any, Any]:
     """ε and ε_root for the corrected second moment v/c; ``hat`` means them for v."""
-    e, e_root = number(eps), number(eps_root)
+    e, e_root = numbers(eps, eps_root)
     return either(hat, lambda: (e / jnp.sqrt(c), e_root / c), lambda: (e, e_root))
 
 

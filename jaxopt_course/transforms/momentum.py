@@ -16,11 +16,19 @@ chain with ``scale_by_learning_rate(η)`` for that.
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import optax
 
-from jaxopt_course.base import DecayLike, Flag, Transform, as_decay, either, mean, unbias
+from jaxopt_course.base import (
+    DecayLike,
+    Flag,
+    Transform,
+    advance,
+    as_decay,
+    decay_value,
+    either,
+    mean,
+)
 from jaxopt_course.describe import described
-from jaxopt_course.transforms.moments import memory
+from jaxopt_course.transforms.moments import memory, unbias
 from jaxopt_course.tree import Tree, cast_like, leafwise
 
 
@@ -59,7 +67,7 @@ def trace(decay: DecayLike, nesterov: Flag = False, accumulator_dtype: Any = Non
         return TraceState(trace=memory(params, accumulator_dtype))
 
     def update(g: Tree, state: TraceState, params: Tree = None) -> tuple[Tree, TraceState]:
-        beta = as_decay(decay).value
+        beta = decay_value(decay)
         m = leafwise(lambda m, g: beta * m + g, state.trace, g)
         u = either(nesterov, lambda: leafwise(lambda m, g: g + beta * m, m, g), lambda: m)
         return cast_like(u, g), TraceState(cast_like(m, state.trace))
@@ -109,11 +117,11 @@ def dampened_trace(
         return DampenedTraceState(jnp.zeros((), jnp.int32), memory(params, accumulator_dtype))
 
     def update(g: Tree, state: DampenedTraceState, params: Tree = None) -> tuple[Tree, Any]:
-        beta, rate = as_decay(decay).value, as_decay(dampening).complement
+        beta, rate = decay_value(decay), as_decay(dampening).complement
         taken = jnp.where(state.count == 0, 1, rate)
         m = leafwise(lambda m, g: beta * m + taken * g, state.trace, g)
         u = either(nesterov, lambda: leafwise(lambda m, g: g + beta * m, m, g), lambda: m)
-        t = optax.safe_increment(state.count)
+        t = advance(state.count)
         return cast_like(u, g), DampenedTraceState(t, cast_like(m, state.trace))
 
     return Transform(init, update)
@@ -154,7 +162,7 @@ def ema(decay: DecayLike, debias: Flag = True, accumulator_dtype: Any = None) ->
         return EmaState(jnp.zeros((), jnp.int32), memory(params, accumulator_dtype))
 
     def update(g: Tree, state: EmaState, params: Tree = None) -> tuple[Tree, EmaState]:
-        beta, t = as_decay(decay), optax.safe_increment(state.count)
+        beta, t = as_decay(decay), advance(state.count)
         m = leafwise(mean(beta), state.ema, g)
         u = either(debias, lambda: unbias(m, beta, t), lambda: m)
         return cast_like(u, g), EmaState(t, cast_like(m, state.ema))

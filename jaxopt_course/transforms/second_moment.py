@@ -20,22 +20,21 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxopt_course.base import (
     DecayLike,
     Flag,
     Scalar,
     Transform,
+    advance,
     as_decay,
     either,
     mean,
     mean_square,
     number,
-    unbias,
 )
 from jaxopt_course.describe import described
-from jaxopt_course.transforms.moments import eps_split, memory
+from jaxopt_course.transforms.moments import eps_split, memory, unbias
 from jaxopt_course.tree import (
     Tree,
     abs_square,
@@ -135,7 +134,7 @@ def scale_by_rms(
         return ScaleByRmsState(jnp.zeros((), jnp.int32), squares_like(params, initial_scale))
 
     def update(g: Tree, state: ScaleByRmsState, params: Tree = None) -> tuple[Tree, Any]:
-        rho, t = as_decay(decay), optax.safe_increment(state.count)
+        rho, t = as_decay(decay), advance(state.count)
         v = leafwise(mean_square(rho), state.nu, g)
         v_hat = either(bias_correction, lambda: unbias(v, rho, t), lambda: v)
         u = _divide_by_root(g, v_hat, eps, eps_in_sqrt)
@@ -194,7 +193,7 @@ def scale_by_stddev(
         return ScaleByRStdDevState(jnp.zeros((), jnp.int32), memory(params, mu_dtype), v)
 
     def update(g: Tree, state: ScaleByRStdDevState, params: Tree = None) -> tuple[Tree, Any]:
-        rho, t = as_decay(decay), optax.safe_increment(state.count)
+        rho, t = as_decay(decay), advance(state.count)
         m = leafwise(mean(rho), state.mu, g)
         v = leafwise(mean_square(rho), state.nu, g)
         m_hat = either(bias_correction, lambda: unbias(m, rho, t), lambda: m)
