@@ -83,3 +83,11 @@ def test_explain_prints_what_differs_and_by_how_much(capsys):
     assert 1e-7 < found.equal_numbers < 1e-3
     assert explain("keras", "torch", optimizer="momentum", steps=20).equal_numbers < 1e-12
     assert explain("keras", "torch", optimizer="momentum", steps=20).scheduled > 0.01
+
+
+@pytest.mark.parametrize("name", sorted(REGISTERED))
+def test_help_explains_every_argument(name):
+    text = inspect.getdoc(REGISTERED[name])
+    for argument in inspect.signature(REGISTERED[name]).parameters:
+        assert f"    {argument}: " in text, f"{name}: {argument}"
+    assert ">>> " in text and "Args:" in text

@@ -1,6 +1,6 @@
 """Keras 3.15's optimizers: its update rules and its defaults, under our argument names.
 
-How its rules differ from optax's (measured; ``shared/reference/semantics.md``, section 1):
+How its rules differ from optax's (measured):
 
     learning rate    inside the momentum buffer of SGD and RMSprop: the buffer holds steps
     ε of Adam        "hat": η √(1-β2^t)/(1-β1^t) m / (√v + ε), so 32 ε in the paper's place at t = 1
@@ -13,21 +13,13 @@ How its rules differ from optax's (measured; ``shared/reference/semantics.md``, 
 
 Surprises: ``SGD(1)`` raises in Keras (rates must be floats); ``Adam(weight_decay=λ)`` is AdamW;
 below float32 Adam does not move at all there (its powers of β2 round to 1), here it does.
-
-Arguments common to all, besides those of :mod:`jaxopt_course.optimizers`:
-
-    weight_decay: λ >= 0 or None, a number or a schedule; per step it takes η λ θ away.
-    mask: which leaves decay (``exclude_from_weight_decay``); a tree of bools or a function.
-    clipnorm, clipvalue, global_clipnorm: bounds in units of g; at most one.
-
-Every number and switch may be traced.  ValueError if more than one bound is given, or if ``update``
-needs the parameters (for a decay) and does not get them.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from jaxopt_course.base import DecayLike, Flag, Scalar, ScalarOrSchedule, Transform, chain
+from jaxopt_course.conventions.documented import documented
 from jaxopt_course.conventions.pieces import (
     adam_scaling,
     clipped,
@@ -49,6 +41,36 @@ from jaxopt_course.transforms import (
 Bound = Scalar | None
 Pull = ScalarOrSchedule | None
 
+ARGUMENTS = {
+    "learning_rate": "η, or a schedule s -> η(s), s updates done from 0.",
+    "momentum": "μ in [0, 1), the share of the buffer kept each step; None is no buffer.",
+    "nesterov": "look ahead, see the formula; may be traced.",
+    "rho": "ρ in [0, 1), the share that both means keep each step.",
+    "b1": "β1 in [0, 1), of the mean m of the gradients.",
+    "b2": "β2 in [0, 1), of the second moment v (Lion: of the memory).",
+    "initial_accumulator_value": "S_0 >= 0, in units of g².",
+    "decay": "ρ in [0, 1), of the second moment v.",
+    "eps": "ε, where the formula has it; in units of g² inside a root, of g outside.",
+    "centered": "v minus the squared mean of g; traced, the state has room for the mean anyhow.",
+    "weight_decay": "λ >= 0 or a schedule of it: η λ θ comes off θ, outside all buffers.",
+    "mask": "which leaves decay: a tree of bools, or a function of the parameters that makes one.",
+    "clipnorm": "bound on the norm of each leaf's g, apart; at most one bound is given.",
+    "clipvalue": "bound on |g|, coordinate by coordinate.",
+    "global_clipnorm": "bound on the norm of all leaves together.",
+    "amsgrad": "divide by the largest v so far; traced, the state has room for it anyhow.",
+    "others": "the arguments of :func:`sgd` after ``nesterov``, by name.",
+}
+recipe = documented(
+    ARGUMENTS,
+    """    Every number and switch may be traced.  Memories are float32 or wider, updates have the
+    gradients' dtypes.
+
+    Raises:
+        ValueError: more than one bound; ``update`` without the parameters where they decay.
+
+    Source: keras 3.15, ``keras/src/optimizers``; golden trajectories in ``tests/golden``.""",
+)
+
 
 def _scaled(
     scaling: Transform,
@@ -66,6 +88,7 @@ def _scaled(
     )
 
 
+@recipe
 def sgd(
     learning_rate: ScalarOrSchedule = 0.01,
     momentum: DecayLike | None = None,
@@ -93,6 +116,7 @@ def sgd(
     )
 
 
+@recipe
 def momentum(
     learning_rate: ScalarOrSchedule = 0.01, momentum: DecayLike = 0.9, **others: Any
 ) -> Optimizer:
@@ -105,6 +129,7 @@ def momentum(
     return sgd(learning_rate, momentum, **others)
 
 
+@recipe
 def nesterov(
     learning_rate: ScalarOrSchedule = 0.01, momentum: DecayLike = 0.9, **others: Any
 ) -> Optimizer:
@@ -117,6 +142,7 @@ def nesterov(
     return sgd(learning_rate, momentum, nesterov=True, **others)
 
 
+@recipe
 def adagrad(
     learning_rate: ScalarOrSchedule = 0.001,
     initial_accumulator_value: Scalar = 0.1,
@@ -138,6 +164,7 @@ def adagrad(
     return _scaled(scaling, learning_rate, weight_decay, mask, *clips)
 
 
+@recipe
 def rmsprop(
     learning_rate: ScalarOrSchedule = 0.001,
     decay: DecayLike = 0.9,
@@ -167,6 +194,7 @@ def rmsprop(
     )
 
 
+@recipe
 def adadelta(
     learning_rate: ScalarOrSchedule = 0.001,
     rho: DecayLike = 0.95,
@@ -189,6 +217,7 @@ def adadelta(
     return _scaled(scale_by_adadelta(rho, eps), learning_rate, weight_decay, mask, *clips)
 
 
+@recipe
 def adam(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,
@@ -203,18 +232,6 @@ def adam(
 ) -> Optimizer:
     """``keras.optimizers.Adam``: u = m̂ √(1-β2^t) / (√v + ε), θ ← θ - η (u + λ θ).
 
-    Args:
-        learning_rate: η.
-        b1: β1.
-        b2: β2.
-        eps: ε̂.
-        weight_decay: λ, decoupled.
-        mask: which leaves decay.
-        clipnorm: for each leaf.
-        clipvalue: for each coordinate.
-        global_clipnorm: for all leaves.
-        amsgrad: :func:`amsgrad`'s maximum; traced, the state has room for it in both cases.
-
     >>> tx = adam(0.5, b2=0.75, eps=2.0)
     >>> print(tx.update(4.0, tx.init(1.0))[0])  # 4 · √0.25 / (√(0.25 · 16) + 2)
     -0.25
@@ -224,6 +241,7 @@ def adam(
     return _scaled(scaling, learning_rate, weight_decay, mask, *clips)
 
 
+@recipe
 def adamw(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,
@@ -246,6 +264,7 @@ def adamw(
     return adam(learning_rate, b1, b2, eps, weight_decay, mask, *clips, amsgrad=amsgrad)
 
 
+@recipe
 def adamax(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,
@@ -268,6 +287,7 @@ def adamax(
     return _scaled(scaling, learning_rate, weight_decay, mask, *clips)
 
 
+@recipe
 def amsgrad(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,
@@ -289,6 +309,7 @@ def amsgrad(
     return adam(learning_rate, b1, b2, eps, weight_decay, mask, *clips, amsgrad=True)
 
 
+@recipe
 def nadam(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,
@@ -313,6 +334,7 @@ def nadam(
     return _scaled(scaling, learning_rate, weight_decay, mask, *clips)
 
 
+@recipe
 def lion(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,

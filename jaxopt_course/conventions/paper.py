@@ -12,6 +12,7 @@ Raises ValueError if ``update`` needs the parameters (for a decay) and does not 
 from collections.abc import Callable
 
 from jaxopt_course.base import DecayLike, Scalar, ScalarOrSchedule, chain
+from jaxopt_course.conventions.documented import documented
 from jaxopt_course.optimizers import Optimizer
 from jaxopt_course.transforms import (
     add_decayed_weights,
@@ -30,7 +31,28 @@ from jaxopt_course.transforms import (
 
 NO_EPS = 1e-30  # 0/0 becomes 0, and nothing else changes
 
+ARGUMENTS = {
+    "learning_rate": "η, or a schedule s -> η(s), s updates done from 0.",
+    "momentum": "μ in [0, 1), the share of the buffer kept each step; None is no buffer.",
+    "nesterov": "look ahead, see the formula; may be traced.",
+    "rho": "ρ in [0, 1), the share that both means keep each step.",
+    "b1": "β1 in [0, 1), of the mean m of the gradients.",
+    "b2": "β2 in [0, 1), of the second moment v (Lion: of the memory).",
+    "decay": "ρ in [0, 1), of the second moment v.",
+    "eps": "ε where the formula has it; 1e-30 where the paper has none.",
+    "weight_decay": "λ >= 0, of the decoupled decay.",
+    "multiplier": "κ (η_t in the paper), a number or a schedule, at best 1 at first.",
+    "momentum_decay": "ψ >= 0, per step: how fast μ grows from β1/2 to β1; the paper's 1/250.",
+    "threshold": "of ρ_t, the number of gradients that v rests on; at least 4.",
+}
+recipe = documented(
+    ARGUMENTS,
+    """    Every number may be traced.  Memories are float32 or wider, updates have the gradients'
+    dtypes.""",
+)
 
+
+@recipe
 def sgd(learning_rate: ScalarOrSchedule) -> Optimizer:
     """θ ← θ - η_s g.  Robbins and Monro (1951), with Σ η_s = ∞ and Σ η_s² < ∞.
 
@@ -40,6 +62,7 @@ def sgd(learning_rate: ScalarOrSchedule) -> Optimizer:
     return chain(scale_by_learning_rate(learning_rate))
 
 
+@recipe
 def momentum(learning_rate: ScalarOrSchedule, momentum: DecayLike = 0.9) -> Optimizer:
     """Heavy ball, θ_{t+1} = θ_t - η g + β (θ_t - θ_{t-1}): the rate is inside the memory.
 
@@ -52,6 +75,7 @@ def momentum(learning_rate: ScalarOrSchedule, momentum: DecayLike = 0.9) -> Opti
     return chain(scale_by_learning_rate(learning_rate), trace(momentum))
 
 
+@recipe
 def nesterov(learning_rate: ScalarOrSchedule, momentum: DecayLike = 0.9) -> Optimizer:
     """v ← μ v - η ∇f(φ + μ v), φ ← φ + v, told of the points θ = φ + μ v: θ ← θ + μ v - η g.
 
@@ -65,6 +89,7 @@ def nesterov(learning_rate: ScalarOrSchedule, momentum: DecayLike = 0.9) -> Opti
     return chain(scale_by_learning_rate(learning_rate), trace(momentum, nesterov=True))
 
 
+@recipe
 def adagrad(learning_rate: ScalarOrSchedule, eps: Scalar = 0.0) -> Optimizer:
     """S ← S + g² from 0, θ ← θ - η g / (√S + δ); no step where S = 0.
 
@@ -78,6 +103,7 @@ def adagrad(learning_rate: ScalarOrSchedule, eps: Scalar = 0.0) -> Optimizer:
     return chain(scaling, scale_by_learning_rate(learning_rate))
 
 
+@recipe
 def rmsprop(
     learning_rate: ScalarOrSchedule = 0.001, decay: DecayLike = 0.9, eps: Scalar = NO_EPS
 ) -> Optimizer:
@@ -94,6 +120,7 @@ def rmsprop(
     return chain(scaling, scale_by_learning_rate(learning_rate))
 
 
+@recipe
 def adadelta(
     learning_rate: ScalarOrSchedule = 1.0, rho: DecayLike = 0.95, eps: Scalar = 1e-6
 ) -> Optimizer:
@@ -108,6 +135,7 @@ def adadelta(
     return chain(scale_by_adadelta(rho, eps), scale_by_learning_rate(learning_rate))
 
 
+@recipe
 def adam(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,
@@ -123,6 +151,7 @@ def adam(
     return chain(scale_by_adam(b1, b2, eps), scale_by_learning_rate(learning_rate))
 
 
+@recipe
 def adamw(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,
@@ -133,14 +162,6 @@ def adamw(
     multiplier: ScalarOrSchedule = 1.0,
 ) -> Optimizer:
     """θ ← θ - κ_s (α m̂ / (√v̂ + ε) + λ θ).  Loshchilov and Hutter (2019), algorithm 2.
-
-    Args:
-        learning_rate: α; it does not multiply the decay, so a λ of the frameworks is η λ here.
-        b1: β1.
-        b2: β2.
-        eps: ε.
-        weight_decay: λ; to be tuned.
-        multiplier: κ (η_t in the paper), a number or a schedule, 1 at best at first.
 
     >>> tx = adamw(0.5, weight_decay=0.25)
     >>> print(tx.update(4.0, tx.init(8.0), 8.0)[0].round(4))  # 0.5 · 1 + 0.25 · 8
@@ -154,6 +175,7 @@ def adamw(
     )
 
 
+@recipe
 def adamax(
     learning_rate: ScalarOrSchedule = 0.002,
     b1: DecayLike = 0.9,
@@ -171,6 +193,7 @@ def adamax(
     return chain(scale_by_adamax(b1, b2, eps), scale_by_learning_rate(learning_rate))
 
 
+@recipe
 def amsgrad(
     learning_rate: ScalarOrSchedule,
     b1: DecayLike = 0.9,
@@ -187,6 +210,7 @@ def amsgrad(
     return chain(scaling, scale_by_learning_rate(learning_rate))
 
 
+@recipe
 def nadam(
     learning_rate: ScalarOrSchedule = 0.002,
     b1: DecayLike = 0.9,
@@ -206,6 +230,7 @@ def nadam(
     return chain(scaling, scale_by_learning_rate(learning_rate))
 
 
+@recipe
 def radam(
     learning_rate: ScalarOrSchedule,
     b1: DecayLike = 0.9,
@@ -223,6 +248,7 @@ def radam(
     return chain(scaling, scale_by_learning_rate(learning_rate))
 
 
+@recipe
 def lion(
     learning_rate: ScalarOrSchedule,
     b1: DecayLike = 0.9,

@@ -1,6 +1,6 @@
 """PyTorch 2.13's optimizers: its update rules and its defaults, under our argument names.
 
-How its rules differ from optax's (measured; ``shared/reference/semantics.md``, section 1):
+How its rules differ from optax's (measured):
 
     momentum         dampened: m ← μ m + (1-τ) g, but the first m is g; the rate stays outside
     ε of RMSprop     outside the root, and its momentum has the rate outside too
@@ -14,22 +14,13 @@ Surprises: the default rate of SGD is 0.001, that of RMSprop, Adagrad 0.01; NAda
 of its μ in torch's default dtype, so a float64 model is only good to 1e-10 unless
 ``torch.set_default_dtype(torch.float64)``; ``maximize`` turns g round before the coupled decay is
 added, so the decay still pulls to 0.
-
-Arguments common to all, besides those of :mod:`jaxopt_course.optimizers`:
-
-    weight_decay: λ >= 0, a number or a schedule.
-    maximize: climb; -g in the place of g.
-    decoupled_weight_decay: θ loses η λ θ a step, and nothing enters the means.
-    mask: which leaves decay (param_groups in torch); a tree of bools or a function.
-
-Every number and switch may be traced.  ValueError if ``update`` needs the parameters (for a decay)
-and does not get them.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from jaxopt_course.base import DecayLike, Flag, Scalar, ScalarOrSchedule, Transform, chain
+from jaxopt_course.conventions.documented import documented
 from jaxopt_course.conventions.pieces import (
     adam_scaling,
     coupled_or_decoupled,
@@ -50,6 +41,39 @@ from jaxopt_course.transforms import (
     scale_by_rss,
 )
 
+ARGUMENTS = {
+    "learning_rate": "η, or a schedule s -> η(s), s updates done from 0.",
+    "momentum": "μ in [0, 1), the share of the buffer kept each step; None is no buffer.",
+    "nesterov": "look ahead, see the formula; may be traced.",
+    "rho": "ρ in [0, 1), the share that both means keep each step.",
+    "b1": "β1 in [0, 1), of the mean m of the gradients.",
+    "b2": "β2 in [0, 1), of the second moment v (Lion: of the memory).",
+    "dampening": "τ in [0, 1], the share of each gradient but the first that is left out.",
+    "initial_accumulator_value": "S_0 >= 0, in units of g².",
+    "learning_rate_decay": "d >= 0, per step (``lr_decay``): η / (1 + d s).",
+    "decay": "ρ in [0, 1), of the second moment v (``alpha``).",
+    "eps": "ε, where the formula has it; in units of g.",
+    "centered": "v minus the squared mean of g; traced, the state has room for the mean anyhow.",
+    "momentum_decay": "ψ >= 0, per step: how fast μ grows from β1/2 to β1.",
+    "weight_decay": "λ >= 0 or a schedule of it; coupled, g + λ θ, unless the formula says else.",
+    "maximize": "climb: -g in the place of g, before the decay; may be traced.",
+    "decoupled_weight_decay": "η λ θ comes off θ instead, outside all means; may be traced.",
+    "mask": "which leaves decay (param_groups): a tree of bools, or a function that makes one.",
+    "amsgrad": "divide by the largest v so far; traced, the state has room for it anyhow.",
+    "others": "the arguments of :func:`sgd` after ``nesterov``, by name.",
+}
+recipe = documented(
+    ARGUMENTS,
+    """    Every number and switch may be traced.  Memories are float32 or wider, updates have the
+    gradients' dtypes.
+
+    Raises:
+        ValueError: ``nesterov=True`` as :func:`sgd` says; ``update`` without the parameters where
+            they decay.
+
+    Source: torch 2.13, ``torch/optim``; golden trajectories in ``tests/golden``.""",
+)
+
 
 def _scaled(
     scaling: Transform,
@@ -65,6 +89,7 @@ def _scaled(
     return chain(*pieces, scale_by_learning_rate(learning_rate))
 
 
+@recipe
 def sgd(
     learning_rate: ScalarOrSchedule = 0.001,
     momentum: DecayLike | None = None,
@@ -76,10 +101,8 @@ def sgd(
 ) -> Optimizer:
     """``torch.optim.SGD``: g ← g + λ θ, m ← μ m + (1-τ) g (at first m = g), θ ← θ - η m.
 
-    Nesterov: g + μ m in the place of m.
-
-    Raises:
-        ValueError: ``nesterov=True`` without momentum, or with dampening, as in torch.
+    Nesterov: g + μ m in the place of m; without momentum or with dampening it is refused, as in
+    torch.
 
     >>> tx = sgd(learning_rate=0.5, momentum=0.5, dampening=0.5)
     >>> _, state = tx.update(4.0, tx.init(1.0))
@@ -96,6 +119,7 @@ def sgd(
     )
 
 
+@recipe
 def momentum(
     learning_rate: ScalarOrSchedule = 0.001, momentum: DecayLike = 0.9, **others: Any
 ) -> Optimizer:
@@ -108,6 +132,7 @@ def momentum(
     return sgd(learning_rate, momentum, **others)
 
 
+@recipe
 def nesterov(
     learning_rate: ScalarOrSchedule = 0.001, momentum: DecayLike = 0.9, **others: Any
 ) -> Optimizer:
@@ -120,6 +145,7 @@ def nesterov(
     return sgd(learning_rate, momentum, nesterov=True, **others)
 
 
+@recipe
 def adagrad(
     learning_rate: ScalarOrSchedule = 0.01,
     initial_accumulator_value: Scalar = 0.0,
@@ -131,15 +157,6 @@ def adagrad(
 ) -> Optimizer:
     """``torch.optim.Adagrad``: S ← S + g², θ ← θ - η/(1 + d s) g / (√S + ε), s updates done.
 
-    Args:
-        learning_rate: η.
-        initial_accumulator_value: S_0.
-        eps: ε.
-        learning_rate_decay: d >= 0 (``lr_decay``), per step.
-        weight_decay: λ, coupled.
-        maximize: climb.
-        mask: which leaves decay.
-
     >>> tx = adagrad(learning_rate=0.5)
     >>> print(tx.update(4.0, tx.init(1.0))[0])
     -0.5
@@ -150,6 +167,7 @@ def adagrad(
     )
 
 
+@recipe
 def rmsprop(
     learning_rate: ScalarOrSchedule = 0.01,
     decay: DecayLike = 0.99,
@@ -177,6 +195,7 @@ def rmsprop(
     )
 
 
+@recipe
 def adadelta(
     learning_rate: ScalarOrSchedule = 1.0,
     rho: DecayLike = 0.9,
@@ -194,6 +213,7 @@ def adadelta(
     return _scaled(scale_by_adadelta(rho, eps), learning_rate, weight_decay, maximize, mask)
 
 
+@recipe
 def adam(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,
@@ -207,17 +227,6 @@ def adam(
 ) -> Optimizer:
     """``torch.optim.Adam``: θ ← θ - η m̂ / (√v̂ + ε), with g + λ θ in the place of g.
 
-    Args:
-        learning_rate: η.
-        b1: β1.
-        b2: β2.
-        eps: ε.
-        weight_decay: λ.
-        maximize: climb.
-        decoupled_weight_decay: :func:`adamw`.
-        mask: which leaves decay.
-        amsgrad: :func:`amsgrad`'s maximum; traced, the state has room for it in both cases.
-
     >>> tx = adam(learning_rate=0.5)
     >>> print(tx.update(4.0, tx.init(1.0))[0].round(4))
     -0.5
@@ -226,6 +235,7 @@ def adam(
     return _scaled(adam_scaling(b1, b2, eps, amsgrad, eps_hat=False), *options)
 
 
+@recipe
 def adamw(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,
@@ -245,6 +255,7 @@ def adamw(
     return adam(learning_rate, b1, b2, eps, weight_decay, maximize, True, mask, amsgrad)
 
 
+@recipe
 def adamax(
     learning_rate: ScalarOrSchedule = 0.002,
     b1: DecayLike = 0.9,
@@ -263,6 +274,7 @@ def adamax(
     return _scaled(scale_by_adamax(b1, b2, eps), learning_rate, weight_decay, maximize, mask)
 
 
+@recipe
 def amsgrad(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,
@@ -283,6 +295,7 @@ def amsgrad(
     return adam(learning_rate, b1, b2, eps, *options, amsgrad=True)
 
 
+@recipe
 def nadam(
     learning_rate: ScalarOrSchedule = 0.002,
     b1: DecayLike = 0.9,
@@ -304,6 +317,7 @@ def nadam(
     return _scaled(scale_by_nadam(b1, b2, eps, momentum_decay), *options)
 
 
+@recipe
 def radam(
     learning_rate: ScalarOrSchedule = 0.001,
     b1: DecayLike = 0.9,
