@@ -60,6 +60,10 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.study import Study as Study
     from jaxopt_course.study import SweepInterrupted as SweepInterrupted
     from jaxopt_course.study import sweep as sweep
+    from jaxopt_course.sweeps.schedulers import ASHA as ASHA
+    from jaxopt_course.sweeps.schedulers import Hyperband as Hyperband
+    from jaxopt_course.sweeps.schedulers import MedianStopping as MedianStopping
+    from jaxopt_course.sweeps.schedulers import SuccessiveHalving as SuccessiveHalving
     from jaxopt_course.sweeps.space import grid as grid
     from jaxopt_course.sweeps.space import integers as integers
     from jaxopt_course.sweeps.space import log_uniform as log_uniform
@@ -148,6 +152,7 @@ _HOMES = {
         "SweepInterrupted",
         "sweep",
     ),
+    "sweeps.schedulers": ("ASHA", "Hyperband", "MedianStopping", "SuccessiveHalving"),
     "sweeps.space": (
         "grid",
         "integers",

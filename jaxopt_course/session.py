@@ -5,7 +5,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,12 +15,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.columns import Columns
+from jaxopt_course.columns import Columns, check_columns
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.sweeps import engine
+from jaxopt_course.sweeps.climb import Climb
 from jaxopt_course.sweeps.lanes import Data, Rhythm, default_lanes, lane_bytes
+from jaxopt_course.sweeps.program import Program, compile_program
 from jaxopt_course.sweeps.progress import ProgressLine, Tally
-from jaxopt_course.sweeps.results import assemble
+from jaxopt_course.sweeps.results import assemble, scorer
+from jaxopt_course.sweeps.schedulers import Scheduler
 from jaxopt_course.train import Budget, Trial, make_trial
 
 
@@ -32,6 +35,7 @@ class Outcome(NamedTuple):
     manifest: dict[str, Any]
     event: dict[str, Any]
     interrupted: bool
+    states: dict[int, Any]  # of the trials that finished, where they were asked for
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Session:
     chosen: tuple[str, str]  # metric, direction
     trial: Trial
     data: Data
-    program: engine.Program
+    program: Program
 
     @classmethod
     def prepare(
@@ -67,20 +71,59 @@ class Session:
         columns.check_read()
         width = lanes or default_lanes(size, devices[0].platform)
         rhythm = Rhythm(budget.steps, budget.record_every, budget.evaluate_every)
-        program = engine.compile_program(trial, rhythm, data, table, width, devices)
+        program = compile_program(trial, rhythm, data, table, width, devices)
         return cls(task, columns, budget, chosen, trial, data, program)
 
-    def train(self, trials: pd.DataFrame, kind: str, progress: bool) -> Outcome:
-        """Train the rows of ``trials``, which have the columns of the table prepared for."""
+    @property
+    def program_sha256(self) -> str:
+        """SHA-256, in hex, of the lowered segment's text."""
+        return hashlib.sha256(self.program.text.encode()).hexdigest()
+
+    def train(
+        self,
+        trials: pd.DataFrame,
+        kind: str,
+        progress: bool,
+        *,
+        scheduler: Scheduler | None = None,
+        resume: engine.Snapshot | None = None,
+        on_checkpoint: Callable[[engine.Snapshot], None] | None = None,
+        keep_states: bool = False,
+        until: np.ndarray | None = None,
+    ) -> Outcome:
+        """Train the rows of ``trials``, which have the columns of the table prepared for.
+
+        Args:
+            trials: complete, as ``columns.trials``.
+            kind: "sweep", "confirmation" or "replay".
+            progress: whether to show a line.
+            scheduler: who decides which trials go on.
+            resume: where an earlier run of the same table was.
+            on_checkpoint: saves a snapshot, now and then.
+            keep_states: whether the outcome holds the trials' last states.
+            until: (N,), intervals that each row trains; default all.
+        """
         table = self.columns.table(trials)
+        rhythm = self.program.rhythm
         start = time.perf_counter()
         label = "confirming" if kind == "confirmation" else self.task.name
         with ProgressLine(label, show=progress) as line:
             tell = self._teller(line, trials)
-            results = engine.run(self.program, table, self.data, self.trial, tell)
+            results = engine.run(
+                self.program,
+                table,
+                self.data,
+                self.trial,
+                tell,
+                climb=self._climb(trials, scheduler, until),
+                score=scorer(*self.chosen, rhythm),
+                resume=resume,
+                on_checkpoint=on_checkpoint,
+                keep_states=keep_states,
+            )
             tell(results, last=True)
         seconds = time.perf_counter() - start
-        complete, curves = assemble(trials, results, self.program.rhythm)
+        complete, curves = assemble(trials, results, rhythm)
         event = {
             "event": "interrupted" if results.interrupted else "finished",
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -94,8 +137,43 @@ class Session:
             "devices": [str(device) for device in self.program.devices],
             "host": platform.node(),
         }
-        manifest = self._manifest(complete, kind)
-        return Outcome(complete, curves, manifest, event, results.interrupted)
+        manifest = self.manifest(complete, kind, scheduler)
+        return Outcome(complete, curves, manifest, event, results.interrupted, results.states)
+
+    def check(self, trials: pd.DataFrame) -> Columns:
+        """A longer table, checked and completed as the one prepared for.
+
+        Raises:
+            ValueError: the program would be another one: other columns, optimizers or schedules.
+        """
+        own = self.columns.functions
+        names = self.columns.optimizers
+        table = trials.drop(columns="optimizer") if callable(own) else trials
+        checked = check_columns(table, own, self.budget.steps)
+        same = (checked.hyperparameters, checked.optimizers, checked.schedules)
+        mine = (self.columns.hyperparameters, names, self.columns.schedules)
+        if same != mine:
+            raise ValueError(
+                "the new trials need another program: columns, optimizers and schedules are "
+                f"{same}, the study has {mine}; sweep them on their own"
+            )
+        return checked
+
+    def _climb(
+        self, trials: pd.DataFrame, scheduler: Scheduler | None, until: np.ndarray | None
+    ) -> Climb:
+        """How far each row trains; the seeds of a configuration climb together."""
+        intervals = self.program.rhythm.intervals
+        grouped = trials.groupby(list(self.columns.hyperparameters), sort=False, dropna=False)
+        configurations = grouped.ngroup().to_numpy()
+        judge = None
+        if scheduler is not None:
+            number = int(configurations.max()) + 1
+            judge = scheduler.judge(number, intervals, self.budget.evaluate_every)
+        climb = Climb(intervals, configurations, judge)
+        if until is not None:
+            climb.until[:] = until
+        return climb
 
     def _teller(self, line: ProgressLine, trials: pd.DataFrame) -> Callable[..., None]:
         """Tell the progress line how far the engine is, with the best trial so far."""
@@ -119,14 +197,23 @@ class Session:
                 total=len(trials),
                 diverged=int((results.first_bad >= 0).sum()),
                 trial_steps=results.trial_steps,
-                total_steps=results.steps_to_do(self.budget.steps),
+                total_steps=self._steps_to_do(results),
                 best=best(results),
             )
             line.update(tally, last)
 
         return tell
 
-    def _manifest(self, trials: pd.DataFrame, kind: str) -> dict[str, Any]:
+    def _steps_to_do(self, results: engine.Results) -> int:
+        """Training steps of all trials, as far as they are known to train."""
+        alive = results.first_bad < 0
+        steps = np.minimum(results.until[alive] * self.budget.evaluate_every, self.budget.steps)
+        return int(steps.sum()) + int(results.first_bad[~alive].sum())
+
+    def manifest(
+        self, trials: pd.DataFrame, kind: str, scheduler: Scheduler | None = None
+    ) -> dict[str, Any]:
+        """What is asked and with what; see ``sweeps/store.py``."""
         task, columns, device = self.task, self.columns, self.program.devices[0]
         inputs = trials[["id", *columns.hyperparameters, "seed"]]
         return {
@@ -145,20 +232,27 @@ class Session:
             "metric": self.chosen[0],
             "direction": self.chosen[1],
             "optimizers": list(columns.optimizers),
+            "scheduler": None if scheduler is None else describe_scheduler(scheduler),
             "lanes": self.program.lanes,
             "seeds": sorted({int(seed) for seed in trials["seed"]}),
             "trials": len(trials),
-            "versions": _versions(),
+            "versions": versions(),
             "platform": {"backend": device.platform, "device_kind": device.device_kind},
             "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            "program_sha256": hashlib.sha256(self.program.text.encode()).hexdigest(),
+            "program_sha256": self.program_sha256,
             "trials_sha256": hashlib.sha256(inputs.to_csv(index=False).encode()).hexdigest(),
         }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Of Python and of the packages that numbers depend on."""
     packages = ("jax", "jaxlib", "optax", "flax", "numpy", "scipy", "pandas", "xarray")
     versions = {name: metadata.version(name) for name in packages}
     own = {"jaxopt_course": metadata.version("jaxopt-course")}
     return {"python": platform.python_version(), **own, **versions}
+
+
+def describe_scheduler(scheduler: Scheduler) -> dict[str, Any]:
+    """Its name and settings, for JSON."""
+    settings: dict[str, Any] = vars(scheduler) if is_dataclass(scheduler) else {}
+    return {"name": type(scheduler).__name__, **settings}

@@ -1,10 +1,13 @@
 """Where all meet: ``sweep`` trains a table of trials, a ``Study`` holds what came of it."""
 
+import contextlib
 import itertools
+import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,11 +17,13 @@ import xarray as xr
 from jaxopt_course.columns import Optimizer, check_columns, identify
 from jaxopt_course.messages import unknown
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.recall import recall, scheduler_of
 from jaxopt_course.report import tables
 from jaxopt_course.session import Outcome, Session
-from jaxopt_course.sweeps import store
+from jaxopt_course.sweeps import checkpoint, store
 from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.results import bare, join
+from jaxopt_course.sweeps.schedulers import Scheduler
 from jaxopt_course.train import count_examples, make_budget, task_of
 
 
@@ -37,8 +42,9 @@ class Study:
 
     Attributes:
         trials: a row a trial: hyperparameters, seed, ``status`` ("finished", "diverged",
-            "unfinished"), ``first_bad_step`` (updates done before the first loss that is not
-            finite), ``train_loss`` (last record), ``valid_*`` (final), ``best_valid_loss`` and
+            "stopped" by a scheduler, "unfinished"), ``first_bad_step`` (updates done before the
+            first loss that is not finite), ``last_finite_loss`` (of training, as recorded),
+            ``train_loss`` (last record), ``valid_*`` (final), ``best_valid_loss`` and
             ``best_step``, ``test_*``.
         curves: ``train_loss`` (trial, step) and ``valid_*`` (trial, eval_step), float32, NaN after
             a trial's end, with the hyperparameters as coordinates of ``trial``.
@@ -160,6 +166,152 @@ class Study:
         path = Path(directory).expanduser().resolve()
         return cls(record.trials, curves, record.manifest, path, tuple(store.read_events(path)))
 
+    @classmethod
+    def resume(
+        cls,
+        directory: str | Path,
+        *,
+        task: Task | str | None = None,
+        optimizer: Optimizer = None,
+        devices: Sequence[Any] | None = None,
+        progress: bool = True,
+    ) -> "Study":
+        """Go on with a sweep that was killed or interrupted; a complete study is just loaded.
+
+        The results are those of the sweep that nobody cut short, bit for bit, on the same or
+        another number of devices.
+
+        Args:
+            directory: of the sweep.
+            task: an own task, which files cannot hold.
+            optimizer: own functions of the row, as they were given to :func:`sweep`.
+            devices: default all local ones.
+            progress: whether to show a line.
+
+        Raises:
+            SweepInterrupted: Ctrl-C again.
+            FileNotFoundError: the directory holds nothing to go on with.
+            BlockingIOError: another process works there.
+            ValueError: the task, the optimizer or the program are not what they were.
+        """
+        path = Path(directory).expanduser().resolve()
+        if (path / store.MANIFEST).is_file() and not (path / store.UNFINISHED).is_file():
+            return cls.load(path)
+        question = checkpoint.asked(path)
+        with checkpoint.locked(path):
+            session = recall(question.settings, question.trials, task, optimizer, devices)
+            scheduler = scheduler_of(question.settings["scheduler"])
+            return _train(session, path, progress, scheduler, checkpoint.newest(path))
+
+    def replay(
+        self,
+        trial: int,
+        *,
+        task: Task | str | None = None,
+        optimizer: Optimizer = None,
+        progress: bool = False,
+    ) -> "Replay":
+        """Train one trial again, in the same program, and compare its curves bit for bit.
+
+        Args:
+            trial: its number in the table.
+            task: an own task, where the study was read from disk.
+            optimizer: own functions of the row, where the study was read from disk.
+            progress: whether to show a line.
+
+        Raises:
+            ValueError: no such trial, or it never trained; or the program is another one.
+        """
+        rows = np.flatnonzero(self.trials["trial"] == trial)
+        if len(rows) != 1:
+            raise ValueError(f"there is no trial {trial!r}; trials are 0 to {len(self.trials) - 1}")
+        row = self.trials.iloc[rows].reset_index(drop=True)
+        recorded = self.curves.isel(trial=rows)
+        if row["status"][0] == "unfinished":
+            raise ValueError(f"trial {trial} is unfinished; there is nothing to compare with")
+        until = recorded.sizes["eval_step"]
+        if row["status"][0] == "stopped":
+            until = int(recorded["valid_loss"].notnull().sum())
+        session = self._session or recall(self.manifest, self.trials, task, optimizer)
+        names = session.columns.trials.columns
+        outcome = session.train(
+            row[names], "replay", progress, keep_states=True, until=np.array([until], np.int32)
+        )
+        again = {name: outcome.curves[name].to_numpy() for name in recorded.data_vars}
+        different = [
+            str(n) for n, x in again.items() if x.tobytes() != recorded[n].values.tobytes()
+        ]
+        return Replay(outcome.states.get(0), bare(outcome.curves), not different, different)
+
+    def state(self, trial: int, **again: Any) -> Any:
+        """The last state of a trial, trained again: ``params``, ``model_state``, ``opt_state``.
+
+        Args:
+            trial: its number in the table.
+            **again: as :meth:`replay`.
+
+        Raises:
+            ValueError: the trial diverged, or :meth:`replay` gives other curves than recorded.
+        """
+        replay = self.replay(trial, **again)
+        if not replay.identical:
+            raise ValueError(f"trial {trial} gives other curves now: {replay.different}")
+        if replay.state is None:
+            raise ValueError(f"trial {trial} diverged; it has no last state")
+        return replay.state
+
+    def extend(
+        self,
+        trials: pd.DataFrame,
+        *,
+        task: Task | str | None = None,
+        optimizer: Optimizer = None,
+        progress: bool = True,
+    ) -> "Study":
+        """Add trials, without running or changing those that are there; known ones are skipped.
+
+        The new ones are numbered on, and saved with the old ones if the study has a directory.
+
+        Args:
+            trials: with the columns of the study's table; empty cells as in :func:`sweep`.
+            task: an own task, where the study was read from disk.
+            optimizer: own functions of the row, where the study was read from disk.
+            progress: whether to show a line.
+
+        Raises:
+            ValueError: other columns or optimizers than the study's, or a study with a scheduler,
+                whose decisions would change.
+        """
+        if self.manifest.get("scheduler") is not None:
+            raise ValueError(
+                "a study with a scheduler cannot be extended: its choices would change"
+            )
+        session = self._session or recall(self.manifest, self.trials, task, optimizer)
+        columns = [*self.hyperparameters, "seed"]
+        if unknown_columns := [name for name in trials if name not in columns]:
+            raise ValueError(f"the study has no column {unknown_columns[0]!r}; it has {columns}")
+        both = pd.concat([self.trials[columns], trials], ignore_index=True)
+        checked = session.check(both)
+        old, table = len(self.trials), checked.trials
+        new = table.iloc[old:]
+        new = new[~new["id"].isin(set(table["id"].iloc[:old])) & ~new["id"].duplicated()]
+        if new.empty:
+            return self
+        new = new.assign(trial=np.arange(old, old + len(new))).reset_index(drop=True)
+        outcome = session.train(new, "sweep", progress)
+        whole = pd.concat([self.trials, outcome.trials], ignore_index=True)
+        whole = whole.astype(dict(outcome.trials.dtypes))
+        curves = xr.concat([bare(self.curves), outcome.curves], "trial")
+        manifest = session.manifest(whole, "sweep")
+        joined = join(curves, whole, self.hyperparameters)
+        events = (*self.events, outcome.event | {"event": "extended"})
+        study = Study(whole, joined, manifest, None, events, session)
+        if self.directory is not None:
+            study = study.save(self.directory, overwrite=True)
+        if outcome.interrupted:
+            raise SweepInterrupted(study)
+        return study
+
     def report(self) -> Path:
         """Write ``report.html`` and the figures into the study's directory; the page's path.
 
@@ -177,6 +329,15 @@ class Study:
         if metric is None:
             return self.manifest["metric"], self.manifest["direction"]
         return check_metric(metric, self.manifest["task"]["metrics"])
+
+
+class Replay(NamedTuple):
+    """A trial trained again."""
+
+    state: Any  # its last TrialState; None if it diverged
+    curves: xr.Dataset
+    identical: bool  # whether all curves are those recorded, bit for bit
+    different: list[str]  # the curves that are not
 
 
 def fresh_seeds(seeds: int | Iterable[int], used: set[int]) -> list[int]:
@@ -228,6 +389,7 @@ def sweep(
     record_every: int | None = None,
     evaluate_every: int | None = None,
     metric: str | None = None,
+    scheduler: Scheduler | None = None,
     directory: str | Path | None = None,
     overwrite: bool = False,
     devices: Sequence[Any] | None = None,
@@ -252,7 +414,10 @@ def sweep(
             default as ``evaluate_every``.
         evaluate_every: steps between evaluations on the validation part; default an epoch.
         metric: chooses the winners; default the task's first, as "valid_accuracy".
-        directory: where to save; default nowhere.
+        scheduler: stops what does not look promising: ``SuccessiveHalving()``, ``Hyperband()``,
+            ``ASHA()`` or ``MedianStopping()``; default all train to their end.
+        directory: where to save; default nowhere.  What is there survives a crash: see
+            :meth:`Study.resume`.
         overwrite: whether a study that the directory holds may be replaced.
         devices: default all local ones; see ``use_cpu_cores``.
         progress: whether to show a line on standard error.
@@ -264,6 +429,7 @@ def sweep(
         SweepInterrupted: Ctrl-C; what is over is saved first.
         TypeError, ValueError: see ``check_columns``, ``make_budget``, ``check_metric``.
         FileExistsError: the directory holds a study, and ``overwrite`` is false.
+        BlockingIOError: another process works in the directory.
     """
     task = task_of(task)
     budget = make_budget(
@@ -282,11 +448,47 @@ def sweep(
     devices = jax.local_devices() if devices is None else list(devices)
     if not devices:
         raise ValueError("devices must name at least one device")
+    if scheduler is not None:  # rungs that do not fit are an error before work starts
+        scheduler.judge(1, math.ceil(budget.steps / budget.evaluate_every), budget.evaluate_every)
     path = None if directory is None else store.claim(directory, overwrite)
-    with ProgressLine(task.name, show=progress) as line:
-        line.note(f"{len(trials)} trials, compiling for {len(devices)} device(s)")
-        session = Session.prepare(task, columns, budget, chosen, lanes, devices)
-    return _finish(session, session.train(columns.trials, "sweep", progress), path, overwrite)
+    with contextlib.nullcontext() if path is None else checkpoint.locked(path):
+        with ProgressLine(task.name, show=progress) as line:
+            line.note(f"{len(trials)} trials, compiling for {len(devices)} device(s)")
+            session = Session.prepare(task, columns, budget, chosen, lanes, devices)
+        if path is not None:
+            settings = session.manifest(columns.trials, "sweep", scheduler)
+            checkpoint.ask(path, checkpoint.Question(settings, columns.trials))
+        return _train(session, path, progress, scheduler)
+
+
+def _train(
+    session: Session,
+    path: Path | None,
+    progress: bool,
+    scheduler: Scheduler | None,
+    resume: checkpoint.Snapshot | None = None,
+) -> Study:
+    """Train the session's table, with checkpoints if it has a directory; then save."""
+
+    def save(snapshot: checkpoint.Snapshot) -> None:
+        assert path is not None
+        try:
+            checkpoint.save(path, snapshot)
+        except OSError as error:
+            warnings.warn(f"no checkpoint ({error}); training goes on", stacklevel=2)
+
+    outcome = session.train(
+        session.columns.trials,
+        "sweep",
+        progress,
+        scheduler=scheduler,
+        resume=resume,
+        on_checkpoint=None if path is None else save,
+    )
+    study = _finish(session, outcome, path, True)
+    if path is not None:
+        checkpoint.forget(path)
+    return study
 
 
 def _finish(session: Session, outcome: Outcome, path: Path | None, overwrite: bool) -> Study:

@@ -42,7 +42,8 @@ MAY_IMPORT = {  # part -> the parts below it
         "transforms",
     },
     "session": {"columns", "problems", "sweeps", "train"},
-    "study": {"columns", "messages", "problems", "report", "session", "sweeps", "train"},
+    "recall": {"columns", "conventions", "problems", "session", "sweeps", "train"},
+    "study": {"columns", "messages", "problems", "recall", "report", "session", "sweeps", "train"},
     "cli": {"devices", "optimizers", "problems", "report", "study", "sweeps", "train"},
 }
 MODULES = sorted(f for f in PACKAGE.rglob("*.py") if f != PACKAGE / "__init__.py")

@@ -85,6 +85,29 @@ def test_explain_prints_what_differs_and_by_how_much(capsys):
     assert explain("keras", "torch", optimizer="momentum", steps=20).scheduled > 0.01
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((["keras"], "torch", "adam", 9), TypeError, "a= is a framework, such as 'keras'; got"),
+        (("keras", None, "adam", 9), TypeError, "b= is a framework"),
+        (("keras", "torch", jnp.sin, 9), TypeError, "optimizer= is a recipe, such as 'adam'"),
+        (
+            ("keras", "torch", "adam", 9.5),
+            TypeError,
+            r"steps= is a whole number; got 9.5 \(float\)",
+        ),
+        (("keras", "torch", "adam", 0), ValueError, "steps=0: at least 1"),
+        (("keras", "tensorflow", "adam", 9), ValueError, "unknown convention 'tensorflow'"),
+    ],
+)
+def test_explain_refuses_odd_values_by_name(arguments, error, message):
+    a, b, optimizer, steps = arguments
+    with pytest.raises(error, match=message):
+        explain(a, b, optimizer=optimizer, steps=steps)
+    with pytest.raises(ValueError, match="unknown convention"):
+        convention("adam", ["keras"])
+
+
 @pytest.mark.parametrize("name", sorted(REGISTERED))
 def test_help_explains_every_argument(name):
     text = inspect.getdoc(REGISTERED[name])

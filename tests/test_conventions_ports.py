@@ -142,3 +142,76 @@ def test_the_state_is_a_copy():
     _, state = from_torch(memory, {"w": w})
     theirs[:] = 7.0
     np.testing.assert_array_equal(optax.tree.get(state, "trace")["w"], np.ones(4096))
+
+
+# --- values of the wrong kind: each error has the argument's name and the way out ---
+
+SGD_CONFIG = {"learning_rate": 0.1, "momentum": 0.0, "nesterov": False}
+ODD_OPTIONS = [
+    ({"transpose": ["kernel"]}, TypeError, r"transpose= is True .* got \['kernel'\] \(list\)"),
+    ({"transpose": "kernel"}, TypeError, "transpose= is True .* got 'kernel' \\(str\\)"),
+    ({"transpose": None}, TypeError, "transpose= is True"),
+    ({"transpose": 1}, TypeError, r"such as .'kernel': \(1, 0\)"),
+    ({"transpose": {"kernl": (1, 0)}}, ValueError, "transpose= 'kernl'; did you mean 'kernel'"),
+    ({"transpose": {"kernel": True}}, ValueError, "transpose= of kernel is True; it is an order"),
+    ({"transpose": {"kernel": (1, 1)}}, ValueError, r"transpose= of kernel is \(1, 1\)"),
+    ({"transpose": {"kernel": "10"}}, ValueError, "transpose= of kernel is '10'"),
+    ({"names": "kernel"}, TypeError, "names= is a list of paths, such as .'bias'.; got 'kernel'"),
+    ({"names": [0, 1]}, TypeError, "names= is a list of paths"),
+    ({"optimizer": dict}, TypeError, "optimizer= is the name of the class"),
+    ({"learning_rate": "0.1"}, TypeError, "learning_rate= is a number or a schedule; got '0.1'"),
+    ({"learning_rate": [0.1, 0.2]}, TypeError, "learning_rate= is a number or a schedule"),
+    ({"params": {}}, ValueError, "params has no leaves"),
+]
+
+
+@pytest.mark.parametrize(("options", "error", "message"), ODD_OPTIONS)
+@pytest.mark.parametrize("framework", ["torch", "keras"])
+def test_odd_options_of_both(framework, options, error, message):
+    options = {"params": PARAMS, **options}
+    state = adam_state({**ADAM, "params": [0, 1]}, state={0: entry(2), 1: entry((3, 2))})
+    with pytest.raises(error, match=message):
+        if framework == "torch":
+            from_torch(state, **options)
+        else:
+            from_keras(SGD_CONFIG, [0, 0.1], **options)
+
+
+@pytest.mark.parametrize(
+    ("state", "options", "error", "message"),
+    [
+        (object(), {}, TypeError, r"state_dict= is optimizer.state_dict\(\)"),
+        ({"w": 1}, {}, ValueError, "no 'param_groups' but .'w'.*not the model's"),
+        ({"param_groups": []}, {}, ValueError, "no 'state'"),
+        (adam_state(state={}), {"step": 1.5}, TypeError, "step= is a whole number"),
+        (adam_state(state={}), {"step": True}, TypeError, "step= is a whole number"),
+        (adam_state(state={}), {"step": "3"}, TypeError, "step= is a whole number"),
+        (adam_state(state={}), {"step": -1}, ValueError, "step=-1: the updates done"),
+    ],
+)
+def test_odd_arguments_of_from_torch(state, options, error, message):
+    with pytest.raises(error, match=message):
+        from_torch(state, PARAMS, **options)
+
+
+@pytest.mark.parametrize(
+    ("config", "variables", "options", "error", "message"),
+    [
+        (object(), [0, 0.1], {}, TypeError, r"config= is optimizer.get_config\(\)"),
+        ({"momentum": 0.0}, [0, 0.1], {}, ValueError, "no 'learning_rate' but .'momentum'"),
+        ({"class_name": "SGD"}, [0, 0.1], {}, ValueError, "config has no 'learning_rate'"),
+        (SGD_CONFIG, {"count": 0}, {}, TypeError, "variables= is the list optimizer.variables"),
+        (SGD_CONFIG, None, {}, TypeError, "variables= is the list optimizer.variables"),
+        (SGD_CONFIG, [], {}, ValueError, "variables is empty"),
+        (SGD_CONFIG, [0, 0.1], {"mask": "kernel"}, TypeError, "mask= is a tree of bools"),
+    ],
+)
+def test_odd_arguments_of_from_keras(config, variables, options, error, message):
+    with pytest.raises(error, match=message):
+        from_keras(config, variables, PARAMS, **options)
+
+
+def test_axes_of_another_rank_are_named():
+    state = adam_state({**ADAM, "params": [0, 1]}, state={0: entry(2), 1: entry((3, 2))})
+    with pytest.raises(ValueError, match="transpose= of kernel has 3 axes, torch's exp_avg for"):
+        from_torch(state, PARAMS, transpose={"kernel": (2, 1, 0)})

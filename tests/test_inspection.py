@@ -356,6 +356,40 @@ def test_in_chains_groups_switches_and_nnx():
     assert found["path"].tolist() == ["float32[2,2]/1"] and found["field"].tolist() == ["slots"]
 
 
+def test_a_switch_s_slots_by_the_member_in_use():
+    """sgd with momentum and adam put "b" and "w" into other slots; so do the lanes of a study."""
+    params = {"a": jnp.zeros((2, 2)), **start()}
+    big = {**params, "w": jnp.full((2, 2), 1e30)}
+    members = [sgd(0.1, momentum=0.9), adam(0.1)]
+
+    def broken(tx, g=big):
+        return tx.update(g, tx.init(params), params)[1]
+
+    def named(found, *columns):
+        return found[[*columns, "path", "field", "problem"]].to_numpy().tolist()
+
+    for tx in (switch(1, members), optax.chain(scale(1.0), switch(jnp.int32(1), members))):
+        found = diagnose(broken(tx), params, tx=tx)
+        assert named(found) == [["w", "adam.nu", "infinite"]]
+        assert "frozen" in found["meaning"][0]
+    slot = diagnose(broken(switch(1, members)), params)["path"].tolist()
+    assert slot == ["float32[2,2]/3 (of one of a, w)"]
+    infinite = {**params, "w": jnp.full((2, 2), jnp.inf)}
+    tx = switch(0, members)
+    assert named(diagnose(broken(tx, infinite), params, tx=tx)) == [["w", "sgd.trace", "infinite"]]
+    lanes = jax.vmap(lambda i: broken(switch(i, members), infinite))(jnp.array([0, 1, 0]))
+    many = jax.tree.map(lambda x: jnp.stack([x] * 3), params)
+    found = diagnose(lanes, many, tx=switch(jnp.array([0, 1, 0]), members))
+    assert named(found, "lane") == [
+        [0, "w", "sgd.trace", "infinite"],
+        [1, "w", "adam.mu", "infinite"],
+        [1, "w", "adam.nu", "infinite"],
+        [2, "w", "sgd.trace", "infinite"],
+    ]
+    with pytest.raises(ValueError, match="switch: a state of"):
+        diagnose(broken(switch(1, members)), {"c": jnp.zeros(7)}, tx=switch(1, members))
+
+
 def test_an_empty_diagnosis_says_so():
     assert str(diagnose(adam(0.1).init(start()))).startswith("all is well")
     assert "lane" not in diagnose(adam(0.1).init(start())).columns
@@ -384,4 +418,4 @@ def test_half_precision_memories():
 def test_signatures():
     assert list(inspect.signature(hyperparameters).parameters) == ["tx", "state"]
     assert list(inspect.signature(audit).parameters) == ["tx", "params"]
-    assert list(inspect.signature(diagnose).parameters) == ["state", "params", "lanes"]
+    assert list(inspect.signature(diagnose).parameters) == ["state", "params", "tx", "lanes"]

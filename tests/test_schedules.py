@@ -1,5 +1,7 @@
 """Schedules are data: by hand, by a float64 transcription, and traced."""
 
+import inspect
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -366,3 +368,14 @@ def test_a_warm_up_of_0_starts_at_the_peak():
     rate = schedules.warmup_constant_schedule(0.1, 0.3, 0)
     assert [float(rate(s)) for s in (0, 5)] == pytest.approx([0.3, 0.3])
     assert optax.warmup_constant_schedule(0.1, 0.3, 0)(5) == 0.1
+
+
+@pytest.mark.parametrize("name", sorted(n for n in schedules.__all__ if hasattr(optax, n)))
+def test_arguments_are_optax_s(name):
+    """Names, order, kinds and defaults."""
+    arguments = lambda module: [
+        (p.name, p.kind, p.default)
+        for p in inspect.signature(getattr(module, name)).parameters.values()
+    ]
+    more = ("boundaries", "scales") if name == "piecewise_constant_schedule" else ()
+    assert [a for a in arguments(schedules) if a[0] not in more] == arguments(optax)

@@ -1,6 +1,7 @@
 """A study chooses as the contract says, comes back from disk as it was, and is not overwritten."""
 
 import json
+import os
 
 import jax
 import numpy as np
@@ -206,20 +207,20 @@ class TestDirectories:
             file.write('{"event": "fin')
         assert joc.Study.load(copy).events == study.events
 
-    def test_a_study_that_came_in_between_stays(self, tmp_path, monkeypatch):
-        """Two sweeps at once into one directory: the later one is refused, with its study."""
-        train = Session.train
+    def test_two_sweeps_into_one_directory(self, tmp_path, monkeypatch):
+        """The second is refused before it trains; the first one notices nothing."""
+        train, refused = Session.train, []
 
-        def slow(self, *args):
-            monkeypatch.setattr(Session, "train", train)
-            make(tmp_path)
-            return train(self, *args)
+        def slow(self, *args, **kwargs):
+            with pytest.raises(BlockingIOError, match=rf"process {os.getpid()} on ") as error:
+                make(tmp_path, overwrite=True)
+            refused.append(error)
+            return train(self, *args, **kwargs)
 
         monkeypatch.setattr(Session, "train", slow)
-        with pytest.raises(FileExistsError, match="already holds a study") as error:
-            make(tmp_path, epochs=2)
-        assert joc.Study.load(tmp_path).manifest["budget"]["epochs"] == 3
-        assert len(error.value.study.trials) == 12
+        study = make(tmp_path, epochs=2)
+        assert len(refused) == 1
+        pd.testing.assert_frame_equal(joc.Study.load(tmp_path).trials, study.trials)
 
     def test_the_directory_is_known_from_anywhere(self, study, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

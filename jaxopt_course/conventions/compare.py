@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_course.base import apply_updates
+from jaxopt_course.conventions.odd_values import refuse_odd_comparison
 from jaxopt_course.conventions.registry import convention
 
 # the rule in one line, per recipe and framework; "*" is of all that are not listed
@@ -136,13 +137,14 @@ def explain(a: str, b: str, *, optimizer: str, steps: int = 100) -> Difference:
         a: "optax", "keras", "torch" or "paper".
         b: the other.
         optimizer: a recipe that both have.
-        steps: how many to measure.
+        steps: how many to measure, at least 1.
 
     Returns:
         The same as an object (shown in a notebook or by ``print``).
 
     Raises:
-        ValueError: no such framework or recipe, or one of the two lacks it.
+        TypeError: names that are no strings, steps that are no whole number.
+        ValueError: no such framework or recipe, or one of the two lacks it; no steps.
 
     >>> found = explain("torch", "optax", optimizer="adam")  # doctest: +ELLIPSIS
     adam: torch and optax
@@ -157,6 +159,7 @@ def explain(a: str, b: str, *, optimizer: str, steps: int = 100) -> Difference:
 
 def difference(a: str, b: str, *, optimizer: str, steps: int = 100) -> Difference:
     """As :func:`explain`, without printing."""
+    refuse_odd_comparison(a, b, optimizer, steps)
     recipes = convention(optimizer, a), convention(optimizer, b)
     options = tuple(_numbers(recipe) for recipe in recipes)
     names = list(options[0] | options[1])

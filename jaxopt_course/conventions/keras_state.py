@@ -20,6 +20,7 @@ import optax
 
 from jaxopt_course.base import ScalarOrSchedule, Schedule, number
 from jaxopt_course.conventions import keras
+from jaxopt_course.conventions.odd_values import refuse_odd_config, refuse_odd_options
 from jaxopt_course.conventions.ports import Axes, array, filled, gathered, grouped, ordered, paths
 from jaxopt_course.messages import unknown
 from jaxopt_course.schedules import (
@@ -87,6 +88,7 @@ def from_keras(
         state: of ``tx``, in the dtypes that its ``init`` gives.
 
     Raises:
+        TypeError: an argument of another kind than said above.
         ValueError: an unknown class, option or schedule, another number of variables or another
             shape (leaf in the message), averaging, accumulation or loss scaling.
 
@@ -96,6 +98,8 @@ def from_keras(
     >>> print(tx.update({"w": w}, state)[0])  # 0.5 · (-2) - 0.5
     {'w': Array([-1.5], dtype=float32)}
     """
+    refuse_odd_config(config, variables, mask, params)
+    refuse_odd_options(params, optimizer, names, transpose, learning_rate)
     kind, config = _class(optimizer, config, variables)
     recipe, options, layout = _CLASSES[kind]
     arguments = _arguments(kind, config, options)

@@ -79,6 +79,11 @@ def gathered(
         if transpose is True and x.ndim == 2:
             x, turned = x.T, True
         elif isinstance(transpose, Mapping) and path in transpose:
+            if len(transpose[path]) != x.ndim:
+                raise ValueError(
+                    f"transpose= of {path} has {len(transpose[path])} axes, {whose}'s {what} for "
+                    f"it has the shape {x.shape}"
+                )
             x, turned = x.transpose(transpose[path]), True
         if x.shape != jnp.shape(leaf):
             raise ValueError(

@@ -37,9 +37,9 @@ def convention(name: str, like: str = "optax") -> Recipe:
     >>> print(sgd.update(1.0, sgd.init(0.0))[0])
     -0.01
     """
-    if like not in CONVENTIONS:
+    if not isinstance(like, str) or like not in CONVENTIONS:
         raise ValueError(unknown("convention", like, CONVENTIONS))
-    if name not in optax.RECIPES:
+    if not isinstance(name, str) or name not in optax.RECIPES:
         raise ValueError(unknown("optimizer", name, optax.RECIPES))
     if name not in CONVENTIONS[like]:
         others = [other for other, recipes in CONVENTIONS.items() if name in recipes]

@@ -18,6 +18,11 @@ import optax
 
 from jaxopt_course.base import ScalarOrSchedule
 from jaxopt_course.conventions import torch
+from jaxopt_course.conventions.odd_values import (
+    refuse_odd_options,
+    refuse_odd_state,
+    refuse_odd_step,
+)
 from jaxopt_course.conventions.ports import Axes, array, filled, gathered, grouped, ordered, paths
 from jaxopt_course.messages import unknown
 from jaxopt_course.tree import Tree
@@ -95,6 +100,7 @@ def from_torch(
         state: of ``tx``, in the dtypes that its ``init`` gives.
 
     Raises:
+        TypeError: an argument of another kind than said above.
         ValueError: an unknown class or option, another number of parameters or another shape (leaf
             in the message), parameters of one group with different numbers of steps, or a rate
             that a scheduler has set and ``learning_rate`` does not replace.
@@ -108,6 +114,9 @@ def from_torch(
     >>> print(tx.update({"w": w}, state)[0])  # 0.5 · (0.5 · 4 + 1)
     {'w': Array([-1.5], dtype=float32)}
     """
+    refuse_odd_state(state_dict)
+    refuse_odd_options(params, optimizer, names, transpose, learning_rate)
+    refuse_odd_step(step)
     groups = state_dict["param_groups"]
     indices = [i for group in groups for i in group["params"]]
     leaves = dict(zip(indices, ordered(names, params, len(indices), "torch"), strict=True))

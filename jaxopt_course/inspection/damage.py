@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_course.inspection.members import places_with_members
 from jaxopt_course.inspection.places import Place, Table, places_of
 from jaxopt_course.tree import Tree
 
@@ -15,7 +17,9 @@ CLIP = "clip gradients first (clip_by_global_norm), and set this memory back to 
 BACK = "go back to an earlier state; clip gradients, or skip such steps (optax.apply_if_finite)"
 
 
-def diagnose(state: Any, params: Tree = None, *, lanes: bool | None = None) -> Table:
+def diagnose(
+    state: Any, params: Tree = None, *, tx: Any = None, lanes: bool | None = None
+) -> Table:
     """Which memories are broken, what that means, and a way out.
 
     A gradient of 1e30 makes the second moment of Adam infinite; from then on the update is 0, and
@@ -30,14 +34,19 @@ def diagnose(state: Any, params: Tree = None, *, lanes: bool | None = None) -> T
     Args:
         state: the state of any transformation, ours or optax's, or of ``nnx.Optimizer``; concrete.
         params: the parameters; infinite and NaN ones are named too.
+        tx: the transformation; of use for a ``switch``, whose state keeps its memories in slots.
+            With ``tx`` and ``params`` they are named as of the member in use ("adam.nu" of "w"),
+            with ``params`` by the slot and the parameters of its shape, else by the slot.
         lanes: whether the leaves have an axis of lanes in front; by default, whether a count in the
             state has an axis.
 
     Returns:
         A table with the columns ``lane`` (where there are lanes), ``path`` of the parameter,
         ``field`` of the state, ``problem``, ``numbers`` (how many of how many), ``meaning`` and
-        ``way_out``; empty, all is well, which it prints.  The state of a ``switch`` keeps its
-        memories in slots, so there the path is the slot.
+        ``way_out``; empty, all is well, which it prints.
+
+    Raises:
+        ValueError: the state of a switch that is not ``tx``, or is of other parameters.
 
     >>> import optax
     >>> tx = optax.adam(1e-3)
@@ -51,7 +60,9 @@ def diagnose(state: Any, params: Tree = None, *, lanes: bool | None = None) -> T
     """
     places = list(places_of(state))
     if lanes is None:
-        lanes = any(place.field == "count" and np.ndim(place.leaf) == 1 for place in places)
+        lanes = any(_is_count(place) and np.ndim(place.leaf) == 1 for place in places)
+    one = jax.tree.map(lambda x: x[0], params) if lanes else params
+    places = list(places_with_members(tx, state, one))
     places += [place._replace(field="(parameter)") for place in places_of(params)]
     first = {(place.where, place.path): place.leaf for place in places if place.field == "mu"}
     rows: list[list[Any]] = []
@@ -67,6 +78,10 @@ def diagnose(state: Any, params: Tree = None, *, lanes: bool | None = None) -> T
     table = table if lanes else table.drop(columns="lane")
     table.attrs["empty"] = "all is well: no memory is infinite, NaN or too large"
     return table
+
+
+def _is_count(place: Place) -> bool:
+    return place.field == "count" or (place.field == "slots" and place.path == "int32[]/0")
 
 
 def _wrong(place: Place, mean: Any) -> Iterator[tuple[str, np.ndarray]]:
@@ -93,10 +108,11 @@ def _rows(place: Place, problem: str, wrong: np.ndarray, lanes: bool) -> Iterato
         return
     meaning, way_out = _meaning(place, problem)
     for lane, bad in enumerate(wrong if lanes and wrong.ndim else [wrong]):
-        if bad.any():
+        if bad.any() and (place.lanes is None or lane in place.lanes):
             numbers = f"{int(bad.sum())} of {bad.size}"
             path = place.path or "(the whole tree)"
-            yield [lane, path, place.field, problem, numbers, meaning, way_out]
+            field = f"{place.member}.{place.field}" if place.member else place.field
+            yield [lane, path, field, problem, numbers, meaning, way_out]
 
 
 def _meaning(place: Place, problem: str) -> tuple[str, str]:

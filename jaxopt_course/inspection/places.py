@@ -1,6 +1,6 @@
 """Where each leaf of a state belongs, and a table that prints well."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -35,11 +35,13 @@ class Place(NamedTuple):
     field: str  # e.g. "nu"
     path: str  # of the parameter that it belongs to
     leaf: Any
+    member: str = ""  # of a switch
+    lanes: tuple[int, ...] | None = None  # that use this member; None is all
 
 
-def places_of(state: Any) -> Iterator[Place]:
+def places_of(state: Any, is_leaf: Callable[[Any], bool] | None = None) -> Iterator[Place]:
     """Every leaf, its path cut at the field: of chain[1].inner_state.nu['w'], "nu" and "w"."""
-    for path, leaf in tree_flatten_with_path(state)[0]:
+    for path, leaf in tree_flatten_with_path(state, is_leaf)[0]:
         fields = [i for i, key in enumerate(path) if _is_field(key)]
         at = fields[0] if fields else -1
         where = tuple(map(str, path[: max(at, 0)]))

@@ -4,6 +4,9 @@ Each device has lanes of its own and at most two calls in flight: the next segme
 before the last one is read.  What a trial computes depends on its own seed and hyperparameters
 alone, so which lane, device or neighbours it gets, and when, is free: it is decided by whoever is
 ready first.
+
+A trial may leave its lane before its end, at a rung (see ``schedulers``) or for a checkpoint; its
+state waits beside the lanes, and it goes on in any lane of any device.
 """
 
 import functools
@@ -11,8 +14,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -20,34 +22,15 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxopt_course.sweeps.lanes import (
-    Data,
-    Lanes,
-    Readings,
-    Rhythm,
-    Seats,
-    Trial,
-    empty_lanes,
-    make_seat,
-    make_segment,
-    room,
-)
+from jaxopt_course.sweeps.climb import Climb, Score
+from jaxopt_course.sweeps.lanes import Data, Lanes, Readings, Trial, empty_lanes, room
+from jaxopt_course.sweeps.program import Program, Table, make_seats
 
 IN_FLIGHT = 2  # calls a device: one running, one waiting
 SEGMENT_SECONDS = 0.1  # a call's length aimed at: the host then costs a few percent
+SAVE_SECONDS = 10.0  # between two checkpoints ...
+SAVE_SHARE = 0.02  # ... which take at most this share of the time
 FREE = -1
-# of LLVM, for the segment and for "seat": beyond 1 a segment takes up to twice as long to compile
-# and runs no faster; "seat" runs once a trial
-CPU_EFFORT = ({"xla_backend_optimization_level": 1}, {"xla_backend_optimization_level": 0})
-
-
-class Table(NamedTuple):
-    """The trials as the engine sees them: numbers only, N rows."""
-
-    hyperparameters: Mapping[str, Any]  # leaves (N,): float32, int32, bool
-    seeds: np.ndarray  # (N,), uint32
-    together: np.ndarray  # (N,), int32: lanes of one call share this value ...
-    together_name: str | None = None  # ... and programs find it under this name
 
 
 @dataclass
@@ -59,93 +42,40 @@ class Results:
     test: dict[str, np.ndarray]  # (N,), float32
     first_bad: np.ndarray  # (N,), int32, -1 where none
     finished: np.ndarray  # (N,), bool: ran to its end without a bad step
+    progress: np.ndarray  # (N,), int32: intervals read
+    until: np.ndarray  # (N,), int32: intervals to train, as far as is known
+    stopped: np.ndarray  # (N,), bool: not promoted by the scheduler
     trial_steps: int = 0  # training steps read, summed over trials
     calls: int = 0
     lane_intervals: int = 0  # intervals that lanes computed, occupied or not
     trial_intervals: int = 0  # those that trials used
     interrupted: bool = False
+    states: dict[int, Any] = field(default_factory=dict)  # last ones, where they were asked for
 
     @property
     def occupancy(self) -> float:
         """The share of the computed intervals that trials used, in [0, 1]."""
         return self.trial_intervals / max(1, self.lane_intervals)
 
-    def steps_to_do(self, steps: int) -> int:
-        """Training steps of all trials: done by those that diverged, ``steps`` by the others."""
-        alive = self.first_bad < 0
-        return int(alive.sum()) * steps + int(self.first_bad[~alive].sum())
-
     @property
     def over(self) -> np.ndarray:
-        """(N,), bool: finished or diverged."""
-        return self.finished | (self.first_bad >= 0)
+        """(N,), bool: finished, diverged or stopped."""
+        return self.finished | self.stopped | (self.first_bad >= 0)
 
 
-class Program(NamedTuple):
-    """One segment, lowered once, compiled for each device."""
+class Waiting(NamedTuple):
+    """Trials that are neither over nor in a lane."""
 
-    seat: tuple[Any, ...]  # an executable a device
-    segment: tuple[Any, ...]
-    devices: tuple[Any, ...]
-    rhythm: Rhythm
-    lanes: int
-    text: str  # the lowered segment, for its hash
-    lowerings: int
-    seconds: float  # to lower and compile
+    rows: np.ndarray  # (K,), int64
+    progress: np.ndarray  # (K,), int32, intervals behind them
+    leaves: list[np.ndarray]  # the leaves of their states, each (K, ...)
 
 
-def compile_program(
-    trial: Trial,
-    rhythm: Rhythm,
-    data: Data,
-    table: Table,
-    lanes: int,
-    devices: Sequence[Any],
-) -> Program:
-    """Lower the segment once and compile it for every device, side by side in threads."""
-    start = time.perf_counter()
-    traces = []
-    segment = make_segment(trial, rhythm)
+class Snapshot(NamedTuple):
+    """A sweep between two calls, as the host can save it."""
 
-    @functools.wraps(segment)
-    def counted(*args: Any) -> Any:
-        traces.append(1)
-        return segment(*args)
-
-    seats = make_seats(table, np.zeros(lanes, np.int64))
-    empty = empty_lanes(trial, seats)
-    programs = [
-        (jax.jit(counted, donate_argnums=0), (empty, seats, data, np.int32(1), np.bool_(False))),
-        (jax.jit(make_seat(trial), donate_argnums=0), (empty, seats, np.zeros(lanes, bool))),
-    ]
-    effort = CPU_EFFORT if devices[0].platform == "cpu" else ({}, {})
-
-    def lower(program: Any, arguments: Any, device: Any) -> Any:
-        sharding = jax.sharding.SingleDeviceSharding(device)
-        shapes = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype, sharding=sharding), arguments
-        )
-        return program.lower(*shapes)
-
-    # tracing is not for threads; the compiler is
-    lowered = [[lower(*program, device) for device in devices] for program in programs]
-    with ThreadPoolExecutor(2 * len(devices)) as pool:
-        compiling = [
-            [pool.submit(one.compile, options) for one in each]
-            for each, options in zip(lowered, effort, strict=True)
-        ]
-        segments, seat = (tuple(one.result() for one in each) for each in compiling)
-    text = lowered[0][0].as_text()
-    seconds = time.perf_counter() - start
-    return Program(seat, segments, tuple(devices), rhythm, lanes, text, len(traces), seconds)
-
-
-def make_seats(table: Table, rows: np.ndarray) -> Seats:
-    """Seat the trials ``rows``, one a lane."""
-    own = jax.tree.map(lambda x: x[rows], dict(table.hyperparameters))
-    name = table.together_name
-    shared = {} if name is None else {name: np.int32(table.together[rows[0]])}
-    return Seats(shared, own, table.seeds[rows])
+    results: Results
+    waiting: Waiting
 
 
 @dataclass
@@ -168,7 +98,6 @@ class _Device:
     lanes: Any
     data: Any
     guests: np.ndarray  # (W,), rows or FREE
-    done: np.ndarray  # (W,), intervals dispatched
     seats: Any = None  # on the device, as long as nobody moves
     together: int | None = None
     calls: deque[_Call] = field(default_factory=deque)
@@ -186,20 +115,48 @@ def run(
     data: Data,
     trial: Trial,
     on_progress: Callable[[Results], None] = lambda _: None,
+    *,
+    climb: Climb | None = None,
+    score: Callable[[Results], Score] | None = None,
+    resume: Snapshot | None = None,
+    on_checkpoint: Callable[[Snapshot], None] | None = None,
+    keep_states: bool = False,
 ) -> Results:
-    """Train every trial of the table to its end.
+    """Train every trial of the table to its end, or as far as a scheduler lets it.
 
-    A first Ctrl-C ends the loop: what is in flight is read, and the results so far are returned
-    with ``interrupted`` set.  A second one raises KeyboardInterrupt at once.
+    A first Ctrl-C ends the loop: what is in flight is read, a checkpoint is made, and the results
+    so far are returned with ``interrupted`` set.  A second one raises KeyboardInterrupt at once.
+
+    Args:
+        program: compiled for these trials.
+        table: the trials.
+        data: the three parts.
+        trial: its functions.
+        on_progress: called after each reading.
+        climb: how far each trial trains; default to its end.
+        score: makes the curves by which ``climb`` compares trials; needed if it has a judge.
+        resume: where an earlier run of the same table was.
+        on_checkpoint: saves a snapshot; called every ten seconds or so, and after Ctrl-C.
+        keep_states: whether the results hold the last state of each trial that finishes.
     """
-    loop = _Loop(program, table, data, trial)
+    climb = climb or Climb(program.rhythm.intervals, np.arange(len(table.seeds)))
+    loop = _Loop(program, table, data, trial, climb, score, resume, keep_states)
+    saved, cost = time.perf_counter(), 0.0
     with _interrupts() as interrupted:
         while not interrupted.is_set() and loop.dispatch():
             loop.read()
             on_progress(loop.results)
-        while any(device.calls for device in loop.devices):
-            loop.read()
-    loop.results.interrupted = interrupted.is_set() and not loop.results.over.all()
+            wait = max(SAVE_SECONDS, cost / SAVE_SHARE)
+            if on_checkpoint is not None and time.perf_counter() - saved >= wait:
+                start = time.perf_counter()
+                loop.drain()
+                on_checkpoint(loop.snapshot())
+                saved = time.perf_counter()
+                cost = saved - start
+        loop.drain()
+        loop.end(interrupted.is_set())
+        if loop.results.interrupted and on_checkpoint is not None:
+            on_checkpoint(loop.snapshot())
     return loop.results
 
 
@@ -227,11 +184,19 @@ def _interrupts() -> Iterator[threading.Event]:
 class _Loop:
     """The state of :func:`run`."""
 
-    def __init__(self, program: Program, table: Table, data: Data, trial: Trial) -> None:
-        self.rhythm, self.table = program.rhythm, table
-        self.queues: dict[int, deque[int]] = {}
-        for row, together in enumerate(table.together.tolist()):
-            self.queues.setdefault(together, deque()).append(row)
+    def __init__(
+        self,
+        program: Program,
+        table: Table,
+        data: Data,
+        trial: Trial,
+        climb: Climb,
+        score: Callable[[Results], Score] | None,
+        resume: Snapshot | None,
+        keep_states: bool,
+    ) -> None:
+        self.rhythm, self.table, self.climb = program.rhythm, table, climb
+        self.keep_states = keep_states
         width = program.lanes
         empty = empty_lanes(trial, make_seats(table, np.zeros(width, np.int64)))
         self.devices = [
@@ -242,22 +207,36 @@ class _Loop:
                 jax.device_put(empty, device),
                 jax.device_put(data, device),
                 np.full(width, FREE),
-                np.zeros(width, np.int64),
             )
             for device, seat, segment in zip(
                 program.devices, program.seat, program.segment, strict=True
             )
         ]
-        rows, nan = len(table.seeds), np.float32(np.nan)
-        names = list(jax.eval_shape(trial.evaluate, _first(empty.state), data.valid))
-        units = self.rhythm.intervals * self.rhythm.units
-        self.results = Results(
-            loss_sums=np.full((rows, units), nan),
-            valid={name: np.full((rows, self.rhythm.intervals), nan) for name in names},
-            test={name: np.full(rows, nan) for name in names},
-            first_bad=np.full(rows, -1, np.int32),
-            finished=np.zeros(rows, bool),
-        )
+        self.structure: Any = jax.tree.structure(empty.state)
+        self.waiting: dict[int, Any] = {}  # row -> state, of those that left before their end
+        if resume is None:
+            names = list(jax.eval_shape(trial.evaluate, _first(empty.state), data.valid))
+            self.results = _no_results(len(table.seeds), self.rhythm, names)
+        else:
+            self.results = resume.results
+            rows, _, leaves = resume.waiting
+            like = jax.tree.leaves(empty.state)  # files know bfloat16 by its bytes only
+            typed = [x.view(y.dtype) for x, y in zip(leaves, like, strict=bool(leaves))]
+            for i, row in enumerate(rows.tolist()):
+                self.waiting[row] = jax.tree.unflatten(self.structure, [leaf[i] for leaf in typed])
+        self.score = score(self.results) if score else lambda row, rung: np.zeros(rung)
+        self.reached = np.zeros(len(table.seeds), np.int32)  # intervals dispatched
+        if resume is not None:
+            self.reached[resume.waiting.rows] = resume.waiting.progress
+        self.queues: dict[int, deque[int]] = {}
+        for row in range(len(table.seeds)):
+            self._arrive(row, queue=False)
+        over = self.results.over | (self.results.progress >= climb.until)
+        for row in np.flatnonzero(~over).tolist():
+            self._queue(row).append(row)
+
+    def _queue(self, row: int) -> deque[int]:
+        return self.queues.setdefault(int(self.table.together[row]), deque())
 
     def dispatch(self) -> bool:
         """Fill the devices' pipelines, fairly; whether anything is under way."""
@@ -268,28 +247,71 @@ class _Loop:
         return any(device.calls for device in self.devices)
 
     def _seat(self, device: _Device) -> bool:
-        """Free the lanes of trials that are over, seat the next ones; whether anyone sits."""
-        sitting = device.guests != FREE
-        leaving = sitting & (device.done >= self.rhythm.intervals)
-        leaving |= sitting & (self.results.first_bad[device.guests] >= 0)
-        device.guests[leaving] = FREE
-        if not (device.guests != FREE).any():
-            device.together = self._choose_queue(device)
-        queue = self.queues.get(device.together, ()) if device.together is not None else ()
-        fresh = np.zeros(len(device.guests), bool)
-        for lane in np.flatnonzero(device.guests == FREE):
-            if not queue:
+        """Free the lanes of trials that are over, seat the next ones; whether to call."""
+        self._free(device)
+        occupied = device.guests != FREE
+        if not occupied.all() and not self._waiting_for(device):
+            other = self._choose_queue(device)
+            if other is not None and len(self.queues[other]) > occupied.sum():
+                if device.calls:
+                    return False  # first read how its guests are, then let them wait
+                for lane in np.flatnonzero(occupied).tolist():
+                    self._leave(device, lane, back=True)
+                device.together = other
+        moved, fresh = False, np.zeros(len(device.guests), bool)
+        for lane in np.flatnonzero(device.guests == FREE).tolist():
+            row = self._next(device)
+            if row is None:
                 break
-            device.guests[lane], device.done[lane], fresh[lane] = queue.popleft(), 0, True
+            device.guests[lane], moved = row, True
+            state = self.waiting.pop(row, None)
+            if state is None:
+                fresh[lane] = True
+            else:
+                state = jax.device_put(state, device.device)
+                device.lanes = _place(device.lanes, np.int32(lane), state)
         occupied = device.guests != FREE
         if not occupied.any():
             return False
-        if fresh.any():
+        if moved:
             stand_in = device.guests[occupied][0]  # an empty lane computes, and nobody looks
             rows = np.where(occupied, device.guests, stand_in)
             device.seats = jax.device_put(make_seats(self.table, rows), device.device)
+        if fresh.any():
             device.lanes = device.seat(device.lanes, device.seats, fresh)
         return True
+
+    def _free(self, device: _Device) -> None:
+        """Let those go who have reached their target or have diverged."""
+        for lane in np.flatnonzero(device.guests != FREE).tolist():
+            row = int(device.guests[lane])
+            if self.results.first_bad[row] >= 0:
+                device.guests[lane] = FREE
+            elif self.reached[row] >= self.climb.until[row]:
+                self._leave(device, lane)
+
+    def _leave(self, device: _Device, lane: int, back: bool = False) -> None:
+        """Empty a lane; the state of a guest that may go on waits."""
+        row = int(device.guests[lane])
+        device.guests[lane] = FREE
+        if self.reached[row] < self.rhythm.intervals:
+            self.waiting[row] = _take(device.lanes.state, np.int32(lane))
+        elif self.keep_states:
+            self.results.states[row] = _take(device.lanes.state, np.int32(lane))
+        if back:
+            self._queue(row).appendleft(row)
+
+    def _waiting_for(self, device: _Device) -> bool:
+        return device.together is not None and bool(self.queues.get(device.together))
+
+    def _next(self, device: _Device) -> int | None:
+        """The next trial that may sit here."""
+        queue = self.queues.get(device.together, ()) if device.together is not None else ()
+        while queue:
+            row = queue.popleft()
+            if self.results.first_bad[row] < 0:
+                return row
+        return None
 
     def _choose_queue(self, device: _Device) -> int | None:
         """The longest queue, those that no other device serves first."""
@@ -298,16 +320,17 @@ class _Loop:
         return max(waiting, key=lambda k: (k not in served, len(self.queues[k])), default=None)
 
     def _call(self, device: _Device) -> None:
-        occupied = device.guests != FREE
-        left = self.rhythm.intervals - device.done[occupied]
+        guests = device.guests[device.guests != FREE]
+        left = self.climb.until[guests] - self.reached[guests]
         aim = 1 if device.pace is None else max(1, round(SEGMENT_SECONDS / device.pace))
         intervals = int(min(aim, room(self.rhythm), left.min()))
-        ends = np.bool_((left == intervals).any())
+        ends = np.bool_((self.reached[guests] + intervals == self.rhythm.intervals).any())
         device.lanes, readings = device.segment(
             device.lanes, device.seats, device.data, np.int32(intervals), ends
         )
-        device.calls.append(_Call(readings, device.guests.copy(), device.done.copy(), intervals))
-        device.done[occupied] += intervals
+        begins = self.reached[device.guests]
+        device.calls.append(_Call(readings, device.guests.copy(), begins, intervals))
+        self.reached[guests] += intervals
 
     def read(self) -> None:
         """Read the oldest call of a device that is ready (or wait for one)."""
@@ -326,6 +349,39 @@ class _Loop:
             if not self.results.finished[row] and self.results.first_bad[row] < 0:
                 self._collect(row, lane, call, readings)
 
+    def drain(self) -> None:
+        """Read all that is under way."""
+        while any(device.calls for device in self.devices):
+            self.read()
+
+    def end(self, interrupted: bool) -> None:
+        """Say what became of those that did not finish."""
+        results = self.results
+        results.interrupted = interrupted and not self._settled()
+        if self.keep_states:
+            results.states |= self.waiting
+        if not results.interrupted:
+            results.stopped = ~results.finished & (results.first_bad < 0)
+
+    def _settled(self) -> bool:
+        results = self.results
+        climbing = ~results.finished & (results.first_bad < 0)
+        return not (climbing & (results.progress < self.climb.until)).any()
+
+    def snapshot(self) -> Snapshot:
+        """Where the sweep is, in arrays of the host; nothing may be under way."""
+        states = {row: jax.device_get(state) for row, state in self.waiting.items()}
+        for device in self.devices:
+            lanes = jax.device_get(device.lanes.state)
+            for lane in np.flatnonzero(device.guests != FREE).tolist():
+                one = lambda x, lane=lane: x[lane]
+                states[int(device.guests[lane])] = jax.tree.map(one, lanes)
+        over = self.results.finished | (self.results.first_bad >= 0)
+        rows = np.array([row for row in sorted(states) if not over[row]], np.int64)
+        parts = [self.structure.flatten_up_to(states[row]) for row in rows.tolist()]
+        leaves = [np.stack(column) for column in zip(*parts, strict=True)]
+        return Snapshot(self.results, Waiting(rows, self.reached[rows], leaves))
+
     def _collect(self, row: int, lane: int, call: _Call, readings: Readings) -> None:
         results, n, begin = self.results, call.intervals, int(call.begins[lane])
         end, units = begin + n, self.rhythm.units
@@ -337,10 +393,55 @@ class _Loop:
         steps = lambda intervals: min(intervals * self.rhythm.evaluate_every, self.rhythm.steps)
         results.trial_steps += steps(end) - steps(begin)
         results.trial_intervals += n
-        if end == self.rhythm.intervals and readings.first_bad[lane] < 0:
+        results.progress[row] = end
+        if results.first_bad[row] >= 0:
+            self.waiting.pop(row, None)
+        elif end == self.rhythm.intervals:
             results.finished[row] = True
             for name, values in readings.test.items():
                 results.test[name][row] = values[lane]
+        self._arrive(row)
+
+    def _arrive(self, row: int, queue: bool = True) -> None:
+        """Where a trial has reached its target, or diverged, some may be promoted."""
+        bad = self.results.first_bad >= 0
+        if bad[row] or self.results.progress[row] >= self.climb.until[row]:
+            promoted = self.climb.arrive(row, self.results.progress, bad, self.score)
+            for one in reversed(promoted):
+                if queue:
+                    self._queue(one).appendleft(one)
+                else:  # at the start: they may have arrived there before
+                    self._arrive(one, queue)
+        self.results.until = self.climb.until
+
+
+def _no_results(rows: int, rhythm: Any, names: list[str]) -> Results:
+    nan = np.float32(np.nan)
+    return Results(
+        loss_sums=np.full((rows, rhythm.intervals * rhythm.units), nan),
+        valid={name: np.full((rows, rhythm.intervals), nan) for name in names},
+        test={name: np.full(rows, nan) for name in names},
+        first_bad=np.full(rows, -1, np.int32),
+        finished=np.zeros(rows, bool),
+        progress=np.zeros(rows, np.int32),
+        until=np.full(rows, rhythm.intervals, np.int32),
+        stopped=np.zeros(rows, bool),
+    )
+
+
+@jax.jit
+def _take(state: Any, lane: Any) -> Any:
+    """The state of one lane."""
+    pick = jax.lax.dynamic_index_in_dim
+    return jax.tree.map(lambda x: pick(x, lane, keepdims=False), state)
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def _place(lanes: Lanes, lane: Any, state: Any) -> Lanes:
+    """The lanes with a state put back into one of them."""
+    put = jax.lax.dynamic_update_index_in_dim
+    states = jax.tree.map(lambda x, one: put(x, one, lane, 0), lanes.state, state)
+    return Lanes(states, put(lanes.first_bad, np.int32(FREE), lane, 0))
 
 
 def _first(state: Any) -> Any:

@@ -4,12 +4,13 @@ Whatever stands after a trial's first bad step is masked, because how long its l
 on the clock; so the table and the curves are a function of the study alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from jaxopt_course.sweeps.climb import Score
 from jaxopt_course.sweeps.engine import Results
 from jaxopt_course.sweeps.lanes import Rhythm
 
@@ -60,7 +61,11 @@ def _table(
     eval_steps: np.ndarray,
 ) -> pd.DataFrame:
     diverged = results.first_bad >= 0
-    status = np.select([diverged, results.finished], ["diverged", "finished"], "unfinished")
+    status = np.select(
+        [diverged, results.finished, results.stopped],
+        ["diverged", "finished", "stopped"],
+        "unfinished",
+    )
     final = lambda x: np.where(results.finished, x, np.nan)
     first_bad = pd.Series(results.first_bad, dtype="Int64").mask(~diverged)
     filled = np.where(np.isnan(valid["loss"]), np.inf, valid["loss"])
@@ -69,6 +74,7 @@ def _table(
     columns = {
         "status": pd.Series(status, dtype="string"),
         "first_bad_step": first_bad,
+        "last_finite_loss": _last_finite(losses),
         "train_loss": final(losses[:, -1]),
         **{f"valid_{name}": final(x[:, -1]) for name, x in valid.items()},
         "best_valid_loss": np.where(some, filled.min(axis=1), np.nan),
@@ -76,6 +82,40 @@ def _table(
         **{f"test_{name}": final(x) for name, x in results.test.items()},
     }
     return pd.concat([trials.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
+
+
+def _last_finite(losses: np.ndarray) -> np.ndarray:
+    """The last record of the training loss that is a number; NaN where there is none."""
+    finite = np.isfinite(losses)
+    last = losses.shape[1] - 1 - finite[:, ::-1].argmax(axis=1)
+    return np.where(finite.any(axis=1), losses[np.arange(len(losses)), last], np.float32(np.nan))
+
+
+def scorer(metric: str, direction: str, rhythm: Rhythm) -> Callable[[Results], Score]:
+    """The curves by which a scheduler compares trials: ``metric``, turned so that less is better.
+
+    Args:
+        metric: "train_loss" (its mean over each interval), "valid_..." or "best_valid_loss".
+        direction: "min" or "max".
+        rhythm: of the trials.
+    """
+    sign = -1.0 if direction == "max" else 1.0
+    name = metric.removeprefix("best_").removeprefix("valid_")
+
+    def of(results: Results) -> Score:
+        def score(row: int, rung: int) -> np.ndarray:
+            if metric == "train_loss":
+                sums = results.loss_sums[row, : rung * rhythm.units].astype(np.float64)
+                steps = np.diff(
+                    np.minimum(np.arange(rung + 1) * rhythm.evaluate_every, rhythm.steps)
+                )
+                return sign * sums.reshape(rung, rhythm.units).sum(axis=1) / steps
+            curve = sign * results.valid[name][row, :rung].astype(np.float64)
+            return np.minimum.accumulate(curve) if metric.startswith("best_") else curve
+
+        return score
+
+    return of
 
 
 def join(curves: xr.Dataset, trials: pd.DataFrame, hyperparameters: Sequence[str]) -> xr.Dataset:

@@ -23,6 +23,7 @@ import xarray as xr
 
 FORMAT_VERSION = 1
 MANIFEST, TRIALS, CURVES, EVENTS = "manifest.json", "trials.csv", "curves.nc", "events.jsonl"
+UNFINISHED = "checkpoint/question.json"  # while a sweep runs, and after it was cut short
 CONFIRMATION, PAGE = "confirm", "report.html"  # beside them, derived from them
 
 
@@ -58,6 +59,12 @@ def claim(directory: str | Path, overwrite: bool = False) -> Path:
         ) from None
     except OSError as error:
         raise PermissionError(f"cannot make the directory {path}: {error.strerror}") from None
+    if (path / UNFINISHED).exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} holds a sweep that was cut short; go on with it (Study.resume(directory), "
+            "jaxopt-course resume), choose another directory, or allow it to be replaced "
+            "(overwrite=True, on the command line --overwrite)"
+        )
     if (path / MANIFEST).exists() and not overwrite:
         raise FileExistsError(
             f"{path} already holds a study; choose another directory, or allow it to be replaced "
@@ -83,16 +90,16 @@ def write(directory: Path, record: Record) -> None:
         "format_version": FORMAT_VERSION,
         "dtypes": {name: str(dtype) for name, dtype in record.trials.dtypes.items()},
     }
-    _replace(directory / TRIALS, lambda file: record.trials.to_csv(file, index=False))
-    _replace(directory / CURVES, lambda file: record.curves.to_netcdf(file, engine="h5netcdf"))
+    replace(directory / TRIALS, lambda file: record.trials.to_csv(file, index=False))
+    replace(directory / CURVES, lambda file: record.curves.to_netcdf(file, engine="h5netcdf"))
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    _replace(directory / MANIFEST, lambda file: file.write_text(text, encoding="utf-8"))
+    replace(directory / MANIFEST, lambda file: file.write_text(text, encoding="utf-8"))
 
 
 def write_events(directory: Path, events: Iterable[dict[str, Any]]) -> None:
     """Write ``events.jsonl``, a line of JSON an event."""
     text = "".join(json.dumps(event, ensure_ascii=False) + "\n" for event in events)
-    _replace(directory / EVENTS, lambda file: file.write_text(text, encoding="utf-8"))
+    replace(directory / EVENTS, lambda file: file.write_text(text, encoding="utf-8"))
 
 
 def read_events(directory: Path) -> list[dict[str, Any]]:
@@ -129,8 +136,8 @@ def read(directory: str | Path) -> Record:
         )
     if missing := {"dtypes", "hyperparameters", "metric", "task", "trials"} - set(manifest):
         raise ValueError(f"{path / MANIFEST} is damaged: it lacks {', '.join(sorted(missing))}")
-    trials = _read_part(path / TRIALS, lambda file: _read_table(file, manifest["dtypes"]))
-    curves = _read_part(path / CURVES, lambda file: xr.load_dataset(file, engine="h5netcdf"))
+    trials = read_part(path / TRIALS, lambda file: read_table(file, manifest["dtypes"]))
+    curves = read_part(path / CURVES, lambda file: xr.load_dataset(file, engine="h5netcdf"))
     asked = manifest["trials"]
     if not len(trials) == curves.sizes.get("trial") == asked:
         raise ValueError(
@@ -140,7 +147,7 @@ def read(directory: str | Path) -> Record:
     return Record(manifest, trials, curves)
 
 
-def _read_part(file: Path, load: Callable[[Path], Any]) -> Any:
+def read_part(file: Path, load: Callable[[Path], Any]) -> Any:
     """Load a file; whatever is wrong with it, say which file it is."""
     try:
         return load(file)
@@ -150,7 +157,8 @@ def _read_part(file: Path, load: Callable[[Path], Any]) -> Any:
         raise ValueError(f"{file} is damaged: {error}") from error
 
 
-def _read_table(file: Path, dtypes: dict[str, str]) -> pd.DataFrame:
+def read_table(file: Path, dtypes: dict[str, str]) -> pd.DataFrame:
+    """A table of CSV, in these dtypes; every bit of a number comes back."""
     table = pd.read_csv(file, dtype="string", keep_default_na=False, na_values=[""])
     return pd.DataFrame({name: _typed(table[name], dtype) for name, dtype in dtypes.items()})
 
@@ -166,7 +174,7 @@ def _typed(column: pd.Series, dtype: str) -> pd.Series:
     return pd.Series(values, column.index, dtype=dtype)
 
 
-def _replace(target: Path, save: Callable[[Path], Any]) -> None:
+def replace(target: Path, save: Callable[[Path], Any]) -> None:
     """Save beside ``target`` and rename, so that a reader never meets half a file."""
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:

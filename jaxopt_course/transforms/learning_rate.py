@@ -100,7 +100,8 @@ def scale_by_learning_rate(
     Same as ``optax.scale_by_learning_rate``, but for None: there optax 0.2.8 does not flip the
     sign, so that a chain without a rate climbs.
 
-    >>> u, _ = scale_by_learning_rate(0.5).update(jnp.array(3.0), optax.EmptyState())
+    >>> rate = scale_by_learning_rate(0.5)
+    >>> u, _ = rate.update(jnp.array(3.0), rate.init(jnp.array(0.0)))
     >>> print(u)
     -1.5
     """

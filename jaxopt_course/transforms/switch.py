@@ -97,6 +97,24 @@ def switch(
     return optax.GradientTransformationExtraArgs(init, update)
 
 
+def member_state(member: Transform, slots: Slots, params: Tree) -> Tree:
+    """The state of the member in use, out of the slots; arrays may have lanes in front.
+
+    Args:
+        member: the transformation that wrote to the slots.
+        slots: of a :class:`SwitchState`.
+        params: arrays or shapes, without lanes.
+
+    Raises:
+        ValueError: the slots are of other members or other parameters.
+
+    >>> tx = switch(1, [optax.scale(10.0), optax.trace(0.5)])
+    >>> print(member_state(optax.trace(0.5), tx.init(jnp.array(0.0)).slots, jnp.array(0.0)))
+    TraceState(trace=Array(0., dtype=float32))
+    """
+    return _Layout.of(member, params).read(slots)
+
+
 def _choose(index: Any, branches: list[Callable[..., Any]], *operands: Any) -> Any:
     if isinstance(index, jax.Array):
         return jax.lax.switch(index, branches, *operands)

@@ -1,0 +1,135 @@
+"""A table's columns against the optimizers' signatures: what they take, and their defaults."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import optax
+import pandas as pd
+
+from jaxopt_course import schedule_columns
+from jaxopt_course.conventions.registry import REGISTERED
+from jaxopt_course.messages import unknown
+from jaxopt_course.train import Hyperparameters
+
+OptimizerFunction = Callable[[Hyperparameters], optax.GradientTransformation]
+Optimizer = None | str | OptimizerFunction | Mapping[str, OptimizerFunction]
+
+NOT_NUMBERS = {"accumulator_dtype", "mu_dtype", "mask", "weight_decay_mask"}
+NONE_MEANS = {"learning_rate": 1.0}  # of an argument whose default is None, where it is not 0
+NONE_MEANS |= dict.fromkeys(
+    ("clipnorm", "clipvalue", "global_clipnorm"), float(np.finfo(np.float32).max)
+)
+
+
+def names_of(
+    trials: pd.DataFrame, functions: Mapping[str, Any], optimizer: Optimizer
+) -> tuple[str, ...]:
+    """The optimizers of the table, in the order of their first appearance."""
+    if "optimizer" not in trials:
+        if callable(optimizer):
+            return tuple(functions)
+        raise ValueError(
+            'the table has no column "optimizer"; add one, or give optimizer="adam" '
+            '(or a function: optimizer=lambda h: joc.adam(h["learning_rate"]))'
+        )
+    column = trials["optimizer"]
+    if column.dtype != "string" or column.isna().any():
+        raise ValueError('column "optimizer" must have a name in every row')
+    known = {**functions, **REGISTERED}
+    for name in column.unique():
+        if name not in known:
+            raise ValueError(unknown("optimizer", name, known))
+    # a fixed order, so that the program does not depend on the order of the rows
+    return tuple(sorted(column.unique(), key=list(known).index))
+
+
+def parameters_of(name: str) -> dict[str, Any]:
+    """The arguments of a registered recipe that a column may hold, with their defaults."""
+    signature = inspect.signature(REGISTERED[name]).parameters
+    return {
+        argument: NONE_MEANS.get(argument, 0.0) if p.default is None else p.default
+        for argument, p in signature.items()
+        if argument not in NOT_NUMBERS and p.kind is not p.VAR_KEYWORD
+    }
+
+
+def _is_optional(name: str, argument: str) -> bool:
+    """Whether the recipe does without: None is its default, and not a rate of 1."""
+    default = inspect.signature(REGISTERED[name]).parameters[argument].default
+    return default is None and argument != "learning_rate"
+
+
+def taken_by(trials: pd.DataFrame, name: str) -> tuple[str, ...]:
+    """The columns that a registered recipe gets; a memory that its rows leave empty stays out."""
+    own = trials[trials["optimizer"] == name]
+    return tuple(c for c in trials.columns if c in parameters_of(name) and own[c].notna().any())
+
+
+def complete(
+    trials: pd.DataFrame, names: tuple[str, ...], functions: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Refuse what an optimizer does not take; write in what it has a default for."""
+    registered = {name: parameters_of(name) for name in names if name not in functions}
+    offered = sorted({argument for p in registered.values() for argument in p})
+    for column in [c for c in trials.columns if c not in ("seed", "optimizer")]:
+        whole = trials[column].dtype == "Int64"
+        if whole and not trials[column].between(-(2**31), 2**31 - 1).all():
+            raise ValueError(f"column {column!r} holds whole numbers beyond 32 bits")
+    apart = {"seed", "optimizer", *filter(schedule_columns.is_schedule, trials.columns)}
+    for column in [c for c in trials.columns if c not in apart]:
+        if not functions and column not in offered:
+            raise ValueError(
+                "no optimizer of this table takes the column "
+                f"{column!r}: {unknown('column', column, offered)}"
+            )
+        for name, parameters in registered.items():
+            rows = (trials["optimizer"] == name) & trials[column].notna()
+            if column not in parameters and rows.any():
+                raise ValueError(_not_taken(column, name, parameters, int(rows.argmax())))
+    for name, parameters in registered.items():
+        rows = trials["optimizer"] == name
+        for argument, default in parameters.items():
+            given = argument in trials and trials.loc[rows, argument].notna().any()
+            if given:
+                _check_kind(argument, trials.loc[rows, argument], default, name)
+            if not given and (isinstance(default, bool) or _is_optional(name, argument)):
+                continue  # a switch or memory that nobody asks for stays out of the program
+            if argument not in trials:
+                kind = "boolean" if isinstance(default, bool) else "Float64"
+                trials.insert(
+                    trials.columns.get_loc("seed"),
+                    argument,
+                    pd.Series(pd.NA, trials.index, dtype=kind),
+                )
+            elif trials[argument].dtype == "Int64":
+                trials[argument] = trials[argument].astype("Float64")
+            missing = rows & trials[argument].isna()
+            if not missing.any():
+                continue
+            if default is inspect.Parameter.empty:
+                raise ValueError(
+                    f"row {int(missing.argmax())} ({name}) has no {argument!r}, "
+                    "and there is no default"
+                )
+            trials.loc[missing, argument] = default
+    return trials
+
+
+def _check_kind(column: str, values: pd.Series, default: Any, name: str) -> None:
+    switch_wanted = isinstance(default, bool)
+    if switch_wanted != (values.dtype == "boolean") or values.dtype == "string":
+        wanted = "True or False" if switch_wanted else "numbers"
+        value = values.dropna().iloc[0]
+        raise TypeError(f"column {column!r} of {name} takes {wanted}, not {value!r}")
+
+
+def _not_taken(column: str, name: str, parameters: Mapping[str, Any], row: int) -> str:
+    return (
+        f"row {row}: {name} does not take {column!r} (it takes {', '.join(parameters)}). "
+        "Make a table for each and join them: "
+        f'pd.concat([grid(optimizer="{name}", learning_rate=…), '
+        f'grid(optimizer="…", learning_rate=…, {column}=…)]); '
+        "an empty cell (pd.NA) means the default"
+    )

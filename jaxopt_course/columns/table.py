@@ -1,0 +1,195 @@
+"""A checked table: its trials, complete, and the optimizer as a function of a row."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optax
+import pandas as pd
+
+from jaxopt_course import schedule_columns
+from jaxopt_course.base import Decay
+from jaxopt_course.columns.cells import identify, normalise, numbers_of
+from jaxopt_course.columns.signatures import (
+    Optimizer,
+    OptimizerFunction,
+    complete,
+    names_of,
+    parameters_of,
+    taken_by,
+)
+from jaxopt_course.conventions.registry import REGISTERED
+from jaxopt_course.sweeps.program import Table
+from jaxopt_course.train import Hyperparameters, encode
+from jaxopt_course.transforms.switch import switch
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a table says: its trials, complete, and the optimizer as a function of a row."""
+
+    trials: pd.DataFrame  # trial, id, hyperparameters, seed, duplicate_of
+    hyperparameters: tuple[str, ...]  # the columns that make a configuration
+    searched: tuple[str, ...]  # those of them that the user wrote
+    optimizers: tuple[str, ...]  # names; the position is the index that the program switches on
+    schedules: tuple[str, ...]  # names; the position is the number that the program selects by
+    optimizer: OptimizerFunction
+    reads: set[tuple[str, str]]  # (optimizer, column) that it takes, or has read so far
+    functions: Optimizer = None  # as they were given, where they are the user's own
+
+    def table(self, trials: pd.DataFrame) -> Table:
+        """Rows of ``trials``, or of another table with these columns, as the engine takes them."""
+        index = {name: i for i, name in enumerate(self.optimizers)}
+        several = len(self.optimizers) > 1
+        together = trials["optimizer"].map(index) if several else pd.Series(0, trials.index)
+        numbers = {
+            name: numbers_of(trials[name])
+            for name in self.hyperparameters
+            if name not in ("optimizer", "schedule")
+        }
+        if len(self.schedules) > 1:
+            position = {name: i for i, name in enumerate(self.schedules)}
+            chosen = trials["schedule"].map(position)
+            numbers["schedule"] = chosen.fillna(0).to_numpy(np.int64)  # empty: a function's row
+        return Table(
+            encode(numbers, pairs=True),
+            trials["seed"].to_numpy(np.uint32),
+            together.to_numpy(np.int32),
+            "optimizer" if several else None,
+        )
+
+    def check_read(self) -> None:
+        """Once every function of the row was traced: are all columns read, and all cells filled?
+
+        Raises:
+            ValueError: a column that nobody reads, or an empty cell that a function reads.
+        """
+        read = {column for _, column in self.reads} | {"optimizer"}
+        if self.schedules:
+            read |= schedule_columns.columns_of(self.schedules)
+        for column in self.hyperparameters:
+            if column not in read:
+                raise ValueError(
+                    f"the optimizer function does not read the column {column!r}; "
+                    "drop the column, or use it"
+                )
+        for name, column in sorted(self.reads):
+            empty = self.trials[column].isna()
+            if "optimizer" in self.trials:
+                empty &= self.trials["optimizer"] == name
+            if empty.any():
+                raise ValueError(
+                    f"row {int(empty.argmax())} has no {column!r}, which {name} reads; "
+                    "a function has no default"
+                )
+
+
+def check_columns(
+    trials: pd.DataFrame, optimizer: Optimizer = None, steps: int | None = None
+) -> Columns:
+    """Check a table and complete it.
+
+    Args:
+        trials: a row a trial; a column a hyperparameter, and ``seed`` (default 0).
+        optimizer: a registered name for all rows; a function of the row's numbers; a dictionary
+            from names in the column "optimizer" to such functions, beside the registered ones;
+            or nothing, where the column "optimizer" has registered names.
+        steps: of the study, from which the horizons of schedules have their defaults.
+
+    Raises:
+        TypeError: not a table, or a column of mixed or wrong kind.
+        ValueError: an empty table, an unknown optimizer, a column or value that no optimizer
+            takes, a missing value without a default, an infinity, a negative learning rate.
+    """
+    trials, searched = normalise(trials)
+    functions: dict[str, Any] = {}
+    if isinstance(optimizer, str):
+        if "optimizer" in trials:
+            raise ValueError('give either optimizer="…" or a column "optimizer", not both')
+        trials.insert(0, "optimizer", pd.Series([optimizer] * len(trials), dtype="string"))
+    elif isinstance(optimizer, Mapping):
+        functions = dict(optimizer)
+    elif callable(optimizer):
+        name = getattr(optimizer, "__name__", "optimizer")
+        if getattr(optimizer, "__wrapped__", optimizer) in REGISTERED.values():
+            raise TypeError(f"give the recipe by its name, optimizer={name!r}, not as a function")
+        if "optimizer" in trials:
+            raise ValueError(
+                'the table has a column "optimizer" and optimizer= is one function; drop the '
+                f'column, or give optimizer={{"{name}": …}} for the rows of that name'
+            )
+        functions = {name: optimizer}
+    elif optimizer is not None:
+        raise TypeError(f"optimizer= takes a name, a function or a dictionary, not {optimizer!r}")
+    names = names_of(trials, functions, optimizer)
+    with_rate = {n for n in names if n not in functions and "learning_rate" in parameters_of(n)}
+    trials, schedules = schedule_columns.complete(trials, with_rate, functions, steps)
+    trials = complete(trials, names, functions)
+    hyperparameters = tuple(c for c in trials.columns if c != "seed")
+    for column in hyperparameters:
+        if column not in ("optimizer", "schedule") and trials[column].dtype == "string":
+            raise TypeError(
+                f"column {column!r} holds text ({trials[column].dropna().iloc[0]!r}); "
+                'only "optimizer" and "schedule" may: encode the choice as a number, or name the '
+                'variants as optimizers: optimizer={"a": …, "b": …}'
+            )
+    taken = {name: taken_by(trials, name) for name in names if name not in functions}
+    reads = {(name, column) for name, columns in taken.items() for column in columns}
+
+    def choose(h: Hyperparameters) -> optax.GradientTransformation:
+        def build(name: str) -> optax.GradientTransformation:
+            if name in functions:
+                made = functions[name](_Row(h, name, reads))
+                if not isinstance(made, optax.GradientTransformation):
+                    raise TypeError(
+                        f"optimizer function {name!r} must return a gradient transformation, "
+                        f"not {made!r}"
+                    )
+                return made
+            numbers = {column: h[column] for column in taken[name]}
+            if "learning_rate" in numbers:
+                numbers["learning_rate"] = schedule_columns.rate_of(h, schedules, hyperparameters)
+            return REGISTERED[name](**numbers)
+
+        members = [build(name) for name in names]
+        return members[0] if len(members) == 1 else switch(h["optimizer"], members)
+
+    return Columns(
+        identify(trials, hyperparameters),
+        hyperparameters,
+        tuple(c for c in hyperparameters if c in searched),
+        names,
+        schedules,
+        choose,
+        reads,
+        None if isinstance(optimizer, str) else optimizer,
+    )
+
+
+class _Row(Mapping[str, Any]):
+    """A row's numbers as plain scalars; remembers what was read."""
+
+    def __init__(self, numbers: Hyperparameters, name: str, reads: set[tuple[str, str]]) -> None:
+        self._numbers, self._name, self._reads = numbers, name, reads
+
+    def __getitem__(self, column: str) -> Any:
+        if column == "schedule":
+            raise KeyError(
+                'the column "schedule" is for registered recipes; a function of the row makes its '
+                'own schedule, of numbers such as h["schedule_decay_steps"]'
+            )
+        if column not in self._numbers:
+            raise KeyError(
+                f"the optimizer function reads column {column!r}, which the table does not have "
+                f"(it has {', '.join(self)})"
+            )
+        self._reads.add((self._name, column))
+        value = self._numbers[column]
+        return value.value if isinstance(value, Decay) else value
+
+    def __iter__(self) -> Iterator[str]:
+        return (column for column in self._numbers if column not in ("optimizer", "schedule"))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

@@ -1,0 +1,58 @@
+"""Optimizers: each is one chain of named pieces.
+
+Where optax has the recipe, names, positions and defaults of the arguments are optax's, so each is a
+drop-in.  The formulas of the pieces, with their sources, stand in ``transforms/``.  Common to all:
+
+    learning_rate: η > 0, a number, an array or a schedule; in units of θ over those of the update
+        it multiplies (θ²/f for plain gradients of f, θ for the normalized updates of Adam's kin).
+    decays (momentum, decay, rho, b1, b2): in [0, 1), no unit; also a
+        :class:`~jaxopt_course.base.Decay`.
+    eps: ε > 0, in units of the gradient outside a root, of its square inside.
+
+Every number may be traced, and so may the switches (Python bools choose when the program is made).
+``update`` returns a step with the structure, shapes and dtypes of the gradients; memories are kept
+as the pieces say.  Errors are those of :mod:`jaxopt_course.base`.
+"""
+
+from collections.abc import Callable
+
+from jaxopt_course.optimizers.adams import adam, adamax, adamw, amsgrad, nadam, radam
+from jaxopt_course.optimizers.kind import Optimizer
+from jaxopt_course.optimizers.momentums import ema_momentum, lion, momentum, nesterov, sgd
+from jaxopt_course.optimizers.second_moments import adadelta, adagrad, rmsprop
+
+__all__ = [
+    "OPTIMIZERS",
+    "Optimizer",
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "amsgrad",
+    "ema_momentum",
+    "lion",
+    "momentum",
+    "nadam",
+    "nesterov",
+    "radam",
+    "rmsprop",
+    "sgd",
+]
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": sgd,
+    "momentum": momentum,
+    "ema_momentum": ema_momentum,
+    "nesterov": nesterov,
+    "adagrad": adagrad,
+    "rmsprop": rmsprop,
+    "adadelta": adadelta,
+    "adam": adam,
+    "adamw": adamw,
+    "adamax": adamax,
+    "amsgrad": amsgrad,
+    "nadam": nadam,
+    "radam": radam,
+    "lion": lion,
+}

@@ -1,0 +1,7 @@
+"""What every recipe returns."""
+
+from typing import TypeAlias
+
+import optax
+
+Optimizer: TypeAlias = optax.GradientTransformationExtraArgs

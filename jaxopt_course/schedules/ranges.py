@@ -1,0 +1,69 @@
+"""What a number out of range does: written, it is refused; traced, it counts as the nearest one."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_course.base import Scalar, number
+
+
+def is_number(x: Any) -> bool:
+    """Whether it is written out, so that it can be checked."""
+    return isinstance(x, int | float | np.number)
+
+
+def check_positive(name: str, value: Scalar) -> None:
+    """Refuse a number that is not above 0."""
+    if is_number(value) and not value > 0:
+        raise ValueError(f"{name} must be positive, not {value}")
+
+
+def check_range(name: str, value: Scalar, low: float, high: float = np.inf) -> None:
+    """Refuse a number outside [low, high]."""
+    if is_number(value) and not low <= value <= high:
+        above = f" and at most {high:g}" if high < np.inf else ""
+        raise ValueError(f"{name} must be at least {low:g}{above}, not {value}")
+
+
+def check_cycle(steps: Scalar, start: Scalar, div_factor: Scalar, final: Scalar) -> None:
+    """Refuse what no cycle can have."""
+    check_positive("transition_steps", steps)
+    check_positive("div_factor", div_factor)
+    check_positive("final_div_factor", final)
+    check_range("pct_start", start, 0, 1)
+
+
+def share_of(s: jax.Array, span: jax.Array) -> jax.Array:
+    """s/T between 0 and 1; 0 for T <= 0."""
+    some = span > 0
+    return jnp.where(some, jnp.clip(s / jnp.where(some, span, 1), 0, 1), 0)
+
+
+def power_of(x: jax.Array, p: jax.Array) -> jax.Array:
+    """x^p for x >= 0, with derivatives that stay finite at x = 0; a p below 0 counts as 0."""
+    some, p = x > 0, at_least_0(p)
+    return jnp.where(some, jnp.where(some, x, 1) ** p, jnp.where(p == 0, 1, 0))
+
+
+def at_least_0(x: jax.Array) -> jax.Array:
+    """The number; 0 below 0."""
+    return jnp.where(x >= 0, x, 0)  # jnp.maximum would halve the derivative at 0
+
+
+def divisor(x: Scalar) -> jax.Array:
+    """The number; 1 unless above 0."""
+    d = number(x)
+    return jnp.where(d > 0, d, 1)
+
+
+def whole(share: Scalar, span: jax.Array) -> jax.Array:
+    """The whole step at a share of the span."""
+    return jnp.floor(jnp.clip(number(share), 0, 1) * span)
+
+
+def warm_up(steps: Scalar) -> Scalar:
+    """A number as it is, so that step counts stay whole; a traced one at least 0."""
+    check_range("warmup_steps", steps, 0)
+    return steps if is_number(steps) else at_least_0(number(steps))

@@ -1,0 +1,67 @@
+"""Up to which interval each trial trains: to its end, or from rung to rung as a judge decides."""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from jaxopt_course.sweeps.schedulers import Judge
+
+Score = Callable[[int, int], np.ndarray]  # (row, rung) -> (rung,), float64, lower is better
+
+
+class Climb:
+    """The targets of all trials of a table, and who is promoted when a trial has arrived.
+
+    Args:
+        intervals: of a whole trial.
+        configurations: (N,), the number of each row's configuration, from 0; its seeds climb
+            together.
+        judge: who decides; without one all train to their end.
+    """
+
+    def __init__(
+        self, intervals: int, configurations: np.ndarray, judge: Judge | None = None
+    ) -> None:
+        self.until = np.full(len(configurations), intervals, np.int32)  # (N,), intervals
+        self._judge, self._configurations = judge, configurations
+        self._heard: set[tuple[int, int]] = set()
+        if judge is not None:
+            self.until = np.asarray(judge.first, np.int32)[configurations]
+            order = np.argsort(configurations, kind="stable")
+            starts = np.searchsorted(configurations[order], np.arange(configurations.max() + 2))
+            self._rows = [order[a:b] for a, b in itertools.pairwise(starts)]
+
+    @property
+    def judged(self) -> bool:
+        """Whether anyone decides."""
+        return self._judge is not None
+
+    def arrive(
+        self, row: int, progress: np.ndarray, bad: np.ndarray, score: Score
+    ) -> Sequence[int]:
+        """The rows that train on now that ``row`` has reached its target, or has diverged.
+
+        Args:
+            row: the trial.
+            progress: (N,), intervals that each trial has behind it.
+            bad: (N,), who has diverged.
+            score: the curve of a row.
+        """
+        if self._judge is None:
+            return ()
+        who = int(self._configurations[row])
+        rows, rung = self._rows[who], int(self.until[row])
+        climbing = (progress[rows] < rung) & ~bad[rows]
+        if climbing.any() or (who, rung) in self._heard:
+            return ()
+        self._heard.add((who, rung))
+        if bad[rows].any():
+            curve = np.full(rung, np.inf)
+        else:
+            curve = np.mean([score(int(one), rung) for one in rows], axis=0)
+        promoted: list[int] = []
+        for other, target in self._judge.hear(who, rung, curve).items():
+            self.until[self._rows[other]] = target
+            promoted += [int(one) for one in self._rows[other] if not bad[one]]
+        return promoted
