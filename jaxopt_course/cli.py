@@ -5,7 +5,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -54,6 +54,12 @@ class Compare:
     """What chooses the winners, as valid_loss; default the task's."""
     lanes: int | None = None
     """Trials trained side by side on a device; default by the size of the network."""
+    scheduler: Literal["none", "halving", "hyperband", "asha", "median"] = "none"
+    """What stops trials that do not look promising; none trains all to their end."""
+    eta: float = 3.0
+    """Of halving, hyperband and asha: 1/eta of the configurations of a rung train on."""
+    evaluate_every: int | None = None
+    """Steps between evaluations, where schedulers may stop a trial; default an epoch."""
     out: Path | None = None
     """Where to write; default runs/<task>-<next free number>."""
     overwrite: bool = False
@@ -71,6 +77,24 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Resume:
+    """Go on with a sweep that was killed or interrupted; then report."""
+
+    directory: Annotated[Path, tyro.conf.Positional]
+    """What --out of compare was."""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Train one trial of a study again and compare its curves bit for bit."""
+
+    directory: Annotated[Path, tyro.conf.Positional]
+    """What --out of compare was."""
+    trial: Annotated[int, tyro.conf.Positional]
+    """Its number in trials.csv."""
+
+
+@dataclass(frozen=True)
 class Tasks:
     """List the tasks that can be trained."""
 
@@ -84,13 +108,19 @@ def main(args: list[str] | None = None) -> None:
         print(f"jaxopt-course {version('jaxopt-course')}")
         return
     command = tyro.cli(
-        Compare | Report | Tasks,
+        Compare | Report | Resume | Replay | Tasks,
         args=args,
         prog="jaxopt-course",
         description="Train hundreds of networks at once, and see which optimizer wins.",
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
-    run: dict[type, Any] = {Compare: compare, Report: report, Tasks: tasks}
+    run: dict[type, Any] = {
+        Compare: compare,
+        Report: report,
+        Resume: resume,
+        Replay: replay,
+        Tasks: tasks,
+    }
     try:
         run[type(command)](command)
     except USAGE_ERRORS as error:
@@ -136,6 +166,8 @@ def compare(arguments: Compare) -> None:
             batch_size=batch_size,
             lanes=arguments.lanes,
             metric=arguments.metric,
+            scheduler=scheduler_of(arguments),
+            evaluate_every=arguments.evaluate_every,
             directory=out,
             overwrite=arguments.overwrite,
         )
@@ -148,6 +180,19 @@ def compare(arguments: Compare) -> None:
         sys.exit(130)
     show(out)
     print(f"{time.perf_counter() - START:.1f} s from command to report")
+
+
+def scheduler_of(arguments: Compare) -> Any:
+    """The scheduler asked for, or None."""
+    from jaxopt_course.sweeps import schedulers
+
+    made = {
+        "halving": lambda: schedulers.SuccessiveHalving(arguments.eta),
+        "hyperband": lambda: schedulers.Hyperband(arguments.eta),
+        "asha": lambda: schedulers.ASHA(arguments.eta),
+        "median": schedulers.MedianStopping,
+    }
+    return None if arguments.scheduler == "none" else made[arguments.scheduler]()
 
 
 def learning_rates(arguments: Compare) -> list[float]:
@@ -196,6 +241,44 @@ def explain(study: "Study", verbose: bool) -> None:
 def report(arguments: Report) -> None:
     """Print and write the report of a study on disk."""
     show(arguments.directory)
+
+
+def resume(arguments: Resume) -> None:
+    """Go on where the last checkpoint is, then report."""
+    from jaxopt_course.devices import use_cpu_cores
+
+    use_cpu_cores()
+    from jaxopt_course.study import Study, SweepInterrupted
+
+    try:
+        Study.resume(arguments.directory)
+    except SweepInterrupted as stop:
+        print(f"jaxopt-course: {stop}; saved in {arguments.directory}", file=sys.stderr)
+        sys.exit(130)
+    show(arguments.directory)
+
+
+def replay(arguments: Replay) -> None:
+    """Train a trial again; exits with 1 if its curves are others."""
+    from jaxopt_course.devices import use_cpu_cores
+
+    use_cpu_cores()
+    from jaxopt_course.study import Study
+
+    study = Study.load(arguments.directory)
+    again = study.replay(arguments.trial, progress=True)
+    row = study.trials.set_index("trial").loc[arguments.trial]
+    settings = ", ".join(
+        f"{name} {row[name]}"
+        for name in [*study.manifest["searched"], "seed"]
+        if row[name] == row[name]
+    )
+    print(f"trial {arguments.trial} ({settings}): {row['status']}")
+    for name, curve in again.curves.data_vars.items():
+        same = "other" if name in again.different else "the same bits"
+        print(f"  {name}: {int(curve.notnull().sum())} readings, {same}")
+    if not again.identical:
+        sys.exit(1)
 
 
 def show(directory: Path) -> None:

@@ -50,6 +50,7 @@ def recall(
         count_examples(task.train),
         **{k: manifest["budget"][k] for k in ("batch_size", "record_every", "evaluate_every")},
         steps=manifest["budget"]["steps"],
+        diverges_above=manifest["budget"].get("diverges_above"),
     )._replace(epochs=manifest["budget"]["epochs"])
     checked = check_columns(table, optimizer, budget.steps)
     if list(checked.optimizers) != list(manifest["optimizers"]):

@@ -70,7 +70,9 @@ class Session:
         size = lane_bytes(trial, row, data.train)
         columns.check_read()
         width = lanes or default_lanes(size, devices[0].platform)
-        rhythm = Rhythm(budget.steps, budget.record_every, budget.evaluate_every)
+        rhythm = Rhythm(
+            budget.steps, budget.record_every, budget.evaluate_every, budget.diverges_above
+        )
         program = compile_program(trial, rhythm, data, table, width, devices)
         return cls(task, columns, budget, chosen, trial, data, program)
 

@@ -388,6 +388,7 @@ def sweep(
     lanes: int | None = None,
     record_every: int | None = None,
     evaluate_every: int | None = None,
+    diverges_above: float | None = None,
     metric: str | None = None,
     scheduler: Scheduler | None = None,
     directory: str | Path | None = None,
@@ -413,6 +414,8 @@ def sweep(
         record_every: steps between records of the training loss (their mean since the last one);
             default as ``evaluate_every``.
         evaluate_every: steps between evaluations on the validation part; default an epoch.
+        diverges_above: a loss beyond which a trial counts as diverged: never best, its lane given
+            to the next; default infinity.
         metric: chooses the winners; default the task's first, as "valid_accuracy".
         scheduler: stops what does not look promising: ``SuccessiveHalving()``, ``Hyperband()``,
             ``ASHA()`` or ``MedianStopping()``; default all train to their end.
@@ -439,6 +442,7 @@ def sweep(
         batch_size=batch_size,
         record_every=record_every,
         evaluate_every=evaluate_every,
+        diverges_above=diverges_above,
     )
     columns = check_columns(trials, optimizer, budget.steps)
     chosen = check_metric(metric or f"valid_{next(iter(task.metrics))}", task.metrics)

@@ -54,6 +54,7 @@ class Budget(NamedTuple):
     steps_per_epoch: int
     record_every: int
     evaluate_every: int
+    diverges_above: float | None = None  # a loss; None is infinity
 
 
 def make_budget(
@@ -64,6 +65,7 @@ def make_budget(
     batch_size: int = 64,
     record_every: int | None = None,
     evaluate_every: int | None = None,
+    diverges_above: float | None = None,
 ) -> Budget:
     """Resolve and check how long to train.
 
@@ -74,6 +76,8 @@ def make_budget(
         batch_size: examples a step, in [1, n].
         record_every: steps between records of the training loss; default as ``evaluate_every``.
         evaluate_every: steps between evaluations on the validation part; default one epoch.
+        diverges_above: a loss beyond which, in absolute value, a trial counts as diverged; a loss
+            that is not finite always does.
 
     Raises:
         TypeError: a value is not a whole number.
@@ -100,6 +104,8 @@ def make_budget(
             f"batch_size={batch_size} is larger than the {examples} training examples; "
             f"take at most {examples} (which is full-batch descent)"
         )
+    if diverges_above is not None and not 0 < diverges_above < float("inf"):
+        raise ValueError(f"diverges_above must be a positive number, not {diverges_above!r}")
     steps_per_epoch = examples // int(batch_size)
     total = int(steps) if steps is not None else int(epochs or 0) * steps_per_epoch
     evaluate = min(int(evaluate_every or steps_per_epoch), total)
@@ -110,6 +116,7 @@ def make_budget(
         steps_per_epoch=steps_per_epoch,
         record_every=min(int(record_every or evaluate), total),
         evaluate_every=evaluate,
+        diverges_above=None if diverges_above is None else float(diverges_above),
     )
 
 

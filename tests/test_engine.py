@@ -165,6 +165,27 @@ class TestDivergence:
             with pytest.raises(ValueError, match="no configuration finished"):
                 study.best()
 
+    def test_a_loss_above_the_threshold_is_divergence(self):
+        """The same trials without the threshold say when the loss first exceeds it."""
+        trials = joc.grid(learning_rate=[0.01, 1.5], seed=[0, 1])
+        settings = {"steps": 12, "record_every": 1, "evaluate_every": 3}
+        losses = sweep(trials, "sgd", **settings).curves["train_loss"].values
+        limit = float(losses[:, 0].max() * 10)
+        study = sweep(trials, "sgd", **settings, diverges_above=limit)
+        assert list(study.trials["status"]) == ["finished"] * 2 + ["diverged"] * 2
+        for row in (2, 3):
+            first = int(np.argmax(losses[row] > limit))  # updates done before that loss
+            assert 0 < first == study.trials["first_bad_step"][row]
+            assert study.trials["last_finite_loss"][row] == losses[row, first - 1]
+            kept = study.curves["train_loss"].values[row]
+            assert (kept[:first] == losses[row, :first]).all() and np.isnan(kept[first:]).all()
+        assert study.best()["learning_rate"] == 0.01
+
+    @pytest.mark.parametrize("limit", [0, -1.0, np.nan, np.inf])
+    def test_a_threshold_that_is_none(self, limit):
+        with pytest.raises(ValueError, match="diverges_above must be a positive number"):
+            sweep(joc.grid(learning_rate=0.01), "sgd", steps=3, diverges_above=limit)
+
     def test_freed_lanes_are_seated_again(self):
         """Of 40 trials 36 diverge at once: their lanes must not wait for the other four."""
         rates = [0.01] * 4 + [1e30] * 36

@@ -62,6 +62,7 @@ class Rhythm(NamedTuple):
     steps: int
     record_every: int
     evaluate_every: int
+    diverges_above: float | None = None  # a loss, beyond which a trial is bad; None is infinity
 
     @property
     def intervals(self) -> int:
@@ -143,6 +144,11 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
     and so the test part is to be evaluated.
     """
 
+    def is_bad(loss: jax.Array) -> jax.Array:
+        if rhythm.diverges_above is None:
+            return ~jnp.isfinite(loss)
+        return ~(jnp.abs(loss) <= rhythm.diverges_above)
+
     def advance(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, jax.Array]:
         """One step of every lane."""
 
@@ -158,7 +164,7 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
         state, loss = jax.vmap(one, in_axes=(None, 0, 0, 0, None))(
             seats.shared, seats.hyperparameters, lanes.state, seats.seeds, data.train
         )
-        bad = ~jnp.isfinite(loss) & (lanes.first_bad < 0)
+        bad = is_bad(loss) & (lanes.first_bad < 0)
         return Lanes(state, jnp.where(bad, steps, lanes.first_bad)), loss
 
     def interval(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, jax.Array, Any]:
@@ -174,7 +180,7 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
 
         lanes, loss_sums = jax.lax.scan(unit, lanes, length=rhythm.units)
         metrics = evaluate(lanes, data.valid)
-        bad = ~jnp.isfinite(metrics["loss"]) & (lanes.first_bad < 0)
+        bad = is_bad(metrics["loss"]) & (lanes.first_bad < 0)
         first_bad = jnp.where(bad, lanes.state.step, lanes.first_bad)
         return Lanes(lanes.state, first_bad), loss_sums, metrics
 
