@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.base import Decay as Decay
     from jaxopt_course.base import apply_updates as apply_updates
     from jaxopt_course.base import chain as chain
+    from jaxopt_course.bucketing import buckets as buckets
     from jaxopt_course.conventions.compare import explain as explain
     from jaxopt_course.conventions.keras_state import from_keras as from_keras
     from jaxopt_course.conventions.recipes import adadelta as adadelta
@@ -41,6 +42,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.inspection.leaves import audit as audit
     from jaxopt_course.inspection.values import hyperparameters as hyperparameters
     from jaxopt_course.optimizers import OPTIMIZERS as OPTIMIZERS
+    from jaxopt_course.optuna_search import OptunaSearch as OptunaSearch
+    from jaxopt_course.planning import plan as plan
     from jaxopt_course.problems.networks import MLP as MLP
     from jaxopt_course.problems.tasks import TASKS as TASKS
     from jaxopt_course.problems.tasks import Task as Task
@@ -105,6 +108,7 @@ _HOMES = {
         "apply_updates",
         "chain",
     ),
+    "bucketing": ("buckets",),
     "conventions.recipes": (
         "adadelta",
         "adagrad",
@@ -127,12 +131,14 @@ _HOMES = {
     ),
     "devices": ("use_cpu_cores",),
     "optimizers": ("OPTIMIZERS",),
+    "optuna_search": ("OptunaSearch",),
     "problems.tasks": (
         "TASKS",
         "Task",
         "load_task",
     ),
     "problems.networks": ("MLP",),
+    "planning": ("plan",),
     "schedules": (
         "constant_schedule",
         "cosine_decay_schedule",

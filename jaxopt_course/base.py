@@ -85,6 +85,8 @@ def numbers(*xs: Any) -> tuple[jax.Array, ...]:
 def _rounded(x: Any) -> Any:
     if isinstance(x, int | float):
         return np.asarray(x, jnp.result_type(float))  # jnp.asarray costs three times as much
+    if x is None or isinstance(x, str | bytes | complex | list | tuple | dict) or callable(x):
+        raise TypeError(f"a hyperparameter must be a number, not {x!r}")
     return jnp.asarray(x, jnp.promote_types(jnp.result_type(float, x), jnp.float32))
 
 
@@ -93,7 +95,12 @@ def as_decay(b: DecayLike) -> ClosedDecay:
 
     From a :class:`Decay` or a Python or NumPy number both are rounded from float64; from an array
     the complement is ``1 - b`` in the array's own precision.
+
+    Raises:
+        TypeError: no number.
+        ValueError: a number outside [0, 1]; a traced one cannot be looked at.
     """
+    _check_decay(b)
     if isinstance(b, int | float | np.number | np.ndarray):
         exact = np.asarray(b, np.float64)
         b = Decay(float(exact), float(1 - exact)) if exact.ndim == 0 else Decay(exact, 1 - exact)
@@ -107,8 +114,19 @@ def as_decay(b: DecayLike) -> ClosedDecay:
 
 
 def decay_value(b: DecayLike) -> jax.Array:
-    """The value b alone, where 1 - b is not asked for."""
+    """The value b alone, where 1 - b is not asked for.
+
+    Raises:
+        TypeError: no number.
+        ValueError: a number outside [0, 1].
+    """
+    _check_decay(b)
     return number(b.value if isinstance(b, Decay) else b)
+
+
+def _check_decay(b: Any) -> None:
+    if isinstance(b, int | float | np.number) and not 0 <= b <= 1:
+        raise ValueError(f"a decay (b1, b2, momentum, ...) must be in [0, 1], not {b}")
 
 
 def mean(b: ClosedDecay) -> Callable[[jax.Array, jax.Array], jax.Array]:
@@ -158,8 +176,14 @@ def advance(count: Any) -> jax.Array:
 
 
 def either(flag: Flag, yes: Callable[[], Tree], no: Callable[[], Tree]) -> Tree:
-    """``yes()`` or ``no()``: a Python bool chooses in Python, a traced one by ``jnp.where``."""
+    """``yes()`` or ``no()``: a Python bool chooses in Python, a traced one by ``jnp.where``.
+
+    Raises:
+        TypeError: a flag that is a string, which Python would take for True, or None.
+    """
     if not isinstance(flag, jax.Array):
+        if flag is None or isinstance(flag, str):
+            raise TypeError(f"a switch must be True or False, not {flag!r}")
         return yes() if flag else no()
     return jax.tree.map(lambda y, n: jnp.where(flag, y, n), yes(), no())
 

@@ -54,6 +54,8 @@ class Compare:
     """What chooses the winners, as valid_loss; default the task's."""
     lanes: int | None = None
     """Trials trained side by side on a device; default by the size of the network."""
+    plan: Literal["none", "auto"] = "none"
+    """auto chooses the lanes from memory and short timed probes, and says why."""
     scheduler: Literal["none", "halving", "hyperband", "asha", "median"] = "none"
     """What stops trials that do not look promising; none trains all to their end."""
     eta: float = 3.0
@@ -78,10 +80,12 @@ class Report:
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on with a sweep that was killed or interrupted; then report."""
+    """Go on with a sweep that was killed or interrupted; confirm its winners, and report."""
 
     directory: Annotated[Path, tyro.conf.Positional]
     """What --out of compare was."""
+    confirm: int = 5
+    """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +139,10 @@ def main(args: list[str] | None = None) -> None:
 
 def compare(arguments: Compare) -> None:
     """Sweep, confirm, report."""
-    import numpy as np
-
     from jaxopt_course.devices import use_cpu_cores
 
     use_cpu_cores()
+    from jaxopt_course.planning import plan
     from jaxopt_course.problems.tasks import load_task
     from jaxopt_course.study import SweepInterrupted, sweep
     from jaxopt_course.sweeps.space import grid
@@ -157,29 +160,46 @@ def compare(arguments: Compare) -> None:
         learning_rate=rates,
         seed=range(arguments.seeds),
     )
+    budget: dict[str, Any] = {
+        "epochs": arguments.epochs,
+        "batch_size": batch_size,
+        "evaluate_every": arguments.evaluate_every,
+    }
+    planned = None
+    if arguments.plan == "auto":
+        if arguments.lanes is not None:
+            raise ValueError("give either --lanes or --plan auto, not both")
+        planned = plan(task, trials, **budget)
+        print(planned)
     out = arguments.out or next_free(Path("runs"), arguments.task)
     try:
         study = sweep(
             task,
             trials,
-            epochs=arguments.epochs,
-            batch_size=batch_size,
+            **budget,
             lanes=arguments.lanes,
+            plan=planned,
             metric=arguments.metric,
             scheduler=scheduler_of(arguments),
-            evaluate_every=arguments.evaluate_every,
             directory=out,
             overwrite=arguments.overwrite,
         )
         explain(study, arguments.verbose)
-        if arguments.confirm and np.isfinite(study.winners()[study.manifest["metric"]]).any():
-            explain(study.confirm(arguments.confirm), arguments.verbose)
+        confirm(study, arguments.confirm, arguments.verbose)
     except SweepInterrupted as stop:
         show(out)
         print(f"jaxopt-course: {stop}; saved in {out}", file=sys.stderr)
         sys.exit(130)
     show(out)
     print(f"{time.perf_counter() - START:.1f} s from command to report")
+
+
+def confirm(study: "Study", seeds: int, verbose: bool) -> None:
+    """Train the winners on fresh seeds, if there are any and the program is at hand."""
+    import numpy as np
+
+    if seeds and study.ready and np.isfinite(study.winners()[study.manifest["metric"]]).any():
+        explain(study.confirm(seeds), verbose)
 
 
 def scheduler_of(arguments: Compare) -> Any:
@@ -250,8 +270,11 @@ def resume(arguments: Resume) -> None:
     use_cpu_cores()
     from jaxopt_course.study import Study, SweepInterrupted
 
+    if arguments.confirm < 0:
+        raise ValueError("--confirm must be at least 0")
     try:
-        Study.resume(arguments.directory)
+        study = Study.resume(arguments.directory)
+        confirm(study, arguments.confirm, verbose=False)
     except SweepInterrupted as stop:
         print(f"jaxopt-course: {stop}; saved in {arguments.directory}", file=sys.stderr)
         sys.exit(130)

@@ -10,10 +10,12 @@ import pandas as pd
 from jaxopt_course.columns import Optimizer, check_columns
 from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.problems.tasks import TASKS, Task
-from jaxopt_course.session import Session, versions
+from jaxopt_course.session import Session, table_sha256, versions
 from jaxopt_course.sweeps import schedulers
 from jaxopt_course.sweeps.schedulers import Scheduler
 from jaxopt_course.train import count_examples, make_budget, task_of
+
+COMPILER = ("jax", "jaxlib")  # the versions that bits depend on, beside the program's text
 
 
 def recall(
@@ -35,6 +37,8 @@ def recall(
     Raises:
         ValueError: something is missing, or is not what it was; the message names it.
     """
+    _check_table(manifest, trials)
+    _check_versions(manifest)
     task = _task(manifest["task"], task)
     columns = [*manifest["hyperparameters"], "seed"]
     table = trials[columns]
@@ -45,7 +49,7 @@ def recall(
             "hold; give them again: optimizer=…"
         )
     if callable(optimizer):
-        table = table.drop(columns="optimizer")
+        table = table.drop(columns="optimizer", errors="ignore")
     budget = make_budget(
         count_examples(task.train),
         **{k: manifest["budget"][k] for k in ("batch_size", "record_every", "evaluate_every")},
@@ -60,10 +64,15 @@ def recall(
     checked = dataclasses.replace(checked, searched=tuple(manifest["searched"]))
     chosen = manifest["metric"], manifest["direction"]
     devices = jax.local_devices() if devices is None else list(devices)
+    _check_device(manifest, devices)
     session = Session.prepare(task, checked, budget, chosen, manifest["lanes"], devices)
     if session.program_sha256 != manifest["program_sha256"]:
-        raise ValueError(_what_changed(manifest, session))
-    return session
+        raise ValueError(
+            "the program is not the one of the study, so its trials would not be the same: the "
+            "code of the task or of the optimizer has changed; sweep the table anew into another "
+            "directory"
+        )
+    return dataclasses.replace(session, plan=manifest.get("plan"))
 
 
 def scheduler_of(settings: Mapping[str, Any] | None) -> Scheduler | None:
@@ -88,20 +97,43 @@ def _task(was: Mapping[str, Any], task: Task | str | None) -> Task:
             "give it again: task=…"
         )
     task = task_of(was["name"] if task is None else task)
+    if task.name != was["name"]:
+        raise ValueError(f"the task is {task.name!r}, the study's is {was['name']!r}")
     if task.split_sha256 != was["split_sha256"]:
         raise ValueError(f"the data of the task {was['name']!r} are not those of the study")
+    if list(task.metrics.items()) != list(was["metrics"].items()):
+        raise ValueError(f"the task's metrics are {task.metrics}, the study's {was['metrics']}")
     return task
 
 
-def _what_changed(manifest: Mapping[str, Any], session: Session) -> str:
-    """Why the program is another one."""
+def _check_table(manifest: Mapping[str, Any], trials: pd.DataFrame) -> None:
+    same = table_sha256(trials, manifest["hyperparameters"]) == manifest["trials_sha256"]
+    if len(trials) != manifest["trials"] or not same:
+        raise ValueError(
+            "the table of trials is not the one of the study: a row, a hyperparameter or a seed "
+            "was edited; put it back as it was, or sweep the new table into another directory"
+        )
+
+
+def _check_versions(manifest: Mapping[str, Any]) -> None:
+    """The same program, compiled by another compiler, gives other bits."""
     now, was = versions(), manifest["versions"]
-    changed = [f"{name} {was.get(name)} -> {now[name]}" for name in now if now[name] != was[name]]
-    backend = session.program.devices[0].platform
-    if backend != manifest["platform"]["backend"]:
-        changed.append(f"backend {manifest['platform']['backend']} -> {backend}")
-    why = ", ".join(changed) or "the code of the task or of the optimizer"
-    return (
-        f"the program is not the one of the study, so its trials would not be the same: {why}. "
-        "Sweep the table anew into another directory"
+    if all(now[name] == was.get(name) for name in COMPILER):
+        return
+    changed = [
+        f"{name} {was.get(name)} -> {now[name]}" for name in now if now[name] != was.get(name)
+    ]
+    raise ValueError(
+        "the study was made with other versions, with which its trials would not be the same: "
+        f"{', '.join(changed)}; install those, or sweep the table anew into another directory"
     )
+
+
+def _check_device(manifest: Mapping[str, Any], devices: Sequence[Any]) -> None:
+    was = manifest["platform"]["backend"], manifest["platform"]["device_kind"]
+    for device in devices:
+        if (now := (device.platform, device.device_kind)) != was:
+            raise ValueError(
+                f"the study was made on {was[0]} ({was[1]}), and {device} is {now[0]} ({now[1]}): "
+                "its trials would not be the same; sweep the table anew into another directory"
+            )

@@ -4,7 +4,7 @@ import hashlib
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +19,7 @@ from jaxopt_course.columns import Columns, check_columns
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.sweeps import engine
 from jaxopt_course.sweeps.climb import Climb
+from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.lanes import Data, Rhythm, default_lanes, lane_bytes
 from jaxopt_course.sweeps.program import Program, compile_program
 from jaxopt_course.sweeps.progress import ProgressLine, Tally
@@ -49,6 +50,7 @@ class Session:
     trial: Trial
     data: Data
     program: Program
+    plan: Mapping[str, Any] | None = None  # what chose the width, as the manifest has it
 
     @classmethod
     def prepare(
@@ -67,7 +69,17 @@ class Session:
         row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
         if table.together_name:
             row[table.together_name] = table.together[0]
-        size = lane_bytes(trial, row, data.train)
+        try:
+            size = lane_bytes(trial, row, data.train)
+        except Exception as error:
+            own = [name for name in row if name not in ("optimizer", "schedule")]
+            if columns_needed := needed_concrete(trial, row, own, data.train):
+                raise TypeError(
+                    f"column {columns_needed[0]!r} is needed as a plain value, as for a shape or a "
+                    "Python if, but columns are traced; name it in static=, which makes a program "
+                    f"of each of its values: static={columns_needed}"
+                ) from error
+            raise
         columns.check_read()
         width = lanes or default_lanes(size, devices[0].platform)
         rhythm = Rhythm(
@@ -108,9 +120,10 @@ class Session:
         table = self.columns.table(trials)
         rhythm = self.program.rhythm
         start = time.perf_counter()
+        before = 0 if resume is None else resume.results.trial_steps
         label = "confirming" if kind == "confirmation" else self.task.name
         with ProgressLine(label, show=progress) as line:
-            tell = self._teller(line, trials)
+            tell = self._teller(line, trials, before)
             results = engine.run(
                 self.program,
                 table,
@@ -132,12 +145,13 @@ class Session:
             "seconds": seconds,
             "compile_seconds": self.program.seconds,
             "lowerings": self.program.lowerings,
-            "trial_steps": results.trial_steps,
-            "trial_steps_per_second": results.trial_steps / seconds,
+            "trial_steps": results.trial_steps - before,
+            "trial_steps_per_second": (results.trial_steps - before) / seconds,
             "calls": results.calls,
             "occupancy": results.occupancy,
             "devices": [str(device) for device in self.program.devices],
             "host": platform.node(),
+            "command": command(),
         }
         manifest = self.manifest(complete, kind, scheduler)
         return Outcome(complete, curves, manifest, event, results.interrupted, results.states)
@@ -150,7 +164,7 @@ class Session:
         """
         own = self.columns.functions
         names = self.columns.optimizers
-        table = trials.drop(columns="optimizer") if callable(own) else trials
+        table = trials.drop(columns="optimizer", errors="ignore") if callable(own) else trials
         checked = check_columns(table, own, self.budget.steps)
         same = (checked.hyperparameters, checked.optimizers, checked.schedules)
         mine = (self.columns.hyperparameters, names, self.columns.schedules)
@@ -177,7 +191,9 @@ class Session:
             climb.until[:] = until
         return climb
 
-    def _teller(self, line: ProgressLine, trials: pd.DataFrame) -> Callable[..., None]:
+    def _teller(
+        self, line: ProgressLine, trials: pd.DataFrame, earlier_steps: int
+    ) -> Callable[..., None]:
         """Tell the progress line how far the engine is, with the best trial so far."""
         metric, direction = self.chosen
         name = metric.removeprefix("best_").removeprefix("valid_")
@@ -201,6 +217,7 @@ class Session:
                 trial_steps=results.trial_steps,
                 total_steps=self._steps_to_do(results),
                 best=best(results),
+                earlier_steps=earlier_steps,
             )
             line.update(tally, last)
 
@@ -217,7 +234,6 @@ class Session:
     ) -> dict[str, Any]:
         """What is asked and with what; see ``sweeps/store.py``."""
         task, columns, device = self.task, self.columns, self.program.devices[0]
-        inputs = trials[["id", *columns.hyperparameters, "seed"]]
         return {
             "kind": kind,
             "task": {
@@ -236,14 +252,26 @@ class Session:
             "optimizers": list(columns.optimizers),
             "scheduler": None if scheduler is None else describe_scheduler(scheduler),
             "lanes": self.program.lanes,
+            **({} if self.plan is None else {"plan": dict(self.plan)}),
             "seeds": sorted({int(seed) for seed in trials["seed"]}),
             "trials": len(trials),
             "versions": versions(),
             "platform": {"backend": device.platform, "device_kind": device.device_kind},
-            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "command": command(),
             "program_sha256": self.program_sha256,
-            "trials_sha256": hashlib.sha256(inputs.to_csv(index=False).encode()).hexdigest(),
+            "trials_sha256": table_sha256(trials, columns.hyperparameters),
         }
+
+
+def command() -> str:
+    """The command line of this process."""
+    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def table_sha256(trials: pd.DataFrame, hyperparameters: Sequence[str]) -> str:
+    """SHA-256, in hex, of what is asked of a table: ids, hyperparameters, seeds."""
+    inputs = trials[["id", *hyperparameters, "seed"]]
+    return hashlib.sha256(inputs.to_csv(index=False).encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:

@@ -1,10 +1,11 @@
 """Where all meet: ``sweep`` trains a table of trials, a ``Study`` holds what came of it."""
 
 import contextlib
+import dataclasses
 import itertools
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,17 +15,24 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from jaxopt_course import bucketing, joint, optuna_export
+from jaxopt_course.bucketing import Equal
 from jaxopt_course.columns import Optimizer, check_columns, identify
+from jaxopt_course.joint import Joint, recall_joint
 from jaxopt_course.messages import unknown
-from jaxopt_course.problems.tasks import Task
+from jaxopt_course.planning import lanes_of
 from jaxopt_course.recall import recall, scheduler_of
 from jaxopt_course.report import tables
 from jaxopt_course.session import Outcome, Session
-from jaxopt_course.sweeps import checkpoint, store
+from jaxopt_course.static_values import AnyTask
+from jaxopt_course.sweeps import checkpoint, parts, store
+from jaxopt_course.sweeps.plan import Plan
 from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.results import bare, join
 from jaxopt_course.sweeps.schedulers import Scheduler
 from jaxopt_course.train import count_examples, make_budget, task_of
+
+IDENTITY = ("trials_sha256", "program_sha256")  # of a study, in its manifest
 
 
 class SweepInterrupted(KeyboardInterrupt):
@@ -58,7 +66,7 @@ class Study:
     manifest: dict[str, Any]
     directory: Path | None = None
     events: tuple[dict[str, Any], ...] = ()
-    _session: Session | None = field(default=None, repr=False, compare=False)
+    _session: Session | Joint | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
         counts = self.trials["status"].value_counts().to_dict()
@@ -70,6 +78,11 @@ class Study:
     def hyperparameters(self) -> list[str]:
         """The columns that make a configuration; ``seed`` stands apart."""
         return list(self.manifest["hyperparameters"])
+
+    @property
+    def ready(self) -> bool:
+        """Whether the compiled program is at hand, as after ``sweep`` and ``resume``."""
+        return self._session is not None
 
     def configurations(self, metric: str | None = None) -> pd.DataFrame:
         """All configurations, best first: the mean of ``metric`` over the seeds, and its spread.
@@ -132,26 +145,56 @@ class Study:
         path = None
         if self.directory is not None:
             path = self.directory / store.CONFIRMATION
-            if (
-                store.read(self.directory).manifest["trials_sha256"]
-                != self.manifest["trials_sha256"]
-            ):
-                raise FileExistsError(f"{self.directory} holds another study by now")
         trials = identify(table, columns)
-        return _finish(
-            self._session, self._session.train(trials, "confirmation", progress), path, True
-        )
+        with self._held():
+            return _finish(
+                self._session, self._session.train(trials, "confirmation", progress), path
+            )
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> "Study":
         """Write the study into ``directory`` (see ``sweeps/store.py`` for the format).
 
         Raises:
             FileExistsError: a study is there already, and ``overwrite`` is false.
+            BlockingIOError: another process works there.
         """
         path = store.claim(directory, overwrite)
-        store.write(path, store.Record(self.manifest, self.trials, bare(self.curves)))
-        store.write_events(path, self.events)
+        with checkpoint.locked(path):
+            study = self._write(path)
+            checkpoint.forget(path)  # of a sweep that was cut short and may be replaced
+        return study
+
+    def _write(self, path: Path) -> "Study":
+        """Write into a directory that this process holds.
+
+        Raises:
+            OSError: the disk is full, or the like; the error has the study.
+        """
+        try:
+            store.write(path, store.Record(self.manifest, self.trials, bare(self.curves)))
+            store.write_events(path, self.events)
+        except OSError as error:
+            error.add_note("nothing is lost: the study is this exception's attribute .study")
+            error.study = self  # type: ignore[attr-defined]
+            raise
         return Study(self.trials, self.curves, self.manifest, path, self.events, self._session)
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the study's directory, if it has one and it is still the study's."""
+        if self.directory is None:
+            yield
+            return
+        with checkpoint.locked(self.directory):
+            if (self.directory / store.UNFINISHED).exists():
+                raise FileExistsError(
+                    f"{self.directory} holds a sweep that was cut short; go on with it first: "
+                    "Study.resume(directory)"
+                )
+            there = store.read(self.directory).manifest
+            if any(there[name] != self.manifest[name] for name in IDENTITY):
+                raise FileExistsError(f"{self.directory} holds another study by now")
+            yield
 
     @classmethod
     def load(cls, directory: str | Path) -> "Study":
@@ -171,7 +214,7 @@ class Study:
         cls,
         directory: str | Path,
         *,
-        task: Task | str | None = None,
+        task: AnyTask | None = None,
         optimizer: Optimizer = None,
         devices: Sequence[Any] | None = None,
         progress: bool = True,
@@ -195,19 +238,24 @@ class Study:
             ValueError: the task, the optimizer or the program are not what they were.
         """
         path = Path(directory).expanduser().resolve()
-        if (path / store.MANIFEST).is_file() and not (path / store.UNFINISHED).is_file():
+        unfinished = (path / store.UNFINISHED).is_file
+        if (path / store.MANIFEST).is_file() and not unfinished():
             return cls.load(path)
-        question = checkpoint.asked(path)
+        checkpoint.asked(path)  # says so if there is nothing, before a lock is left there
         with checkpoint.locked(path):
-            session = recall(question.settings, question.trials, task, optimizer, devices)
+            if not unfinished():  # whoever held the lock has completed it
+                return cls.load(path)
+            question = checkpoint.asked(path)
+            session = _recall(question.settings, question.trials, task, optimizer, devices)
             scheduler = scheduler_of(question.settings["scheduler"])
-            return _train(session, path, progress, scheduler, checkpoint.newest(path))
+            resume = checkpoint.newest(path)
+            return _train(session, path, progress, scheduler, resume, question.settings)
 
     def replay(
         self,
         trial: int,
         *,
-        task: Task | str | None = None,
+        task: AnyTask | None = None,
         optimizer: Optimizer = None,
         progress: bool = False,
     ) -> "Replay":
@@ -232,7 +280,8 @@ class Study:
         until = recorded.sizes["eval_step"]
         if row["status"][0] == "stopped":
             until = int(recorded["valid_loss"].notnull().sum())
-        session = self._session or recall(self.manifest, self.trials, task, optimizer)
+        one = jax.local_devices()[:1]  # enough for a trial
+        session = self._session or _recall(self.manifest, self.trials, task, optimizer, one)
         names = session.columns.trials.columns
         outcome = session.train(
             row[names], "replay", progress, keep_states=True, until=np.array([until], np.int32)
@@ -264,8 +313,9 @@ class Study:
         self,
         trials: pd.DataFrame,
         *,
-        task: Task | str | None = None,
+        task: AnyTask | None = None,
         optimizer: Optimizer = None,
+        devices: Sequence[Any] | None = None,
         progress: bool = True,
     ) -> "Study":
         """Add trials, without running or changing those that are there; known ones are skipped.
@@ -276,38 +326,46 @@ class Study:
             trials: with the columns of the study's table; empty cells as in :func:`sweep`.
             task: an own task, where the study was read from disk.
             optimizer: own functions of the row, where the study was read from disk.
+            devices: where the study was read from disk; default all local ones.
             progress: whether to show a line.
 
         Raises:
-            ValueError: other columns or optimizers than the study's, or a study with a scheduler,
-                whose decisions would change.
+            SweepInterrupted: Ctrl-C; the new trials that are over are added first.
+            BlockingIOError: another process works in the directory.
+            FileExistsError: the directory holds a sweep that was cut short, or another study.
+            ValueError: other columns or optimizers than the study's, a study with static columns,
+                or one with a scheduler, whose decisions would change.
         """
         if self.manifest.get("scheduler") is not None:
             raise ValueError(
                 "a study with a scheduler cannot be extended: its choices would change"
             )
-        session = self._session or recall(self.manifest, self.trials, task, optimizer)
+        if "buckets" in self.manifest:
+            raise ValueError(
+                "a study with static columns cannot be extended; sweep the new trials on their own"
+            )
         columns = [*self.hyperparameters, "seed"]
         if unknown_columns := [name for name in trials if name not in columns]:
             raise ValueError(f"the study has no column {unknown_columns[0]!r}; it has {columns}")
-        both = pd.concat([self.trials[columns], trials], ignore_index=True)
-        checked = session.check(both)
-        old, table = len(self.trials), checked.trials
-        new = table.iloc[old:]
-        new = new[~new["id"].isin(set(table["id"].iloc[:old])) & ~new["id"].duplicated()]
-        if new.empty:
-            return self
-        new = new.assign(trial=np.arange(old, old + len(new))).reset_index(drop=True)
-        outcome = session.train(new, "sweep", progress)
-        whole = pd.concat([self.trials, outcome.trials], ignore_index=True)
-        whole = whole.astype(dict(outcome.trials.dtypes))
-        curves = xr.concat([bare(self.curves), outcome.curves], "trial")
-        manifest = session.manifest(whole, "sweep")
-        joined = join(curves, whole, self.hyperparameters)
-        events = (*self.events, outcome.event | {"event": "extended"})
-        study = Study(whole, joined, manifest, None, events, session)
-        if self.directory is not None:
-            study = study.save(self.directory, overwrite=True)
+        with self._held():
+            session = self._session
+            session = session or _recall(self.manifest, self.trials, task, optimizer, devices)
+            assert isinstance(session, Session)
+            new = _new_trials(session, self.trials[columns], trials)
+            if new.empty:
+                return self
+            outcome = session.train(new, "sweep", progress)
+            over = outcome.trials["status"].to_numpy() != "unfinished"  # the others may come again
+            added = outcome.trials[over].assign(trial=len(self.trials) + np.arange(over.sum()))
+            whole = pd.concat([self.trials, added], ignore_index=True).astype(added.dtypes)
+            fresh = outcome.curves.isel(trial=over).assign_coords(trial=added["trial"].to_numpy())
+            curves = xr.concat([bare(self.curves), fresh], "trial")
+            manifest = session.manifest(whole, "sweep") | {"command": self.manifest["command"]}
+            joined = join(curves, whole, self.hyperparameters)
+            events = (*self.events, outcome.event | {"event": "extended"})
+            study = Study(whole, joined, manifest, None, events, session)
+            if self.directory is not None:
+                study = study._write(self.directory)
         if outcome.interrupted:
             raise SweepInterrupted(study)
         return study
@@ -324,11 +382,59 @@ class Study:
 
         return write_report(self.directory)
 
+    def to_optuna(
+        self, journal_file: str | Path, name: str | None = None, *, each_seed: bool = False
+    ) -> Any:
+        """Add the study to a journal file of Optuna's, for ``optuna.load_study`` and its dashboard.
+
+        A configuration becomes a trial, with the mean over its seeds as value and validation curve
+        as intermediate values, so that Optuna's best is :meth:`best`; a diverged one has the worst
+        value there is, a stopped one is PRUNED, an unfinished one FAIL.  Columns that vary become
+        parameters, constant ones stand in the study's user attributes.
+
+        Args:
+            journal_file: made if it is not there; it may hold other studies.
+            name: of the study in it; default the name of its directory, or of the task.
+            each_seed: whether each seed is a trial of its own, with "seed" as a parameter.
+
+        Returns:
+            the ``optuna.study.Study`` as read from the file.
+
+        Raises:
+            ImportError: Optuna is not installed (``pip install 'jaxopt-course[optuna]'``).
+            ValueError: the file holds a study of that name already, or is no journal.
+            FileNotFoundError, IsADirectoryError: the file cannot be there.
+        """
+        name = name or (self.directory.name if self.directory else self.manifest["task"]["name"])
+        return optuna_export.export(
+            self.trials, self.curves, self.manifest, journal_file, name, each_seed
+        )
+
     def _metric(self, metric: str | None) -> tuple[str, str]:
         """A metric that may choose, and its direction."""
         if metric is None:
             return self.manifest["metric"], self.manifest["direction"]
         return check_metric(metric, self.manifest["task"]["metrics"])
+
+
+def _new_trials(session: Session, known: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
+    """Those of ``trials``, complete, that the study does not know, numbered on."""
+    with warnings.catch_warnings():  # to repeat what is known is no mistake here
+        warnings.filterwarnings("ignore", r"\d+ trials repeat")
+        table = session.check(pd.concat([known, trials], ignore_index=True)).trials
+    old, new = table.iloc[: len(known)], table.iloc[len(known) :]
+    new = new[~new["id"].isin(set(old["id"])) & ~new["id"].duplicated()]
+    return new.assign(trial=len(known) + np.arange(len(new))).reset_index(drop=True)
+
+
+def _earlier_events(path: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Those of the same study, cut short by Ctrl-C; none where the directory has another one."""
+    try:
+        there = store.read(path).manifest
+    except (FileNotFoundError, ValueError):
+        return []
+    same = all(there.get(name) == manifest[name] for name in IDENTITY)
+    return store.read_events(path) if same else []
 
 
 class Replay(NamedTuple):
@@ -378,14 +484,17 @@ def check_metric(metric: str, metrics: Mapping[str, str]) -> tuple[str, str]:
 
 
 def sweep(
-    task: Task | str,
+    task: AnyTask,
     trials: pd.DataFrame,
     optimizer: Optimizer = None,
     *,
     epochs: int | None = None,
     steps: int | None = None,
     batch_size: int = 64,
+    static: Sequence[str] | None = None,
+    equal: Equal | None = None,
     lanes: int | None = None,
+    plan: Plan | None = None,
     record_every: int | None = None,
     evaluate_every: int | None = None,
     diverges_above: float | None = None,
@@ -396,10 +505,11 @@ def sweep(
     devices: Sequence[Any] | None = None,
     progress: bool = True,
 ) -> Study:
-    """Train every row of a table, all in one compiled program.
+    """Train every row of a table, all in one compiled program, or one a bucket of ``static``.
 
     Args:
-        task: what is minimised, or a name of ``load_task``.
+        task: what is minimised, or a name of ``load_task``; or a function that makes it of static
+            columns, as ``lambda hidden: make_task(hidden)``.
         trials: a row a trial, from ``grid``, ``random``, ``sobol`` or anywhere. Columns:
             "optimizer" (a registered name), its hyperparameters, and "seed" (default 0). An empty
             cell means the recipe's default.
@@ -409,8 +519,15 @@ def sweep(
         epochs: of n // batch_size steps each; this or ``steps``.
         steps: updates.
         batch_size: examples a step.
+        static: columns that change shapes or code: "batch_size", what the task's function takes,
+            or what the function of the row needs as a plain value.  Trials that agree in them
+            share a program; :func:`buckets` shows which.
+        equal: what all buckets have in common: "epochs", "steps" (updates) or "examples" (seen);
+            default what the budget is given in.  Where it is another, the budget is meant at
+            ``batch_size``.
         lanes: W, trials trained side by side on a device; default by ``default_lanes``. Results
             agree between widths to rounding; within a width they are the same bit for bit.
+        plan: of :func:`plan`, for the same arguments; says how many lanes, instead of ``lanes``.
         record_every: steps between records of the training loss (their mean since the last one);
             default as ``evaluate_every``.
         evaluate_every: steps between evaluations on the validation part; default an epoch.
@@ -418,7 +535,8 @@ def sweep(
             to the next; default infinity.
         metric: chooses the winners; default the task's first, as "valid_accuracy".
         scheduler: stops what does not look promising: ``SuccessiveHalving()``, ``Hyperband()``,
-            ``ASHA()`` or ``MedianStopping()``; default all train to their end.
+            ``ASHA()`` or ``MedianStopping()``; default all train to their end.  It compares the
+            configurations of each bucket among themselves.
         directory: where to save; default nowhere.  What is there survives a crash: see
             :meth:`Study.resume`.
         overwrite: whether a study that the directory holds may be replaced.
@@ -434,17 +552,24 @@ def sweep(
         FileExistsError: the directory holds a study, and ``overwrite`` is false.
         BlockingIOError: another process works in the directory.
     """
-    task = task_of(task)
-    budget = make_budget(
-        count_examples(task.train),
-        epochs=epochs,
-        steps=steps,
-        batch_size=batch_size,
-        record_every=record_every,
-        evaluate_every=evaluate_every,
-        diverges_above=diverges_above,
-    )
-    columns = check_columns(trials, optimizer, budget.steps)
+    lengths: dict[str, Any] = {
+        "epochs": epochs,
+        "steps": steps,
+        "batch_size": batch_size,
+        "record_every": record_every,
+        "evaluate_every": evaluate_every,
+        "diverges_above": diverges_above,
+    }
+    table = None
+    if static is not None:
+        table = bucketing.split(task, trials, static, optimizer, equal=equal, **lengths)
+        task, budgets = table.buckets[0].task, [bucket.budget for bucket in table.buckets]
+    elif equal is not None:
+        raise ValueError("equal= is for static columns: give static= too")
+    else:
+        task = task_of(task)
+        budgets = [make_budget(count_examples(task.train), **lengths)]
+        columns = check_columns(trials, optimizer, budgets[0].steps)
     chosen = check_metric(metric or f"valid_{next(iter(task.metrics))}", task.metrics)
     whole = isinstance(lanes, int | np.integer) and not isinstance(lanes, bool)
     if lanes is not None and (not whole or lanes < 1):
@@ -452,27 +577,52 @@ def sweep(
     devices = jax.local_devices() if devices is None else list(devices)
     if not devices:
         raise ValueError("devices must name at least one device")
-    if scheduler is not None:  # rungs that do not fit are an error before work starts
-        scheduler.judge(1, math.ceil(budget.steps / budget.evaluate_every), budget.evaluate_every)
+    if plan is not None:
+        if lanes is not None:
+            raise ValueError("give either lanes= or plan=, not both; a plan says how many lanes")
+        if table is not None:
+            raise ValueError("a plan is of one program; sweep each bucket with its own plan")
+        lanes = lanes_of(plan, task, columns, budgets[0], devices)
+    for budget in budgets:
+        if scheduler is not None:  # rungs that do not fit are an error before work starts
+            intervals = math.ceil(budget.steps / budget.evaluate_every)
+            scheduler.judge(1, intervals, budget.evaluate_every)
     path = None if directory is None else store.claim(directory, overwrite)
     with contextlib.nullcontext() if path is None else checkpoint.locked(path):
-        with ProgressLine(task.name, show=progress) as line:
-            line.note(f"{len(trials)} trials, compiling for {len(devices)} device(s)")
-            session = Session.prepare(task, columns, budget, chosen, lanes, devices)
+        session: Session | Joint
+        if table is not None:
+            session = joint.prepare(table, chosen, lanes, devices, progress)
+        else:
+            with ProgressLine(task.name, show=progress) as line:
+                line.note(f"{len(trials)} trials, compiling for {len(devices)} device(s)")
+                session = Session.prepare(task, columns, budgets[0], chosen, lanes, devices)
+                if plan is not None:
+                    session = dataclasses.replace(session, plan=plan.describe())
         if path is not None:
-            settings = session.manifest(columns.trials, "sweep", scheduler)
-            checkpoint.ask(path, checkpoint.Question(settings, columns.trials))
+            whole = session.columns.trials
+            settings = session.manifest(whole, "sweep", scheduler)
+            parts.forget(path)
+            checkpoint.ask(path, checkpoint.Question(settings, whole))
         return _train(session, path, progress, scheduler)
 
 
+def _recall(manifest: Mapping[str, Any], *arguments: Any) -> Session | Joint:
+    """The session of a study again, or those of its buckets."""
+    return (recall_joint if "buckets" in manifest else recall)(manifest, *arguments)
+
+
 def _train(
-    session: Session,
+    session: Session | Joint,
     path: Path | None,
     progress: bool,
     scheduler: Scheduler | None,
     resume: checkpoint.Snapshot | None = None,
+    asked: Mapping[str, Any] | None = None,
 ) -> Study:
-    """Train the session's table, with checkpoints if it has a directory; then save."""
+    """Train the session's table, with checkpoints if it has a directory; then save.
+
+    ``asked``: what a sweep that goes on was asked with, where another process asked.
+    """
 
     def save(snapshot: checkpoint.Snapshot) -> None:
         assert path is not None
@@ -481,31 +631,36 @@ def _train(
         except OSError as error:
             warnings.warn(f"no checkpoint ({error}); training goes on", stacklevel=2)
 
-    outcome = session.train(
-        session.columns.trials,
-        "sweep",
-        progress,
-        scheduler=scheduler,
-        resume=resume,
-        on_checkpoint=None if path is None else save,
-    )
-    study = _finish(session, outcome, path, True)
+    memory: dict[str, Any] = {
+        "resume": resume,
+        "on_checkpoint": None if path is None else save,
+    }
+    if isinstance(session, Joint):  # its buckets have checkpoints of their own
+        memory = {"directory": path}
+    trials = session.columns.trials
+    outcome = session.train(trials, "sweep", progress, scheduler=scheduler, **memory)
+    study = _finish(session, outcome, path, asked)
     if path is not None:
         checkpoint.forget(path)
     return study
 
 
-def _finish(session: Session, outcome: Outcome, path: Path | None, overwrite: bool) -> Study:
+def _finish(
+    session: Session | Joint,
+    outcome: Outcome,
+    path: Path | None,
+    asked: Mapping[str, Any] | None = None,
+) -> Study:
     """Make a study of what came out, and save it; also where Ctrl-C cut it short."""
     curves = join(outcome.curves, outcome.trials, session.columns.hyperparameters)
-    study = Study(outcome.trials, curves, outcome.manifest, None, (outcome.event,), session)
+    manifest, events = outcome.manifest, [outcome.event]
+    if asked is not None and path is not None:  # the command that resumes stands in the events
+        manifest = manifest | {"command": asked["command"]}
+        events = [*_earlier_events(path, manifest), *events]
+    study = Study(outcome.trials, curves, manifest, None, tuple(events), session)
     if path is not None:
-        try:
-            study = study.save(path, overwrite=overwrite)
-        except OSError as error:
-            error.add_note("nothing is lost: the study is this exception's attribute .study")
-            error.study = study  # type: ignore[attr-defined]
-            raise
+        path.mkdir(exist_ok=True)
+        study = study._write(path)
     if outcome.interrupted:
         raise SweepInterrupted(study)
     return study

@@ -120,7 +120,7 @@ def make_budget(
     )
 
 
-def task_of(task: Task | str) -> Task:
+def task_of(task: Any) -> Task:
     """A task, or the one of that name.
 
     Raises:
@@ -129,6 +129,10 @@ def task_of(task: Task | str) -> Task:
     """
     if isinstance(task, str):
         return load_task(task)
+    if not isinstance(task, Task) and callable(task):
+        raise TypeError(
+            "a function that makes tasks needs columns whose values it is given: static=[…]"
+        )
     if not isinstance(task, Task):
         raise TypeError(f"task must be a Task or the name of one, not {task!r}")
     return task

@@ -1,6 +1,14 @@
-"""The weather of tests: four CPU devices, strict rank promotion, patient garbage collection."""
+"""The weather of tests: four CPU devices, strict rank promotion, quick compiles, patient collector.
+
+Thousands of little programs are compiled once and run once: LLVM's optimizations would cost a fifth
+of the time.  Where bits are claimed, tests ask for the default effort (``DEFAULT_EFFORT`` of
+helpers.py), as the engine does for its own programs.
+"""
 
 import gc
+import os
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
 
 import jax
 

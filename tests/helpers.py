@@ -12,6 +12,7 @@ import jaxopt_course.transforms as transforms
 from jaxopt_course.base import Decay, apply_updates
 from jaxopt_course.optimizers import OPTIMIZERS as RECIPES
 
+DEFAULT_EFFORT = {"xla_backend_optimization_level": 3}  # of LLVM, as without tests/conftest.py
 DECAYS = {"b1", "b2", "decay", "dampening", "rho", "momentum"}
 SCALES = {"w": np.array([[1.0, 1e-2], [1e-4, 1e-6]]), "b": np.array([1e-8, 0.0])}
 

@@ -1,5 +1,6 @@
 """The commands, as their users run them: in a process of their own."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -85,7 +86,10 @@ def test_report_makes_the_page_again(ran):
         (["compare", "--lanes", "0"], "lanes must be"),
         (["compare", "--learning-rate-min", "0"], "0 < minimum"),
         (["compare", "--learning-rates", "0"], "at least 1"),
+        (["compare", "--scheduler", "halving", "--eta", "1"], "eta must be a number of at least 2"),
         (["report", "nowhere"], "nowhere holds no study"),
+        (["resume", "nowhere"], "nowhere holds no sweep to resume"),
+        (["replay", "nowhere", "0"], "nowhere holds no study"),
     ],
 )
 def test_bad_input_is_one_sentence_and_leaves_nothing(args, words, tmp_path, monkeypatch, capsys):
@@ -97,6 +101,35 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(args, words, tmp_path, mon
     error = capsys.readouterr().err
     assert words in error and error.startswith("jaxopt-course: ") and error.count("\n") == 1
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_replay_finds_the_same_bits(ran):
+    folder, _ = ran
+    done = command("replay", "runs/line-1", "5", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    first, *curves = done.stdout.splitlines()
+    assert first == "trial 5 (optimizer sgd, learning_rate 10.0, seed 1): finished"
+    assert len(curves) == 3 and all(line.endswith("the same bits") for line in curves)
+
+
+def test_replay_of_other_curves_fails(ran, tmp_path, monkeypatch, capsys):
+    """A curve that was changed on disk is named."""
+    study = joc.Study.load(ran[0] / "runs" / "line-1")
+    curves = study.curves.copy(deep=True)
+    curves["valid_loss"][0, 0] += 1
+    dataclasses.replace(study, curves=curves).save(tmp_path / "changed")
+    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["replay", str(tmp_path / "changed"), "0"])
+    assert stop.value.code == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.endswith("other")] == ["  valid_loss: 4 readings, other"]
+
+
+def test_a_complete_study_is_resumed_by_showing_it(ran, monkeypatch, capsys):
+    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
+    cli.main(["resume", str(ran[0] / "runs" / "line-1")])
+    assert "report.html" in capsys.readouterr().out
 
 
 def test_a_study_is_not_overwritten_unasked(ran):

@@ -114,3 +114,85 @@ def test_help_explains_every_argument(name):
     for argument in inspect.signature(REGISTERED[name]).parameters:
         assert f"    {argument}: " in text, f"{name}: {argument}"
     assert ">>> " in text and "Args:" in text
+
+
+# --- what attackers found: arguments at the edge, and of the wrong kind ---
+
+
+def first_step(tx, g):
+    g = jnp.asarray(g)
+    return tx.update(g, tx.init(g), g)[0]
+
+
+@pytest.mark.parametrize("bound", ["clipnorm", "clipvalue", "global_clipnorm"])
+def test_a_bound_that_is_not_positive_bounds_nothing(bound):
+    """As in Keras 3.15, measured: SGD(1.0, clipnorm=-1.0) moves (3, 4) by (-3, -4)."""
+    sgd, g = convention("sgd", "keras"), jnp.array([3.0, 4.0])
+    for off in (0, 0.0, -1.0, np.float32(0), np.float64(-1), jnp.array(0.0), jnp.array(-1.0)):
+        np.testing.assert_array_equal(first_step(sgd(1.0, **{bound: off}), g), -g)
+    step = lambda c: first_step(sgd(1.0, **{bound: c}), g)
+    lanes = jax.jit(jax.vmap(step))(jnp.array([0.0, -1.0, 2.5]))
+    np.testing.assert_array_equal(lanes[:2], [-g, -g])
+    np.testing.assert_allclose(lanes[2], step(2.5), rtol=1e-6)
+    assert (step(2.5) > -g).any()
+    assert np.isfinite(jax.grad(lambda c: step(c).sum())(0.0))
+
+
+@pytest.mark.parametrize("on", [True, np.bool_(True), 1, jnp.array(True)])
+def test_every_true_is_true(on):
+    sgd = convention("sgd", "torch")
+    with pytest.raises(ValueError, match="nesterov needs a momentum and no dampening"):
+        sgd(1.0, nesterov=on)
+    with pytest.raises(ValueError, match="nesterov needs a momentum and no dampening"):
+        sgd(1.0, 0.9, dampening=0.5, nesterov=on)
+    np.testing.assert_array_equal(first_step(sgd(1.0, 0.5, nesterov=on), 4.0), -6.0)
+    np.testing.assert_array_equal(first_step(sgd(1.0, maximize=on), 4.0), 4.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "like", "arguments", "error", "message"),
+    [
+        ("sgd", "torch", {"nesterov": "no"}, TypeError, "nesterov= is True or False; got 'no'"),
+        ("sgd", "torch", {"maximize": "no"}, TypeError, "maximize= is True or False"),
+        ("adam", "torch", {"amsgrad": None}, TypeError, "amsgrad= is True or False; got None"),
+        ("rmsprop", "keras", {"centered": "yes"}, TypeError, "centered= is True or False"),
+        ("adam", "keras", {"learning_rate": None}, TypeError, "learning_rate= .*leave it out for"),
+        ("adam", "paper", {"learning_rate": "0.1"}, TypeError, "learning_rate= .*; got '0.1'"),
+        ("sgd", "paper", {"learning_rate": None}, TypeError, "learning_rate= is a number or a"),
+        ("adam", "torch", {"eps": "1e-8"}, TypeError, "eps= is a number; got '1e-8'"),
+        ("adam", "torch", {"weight_decay": None}, TypeError, "weight_decay= .*leave it out for 0"),
+        ("adam", "torch", {"b1": -0.1}, ValueError, "b1=-0.1: the share that is kept is in"),
+        ("adam", "keras", {"b2": np.float32(1.5)}, ValueError, "b2=1.5"),
+        ("rmsprop", "paper", {"decay": float("nan")}, ValueError, "decay=nan"),
+        ("nesterov", "keras", {"momentum": 2}, ValueError, "momentum=2"),
+    ],
+)
+def test_arguments_of_the_wrong_kind_are_named(name, like, arguments, error, message):
+    with pytest.raises(error, match=message):
+        convention(name, like)(**arguments)
+
+
+def test_a_sum_may_keep_all_and_a_dampening_may_be_negative():
+    """As torch's: m ← 1 m + 1.5 g."""
+    tx = convention("sgd", "torch")(1.0, 1.0, dampening=-0.5)
+    g = jnp.array(4.0)
+    _, state = tx.update(g, tx.init(g), g)
+    assert tx.update(g, state, g)[0] == -(4 + 1.5 * 4)
+    assert convention("momentum", "keras")(1.0, momentum=None).init(g) is not None
+
+
+def test_without_a_convention_the_number_is_named_too():
+    def step(tx):
+        return first_step(tx, 1.0)
+
+    for value in ("0.1", None, 1j, [0.1]):
+        with pytest.raises(TypeError, match="a hyperparameter must be a number, not"):
+            step(optimizers.adam(0.1, eps=value))
+    for b1 in (-0.1, 1.5, np.float64(2), float("nan")):
+        with pytest.raises(ValueError, match=r"a decay .* must be in \[0, 1\], not"):
+            step(optimizers.adam(0.1, b1=b1))
+        with pytest.raises(ValueError, match=r"a decay .* must be in \[0, 1\], not"):
+            step(optimizers.sgd(0.1, momentum=b1))
+    with pytest.raises(TypeError, match="a switch must be True or False, not 'yes'"):
+        step(optimizers.sgd(0.1, momentum=0.9, nesterov="yes"))
+    assert step(optimizers.sgd(1.0, momentum=1.0)) == -1

@@ -9,9 +9,11 @@ import numpy as np
 import optax
 import pytest
 from golden.cells import NOISE, gradient, split
+from helpers import DEFAULT_EFFORT
 
 from jaxopt_course.base import apply_updates
-from jaxopt_course.conventions import from_keras, from_torch
+from jaxopt_course.conventions import convention, from_keras, from_torch
+from jaxopt_course.conventions.keras_state import schedule_from_keras
 
 PORTS = json.loads((Path(__file__).parent / "golden" / "ports.json").read_text())
 GO_ON = (1, 2, 50, 100, 200)
@@ -27,7 +29,10 @@ def go_on(tx, state, params):
         params = apply_updates(params, u)
         return (params, state), jnp.concatenate([params["w"].ravel(), params["b"]])
 
-    return np.asarray(jax.lax.scan(step, (params, state), jnp.asarray(NOISE[20:]))[1])
+    scan = jax.jit(
+        lambda carry, noise: jax.lax.scan(step, carry, noise)[1], compiler_options=DEFAULT_EFFORT
+    )
+    return np.asarray(scan((params, state), jnp.asarray(NOISE[20:])))
 
 
 def take_over(name, port):
@@ -160,7 +165,7 @@ ODD_OPTIONS = [
     ({"names": [0, 1]}, TypeError, "names= is a list of paths"),
     ({"optimizer": dict}, TypeError, "optimizer= is the name of the class"),
     ({"learning_rate": "0.1"}, TypeError, "learning_rate= is a number or a schedule; got '0.1'"),
-    ({"learning_rate": [0.1, 0.2]}, TypeError, "learning_rate= is a number or a schedule"),
+    ({"learning_rate": {"w": 0.1}}, TypeError, "learning_rate= is a number or a schedule"),
     ({"params": {}}, ValueError, "params has no leaves"),
 ]
 
@@ -187,6 +192,11 @@ def test_odd_options_of_both(framework, options, error, message):
         (adam_state(state={}), {"step": True}, TypeError, "step= is a whole number"),
         (adam_state(state={}), {"step": "3"}, TypeError, "step= is a whole number"),
         (adam_state(state={}), {"step": -1}, ValueError, "step=-1: the updates done"),
+        ({}, {}, ValueError, "no 'param_groups' but"),
+        (adam_state(state={}), {"learning_rate": [0.1]}, ValueError, "has 1 rates, torch 0 param"),
+        (adam_state(state={}), {"momentum": "0.9"}, TypeError, "momentum= is a number; got '0.9'"),
+        (adam_state(state={}), {"frozen": "bias"}, TypeError, "frozen= is a list of paths or patt"),
+        (adam_state(state={}), {"frozen": True}, TypeError, "frozen= is a list of paths or patt"),
     ],
 )
 def test_odd_arguments_of_from_torch(state, options, error, message):
@@ -215,3 +225,238 @@ def test_axes_of_another_rank_are_named():
     state = adam_state({**ADAM, "params": [0, 1]}, state={0: entry(2), 1: entry((3, 2))})
     with pytest.raises(ValueError, match="transpose= of kernel has 3 axes, torch's exp_avg for"):
         from_torch(state, PARAMS, transpose={"kernel": (2, 1, 0)})
+
+
+# --- what attackers found: states that look alike and are not ---
+
+
+def count_of(state, kind):
+    """The counters of the states of a class, wherever they stand."""
+    is_state = lambda x: "count" in getattr(x, "_fields", ())
+    found = [x for x in jax.tree.leaves(state, is_leaf=is_state) if type(x).__name__ == kind]
+    return sorted(int(x.count) for x in found)
+
+
+def two_groups(**changes):
+    """Torch's Adam after 10 steps of ``bias``, and a group ``kernel`` without memory."""
+    groups = [{**ADAM, "params": [0], **changes}, {**ADAM, "params": [1], **changes}]
+    return adam_state(*groups, state={0: entry(2, 10.0)})
+
+
+def test_a_group_without_memory_is_frozen_or_new_and_asks():
+    ones = jax.tree.map(jnp.ones_like, PARAMS)
+    with pytest.raises(ValueError, match=r"group 1 \(kernel\).*Say frozen=\['kernel'\].*frozen="):
+        from_torch(two_groups(), PARAMS)
+    for frozen, moved in (["kernel"], 0.0), (["k*"], 0.0), ([], 0.1):  # torch's first step is η
+        tx, state = from_torch(two_groups(), PARAMS, frozen=frozen)
+        u, _ = tx.update(ones, state, PARAMS)
+        np.testing.assert_allclose(u["kernel"], np.full((3, 2), -moved), rtol=1e-6)
+        assert (np.asarray(u["bias"]) != 0).all()
+    with pytest.raises(ValueError, match="unknown leaf in frozen= 'kernl'; did you mean 'kernel'"):
+        from_torch(two_groups(), PARAMS, frozen=["kernl"])
+
+
+@pytest.mark.parametrize("step", [None, 10, 25])
+def test_a_new_group_counts_from_0_and_the_schedule_goes_on(step):
+    at = 10 if step is None else step
+    rates = []
+    schedule = lambda s: rates.append(int(s)) or 0.1 / (1 + s)
+    tx, state = from_torch(two_groups(), PARAMS, learning_rate=schedule, step=step, frozen=[])
+    assert count_of(state, "ScaleByAdamState") == [0, 10]
+    assert count_of(state, "ScaleByScheduleState") == [at, at]
+    u, _ = tx.update(jax.tree.map(jnp.ones_like, PARAMS), state, PARAMS)
+    assert rates == [at, at]
+    np.testing.assert_allclose(u["kernel"], np.full((3, 2), -0.1 / (1 + at)), rtol=1e-6)
+
+
+def test_a_parameter_of_a_group_begins_late_where_frozen_says_that_it_trains():
+    one = adam_state({**ADAM, "params": [0, 1]}, state={0: entry(2, 10.0)})
+    tx, state = from_torch(one, PARAMS, frozen=[])
+    u, _ = tx.update(jax.tree.map(jnp.ones_like, PARAMS), state, PARAMS)
+    np.testing.assert_allclose(u["kernel"], np.full((3, 2), -0.1), rtol=1e-6)
+    assert count_of(state, "ScaleByAdamState") == [0, 10]
+
+
+def test_adagrads_memory_of_step_0_is_no_memory():
+    """torch makes it beforehand; a parameter that never had a gradient keeps step 0."""
+    group = {"lr": 0.1, "lr_decay": 1.0, "eps": 1e-10, "weight_decay": 0}
+    group |= {"initial_accumulator_value": 1.0, "params": [0, 1]}
+    memory = {0: {"step": 3.0, "sum": np.full(2, 8.0)}, 1: {"step": 0.0, "sum": np.ones((3, 2))}}
+    state = adam_state(group, state=memory)
+    ones = jax.tree.map(jnp.ones_like, PARAMS)
+    for options, moved in (
+        ({}, 0.0),
+        ({"frozen": []}, 0.1 / 2**0.5),
+        ({"frozen": [], "learning_rate": lambda s: 0.1 * (s == 3)}, 0.1 / 2**0.5),
+    ):
+        tx, ours = from_torch(state, PARAMS, **options)
+        u, _ = tx.update(ones, ours, PARAMS)
+        np.testing.assert_allclose(u["bias"], np.full(2, -0.1 / 4 / 3), rtol=1e-6)
+        np.testing.assert_allclose(u["kernel"], np.full((3, 2), -moved), rtol=1e-6)
+
+
+SGD = {"lr": 1.0, "momentum": 0.0, "dampening": 0, "weight_decay": 0, "nesterov": False}
+
+
+def test_plain_sgd_has_no_memory_and_nothing_to_ask():
+    groups = [{**SGD, "momentum": 0.5, "params": [0]}, {**SGD, "params": [1]}]
+    state = adam_state(*groups, state={0: {"momentum_buffer": np.ones(2)}})
+    ones = jax.tree.map(jnp.ones_like, PARAMS)
+    tx, ours = from_torch(state, PARAMS)
+    u, _ = tx.update(ones, ours, PARAMS)
+    np.testing.assert_array_equal(u["bias"], np.full(2, -1.5))
+    np.testing.assert_array_equal(u["kernel"], np.full((3, 2), -1.0))
+    tx, ours = from_torch(state, PARAMS, frozen=["kernel"])
+    assert not np.asarray(tx.update(ones, ours, PARAMS)[0]["kernel"]).any()
+
+
+def test_a_cycled_momentum_is_refused_until_it_is_given():
+    """What OneCycleLR leaves in the group."""
+    cycle = {"initial_lr": 0.004, "max_lr": 0.1, "base_momentum": 0.85, "max_momentum": 0.95}
+    group = {**SGD, "momentum": 0.9, **cycle, "params": [0]}
+    state = adam_state(group, state={0: {"momentum_buffer": np.ones(2)}})
+    params = {"bias": PARAMS["bias"]}
+    with pytest.raises(ValueError, match=r"turns the momentum.*cycle_momentum=False.*momentum="):
+        from_torch(state, params, learning_rate=1.0)
+    with pytest.raises(ValueError, match="a scheduler has set the rate"):
+        from_torch(state, params, momentum=0.5)
+    tx, ours = from_torch(state, params, learning_rate=1.0, momentum=0.5)
+    np.testing.assert_array_equal(tx.update(params, ours, params)[0]["bias"], np.full(2, -0.5))
+    adam = adam_state({**ADAM, **cycle, "params": [0]}, state={0: entry(2)})
+    tx, ours = from_torch(adam, params, learning_rate=1.0, momentum=0.0)  # β1: m is g
+    assert not np.asarray(tx.update(params, ours, params)[0]["bias"]).any()
+    none = adam_state({"lr": 1, "rho": 0.9, "eps": 1e-6, "weight_decay": 0, "params": []}, state={})
+    with pytest.raises(ValueError, match=r"momentum=0.5: torch's Adadelta has none"):
+        from_torch(
+            {**none, "param_groups": [{**none["param_groups"][0], "params": [0]}]},
+            params,
+            momentum=0.5,
+        )
+
+
+def test_each_group_has_its_rate():
+    both = adam_state(
+        {**ADAM, "params": [0]}, {**ADAM, "params": [1]}, state={0: entry(2), 1: entry((3, 2))}
+    )
+    rates = [0.0, lambda step: jnp.where(step == 3, 1.0, jnp.nan)]
+    tx, ours = from_torch(both, PARAMS, learning_rate=rates)
+    u, _ = tx.update(jax.tree.map(jnp.ones_like, PARAMS), ours, PARAMS)
+    assert not np.asarray(u["bias"]).any() and np.isfinite(u["kernel"]).all()
+    with pytest.raises(ValueError, match="has 3 rates, torch 2 param groups"):
+        from_torch(both, PARAMS, learning_rate=[0.1] * 3)
+    with pytest.raises(TypeError, match=r"learning_rate= is a number or a schedule; got '0.1'"):
+        from_torch(both, PARAMS, learning_rate=[0.1, "0.1"])
+
+
+def test_torchs_own_names_say_which_leaf_is_which():
+    group = {**SGD, "momentum": 0.9, "params": [0, 1]}
+    state = {0: {"momentum_buffer": np.full(2, 1.0)}, 1: {"momentum_buffer": np.full(2, 100.0)}}
+    square = {"a": {"weight": jnp.zeros(2)}, "z": {"weight": jnp.zeros(2)}}
+    by_name = {**group, "param_names": ["z.weight", "a.weight"]}
+    _, ours = from_torch(adam_state(by_name, state=state), square)
+    found = optax.tree.get(ours, "trace")
+    assert found["a"]["weight"][0] == 100 and found["z"]["weight"][0] == 1
+    with pytest.raises(ValueError, match=r"torch's 'z.weight' is z, by the order of params it is"):
+        from_torch(adam_state(by_name, state=state), {"a": jnp.zeros(2), "z": jnp.zeros(2)})
+    _, ours = from_torch(
+        adam_state(by_name, state=state), {"a": jnp.zeros(2), "z": jnp.zeros(2)}, names=["z", "a"]
+    )
+    assert optax.tree.get(ours, "trace")["a"][0] == 100
+    numbered = {**group, "param_names": ["0.weight", "1.weight"]}  # of a list, they say nothing
+    _, ours = from_torch(adam_state(numbered, state=state), [jnp.zeros(2), jnp.zeros(2)])
+    assert optax.tree.get(ours, "trace")[1][0] == 100
+
+
+# torch 2.13 in float64 from 1+2i: gradients, the steps that it took, its memory after two of them
+COMPLEX = [3 - 4j, -0.5 + 2j, 1 + 1j]
+IN_TORCH = {
+    "Adam": (
+        {**ADAM, "betas": [0.9, 0.999]},
+        {"exp_avg": [0.22 - 0.16j], "exp_avg_sq": [0.009241 + 0.019984j]},
+        [
+            -0.09999999966666673 + 0.09999999975000007j,
+            -0.053853754942392196 + 0.026633703881804305j,
+            -0.059513468720277074 + 0.006138886255971254j,
+        ],
+        lambda: convention("adam", "torch")(0.1),
+    ),
+    "RMSprop": (
+        {"lr": 0.1, "momentum": 0.5, "alpha": 0.99, "eps": 1e-8, "centered": True}
+        | {"weight_decay": 0},
+        {
+            "square_avg": [0.0916 + 0.1984j],
+            "momentum_buffer": [3.3676132047486673 - 0.53070307712402j],
+            "grad_avg": [0.0247 - 0.0196j],
+        },
+        [
+            -1.0050377815891791 + 1.005037790006687j,
+            -0.3367613204748668 + 0.053070307712402176j,
+            -0.4854067566561043 - 0.19361620186766348j,
+        ],
+        lambda: convention("rmsprop", "torch")(0.1, momentum=0.5, centered=True),
+    ),
+    "Adagrad": (
+        {"lr": 0.1, "lr_decay": 0, "eps": 1e-10, "weight_decay": 0}
+        | {"initial_accumulator_value": 0.25},
+        {"sum": [9.5 + 20.25j]},
+        [
+            -0.0986393923799711 + 0.09922778766890517j,
+            0.01622214211254991 - 0.04444444444345663j,
+            -0.030860669991465972 - 0.02169304578139508j,
+        ],
+        lambda: convention("adagrad", "torch")(0.1, 0.25),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", IN_TORCH)
+def test_torch_takes_a_complex_number_for_two(kind):
+    group, memory, steps, recipe = IN_TORCH[kind]
+    with jax.enable_x64(True):
+        params = {"w": jnp.array([1 + 2j]), "x": jnp.array([1.0])}
+        gradients = [{"w": jnp.array([g]), "x": jnp.array([3.0])} for g in COMPLEX]
+        tx = recipe()
+        state = tx.init(params)
+        for g, step in zip(gradients, steps, strict=True):
+            u, state = tx.update(g, state, params)
+            np.testing.assert_allclose(u["w"][0], step, rtol=1e-12)
+        assert u["w"].dtype == jnp.complex128 and u["x"].dtype == jnp.float64
+        theirs = {0: {"step": 2.0} | {k: np.array(x) for k, x in memory.items()}}
+        only = {"w": params["w"]}
+        tx, state = from_torch(adam_state({**group, "params": [0]}, state=theirs), only)
+        u, _ = tx.update({"w": gradients[2]["w"]}, state, only)
+        np.testing.assert_allclose(u["w"][0], steps[2], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "rates"),
+    [
+        (
+            "CosineDecay",  # the target counts also without a warm-up
+            {"initial_learning_rate": 0.1, "decay_steps": 30, "alpha": 0.0}
+            | {"warmup_target": 0.2, "warmup_steps": 0},
+            {
+                0: 0.2,
+                10: 0.15000000596046448,
+                11: 0.1406736671924591,
+                20: 0.04999999329447746,
+                30: 0,
+            },
+        ),
+        (
+            "ExponentialDecay",  # 0^0 = 1, and then nothing
+            {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.0},
+            {0: 0.1, 1: 0, 10: 0, 30: 0},
+        ),
+        (
+            "ExponentialDecay",
+            {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.0, "staircase": True},
+            {0: 0.1, 9: 0.1, 10: 0, 30: 0},
+        ),
+    ],
+)
+def test_schedules_at_the_edge_of_their_options_are_keras_s(kind, options, rates):
+    ours = schedule_from_keras({"class_name": kind, "config": options})
+    np.testing.assert_allclose(
+        [ours(step) for step in rates], list(rates.values()), rtol=1e-6, atol=1e-8
+    )

@@ -1,10 +1,19 @@
 """A literal and the same number as a traced scalar give the same bits."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import RECIPES, as_arrays, assert_trees_close, assert_trees_equal, defaults
+from helpers import (
+    DEFAULT_EFFORT,
+    RECIPES,
+    as_arrays,
+    assert_trees_close,
+    assert_trees_equal,
+    defaults,
+)
 
 import jaxopt_course.transforms as transforms
 from jaxopt_course.base import apply_updates, chain
@@ -78,8 +87,9 @@ def test_500_steps_bit_for_bit(name, extra):
     numbers = {"learning_rate": 3e-3, **defaults(made, float)}
     numbers |= {k: v for k, v in extra.items() if k not in flags}
 
-    literal = jax.jit(lambda *data: run(build(name, numbers, flags), *data))
-    traced = jax.jit(lambda numbers, *data: run(build(name, numbers, flags), *data))
+    by_default = functools.partial(jax.jit, compiler_options=DEFAULT_EFFORT)
+    literal = by_default(lambda *data: run(build(name, numbers, flags), *data))
+    traced = by_default(lambda numbers, *data: run(build(name, numbers, flags), *data))
     assert_trees_equal(literal(*data()), traced(as_arrays(numbers), *data()))
 
 

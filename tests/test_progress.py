@@ -47,4 +47,4 @@ def test_silence():
 
 
 def test_clock():
-    assert [progress._clock(s) for s in (7, 125, 11_400)] == ["7 s", "2 min 05 s", "3 h 10 min"]
+    assert [progress.clock(s) for s in (7, 125, 11_400)] == ["7 s", "2 min 05 s", "3 h 10 min"]

@@ -82,7 +82,8 @@ def complete(
         if not functions and column not in offered:
             raise ValueError(
                 "no optimizer of this table takes the column "
-                f"{column!r}: {unknown('column', column, offered)}"
+                f"{column!r}: {unknown('column', column, offered)}. A column for the task or its "
+                f"batches is named in static=[{column!r}]"
             )
         for name, parameters in registered.items():
             rows = (trials["optimizer"] == name) & trials[column].notna()

@@ -132,7 +132,8 @@ def check_columns(
             raise TypeError(
                 f"column {column!r} holds text ({trials[column].dropna().iloc[0]!r}); "
                 'only "optimizer" and "schedule" may: encode the choice as a number, or name the '
-                'variants as optimizers: optimizer={"a": …, "b": …}'
+                'variants as optimizers: optimizer={"a": …, "b": …}; or '
+                f"have a program for each of its values: static=[{column!r}]"
             )
     taken = {name: taken_by(trials, name) for name in names if name not in functions}
     reads = {(name, column) for name, columns in taken.items() for column in columns}

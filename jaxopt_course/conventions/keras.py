@@ -54,9 +54,9 @@ ARGUMENTS = {
     "centered": "v minus the squared mean of g; traced, the state has room for the mean anyhow.",
     "weight_decay": "λ >= 0 or a schedule of it: η λ θ comes off θ, outside all buffers.",
     "mask": "which leaves decay: a tree of bools, or a function of the parameters that makes one.",
-    "clipnorm": "bound on the norm of each leaf's g, apart; at most one bound is given.",
-    "clipvalue": "bound on |g|, coordinate by coordinate.",
-    "global_clipnorm": "bound on the norm of all leaves together.",
+    "clipnorm": "bound on the norm of each leaf's g, apart; at most one is given; <= 0: none.",
+    "clipvalue": "bound on |g|, coordinate by coordinate; <= 0: none.",
+    "global_clipnorm": "bound on the norm of all leaves together; <= 0: none.",
     "amsgrad": "divide by the largest v so far; traced, the state has room for it anyhow.",
     "others": "the arguments of :func:`sgd` after ``nesterov``, by name.",
 }
@@ -66,7 +66,9 @@ recipe = documented(
     gradients' dtypes.
 
     Raises:
-        ValueError: more than one bound; ``update`` without the parameters where they decay.
+        TypeError: no number, schedule or switch where one is taken; None for a rate too.
+        ValueError: more than one bound; a decay outside [0, 1]; ``update`` without the parameters
+            where they decay.
 
     Source: keras 3.15, ``keras/src/optimizers``; golden trajectories in ``tests/golden``.""",
 )

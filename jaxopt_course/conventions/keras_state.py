@@ -20,7 +20,11 @@ import optax
 
 from jaxopt_course.base import ScalarOrSchedule, Schedule, number
 from jaxopt_course.conventions import keras
-from jaxopt_course.conventions.odd_values import refuse_odd_config, refuse_odd_options
+from jaxopt_course.conventions.odd_values import (
+    refuse_odd_config,
+    refuse_odd_options,
+    refuse_odd_rates,
+)
 from jaxopt_course.conventions.ports import Axes, array, filled, gathered, grouped, ordered, paths
 from jaxopt_course.messages import unknown
 from jaxopt_course.schedules import (
@@ -99,7 +103,8 @@ def from_keras(
     {'w': Array([-1.5], dtype=float32)}
     """
     refuse_odd_config(config, variables, mask, params)
-    refuse_odd_options(params, optimizer, names, transpose, learning_rate)
+    refuse_odd_options(params, optimizer, names, transpose)
+    refuse_odd_rates(learning_rate)
     kind, config = _class(optimizer, config, variables)
     recipe, options, layout = _CLASSES[kind]
     arguments = _arguments(kind, config, options)
@@ -224,18 +229,21 @@ def _inverse_time(c: Mapping[str, Any]) -> Schedule:
 
 
 def _exponential(c: Mapping[str, Any]) -> Schedule:
-    return exponential_decay(
+    start, steps, staircase = (
         c["initial_learning_rate"],
         c["decay_steps"],
-        c["decay_rate"],
-        staircase=c.get("staircase", False),
+        c.get("staircase", False),
     )
+    if c["decay_rate"] == 0:  # Keras's 0^0 is 1, and then there is no rate; ours would hold it
+        first = steps if staircase else 1
+        return lambda step: jnp.where(step < first, number(start), 0)
+    return exponential_decay(start, steps, c["decay_rate"], staircase=staircase)
 
 
 def _cosine(c: Mapping[str, Any]) -> Schedule:
     start, steps, share = c["initial_learning_rate"], c["decay_steps"], c.get("alpha", 0.0)
-    warm = c.get("warmup_steps", 0) if c.get("warmup_target") is not None else 0
-    peak = c["warmup_target"] if warm else start
+    warms = c.get("warmup_target") is not None  # then from the target, also after a warm-up of 0
+    warm, peak = (c.get("warmup_steps", 0), c["warmup_target"]) if warms else (0, start)
 
     def schedule(step: Any) -> jax.Array:
         top, low = number(peak), number(start)
@@ -245,7 +253,7 @@ def _cosine(c: Mapping[str, Any]) -> Schedule:
         rounded = lambda x: x.astype(jnp.float32).astype(top.dtype)
         angle = math.pi * (jnp.clip(s - warm, 0, steps) / steps)
         cosine = jnp.cos(angle.astype(jnp.float32))
-        if warm:
+        if warms:
             fall = top * ((1 - share) * (0.5 * (1 + cosine)) + share)
         else:
             wave = 0.5 * rounded(1 + cosine.astype(top.dtype))

@@ -1,5 +1,6 @@
 """Arguments of the wrong kind, refused by name before they fail somewhere inside."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,18 +11,62 @@ from jaxopt_course.conventions.ports import paths
 from jaxopt_course.messages import unknown
 from jaxopt_course.tree import Tree
 
+_DECAYS = {"momentum", "rho", "b1", "b2", "decay"}
+_SCHEDULED = {"learning_rate", "weight_decay", "multiplier"}
+_FREE = {"mask", "others"}  # whose kinds are checked where they are used
+
+
+def checked_arguments(signature: inspect.Signature, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a framework's recipe, switches as Python bools where they are known.
+
+    Args:
+        signature: a switch has a bool as its default; None is an argument's value only where it is
+            its default, and as a momentum.
+        given: by name.
+
+    Raises:
+        TypeError: no number (or schedule, where one is taken), or a switch that is no bool.
+        ValueError: a decay outside [0, 1].
+
+    >>> def recipe(learning_rate=0.1, nesterov=False): ...
+    >>> checked_arguments(inspect.signature(recipe), {"nesterov": 1})
+    {'nesterov': True}
+    """
+    checked = dict(given)
+    for name, value in given.items():
+        default = signature.parameters[name].default
+        if name in _FREE or (value is None and (default is None or name == "momentum")):
+            continue  # no momentum is a momentum
+        if isinstance(default, bool):
+            if isinstance(value, str) or value is None:
+                raise TypeError(_odd(name, value, "True or False"))
+            if isinstance(value, int | np.bool_):
+                checked[name] = bool(value)
+        elif value is None or isinstance(value, str | Mapping | list):
+            right = "a number or a schedule" if name in _SCHEDULED else "a number"
+            way = "" if default is inspect.Parameter.empty else f"; leave it out for {default}"
+            raise TypeError(_odd(name, value, right) + way)
+        elif name in _DECAYS and _is_number(value) and not 0 <= value <= 1:
+            raise ValueError(f"{name}={value}: the share that is kept is in [0, 1]")
+    return checked
+
 
 def refuse_odd_options(
-    params: Tree, optimizer: Any, names: Any, transpose: Any, learning_rate: Any
+    params: Tree,
+    optimizer: Any,
+    names: Any,
+    transpose: Any,
+    momentum: Any = None,
+    frozen: Any = None,
 ) -> None:
-    """What ``from_torch`` and ``from_keras`` have in common.
+    """What ``from_torch`` and ``from_keras`` have in common, and torch's own.
 
     Raises:
         TypeError: a value of another type than the argument takes; the message has the right ones.
         ValueError: ``params`` without leaves, ``transpose`` for an unknown leaf or with axes that
             are none.
 
-    >>> refuse_odd_options({"w": 0.0}, "Adam", ["w"], {"w": ()}, 0.1)
+    >>> refuse_odd_options({"w": 0.0}, "Adam", ["w"], {"w": ()}, 0.9, [])
     """
     leaves = paths(params)
     if not leaves:
@@ -40,9 +85,33 @@ def refuse_odd_options(
         leaf = next((path for path, axes in sizes if axes == 2), "dense/kernel")
         right = f"True (all matrices), False, or axes by path, such as {{{leaf!r}: (1, 0)}}"
         raise TypeError(_odd("transpose", transpose, right))
-    is_rate = callable(learning_rate) or np.ndim(learning_rate) == 0  # None has no axis
-    if isinstance(learning_rate, str | bool | Mapping) or not is_rate:
-        raise TypeError(_odd("learning_rate", learning_rate, "a number or a schedule"))
+    if momentum is not None and not _is_scalar(momentum):
+        raise TypeError(_odd("momentum", momentum, "a number"))
+    if frozen is not None and not _are_strings(frozen):
+        right = f"a list of paths or patterns, such as {leaves[:1]}, or [] for none"
+        raise TypeError(_odd("frozen", frozen, right))
+
+
+def refuse_odd_rates(learning_rate: Any, groups: int | None = None) -> None:
+    """Of both: None, one for all, or a list of one a param group.
+
+    Raises:
+        TypeError: no number and no schedule.
+        ValueError: another number of rates than of groups.
+
+    >>> refuse_odd_rates([0.1, lambda step: 0.1 / (1 + step)], groups=2)
+    """
+    if groups is not None and isinstance(learning_rate, list | tuple):
+        if len(learning_rate) != groups:
+            raise ValueError(
+                f"learning_rate= has {len(learning_rate)} rates, torch {groups} param groups"
+            )
+        rates = learning_rate
+    else:
+        rates = [] if learning_rate is None else [learning_rate]
+    for rate in rates:
+        if not callable(rate) and not _is_scalar(rate):
+            raise TypeError(_odd("learning_rate", rate, "a number or a schedule"))
 
 
 def refuse_odd_state(state_dict: Any) -> None:
@@ -120,6 +189,14 @@ def refuse_odd_comparison(a: Any, b: Any, optimizer: Any, steps: Any) -> None:
         raise TypeError(_odd("steps", steps, "a whole number"))
     if steps < 1:
         raise ValueError(f"steps={steps}: at least 1 is needed to measure anything")
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float | np.number)
+
+
+def _is_scalar(x: Any) -> bool:
+    return not isinstance(x, str | bool | Mapping) and x is not None and np.ndim(x) == 0
 
 
 def _odd(name: str, value: Any, right: str) -> str:

@@ -48,7 +48,11 @@ ARGUMENTS = {
 recipe = documented(
     ARGUMENTS,
     """    Every number may be traced.  Memories are float32 or wider, updates have the gradients'
-    dtypes.""",
+    dtypes.
+
+    Raises:
+        TypeError: no number (or schedule) where one is taken; None for a rate too.
+        ValueError: a decay outside [0, 1].""",
 )
 
 

@@ -1,12 +1,15 @@
 """What the frameworks' recipes have in common: decay, clipping, direction and rates."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxopt_course.base import (
+    Decay,
     DecayLike,
     Flag,
     Scalar,
@@ -15,6 +18,7 @@ from jaxopt_course.base import (
     either,
     number,
 )
+from jaxopt_course.describe import NOTE
 from jaxopt_course.schedules import inverse_time_decay
 from jaxopt_course.transforms import (
     add_decayed_weights,
@@ -34,14 +38,33 @@ from jaxopt_course.tree import Tree
 
 
 def is_zero(x: Any) -> bool:
-    """Whether ``x`` is None or the literal 0; a traced number is neither."""
-    return x is None or (isinstance(x, int | float) and x == 0)
+    """Whether ``x`` is None or the number 0, of Python, NumPy or JAX; a traced one is neither.
+
+    >>> is_zero(0), is_zero(jnp.array(0.0)), is_zero(0.1)
+    (True, True, False)
+    """
+    return x is None or (_is_known(x) and bool(np.asarray(x) == 0))
+
+
+def is_on(flag: Flag) -> bool:
+    """Whether a switch is on, for certain; a traced one is not."""
+    return _is_known(flag) and bool(np.asarray(flag))
+
+
+def _is_known(x: Any) -> bool:
+    """Whether ``x`` is one number that Python can look at."""
+    if isinstance(x, int | float):
+        return True
+    arrays = isinstance(x, np.generic | np.ndarray | jax.Array)
+    return arrays and np.ndim(x) == 0 and not isinstance(x, jax.core.Tracer)
 
 
 def clipped(
     clipnorm: Scalar | None, clipvalue: Scalar | None, global_clipnorm: Scalar | None
 ) -> Transform:
     """Keras's three bounds on the gradient, of which one at most is given.
+
+    A bound that is not above 0 bounds nothing, as in Keras, whether it is a literal or traced.
 
     Args:
         clipnorm: on the norm of each leaf apart.
@@ -50,6 +73,9 @@ def clipped(
 
     Raises:
         ValueError: more than one is given.
+
+    >>> print(clipped(None, jnp.array(-1.0), None).update(4.0, optax.EmptyState())[0])
+    4.0
     """
     bounds: dict[str, tuple[Any, Any]] = {
         "clipnorm": (clip_by_norm, clipnorm),
@@ -57,13 +83,26 @@ def clipped(
         "global_clipnorm": (clip_by_global_norm, global_clipnorm),
     }
     given = {
-        name: (make, c) for name, (make, c) in bounds.items() if c is not None and not is_zero(c)
+        name: (make, c)
+        for name, (make, c) in bounds.items()
+        if c is not None and not (_is_known(c) and not np.asarray(c) > 0)
     }
     if len(given) > 1:
         raise ValueError(f"at most one of clipnorm, clipvalue, global_clipnorm; got {list(given)}")
     for make, bound in given.values():
-        return make(bound)
+        return make(bound) if _is_known(bound) else _where_positive(make, bound)
     return optax.identity()
+
+
+def _where_positive(make: Callable[[Any], Transform], bound: jax.Array) -> Transform:
+    on = bound > 0
+    inner = make(jnp.where(on, bound, 1))  # 1, for a slope at a bound of 0 may be infinite
+
+    def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
+        u, state = inner.update(g, state, params)
+        return jax.tree.map(lambda u, g: jnp.where(on, u, g), u, g), state
+
+    return Transform(inner.init, update)
 
 
 def decayed(weight_decay: ScalarOrSchedule | None, mask: Any = None) -> Transform:
@@ -118,6 +157,8 @@ def remembered(
         return optax.identity()
     if is_zero(dampening):
         return trace(momentum, nesterov)
+    if isinstance(dampening, int | float):
+        dampening = Decay.of(dampening)  # torch takes a negative one, which as a number is refused
     return dampened_trace(momentum, dampening, nesterov)
 
 
@@ -148,6 +189,40 @@ def adam_scaling(
         return either(amsgrad, lambda: u, lambda: plain), new
 
     return Transform(ams.init, update)
+
+
+def by_coordinates(scaling: Transform) -> Transform:
+    """PyTorch's reading of a complex leaf: two coordinates, each scaled by itself.
+
+    The memories of a complex leaf have an axis more, (real, imaginary), and are real.
+
+    >>> signs = by_coordinates(scale_by_rms(0.0, 0.0))
+    >>> g = jnp.array([3 - 4j])
+    >>> print(signs.update(g, signs.init(g))[0])
+    [1.-1.j]
+    """
+    start, step = scaling
+
+    def init(params: Tree) -> Any:
+        return start(jax.tree.map(_pair, params))
+
+    def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
+        if not any(map(np.iscomplexobj, jax.tree.leaves(g))):
+            return step(g, state, params)
+        u, state = step(jax.tree.map(_pair, g), state, jax.tree.map(_pair, params))
+        return jax.tree.map(_unpair, u, g), state
+
+    if hasattr(step, NOTE):  # it is read as what it lifts
+        setattr(update, NOTE, getattr(step, NOTE))
+    return Transform(init, update)
+
+
+def _pair(x: Any) -> Any:
+    return jnp.stack([jnp.real(x), jnp.imag(x)], axis=-1) if np.iscomplexobj(x) else x
+
+
+def _unpair(u: Any, like: Any) -> Any:
+    return jax.lax.complex(u[..., 0], u[..., 1]) if np.iscomplexobj(like) else u
 
 
 def slowed(learning_rate: ScalarOrSchedule, decay_rate: Scalar) -> ScalarOrSchedule:

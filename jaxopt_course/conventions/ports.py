@@ -1,6 +1,7 @@
 """What bringing an optimizer over has in common: whose array is whose, and where it goes."""
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import jax
@@ -63,6 +64,50 @@ def ordered(names: Sequence[str] | None, params: Tree, count: int, whose: str) -
     return list(names)
 
 
+def named(names: Sequence[str], params: Tree) -> list[str] | None:
+    """The leaves of torch's own names; None where they are not leaves, and the order must do.
+
+    Raises:
+        ValueError: by its name, a parameter is another leaf than by the order.
+
+    >>> named(["b.w", "a.w"], {"a": {"w": 0.0}, "b": {"w": 1.0}})
+    ['b/w', 'a/w']
+    """
+    leaves = paths(params)
+    found = [name.replace(".", "/") for name in names]
+    if set(found) <= set(leaves):
+        return found
+    for name, leaf in zip(found, leaves, strict=False):  # another number of them is refused later
+        best = max(leaves, key=lambda other: _alike(name, other))
+        if _alike(name, best) > _alike(name, leaf):
+            raise ValueError(
+                f"by its name torch's {name.replace('/', '.')!r} is {best}, by the order of params "
+                f"it is {leaf}; say with names= which leaf each of torch's parameters is: "
+                f"{', '.join(names)}"
+            )
+    return None
+
+
+def _alike(name: str, leaf: str) -> int:
+    """How many parts of the path they share; numbers are those of a list, and say nothing."""
+    return len({part for part in name.split("/") if not part.isdigit()} & set(leaf.split("/")))
+
+
+def matched(patterns: Sequence[str], leaves: Sequence[str], whose: str) -> set[str]:
+    """The leaves that a path or pattern names.
+
+    Raises:
+        ValueError: one matches no leaf.
+
+    >>> sorted(matched(["a/*"], ["a/x", "a/y", "b"], "frozen"))
+    ['a/x', 'a/y']
+    """
+    for pattern in patterns:
+        if not any(fnmatchcase(leaf, pattern) for leaf in leaves):
+            raise ValueError(unknown(f"leaf in {whose}=", pattern, leaves))
+    return {leaf for leaf in leaves if any(fnmatchcase(leaf, pattern) for pattern in patterns)}
+
+
 def gathered(
     arrays: Mapping[str, Any], params: Tree, transpose: Axes, what: str, whose: str
 ) -> Tree:
@@ -103,17 +148,17 @@ def filled(state: Any, memories: Mapping[str, Any]) -> Any:
 
     Args:
         state: made by ``init``; of chains, groups and masks.
-        memories: field name -> a scalar, or a tree like the parameters.
+        memories: field name, or class and field name ("EmaState.count", which goes first), -> a
+            scalar, or a tree like the parameters.
     """
     if isinstance(state, dict):
         return {key: filled(value, memories) for key, value in state.items()}
     if isinstance(state, tuple) and hasattr(state, "_fields"):
-        return type(state)(
-            *(
-                _replaced(value, memories[name]) if name in memories else filled(value, memories)
-                for name, value in zip(state._fields, state, strict=True)
-            )
-        )
+        kind, new = type(state), []
+        for name, value in zip(state._fields, state, strict=True):
+            key = next((k for k in (f"{kind.__name__}.{name}", name) if k in memories), None)
+            new.append(filled(value, memories) if key is None else _replaced(value, memories[key]))
+        return kind(*new)
     if isinstance(state, tuple):
         return tuple(filled(piece, memories) for piece in state)
     return state
@@ -121,12 +166,15 @@ def filled(state: Any, memories: Mapping[str, Any]) -> Any:
 
 def _replaced(old: Any, new: Any) -> Any:
     masked = lambda x: isinstance(x, optax.MaskedNode)
-    return jax.tree.map(
-        lambda o, n: o if masked(o) else jnp.asarray(n, jnp.asarray(o).dtype),
-        old,
-        new,
-        is_leaf=masked,
-    )
+
+    def placed(o: Any, n: Any) -> Any:
+        if masked(o):
+            return o
+        if jnp.iscomplexobj(n) and not jnp.iscomplexobj(o):  # two coordinates, see by_coordinates
+            n = np.stack([np.real(n), np.imag(n)], axis=-1)
+        return jnp.asarray(n, jnp.asarray(o).dtype)
+
+    return jax.tree.map(placed, old, new, is_leaf=masked)
 
 
 def grouped(transforms: Mapping[str, Any], labels: Mapping[str, str], params: Tree) -> Any:

@@ -9,6 +9,7 @@ How its rules differ from optax's (measured):
     AMSGrad          maximum of the uncorrected v, corrected after
     NAdam            β1 grows: μ_t = β1 (1 - ½ 0.96^{ψ t}), ψ = ``momentum_decay``
     weight_decay     coupled, g + λ θ, in every optimizer but AdamW; decoupled on demand
+    complex θ        real and imaginary parts are two coordinates, elsewhere |g|² is one
 
 Surprises: the default rate of SGD is 0.001, that of RMSprop, Adagrad 0.01; NAdam keeps the product
 of its μ in torch's default dtype, so a float64 model is only good to 1e-10 unless
@@ -23,9 +24,11 @@ from jaxopt_course.base import DecayLike, Flag, Scalar, ScalarOrSchedule, Transf
 from jaxopt_course.conventions.documented import documented
 from jaxopt_course.conventions.pieces import (
     adam_scaling,
+    by_coordinates,
     coupled_or_decoupled,
     decayed,
     directed,
+    is_on,
     is_zero,
     remembered,
     root_mean_square,
@@ -68,8 +71,9 @@ recipe = documented(
     gradients' dtypes.
 
     Raises:
-        ValueError: ``nesterov=True`` as :func:`sgd` says; ``update`` without the parameters where
-            they decay.
+        TypeError: no number, schedule or switch where one is taken; None for a rate too.
+        ValueError: ``nesterov=True`` as :func:`sgd` says; a decay outside [0, 1]; ``update``
+            without the parameters where they decay.
 
     Source: torch 2.13, ``torch/optim``; golden trajectories in ``tests/golden``.""",
 )
@@ -85,7 +89,7 @@ def _scaled(
 ) -> Optimizer:
     """Turn round, decay, scale, decay, step; one of the decays is 0."""
     before, after = coupled_or_decoupled(weight_decay, decoupled, mask)
-    pieces = (directed(maximize), before, scaling, after)
+    pieces = (directed(maximize), before, by_coordinates(scaling), after)
     return chain(*pieces, scale_by_learning_rate(learning_rate))
 
 
@@ -109,7 +113,7 @@ def sgd(
     >>> print(tx.update(4.0, state)[0])  # m = 0.5 · 4 + 0.5 · 4
     -2.0
     """
-    if nesterov is True and (is_zero(momentum) or not is_zero(dampening)):
+    if is_on(nesterov) and (is_zero(momentum) or not is_zero(dampening)):
         raise ValueError("torch's nesterov needs a momentum and no dampening")
     return chain(
         directed(maximize),
@@ -189,7 +193,7 @@ def rmsprop(
     return chain(
         directed(maximize),
         decayed(weight_decay, mask),
-        root_mean_square(decay, eps, centered, eps_in_sqrt=False),
+        by_coordinates(root_mean_square(decay, eps, centered, eps_in_sqrt=False)),
         remembered(momentum),
         scale_by_learning_rate(learning_rate),
     )

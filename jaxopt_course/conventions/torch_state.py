@@ -3,72 +3,50 @@
 torch itself is not needed: a state dict is nested dicts of tensors or arrays.  Not in it, so to be
 said: the schedule of the rate (``learning_rate=``), for SGD the number of steps done (``step=``,
 which matters to a schedule only), and which parameter is which (``names=``), for torch numbers
-them in the order in which they were given, JAX sorts dicts.
+them in the order in which they were given, JAX sorts dicts; unless the optimizer was made of
+``model.named_parameters()``, and the leaves have these names.
 
 Surprises: torch skips parameters without a gradient altogether, decay included, so a parameter
-that has no state while others of its group have one is frozen here; an attached scheduler leaves
-only its present rate behind, so it must be given again; Linear weights are the transpose of
-Flax's kernels.
+that has no memory while others of its group have one is frozen here; a whole group without memory
+is frozen or new, the state dict does not tell (``frozen=``); SGD without momentum has no memory at
+all, so nothing tells which of its parameters are frozen, and none is unless ``frozen=`` says so.
+Linear weights are the transpose of Flax's kernels.  Of a complex parameter, torch's memories hold
+the real and the imaginary parts as two coordinates, and so does the state here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optax
 
-from jaxopt_course.base import ScalarOrSchedule
-from jaxopt_course.conventions import torch
+from jaxopt_course.base import Scalar, ScalarOrSchedule
 from jaxopt_course.conventions.odd_values import (
     refuse_odd_options,
+    refuse_odd_rates,
     refuse_odd_state,
     refuse_odd_step,
 )
-from jaxopt_course.conventions.ports import Axes, array, filled, gathered, grouped, ordered, paths
-from jaxopt_course.messages import unknown
+from jaxopt_course.conventions.ports import (
+    Axes,
+    array,
+    filled,
+    gathered,
+    grouped,
+    matched,
+    named,
+    ordered,
+    paths,
+)
+from jaxopt_course.conventions.torch_classes import (
+    CLASSES,
+    class_of,
+    remembers,
+    transform_of,
+    value,
+)
 from jaxopt_course.tree import Tree
 
-# class -> our recipe, their option -> our argument, their memory -> field of our state
-_DECOUPLED = {"decoupled_weight_decay": "decoupled_weight_decay"}
-_ADAM = {"amsgrad": "amsgrad", **_DECOUPLED}
-_MOMENTS = {"exp_avg": "mu", "exp_avg_sq": "nu", "max_exp_avg_sq": "nu_max"}
-_CLASSES: dict[str, tuple[Any, dict[str, str], dict[str, str]]] = {
-    "SGD": (
-        torch.sgd,
-        {"momentum": "momentum", "dampening": "dampening", "nesterov": "nesterov"},
-        {"momentum_buffer": "trace"},
-    ),
-    "Adagrad": (
-        torch.adagrad,
-        {
-            "lr_decay": "learning_rate_decay",
-            "eps": "eps",
-            "initial_accumulator_value": "initial_accumulator_value",
-        },
-        {"sum": "sum_of_squares"},
-    ),
-    "RMSprop": (
-        torch.rmsprop,
-        {"alpha": "decay", "eps": "eps", "centered": "centered", "momentum": "momentum"},
-        {"square_avg": "nu", "grad_avg": "mu", "momentum_buffer": "trace"},
-    ),
-    "Adadelta": (
-        torch.adadelta,
-        {"rho": "rho", "eps": "eps"},
-        {"square_avg": "e_g", "acc_delta": "e_x"},
-    ),
-    "Adam": (torch.adam, _ADAM, _MOMENTS),
-    "AdamW": (torch.adam, _ADAM, _MOMENTS),
-    "Adamax": (torch.adamax, {}, {"exp_avg": "mu", "exp_inf": "nu"}),
-    "NAdam": (
-        torch.nadam,
-        {"momentum_decay": "momentum_decay", **_DECOUPLED},
-        {**_MOMENTS, "mu_product": "mu_product"},
-    ),
-    "RAdam": (torch.radam, _DECOUPLED, _MOMENTS),
-}
-_COMMON = {"lr", "weight_decay", "maximize", "params", "param_names", "betas", "eps"}
-_SPEED = {"foreach", "fused", "differentiable", "capturable"}  # how, not what, is computed
-_SCHEDULED = {"initial_lr", "max_lr", "min_lr", "base_momentum", "max_momentum", "swa_lr"}
+Memory = Mapping[str, Mapping[str, Any]]  # leaf -> their name -> array
 
 
 def from_torch(
@@ -78,8 +56,10 @@ def from_torch(
     optimizer: str | None = None,
     names: Sequence[str] | None = None,
     transpose: Axes = False,
-    learning_rate: ScalarOrSchedule | None = None,
+    learning_rate: ScalarOrSchedule | Sequence[ScalarOrSchedule] | None = None,
+    momentum: Scalar | None = None,
     step: int | None = None,
+    frozen: Sequence[str] | None = None,
 ) -> tuple[optax.GradientTransformationExtraArgs, Any]:
     """A torch optimizer's hyperparameters and memory: ``(tx, state)``, to go on training with.
 
@@ -87,13 +67,20 @@ def from_torch(
         state_dict: of ``optimizer.state_dict()``.
         params: the present parameters, a tree of arrays.
         optimizer: torch's class, where the options do not tell (AdamW of torch < 2.6).
-        names: the path of the leaf ("dense/kernel") of each torch parameter, in torch's order;
-            by default the order of ``jax.tree.leaves(params)``.  Leaves not named are frozen.
+        names: the path of the leaf ("dense/kernel") of each torch parameter, in torch's order; by
+            default the leaves of torch's own names ("dense.kernel"), where it has them and all are
+            leaves, else the order of ``jax.tree.leaves(params)``.  Leaves not named are frozen.
         transpose: True transposes all matrices (torch's Linear weights are those of Flax,
             transposed); or path -> axes, such as ``{"conv/kernel": (2, 3, 1, 0)}``.
-        learning_rate: η of all groups, in the place of the state dict's; a schedule is called with
-            the number of updates done, those in torch included.
-        step: updates done, where the state does not say (SGD, or nothing at all).
+        learning_rate: η of all groups, in the place of the state dict's, or a list of one a group;
+            a schedule is called with the number of updates done, those in torch included.
+        momentum: μ (β1 of Adam) of all groups, a number in the place of the state dict's, where a
+            scheduler turned it.
+        step: updates done, for the schedule; by default the most that a parameter has done, which
+            SGD's state does not say.
+        frozen: paths of leaves that do not train, or patterns of them ("backbone/*", as ``fnmatch``
+            has it); all others do, and where torch has no memory of one it begins anew.  By default
+            those without memory in a group that has some.
 
     Returns:
         tx: one chain, or ``optax.partition`` of one chain a param group.
@@ -102,8 +89,9 @@ def from_torch(
     Raises:
         TypeError: an argument of another kind than said above.
         ValueError: an unknown class or option, another number of parameters or another shape (leaf
-            in the message), parameters of one group with different numbers of steps, or a rate
-            that a scheduler has set and ``learning_rate`` does not replace.
+            in the message), names that contradict the order, parameters of one group with
+            different numbers of steps, a whole group without memory while others have some, or a
+            number that a scheduler has set and that no argument replaces.
 
     >>> group = {"lr": 0.5, "momentum": 0.5, "dampening": 0, "weight_decay": 0, "nesterov": False}
     >>> groups = [group | {"params": [0]}]
@@ -115,122 +103,115 @@ def from_torch(
     {'w': Array([-1.5], dtype=float32)}
     """
     refuse_odd_state(state_dict)
-    refuse_odd_options(params, optimizer, names, transpose, learning_rate)
-    refuse_odd_step(step)
     groups = state_dict["param_groups"]
+    refuse_odd_options(params, optimizer, names, transpose, momentum, frozen)
+    refuse_odd_rates(learning_rate, len(groups))
+    refuse_odd_step(step)
     indices = [i for group in groups for i in group["params"]]
+    if names is None and groups and all("param_names" in group for group in groups):
+        names = named([name for group in groups for name in group["param_names"]], params)
     leaves = dict(zip(indices, ordered(names, params, len(indices), "torch"), strict=True))
-    memory = {int(i): entry for i, entry in state_dict["state"].items()}
+    begun = {int(i): entry for i, entry in state_dict["state"].items() if _has_begun(entry)}
+    memory = {leaves[i]: entry for i, entry in begun.items()}
+    many = isinstance(learning_rate, list | tuple)
+    done = max((_steps(entry) for entry in memory.values()), default=0)
+    updates = done or None if step is None else step
+    still = None if frozen is None else matched(frozen, paths(params), "frozen")
     transforms: dict[str, Any] = {}
-    labels, states = {}, {}
+    labels: dict[str, str] = {}
+    fields: dict[str, dict[str, Any]] = {}
     for number, group in enumerate(groups):
-        label = f"group {number}"
-        kind = optimizer or _infer(group, memory)
-        transforms[label] = _transform(kind, group, learning_rate)
-        started = [i for i in group["params"] if memory.get(i)]
-        for i in group["params"]:
-            labels[leaves[i]] = label if i in started or not started else "frozen"
-        states[label] = _memories(
-            kind, memory, started, leaves, params, transpose, step, callable(learning_rate)
-        )
+        kind = optimizer or class_of(group, memory.values())
+        rate: Any = learning_rate[number] if many else learning_rate  # type: ignore[index]
+        parts = _parts(f"group {number}", [leaves[i] for i in group["params"]], memory, still)
+        fresh = f"group {number}, fresh"
+        if still is None and memory and fresh in parts and remembers(kind, group):
+            if len(parts) == 1:
+                raise ValueError(_frozen_or_new(number, parts[fresh]))
+            del parts[fresh]
+        for label, own in parts.items():
+            found = {path: memory[path] for path in own if path in memory}
+            count = _count(found, updates)
+            at = updates
+            if callable(rate) and updates is None:
+                raise ValueError(
+                    "the state does not say how many updates are done: a schedule needs step="
+                )
+            if kind == "Adagrad" and value(group.get("lr_decay", 0)):
+                # its one counter is that of the parameter, whose rate falls by itself
+                rate, at = _later(rate, (updates or 0) - count), count
+            transforms[label] = transform_of(kind, group, rate, momentum)
+            labels |= dict.fromkeys(own, label)
+            fields[label] = {
+                **_memories(kind, found, params, transpose),
+                "count": count,
+                "ScaleByScheduleState.count": at or 0,
+            }
     labels = {path: labels.get(path, "frozen") for path in paths(params)}
     if "frozen" in labels.values():
         transforms["frozen"] = optax.set_to_zero()
     tx = grouped(transforms, labels, params)
     state = tx.init(params)
     if len(transforms) == 1:
-        return tx, filled(state, states["group 0"])
-    inner = {k: filled(s, states.get(k, {})) for k, s in state.inner_states.items()}
+        return tx, filled(state, next(iter(fields.values()), {}))
+    inner = {k: filled(s, fields.get(k, {})) for k, s in state.inner_states.items()}
     return tx, state._replace(inner_states=inner)
 
 
-def _infer(group: Mapping[str, Any], memory: Mapping[int, Any]) -> str:
-    """The class of a param group, by its options."""
-    tells = {
-        "dampening": "SGD",
-        "lr_decay": "Adagrad",
-        "alpha": "RMSprop",
-        "rho": "Adadelta",
-        "momentum_decay": "NAdam",
+def _has_begun(entry: Mapping[str, Any]) -> bool:
+    # Adagrad makes its memories beforehand
+    return bool(entry) and ("step" not in entry or _steps(entry) > 0)
+
+
+def _steps(entry: Mapping[str, Any]) -> int:
+    return int(array(entry["step"])) if "step" in entry else 0
+
+
+def _parts(
+    label: str, own: Sequence[str], memory: Memory, still: set[str] | None
+) -> dict[str, list[str]]:
+    """The leaves of a group that go on, and those that begin; without the frozen ones."""
+    moving = [path for path in own if still is None or path not in still]
+    parts = {
+        label: [path for path in moving if path in memory],
+        f"{label}, fresh": [path for path in moving if path not in memory],
     }
-    for option, kind in tells.items():
-        if option in group and "t0" not in group:  # ASGD has an alpha too
-            return kind
-    if "amsgrad" in group:
-        if "decoupled_weight_decay" in group or not float(array(group["weight_decay"])):
-            return "Adam"
-        raise ValueError("Adam or AdamW? the options do not tell; say optimizer='Adam' or 'AdamW'")
-    moments = set(group) - _COMMON - _SPEED - _SCHEDULED
-    if "betas" in group and moments <= {"decoupled_weight_decay"}:
-        entries = [entry for i in group["params"] if (entry := memory.get(i))]
-        if moments:
-            return "RAdam"
-        if entries and "exp_inf" in entries[0]:
-            return "Adamax"
-    raise ValueError(
-        f"no optimizer known for the options {sorted(group)}; say optimizer=, one of "
-        f"{', '.join(_CLASSES)}"
+    return {label: part for label, part in parts.items() if part}
+
+
+def _frozen_or_new(number: int, own: Sequence[str]) -> str:
+    listed = ", ".join(own[:4]) + (f" and {len(own) - 4} more" if len(own) > 4 else "")
+    return (
+        f"torch has no memory of param group {number} ({listed}) while it has of others: is it "
+        f"frozen (requires_grad=False), or new?  Say frozen={list(own[:1])} (all of its leaves, or "
+        "a pattern), or frozen=[] if all of it trains"
     )
 
 
-def _transform(kind: str, group: Mapping[str, Any], learning_rate: Any) -> Any:
-    if kind not in _CLASSES:
-        raise ValueError(unknown("torch optimizer", kind, _CLASSES))
-    recipe, options, _ = _CLASSES[kind]
-    allowed = _COMMON | _SPEED | _SCHEDULED | set(options)
-    strange = sorted(set(group) - allowed)
-    if kind == "AdamW" and "decoupled_weight_decay" not in group:
-        group = {**group, "decoupled_weight_decay": True}
-    if strange:
-        raise ValueError(f"torch's {kind} with the option {strange[0]!r} cannot be brought over")
-    if learning_rate is None and (scheduled := sorted(set(group) & _SCHEDULED)):
-        raise ValueError(
-            f"a scheduler has set the rate ({scheduled[0]!r}): give the schedule, or a number, "
-            "as learning_rate="
-        )
-    arguments = {ours: _value(group[option]) for option, ours in options.items() if option in group}
-    if "momentum" in arguments and not arguments["momentum"]:
-        arguments["momentum"] = None
-    if "betas" in group:
-        arguments["b1"], arguments["b2"] = map(_value, group["betas"])
-        arguments["eps"] = _value(group["eps"])
-    rate = _value(group["lr"]) if learning_rate is None else learning_rate
-    return recipe(
-        learning_rate=rate,
-        weight_decay=_value(group["weight_decay"]),
-        maximize=group.get("maximize", False),
-        **arguments,
-    )
-
-
-def _value(x: Any) -> Any:
-    return x if isinstance(x, bool) else array(x).item()
-
-
-def _memories(
-    kind: str,
-    memory: Mapping[int, Mapping[str, Any]],
-    started: Sequence[int],
-    leaves: Mapping[int, str],
-    params: Tree,
-    transpose: Axes,
-    step: int | None,
-    scheduled: bool,
-) -> dict[str, Any]:
-    """Field -> scalar or tree."""
-    steps = {leaves[i]: int(array(memory[i]["step"])) for i in started if "step" in memory[i]}
+def _count(found: Memory, updates: int | None) -> int:
+    """The steps that a part has done, as its memories count them."""
+    steps = {path: _steps(entry) for path, entry in found.items() if "step" in entry}
     if len(set(steps.values())) > 1:
         raise ValueError(f"parameters of one group did different numbers of steps: {steps}")
-    done = next(iter(steps.values()), step)
+    if steps:
+        return next(iter(steps.values()))
+    return max(updates or 1, 1) if found else 0  # SGD: dampening asks for the first step only
+
+
+def _later(rate: Any, offset: int) -> Any:
+    if not callable(rate) or not offset:
+        return rate
+    schedule: Callable[[Any], Any] = rate
+    return lambda step: schedule(step + offset)
+
+
+def _memories(kind: str, found: Memory, params: Tree, transpose: Axes) -> dict[str, Any]:
+    """Field -> scalar or tree."""
     fields: dict[str, Any] = {}
-    for theirs, field in _CLASSES[kind][2].items():
-        found = {leaves[i]: memory[i][theirs] for i in started if memory[i].get(theirs) is not None}
-        if found and field == "mu_product":
-            fields[field] = array(next(iter(found.values())))
-        elif found:
-            fields[field] = gathered(found, params, transpose, theirs, "torch")
-    if done is None and scheduled:
-        raise ValueError("the state does not say how many updates are done: a schedule needs step=")
-    if done is None:
-        done = 1 if fields else 0  # SGD does not count; dampening asks for the first step only
-    return {**fields, "count": done}
+    for theirs, field in CLASSES[kind][2].items():
+        arrays = {path: x for path, entry in found.items() if (x := entry.get(theirs)) is not None}
+        if arrays and field == "mu_product":
+            fields[field] = array(next(iter(arrays.values())))
+        elif arrays:
+            fields[field] = gathered(arrays, params, transpose, theirs, "torch")
+    return fields

@@ -79,6 +79,7 @@ def curves(
         wanted = (ended if len(ended) else mine)["trial"].to_numpy()
         for name in names if len(wanted) else ():
             array = dataset[name].sel(trial=wanted)
+            array = array.dropna(array.dims[1], how="all")  # steps of trials of another batch size
             step = array[array.dims[1]].to_numpy()
             kept = np.arange(len(step))[:: -max(1, len(step) // most)][::-1]
             values = array.to_numpy().astype("float64")[:, kept]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.report import bands, tables
+from jaxopt_course.report.words import listed
 from jaxopt_course.sweeps import store
 
 
@@ -162,6 +163,13 @@ def _by_fresh_seeds(
     return ranking.assign(rank=range(1, len(ranking) + 1))
 
 
+def _programs(manifest: dict[str, Any]) -> str:
+    """``4: one a combination of batch_size and hidden``; nothing where one program did it all."""
+    if "buckets" not in manifest:
+        return ""
+    return f"{len(manifest['buckets'])}: one a combination of {listed(manifest['static'])}"
+
+
 def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ()) -> pd.DataFrame:
     """What made a study and how long it took, as rows of ``name`` and ``value`` (text)."""
     task, budget = manifest.get("task", {}), manifest.get("budget", {})
@@ -176,15 +184,18 @@ def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ())
         "budget of a trial": f"{budget['steps']:,} steps" if "steps" in budget else "",
         "epochs": "" if epochs is None else str(epochs),
         "batch size": str(budget.get("batch_size", "")),
+        "programs": _programs(manifest),
         "seeds": ", ".join(map(str, manifest.get("seeds", []))),
         "lanes a device": str(manifest.get("lanes", "")),
         "devices": str(last.get("devices", "")),
+        "scheduler": _named(manifest.get("scheduler") or {}),
         "device": " ".join(dict.fromkeys(map(str, platform.values()))),
         "wall time": f"{last['seconds']:.1f} s" if "seconds" in last else "",
         "of it compiling": f"{last['compile_seconds']:.1f} s" if "compile_seconds" in last else "",
         "training steps a second": (
             f"{last['trial_steps_per_second']:,.0f}" if "trial_steps_per_second" in last else ""
         ),
+        "lanes that trained": f"{last['occupancy']:.0%}" if "occupancy" in last else "",
         **{name: str(version) for name, version in manifest.get("versions", {}).items()},
         "data split (SHA-256)": str(task.get("split_sha256", "")),
         "program (SHA-256)": str(manifest.get("program_sha256", "")),
@@ -192,3 +203,9 @@ def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ())
     }
     rows = {name: value for name, value in rows.items() if value}
     return pd.DataFrame({"name": list(rows), "value": list(rows.values())}, dtype="str")
+
+
+def _named(scheduler: dict[str, Any]) -> str:
+    """``ASHA, eta 3.0``: its name and the settings that were given."""
+    given = [f"{k} {v}" for k, v in scheduler.items() if k != "name" and v is not None]
+    return ", ".join([scheduler["name"], *given]) if scheduler else ""

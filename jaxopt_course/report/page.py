@@ -126,11 +126,13 @@ def _figures(findings: Findings, pictures: Sequence[str]) -> str:
 def _configurations(findings: Findings) -> str:
     table = findings.configurations
     metric = findings.metric
-    numbers = ["seeds", "diverged", "unfinished", metric, f"{metric}_std"]
+    counts = ["seeds", "diverged", "unfinished"]
+    if table["stopped"].any():
+        counts.insert(2, "stopped")
     header = [("rank", True)] + [(name, name != "optimizer") for name in findings.hyperparameters]
-    header += [(name, True) for name in ["seeds", "diverged", "unfinished"]]
+    header += [(name, True) for name in counts]
     header += [(words.title(metric), True), ("standard deviation", True)]
-    columns = ["rank", *findings.hyperparameters, *numbers]
+    columns = ["rank", *findings.hyperparameters, *counts, metric, f"{metric}_std"]
     rows = [[words.number(cell) for cell in row] for row in table[columns].head(SHOWN).values]
     more = f", the best {SHOWN} of them" if len(table) > SHOWN else ""
     return (

@@ -14,8 +14,8 @@ import pandas as pd
 OPTIMIZER = "optimizer"
 # A hyperparameter of such a name must be renamed before it comes here.
 OWN_COLUMNS = {
-    "rank", "search_rank", "seeds", "diverged", "unfinished", "at_edge", "trials", "n", "mean",
-    "trials_diverged", "metric", "low", "high", "half_width", "quantity", "step",
+    "rank", "search_rank", "seeds", "diverged", "stopped", "unfinished", "at_edge", "trials", "n",
+    "mean", "trials_diverged", "metric", "low", "high", "half_width", "quantity", "step",
 }  # fmt: skip
 
 
@@ -32,13 +32,13 @@ def configurations(
         direction: ``"min"`` or ``"max"``.
 
     Returns:
-        A row a configuration: ``rank`` (from 1), the hyperparameters, ``seeds``, ``diverged`` and
-        ``unfinished`` (numbers of trials), and of the metric over the finished seeds ``<metric>``
-        (the mean), ``<metric>_std`` (sample standard deviation), ``<metric>_min`` and
-        ``<metric>_max``; these are NaN where a seed diverged or none finished. First come those
-        with all seeds finished, then those with some, with none, and last those with a diverged
-        seed; among equals the better mean, the lower mean ``valid_loss``, the smaller share of
-        diverged seeds, and the earlier row.
+        A row a configuration: ``rank`` (from 1), the hyperparameters, ``seeds``, ``diverged``,
+        ``stopped`` (by a scheduler) and ``unfinished`` (numbers of trials), and of the metric over
+        the finished seeds ``<metric>`` (the mean), ``<metric>_std`` (sample standard deviation),
+        ``<metric>_min`` and ``<metric>_max``; these are NaN where a seed diverged or none finished.
+        First come those with all seeds finished, then those with some, with none, and last those
+        with a diverged seed; among equals the better mean, the lower mean ``valid_loss``, the
+        smaller share of diverged seeds, and the earlier row.
 
     Raises:
         ValueError: ``direction`` is neither ``"min"`` nor ``"max"``, or a hyperparameter has the
@@ -47,7 +47,7 @@ def configurations(
     """
     if direction not in ("min", "max"):
         raise ValueError(f"direction must be 'min' or 'max', not {direction!r}")
-    taken = {"rank", "seeds", "diverged", "unfinished", metric} & {*hyperparameters}
+    taken = {"rank", "seeds", "diverged", "stopped", "unfinished", metric} & {*hyperparameters}
     if taken:
         raise ValueError(f"rename the hyperparameters {sorted(taken)}: results have these names")
     trials = once(trials)
@@ -57,13 +57,15 @@ def configurations(
         {
             "seeds": 1,
             "diverged": status.eq("diverged"),
-            "unfinished": ~status.isin(["finished", "diverged"]),
+            "stopped": status.eq("stopped"),
+            "unfinished": ~status.isin(["finished", "diverged", "stopped"]),
         },
         index=trials.index,
     )
     table = trials[list(hyperparameters)].groupby(number).nth(0).reset_index(drop=True)
     table = table.join(counts.groupby(number).sum().astype("int64"))
-    scored = (table["diverged"] == 0) & (table["unfinished"] < table["seeds"])
+    short = table["stopped"] + table["unfinished"]
+    scored = (table["diverged"] == 0) & (short < table["seeds"])
     for name in dict.fromkeys([metric, "valid_loss"]):
         if name in trials or name == metric:
             values = finite(trials[name])[status.eq("finished")]
@@ -75,9 +77,7 @@ def configurations(
                 table[[f"{name}_{part}" for part in ("std", "min", "max")]] = parts[
                     ["std", "min", "max"]
                 ]
-    partial = np.select(
-        [table["diverged"] > 0, table[metric].isna(), table["unfinished"] > 0], [3, 2, 1], 0
-    )
+    partial = np.select([table["diverged"] > 0, table[metric].isna(), short > 0], [3, 2, 1], 0)
     score = table[metric] if direction == "min" else -table[metric]
     ties = table.get("valid_loss", score)
     share = table["diverged"] / table["seeds"]
@@ -106,7 +106,7 @@ def winners(ranked: pd.DataFrame, searched: Iterable[str] = ()) -> pd.DataFrame:
     rows = []
     for _, group in _by_optimizer(ranked):
         best = group.iloc[0]
-        scored = not best["diverged"] and best["unfinished"] < best["seeds"]
+        scored = not best["diverged"] and best["stopped"] + best["unfinished"] < best["seeds"]
         edges = [edge(group, best, name) for name in searched] if scored else []
         rows.append(
             {

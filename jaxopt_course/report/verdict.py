@@ -19,7 +19,7 @@ def headline(findings: Findings) -> str:
     if scored.empty:
         return f"No winner: no optimizer has a configuration that finished on all its {fresh}seeds."
     first = scored.iloc[0]
-    seeds, half = int(first["seeds"] - first["unfinished"]), math.nan
+    seeds, half = int(first["seeds"] - first["stopped"] - first["unfinished"]), math.nan
     if findings.confirmed:
         seeds, half = int(first["fresh_n"]), first["fresh_half_width"]
     result = f"{metric} {plus_minus(first[column], half)}, mean of {counted(seeds, fresh + 'seed')}"
@@ -74,7 +74,14 @@ def remarks(findings: Findings) -> list[str]:
             f"{diverged:,} of {counted(len(trials), 'trial')} diverged; a configuration with a "
             f"diverged seed has no score and ranks last."
         )
-    unfinished = int((~trials["status"].isin(["finished", "diverged"])).sum())
+    stopped = int(trials["status"].eq("stopped").sum())
+    if stopped:
+        scheduler = (findings.manifest.get("scheduler") or {}).get("name", "the scheduler")
+        said.append(
+            f"{stopped:,} of {counted(len(trials), 'trial')} were stopped early by {scheduler}; "
+            "they have no score and cannot win."
+        )
+    unfinished = int((~trials["status"].isin(["finished", "diverged", "stopped"])).sum())
     if unfinished:
         said.append(
             f"{unfinished:,} of {counted(len(trials), 'trial')} did not finish; scores are means "
@@ -86,9 +93,9 @@ def remarks(findings: Findings) -> list[str]:
             f"On fresh seeds {listed(lost)} diverged at least once: the mean given there is of "
             "the finished seeds only."
         )
-    stopped = int((~findings.finals["status"].isin(["finished", "diverged"])).sum())
-    if findings.confirmed and stopped:
-        said.append(f"{counted(stopped, 'trial')} on fresh seeds did not finish.")
+    short = int((~findings.finals["status"].isin(["finished", "diverged"])).sum())
+    if findings.confirmed and short:
+        said.append(f"{counted(short, 'trial')} on fresh seeds did not finish.")
     edges = ranking[ranking["at_edge"] != ""]
     if len(edges):
         ends = [f"{names[row['optimizer']]}: {row['at_edge']}" for _, row in edges.iterrows()]
@@ -172,6 +179,8 @@ def _names(findings: Findings) -> dict[str, str]:
 def _trouble(row: pd.Series) -> str:
     """What befell the seeds of a configuration, in brackets."""
     said = [
-        f"{row[what]} of {row['seeds']} {what}" for what in ("diverged", "unfinished") if row[what]
+        f"{row[what]} of {row['seeds']} {what}"
+        for what in ("diverged", "stopped", "unfinished")
+        if row[what]
     ]
     return f" ({', '.join(said)})" if said else ""

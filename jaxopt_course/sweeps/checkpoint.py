@@ -8,7 +8,8 @@
 A ``.state`` file is a line of JSON with the SHA-256 of the rest, then arrays as ``.npz``.  It is
 written beside its place, flushed to the disk and renamed, and so is whole or not there; npz and
 JSON need nothing but NumPy, and no pickle.  States are stored by trial, not by lane, so that other
-devices can go on with them.
+devices can go on with them.  The question has checksums too: an answer to another one than was
+asked would be worse than none.
 """
 
 import contextlib
@@ -16,8 +17,9 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import socket
-import zipfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -52,11 +54,14 @@ def ask(directory: Path, question: Question) -> None:
     folder.mkdir(exist_ok=True)
     for name in (QUESTION, *GENERATIONS):
         (folder / name).unlink(missing_ok=True)
-    store.replace(folder / TABLE, lambda file: question.trials.to_csv(file, index=False))
+    table = question.trials.to_csv(index=False).encode()
+    store.replace(folder / TABLE, lambda file: file.write_bytes(table))
     content = question.settings | {
         "format_version": FORMAT_VERSION,
         "dtypes": {name: str(dtype) for name, dtype in question.trials.dtypes.items()},
+        "table_sha256": hashlib.sha256(table).hexdigest(),
     }
+    content["sha256"] = _digest(content)
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     store.replace(folder / QUESTION, lambda file: file.write_text(text, encoding="utf-8"))
 
@@ -66,7 +71,7 @@ def asked(directory: str | Path) -> Question:
 
     Raises:
         FileNotFoundError: nothing to resume is there.
-        ValueError: it is of an unknown format, or damaged.
+        ValueError: it is of an unknown format, damaged or edited.
     """
     path = Path(directory).expanduser().resolve()
     file = path / FOLDER / QUESTION
@@ -82,18 +87,36 @@ def asked(directory: str | Path) -> Question:
         raise ValueError(
             f"{file} is of format {version!r}; this version resumes format {FORMAT_VERSION}"
         )
-    dtypes = settings.pop("dtypes", {})
-    trials = store.read_part(file.with_name(TABLE), lambda file: store.read_table(file, dtypes))
-    return Question(settings, trials)
+    table = file.with_name(TABLE)
+    if settings.pop("sha256", None) != _digest(settings):
+        raise ValueError(_no_longer(file))
+    if store.read_part(table, _sha256) != settings.pop("table_sha256"):
+        raise ValueError(_no_longer(table))
+    dtypes = settings.pop("dtypes")
+    return Question(settings, store.read_part(table, lambda file: store.read_table(file, dtypes)))
+
+
+def _no_longer(file: Path) -> str:
+    return (
+        f"{file} was edited or is damaged, so its trials would not be those that were begun; put "
+        "it back as it was, or sweep anew (overwrite=True, on the command line --overwrite)"
+    )
+
+
+def _digest(content: dict[str, Any]) -> str:
+    """SHA-256, in hex, of what is JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def forget(directory: Path) -> None:
-    """Remove the checkpoint of a sweep that is complete."""
+    """Remove the checkpoint of a sweep that is complete; first what marks it as unfinished."""
     folder = directory / FOLDER
-    for name in (*GENERATIONS, TABLE, QUESTION):
-        (folder / name).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+    (folder / QUESTION).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def save(directory: Path, snapshot: Snapshot) -> Path:
@@ -107,7 +130,7 @@ def save(directory: Path, snapshot: Snapshot) -> Path:
     arrays = _pack(snapshot)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
-    payload = buffer.getvalue()
+    payload = buffer.getbuffer()
     header = {
         "format_version": FORMAT_VERSION,
         "number": max(numbers) + 1,
@@ -120,26 +143,27 @@ def save(directory: Path, snapshot: Snapshot) -> Path:
         with file.open("wb") as stream:
             stream.write(line)
             stream.write(payload)
-            stream.flush()
-            os.fsync(stream.fileno())
 
     store.replace(target, write)
-    with contextlib.suppress(OSError):  # the rename itself, where a directory can be synced
-        handle = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
     return target
 
 
 def newest(directory: Path) -> Snapshot | None:
-    """The newest snapshot that is whole; None where there is none."""
+    """The newest snapshot that is whole; None where there is none.
+
+    A damaged one costs the time since the one before, and a warning.
+    """
     files = [directory / FOLDER / name for name in GENERATIONS]
     for file in sorted(files, key=_number, reverse=True):
         arrays = _load(file)
         if arrays is not None:
             return _unpack(arrays)
+        if file.exists():
+            warnings.warn(
+                f"{file} is damaged; the sweep goes on from the snapshot before it, or starts anew",
+                stacklevel=3,
+            )
+            file.unlink()  # or the next snapshot would take the place of the whole one
     return None
 
 
@@ -155,13 +179,20 @@ def locked(directory: Path) -> Iterator[None]:
         if fcntl is not None:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 stream.seek(0)
                 holder = stream.read().strip() or "unknown"
                 raise BlockingIOError(
                     f"{directory} is in use by another process ({holder}); wait for it, or choose "
                     "another directory"
                 ) from None
+            except OSError as error:  # some network file systems have no locks
+                warnings.warn(
+                    f"{directory} cannot be locked ({error}); keep other processes away from it",
+                    stacklevel=3,
+                )
+        store.sweep_up(directory, (store.MANIFEST, store.TRIALS, store.CURVES, store.EVENTS))
+        store.sweep_up(directory / FOLDER, (QUESTION, TABLE, *GENERATIONS))
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         stream.flush()
@@ -181,18 +212,21 @@ def _number(file: Path) -> int:
 
 
 def _load(file: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of a file, or None if it is missing, torn or of another format."""
+    """The arrays of a file, or None if it is missing or torn."""
     try:
-        with file.open("rb") as stream:
-            header = json.loads(stream.readline(1 << 16))
-            payload = stream.read()
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    line, _, payload = content.partition(b"\n")
+    try:
+        header = json.loads(line)
         known = header["format_version"] == FORMAT_VERSION
         if not known or hashlib.sha256(payload).hexdigest() != header["sha256"]:
             return None
-        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-            return dict(arrays)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
+    except (ValueError, KeyError, TypeError):
         return None
+    with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:  # whole, so it must load
+        return dict(arrays)
 
 
 COUNTS = ("trial_steps", "calls", "lane_intervals", "trial_intervals")
@@ -209,8 +243,10 @@ def _pack(snapshot: Snapshot) -> dict[str, np.ndarray]:
         elif part.name in COUNTS or isinstance(value, np.ndarray):
             arrays[part.name] = np.asarray(value)
     # bfloat16 and its kin have no name in npz: their bytes travel, and the dtype is in the program
-    arrays |= {f"leaf/{i}": x.view(np.uint8) if x.dtype.kind == "V" else x
-               for i, x in enumerate(waiting.leaves)}  # fmt: skip
+    arrays |= {
+        f"leaf/{i}": x if x.dtype.isbuiltin == 1 else x.view(np.uint8)
+        for i, x in enumerate(waiting.leaves)
+    }
     return arrays
 
 

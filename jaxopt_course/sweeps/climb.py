@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxopt_course.sweeps.schedulers import Judge
+from jaxopt_course.sweeps.judges import Judge
 
 Score = Callable[[int, int], np.ndarray]  # (row, rung) -> (rung,), float64, lower is better
 
@@ -24,10 +24,13 @@ class Climb:
         self, intervals: int, configurations: np.ndarray, judge: Judge | None = None
     ) -> None:
         self.until = np.full(len(configurations), intervals, np.int32)  # (N,), intervals
+        self.order = np.arange(len(configurations))  # (N,), who should start first
         self._judge, self._configurations = judge, configurations
         self._heard: set[tuple[int, int]] = set()
         if judge is not None:
             self.until = np.asarray(judge.first, np.int32)[configurations]
+            places = np.argsort(np.asarray(judge.order))
+            self.order = np.argsort(places[configurations], kind="stable")
             order = np.argsort(configurations, kind="stable")
             starts = np.searchsorted(configurations[order], np.arange(configurations.max() + 2))
             self._rows = [order[a:b] for a, b in itertools.pairwise(starts)]
@@ -52,16 +55,17 @@ class Climb:
             return ()
         who = int(self._configurations[row])
         rows, rung = self._rows[who], int(self.until[row])
-        climbing = (progress[rows] < rung) & ~bad[rows]
+        lost = bad[rows] & (progress[rows] <= rung)  # a resumed sweep knows of later ones too
+        climbing = (progress[rows] < rung) & ~lost
         if climbing.any() or (who, rung) in self._heard:
             return ()
         self._heard.add((who, rung))
-        if bad[rows].any():
+        if lost.any():
             curve = np.full(rung, np.inf)
         else:
             curve = np.mean([score(int(one), rung) for one in rows], axis=0)
         promoted: list[int] = []
         for other, target in self._judge.hear(who, rung, curve).items():
             self.until[self._rows[other]] = target
-            promoted += [int(one) for one in self._rows[other] if not bad[one]]
+            promoted += map(int, self._rows[other])
         return promoted

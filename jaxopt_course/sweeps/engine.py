@@ -232,7 +232,7 @@ class _Loop:
         for row in range(len(table.seeds)):
             self._arrive(row, queue=False)
         over = self.results.over | (self.results.progress >= climb.until)
-        for row in np.flatnonzero(~over).tolist():
+        for row in climb.order[~over[climb.order]].tolist():
             self._queue(row).append(row)
 
     def _queue(self, row: int) -> deque[int]:
@@ -268,7 +268,8 @@ class _Loop:
             if state is None:
                 fresh[lane] = True
             else:
-                state = jax.device_put(state, device.device)
+                if getattr(jax.tree.leaves(state)[0], "device", None) != device.device:
+                    state = jax.device_put(state, device.device)  # slow, even where it does nothing
                 device.lanes = _place(device.lanes, np.int32(lane), state)
         occupied = device.guests != FREE
         if not occupied.any():
@@ -351,6 +352,8 @@ class _Loop:
 
     def drain(self) -> None:
         """Read all that is under way."""
+        for device in self.devices:  # who is promoted by it waits already and is queued once
+            self._free(device)
         while any(device.calls for device in self.devices):
             self.read()
 

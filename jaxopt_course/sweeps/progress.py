@@ -16,6 +16,7 @@ class Tally(NamedTuple):
     trial_steps: int
     total_steps: int
     best: str  # the best so far, in words; empty while there is none
+    earlier_steps: int = 0  # trial-steps done before this process went on
 
 
 class ProgressLine:
@@ -67,7 +68,7 @@ class ProgressLine:
 
     def _words(self, tally: Tally, now: float) -> str:
         seconds = max(now - self._start, 1e-9)
-        rate = tally.trial_steps / seconds
+        rate = (tally.trial_steps - tally.earlier_steps) / seconds
         left = (tally.total_steps - tally.trial_steps) / rate if rate else float("inf")
         parts = [
             f"{self._label}: {tally.over}/{tally.total} trials",
@@ -76,13 +77,13 @@ class ProgressLine:
             f"{tally.diverged} diverged",
         ]
         if tally.over < tally.total:
-            parts.append(f"{_clock(left)} left" if rate else "starting")
+            parts.append(f"{clock(left)} left" if rate else "starting")
         else:
-            parts.append(f"{_clock(seconds)} in all")
+            parts.append(f"{clock(seconds)} in all")
         return " · ".join(parts)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Seconds as people say them: 7 s, 2 min 05 s, 3 h 10 min."""
     if seconds < 60:
         return f"{seconds:.0f} s"

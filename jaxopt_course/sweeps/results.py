@@ -20,8 +20,8 @@ def assemble(
 ) -> tuple[pd.DataFrame, xr.Dataset]:
     """The table with status and metrics, and the curves with numeric coordinates only."""
     bad = np.where(results.first_bad < 0, np.inf, results.first_bad)[:, None]
-    record_steps = _ticks(rhythm.record_every, rhythm.steps)
-    eval_steps = _ticks(rhythm.evaluate_every, rhythm.steps)
+    record_steps = ticks(rhythm.record_every, rhythm.steps)
+    eval_steps = ticks(rhythm.evaluate_every, rhythm.steps)
     losses = _record_means(results.loss_sums, record_steps, rhythm)
     losses = np.where(record_steps > bad, np.float32(np.nan), losses)
     gone = (eval_steps > bad) | ~np.isfinite(results.valid["loss"])
@@ -38,7 +38,7 @@ def assemble(
     return _table(trials, results, losses, valid, eval_steps), curves
 
 
-def _ticks(every: int, steps: int) -> np.ndarray:
+def ticks(every: int, steps: int) -> np.ndarray:
     """every, 2 every, …, and the last step."""
     ticks = np.arange(every, steps + 1, every)
     return ticks if steps % every == 0 else np.append(ticks, steps)

@@ -12,8 +12,8 @@ No pickle, and no jax: ``report/`` reads these files on machines that have none.
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ FORMAT_VERSION = 1
 MANIFEST, TRIALS, CURVES, EVENTS = "manifest.json", "trials.csv", "curves.nc", "events.jsonl"
 UNFINISHED = "checkpoint/question.json"  # while a sweep runs, and after it was cut short
 CONFIRMATION, PAGE = "confirm", "report.html"  # beside them, derived from them
+PARTIAL = ".partial"  # how a file ends while it is written
 
 
 @dataclass(frozen=True)
@@ -81,19 +82,30 @@ def claim(directory: str | Path, overwrite: bool = False) -> Path:
 def write(directory: Path, record: Record) -> None:
     """Write the three files, each whole or not at all; the manifest last, as the seal.
 
-    What was derived from a study that they replace goes first: its confirmation and its page.
+    A study that they replace stays until all three are on the disk.  What was derived from it goes
+    with it: its confirmation and its page.
+
+    Raises:
+        OSError: the disk is full, or the like; a study that was there stays as it was.
     """
-    for stale in (directory / CONFIRMATION, directory):
-        for name in (MANIFEST, TRIALS, CURVES, EVENTS, PAGE):
-            (stale / name).unlink(missing_ok=True)
     manifest = record.manifest | {
         "format_version": FORMAT_VERSION,
         "dtypes": {name: str(dtype) for name, dtype in record.trials.dtypes.items()},
     }
-    replace(directory / TRIALS, lambda file: record.trials.to_csv(file, index=False))
-    replace(directory / CURVES, lambda file: record.curves.to_netcdf(file, engine="h5netcdf"))
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    replace(directory / MANIFEST, lambda file: file.write_text(text, encoding="utf-8"))
+    parts: dict[str, Callable[[Path], Any]] = {
+        TRIALS: lambda file: record.trials.to_csv(file, index=False),
+        CURVES: lambda file: record.curves.to_netcdf(file, engine="h5netcdf"),
+        MANIFEST: lambda file: file.write_text(text, encoding="utf-8"),
+    }
+    with ExitStack() as stack:
+        ready = [stack.enter_context(_beside(directory / name, parts[name])) for name in parts]
+        for stale in (directory / CONFIRMATION, directory):
+            for name in (MANIFEST, TRIALS, CURVES, EVENTS, PAGE):
+                (stale / name).unlink(missing_ok=True)
+        for partial, name in zip(ready, parts, strict=True):
+            os.replace(partial, directory / name)
+        _sync(directory)
 
 
 def write_events(directory: Path, events: Iterable[dict[str, Any]]) -> None:
@@ -175,10 +187,37 @@ def _typed(column: pd.Series, dtype: str) -> pd.Series:
 
 
 def replace(target: Path, save: Callable[[Path], Any]) -> None:
-    """Save beside ``target`` and rename, so that a reader never meets half a file."""
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    """Save beside ``target``, flush to the disk and rename: whoever reads it meets a whole file."""
+    with _beside(target, save) as partial:
+        os.replace(partial, target)
+        _sync(target.parent)
+
+
+@contextmanager
+def _beside(target: Path, save: Callable[[Path], Any]) -> Iterator[Path]:
+    """A file beside ``target``, saved and on the disk; removed in the end if it is still there."""
+    partial = target.with_name(f".{target.name}.{os.getpid()}{PARTIAL}")
     try:
         save(partial)
-        os.replace(partial, target)
+        with partial.open("r+b") as stream:  # Windows flushes what can be written only
+            os.fsync(stream.fileno())
+        yield partial
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync(directory: Path) -> None:
+    """Put renames on the disk, where a directory can be synced."""
+    with suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sweep_up(directory: Path, names: Iterable[str]) -> None:
+    """Remove what a process that was killed left half written of the files ``names``."""
+    for name in names:
+        for partial in directory.glob(f".{name}.*{PARTIAL}"):
+            partial.unlink(missing_ok=True)

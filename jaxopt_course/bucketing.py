@@ -1,0 +1,290 @@
+"""Columns that change shapes: trials in buckets, a program each.
+
+A column named in ``static=`` is a plain Python value in its programs: the batch size, an argument
+of the function that makes the task, or whatever the function of the row asks for.  Trials that
+agree in all static columns make a bucket.  Within a bucket everything is as in a sweep of it alone:
+its budget, the horizons of its schedules, its default width; so its trials are the same bit for
+bit.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from jaxopt_course.columns import Columns, Optimizer, check_columns, identify
+from jaxopt_course.columns.cells import normalise
+from jaxopt_course.messages import unknown
+from jaxopt_course.problems.tasks import Task
+from jaxopt_course.static_values import (
+    BATCH_SIZE,
+    AnyTask,
+    arguments_of,
+    check_names,
+    check_taken,
+    kept_in_tables,
+    label_of,
+    make_tasks,
+    with_static,
+)
+from jaxopt_course.train import Budget, count_examples, make_budget
+
+Equal = Literal["epochs", "steps", "examples"]
+EQUAL = ("epochs", "steps", "examples")
+MANY = 20  # values of a static column, beyond which a sweep warns
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The trials that agree in all static columns, checked as the table of a sweep of their own."""
+
+    static: dict[str, Any]  # the values, as Python has them
+    rows: np.ndarray  # positions in the whole table
+    task: Task
+    budget: Budget
+    columns: Columns
+
+    @property
+    def label(self) -> str:
+        """``batch_size=32, hidden=16``."""
+        return label_of(self.static)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A whole table and its buckets."""
+
+    trials: pd.DataFrame  # trial, id, hyperparameters, seed, duplicate_of
+    hyperparameters: tuple[str, ...]
+    searched: tuple[str, ...]
+    static: tuple[str, ...]
+    buckets: tuple[Bucket, ...]
+    asked: set[str]  # static columns that only functions of the row can read ...
+    reads: set[str]  # ... and those that they have read so far
+
+    def check_read(self) -> None:
+        """Once the functions of the row were traced: did they read what is there for them?
+
+        Raises:
+            ValueError: a static column that nobody reads.
+        """
+        for name in sorted(self.asked - self.reads):
+            raise ValueError(
+                f"nobody reads the static column {name!r}: neither the task nor the function of "
+                "the row; drop the column, or use it"
+            )
+
+
+def buckets(
+    trials: pd.DataFrame,
+    static: Sequence[str],
+    *,
+    task: AnyTask | None = None,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 64,
+    equal: Equal | None = None,
+) -> pd.DataFrame:
+    """Show the programs that a sweep with these static columns would compile, before it does.
+
+    >>> import jaxopt_course as joc
+    >>> trials = joc.grid(batch_size=[1, 2], optimizer="sgd", learning_rate=[0.01, 0.02])
+    >>> joc.buckets(trials, ["batch_size"], task="line", epochs=3)
+       batch_size  trials  steps  epochs  examples
+    0           1       2     15       3        15
+    1           2       2      6       3        12
+
+    Args:
+        trials: as for :func:`sweep`, as are the arguments below.
+        static: the columns.
+        task: with it, and one of ``epochs`` and ``steps``, the budgets are shown too.
+        epochs: see :func:`sweep`.
+        steps: see :func:`sweep`.
+        batch_size: see :func:`sweep`.
+        equal: see :func:`sweep`.
+
+    Returns:
+        A row a bucket, in the order of the table: the static columns, ``trials``, and of each
+        trial ``steps`` (updates), ``epochs`` (passes; a part of one counts as such) and
+        ``examples`` (drawn by its batches).
+
+    Raises:
+        TypeError, ValueError: see :func:`sweep`.
+    """
+    table, _ = normalise(trials)
+    groups = _groups(table, check_names(static, table))
+    frame = table.loc[[rows[0] for _, rows in groups], list(static)].reset_index(drop=True)
+    frame["trials"] = [len(rows) for _, rows in groups]
+    if task is None:
+        return frame
+    tasks = make_tasks(task, [values for values, _ in groups], table)
+    sizes = _batch_sizes([values for values, _ in groups], batch_size)
+    found = _budgets(tasks, sizes, batch_size, epochs, steps, equal)
+    frame["steps"] = [budget.steps for budget in found]
+    passes = [budget.steps / budget.steps_per_epoch for budget in found]
+    whole = all(float(x).is_integer() for x in passes)
+    frame["epochs"] = [int(x) for x in passes] if whole else passes
+    frame["examples"] = [budget.steps * budget.batch_size for budget in found]
+    return frame
+
+
+def split(
+    task: AnyTask,
+    trials: pd.DataFrame,
+    static: Sequence[str],
+    optimizer: Optimizer = None,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 64,
+    record_every: int | None = None,
+    evaluate_every: int | None = None,
+    diverges_above: float | None = None,
+    equal: Equal | None = None,
+) -> Table:
+    """Put the trials into buckets and check each as the table of a sweep of its own.
+
+    Args:
+        task: one task, or a function that makes it of the static columns that it names.
+        trials: a row a trial.
+        static: the columns.
+        optimizer: as for ``check_columns``; functions of the row find static values as plain ones.
+        epochs: at ``batch_size``; this or ``steps``, as the two below see ``make_budget``.
+        steps: at ``batch_size``.
+        batch_size: where it is no static column; and the one for which the budget was meant.
+        record_every: in steps of each bucket.
+        evaluate_every: in steps of each bucket.
+        diverges_above: a loss.
+        equal: what all batch sizes have in common; default what the budget is given in.
+
+    Raises:
+        TypeError, ValueError: a static column that is missing, empty somewhere, or that nobody
+            takes; budgets that cannot be made equal; and whatever a sweep of a bucket raises.
+    """
+    table, searched = normalise(trials)
+    names = check_names(static, table)
+    check_taken(names, task, table, optimizer)
+    groups = _groups(table, names)
+    tasks = make_tasks(task, [values for values, _ in groups], table)
+    sizes = _batch_sizes([values for values, _ in groups], batch_size)
+    rest: dict[str, Any] = {"record_every": record_every, "evaluate_every": evaluate_every}
+    rest["diverges_above"] = diverges_above
+    budgets = _budgets(tasks, sizes, batch_size, epochs, steps, equal, **rest)
+    kept = kept_in_tables(names, task, table, optimizer)
+    made, reads = [], set[str]()
+    for (values, rows), one, budget in zip(groups, tasks, budgets, strict=True):
+        own = table.iloc[rows].drop(columns=[name for name in names if name not in kept])
+        # a column that is empty here belongs to other buckets
+        own = own.drop(
+            columns=[c for c in own if own[c].isna().all() and c not in ("seed", "optimizer")]
+        )
+        function = with_static(optimizer, values, reads)
+        columns = _check(own, function, budget.steps, label_of(values))
+        made.append(Bucket(values, rows, one, budget, columns))
+    complete = _join(table, made, names)
+    first = [] if "optimizer" in table else ["optimizer"]
+    order = [c for c in [*first, *searched, *complete] if c in complete and c != "seed"]
+    hyperparameters = tuple(dict.fromkeys(order))
+    whole = identify(complete[[*hyperparameters, "seed"]], hyperparameters)
+    for i, bucket in enumerate(made):
+        facts = whole.iloc[bucket.rows][["trial", "id", "duplicate_of"]].reset_index(drop=True)
+        own = bucket.columns.trials.assign(**{name: facts[name] for name in facts})
+        made[i] = replace(bucket, columns=replace(bucket.columns, trials=own))
+    return Table(
+        whole,
+        hyperparameters,
+        tuple(c for c in hyperparameters if c in searched),
+        names,
+        tuple(made),
+        set(names) - kept - {*arguments_of(task, names), BATCH_SIZE},
+        reads,
+    )
+
+
+def _check(table: pd.DataFrame, optimizer: Optimizer, steps: int, label: str) -> Columns:
+    """Check a bucket's table; errors name the bucket, as they count its rows."""
+    try:
+        with warnings.catch_warnings():  # said once, of the whole table
+            warnings.filterwarnings("ignore", message=".* repeat an earlier one")
+            return check_columns(table, optimizer, steps)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"of the trials with {label}: {error}") from None
+
+
+def _groups(table: pd.DataFrame, static: Sequence[str]) -> list[tuple[dict[str, Any], np.ndarray]]:
+    """The static values of each bucket and its rows, in the order of the table."""
+    found = []
+    for _, rows in table.groupby(list(static), sort=False, dropna=False).indices.items():
+        rows = np.sort(rows)
+        cells = {name: table[name].iloc[rows[0]] for name in static}
+        plain = {n: x.item() if isinstance(x, np.generic) else x for n, x in cells.items()}
+        found.append((plain, rows))
+    return sorted(found, key=lambda one: int(one[1][0]))
+
+
+def _batch_sizes(groups: Sequence[Mapping[str, Any]], default: int) -> list[int]:
+    return [values.get(BATCH_SIZE, default) for values in groups]
+
+
+def _budgets(
+    tasks: Sequence[Task],
+    sizes: Sequence[int],
+    batch_size: int,
+    epochs: int | None,
+    steps: int | None,
+    equal: str | None,
+    **rest: Any,
+) -> list[Budget]:
+    """A budget a bucket, equal in what was asked for."""
+    given = "steps" if epochs is None else "epochs"
+    equal = given if equal is None else equal
+    if equal not in EQUAL:
+        raise ValueError(unknown("equal=", equal, EQUAL))
+    counts = [count_examples(task.train) for task in tasks]
+    if equal == given:
+        lengths = {"epochs": epochs, "steps": steps}
+        pairs = zip(counts, sizes, strict=True)
+        return [make_budget(n, batch_size=b, **lengths, **rest) for n, b in pairs]
+    if len(set(counts)) > 1:
+        raise ValueError(
+            f"the tasks of the buckets have {sorted(set(counts))} training examples, so that "
+            f"{given}= and equal={equal!r} do not go together; leave equal= out"
+        )
+    for b in sizes:  # checks what is given
+        make_budget(counts[0], epochs=epochs, steps=steps, batch_size=b, **rest)
+    if equal == "examples":
+        seen = (epochs * counts[0]) if epochs is not None else (steps or 0) * batch_size
+        totals = [{"steps": seen // b} for b in sizes]
+    else:  # the budget is meant at batch_size=
+        an_epoch = make_budget(counts[0], epochs=1, batch_size=batch_size).steps
+        if equal == "epochs" and (steps or 0) % an_epoch:
+            raise ValueError(
+                f"steps={steps} at batch_size={batch_size} are no whole number of epochs, of "
+                f"{an_epoch} steps each; give epochs="
+            )
+        total = {"steps": (epochs or 0) * an_epoch, "epochs": (steps or 0) // an_epoch}[equal]
+        totals = [{equal: total}] * len(sizes)
+    return [
+        make_budget(counts[0], batch_size=b, **total, **rest)
+        for b, total in zip(sizes, totals, strict=True)
+    ]
+
+
+def _join(table: pd.DataFrame, made: Sequence[Bucket], static: Sequence[str]) -> pd.DataFrame:
+    """The completed tables of the buckets as one, in the order of the whole one."""
+    parts = []
+    for bucket in made:
+        part = bucket.columns.trials.drop(columns=["trial", "id", "duplicate_of"])
+        part.index = pd.Index(bucket.rows)
+        parts.append(part)
+    names = dict.fromkeys(name for part in parts for name in part)
+    joined = {}
+    for name in names:
+        columns = [part[name] for part in parts if name in part]
+        joined[name] = pd.concat(columns).reindex(table.index)
+    for name in static:
+        joined.setdefault(name, table[name])
+    return pd.DataFrame(joined)

@@ -1,0 +1,179 @@
+"""Which recipe of ours is a param group of a ``torch.optim`` optimizer, and with what numbers.
+
+    class_of(groups, memory)            "Adam", by the options that the groups have
+    transform_of("Adam", group, η)      our recipe with the group's numbers
+
+Surprises: an attached scheduler leaves only its present rate behind, so it must be given again;
+OneCycleLR and CyclicLR turn the momentum too, unless told ``cycle_momentum=False``.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jaxopt_course.base import Scalar, ScalarOrSchedule, Transform
+from jaxopt_course.conventions import torch
+from jaxopt_course.conventions.pieces import is_zero
+from jaxopt_course.conventions.ports import array
+from jaxopt_course.messages import unknown
+
+Group = Mapping[str, Any]
+
+# class -> our recipe, their option -> our argument, their memory -> field of our state
+_DECOUPLED = {"decoupled_weight_decay": "decoupled_weight_decay"}
+_ADAM = {"amsgrad": "amsgrad", **_DECOUPLED}
+_MOMENTS = {"exp_avg": "mu", "exp_avg_sq": "nu", "max_exp_avg_sq": "nu_max"}
+CLASSES: dict[str, tuple[Any, dict[str, str], dict[str, str]]] = {
+    "SGD": (
+        torch.sgd,
+        {"momentum": "momentum", "dampening": "dampening", "nesterov": "nesterov"},
+        {"momentum_buffer": "trace"},
+    ),
+    "Adagrad": (
+        torch.adagrad,
+        {
+            "lr_decay": "learning_rate_decay",
+            "eps": "eps",
+            "initial_accumulator_value": "initial_accumulator_value",
+        },
+        {"sum": "sum_of_squares"},
+    ),
+    "RMSprop": (
+        torch.rmsprop,
+        {"alpha": "decay", "eps": "eps", "centered": "centered", "momentum": "momentum"},
+        {"square_avg": "nu", "grad_avg": "mu", "momentum_buffer": "trace"},
+    ),
+    "Adadelta": (
+        torch.adadelta,
+        {"rho": "rho", "eps": "eps"},
+        {"square_avg": "e_g", "acc_delta": "e_x"},
+    ),
+    "Adam": (torch.adam, _ADAM, _MOMENTS),
+    "AdamW": (torch.adam, _ADAM, _MOMENTS),
+    "Adamax": (torch.adamax, {}, {"exp_avg": "mu", "exp_inf": "nu"}),
+    "NAdam": (
+        torch.nadam,
+        {"momentum_decay": "momentum_decay", **_DECOUPLED},
+        {**_MOMENTS, "mu_product": "mu_product"},
+    ),
+    "RAdam": (torch.radam, _DECOUPLED, _MOMENTS),
+}
+_COMMON = {"lr", "weight_decay", "maximize", "params", "param_names", "betas", "eps"}
+_SPEED = {"foreach", "fused", "differentiable", "capturable"}  # how, not what, is computed
+_CYCLED = {"base_momentum", "max_momentum"}
+_SCHEDULED = {"initial_lr", "max_lr", "min_lr", "swa_lr", *_CYCLED}
+
+
+def class_of(group: Group, memory: Iterable[Mapping[str, Any]]) -> str:
+    """The class of a param group, by its options and by the memories that the optimizer has.
+
+    Raises:
+        ValueError: Adam or AdamW of torch < 2.6, or none that is known.
+
+    >>> class_of({"lr": 0.1, "rho": 0.9, "eps": 1e-6, "weight_decay": 0}, [])
+    'Adadelta'
+    """
+    tells = {
+        "dampening": "SGD",
+        "lr_decay": "Adagrad",
+        "alpha": "RMSprop",
+        "rho": "Adadelta",
+        "momentum_decay": "NAdam",
+    }
+    for option, kind in tells.items():
+        if option in group and "t0" not in group:  # ASGD has an alpha too
+            return kind
+    if "amsgrad" in group:
+        if "decoupled_weight_decay" in group or not float(array(group["weight_decay"])):
+            return "Adam"
+        raise ValueError("Adam or AdamW? the options do not tell; say optimizer='Adam' or 'AdamW'")
+    moments = set(group) - _COMMON - _SPEED - _SCHEDULED
+    if "betas" in group and moments <= {"decoupled_weight_decay"}:
+        if moments:
+            return "RAdam"
+        if any("exp_inf" in entry for entry in memory):
+            return "Adamax"
+    raise ValueError(
+        f"no optimizer known for the options {sorted(group)}; say optimizer=, one of "
+        f"{', '.join(CLASSES)}"
+    )
+
+
+def transform_of(
+    kind: str, group: Group, learning_rate: ScalarOrSchedule | None, momentum: Scalar | None
+) -> Transform:
+    """Our recipe with the numbers of a param group.
+
+    Args:
+        kind: a key of ``CLASSES``.
+        group: of ``state_dict["param_groups"]``.
+        learning_rate: η in the place of the group's, or None.
+        momentum: μ, or β1, in the place of the group's, or None.
+
+    Raises:
+        ValueError: an unknown class or option, or a number that a scheduler turns and that is not
+            replaced.
+
+    >>> group = {"lr": 0.5, "rho": 0.5, "eps": 1.0, "weight_decay": 0}
+    >>> tx = transform_of("Adadelta", group, None, None)
+    >>> print(tx.update(4.0, tx.init(1.0))[0])  # 0.5 · 4 √1 / √(8 + 1)
+    -0.6666667
+    """
+    if kind not in CLASSES:
+        raise ValueError(unknown("torch optimizer", kind, CLASSES))
+    recipe, options, _ = CLASSES[kind]
+    allowed = _COMMON | _SPEED | _SCHEDULED | set(options)
+    strange = sorted(set(group) - allowed)
+    if strange:
+        raise ValueError(f"torch's {kind} with the option {strange[0]!r} cannot be brought over")
+    _refuse_scheduled(group, learning_rate, momentum)
+    if kind == "AdamW" and "decoupled_weight_decay" not in group:
+        group = {**group, "decoupled_weight_decay": True}
+    arguments = {ours: value(group[option]) for option, ours in options.items() if option in group}
+    if "betas" in group:
+        arguments["b1"], arguments["b2"] = map(value, group["betas"])
+        arguments["eps"] = value(group["eps"])
+    if momentum is not None:
+        name = "b1" if "betas" in group else "momentum"
+        if name not in arguments:
+            raise ValueError(f"momentum={momentum}: torch's {kind} has none")
+        arguments[name] = momentum
+    if is_zero(arguments.get("momentum", 1)):
+        arguments["momentum"] = None
+    return recipe(
+        learning_rate=value(group["lr"]) if learning_rate is None else learning_rate,
+        weight_decay=value(group["weight_decay"]),
+        maximize=group.get("maximize", False),
+        **arguments,
+    )
+
+
+def _refuse_scheduled(group: Group, learning_rate: Any, momentum: Any) -> None:
+    if momentum is None and (cycled := sorted(set(group) & _CYCLED)):
+        raise ValueError(
+            f"a scheduler turns the momentum ({cycled[0]!r}), which here is one number: train with "
+            "OneCycleLR(..., cycle_momentum=False), or say with momentum= at which μ (β1 of Adam) "
+            "it stays from now on"
+        )
+    if learning_rate is None and (scheduled := sorted(set(group) & _SCHEDULED)):
+        raise ValueError(
+            f"a scheduler has set the rate ({scheduled[0]!r}): give the schedule, or a number, "
+            "as learning_rate="
+        )
+
+
+def remembers(kind: str, group: Group) -> bool:
+    """Whether torch keeps a memory of each parameter that it trains: all do but plain SGD.
+
+    >>> remembers("SGD", {"momentum": 0.0}), remembers("SGD", {"momentum": 0.9})
+    (False, True)
+    """
+    return kind != "SGD" or bool(value(group.get("momentum", 0)))
+
+
+def value(x: Any) -> Any:
+    """An option as a Python number or switch; torch has tensors too.
+
+    >>> value([0.5]), value(True)
+    (0.5, True)
+    """
+    return x if isinstance(x, bool) else array(x).item()

@@ -1,0 +1,233 @@
+"""A study in Optuna's words: a configuration is a trial, its curve the intermediate values.
+
+Optuna chooses by one value a trial, as a study chooses by the mean over a configuration's seeds:
+
+    finished      COMPLETE, the mean over the seeds
+    diverged      COMPLETE, the worst value there is: inf, or -inf where more is better
+    stopped       PRUNED, the last value of the curve
+    unfinished    FAIL
+
+A diverged configuration is worse than every other, and samplers learn to keep away from it; of a
+trial that is FAIL they would learn nothing, and ask for the like of it again: in a space of which
+a third diverges TPE does so 19 times of 64 instead of 7.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from jaxopt_course.report.tables import configuration_numbers, finite
+
+LOG_RATIO = 100.0  # a column that spans more than this was searched by orders of magnitude
+RANKED = ("diverged", "unfinished", "stopped")  # the first that a seed has is the configuration's
+
+
+class Told(NamedTuple):
+    """What Optuna is told of one configuration."""
+
+    row: int  # position of its first row in the table
+    state: str  # name of an optuna.trial.TrialState
+    value: float | None
+    curve: dict[int, float]  # step -> mean over the seeds, as far as all of them are finite
+    attributes: dict[str, Any]
+
+
+def import_optuna() -> Any:
+    """The package ``optuna``, which is an extra.
+
+    Raises:
+        ImportError: it is not installed; the message says how to.
+    """
+    try:
+        import optuna
+    except ImportError as error:
+        raise ImportError("this needs Optuna: pip install 'jaxopt-course[optuna]'") from error
+    return optuna
+
+
+def tell_all(
+    trials: pd.DataFrame, curves: xr.Dataset, columns: Sequence[str], metric: str, direction: str
+) -> Iterator[Told]:
+    """What there is to tell of every configuration, in the order of the table.
+
+    Args:
+        trials: a row a trial, with the results of training.
+        curves: of these rows.
+        columns: that make a configuration.
+        metric: a column of ``trials`` that may choose.
+        direction: "min" or "max".
+    """
+    numbers = configuration_numbers(trials, columns)
+    scores = finite(trials[metric])
+    means = scores.groupby(numbers).mean()  # as tables.configurations has them, bit for bit
+    steps, recorded = _curve(curves, metric)
+    worst = float("inf") if direction == "min" else float("-inf")
+    cells = {name: trials[name].to_numpy(object) for name in ("trial", "seed", "status")}
+    first_bad = trials["first_bad_step"].to_numpy(float, na_value=np.inf)
+    values = [x if np.isfinite(x) else None for x in scores.tolist()]
+    for number, rows in numbers.groupby(numbers, sort=True).indices.items():
+        own = rows.tolist()
+        statuses = {cells["status"][row] for row in own}
+        mean = recorded[rows].mean(axis=0, dtype=np.float64)
+        known = np.isfinite(mean)
+        curve = dict(zip(steps[known].tolist(), mean[known].tolist(), strict=True))
+        attributes: dict[str, Any] = {
+            "status": next((name for name in RANKED if name in statuses), "finished"),
+            "trials": [int(cells["trial"][row]) for row in own],
+            "seeds": [int(cells["seed"][row]) for row in own],
+            "values": [values[row] for row in own],
+        }
+        state: str = "COMPLETE"
+        value: float | None = float(means.loc[number])
+        match attributes["status"]:
+            case "diverged":
+                value = worst
+                attributes["first_bad_step"] = int(first_bad[rows].min())
+            case "unfinished":
+                state, value = "FAIL", None
+            case "stopped":
+                state, value = "PRUNED", curve[max(curve)] if curve else None
+            case _ if None in attributes["values"]:
+                value = worst  # a loss that is finite, and a metric that is not
+        yield Told(own[0], state, value, curve, attributes)
+
+
+def _curve(curves: xr.Dataset, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """The steps (T,), and what the metric was there (trials, T)."""
+    if metric == "train_loss":
+        return curves["step"].to_numpy(), curves["train_loss"].to_numpy()
+    values = curves[metric.removeprefix("best_")].to_numpy()
+    if metric.startswith("best_"):
+        values = np.minimum.accumulate(values, axis=1)  # NaN stays NaN after a trial's end
+    return curves["eval_step"].to_numpy(), values
+
+
+def split_columns(
+    trials: pd.DataFrame, columns: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The columns that vary, each with an Optuna distribution, and the constant ones' values.
+
+    Whole numbers become an ``IntDistribution`` and reals a ``FloatDistribution`` from the least to
+    the greatest that there is, by orders of magnitude where these are more than 100 times apart;
+    text and switches become a ``CategoricalDistribution``.  A column is constant if it has one
+    value wherever the row's optimizer takes it.
+    """
+    kinds = import_optuna().distributions
+    by_optimizer = trials.groupby(trials["optimizer"] if "optimizer" in columns else 0)
+    varying: dict[str, Any] = {}
+    constant: dict[str, Any] = {}
+    for name in columns:
+        values = trials[name].dropna().unique().tolist()
+        if len(values) <= 1 and by_optimizer[name].nunique(dropna=False).max() <= 1:
+            constant[name] = values[0] if values else None
+        elif trials[name].dtype in ("string", "boolean"):
+            varying[name] = kinds.CategoricalDistribution(values)
+        elif trials[name].dtype == "Int64":
+            varying[name] = kinds.IntDistribution(min(values), max(values))
+        else:
+            low, high = min(values), max(values)
+            log = low > 0 and high / low > LOG_RATIO
+            varying[name] = kinds.FloatDistribution(low, high, log=log)
+    return varying, constant
+
+
+def export(
+    trials: pd.DataFrame,
+    curves: xr.Dataset,
+    manifest: Mapping[str, Any],
+    journal_file: str | Path,
+    name: str,
+    each_seed: bool = False,
+) -> Any:
+    """Add a study to a journal file of Optuna's, all trials in one write; see ``Study.to_optuna``.
+
+    Returns:
+        the study, as ``optuna.load_study`` reads it from the file.
+    """
+    optuna = import_optuna()
+    kept = trials["duplicate_of"].isna().to_numpy()
+    trials, curves = trials[kept].reset_index(drop=True), curves.isel(trial=kept)
+    columns = [*manifest["hyperparameters"], *(["seed"] if each_seed else [])]
+    varying, constant = split_columns(trials, columns)
+    cells = trials[list(varying)].astype(object).to_dict("records")
+    metric, direction = manifest["metric"], manifest["direction"]
+    frozen = []
+    for told in tell_all(trials, curves, columns, metric, direction):
+        params = {name: x for name, x in cells[told.row].items() if not pd.isna(x)}
+        frozen.append(
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState[told.state],
+                value=told.value,
+                params=params,
+                distributions={name: varying[name] for name in params},
+                user_attrs=told.attributes,
+                intermediate_values=told.curve,
+            )
+        )
+    backend, storage = _open(optuna, Path(journal_file))
+    if name in optuna.get_all_study_names(storage):
+        raise ValueError(f"{journal_file} holds a study {name!r} already; give another name=…")
+    directed = {"min": "minimize", "max": "maximize"}[direction]
+    optuna.create_study(study_name=name, storage=storage, direction=directed)
+    try:
+        held = _OneWrite(backend)
+        study = optuna.load_study(study_name=name, storage=optuna.storages.JournalStorage(held))
+        set_attributes(study, manifest, constant)
+        study.add_trials(frozen)
+        held.write()
+    except BaseException:
+        optuna.delete_study(study_name=name, storage=storage)
+        raise
+    return optuna.load_study(study_name=name, storage=_open(optuna, Path(journal_file))[1])
+
+
+def set_attributes(
+    optuna_study: Any, manifest: Mapping[str, Any], constant: Mapping[str, Any]
+) -> None:
+    """Say in the study's user attributes what was trained, and the values of constant columns."""
+    for key in ("task", "budget", "metric", "versions", "program_sha256"):
+        optuna_study.set_user_attr(key, manifest.get(key))
+    optuna_study.set_user_attr("constants", dict(constant))
+
+
+def _open(optuna: Any, file: Path) -> tuple[Any, Any]:
+    """The backend and the storage in ``file``, which need not be there yet."""
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a directory; name a file in it, as {file}/optuna.log")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"there is no directory {file.parent} for the journal {file.name}")
+    backend = optuna.storages.journal.JournalFileBackend(str(file))
+    try:
+        return backend, optuna.storages.JournalStorage(backend)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} is no journal of Optuna's: {error}") from error
+
+
+class _OneWrite:
+    """A journal backend that holds what is appended until it is told to write.
+
+    Optuna's own waits for the disk once a trial.  Records of a study that exists name it by its
+    number, so that others may append to the file meanwhile.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.logs = list(file.read_logs(0))
+        self.written = len(self.logs)
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        """Those of the file when it was opened, and those held."""
+        return self.logs[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Hold them."""
+        self.logs += logs
+
+    def write(self) -> None:
+        """Append all that is held to the file."""
+        self.file.append_logs(self.logs[self.written :])
+        self.written = len(self.logs)

@@ -1,0 +1,277 @@
+"""Ask and tell: an Optuna sampler proposes, the lanes train, the sampler learns what came of it.
+
+A batch of configurations is asked for, trained side by side in the program that is compiled once,
+and told; then the next.  The sampler sees a configuration's mean over the seeds, as every choice
+of a study does, and the worst value there is where a seed diverged (see ``optuna_export.py``).
+
+A sampler decides within a batch without the batch's results; ``TPESampler(constant_liar=True)``
+spreads such proposals.  What is asked for twice is trained once and told twice.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from jaxopt_course.columns import Optimizer, check_columns
+from jaxopt_course.optuna_export import Told, import_optuna, set_attributes, tell_all
+from jaxopt_course.optuna_space import Reads, make_space
+from jaxopt_course.problems.tasks import Task
+from jaxopt_course.session import Outcome, Session
+from jaxopt_course.study import Study, SweepInterrupted, check_metric
+from jaxopt_course.sweeps import checkpoint, store
+from jaxopt_course.sweeps.progress import ProgressLine
+from jaxopt_course.sweeps.results import join
+from jaxopt_course.train import count_examples, make_budget, task_of
+
+
+class OptunaSearch:
+    """Any Optuna sampler at the head of a sweep.
+
+        search = joc.OptunaSearch(
+            optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0)),
+            {"optimizer": ["sgd", "adam"], "learning_rate": joc.log_uniform(1e-4, 1)},
+            lanes=16,
+        )
+        study = search.sweep("digits", n_trials=64, epochs=20)
+
+    Args:
+        optuna_study: whose sampler is asked, and who is told; what it knows already counts.
+        space: a distribution (``uniform``, ``log_uniform``, ``integers``, or one of Optuna's), a
+            sequence to choose from, or a fixed value, per column.  A column is asked for only
+            where the row's optimizer and schedule take it.
+        lanes: as in ``sweep``.
+        seeds: of the trainings, the same for each configuration.
+        batch: configurations asked for at a time; default as many as fill the lanes.
+
+    Raises:
+        ImportError: Optuna is not installed.
+        TypeError, ValueError: an argument that makes no sense; it is named.
+    """
+
+    def __init__(
+        self,
+        optuna_study: Any,
+        space: Mapping[str, Any],
+        *,
+        lanes: int | None = None,
+        seeds: Iterable[int] = (0,),
+        batch: int | None = None,
+    ) -> None:
+        optuna = import_optuna()
+        if not isinstance(optuna_study, optuna.study.Study):
+            raise TypeError(
+                f"optuna_study must be a study of Optuna's, not {optuna_study!r}; make one with "
+                "optuna.create_study()"
+            )
+        if len(optuna_study.directions) != 1:
+            raise ValueError(
+                f"the Optuna study has {len(optuna_study.directions)} objectives; a sweep chooses "
+                "by one metric"
+            )
+        self.optuna_study = optuna_study
+        self.lanes = None if lanes is None else _whole("lanes", lanes)
+        self.batch = None if batch is None else _whole("batch", batch)
+        self.space = make_space(space, seeds)
+
+    def sweep(
+        self,
+        task: Task | str,
+        n_trials: int,
+        optimizer: Optimizer = None,
+        *,
+        epochs: int | None = None,
+        steps: int | None = None,
+        batch_size: int = 64,
+        record_every: int | None = None,
+        evaluate_every: int | None = None,
+        diverges_above: float | None = None,
+        metric: str | None = None,
+        directory: str | Path | None = None,
+        overwrite: bool = False,
+        devices: Sequence[Any] | None = None,
+        progress: bool = True,
+    ) -> Study:
+        """Ask for ``n_trials`` configurations, batch after batch, train them and tell the results.
+
+        Each trial of the Optuna study gets its curve as intermediate values, and user attributes:
+        ``status``, ``trials`` (its rows in the table), ``seeds`` and the metric's ``values``.
+        Optuna writes them one by one, which in a file or data base takes longer than many a
+        training: search in memory, and write all at once with :meth:`Study.to_optuna`.
+
+        Args:
+            task: as in ``sweep``, like all that is not explained here.
+            n_trials: configurations to ask for, unless the sampler ends before, as one of a grid
+                does; each is trained with every seed.
+            optimizer: for all rows, or own functions.
+            epochs: of n // batch_size steps each; this or ``steps``.
+            steps: updates.
+            batch_size: examples a step.
+            record_every: steps between records of the training loss.
+            evaluate_every: steps between evaluations.
+            diverges_above: a loss beyond which a trial counts as diverged.
+            metric: what the sampler is told; its direction must be that of the Optuna study.
+            directory: where to save, once all is over or something stops it; default nowhere.
+            overwrite: whether a study that the directory holds may be replaced.
+            devices: default all local ones.
+            progress: whether to show a line a batch.
+
+        Returns:
+            a study of all that was trained; what was asked for twice stands in it once.
+
+        Raises:
+            SweepInterrupted: Ctrl-C; Optuna is told that the trials that were not over failed.
+            TypeError, ValueError: as ``sweep``; or the Optuna study looks the other way.
+        """
+        _whole("n_trials", n_trials)
+        task = task_of(task)
+        budget = make_budget(
+            count_examples(task.train),
+            epochs=epochs,
+            steps=steps,
+            batch_size=batch_size,
+            record_every=record_every,
+            evaluate_every=evaluate_every,
+            diverges_above=diverges_above,
+        )
+        chosen = check_metric(metric or f"valid_{next(iter(task.metrics))}", task.metrics)
+        _check_direction(self.optuna_study, *chosen)
+        columns = check_columns(self.space.table([], optimizer), optimizer, budget.steps)
+        devices = jax.local_devices() if devices is None else list(devices)
+        if not devices:
+            raise ValueError("devices must name at least one device")
+        path = None if directory is None else store.claim(directory, overwrite)
+        with contextlib.nullcontext() if path is None else checkpoint.locked(path):
+            with ProgressLine(task.name, show=progress) as line:
+                line.note(f"{n_trials} trials to ask for, compiling for {len(devices)} device(s)")
+                session = Session.prepare(task, columns, budget, chosen, self.lanes, devices)
+            manifest = session.manifest(columns.trials, "sweep")
+            set_attributes(self.optuna_study, manifest, self.space.fixed)
+            outcomes: list[Outcome] = []
+            try:
+                interrupted = self._search(session, n_trials, optimizer, outcomes, progress)
+            except KeyboardInterrupt:  # while the sampler was thinking
+                if not outcomes:
+                    raise
+                interrupted = True
+            finally:  # also where a batch went wrong, those before it are kept
+                if outcomes:
+                    study = _joined(session, outcomes)
+                    if path is not None:
+                        study = study._write(path)
+                        checkpoint.forget(path)  # of a sweep that was there and may be replaced
+        if interrupted:
+            raise SweepInterrupted(study)
+        return study
+
+    def _search(
+        self,
+        session: Session,
+        n_trials: int,
+        optimizer: Optimizer,
+        outcomes: list[Outcome],
+        progress: bool,
+    ) -> bool:
+        """Ask, train and tell ``n_trials``, add to ``outcomes``; whether Ctrl-C cut it short."""
+        states = import_optuna().trial.TrialState
+        places = session.program.lanes * len(session.program.devices)
+        batch = self.batch or max(1, places // len(self.space.seeds))
+        names = session.columns.hyperparameters
+        known: dict[str, Told] = {}  # by the id of a configuration's row with the first seed
+        trained: set[str] = set()  # ids of rows
+        for start in range(0, n_trials, batch):
+            asked: list[Any] = []
+            try:
+                number = min(batch, n_trials - start)
+                rows = [self._ask(asked, optimizer, session.columns.reads) for _ in range(number)]
+                table = self._complete(rows, optimizer, session)
+                new = table[~table["id"].isin(trained) & ~table["id"].duplicated()]
+                if len(new):
+                    numbers = np.arange(len(trained), len(trained) + len(new))
+                    new = new.assign(trial=numbers, duplicate_of=pd.NA)
+                    new = new.astype({"duplicate_of": "Int64"}).reset_index(drop=True)
+                    outcome = session.train(new, "sweep", progress)
+                    outcomes.append(outcome)
+                    trained |= set(new["id"])
+                    for told in tell_all(outcome.trials, outcome.curves, names, *session.chosen):
+                        known[new["id"][told.row]] = told
+                exhausted = False
+                for name in table["id"].iloc[:: len(self.space.seeds)]:
+                    _report(asked[0], known[name])
+                    state = states[known[name].state]
+                    exhausted |= _tell(self.optuna_study, asked[0], known[name].value, state)
+                    asked.pop(0)
+            finally:  # whatever went wrong, no trial stays running for ever
+                for trial in asked:
+                    _tell(self.optuna_study, trial, None, states.FAIL)
+            if outcomes[-1].interrupted or exhausted:
+                return outcomes[-1].interrupted
+        return False
+
+    def _ask(self, asked: list[Any], optimizer: Optimizer, reads: Reads) -> dict[str, Any]:
+        """One more trial, added to ``asked``, and its row."""
+        trial = self.optuna_study.ask()
+        asked.append(trial)
+        return self.space.row(optimizer, {}, trial, reads)
+
+    def _complete(
+        self, rows: Sequence[dict[str, Any]], optimizer: Optimizer, session: Session
+    ) -> pd.DataFrame:
+        """The rows with every seed, checked, numbered and named."""
+        with warnings.catch_warnings():  # repeats are expected here
+            warnings.filterwarnings("ignore", ".* repeat an earlier one")
+            table = check_columns(
+                self.space.table(rows, optimizer), optimizer, session.budget.steps
+            )
+        return table.trials.iloc[-len(rows) * len(self.space.seeds) :]
+
+
+def _report(trial: Any, told: Told) -> None:
+    """The curve and the attributes."""
+    for step, value in told.curve.items():
+        trial.report(value, step)
+    for key, attribute in told.attributes.items():
+        trial.set_user_attr(key, attribute)
+
+
+def _tell(optuna_study: Any, trial: Any, value: float | None, state: Any) -> bool:
+    """Finish the trial; whether its sampler has no more to propose, as one of a grid."""
+    try:
+        optuna_study.tell(trial, value, state, skip_if_finished=True)
+    except RuntimeError as error:  # that is how samplers stop a study, once the trial is told
+        if "Study.stop" not in str(error):
+            raise
+        return True
+    return False
+
+
+def _joined(session: Session, outcomes: Sequence[Outcome]) -> Study:
+    """One study of all batches."""
+    trials = pd.concat([outcome.trials for outcome in outcomes], ignore_index=True)
+    trials = trials.astype(dict(outcomes[0].trials.dtypes))
+    curves = xr.concat([outcome.curves for outcome in outcomes], "trial")
+    manifest = session.manifest(trials, "sweep")
+    events = tuple(outcome.event for outcome in outcomes)
+    joined = join(curves, trials, session.columns.hyperparameters)
+    return Study(trials, joined, manifest, None, events, session)
+
+
+def _check_direction(optuna_study: Any, metric: str, direction: str) -> None:
+    wanted = {"min": "minimize", "max": "maximize"}[direction]
+    if optuna_study.direction.name.lower() != wanted:
+        raise ValueError(
+            f"the Optuna study is to {optuna_study.direction.name.lower()}, but {metric} is to be "
+            f'{wanted}d: optuna.create_study(direction="{wanted}"), or another metric=…'
+        )
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    return int(value)

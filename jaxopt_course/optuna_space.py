@@ -1,0 +1,154 @@
+"""What an Optuna sampler is asked for: the columns of a table, in its words and in ours.
+
+The sampler is asked for a row's optimizer and schedule first, and then only for what these take; so
+a space with ``b1`` and ``dampening`` is one of conditional parameters, as Optuna understands them.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from jaxopt_course import schedule_columns
+from jaxopt_course.columns import Optimizer
+from jaxopt_course.columns.signatures import parameters_of
+from jaxopt_course.conventions.registry import REGISTERED
+from jaxopt_course.optuna_export import import_optuna
+from jaxopt_course.sweeps.space import Integers, LogUniform, Uniform, nullable
+
+DECIDE = ("optimizer", "schedule")  # which other columns a row has
+Reads = Set[tuple[str, str]]  # (optimizer, column)
+
+
+class _Column(NamedTuple):
+    """What is asked for in a column of the table."""
+
+    name: str
+    ask: Any  # a distribution of Optuna's; None where the value is fixed
+    examples: list[Any]  # the choices, the fixed value, or one value of a range
+    kind: Any  # dtype of the column
+
+    def suggest(self, trial: Any) -> Any:
+        """The value that the sampler suggests for ``trial``."""
+        ask, name = self.ask, self.name
+        if ask is None:
+            return self.examples[0]
+        if hasattr(ask, "choices"):
+            return trial.suggest_categorical(name, ask.choices)
+        suggest = trial.suggest_int if isinstance(ask.low, int) else trial.suggest_float
+        return suggest(name, ask.low, ask.high, step=ask.step, log=ask.log)
+
+
+@dataclass(frozen=True)
+class Space:
+    """The columns, and the seeds that each configuration is trained with."""
+
+    columns: Mapping[str, _Column]  # those that decide first
+    seeds: Sequence[int]
+
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The columns with one value."""
+        return {n: column.examples[0] for n, column in self.columns.items() if column.ask is None}
+
+    def row(
+        self,
+        optimizer: Optimizer,
+        chosen: Mapping[str, Any],
+        trial: Any = None,
+        reads: Reads | None = None,
+    ) -> dict[str, Any]:
+        """The columns that the row's optimizer and schedule take.
+
+        Args:
+            optimizer: as ``sweep`` takes it.
+            chosen: values that are given.
+            trial: whose sampler suggests the others; default an example of each.
+            reads: what own functions read, once that is known; until then all.
+        """
+        row: dict[str, Any] = {}
+        for name, column in self.columns.items():
+            if name in chosen:
+                row[name] = chosen[name]
+            elif name in DECIDE or self._takes(row, name, optimizer, reads):
+                row[name] = column.examples[0] if trial is None else column.suggest(trial)
+        return row
+
+    def _takes(
+        self, row: Mapping[str, Any], name: str, optimizer: Optimizer, reads: Reads | None
+    ) -> bool:
+        """Whether the row has a use for the column.  What no row can use, the check refuses."""
+
+        def takes(chosen: Any) -> bool:
+            if schedule_columns.is_schedule(name):
+                known = chosen in schedule_columns.SCHEDULES
+                return not known or name in schedule_columns.arguments(chosen)
+            if isinstance(optimizer, Mapping) and chosen in optimizer:
+                return reads is None or (chosen, name) in reads
+            return chosen not in REGISTERED or name in parameters_of(chosen)
+
+        decides = "schedule" if schedule_columns.is_schedule(name) else "optimizer"
+        if decides not in self.columns:
+            return True
+        return takes(row[decides]) or not any(map(takes, self.columns[decides].examples))
+
+    def table(self, rows: Sequence[dict[str, Any]], optimizer: Optimizer) -> pd.DataFrame:
+        """A row for each choice that shapes the program, then ``rows`` with every seed."""
+        choices = {name: self.columns[name].examples for name in DECIDE if name in self.columns}
+        table = []
+        for values in itertools.product(*choices.values()):
+            example = self.row(optimizer, dict(zip(choices, values, strict=True)))
+            table.append(example | {"seed": self.seeds[0]})
+        table += [row | {"seed": seed} for row in rows for seed in self.seeds]
+        frame = pd.DataFrame(table, columns=[*self.columns, "seed"], dtype=object)
+        frame = frame.where(frame.notna(), None)
+        return frame.astype({name: column.kind for name, column in self.columns.items()})
+
+
+def make_space(space: Mapping[str, Any], seeds: Iterable[int]) -> Space:
+    """Check a space as the user gave it, see :class:`OptunaSearch`.
+
+    Raises:
+        TypeError, ValueError: a column or a seed that makes no sense.
+    """
+    optuna = import_optuna()
+    if not isinstance(space, Mapping) or not space:
+        raise TypeError(f"space must be a dictionary of columns, not {space!r}")
+    if "seed" in space:
+        raise ValueError("a search does not choose seeds: give seeds=range(4), not a column")
+    listed = list(seeds) if isinstance(seeds, Iterable) else []
+    if not listed or len(set(listed)) < len(listed):
+        raise ValueError(f"seeds must be different whole numbers, not {seeds!r}")
+    first = [name for name in DECIDE if name in space]
+    columns = {name: _column(optuna, name, space[name]) for name in [*first, *space]}
+    if all(column.ask is None for column in columns.values()):
+        raise ValueError("every column of the space is fixed; there is nothing to ask for")
+    return Space(columns, listed)
+
+
+def _column(optuna: Any, name: str, space: Any) -> _Column:
+    """A column of the space in Optuna's words."""
+    kinds = optuna.distributions
+    match space:
+        case Uniform(low, high):
+            ask = kinds.FloatDistribution(low, high)
+        case LogUniform(low, high):
+            ask = kinds.FloatDistribution(low, high, log=True)
+        case Integers(low, high):
+            ask = kinds.IntDistribution(low, high)
+        case kinds.BaseDistribution():
+            ask = space
+        case _:
+            one = isinstance(space, str) or not isinstance(space, Iterable)
+            values = [x.item() if hasattr(x, "item") else x for x in ([space] if one else space)]
+            if not values:
+                raise ValueError(f"column {name!r} has no values")
+            ask = kinds.CategoricalDistribution(values) if len(values) > 1 else None
+            examples = values
+    if ask is not None:
+        examples = list(ask.choices) if hasattr(ask, "choices") else [ask.low]
+    if pd.isna(examples).any():
+        raise ValueError(f"column {name!r} has None among its choices; write the default out")
+    return _Column(name, ask, examples, nullable(name, pd.Series(examples)).dtype)

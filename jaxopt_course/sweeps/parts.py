@@ -1,0 +1,110 @@
+"""The parts of a sweep that has a program a bucket: each on disk by itself, and all as one.
+
+checkpoint/buckets/0000/checkpoint/...                      of a bucket under way, its snapshots
+checkpoint/buckets/0000/manifest.json, trials.csv, curves.nc   of one that is over, its results
+"""
+
+import shutil
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from jaxopt_course.sweeps import checkpoint, store
+from jaxopt_course.sweeps.lanes import Rhythm
+from jaxopt_course.sweeps.results import ticks
+
+FOLDER = "buckets"  # beside the question of the whole
+
+
+class Part(NamedTuple):
+    """What a bucket left."""
+
+    trials: pd.DataFrame
+    curves: xr.Dataset
+    event: dict[str, Any]
+    interrupted: bool = False
+    earlier: bool = False  # another run left it
+
+
+def join_trials(trials: pd.DataFrame, parts: Sequence[Part]) -> pd.DataFrame:
+    """The table with the results of all buckets; "unfinished" where one was not reached."""
+    found = []
+    for part in parts:
+        results = part.trials.loc[:, "status":]
+        found.append(results.set_index(pd.Index(part.trials["trial"])))
+    results = pd.concat(found).reindex(trials["trial"]).reset_index(drop=True)
+    results["status"] = results["status"].fillna("unfinished")
+    return pd.concat([trials.reset_index(drop=True), results], axis=1)
+
+
+def join_curves(
+    trials: pd.DataFrame, parts: Sequence[Part], budgets: Sequence[Mapping[str, Any]]
+) -> xr.Dataset:
+    """The curves on the steps of all buckets of the study, NaN where a trial has no such step."""
+    rhythms = [Rhythm(b["steps"], b["record_every"], b["evaluate_every"]) for b in budgets]
+    union = lambda steps: np.unique(np.concatenate(list(steps)))
+    steps = {
+        "step": union(ticks(r.record_every, r.steps) for r in rhythms),
+        "eval_step": union(ticks(r.evaluate_every, r.steps) for r in rhythms),
+    }
+    numbers = trials["trial"].to_numpy(np.int64)
+    place = pd.Series(np.arange(len(numbers)), numbers)
+    arrays = {}
+    for name, like in parts[0].curves.data_vars.items():
+        axis = str(like.dims[1])
+        whole = np.full((len(numbers), len(steps[axis])), np.nan, np.float32)
+        for part in parts:
+            rows = place[part.curves["trial"].to_numpy()].to_numpy()
+            columns = np.searchsorted(steps[axis], part.curves[axis].to_numpy())
+            whole[np.ix_(rows, columns)] = part.curves[name].to_numpy()
+        arrays[str(name)] = (("trial", axis), whole)
+    return xr.Dataset(arrays, coords={"trial": numbers, **steps})
+
+
+def forget(directory: Path) -> None:
+    """Remove what the buckets of a sweep have left in a directory."""
+    shutil.rmtree(directory / checkpoint.FOLDER / FOLDER, ignore_errors=True)
+
+
+def folder_of(directory: Path, number: int) -> Path:
+    """Where a bucket keeps its checkpoint; made if it does not exist."""
+    folder = directory / checkpoint.FOLDER / FOLDER / f"{number:04d}"
+    (folder / checkpoint.FOLDER).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def saver(folder: Path) -> Callable[[Any], None]:
+    """What saves the snapshots of a bucket."""
+
+    def save(snapshot: Any) -> None:
+        try:
+            checkpoint.save(folder, snapshot)
+        except OSError as error:
+            warnings.warn(f"no checkpoint ({error}); training goes on", stacklevel=2)
+
+    return save
+
+
+def keep(folder: Path, part: Part, manifest: dict[str, Any]) -> None:
+    """Keep the results of a bucket that is over, in the place of its checkpoint."""
+    try:
+        store.write(folder, store.Record(manifest, part.trials, part.curves))
+        store.write_events(folder, [part.event])
+        shutil.rmtree(folder / checkpoint.FOLDER, ignore_errors=True)
+    except OSError as error:
+        warnings.warn(f"no checkpoint ({error}); training goes on", stacklevel=2)
+
+
+def kept(folder: Path) -> Part | None:
+    """The results of a bucket that is over, if they are whole."""
+    try:
+        record = store.read(folder)
+        (event,) = store.read_events(folder)
+    except (FileNotFoundError, ValueError):
+        return None
+    return Part(record.trials, record.curves, event, earlier=True)

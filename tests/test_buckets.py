@@ -1,0 +1,316 @@
+"""Static columns: a program a bucket, and one study that no one can tell from a sweep of each."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from flax import nnx
+
+import jaxopt_course as joc
+from jaxopt_course import joint
+from jaxopt_course.bucketing import split
+from jaxopt_course.columns import check_columns, content_id
+from jaxopt_course.session import Session
+from jaxopt_course.sweeps import parts
+
+X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
+STATIC = ["batch_size", "activation"]
+TRIALS = joc.grid(
+    learning_rate=[0.01, 0.1], batch_size=[4, 9], activation=["relu", "tanh"], seed=range(2)
+).query("batch_size == 4 or activation == 'tanh'")  # three buckets, their rows mixed
+SETTINGS = {"epochs": 3, "lanes": 2, "progress": False}
+
+
+def net(activation, hidden=2):
+    class Net(nnx.Module):
+        def __init__(self, rngs):
+            self.first = nnx.Linear(3, hidden, rngs=rngs)
+            self.last = nnx.Linear(hidden, 1, rngs=rngs)
+
+        def __call__(self, x):
+            return self.last(getattr(nnx, activation)(self.first(x)))
+
+    return joc.Task.from_flax(
+        lambda rngs: Net(rngs), X, X[:, :1], loss="squared_error", name="first"
+    )
+
+
+def sweep(task=net, trials=TRIALS, optimizer="sgd", **settings):
+    settings = SETTINGS | {"devices": jax.devices()[:1], "static": STATIC} | settings
+    return joc.sweep(task, trials, optimizer, **settings)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return sweep(directory=tmp_path_factory.mktemp("runs") / "joint")
+
+
+class TestBudgets:
+    """18 training examples: 4 or 2 steps an epoch of batches of 4 or 9."""
+
+    @pytest.mark.parametrize(
+        "asked, steps",
+        [
+            ({"epochs": 3}, [12, 6]),
+            ({"steps": 10}, [10, 10]),
+            ({"epochs": 3, "equal": "steps", "batch_size": 6}, [9, 9]),
+            ({"epochs": 3, "equal": "examples"}, [54 // 4, 54 // 9]),
+            ({"steps": 9, "equal": "examples", "batch_size": 6}, [54 // 4, 54 // 9]),
+            ({"steps": 9, "equal": "epochs", "batch_size": 6}, [12, 6]),
+        ],
+    )
+    def test_what_is_held_equal(self, asked, steps):
+        table = joc.grid(batch_size=[4, 9], learning_rate=[0.1])
+        shown = joc.buckets(table, ["batch_size"], task=net("relu"), **asked)
+        assert shown["steps"].tolist() == steps
+        assert shown["examples"].tolist() == [4 * steps[0], 9 * steps[1]]
+
+    def test_shown_without_a_task(self):
+        shown = joc.buckets(TRIALS, STATIC)
+        assert shown.values.tolist() == [[4, "relu", 4], [4, "tanh", 4], [9, "tanh", 4]]
+
+    @pytest.mark.parametrize(
+        "asked, message",
+        [
+            ({"steps": 10, "equal": "epochs", "batch_size": 6}, "no whole number of epochs"),
+            ({"epochs": 3, "equal": "time"}, "unknown equal= 'time'"),
+            ({"epochs": 3, "steps": 3}, "either epochs= or steps="),
+        ],
+    )
+    def test_that_cannot_be_equal(self, asked, message):
+        table = joc.grid(batch_size=[4, 9], learning_rate=[0.1])
+        with pytest.raises(ValueError, match=message):
+            joc.buckets(table, ["batch_size"], task=net("relu"), **asked)
+
+
+class TestJoined:
+    def test_one_lowering_a_bucket(self, study):
+        assert study.events[0]["lowerings"] == 3 == len(study.manifest["buckets"])
+        assert len({bucket["program_sha256"] for bucket in study.manifest["buckets"]}) == 3
+
+    def test_the_table_is_that_of_the_user(self, study):
+        asked = TRIALS.reset_index(drop=True)
+        pd.testing.assert_frame_equal(study.trials[[*asked]], asked, check_dtype=False)
+        assert study.trials["trial"].tolist() == list(range(12))
+        assert study.hyperparameters == ["optimizer", "learning_rate", *STATIC]
+        assert study.manifest["searched"] == ["learning_rate", *STATIC]
+        for _, row in study.trials.iterrows():
+            cells = {name: row[name] for name in study.hyperparameters}
+            assert row["id"] == content_id(cells, int(row["seed"]))
+
+    def test_trials_have_the_bits_of_a_sweep_of_their_bucket_alone(self, study):
+        groups = TRIALS.reset_index(drop=True).groupby(STATIC)
+        for size, activation in [(4, "relu"), (9, "tanh")]:
+            rows = groups.get_group((size, activation))
+            own = rows[["learning_rate", "seed"]]
+            alone = sweep(net(activation), own, static=None, batch_size=size)
+            mine = study.curves.isel(trial=own.index)
+            for name, curve in alone.curves.data_vars.items():
+                axis = curve.dims[1]
+                there = mine[name].sel({axis: curve[axis]})
+                np.testing.assert_array_equal(there.values, curve.values)
+                assert mine[name].notnull().sum() == curve.size  # nothing at others' steps
+            results = alone.trials.loc[:, "status":]
+            joined = study.trials.loc[own.index, "status":].reset_index(drop=True)
+            pd.testing.assert_frame_equal(joined, results, check_exact=True)
+
+    def test_trials_are_those_of_fit(self, study):
+        for row in study.trials.iloc[[3, 5]].itertuples():
+            alone = joc.fit(
+                net(row.activation), joc.sgd(row.learning_rate), epochs=3,
+                batch_size=row.batch_size, seed=row.seed,
+            )  # fmt: skip
+            assert row.test_loss == pytest.approx(alone.metrics["test_loss"], rel=1e-5)
+            assert row.train_loss == pytest.approx(float(alone.curves["train_loss"][-1]), rel=1e-5)
+
+    def test_comes_back_from_disk_and_is_replayed_there(self, study):
+        loaded = joc.Study.load(study.directory)
+        pd.testing.assert_frame_equal(loaded.trials, study.trials, check_exact=True)
+        xr.testing.assert_identical(loaded.curves, study.curves)
+        again = loaded.replay(4, task=net)
+        assert again.identical and int(again.state.step) == 6
+        with pytest.raises(ValueError, match=r"own task .*give it again"):
+            loaded.replay(4)
+
+    def test_replay_in_memory(self, study):
+        assert [study.replay(trial).identical for trial in (0, 2, 11)] == [True] * 3
+
+    def test_winners_are_confirmed_in_their_own_programs(self, study):
+        confirmed = study.confirm([7, 8], progress=False)
+        best = study.best()
+        assert confirmed.trials[STATIC].drop_duplicates().values.tolist() == [[*best[STATIC]]]
+        assert confirmed.trials["status"].tolist() == ["finished"] * 2
+
+    def test_the_report_names_the_programs(self, study):
+        page = study.report().read_text(encoding="utf-8")
+        assert "3: one a combination of batch_size and activation" in page
+        assert "training step (updates)" in page  # epochs differ in steps
+
+    def test_cannot_be_extended(self, study):
+        with pytest.raises(ValueError, match="static columns cannot be extended"):
+            study.extend(TRIALS)
+
+    def test_a_scheduler_compares_within_a_bucket(self, study):
+        halving = joc.SuccessiveHalving(eta=2)
+        session = study._session
+        trials = session.columns.trials
+        joined = session.train(trials, "sweep", False, scheduler=halving).trials
+        assert (joined["status"] == "stopped").sum() == 6
+        for values, rows in trials.groupby(STATIC):
+            (number,) = [i for i, b in enumerate(study.manifest["buckets"])
+                         if tuple(b["static"].values()) == values]  # fmt: skip
+            one = session.sessions[number]
+            alone = one.train(one.columns.trials, "sweep", False, scheduler=halving).trials
+            assert joined.loc[rows.index, "status"].tolist() == alone["status"].tolist()
+
+
+def test_a_program_an_optimizer_leaves_the_table_as_it_is():
+    """Ids, defaults, dtypes and their order are those of one program for all."""
+    own = {"own": lambda h: joc.sgd(h["learning_rate"] / h["k"])}
+    sgd = joc.grid(optimizer="sgd", learning_rate=[0.1, 0.2], seed=range(2))
+    adam = joc.grid(optimizer="adam", learning_rate=[0.01], b1=[0.8, 0.9])
+    mine = joc.grid(optimizer="own", learning_rate=[0.1], k=[1, 2])
+    table = pd.concat([sgd, adam, mine, sgd.iloc[:1]], ignore_index=True)
+    with pytest.warns(UserWarning, match="1 trials repeat .*row 8 says the same as row 0"):
+        whole = check_columns(table, own)
+    with pytest.warns(UserWarning, match="1 trials repeat .*row 8 says the same as row 0"):
+        found = split("line", table, ["optimizer"], own, epochs=1, batch_size=5)
+    pd.testing.assert_frame_equal(found.trials, whole.trials)
+    assert found.hyperparameters == whole.hyperparameters
+    assert [len(bucket.rows) for bucket in found.buckets] == [5, 2, 2]
+    assert "k" not in found.buckets[0].columns.trials
+
+
+class TestCutShort:
+    def test_goes_on_after_a_crash_as_if_nothing_had_been(self, study, tmp_path, monkeypatch):
+        train, compiled = Session.train, study._session.sessions
+        programs = iter([compiled[0], compiled[1], compiled[2], compiled[1], compiled[2]])
+        monkeypatch.setattr(
+            Session, "prepare", lambda _, columns, *rest: replace(next(programs), columns=columns)
+        )
+
+        def crash(self, trials, *arguments, **named):
+            if trials["trial"].iloc[0] == 2:
+                raise RuntimeError("the second bucket")
+            return train(self, trials, *arguments, **named)
+
+        monkeypatch.setattr(Session, "train", crash)
+        with pytest.raises(RuntimeError, match="second bucket"):
+            sweep(directory=tmp_path)
+        trained = []
+        monkeypatch.setattr(
+            Session, "train", lambda self, *a, **n: trained.append(1) or train(self, *a, **n)
+        )
+        again = joc.Study.resume(tmp_path, task=net, devices=jax.devices()[:1], progress=False)
+        assert len(trained) == 2  # the first bucket was kept
+        pd.testing.assert_frame_equal(again.trials, study.trials, check_exact=True)
+        xr.testing.assert_identical(again.curves, study.curves)
+        mine, theirs = ((x.directory / "manifest.json").read_text() for x in (again, study))
+        assert mine == theirs
+        assert not (tmp_path / "checkpoint").exists()
+
+    def test_buckets_that_were_not_reached_are_unfinished(self, study):
+        one = study._session.sessions[0]
+        outcome = one.train(one.columns.trials, "sweep", False)
+        part = parts.Part(outcome.trials, outcome.curves, outcome.event, interrupted=True)
+        whole = parts.join_trials(study._session.columns.trials, [part])
+        assert whole["status"].value_counts().to_dict() == {"unfinished": 8, "finished": 4}
+        pd.testing.assert_series_equal(whole.dtypes, study.trials.dtypes)
+        budgets = [bucket["budget"] for bucket in study.manifest["buckets"]]
+        curves = parts.join_curves(whole, [part], budgets)
+        assert curves.sizes == study.curves.sizes
+        assert int(curves["valid_loss"].notnull().any("eval_step").sum()) == 4
+
+
+def by_choice(h):
+    rate = h["learning_rate"] * h["batch_size"]
+    return joc.momentum(rate) if h["heavy"] else joc.sgd(rate)
+
+
+class TestPlainValues:
+    def test_functions_of_the_row_find_them(self):
+        table = joc.grid(heavy=[True], batch_size=2, learning_rate=0.05)
+        study = sweep("line", table, by_choice, static=["heavy", "batch_size"])
+        alone = joc.fit("line", joc.momentum(0.1), epochs=3, batch_size=2)
+        found = study.trials["valid_loss"][0]
+        assert found == pytest.approx(alone.metrics["valid_loss"], rel=1e-5)
+
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda k, rate: joc.sgd(rate) if k > 1 else joc.adam(rate),
+            lambda k, rate: joc.sgd(rate * jnp.zeros(k).size),
+            lambda k, rate: joc.sgd(rate * len(range(k))),
+            lambda k, rate: joc.sgd(rate * {1: 0.5, 2: 0.7}[k]),
+        ],
+        ids=["if", "shape", "range", "key"],
+    )
+    def test_a_traced_column_that_must_not_be_is_named(self, use):
+        table = joc.grid(k=[1, 2], learning_rate=[0.1])
+        with pytest.raises(TypeError, match=r"column 'k' is needed .*static=\['k'\]"):
+            sweep("line", table, lambda h: use(h["k"], h["learning_rate"]), static=None,
+                  batch_size=5)  # fmt: skip
+
+    def test_other_mistakes_stay_what_they_are(self):
+        def broken(h):
+            raise LookupError("a mistake of its own")
+
+        with pytest.raises(LookupError, match="of its own"):
+            sweep("line", joc.grid(learning_rate=[0.1]), broken, static=None, batch_size=5)
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        "static, message",
+        [
+            ("batch_size", r"static=\['batch_size'\]"),
+            ([], "one column or more"),
+            (["batch_sise"], "did you mean 'batch_size'"),
+            (["seed"], "cannot be static"),
+        ],
+    )
+    def test_names(self, static, message):
+        with pytest.raises((TypeError, ValueError), match=message):
+            sweep("line", static=static)
+
+    @pytest.mark.parametrize(
+        "change, message",
+        [
+            ({"task": "line"}, "nobody takes the static column 'activation'"),
+            ({"task": lambda activation, width: 0}, "function of 'width', which is no column"),
+            (
+                {"task": "line", "static": ["batch_size"], "trials": TRIALS.assign(batch_size=5)},
+                r"takes the column 'activation'.*static=\['activation'\]",
+            ),
+            ({"static": ["batch_size"]}, "function of 'activation', which is a column: add it"),
+            ({"static": None}, "static="),
+            ({"static": None, "equal": "steps"}, "equal= is for static columns"),
+            ({"trials": TRIALS.assign(batch_size=2.5)}, "'batch_size' must hold whole numbers"),
+            ({"trials": TRIALS.assign(batch_size=19)}, "larger than the 18"),
+            ({"trials": TRIALS.assign(activation=[pd.NA] + ["relu"] * 11)}, "empty in row 0"),
+        ],
+    )
+    def test_before_anything_compiles(self, change, message, monkeypatch):
+        monkeypatch.setattr(Session, "prepare", None)
+        with pytest.raises((TypeError, ValueError), match=message):
+            sweep(**change)
+
+    def test_a_static_column_that_nobody_reads(self, monkeypatch):
+        trace = lambda task, columns, *rest: columns.optimizer({"learning_rate": 0.1})
+        monkeypatch.setattr(Session, "prepare", trace)
+        table = joc.grid(k=[1, 2], learning_rate=[0.1])
+        with pytest.raises(ValueError, match="nobody reads the static column 'k'"):
+            sweep("line", table, lambda h: joc.sgd(h["learning_rate"]), static=["k"], batch_size=5)
+
+    def test_many_values_warn_with_the_time_they_take(self, monkeypatch):
+        monkeypatch.setattr(joint, "MANY", 1)
+        programs = iter([None])
+        monkeypatch.setattr(Session, "prepare", lambda *_: next(programs))
+        table = joc.grid(batch_size=[4, 5], optimizer="sgd", learning_rate=[0.1])
+        said = r"'batch_size' has 2 .* 2 programs .* about \d+ s"
+        with pytest.warns(UserWarning, match=said), pytest.raises(StopIteration):
+            sweep("line", table, None, static=["batch_size"])

@@ -1,0 +1,268 @@
+"""A trial trained again is the same, bit for bit; a study that grows keeps what it had."""
+
+import dataclasses
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from sweep_to_kill import make_task
+
+import jaxopt_course as joc
+from jaxopt_course.recall import recall
+from jaxopt_course.session import Session
+from jaxopt_course.sweeps import checkpoint, engine
+
+DATA = Path(__file__).parent / "data"
+FUNCTIONS = {"mine": lambda h: joc.momentum(h["learning_rate"], momentum=h["momentum"])}
+HIGHER = {"mine": lambda h: joc.momentum(h["learning_rate"] * 2, momentum=h["momentum"])}
+
+
+def table(seeds=range(2)):
+    mine = joc.grid(optimizer="mine", learning_rate=[0.01, 0.1, 1e30], momentum=0.9, seed=seeds)
+    adam = joc.grid(optimizer="adam", learning_rate=[0.01, 0.1], seed=seeds)
+    return pd.concat([mine, adam], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Finished, diverged and stopped trials of an own task and an own optimizer."""
+    return joc.sweep(make_task(), table(), FUNCTIONS, steps=90, batch_size=3, evaluate_every=10,
+                     lanes=4, scheduler=joc.SuccessiveHalving(), progress=False,
+                     directory=tmp_path_factory.mktemp("runs") / "judged",
+                     devices=jax.devices()[:1])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def plain(study, tmp_path_factory):
+    """The same table, and nobody stops."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "prepare", lambda *_: study._session)
+        return joc.sweep(make_task(), table(), FUNCTIONS, steps=90, batch_size=3,
+                         evaluate_every=10, lanes=4, progress=False,
+                         directory=tmp_path_factory.mktemp("runs") / "plain",
+                         devices=jax.devices()[:1])  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recalled(study):
+    """The program made again, from what is on disk and the task and functions given again."""
+    record = joc.Study.load(study.directory)
+    return recall(record.manifest, record.trials, make_task(), FUNCTIONS, jax.devices()[:1])
+
+
+# ---------------------------------------------------------------- replay
+
+
+def test_every_trial_bit_for_bit(study):
+    assert set(study.trials["status"]) == {"finished", "diverged", "stopped"}
+    for trial, status in study.trials[["trial", "status"]].itertuples(index=False):
+        replay = study.replay(trial)
+        assert replay.identical and replay.different == []
+        recorded = study.curves.isel(trial=[trial])
+        for name in recorded.data_vars:
+            assert replay.curves[name].values.tobytes() == recorded[name].values.tobytes()
+        assert (replay.state is None) == (status == "diverged")
+
+
+def test_from_disk(study, recalled, monkeypatch):
+    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: recalled)
+    loaded = joc.Study.load(study.directory)
+    stopped = int(study.trials.query("status == 'stopped'")["trial"].iloc[0])
+    replay = loaded.replay(stopped, task=make_task(), optimizer=FUNCTIONS)
+    assert replay.identical
+    mine = study.replay(stopped).state
+    assert jax.tree.structure(replay.state) == jax.tree.structure(mine)
+    for x, y in zip(jax.tree.leaves(replay.state), jax.tree.leaves(mine), strict=True):
+        assert x.dtype == y.dtype and x.tobytes() == y.tobytes()
+
+
+def test_a_curve_of_another_bit_is_found(study):
+    curves = study.curves.copy(deep=True)
+    curves["valid_loss"].values[0, 0] = np.nextafter(curves["valid_loss"].values[0, 0], np.inf)
+    spoilt = dataclasses.replace(study, curves=curves)
+    replay = spoilt.replay(0)
+    assert not replay.identical and replay.different == ["valid_loss"]
+    with pytest.raises(ValueError, match=r"gives other curves now: \['valid_loss'\]"):
+        spoilt.state(0)
+
+
+def test_the_state_is_the_one_that_was_measured(study):
+    task = make_task()
+    for trial, status, loss in study.trials[["trial", "status", "valid_loss"]].itertuples(False):
+        if status == "diverged":
+            with pytest.raises(ValueError, match=f"trial {trial} diverged; it has no last state"):
+                study.state(trial)
+            continue
+        state = study.state(trial)
+        assert state.params["w"].dtype == jax.numpy.bfloat16
+        measured = task.evaluate(state.params, state.model_state, task.valid)["loss"]
+        curve = study.curves["valid_loss"][trial].dropna("eval_step")
+        assert state.step == curve["eval_step"][-1]
+        np.testing.assert_allclose(measured, curve[-1], rtol=1e-5)
+        if status == "finished":
+            np.testing.assert_allclose(measured, loss, rtol=1e-5)
+
+
+def test_the_optimizer_state_goes_on(plain):
+    """It is the state that the same trial has without an engine, to rounding (of bfloat16)."""
+    state, session = plain.state(9), plain._session
+    table = session.columns.table(inputs(plain).iloc[9:])
+    numbers = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
+    numbers[table.together_name] = table.together[0]
+    alone = jax.jit(session.trial.init)(numbers, table.seeds[0])
+    step = jax.jit(session.trial.step)
+    for _ in range(90):
+        alone, _ = step(numbers, alone, table.seeds[0], session.data.train)
+    assert jax.tree.structure(state) == jax.tree.structure(alone)
+    for x, y in zip(jax.tree.leaves(state), jax.tree.leaves(alone), strict=True):
+        np.testing.assert_allclose(np.asarray(x, float), np.asarray(y, float), rtol=0.02, atol=1e-3)
+
+
+@pytest.mark.parametrize("trial", [-1, 10, 0.5, "0"])
+def test_trials_that_are_not_there(study, trial):
+    with pytest.raises(ValueError, match="there is no trial"):
+        study.replay(trial)
+
+
+def test_what_changed_is_named(study, tmp_path, monkeypatch):
+    loaded = joc.Study.load(study.directory)
+    monkeypatch.setattr(jax.stages.Lowered, "compile", lambda *_: None)
+    with pytest.raises(ValueError, match="own task"):
+        loaded.replay(0)
+    with pytest.raises(ValueError, match=r"own functions \(mine\).*give them again"):
+        loaded.replay(0, task=make_task())
+    with pytest.raises(ValueError, match="the data of the task"):
+        loaded.replay(0, task=make_task(scale=1.0), optimizer=FUNCTIONS)
+    with pytest.raises(ValueError, match="the code of the task or of the optimizer has changed"):
+        loaded.replay(0, task=make_task(), optimizer=HIGHER)
+    copy = shutil.copytree(study.directory, tmp_path / "copy")
+    text = (copy / "trials.csv").read_text()
+    (copy / "trials.csv").write_text(text.replace(",0.01,", ",0.02,", 1))
+    with pytest.raises(ValueError, match="a row, a hyperparameter or a seed was edited"):
+        joc.Study.load(copy).replay(0, task=make_task(), optimizer=FUNCTIONS)
+
+
+# ---------------------------------------------------------------- extend
+
+
+def inputs(study):
+    return study.trials[study._session.columns.trials.columns]
+
+
+def lines(study):
+    return (study.directory / "trials.csv").read_bytes().splitlines()
+
+
+@pytest.fixture
+def copy(plain, tmp_path):
+    return plain.save(tmp_path / "copy")
+
+
+def test_new_seeds_only(copy, plain):
+    """Known trials are skipped, old ones stay byte for byte, new ones are those of one sweep."""
+    before, old = lines(copy), copy.curves.copy(deep=True)
+    grown = copy.extend(table(range(3)), progress=False)
+    assert lines(grown)[: len(before)] == before and grown.directory == copy.directory
+    assert len(grown.trials) == 15 and grown.trials["trial"].tolist() == list(range(15))
+    assert grown.trials["seed"][10:].tolist() == [2] * 5
+    assert grown.events[-1]["event"] == "extended" and len(grown.events) == 2
+    assert grown.manifest["seeds"] == [0, 1, 2] and grown.manifest["trials"] == 15
+    loaded = joc.Study.load(grown.directory)
+    pd.testing.assert_frame_equal(loaded.trials, grown.trials)
+    for name in old.data_vars:
+        assert loaded.curves[name].values[:10].tobytes() == old[name].values.tobytes()
+    whole = plain._session.train(inputs(grown), "sweep", False)
+    pd.testing.assert_frame_equal(whole.trials, grown.trials)
+    for name in old.data_vars:
+        assert whole.curves[name].values.tobytes() == grown.curves[name].values.tobytes()
+    assert grown.replay(12).identical
+    assert grown.extend(table(range(3)), progress=False) is grown  # nothing is new
+
+
+def test_rows_that_repeat_each_other_train_once(copy):
+    new = table([5])
+    grown = copy.extend(pd.concat([new, new], ignore_index=True), progress=False)
+    assert len(grown.trials) == 15 and grown.trials["duplicate_of"].isna().all()
+
+
+def test_extend_from_disk(copy, recalled, monkeypatch):
+    """A row of a known configuration may leave its defaults out."""
+    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: recalled)
+    loaded = joc.Study.load(copy.directory)
+    row = pd.DataFrame({"optimizer": ["adam"], "learning_rate": [0.1], "seed": [9]})
+    given = {"task": make_task(), "optimizer": FUNCTIONS, "devices": jax.devices()[:1]}
+    grown = loaded.extend(row, progress=False, **given)
+    alone = copy._session.train(inputs(grown).iloc[10:], "sweep", False)
+    assert grown.trials["valid_loss"][10] == alone.trials["valid_loss"].iloc[0]
+    with pytest.raises(FileExistsError, match="holds another study by now"):
+        copy.extend(row, progress=False)  # it would undo the first extension
+
+
+def test_ctrl_c_adds_what_is_over(copy, monkeypatch):
+    """And the rest may come later."""
+    monkeypatch.setattr(engine, "SEGMENT_SECONDS", 0.0)
+    read, reads = engine._Loop.read, []
+
+    def read_and_interrupt(self):
+        read(self)
+        reads.append(1)
+        if len(reads) == 12:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch, pytest.raises(joc.SweepInterrupted) as stop:
+        patch.setattr(engine._Loop, "read", read_and_interrupt)
+        copy.extend(table(range(2, 6)), progress=False)
+    part = stop.value.study
+    assert 10 < len(part.trials) < 30 and "unfinished" not in set(part.trials["status"])
+    grown = part.extend(table(range(2, 6)), progress=False)
+    assert len(grown.trials) == 30 and grown.trials["id"].is_unique
+    xr.testing.assert_identical(joc.Study.load(copy.directory).curves, grown.curves)
+
+
+def test_what_would_need_another_program_is_refused(plain, study):
+    new = table([7])
+    with pytest.raises(ValueError, match="the study has no column 'weight_decay'"):
+        plain.extend(new.assign(weight_decay=0.1))
+    with pytest.raises(ValueError, match="need another program"):
+        plain.extend(new.assign(optimizer="sgd", momentum=np.nan))
+    with pytest.raises(ValueError, match="a study with a scheduler cannot be extended"):
+        study.extend(new)
+
+
+def test_a_directory_in_use(copy):
+    with checkpoint.locked(copy.directory):
+        with pytest.raises(BlockingIOError, match="in use by another process"):
+            copy.extend(table([8]))
+        with pytest.raises(BlockingIOError, match="in use by another process"):
+            copy.save(copy.directory, overwrite=True)
+
+
+# ---------------------------------------------------------------- what older versions wrote
+
+
+def test_format_1_of_a_study_loads(tmp_path):
+    """Made by ``sweep("line", ...)`` of 2026-11; see data/README.md."""
+    old = joc.Study.load(shutil.copytree(DATA / "format-1", tmp_path / "study"))
+    assert old.trials["status"].tolist() == ["finished"] * 4 + ["diverged"] * 2
+    assert old.manifest["scheduler"] is None and old.best()["learning_rate"] == 0.01
+    assert old.curves["valid_loss"].dropna("trial").shape == (4, 3)
+
+
+def test_format_1_of_a_checkpoint_resumes_or_says_why_not(tmp_path):
+    directory = shutil.copytree(DATA / "format-1-cut-short", tmp_path / "study")
+    snapshot = checkpoint.newest(directory)
+    assert 0 < snapshot.results.progress.sum() < 6 * 3 and len(snapshot.waiting.rows) > 0
+    try:
+        study = joc.Study.resume(directory, devices=jax.devices()[:1], progress=False)
+    except ValueError as error:
+        words = "made with other versions|the program is not the one of the study"
+        assert re.search(words, str(error))
+        return
+    expected = joc.Study.load(shutil.copytree(DATA / "format-1", tmp_path / "whole"))
+    pd.testing.assert_frame_equal(study.trials, expected.trials, rtol=1e-5)  # of another machine

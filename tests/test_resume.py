@@ -1,0 +1,543 @@
+"""Whatever happens to a sweep, it goes on and ends as the one that nothing happened to."""
+
+import contextlib
+import dataclasses
+import errno
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+import sweep_to_kill
+import xarray as xr
+
+import jaxopt_course as joc
+from jaxopt_course import recall as recall_module
+from jaxopt_course.sweeps import checkpoint, engine
+
+FOLDER = checkpoint.FOLDER
+
+
+def assert_same_files(directory, other):
+    """Byte for byte; of curves, whose files know when they were made, all values."""
+    assert (directory / "trials.csv").read_bytes() == (other / "trials.csv").read_bytes()
+    mine, theirs = (xr.load_dataset(d / "curves.nc") for d in (directory, other))
+    for name in mine.variables:
+        assert mine[name].values.tobytes() == theirs[name].values.tobytes()
+    manifests = [json.loads((d / "manifest.json").read_text()) for d in (directory, other)]
+    for manifest in manifests:
+        del manifest["command"]  # each has its own directory
+    assert manifests[0] == manifests[1]
+    assert not (directory / FOLDER).exists()
+    assert not list(directory.glob(".*partial"))
+
+
+# ---------------------------------------------------------------- kill -9
+
+
+class Killer:
+    """Starts sweeps in processes of their own, and kills them.  A dead one holds no lock."""
+
+    def __init__(self, directory, cache):
+        script = Path(sweep_to_kill.__file__)
+        self.directory = directory
+        self.command = [sys.executable, str(script), str(directory)]
+        self.environment = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": str(cache),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        }
+
+    @contextlib.contextmanager
+    def start(self, case, devices):
+        command = [*self.command, case, str(devices)]
+        process = subprocess.Popen(
+            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def kill(self, case, devices, after, first):
+        """Kill a sweep some seconds after its first checkpoint; False if it was faster."""
+        with self.start(case, devices) as process:
+            if process.stdout.readline() != "saved\n":
+                assert process.wait() == 0, process.stderr.read()
+            if first:  # two processes on one directory
+                with pytest.raises(BlockingIOError) as error:
+                    joc.Study.resume(self.directory)
+                holder = f"process {process.pid} on {socket.gethostname()}"
+                assert holder in str(error.value)
+            time.sleep(after)
+            process.kill()
+            return process.wait() == -signal.SIGKILL
+
+
+def assert_survives(case, kills, tmp_path, monkeypatch, seed, longest):
+    """Kill a sweep again and again, let it finish, and compare with one that nobody killed."""
+    whole = sweep_to_kill.sweep(tmp_path / "whole", case, steps=sweep_to_kill.STEPS)
+    assert set(whole.trials["status"]) >= {"diverged", "finished"}
+    moments, killed = random.Random(seed), 0
+    killer = Killer(tmp_path / "killed", tmp_path / "cache")
+    for _ in range(20 * kills):
+        devices = 2 if killed == 1 else 1
+        killed += killer.kill(case, devices, moments.uniform(0, longest), first=not killed)
+        if killed == kills:
+            break
+        if not (killer.directory / FOLDER).exists():
+            shutil.rmtree(killer.directory)  # it was faster: once more
+    assert killed == kills
+    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: whole._session)
+    study = joc.Study.resume(killer.directory, progress=False)
+    assert_same_files(killer.directory, whole.directory)
+    assert study.manifest["command"].endswith("killed " + case + " 1")  # the one that asked
+    assert 0 < study.events[-1]["trial_steps"] < whole.events[-1]["trial_steps"]
+
+
+def test_kill_9(tmp_path, monkeypatch):
+    """With a scheduler, diverging trials, bfloat16, and now one device, now two."""
+    assert_survives("quick", 5, tmp_path, monkeypatch, seed=0, longest=0.2)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("case, kills", [("plain", 20), ("halving", 15), ("asha", 15)])
+def test_kill_9_often(case, kills, tmp_path, monkeypatch):
+    assert_survives(case, kills, tmp_path, monkeypatch, seed=1, longest=0.5)
+
+
+# ---------------------------------------------------------------- in this process
+
+
+class Crash(BaseException):
+    """As if the process had died."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The sweep that nothing happened to."""
+    return sweep_to_kill.sweep(tmp_path_factory.mktemp("whole") / "study")
+
+
+@pytest.fixture(scope="module")
+def cut_short(whole, tmp_path_factory):
+    """The directory of one that died after its ninth checkpoint."""
+    directory = tmp_path_factory.mktemp("cut") / "study"
+    with pytest.MonkeyPatch.context() as patch:
+        sweep_to_kill.save_always(patch)
+        save, saved = checkpoint.save, []
+
+        def save_and_die(*arguments):
+            saved.append(save(*arguments))
+            if len(saved) == 9:
+                raise Crash
+
+        patch.setattr(checkpoint, "save", save_and_die)
+        patch.setattr(joc.session.Session, "prepare", lambda *_: whole._session)
+        with pytest.raises(Crash):
+            sweep_to_kill.sweep(directory)
+    return directory
+
+
+@pytest.fixture
+def again(whole, cut_short, tmp_path, monkeypatch):
+    """A copy of that directory, and ``go_on(...)``, which resumes it without compiling."""
+    directory = shutil.copytree(cut_short, tmp_path / "again")
+    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: whole._session)
+    return directory
+
+
+def go_on(directory, **settings):
+    return joc.Study.resume(directory, progress=False, **settings)
+
+
+def states(directory):
+    """The snapshots, the newest first."""
+    files = [directory / FOLDER / name for name in checkpoint.GENERATIONS]
+    return sorted(files, key=checkpoint._number, reverse=True)
+
+
+def test_goes_on_and_does_not_start_anew(again, whole):
+    study = go_on(again)
+    assert_same_files(again, whole.directory)
+    assert 0 < study.events[-1]["trial_steps"] < 0.95 * whole.events[-1]["trial_steps"]
+    assert joc.Study.resume(again).trials.equals(study.trials)  # complete: it is only loaded
+
+
+def test_who_diverges_after_a_rung_was_promoted_there(tmp_path, monkeypatch):
+    """A resumed sweep knows that they diverged, and judges them by what was known at the rung."""
+    sweep_to_kill.save_always(monkeypatch)
+    task = sweep_to_kill.make_task(breaks_at=350)
+    whole = sweep_to_kill.sweep(tmp_path / "whole", "halving", task=task)
+    assert (whole.trials["first_bad_step"] >= 350).sum() >= 2
+    save = checkpoint.save
+
+    def save_and_die(directory, snapshot):
+        save(directory, snapshot)
+        if (snapshot.results.first_bad >= 350).any():
+            raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", save_and_die)
+        patch.setattr(joc.session.Session, "prepare", lambda *_: whole._session)
+        with pytest.raises(Crash):
+            sweep_to_kill.sweep(tmp_path / "again", "halving", task=task)
+    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: whole._session)
+    go_on(tmp_path / "again")
+    assert_same_files(tmp_path / "again", whole.directory)
+
+
+def damage(file, how, moments):
+    content = bytearray(file.read_bytes())
+    if how == "torn":
+        file.write_bytes(content[: moments.randrange(1, len(content))])
+    elif how == "flipped":
+        content[moments.randrange(len(content))] ^= 1 << moments.randrange(8)
+        file.write_bytes(content)
+    elif how == "empty":
+        file.write_bytes(b"")
+    elif how == "missing":
+        file.unlink()
+    elif how == "no header":
+        file.write_bytes(b'["a list"]\n' + content)
+
+
+DAMAGES = ["torn", "torn", "flipped", "flipped", "empty", "missing", "no header"]
+
+
+@pytest.mark.filterwarnings("ignore:.*is damaged")
+@pytest.mark.parametrize("seed, how", list(enumerate(DAMAGES)))
+def test_the_older_snapshot_is_used_where_the_newest_is_damaged(again, whole, how, seed):
+    newest, older = states(again)
+    expected = checkpoint._load(older)
+    damage(newest, how, random.Random(seed))
+    found = checkpoint._pack(checkpoint.newest(again))
+    assert found.keys() == expected.keys()
+    assert all(np.array_equal(found[k], expected[k], equal_nan=True) for k in found)
+    study = go_on(again)
+    assert_same_files(again, whole.directory)
+    assert study.events[-1]["trial_steps"] < 0.95 * whole.events[-1]["trial_steps"]
+
+
+def test_every_bit_of_a_snapshot_counts(again):
+    """Wherever a bit is flipped, no other numbers come out."""
+    newest, older = states(again)
+    older.unlink()
+    content, right = newest.read_bytes(), checkpoint._load(newest)
+    moments = random.Random(0)
+    for place in [*range(0, 200, 7), *(moments.randrange(len(content)) for _ in range(40))]:
+        spoilt = bytearray(content)
+        spoilt[place] ^= 1 << moments.randrange(8)
+        newest.write_bytes(spoilt)
+        found = checkpoint._load(newest)
+        assert found is None or all(found[k].tobytes() == right[k].tobytes() for k in right)
+        assert found is None or place < content.index(b"\n")  # the header may be spared
+
+
+def test_anew_where_both_are_damaged(again, whole):
+    for file in states(again):
+        damage(file, "torn", random.Random(1))
+    with pytest.warns(UserWarning, match="is damaged; the sweep goes on from the snapshot before"):
+        study = go_on(again)
+    assert_same_files(again, whole.directory)
+    assert study.events[-1]["trial_steps"] == pytest.approx(
+        whole.events[-1]["trial_steps"], rel=0.1
+    )
+
+
+def test_half_files_of_the_dead_are_swept_up_and_others_are_not(again, whole):
+    for name in (f"{FOLDER}/.0.state.123.partial", ".trials.csv.9.partial"):
+        (again / name).write_text("half")
+    (again / ".mine.partial").write_text("mine")
+    go_on(again)
+    assert (again / ".mine.partial").read_text() == "mine"
+    (again / ".mine.partial").unlink()
+    assert_same_files(again, whole.directory)
+
+
+def test_dies_while_it_tidies_up(again, whole, monkeypatch):
+    """When the results are saved, the mark of an unfinished sweep goes first."""
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: (_ for _ in ()).throw(Crash()))
+        with pytest.raises(Crash):
+            go_on(again)
+    assert all(file.exists() for file in states(again))
+    study = go_on(again)  # it is complete, and only loaded
+    assert len(study.events) == 1
+    shutil.rmtree(again / FOLDER)  # leftovers that nothing reads
+    assert_same_files(again, whole.directory)
+
+
+def test_dies_before_it_tidies_up(again, whole, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "forget", lambda _: (_ for _ in ()).throw(Crash()))
+        with pytest.raises(Crash):
+            go_on(again)
+    go_on(again)
+    assert_same_files(again, whole.directory)
+
+
+def test_ctrl_c(whole, tmp_path, monkeypatch):
+    directory, saved = tmp_path / "study", []
+    with monkeypatch.context() as patch:
+        sweep_to_kill.save_always(patch)
+        save = checkpoint.save
+
+        def save_and_interrupt(*arguments):
+            saved.append(save(*arguments))
+            if len(saved) == 5:
+                signal.raise_signal(signal.SIGINT)
+
+        patch.setattr(checkpoint, "save", save_and_interrupt)
+        patch.setattr(joc.session.Session, "prepare", lambda *_: whole._session)
+        patch.setattr("jaxopt_course.session.command", lambda: "the first command")
+        with pytest.raises(joc.SweepInterrupted) as stop:
+            sweep_to_kill.sweep(directory)
+    part = stop.value.study
+    assert "unfinished" in set(part.trials["status"])
+    pd.testing.assert_frame_equal(joc.Study.load(directory).trials, part.trials)
+    with pytest.raises(FileExistsError, match="cut short; go on with it"):
+        sweep_to_kill.sweep(directory)
+    with pytest.raises(FileExistsError, match="cut short; go on with it first"):
+        part.extend(part.trials[[*part.hyperparameters, "seed"]].assign(seed=99))
+    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: whole._session)
+    study = go_on(directory)
+    assert_same_files(directory, whole.directory)
+    assert study.manifest["command"] == "the first command"
+    assert [event["event"] for event in study.events] == ["interrupted", "finished"]
+    steps = sum(event["trial_steps"] for event in study.events)
+    # to how long the lane of a diverged trial went on, which depends on the clock
+    assert steps == pytest.approx(whole.events[-1]["trial_steps"], rel=0.1)
+    assert joc.Study.load(directory).events == study.events
+
+
+# ---------------------------------------------------------------- a full disk
+
+
+@contextlib.contextmanager
+def full(directory):
+    """No more than a few bytes can be written: a small file system, or else a limit on files."""
+    if os.path.ismount(directory):
+        ballast = directory / "ballast"
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(512))
+        os.truncate(ballast, max(0, ballast.stat().st_size - 4096))
+        try:
+            yield
+        finally:
+            ballast.unlink()
+    else:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture(params=["file system", "limit"])
+def disk(request, tmp_path):
+    """A file system of 256 KB where one can be mounted, else any directory."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(directory)]
+    mounted = (
+        request.param == "file system"
+        and shutil.which("mount")
+        and subprocess.run(mount, capture_output=True).returncode == 0
+    )
+    yield directory
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def test_a_full_disk(disk, whole, monkeypatch):
+    """Training goes on with a warning; the older snapshot stays; the study stays in memory."""
+    sweep_to_kill.save_always(monkeypatch)
+    save, numbers = checkpoint.save, []
+
+    def save_on_a_full_disk(*arguments):
+        if len(numbers) < 5:
+            numbers.append(checkpoint._number(save(*arguments)))
+            return
+        if not stack:
+            stack.append(full(disk))
+            stack[0].__enter__()
+        save(*arguments)
+
+    stack = []
+    monkeypatch.setattr(checkpoint, "save", save_on_a_full_disk)
+    monkeypatch.setattr(joc.session.Session, "prepare", lambda *_: whole._session)
+    try:
+        with (
+            pytest.warns(UserWarning, match=r"no checkpoint \(.*\); training goes on"),
+            pytest.raises(OSError, match=r"No space left|File too large") as error,
+        ):
+            sweep_to_kill.sweep(disk)
+    finally:
+        if stack:
+            stack[0].__exit__(None, None, None)
+    pd.testing.assert_frame_equal(error.value.study.trials, whole.trials)
+    assert "nothing is lost" in error.value.__notes__[0]
+    assert sorted(map(checkpoint._number, states(disk))) == numbers[-2:]
+    assert not list(disk.glob("**/*.partial"))
+    monkeypatch.setattr(checkpoint, "save", save)
+    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: whole._session)
+    study = go_on(disk)  # with space again
+    assert 0 < study.events[-1]["trial_steps"] < whole.events[-1]["trial_steps"]
+    assert_same_files(disk, whole.directory)
+
+
+def test_a_full_disk_leaves_the_study_that_is_there(whole, tmp_path):
+    copy = whole.save(tmp_path / "copy")
+    before = {file.name: file.read_bytes() for file in copy.directory.iterdir()}
+    with pytest.raises(OSError) as error, full(tmp_path):
+        copy.save(copy.directory, overwrite=True)
+    assert error.value.study.trials.equals(copy.trials)
+    assert {file.name: file.read_bytes() for file in copy.directory.iterdir()} == before
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def test_directories_with_nothing_to_resume(tmp_path, whole):
+    with pytest.raises(FileNotFoundError, match="holds no sweep to resume"):
+        joc.Study.resume(tmp_path)
+    with pytest.raises(FileNotFoundError, match="holds no sweep to resume"):
+        joc.Study.resume(tmp_path / "nowhere")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(FileNotFoundError, match="the study there is complete"):
+        checkpoint.asked(whole.directory)
+
+
+@pytest.mark.parametrize(
+    "name, spoil, message",
+    [
+        ("question.json", lambda b: b[:-20], r"question.json is not readable JSON"),
+        ("question.json", lambda b: b"\xff" + b, r"question.json is not readable JSON"),
+        ("question.json", lambda b: b"[1]", r"question.json is of format None"),
+        ("question.json", lambda b: b.replace(b'"format_version": 1', b'"format_version": 7'),
+         r"question.json is of format 7; this version resumes format 1"),
+        ("question.json", lambda b: b.replace(b'"lanes": 4', b'"lanes": 8'),
+         r"question.json was edited or is damaged"),
+        ("question.csv", lambda b: b.replace(b"0.1", b"0.2", 1),
+         r"question.csv was edited or is damaged"),
+        ("question.csv", None, r"question.csv is missing"),
+    ],
+)  # fmt: skip
+def test_a_question_that_was_spoilt(again, name, spoil, message):
+    file = again / FOLDER / name
+    if spoil is None:
+        file.unlink()
+    else:
+        file.write_bytes(spoil(file.read_bytes()))
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        go_on(again)
+    assert len(states(again)) == 2 and all(map(Path.exists, states(again)))  # nothing is lost
+
+
+def recall(manifest, trials, task=None, **settings):
+    task = task or sweep_to_kill.make_task()
+    return recall_module.recall(manifest, trials, task, devices=jax.devices()[:1], **settings)
+
+
+def changed(whole, **values):
+    return whole.manifest | values
+
+
+def test_what_changed_is_named_before_anything_compiles(whole, monkeypatch):
+    monkeypatch.setattr(joc.session.Session, "prepare", lambda *_: pytest.fail("compiled"))
+    manifest, trials = whole.manifest, whole.trials
+    with pytest.raises(ValueError, match=r"own task \('own'\), which files cannot hold; give it"):
+        recall_module.recall(manifest, trials)
+    with pytest.raises(ValueError, match="the data of the task 'own' are not those of the study"):
+        recall(manifest, trials, sweep_to_kill.make_task(scale=3.0))
+    with pytest.raises(ValueError, match="the task is 'line', the study's is 'own'"):
+        recall(manifest, trials, "line")
+    with pytest.raises(ValueError, match="a row, a hyperparameter or a seed was edited"):
+        recall(manifest, trials.assign(learning_rate=0.5))
+    with pytest.raises(ValueError, match="a row, a hyperparameter or a seed was edited"):
+        recall(manifest, trials.iloc[:-1])
+    versions = manifest["versions"] | {"jaxlib": "0.0.1"}
+    with pytest.raises(ValueError, match=r"other versions.*: jaxlib 0\.0\.1 -> "):
+        recall(changed(whole, versions=versions), trials)
+    platform = {"backend": "gpu", "device_kind": "H100"}
+    with pytest.raises(ValueError, match=r"made on gpu \(H100\), and cpu:0 is cpu"):
+        recall(changed(whole, platform=platform), trials)
+    with pytest.raises(ValueError, match=r"own functions \(mine\), which files cannot hold"):
+        recall(changed(whole, optimizers=["mine"]), trials)
+
+
+def test_another_program_is_refused(whole, monkeypatch):
+    """Another width, another dtype: what the program's text alone tells."""
+    monkeypatch.setattr(jax.stages.Lowered, "compile", lambda *_: None)
+    for manifest, task in [
+        (changed(whole, lanes=8), None),
+        (whole.manifest, sweep_to_kill.make_task(dtype=jnp.float32)),
+    ]:
+        with pytest.raises(ValueError, match="the program is not the one of the study"):
+            recall(manifest, whole.trials, task)
+
+
+def test_a_scheduler_of_ones_own_must_be_given_again():
+    with pytest.raises(ValueError, match="own scheduler, Mine"):
+        recall_module.scheduler_of({"name": "Mine"})
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(checkpoint.fcntl, "flock", refuse)
+    with (
+        pytest.warns(UserWarning, match="cannot be locked.*keep other processes away"),
+        checkpoint.locked(tmp_path),
+    ):
+        pass
+
+
+# ---------------------------------------------------------------- snapshots
+
+
+def test_all_of_a_snapshot_travels(again):
+    """A field that a later version adds is saved too, or this test says so."""
+    snapshot = checkpoint.newest(again)
+    arrays = checkpoint._pack(snapshot)
+    named = {name.split("/")[0] for name in arrays}
+    known = {field.name for field in dataclasses.fields(engine.Results)}
+    assert known - named == {"interrupted", "states"}  # of a run, not of a sweep
+    back = checkpoint._pack(checkpoint._unpack(arrays))
+    assert all(back[name].tobytes() == arrays[name].tobytes() for name in arrays)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["float32", "bfloat16", "float8_e5m2", "float8_e4m3fn", "int4", "bool", "complex64"]
+)
+def test_every_dtype_travels(tmp_path, dtype):
+    """Those that npz has no name for come back as their bytes."""
+    (tmp_path / FOLDER).mkdir()
+    leaf = np.asarray(jnp.array([[0, 1], [1, 0], [1, 1]]).astype(dtype))
+    results = engine.Results(
+        *(np.zeros((3, 2), np.float32), {"loss": np.ones((3, 2), np.float32)}),
+        *({"loss": np.ones(3, np.float32)}, np.zeros(3, np.int32), np.zeros(3, bool)),
+        *(np.zeros(3, np.int32), np.zeros(3, np.int32), np.zeros(3, bool)),
+    )
+    waiting = engine.Waiting(np.arange(3), np.zeros(3, np.int32), [leaf])
+    checkpoint.save(tmp_path, engine.Snapshot(results, waiting))
+    [back] = checkpoint.newest(tmp_path).waiting.leaves
+    assert back.view(leaf.dtype).tobytes() == leaf.tobytes()
+    assert back.view(leaf.dtype).shape == leaf.shape
