@@ -62,7 +62,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
     from jaxopt_course.study import Study as Study
     from jaxopt_course.study import SweepInterrupted as SweepInterrupted
-    from jaxopt_course.study import sweep as sweep
+    from jaxopt_course.sweeping import sweep as sweep
     from jaxopt_course.sweeps.schedulers import ASHA as ASHA
     from jaxopt_course.sweeps.schedulers import Hyperband as Hyperband
     from jaxopt_course.sweeps.schedulers import MedianStopping as MedianStopping
@@ -153,11 +153,8 @@ _HOMES = {
         "warmup_constant_schedule",
         "warmup_cosine_decay_schedule",
     ),
-    "study": (
-        "Study",
-        "SweepInterrupted",
-        "sweep",
-    ),
+    "study": ("Study", "SweepInterrupted"),
+    "sweeping": ("sweep",),
     "sweeps.schedulers": ("ASHA", "Hyperband", "MedianStopping", "SuccessiveHalving"),
     "sweeps.space": (
         "grid",

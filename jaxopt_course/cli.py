@@ -144,7 +144,8 @@ def compare(arguments: Compare) -> None:
     use_cpu_cores()
     from jaxopt_course.planning import plan
     from jaxopt_course.problems.tasks import load_task
-    from jaxopt_course.study import SweepInterrupted, sweep
+    from jaxopt_course.study import SweepInterrupted
+    from jaxopt_course.sweeping import sweep
     from jaxopt_course.sweeps.space import grid
     from jaxopt_course.train import count_examples
 

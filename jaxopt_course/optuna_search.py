@@ -19,12 +19,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from jaxopt_course.choosing import check_metric
 from jaxopt_course.columns import Optimizer, check_columns
 from jaxopt_course.optuna_export import Told, import_optuna, set_attributes, tell_all
 from jaxopt_course.optuna_space import Reads, make_space
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.session import Outcome, Session
-from jaxopt_course.study import Study, SweepInterrupted, check_metric
+from jaxopt_course.study import Study, SweepInterrupted
 from jaxopt_course.sweeps import checkpoint, store
 from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.results import join

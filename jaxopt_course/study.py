@@ -1,36 +1,28 @@
-"""Where all meet: ``sweep`` trains a table of trials, a ``Study`` holds what came of it."""
+"""A ``Study`` holds what came of a table of trials, and trains more for it."""
 
 import contextlib
-import dataclasses
-import itertools
-import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course import bucketing, joint, optuna_export
-from jaxopt_course.bucketing import Equal
-from jaxopt_course.columns import Optimizer, check_columns, identify
-from jaxopt_course.joint import Joint, recall_joint
-from jaxopt_course.messages import unknown
-from jaxopt_course.planning import lanes_of
-from jaxopt_course.recall import recall, scheduler_of
+from jaxopt_course import optuna_export
+from jaxopt_course.choosing import check_metric, fresh_seeds
+from jaxopt_course.columns import Optimizer, identify
+from jaxopt_course.joint import Joint
+from jaxopt_course.recall import scheduler_of
+from jaxopt_course.replaying import Replay, new_trials, recall_study, replay
 from jaxopt_course.report import tables
 from jaxopt_course.session import Outcome, Session
 from jaxopt_course.static_values import AnyTask
-from jaxopt_course.sweeps import checkpoint, parts, store
-from jaxopt_course.sweeps.plan import Plan
-from jaxopt_course.sweeps.progress import ProgressLine
+from jaxopt_course.sweeps import checkpoint, store
 from jaxopt_course.sweeps.results import bare, join
 from jaxopt_course.sweeps.schedulers import Scheduler
-from jaxopt_course.train import count_examples, make_budget, task_of
 
 IDENTITY = ("trials_sha256", "program_sha256")  # of a study, in its manifest
 
@@ -246,10 +238,10 @@ class Study:
             if not unfinished():  # whoever held the lock has completed it
                 return cls.load(path)
             question = checkpoint.asked(path)
-            session = _recall(question.settings, question.trials, task, optimizer, devices)
+            session = recall_study(question.settings, question.trials, task, optimizer, devices)
             scheduler = scheduler_of(question.settings["scheduler"])
             resume = checkpoint.newest(path)
-            return _train(session, path, progress, scheduler, resume, question.settings)
+            return train(session, path, progress, scheduler, resume, question.settings)
 
     def replay(
         self,
@@ -270,27 +262,9 @@ class Study:
         Raises:
             ValueError: no such trial, or it never trained; or the program is another one.
         """
-        rows = np.flatnonzero(self.trials["trial"] == trial)
-        if len(rows) != 1:
-            raise ValueError(f"there is no trial {trial!r}; trials are 0 to {len(self.trials) - 1}")
-        row = self.trials.iloc[rows].reset_index(drop=True)
-        recorded = self.curves.isel(trial=rows)
-        if row["status"][0] == "unfinished":
-            raise ValueError(f"trial {trial} is unfinished; there is nothing to compare with")
-        until = recorded.sizes["eval_step"]
-        if row["status"][0] == "stopped":
-            until = int(recorded["valid_loss"].notnull().sum())
-        one = jax.local_devices()[:1]  # enough for a trial
-        session = self._session or _recall(self.manifest, self.trials, task, optimizer, one)
-        names = session.columns.trials.columns
-        outcome = session.train(
-            row[names], "replay", progress, keep_states=True, until=np.array([until], np.int32)
+        return replay(
+            self.trials, self.curves, self.manifest, self._session, trial, task, optimizer, progress
         )
-        again = {name: outcome.curves[name].to_numpy() for name in recorded.data_vars}
-        different = [
-            str(n) for n, x in again.items() if x.tobytes() != recorded[n].values.tobytes()
-        ]
-        return Replay(outcome.states.get(0), bare(outcome.curves), not different, different)
 
     def state(self, trial: int, **again: Any) -> Any:
         """The last state of a trial, trained again: ``params``, ``model_state``, ``opt_state``.
@@ -349,9 +323,9 @@ class Study:
             raise ValueError(f"the study has no column {unknown_columns[0]!r}; it has {columns}")
         with self._held():
             session = self._session
-            session = session or _recall(self.manifest, self.trials, task, optimizer, devices)
+            session = session or recall_study(self.manifest, self.trials, task, optimizer, devices)
             assert isinstance(session, Session)
-            new = _new_trials(session, self.trials[columns], trials)
+            new = new_trials(session, self.trials[columns], trials)
             if new.empty:
                 return self
             outcome = session.train(new, "sweep", progress)
@@ -417,16 +391,6 @@ class Study:
         return check_metric(metric, self.manifest["task"]["metrics"])
 
 
-def _new_trials(session: Session, known: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """Those of ``trials``, complete, that the study does not know, numbered on."""
-    with warnings.catch_warnings():  # to repeat what is known is no mistake here
-        warnings.filterwarnings("ignore", r"\d+ trials repeat")
-        table = session.check(pd.concat([known, trials], ignore_index=True)).trials
-    old, new = table.iloc[: len(known)], table.iloc[len(known) :]
-    new = new[~new["id"].isin(set(old["id"])) & ~new["id"].duplicated()]
-    return new.assign(trial=len(known) + np.arange(len(new))).reset_index(drop=True)
-
-
 def _earlier_events(path: Path, manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Those of the same study, cut short by Ctrl-C; none where the directory has another one."""
     try:
@@ -437,181 +401,7 @@ def _earlier_events(path: Path, manifest: Mapping[str, Any]) -> list[dict[str, A
     return store.read_events(path) if same else []
 
 
-class Replay(NamedTuple):
-    """A trial trained again."""
-
-    state: Any  # its last TrialState; None if it diverged
-    curves: xr.Dataset
-    identical: bool  # whether all curves are those recorded, bit for bit
-    different: list[str]  # the curves that are not
-
-
-def fresh_seeds(seeds: int | Iterable[int], used: set[int]) -> list[int]:
-    """So many seeds, or these, none of them used.
-
-    Raises:
-        ValueError: none, or one that is used, repeated or not in [0, 2³²).
-    """
-    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
-        start = max(used) + 1 if max(used) + seeds < 2**32 else 0
-        unused = (seed for seed in itertools.count(start) if seed not in used)
-        fresh = list(itertools.islice(unused, max(0, int(seeds))))
-    else:
-        fresh = [int(seed) for seed in seeds] if isinstance(seeds, Iterable) else []
-    if not fresh or len(set(fresh)) < len(fresh) or not all(0 <= s < 2**32 for s in fresh):
-        raise ValueError(
-            "seeds must be a number of at least 1, or different whole numbers from 0 to 2³² - 1, "
-            f"not {seeds!r}"
-        )
-    if taken := used & set(fresh):
-        raise ValueError(f"seeds must be fresh: the search has used {sorted(taken)}")
-    return fresh
-
-
-def check_metric(metric: str, metrics: Mapping[str, str]) -> tuple[str, str]:
-    """A column by which configurations may be chosen, and "min" or "max".
-
-    Raises:
-        ValueError: no such metric, or one of the test part.
-    """
-    directions = {f"valid_{name}": direction for name, direction in metrics.items()}
-    directions |= {"train_loss": "min", "best_valid_loss": "min"}
-    if metric.removeprefix("test_") in metrics and metric.startswith("test_"):
-        raise ValueError(f"{metric!r}: the test part is never used to choose")
-    if metric not in directions:
-        raise ValueError(unknown("metric", metric, directions))
-    return metric, directions[metric]
-
-
-def sweep(
-    task: AnyTask,
-    trials: pd.DataFrame,
-    optimizer: Optimizer = None,
-    *,
-    epochs: int | None = None,
-    steps: int | None = None,
-    batch_size: int = 64,
-    static: Sequence[str] | None = None,
-    equal: Equal | None = None,
-    lanes: int | None = None,
-    plan: Plan | None = None,
-    record_every: int | None = None,
-    evaluate_every: int | None = None,
-    diverges_above: float | None = None,
-    metric: str | None = None,
-    scheduler: Scheduler | None = None,
-    directory: str | Path | None = None,
-    overwrite: bool = False,
-    devices: Sequence[Any] | None = None,
-    progress: bool = True,
-) -> Study:
-    """Train every row of a table, all in one compiled program, or one a bucket of ``static``.
-
-    Args:
-        task: what is minimised, or a name of ``load_task``; or a function that makes it of static
-            columns, as ``lambda hidden: make_task(hidden)``.
-        trials: a row a trial, from ``grid``, ``random``, ``sobol`` or anywhere. Columns:
-            "optimizer" (a registered name), its hyperparameters, and "seed" (default 0). An empty
-            cell means the recipe's default.
-        optimizer: a name for all rows; or a function of the row's numbers, as
-            ``lambda h: joc.adam(h["learning_rate"], b1=h["b1"])``; or a dictionary of such
-            functions for names in the column "optimizer".
-        epochs: of n // batch_size steps each; this or ``steps``.
-        steps: updates.
-        batch_size: examples a step.
-        static: columns that change shapes or code: "batch_size", what the task's function takes,
-            or what the function of the row needs as a plain value.  Trials that agree in them
-            share a program; :func:`buckets` shows which.
-        equal: what all buckets have in common: "epochs", "steps" (updates) or "examples" (seen);
-            default what the budget is given in.  Where it is another, the budget is meant at
-            ``batch_size``.
-        lanes: W, trials trained side by side on a device; default by ``default_lanes``. Results
-            agree between widths to rounding; within a width they are the same bit for bit.
-        plan: of :func:`plan`, for the same arguments; says how many lanes, instead of ``lanes``.
-        record_every: steps between records of the training loss (their mean since the last one);
-            default as ``evaluate_every``.
-        evaluate_every: steps between evaluations on the validation part; default an epoch.
-        diverges_above: a loss beyond which a trial counts as diverged: never best, its lane given
-            to the next; default infinity.
-        metric: chooses the winners; default the task's first, as "valid_accuracy".
-        scheduler: stops what does not look promising: ``SuccessiveHalving()``, ``Hyperband()``,
-            ``ASHA()`` or ``MedianStopping()``; default all train to their end.  It compares the
-            configurations of each bucket among themselves.
-        directory: where to save; default nowhere.  What is there survives a crash: see
-            :meth:`Study.resume`.
-        overwrite: whether a study that the directory holds may be replaced.
-        devices: default all local ones; see ``use_cpu_cores``.
-        progress: whether to show a line on standard error.
-
-    Returns:
-        the study.
-
-    Raises:
-        SweepInterrupted: Ctrl-C; what is over is saved first.
-        TypeError, ValueError: see ``check_columns``, ``make_budget``, ``check_metric``.
-        FileExistsError: the directory holds a study, and ``overwrite`` is false.
-        BlockingIOError: another process works in the directory.
-    """
-    lengths: dict[str, Any] = {
-        "epochs": epochs,
-        "steps": steps,
-        "batch_size": batch_size,
-        "record_every": record_every,
-        "evaluate_every": evaluate_every,
-        "diverges_above": diverges_above,
-    }
-    table = None
-    if static is not None:
-        table = bucketing.split(task, trials, static, optimizer, equal=equal, **lengths)
-        task, budgets = table.buckets[0].task, [bucket.budget for bucket in table.buckets]
-    elif equal is not None:
-        raise ValueError("equal= is for static columns: give static= too")
-    else:
-        task = task_of(task)
-        budgets = [make_budget(count_examples(task.train), **lengths)]
-        columns = check_columns(trials, optimizer, budgets[0].steps)
-    chosen = check_metric(metric or f"valid_{next(iter(task.metrics))}", task.metrics)
-    whole = isinstance(lanes, int | np.integer) and not isinstance(lanes, bool)
-    if lanes is not None and (not whole or lanes < 1):
-        raise ValueError(f"lanes must be a whole number of at least 1, not {lanes!r}")
-    devices = jax.local_devices() if devices is None else list(devices)
-    if not devices:
-        raise ValueError("devices must name at least one device")
-    if plan is not None:
-        if lanes is not None:
-            raise ValueError("give either lanes= or plan=, not both; a plan says how many lanes")
-        if table is not None:
-            raise ValueError("a plan is of one program; sweep each bucket with its own plan")
-        lanes = lanes_of(plan, task, columns, budgets[0], devices)
-    for budget in budgets:
-        if scheduler is not None:  # rungs that do not fit are an error before work starts
-            intervals = math.ceil(budget.steps / budget.evaluate_every)
-            scheduler.judge(1, intervals, budget.evaluate_every)
-    path = None if directory is None else store.claim(directory, overwrite)
-    with contextlib.nullcontext() if path is None else checkpoint.locked(path):
-        session: Session | Joint
-        if table is not None:
-            session = joint.prepare(table, chosen, lanes, devices, progress)
-        else:
-            with ProgressLine(task.name, show=progress) as line:
-                line.note(f"{len(trials)} trials, compiling for {len(devices)} device(s)")
-                session = Session.prepare(task, columns, budgets[0], chosen, lanes, devices)
-                if plan is not None:
-                    session = dataclasses.replace(session, plan=plan.describe())
-        if path is not None:
-            whole = session.columns.trials
-            settings = session.manifest(whole, "sweep", scheduler)
-            parts.forget(path)
-            checkpoint.ask(path, checkpoint.Question(settings, whole))
-        return _train(session, path, progress, scheduler)
-
-
-def _recall(manifest: Mapping[str, Any], *arguments: Any) -> Session | Joint:
-    """The session of a study again, or those of its buckets."""
-    return (recall_joint if "buckets" in manifest else recall)(manifest, *arguments)
-
-
-def _train(
+def train(
     session: Session | Joint,
     path: Path | None,
     progress: bool,

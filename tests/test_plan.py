@@ -202,7 +202,7 @@ def test_the_command_plans_and_obeys(monkeypatch, capsys):
 
     monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda: None)
     monkeypatch.setattr("jaxopt_course.planning.plan", lambda *_, **s: given.append(s) or made)
-    monkeypatch.setattr("jaxopt_course.study.sweep", sweep)
+    monkeypatch.setattr("jaxopt_course.sweeping.sweep", sweep)
     with pytest.raises(SystemExit):
         cli.main(["compare", "--task", "line", "--epochs", "7", "--plan", "auto"])
     assert swept[0]["plan"] is made and swept[0]["lanes"] is None

@@ -71,7 +71,7 @@ def test_every_trial_bit_for_bit(study):
 
 
 def test_from_disk(study, recalled, monkeypatch):
-    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: recalled)
+    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: recalled)
     loaded = joc.Study.load(study.directory)
     stopped = int(study.trials.query("status == 'stopped'")["trial"].iloc[0])
     replay = loaded.replay(stopped, task=make_task(), optimizer=FUNCTIONS)
@@ -193,7 +193,7 @@ def test_rows_that_repeat_each_other_train_once(copy):
 
 def test_extend_from_disk(copy, recalled, monkeypatch):
     """A row of a known configuration may leave its defaults out."""
-    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: recalled)
+    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: recalled)
     loaded = joc.Study.load(copy.directory)
     row = pd.DataFrame({"optimizer": ["adam"], "learning_rate": [0.1], "seed": [9]})
     given = {"task": make_task(), "optimizer": FUNCTIONS, "devices": jax.devices()[:1]}

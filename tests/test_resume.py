@@ -101,7 +101,7 @@ def assert_survives(case, kills, tmp_path, monkeypatch, seed, longest):
         if not (killer.directory / FOLDER).exists():
             shutil.rmtree(killer.directory)  # it was faster: once more
     assert killed == kills
-    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: whole._session)
+    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: whole._session)
     study = joc.Study.resume(killer.directory, progress=False)
     assert_same_files(killer.directory, whole.directory)
     assert study.manifest["command"].endswith("killed " + case + " 1")  # the one that asked
@@ -156,7 +156,7 @@ def cut_short(whole, tmp_path_factory):
 def again(whole, cut_short, tmp_path, monkeypatch):
     """A copy of that directory, and ``go_on(...)``, which resumes it without compiling."""
     directory = shutil.copytree(cut_short, tmp_path / "again")
-    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: whole._session)
+    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: whole._session)
     return directory
 
 
@@ -195,7 +195,7 @@ def test_who_diverges_after_a_rung_was_promoted_there(tmp_path, monkeypatch):
         patch.setattr(joc.session.Session, "prepare", lambda *_: whole._session)
         with pytest.raises(Crash):
             sweep_to_kill.sweep(tmp_path / "again", "halving", task=task)
-    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: whole._session)
+    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: whole._session)
     go_on(tmp_path / "again")
     assert_same_files(tmp_path / "again", whole.directory)
 
@@ -313,7 +313,7 @@ def test_ctrl_c(whole, tmp_path, monkeypatch):
         sweep_to_kill.sweep(directory)
     with pytest.raises(FileExistsError, match="cut short; go on with it first"):
         part.extend(part.trials[[*part.hyperparameters, "seed"]].assign(seed=99))
-    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: whole._session)
+    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: whole._session)
     study = go_on(directory)
     assert_same_files(directory, whole.directory)
     assert study.manifest["command"] == "the first command"
@@ -396,7 +396,7 @@ def test_a_full_disk(disk, whole, monkeypatch):
     assert sorted(map(checkpoint._number, states(disk))) == numbers[-2:]
     assert not list(disk.glob("**/*.partial"))
     monkeypatch.setattr(checkpoint, "save", save)
-    monkeypatch.setattr("jaxopt_course.study.recall", lambda *_: whole._session)
+    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: whole._session)
     study = go_on(disk)  # with space again
     assert 0 < study.events[-1]["trial_steps"] < whole.events[-1]["trial_steps"]
     assert_same_files(disk, whole.directory)

@@ -213,3 +213,9 @@ class TestStoppedTrialsInTheStudy:
         assert "adam" in verdict.headline(findings)
         said = " ".join(verdict.remarks(findings))
         assert "2 of 3 trials were stopped early by the scheduler" in said
+
+
+@pytest.mark.parametrize("odd", ["asha", joc.ASHA, 3])
+def test_what_is_no_scheduler_is_named(odd):
+    with pytest.raises(TypeError, match=r"scheduler must be one such as joc.ASHA\(\), not"):
+        joc.sweep("line", joc.grid(learning_rate=0.1), "sgd", epochs=1, batch_size=5, scheduler=odd)

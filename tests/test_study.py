@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 
 import jaxopt_course as joc
+from jaxopt_course.choosing import fresh_seeds
 from jaxopt_course.session import Session
-from jaxopt_course.study import fresh_seeds
 
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 0.1, 1e30], seed=range(2))
 

@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.sweeps import store
-from jaxopt_course.sweeps.engine import Results, Snapshot, Waiting
+from jaxopt_course.sweeps.snapshot import Results, Snapshot, Waiting
 
 try:
     import fcntl

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -25,57 +25,13 @@ import numpy as np
 from jaxopt_course.sweeps.climb import Climb, Score
 from jaxopt_course.sweeps.lanes import Data, Lanes, Readings, Trial, empty_lanes, room
 from jaxopt_course.sweeps.program import Program, Table, make_seats
+from jaxopt_course.sweeps.snapshot import Results, Snapshot, Waiting, no_results
 
 IN_FLIGHT = 2  # calls a device: one running, one waiting
 SEGMENT_SECONDS = 0.1  # a call's length aimed at: the host then costs a few percent
 SAVE_SECONDS = 10.0  # between two checkpoints ...
 SAVE_SHARE = 0.02  # ... which take at most this share of the time
 FREE = -1
-
-
-@dataclass
-class Results:
-    """What the trials of a table left; NaN where a trial has nothing to report."""
-
-    loss_sums: np.ndarray  # (N, units), float32: sums of training losses
-    valid: dict[str, np.ndarray]  # (N, intervals), float32
-    test: dict[str, np.ndarray]  # (N,), float32
-    first_bad: np.ndarray  # (N,), int32, -1 where none
-    finished: np.ndarray  # (N,), bool: ran to its end without a bad step
-    progress: np.ndarray  # (N,), int32: intervals read
-    until: np.ndarray  # (N,), int32: intervals to train, as far as is known
-    stopped: np.ndarray  # (N,), bool: not promoted by the scheduler
-    trial_steps: int = 0  # training steps read, summed over trials
-    calls: int = 0
-    lane_intervals: int = 0  # intervals that lanes computed, occupied or not
-    trial_intervals: int = 0  # those that trials used
-    interrupted: bool = False
-    states: dict[int, Any] = field(default_factory=dict)  # last ones, where they were asked for
-
-    @property
-    def occupancy(self) -> float:
-        """The share of the computed intervals that trials used, in [0, 1]."""
-        return self.trial_intervals / max(1, self.lane_intervals)
-
-    @property
-    def over(self) -> np.ndarray:
-        """(N,), bool: finished, diverged or stopped."""
-        return self.finished | self.stopped | (self.first_bad >= 0)
-
-
-class Waiting(NamedTuple):
-    """Trials that are neither over nor in a lane."""
-
-    rows: np.ndarray  # (K,), int64
-    progress: np.ndarray  # (K,), int32, intervals behind them
-    leaves: list[np.ndarray]  # the leaves of their states, each (K, ...)
-
-
-class Snapshot(NamedTuple):
-    """A sweep between two calls, as the host can save it."""
-
-    results: Results
-    waiting: Waiting
 
 
 @dataclass
@@ -216,7 +172,7 @@ class _Loop:
         self.waiting: dict[int, Any] = {}  # row -> state, of those that left before their end
         if resume is None:
             names = list(jax.eval_shape(trial.evaluate, _first(empty.state), data.valid))
-            self.results = _no_results(len(table.seeds), self.rhythm, names)
+            self.results = no_results(len(table.seeds), self.rhythm, names)
         else:
             self.results = resume.results
             rows, _, leaves = resume.waiting
@@ -416,20 +372,6 @@ class _Loop:
                 else:  # at the start: they may have arrived there before
                     self._arrive(one, queue)
         self.results.until = self.climb.until
-
-
-def _no_results(rows: int, rhythm: Any, names: list[str]) -> Results:
-    nan = np.float32(np.nan)
-    return Results(
-        loss_sums=np.full((rows, rhythm.intervals * rhythm.units), nan),
-        valid={name: np.full((rows, rhythm.intervals), nan) for name in names},
-        test={name: np.full(rows, nan) for name in names},
-        first_bad=np.full(rows, -1, np.int32),
-        finished=np.zeros(rows, bool),
-        progress=np.zeros(rows, np.int32),
-        until=np.full(rows, rhythm.intervals, np.int32),
-        stopped=np.zeros(rows, bool),
-    )
 
 
 @jax.jit

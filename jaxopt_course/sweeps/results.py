@@ -11,8 +11,8 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.sweeps.climb import Score
-from jaxopt_course.sweeps.engine import Results
 from jaxopt_course.sweeps.lanes import Rhythm
+from jaxopt_course.sweeps.snapshot import Results
 
 
 def assemble(

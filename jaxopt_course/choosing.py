@@ -1,0 +1,45 @@
+"""What may choose a winner, and on which seeds it is confirmed."""
+
+import itertools
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from jaxopt_course.messages import unknown
+
+
+def fresh_seeds(seeds: int | Iterable[int], used: set[int]) -> list[int]:
+    """So many seeds, or these, none of them used.
+
+    Raises:
+        ValueError: none, or one that is used, repeated or not in [0, 2³²).
+    """
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        start = max(used) + 1 if max(used) + seeds < 2**32 else 0
+        unused = (seed for seed in itertools.count(start) if seed not in used)
+        fresh = list(itertools.islice(unused, max(0, int(seeds))))
+    else:
+        fresh = [int(seed) for seed in seeds] if isinstance(seeds, Iterable) else []
+    if not fresh or len(set(fresh)) < len(fresh) or not all(0 <= s < 2**32 for s in fresh):
+        raise ValueError(
+            "seeds must be a number of at least 1, or different whole numbers from 0 to 2³² - 1, "
+            f"not {seeds!r}"
+        )
+    if taken := used & set(fresh):
+        raise ValueError(f"seeds must be fresh: the search has used {sorted(taken)}")
+    return fresh
+
+
+def check_metric(metric: str, metrics: Mapping[str, str]) -> tuple[str, str]:
+    """A column by which configurations may be chosen, and "min" or "max".
+
+    Raises:
+        ValueError: no such metric, or one of the test part.
+    """
+    directions = {f"valid_{name}": direction for name, direction in metrics.items()}
+    directions |= {"train_loss": "min", "best_valid_loss": "min"}
+    if metric.removeprefix("test_") in metrics and metric.startswith("test_"):
+        raise ValueError(f"{metric!r}: the test part is never used to choose")
+    if metric not in directions:
+        raise ValueError(unknown("metric", metric, directions))
+    return metric, directions[metric]
