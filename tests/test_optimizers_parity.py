@@ -3,6 +3,7 @@
 The twin is optax's; for what optax has not, the formula of another framework.
 """
 
+import functools
 import inspect
 
 import jax
@@ -11,7 +12,19 @@ import numpy as np
 import optax
 import pytest
 import transcriptions
-from helpers import RECIPES, TWINS, descend, deviation, our, quartic, rollout, start, stream, their
+from helpers import (
+    DEFAULT_EFFORT,
+    RECIPES,
+    TWINS,
+    descend,
+    deviation,
+    our,
+    quartic,
+    rollout,
+    start,
+    stream,
+    their,
+)
 from transcriptions import TRANSCRIPTIONS, transcribed
 
 import jaxopt_course.transforms as transforms
@@ -232,9 +245,11 @@ def test_equals_its_twin(name, kwargs):
         return [transcriptions.rollout(tx, stream(), start()), *loops]
 
     with jax.enable_x64(True):
-        ours = jax.jit(lambda: trajectories(our))()
+        # RMS at a constant rate dances around its goal: the same bits, or two loops part for good.
+        jit = functools.partial(jax.jit, compiler_options=DEFAULT_EFFORT)
+        ours = jit(lambda: trajectories(our))()
         twin = transcribed(name, kwargs)
-        theirs = written_out(twin) if twin else jax.jit(lambda: trajectories(their))()
+        theirs = written_out(twin) if twin else jit(lambda: trajectories(their))()
         for a, b in zip(ours, theirs, strict=True):
             assert deviation(a, b) <= 1e-12
 

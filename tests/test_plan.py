@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import jaxopt_course as joc
-from jaxopt_course import cli, study
+from jaxopt_course import cli, sweeping
 from jaxopt_course.sweeps import plan as planning
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.memory import Memory, fit_memory
@@ -167,7 +167,7 @@ def test_a_sweep_takes_the_lanes_of_its_plan(plan, swept):
 
 def test_resume_knows_the_plan(plan, swept, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(study, "_train", lambda *_: None)  # killed as soon as it is compiled
+        patch.setattr(sweeping, "train", lambda *_: None)  # killed as soon as it is compiled
         sweep(plan=plan, directory=tmp_path)
     resumed = joc.Study.resume(tmp_path, devices=jax.devices()[:1], progress=False)
     assert resumed.manifest["plan"] == plan.describe()

@@ -9,16 +9,16 @@ import optax
 import pytest
 
 import jaxopt_course as joc
-from jaxopt_course import optimizers
+from jaxopt_course.base import DecayLike
 from jaxopt_course.base import Decay
 from jaxopt_course.problems.order import shuffled
 from jaxopt_course.train import DECAYS, encode, make_budget, take_batch
 
 
 def test_epochs_and_steps():
-    assert make_budget(1078, epochs=20, batch_size=64) == (320, 20, 64, 16, 16, 16)
-    assert make_budget(1078, steps=100, batch_size=64, evaluate_every=30)[-2:] == (30, 30)
-    assert make_budget(10, steps=3, batch_size=10, record_every=50) == (3, None, 10, 1, 3, 1)
+    assert make_budget(1078, epochs=20, batch_size=64) == (320, 20, 64, 16, 16, 16, None)
+    assert make_budget(1078, steps=100, batch_size=64, evaluate_every=30)[-3:] == (30, 30, None)
+    assert make_budget(10, steps=3, batch_size=10, record_every=50) == (3, None, 10, 1, 3, 1, None)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_decays_are_the_arguments_that_recipes_take_as_pairs():
     for name, recipe in joc.OPTIMIZERS.items():
         for argument, parameter in inspect.signature(recipe).parameters.items():
             is_decay = "DecayLike" in str(parameter.annotation) or parameter.annotation in (
-                optimizers.DecayLike,
-                optimizers.DecayLike | None,
+                DecayLike,
+                DecayLike | None,
             )
             if is_decay and argument != "momentum":  # enters as b alone, never as 1 - b
                 assert argument in DECAYS, (name, argument)
