@@ -3,6 +3,7 @@
 import re
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -46,8 +47,8 @@ class Compare:
     """Trainings of each configuration, from seeds 0, 1, ..."""
     epochs: int = 20
     """Passes over the training data."""
-    batch_size: int | None = None
-    """Examples a step; default 64, or all where a task has fewer."""
+    batch_size: tuple[int, ...] = ()
+    """Examples a step; default 64, or all where a task has fewer. Several: all are compared."""
     confirm: int = 5
     """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
     metric: str | None = None
@@ -66,6 +67,8 @@ class Compare:
     """Where to write; default runs/<task>-<next free number>."""
     overwrite: bool = False
     """Whether a study that --out holds may be replaced."""
+    yes: bool = False
+    """Whether to go on, without asking, where many programs must be compiled."""
     verbose: bool = False
     """Also print how the program was compiled and how busy the lanes were."""
 
@@ -142,6 +145,7 @@ def compare(arguments: Compare) -> None:
     from jaxopt_course.devices import use_cpu_cores
 
     use_cpu_cores()
+    from jaxopt_course.joint import ManyProgramsWarning
     from jaxopt_course.planning import plan
     from jaxopt_course.problems.tasks import load_task
     from jaxopt_course.study import SweepInterrupted
@@ -153,31 +157,36 @@ def compare(arguments: Compare) -> None:
     if arguments.seeds < 1 or arguments.confirm < 0:
         raise ValueError("--seeds must be at least 1, and --confirm at least 0")
     task = load_task(arguments.task)
-    batch_size = arguments.batch_size
-    if batch_size is None:
-        batch_size = min(64, count_examples(task.train))
+    sizes = list(dict.fromkeys(arguments.batch_size)) or [min(64, count_examples(task.train))]
+    several = len(sizes) > 1
     trials = grid(
+        **({"batch_size": sizes} if several else {}),
         optimizer=list(dict.fromkeys(arguments.optimizers or COURSE)),
         learning_rate=rates,
         seed=range(arguments.seeds),
     )
     budget: dict[str, Any] = {
         "epochs": arguments.epochs,
-        "batch_size": batch_size,
+        "batch_size": sizes[0],
         "evaluate_every": arguments.evaluate_every,
     }
     planned = None
     if arguments.plan == "auto":
         if arguments.lanes is not None:
             raise ValueError("give either --lanes or --plan auto, not both")
+        if several:
+            raise ValueError("--plan auto plans one program: give one --batch-size")
         planned = plan(task, trials, **budget)
         print(planned)
     out = arguments.out or next_free(Path("runs"), arguments.task)
+    if sys.stdin.isatty() and not arguments.yes:
+        warnings.simplefilter("error", ManyProgramsWarning)  # before the second is compiled
     try:
         study = sweep(
             task,
             trials,
             **budget,
+            static=["batch_size"] if several else None,
             lanes=arguments.lanes,
             plan=planned,
             metric=arguments.metric,
@@ -187,6 +196,8 @@ def compare(arguments: Compare) -> None:
         )
         explain(study, arguments.verbose)
         confirm(study, arguments.confirm, arguments.verbose)
+    except ManyProgramsWarning as warning:
+        raise ValueError(f"{warning}; to go on nevertheless, add --yes") from None
     except SweepInterrupted as stop:
         show(out)
         print(f"jaxopt-course: {stop}; saved in {out}", file=sys.stderr)

@@ -126,6 +126,10 @@ class Joint:
         }
 
 
+class ManyProgramsWarning(UserWarning):
+    """A sweep's static columns have so many values that compiling takes long."""
+
+
 def prepare(
     table: Table,
     chosen: tuple[str, str],
@@ -270,6 +274,7 @@ def _warn(table: Table, seconds: float) -> None:
     warnings.warn(
         f"{what}: {count} programs are compiled, which takes about {clock(seconds * count)} (the "
         f"first took {seconds:.1f} s); a column that changes no shape need not be static",
+        ManyProgramsWarning,
         stacklevel=4,
     )
 

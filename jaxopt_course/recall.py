@@ -10,7 +10,7 @@ import pandas as pd
 from jaxopt_course.columns import Optimizer, check_columns
 from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.problems.tasks import TASKS, Task
-from jaxopt_course.session import Session, table_sha256, versions
+from jaxopt_course.session import Session, describe_scheduler, table_sha256, versions
 from jaxopt_course.sweeps import schedulers
 from jaxopt_course.sweeps.schedulers import Scheduler
 from jaxopt_course.train import count_examples, make_budget, task_of
@@ -75,18 +75,26 @@ def recall(
     return dataclasses.replace(session, plan=manifest.get("plan"))
 
 
-def scheduler_of(settings: Mapping[str, Any] | None) -> Scheduler | None:
-    """The scheduler that a manifest describes.
+def scheduler_of(
+    settings: Mapping[str, Any] | None, given: Scheduler | None = None
+) -> Scheduler | None:
+    """The scheduler that a manifest describes; ``given`` if it is described so.
 
     Raises:
-        ValueError: it is none of ours.
+        ValueError: it is none of ours and not given, or another one is given.
     """
+    if given is not None:
+        if (now := describe_scheduler(given)) != settings:
+            raise ValueError(f"the scheduler is {now}, that of the study {settings}")
+        return given
     if settings is None:
         return None
     values = dict(settings)
     name = values.pop("name")
     if name not in schedulers.SCHEDULERS:
-        raise ValueError(f"the study was made with an own scheduler, {name}: give it again")
+        raise ValueError(
+            f"the study was made with an own scheduler, {name}; give it again: scheduler=…"
+        )
     return schedulers.SCHEDULERS[name](**values)
 
 

@@ -208,6 +208,7 @@ class Study:
         *,
         task: AnyTask | None = None,
         optimizer: Optimizer = None,
+        scheduler: Scheduler | None = None,
         devices: Sequence[Any] | None = None,
         progress: bool = True,
     ) -> "Study":
@@ -220,6 +221,7 @@ class Study:
             directory: of the sweep.
             task: an own task, which files cannot hold.
             optimizer: own functions of the row, as they were given to :func:`sweep`.
+            scheduler: one of a class of your own; those of this library are known.
             devices: default all local ones.
             progress: whether to show a line.
 
@@ -227,7 +229,8 @@ class Study:
             SweepInterrupted: Ctrl-C again.
             FileNotFoundError: the directory holds nothing to go on with.
             BlockingIOError: another process works there.
-            ValueError: the task, the optimizer or the program are not what they were.
+            ValueError: the task, the optimizer, the scheduler or the program are not what they
+                were.
         """
         path = Path(directory).expanduser().resolve()
         unfinished = (path / store.UNFINISHED).is_file
@@ -239,7 +242,7 @@ class Study:
                 return cls.load(path)
             question = checkpoint.asked(path)
             session = recall_study(question.settings, question.trials, task, optimizer, devices)
-            scheduler = scheduler_of(question.settings["scheduler"])
+            scheduler = scheduler_of(question.settings["scheduler"], scheduler)
             resume = checkpoint.newest(path)
             return train(session, path, progress, scheduler, resume, question.settings)
 

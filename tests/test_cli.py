@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import jaxopt_course as joc
-from jaxopt_course import cli
+from jaxopt_course import cli, joint
 
 TINY = ["--task", "line", "--optimizers", "sgd", "adam", "--learning-rates", "3", "--seeds", "2",
         "--epochs", "4", "--confirm", "2"]  # fmt: skip
@@ -52,6 +52,29 @@ def test_progress_is_plain_lines_where_nobody_watches(ran):
     assert "12/12 trials" in lines[-1]
     assert all(word in lines[-1] for word in ("trial-steps/s", "best", "diverged"))
     assert "\x1b" not in done.stderr
+
+
+def test_several_batch_sizes_are_compared(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cli.main(["compare", *TINY, "--batch-size", "1", "2", "--out", "two"])
+    study = joc.Study.load("two")
+    assert study.manifest["static"] == ["batch_size"]
+    assert study.trials["batch_size"].value_counts().to_dict() == {1: 12, 2: 12}
+    assert "batch_size=" in capsys.readouterr().out
+
+
+def test_many_programs_are_asked_for_on_a_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(joint, "MANY", 1)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    many = ["compare", *TINY, "--batch-size", "1", "2", "--out", "two"]
+    with pytest.raises(SystemExit):
+        cli.main(many)
+    assert "2 programs are compiled" in (said := capsys.readouterr().err) and "--yes" in said
+    assert not (tmp_path / "two" / "trials.csv").exists()
+    with pytest.warns(UserWarning, match="2 programs are compiled"):
+        cli.main([*many, "--yes"])
+    assert len(joc.Study.load("two").trials) == 24
 
 
 def test_verbose_counts_the_lowerings(ran):

@@ -497,6 +497,14 @@ def test_a_scheduler_of_ones_own_must_be_given_again():
     with pytest.raises(ValueError, match="own scheduler, Mine"):
         recall_module.scheduler_of({"name": "Mine"})
 
+    @dataclasses.dataclass(frozen=True)
+    class Mine:
+        share: float
+
+    assert recall_module.scheduler_of({"name": "Mine", "share": 0.5}, Mine(0.5)) == Mine(0.5)
+    with pytest.raises(ValueError, match=r"scheduler is .*0\.25.*, that of the study .*0\.5"):
+        recall_module.scheduler_of({"name": "Mine", "share": 0.5}, Mine(0.25))
+
 
 def test_a_file_system_without_locks(tmp_path, monkeypatch):
     def refuse(*_):
