@@ -56,6 +56,7 @@ def test_progress_is_plain_lines_where_nobody_watches(ran):
 
 def test_several_batch_sizes_are_compared(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
     cli.main(["compare", *TINY, "--batch-size", "1", "2", "--out", "two"])
     study = joc.Study.load("two")
     assert study.manifest["static"] == ["batch_size"]
@@ -65,6 +66,7 @@ def test_several_batch_sizes_are_compared(tmp_path, monkeypatch, capsys):
 
 def test_many_programs_are_asked_for_on_a_terminal(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
     monkeypatch.setattr(joint, "MANY", 1)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     many = ["compare", *TINY, "--batch-size", "1", "2", "--out", "two"]

@@ -9,8 +9,7 @@ import optax
 import pytest
 
 import jaxopt_course as joc
-from jaxopt_course.base import DecayLike
-from jaxopt_course.base import Decay
+from jaxopt_course.base import Decay, DecayLike
 from jaxopt_course.problems.order import shuffled
 from jaxopt_course.train import DECAYS, encode, make_budget, take_batch
 

@@ -210,9 +210,8 @@ def main() -> None:
     print(f"{'way':<24}{'seconds':>9}{'we are':>9}{'rate':>10}{'valid accuracy':>16}")
     for name, (seconds, rate, accuracy) in found.items():
         like = "jaxopt_course" + (", ASHA" if name.endswith("ASHA") else "")
-        print(
-            f"{name:<24}{seconds:>9.1f}{seconds / found[like][0]:>8.1f}x{rate:>10.2g}{accuracy:>16.4f}"
-        )
+        ratio = seconds / found[like][0]
+        print(f"{name:<24}{seconds:>9.1f}{ratio:>8.1f}x{rate:>10.2g}{accuracy:>16.4f}")
 
 
 if __name__ == "__main__":
