@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 if TYPE_CHECKING:
+    from jaxopt_course.problems.tasks import Task
     from jaxopt_course.study import Study
 
 START = time.perf_counter()
@@ -26,14 +27,27 @@ COURSE = (  # the optimizers of the course notes
     "adamw",
     "adamax",
 )
+DIGITS = "digits"  # the task unless another is named
 USAGE_ERRORS = (ValueError, TypeError, OSError)  # raised with a sentence for the user
 
 
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of one's own, in place of a task."""
+
+    csv: Path | None = None
+    """A table to learn from instead: a CSV file whose first line names the columns."""
+    target: str | None = None
+    """The column of --csv to predict; text and few whole numbers are classes, others numbers."""
+    drop: tuple[str, ...] = ()
+    """Columns of --csv to leave out, as names and dates."""
+
+
 @dataclass(frozen=True)
-class Compare:
+class Compare(Table):
     """Train every optimizer at every learning rate on several seeds, and report which one wins."""
 
-    task: str = "digits"
+    task: str = DIGITS
     """What to train; `jaxopt-course tasks` lists them."""
     optimizers: tuple[str, ...] = ()
     """Which to compare, by name (adam, lion, keras.adam, ...); default those of the course."""
@@ -82,7 +96,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Resume:
+class Resume(Table):
     """Go on with a sweep that was killed or interrupted; confirm its winners, and report."""
 
     directory: Annotated[Path, tyro.conf.Positional]
@@ -92,13 +106,27 @@ class Resume:
 
 
 @dataclass(frozen=True)
-class Replay:
+class Replay(Table):
     """Train one trial of a study again and compare its curves bit for bit."""
 
     directory: Annotated[Path, tyro.conf.Positional]
     """What --out of compare was."""
     trial: Annotated[int, tyro.conf.Positional]
     """Its number in trials.csv."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """Run the lessons of the course, and render them with their figures to static HTML."""
+
+    lesson: tuple[int, ...] = ()
+    """Which, by number; default all."""
+    out: Path = Path("site")
+    """Where to write; begin reading at its index.html."""
+    quick: bool = False
+    """Fewer trials and steps, as in checks: a look at the pages, not at the figures."""
+    overwrite: bool = False
+    """Whether pages may be written among files that --out holds."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +143,7 @@ def main(args: list[str] | None = None) -> None:
         print(f"jaxopt-course {version('jaxopt-course')}")
         return
     command = tyro.cli(
-        Compare | Report | Resume | Replay | Tasks,
+        Compare | Report | Resume | Replay | Course | Tasks,
         args=args,
         prog="jaxopt-course",
         description="Train hundreds of networks at once, and see which optimizer wins.",
@@ -126,6 +154,7 @@ def main(args: list[str] | None = None) -> None:
         Report: report,
         Resume: resume,
         Replay: replay,
+        Course: course,
         Tasks: tasks,
     }
     try:
@@ -147,7 +176,6 @@ def compare(arguments: Compare) -> None:
     use_cpu_cores()
     from jaxopt_course.joint import ManyProgramsWarning
     from jaxopt_course.planning import plan
-    from jaxopt_course.problems.tasks import load_task
     from jaxopt_course.study import SweepInterrupted
     from jaxopt_course.sweeping import sweep
     from jaxopt_course.sweeps.space import grid
@@ -156,7 +184,7 @@ def compare(arguments: Compare) -> None:
     rates = learning_rates(arguments)
     if arguments.seeds < 1 or arguments.confirm < 0:
         raise ValueError("--seeds must be at least 1, and --confirm at least 0")
-    task = load_task(arguments.task)
+    task = table_of(arguments) or task_of(arguments.task)
     sizes = list(dict.fromkeys(arguments.batch_size)) or [min(64, count_examples(task.train))]
     several = len(sizes) > 1
     trials = grid(
@@ -178,7 +206,7 @@ def compare(arguments: Compare) -> None:
             raise ValueError("--plan auto plans one program: give one --batch-size")
         planned = plan(task, trials, **budget)
         print(planned)
-    out = arguments.out or next_free(Path("runs"), arguments.task)
+    out = arguments.out or next_free(Path("runs"), task.name)
     if sys.stdin.isatty() and not arguments.yes:
         warnings.simplefilter("error", ManyProgramsWarning)  # before the second is compiled
     try:
@@ -204,6 +232,30 @@ def compare(arguments: Compare) -> None:
         sys.exit(130)
     show(out)
     print(f"{time.perf_counter() - START:.1f} s from command to report")
+
+
+def table_of(arguments: Table) -> "Task | None":
+    """The task that --csv makes, if it is given."""
+    if arguments.csv is None:
+        if arguments.target is not None or arguments.drop:
+            raise ValueError("--target and --drop are of a table: give --csv FILE too")
+        return None
+    from jaxopt_course.problems.tables import read_table, table_task
+
+    if getattr(arguments, "task", DIGITS) != DIGITS:
+        raise ValueError("give either --task or --csv, not both")
+    if arguments.target is None:
+        columns = ", ".join(map(str, read_table(arguments.csv).columns))
+        raise ValueError(f"which column is to be predicted? --target: one of {columns}")
+    return table_task(arguments.csv, arguments.target, drop=arguments.drop)
+
+
+def task_of(name: str) -> "Task":
+    """A task that comes with the library, or one of openml.org."""
+    from jaxopt_course.problems.openml import SOURCES, openml_task
+    from jaxopt_course.problems.tasks import load_task
+
+    return openml_task(name) if name in SOURCES else load_task(name)
 
 
 def confirm(study: "Study", seeds: int, verbose: bool) -> None:
@@ -285,7 +337,7 @@ def resume(arguments: Resume) -> None:
     if arguments.confirm < 0:
         raise ValueError("--confirm must be at least 0")
     try:
-        study = Study.resume(arguments.directory)
+        study = Study.resume(arguments.directory, task=table_of(arguments))
         confirm(study, arguments.confirm, verbose=False)
     except SweepInterrupted as stop:
         print(f"jaxopt-course: {stop}; saved in {arguments.directory}", file=sys.stderr)
@@ -301,7 +353,7 @@ def replay(arguments: Replay) -> None:
     from jaxopt_course.study import Study
 
     study = Study.load(arguments.directory)
-    again = study.replay(arguments.trial, progress=True)
+    again = study.replay(arguments.trial, task=table_of(arguments), progress=True)
     row = study.trials.set_index("trial").loc[arguments.trial]
     settings = ", ".join(
         f"{name} {row[name]}"
@@ -324,9 +376,29 @@ def show(directory: Path) -> None:
     print(f"\n{write_report(directory)}")
 
 
+def course(arguments: Course) -> None:
+    """Build the site; exits with 1 where a lesson failed."""
+    try:
+        from jaxopt_course.course.site import build
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the course needs {error.name}, which is not installed: "
+            "pip install 'jaxopt-course[course]'"
+        ) from None
+    ran = build(
+        arguments.out, arguments.lesson, quick=arguments.quick, overwrite=arguments.overwrite
+    )
+    print(f"{arguments.out / 'index.html'}\n{time.perf_counter() - START:.1f} s in all")
+    if any(lesson.failure for lesson in ran):
+        sys.exit(1)
+
+
 def tasks(_: Tasks) -> None:
     """Print a line a task."""
+    from jaxopt_course.problems.openml import SOURCES
     from jaxopt_course.problems.tasks import TASK_DESCRIPTIONS
 
     for name, description in TASK_DESCRIPTIONS.items():
-        print(f"{name:16s}{description}")
+        print(f"{name:19s}{description}")
+    for name, source in SOURCES.items():
+        print(f"{name:19s}{source.description} (openml.org: downloaded once)")

@@ -13,6 +13,7 @@ import pytest
 
 import jaxopt_course as joc
 from jaxopt_course import cli, joint
+from jaxopt_course.problems.openml import SOURCES
 
 TINY = ["--task", "line", "--optimizers", "sgd", "adam", "--learning-rates", "3", "--seeds", "2",
         "--epochs", "4", "--confirm", "2"]  # fmt: skip
@@ -198,4 +199,5 @@ def test_version_and_tasks(capsys):
     cli.main(["--version"])
     assert capsys.readouterr().out == "jaxopt-course 0.1.0\n"
     cli.main(["tasks"])
-    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} == set(joc.TASKS)
+    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
+    assert listed == {*joc.TASKS, *SOURCES}

@@ -1,4 +1,4 @@
-"""Tasks: the three that are ready, the split, and every input that is refused."""
+"""Tasks: those that are ready, the split, and every input that is refused."""
 
 import dataclasses
 import subprocess
@@ -12,7 +12,7 @@ import optax
 import pytest
 import scipy.sparse
 from flax import nnx
-from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 import jaxopt_course as joc
 from jaxopt_course.problems.datasets import PARTS, split_indices
@@ -34,28 +34,42 @@ def shapes(tree):
     return [leaf.shape for leaf in jax.tree.leaves(tree)]
 
 
-# The three tasks
+# The ready tasks
 
 
 def test_the_tasks_are_those_of_the_notes(ready):
-    assert set(TASKS) == set(TASK_DESCRIPTIONS) == {"digits", "breast_cancer", "line"}
+    names = ["digits", "breast_cancer", "wine", "diabetes", "line", "sales", "bank", "fraud"]
+    assert list(TASKS) == list(TASK_DESCRIPTIONS) == names
     layers = {name: shapes(jax.eval_shape(task.init, KEY)[0]) for name, task in ready.items()}
+
+    def two_hidden(inputs, outputs):
+        return [(64,), (inputs, 64), (64,), (64, 64), (outputs,), (64, outputs)]
+
     assert layers == {
-        "digits": [(64,), (64, 64), (64,), (64, 64), (10,), (64, 10)],
-        "breast_cancer": [(64,), (30, 64), (64,), (64, 64), (1,), (64, 1)],
+        "digits": two_hidden(64, 10),
+        "breast_cancer": two_hidden(30, 1),
+        "wine": two_hidden(13, 3),
+        "diabetes": two_hidden(10, 1),
         "line": [(1,), (1, 1)],
+        "sales": two_hidden(13, 1),
+        "bank": two_hidden(20, 1),
+        "fraud": two_hidden(8, 1),
     }
+    binary = [("accuracy", "max"), ("f1", "max"), ("auc", "max"), ("loss", "min")]
+    classes, numbers = [("accuracy", "max"), ("loss", "min")], [("loss", "min"), ("r2", "max")]
     assert {name: list(task.metrics.items()) for name, task in ready.items()} == {
-        "digits": [("accuracy", "max"), ("loss", "min")],
-        "breast_cancer": [("accuracy", "max"), ("f1", "max"), ("auc", "max"), ("loss", "min")],
-        "line": [("loss", "min"), ("r2", "max")],
+        "digits": classes,
+        "breast_cancer": binary,
+        "wine": classes,
+        "diabetes": numbers,
+        "line": numbers,
+        "sales": numbers,
+        "bank": binary,
+        "fraud": [binary[2], binary[1], binary[0], binary[3]],
     }
     assert {name: task.description for name, task in ready.items()} == TASK_DESCRIPTIONS
-    assert {name: task.split_seed for name, task in ready.items()} == {
-        "digits": 0,
-        "breast_cancer": 0,
-        "line": None,
-    }
+    assert {name for name, task in ready.items() if task.split_seed is None} == {"line"}
+    assert {task.split_seed for task in ready.values()} == {0, None}
 
 
 @pytest.mark.parametrize("name", list(TASKS))
@@ -78,9 +92,11 @@ def test_thirty_steps_of_adam_lower_every_loss(ready, name):
 
     (params_after, _), losses = train(params)
     # Measured: digits 2.34 -> 0.65, cancer 0.72 -> 0.12, line by the start's small error to less.
+    # Less is left to learn where the target is noisy: see the best scores in test_generated.py.
+    share = {"diabetes": 0.75, "bank": 0.85}.get(name, 0.6)
     before, after = (jax.jit(task.evaluate)(p, state, task.valid) for p in (params, params_after))
-    assert losses[-1] < 0.6 * losses[0]
-    assert after["loss"] < 0.6 * before["loss"]
+    assert losses[-1] < share * losses[0]
+    assert after["loss"] < share * before["loss"]
     for metric in task.metrics:
         assert np.isfinite(after[metric])
 
@@ -101,6 +117,22 @@ def test_data_are_scikit_learns(ready):
         # The measures, up to 4,254 with deviations from 0.003, are rounded to float32 first.
         np.testing.assert_allclose(data["inputs"], want, rtol=1e-5, atol=1e-5)
         np.testing.assert_array_equal(data["targets"], labels[rows[part]])
+
+
+def test_wine_and_diabetes_are_scikit_learns(ready):
+    measures, labels = load_wine(return_X_y=True)
+    rows = split_indices(len(labels), 0, labels)
+    seen = measures[rows["train"]]
+    want = (measures[rows["test"]] - seen.mean(axis=0)) / seen.std(axis=0)
+    np.testing.assert_allclose(ready["wine"].test["inputs"], want, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(ready["wine"].test["targets"], labels[rows["test"]])
+    measures, progress = load_diabetes(return_X_y=True, scaled=False)
+    rows = split_indices(len(progress), 0)
+    for data, key in ((measures, "inputs"), (progress, "targets")):
+        seen = data[rows["train"]]
+        want = (data[rows["valid"]] - seen.mean(axis=0)) / seen.std(axis=0)
+        got = ready["diabetes"].valid[key]
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(5, 1), (5,)])
@@ -145,7 +177,7 @@ def test_loading_wakes_no_device_and_importing_neither_flax_nor_scikit_learn():
         import sys
         from jaxopt_course.problems.tasks import load_task
         print("flax" in sys.modules, "sklearn" in sys.modules)
-        load_task("breast_cancer")
+        load_task("breast_cancer"), load_task("fraud")
         import jax
         jax.config.update("jax_num_cpu_devices", 3)
         print(jax.device_count("cpu"))

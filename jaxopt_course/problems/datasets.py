@@ -36,6 +36,29 @@ def breast_cancer() -> tuple[np.ndarray, np.ndarray]:
     return measures.astype(np.float32), labels.astype(np.int32)
 
 
+def wine() -> tuple[np.ndarray, np.ndarray]:
+    """178 wines of 3 growers: 13 measurements as (178, 13), not yet standardised; labels 0-2.
+
+    Source: ``sklearn.datasets.load_wine`` (UCI, 1991).
+    """
+    from sklearn.datasets import load_wine
+
+    measures, labels = load_wine(return_X_y=True)
+    return measures.astype(np.float32), labels.astype(np.int32)
+
+
+def diabetes() -> tuple[np.ndarray, np.ndarray]:
+    """442 patients: 10 measurements as (442, 10), and the progress of the disease after a year.
+
+    Measurements are in their own units; the progress, 25 to 346, is (442,).
+    Source: ``sklearn.datasets.load_diabetes`` (Efron et al. 2004).
+    """
+    from sklearn.datasets import load_diabetes
+
+    measures, progress = load_diabetes(return_X_y=True, scaled=False)
+    return measures.astype(np.float32), progress.astype(np.float32)
+
+
 def line() -> tuple[np.ndarray, np.ndarray]:
     """The notes' regression, x = y = 1 .. 5, both of shape (5, 1).
 

@@ -1,0 +1,459 @@
+# %% [markdown]
+# # 1. Descenso de gradiente: un solo número, el tamaño del lote
+#
+# Entrenar es bajar. El costo $J(\theta)$ es un promedio sobre $N$ ejemplos, y su gradiente señala
+# hacia dónde sube; por eso se camina en sentido contrario, con pasos proporcionales a la tasa de
+# aprendizaje $\eta$. Calcular ese gradiente con todos los ejemplos cuesta $N$ veces más que con
+# uno, así que se toma un lote $\mathcal B$ de $B$ ejemplos:
+#
+# $$\theta \leftarrow \theta - \frac{\eta}{B}\sum_{i\in\mathcal B}
+#   \nabla_\theta J(\theta; x^{(i)}, y^{(i)})$$
+#
+# Los tres métodos de los apuntes son esta misma línea. Con $B=1$ es el descenso estocástico (SGD),
+# con $B=N$ el descenso por lotes (*batch*), y lo que queda en medio es el mini-batch. En esta
+# lección $B$ es un número que se mueve, y se mide qué cambia con él: las actualizaciones por época,
+# el ruido, el costo de cada paso y la memoria.
+
+# %%
+import time
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_diabetes
+
+import jaxopt_course as joc
+from jaxopt_course.course import quick, show
+
+joc.use_cpu_cores()
+BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+plt.rcParams["font.size"] = 11
+
+# %% [markdown]
+# ## La recta de los apuntes
+#
+# Cinco puntos con $x=y=1,\dots,5$, un peso $w$ y un sesgo $b$, y el error cuadrático medio. El
+# óptimo es $w=1$, $b=0$. La regla, escrita una vez en NumPy: cada fila de `batches` son los índices
+# de los ejemplos de un lote, y *nada más* distingue a los tres métodos.
+
+
+# %%
+def descend(x, y, theta, eta, batches):
+    """Gradient descent on the mean of (w x + b - y)², an update a batch; all thetas, in order."""
+    path = [theta]
+    for rows in batches:
+        w, b = path[-1]
+        error = w * x[rows] + b - y[rows]
+        gradient = np.array([np.mean(2 * error * x[rows]), np.mean(2 * error)])
+        path.append(path[-1] - eta * gradient)
+    return np.array(path)
+
+
+def in_batches(examples, batch_size, epochs, seed=0):
+    """Indices (updates, batch_size): each epoch a new order, cut in batches."""
+    rng = np.random.default_rng(seed)
+    per_epoch = examples // batch_size  # a rest that fills no batch is left out
+    orders = [rng.permutation(examples)[: per_epoch * batch_size] for _ in range(epochs)]
+    return np.concatenate(orders).reshape(-1, batch_size)
+
+
+# %% [markdown]
+# La biblioteca hace lo mismo con `joc.sgd` y el gradiente automático de la tarea `"line"`. Sobre
+# los mismos lotes y en float64, ambos caminos coinciden en doce decimales.
+
+
+# %%
+def follow(tx, gradient, start, steps):
+    """The path of an optimizer: ``start`` and what each of ``steps`` updates makes of it."""
+
+    def update(carry, s):
+        theta, state = carry
+        u, state = tx.update(gradient(theta, s), state, theta)
+        theta = joc.apply_updates(theta, u)
+        return (theta, state), theta
+
+    _, path = jax.lax.scan(update, (start, tx.init(start)), jnp.arange(steps))
+    return jax.tree.map(lambda first, rest: np.concatenate([first[None], rest]), start, path)
+
+
+line = joc.load_task("line")
+x, y = (np.float64(line.train[name][:, 0]) for name in ("inputs", "targets"))
+eta, epochs, start = 0.01, 60, np.array([-1.0, 3.0])
+paths = {B: descend(x, y, start, eta, in_batches(5, B, epochs)) for B in (1, 2, 5)}
+
+with jax.enable_x64(True):
+    params, _ = line.init(jax.random.key(0))
+    (bias, kernel), tree = jax.tree.flatten(params)
+    first = tree.unflatten([jnp.full(bias.shape, start[1]), jnp.full(kernel.shape, start[0])])
+    for B, path in paths.items():
+        batches = jnp.asarray(in_batches(5, B, epochs))
+        points = {name: jnp.asarray(values, float) for name, values in line.train.items()}
+
+        def gradient(params, s, batches=batches, points=points):
+            batch = {name: values[batches[s]] for name, values in points.items()}
+            return jax.grad(line.loss, has_aux=True)(params, {}, batch, None)[0]
+
+        b, w = jax.tree.leaves(follow(joc.sgd(eta), gradient, first, len(batches)))
+        library = np.stack([w.ravel(), b.ravel()], axis=1)
+        gap = abs(path - library).max()
+        print(f"B = {B}: {len(batches)} actualizaciones, diferencia máxima {gap:.0e}")
+        assert path.shape == library.shape and gap < 1e-12
+
+# %% [markdown]
+# En la figura, las curvas de nivel del costo y los tres caminos con la misma $\eta$ y el mismo
+# número de épocas. El de lote completo es liso, pero avanza poco: una actualización por época. El
+# estocástico tiembla de una pared a la otra y, con cinco actualizaciones por época, llega mucho más
+# lejos.
+
+# %%
+w, b = np.meshgrid(np.linspace(-1.3, 2.0, 120), np.linspace(-1.0, 3.3, 120))
+J = np.mean([(w * xi + b - yi) ** 2 for xi, yi in zip(x, y, strict=True)], axis=0)
+fig, ax = plt.subplots(figsize=(7, 4.6))
+ax.contour(w, b, J, levels=np.geomspace(0.02, 60, 14), colors="0.75", linewidths=0.8)
+names = {1: "estocástico, B = 1", 2: "mini-batch, B = 2", 5: "batch, B = 5"}
+for (B, path), colour in zip(paths.items(), (ORANGE, GREEN, BLUE), strict=True):
+    ax.plot(*path.T, "-", color=colour, lw=1.2, marker=".", ms=4, label=names[B])
+    ax.plot(*path[-1], "o", color=colour, ms=9, mec="white")
+ax.plot(1, 0, "*", color="black", ms=15)
+ax.annotate("óptimo", (1, 0), (1.15, 0.12))
+ax.annotate("inicio", start, (-1.25, 2.6))
+ax.set(xlabel="peso $w$", ylabel="sesgo $b$", title=f"{epochs} épocas, $\\eta$ = {eta}")
+ax.legend(frameon=False, loc="upper right")
+show(fig, "caminos")
+
+# %% [markdown]
+# ## Actualizaciones por época
+#
+# Una época es una pasada por los datos: $\lfloor N/B\rfloor$ actualizaciones. Con las mismas
+# épocas, quien actualiza más veces termina más abajo. `joc.fit`, el entrenamiento sencillo de la
+# biblioteca, cuenta las suyas: para él los tres métodos son el argumento `batch_size`.
+
+# %%
+rows = []
+for B in (1, 2, 5):
+    path = descend(x, y, start, eta, in_batches(5, B, epochs=100))
+    rows.append((B, 5 // B, len(path) - 1, np.mean((path[-1] @ [x, np.ones(5)] - y) ** 2)))
+columns = ["B", "actualizaciones por época", "en 100 épocas", "costo final"]
+counted = pd.DataFrame(rows, columns=columns)
+print(counted.to_string(index=False))
+assert counted["costo final"].is_monotonic_increasing
+
+trained = joc.fit(line, joc.sgd(eta), epochs=100, batch_size=2, evaluate_every=200)
+print("joc.fit, B = 2:", int(trained.state.step), "actualizaciones")
+assert trained.state.step == counted["en 100 épocas"][1]
+
+# %% [markdown]
+# ¿Y el ruido de SGD, que según los apuntes le impide llegar al óptimo? Aquí no aparece, y es la
+# sorpresa de este ejemplo: la recta pasa *exactamente* por los cinco puntos, así que en el óptimo
+# el gradiente de cada ejemplo es cero, no solo su promedio. Con una tasa constante SGD converge del
+# todo. Datos sin error son la excepción; los de más abajo ya no lo son.
+
+# %%
+each = [descend(x, y, np.array([1.0, 0.0]), eta, [[i]])[-1] for i in range(5)]
+assert np.all(np.array(each) == [1.0, 0.0])  # no example wants to leave the optimum
+last = descend(x, y, start, 0.02, in_batches(5, 1, 2000))[-1]
+print(f"SGD tras 2000 épocas: a {np.linalg.norm(last - [1, 0]):.0e} del óptimo")
+assert np.linalg.norm(last - [1, 0]) < 1e-9
+
+# %% [markdown]
+# ## Seis descuidos de los apuntes, ejecutados
+#
+# **Las formas (E22).** El código de PyTorch compara salidas de forma $(5,1)$ con objetivos de forma
+# $(5,)$. La resta no falla: se expande a una tabla de $5\times5$, cada predicción contra *todos*
+# los objetivos, y lo mejor que puede hacer la recta es quedarse plana en la media.
+
+# %%
+outputs, targets = np.ones((5, 1)), y
+print("forma de la resta:", (outputs - targets).shape)
+w, b = 0.0, 0.0
+for _ in range(3000):
+    errors = (w * x[:, None] + b) - y  # (5, 5), the slip
+    w, b = w - eta * np.mean(2 * errors * x[:, None]), b - eta * np.mean(2 * errors)
+slip = np.mean((w * x[:, None] + b - y) ** 2)
+print(f"con el descuido: w = {w:.1e}, b = {b:.3f}, costo = {slip:.3f}")
+assert abs(w) < 1e-2 and abs(b - y.mean()) < 1e-2 and abs(slip - y.var()) < 1e-3
+
+# %% [markdown]
+# La biblioteca empareja $(5,1)$ con $(5,)$ elemento a elemento, y rechaza cualquier otra
+# diferencia.
+
+# %%
+flat = line.train | {"targets": line.train["targets"][:, 0]}
+right, matched = (float(line.loss(params, {}, points, None)[0]) for points in (line.train, flat))
+print(f"objetivos (5, 1): costo {right:.6f}; objetivos (5,): costo {matched:.6f}")
+assert right == matched
+
+# %% [markdown]
+# **El código de SGD no es SGD (E23).** Los apuntes 001 imprimen para «estocástico» y «por lotes» el
+# mismo ciclo de PyTorch: las cinco filas a la vez, una actualización por época. Estocástico serían
+# cinco, como en la tabla de arriba.
+#
+# **Nada se activa solo (E24).** Keras no elige el lote completo «automáticamente»: sin
+# `batch_size`, toma lotes de 32. Con cinco puntos eso *parece* lote completo; con los 442 de más
+# abajo ya no. Esta biblioteca toma 64 y, si el lote no cabe, lo dice:
+
+# %%
+print("Keras, 442 ejemplos, sin batch_size:", -(-442 // 32), "actualizaciones por época")
+try:
+    joc.fit(line, joc.sgd(eta), epochs=1)
+except ValueError as error:
+    refused = str(error)
+print("ValueError:", refused)
+assert "full-batch" in refused
+
+# %% [markdown]
+# **Sumar no es promediar (E25).** En un apartado el gradiente «se suma», en otro se promedia.
+# Duplicar cada ejemplo no cambia el problema y no debe cambiar el paso; la suma sí lo duplica, y
+# con ella la tasa de aprendizaje depende de $N$.
+#
+# **Un ejemplo de más (E26).** «Del $i$ al $i+n$» son $n+1$ ejemplos si se cuentan ambos extremos;
+# un lote de $n$ termina en $i+n-1$.
+
+# %%
+slopes = 2 * (0.5 * x - y) * x  # of each example, at w = 0.5, b = 0
+twice = np.tile(slopes, 2)
+print(f"suma: {slopes.sum():.1f} -> {twice.sum():.1f}; media: {slopes.mean():.1f} -> ", end="")
+print(f"{twice.mean():.1f}")
+assert twice.mean() == slopes.mean() and twice.sum() == 2 * slopes.sum()
+i, n = 2, 4
+assert len(np.arange(10)[i : i + n]) == n and len(range(i, i + n + 1)) == n + 1
+
+# %% [markdown]
+# **Mínimo global, si es convexo (E29).** El lote completo baja con suavidad, pero baja al mínimo de
+# su lado. En $f(w) = \tfrac14 w^4 - \tfrac12 w^2 + \tfrac15 w$ hay dos, y el punto de partida
+# decide.
+
+
+# %%
+def valley(w):
+    """Two valleys, the left one deeper."""
+    return w**4 / 4 - w**2 / 2 + w / 5
+
+
+slope = jax.grad(valley)
+ends = {w0: float(follow(joc.sgd(0.1), lambda w, s: slope(w), jnp.float32(w0), 300)[-1])
+        for w0 in (-1.5, 1.5)}  # fmt: skip
+for w0, end in ends.items():
+    print(f"desde {w0:+.1f}: llega a w = {end:+.3f}, f = {valley(end):+.3f}")
+assert abs(slope(ends[1.5])) < 1e-4 and valley(ends[1.5]) > valley(ends[-1.5]) + 0.1
+
+# %% [markdown]
+# ## Datos reales: 442 pacientes
+#
+# `diabetes` de scikit-learn: diez medidas de cada paciente y el avance de su enfermedad un año
+# después. Es la misma regresión, con once parámetros y, ahora sí, con ruido: ningún hiperplano pasa
+# por todos los puntos. Todo va estandarizado. Una tarea de la biblioteca son tres funciones puras y
+# los datos; como aquí se estudia el descenso y no la generalización, las tres partes son la misma,
+# y `valid_loss` es el costo exacto sobre los 442.
+
+# %%
+X, t = load_diabetes(return_X_y=True)
+X, t = (X - X.mean(0)) / X.std(0), (t - t.mean()) / t.std()
+N = len(t)
+data = {"x": X, "t": t}
+
+
+def loss(params, model_state, batch, key):
+    error = batch["x"] @ params["w"] + params["b"] - batch["t"]
+    return jnp.mean(error**2), (model_state, {})
+
+
+diabetes = joc.Task(
+    name="diabetes",
+    init=lambda key: ({"w": jnp.zeros(10), "b": jnp.zeros(())}, {}),
+    loss=loss,
+    evaluate=lambda params, state, batch: {"loss": loss(params, state, batch, None)[0]},
+    train=data, valid=data, test=data,
+    metrics={"loss": "min"},
+)  # fmt: skip
+best = np.linalg.lstsq(X, t, rcond=None)[0]
+floor = np.mean((X @ best - t) ** 2)
+print(f"mejor costo posible, por mínimos cuadrados: {floor:.4f}")
+
+# %% [markdown]
+# ### El ruido del gradiente
+#
+# El gradiente de un lote es una estimación del verdadero, $\nabla J$. Si $\sigma^2$ es la varianza
+# del gradiente entre ejemplos, con reposición su error es $\sigma^2/B$, y sin reposición (como en
+# una época, que no repite ejemplos) se anula al llegar a $B=N$:
+#
+# $$\mathbb E\,\lVert g_B-\nabla J\rVert^2 = \frac{\sigma^2}{B}
+#   \qquad\text{y}\qquad \frac{\sigma^2}{B}\cdot\frac{N-B}{N-1}$$
+#
+# Se miden ambos al inicio, con muchos lotes al azar para *cada* tamaño: la media acumulada de un
+# orden al azar es el gradiente de sus primeros $B$ ejemplos.
+
+# %%
+error = -t  # at theta = 0
+G = 2 * error[:, None] * np.column_stack([X, np.ones(N)])  # a row the gradient of an example
+sigma2 = np.mean(np.sum((G - G.mean(0)) ** 2, axis=1))
+B = np.arange(1, N + 1)
+rng = np.random.default_rng(1)
+draws = 400 if quick() else 1000
+measured = {"con reposición": np.zeros(N), "sin reposición": np.zeros(N)}
+for _ in range(draws):
+    orders = (rng.integers(N, size=N), rng.permutation(N))
+    for name, order in zip(measured, orders, strict=True):
+        off = np.cumsum(G[order], axis=0) / B[:, None] - G.mean(0)
+        measured[name] += np.sum(off**2, axis=1) / draws
+theory = {"con reposición": sigma2 / B, "sin reposición": sigma2 / B * (N - B) / (N - 1)}
+
+fit_slope = np.polyfit(np.log(B), np.log(measured["con reposición"]), 1)[0]
+print(f"pendiente medida del ruido contra B, en logaritmos: {fit_slope:.2f}")
+assert abs(fit_slope + 1) < 0.15
+for name in measured:
+    assert np.allclose(measured[name][: N // 2], theory[name][: N // 2], rtol=0.35)
+assert measured["sin reposición"][-1] < 1e-20
+
+fig, ax = plt.subplots(figsize=(7, 4.2))
+some = np.unique(np.geomspace(1, N - 1, 25).astype(int)) - 1  # enough to see
+for (name, values), colour in zip(measured.items(), (BLUE, RED), strict=True):
+    ax.loglog(B[:-1], theory[name][:-1], "-", color=colour, lw=1.5, label=f"teoría, {name}")
+    ax.loglog(B[some], values[some], "o", mfc="none", color=colour, label=f"medido, {name}")
+ax.set(xlabel="tamaño del lote $B$", ylabel=r"$\mathbb{E}\,\|g_B-\nabla J\|^2$")
+ax.set(ylim=(sigma2 / N / 300, None), title="El ruido cae como 1/B")
+ax.legend(frameon=False)
+show(fig, "ruido")
+
+# %% [markdown]
+# Diez veces menos ruido cuesta diez veces más ejemplos, y la desviación típica (lo que se ve
+# temblar) solo mejora como $1/\sqrt B$: cada ejemplo que se añade al lote aporta menos que el
+# anterior.
+#
+# ### Entrenar con varios tamaños a la vez
+#
+# `joc.sweep` recibe una tabla, una fila por entrenamiento. El tamaño del lote cambia la *forma* del
+# programa, así que va en `static`: se compila un programa por tamaño, y dentro de cada uno todas
+# las semillas corren juntas. En Keras o PyTorch esto son dos ciclos anidados, tamaños y semillas,
+# con un `fit` o un `DataLoader` en cada vuelta.
+
+# %%
+sizes = [1, 16, N] if quick() else [1, 4, 16, 64, N]
+epochs, rate = (25, 0.01) if quick() else (100, 0.01)
+trials = joc.grid(batch_size=sizes, learning_rate=rate, seed=range(8))
+study = joc.sweep(diabetes, trials, "sgd", epochs=epochs, static=["batch_size"], progress=False)
+excess = study.curves["valid_loss"] - floor
+
+reached = {}
+for size in sizes:
+    of_size = excess.where(excess["batch_size"] == size, drop=True).dropna("eval_step", how="all")
+    assert of_size.shape == (8, epochs)
+    reached[size] = of_size.mean("trial").values  # an epoch a value
+final = {size: values[-epochs // 4 :].mean() for size, values in reached.items()}
+
+# %% [markdown]
+# A la izquierda, con la misma $\eta$, el exceso de costo sobre el mejor posible contra las épocas.
+# A la derecha, las mismas curvas contra las actualizaciones. Qué mirar:
+#
+# - tras la primera época el lote completo va último: los demás ya dieron muchos pasos y él uno;
+# - $B=1$ llega enseguida a un piso de ruido y se queda oscilando; un lote mayor lo rebaja;
+# - contra actualizaciones las curvas casi coinciden mientras el ruido no manda: un paso es un paso,
+#   lo que cambia es su precio.
+
+# %%
+fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 4), sharey=True)
+for size, colour in zip(sizes, (ORANGE, RED, GREEN, PINK, BLUE), strict=False):
+    epoch = np.arange(1, epochs + 1)
+    left.loglog(epoch, reached[size], color=colour, lw=1.8)
+    right.loglog(epoch * (N // size), reached[size], color=colour, lw=1.8, label=f"B = {size}")
+left.set(xlabel="épocas", ylabel="exceso de costo $J-J_{min}$")
+right.set(xlabel="actualizaciones")
+right.legend(frameon=False)
+fig.suptitle(f"Diabetes, $\\eta$ = {rate}, media de 8 semillas")
+show(fig, "tamanos")
+
+print(pd.DataFrame(
+    {"B": sizes, "tras la época 1": [reached[s][0] for s in sizes],
+     "último cuarto": [final[s] for s in sizes]}
+).to_string(index=False, float_format="{:.4f}".format))  # fmt: skip
+assert reached[N][0] == max(values[0] for values in reached.values())
+assert final[1] > 3 * final[16]  # the floor of noise
+
+# %% [markdown]
+# ## Lo que cuesta una actualización
+#
+# Para el costo se toma una red, la de la tarea `"digits"` (imágenes de $8\times8$), y el programa
+# compilado de *una* actualización de cada tamaño: las operaciones y la memoria de trabajo las dice
+# el compilador, el tiempo lo dice el reloj.
+
+# %%
+digits = joc.load_task("digits")
+params, _ = digits.init(jax.random.key(0))
+tx = joc.sgd(0.1)
+
+
+@jax.jit
+def update(params, batch):
+    g = jax.grad(digits.loss, has_aux=True)(params, {}, batch, None)[0]
+    u, _ = tx.update(g, tx.init(params), params)
+    return joc.apply_updates(params, u)
+
+
+def cost(batch_size):
+    """Operations, bytes of scratch memory and seconds of one update."""
+    batch = jax.device_put({name: values[:batch_size] for name, values in digits.train.items()})
+    program = update.lower(params, batch).compile()
+    counts, times = program.cost_analysis(), []
+    for _ in range(10 if quick() else 50):
+        begin = time.perf_counter()
+        jax.block_until_ready(program(params, batch))
+        times.append(time.perf_counter() - begin)
+    return counts["flops"], program.memory_analysis().temp_size_in_bytes, min(times)
+
+
+whole = digits.examples["train"]
+sizes = [1, 32, whole] if quick() else [1, 8, 32, 128, 512, whole]
+costs = pd.DataFrame([cost(size) for size in sizes], columns=["flop", "bytes", "s"], index=sizes)
+per_epoch = whole // np.array(sizes)
+table = pd.DataFrame({
+    "B": sizes,
+    "actualizaciones/época": per_epoch,
+    "Mflop": costs["flop"].values / 1e6,
+    "memoria kB": costs["bytes"].values / 1e3,
+    "µs": 1e6 * costs["s"].values,
+    "µs por ejemplo": 1e6 * costs["s"].values / sizes,
+    "ms por época": 1e3 * costs["s"].values * per_epoch,
+})  # fmt: skip
+print(table.to_string(index=False, float_format="{:.3g}".format))
+
+# %% [markdown]
+# Operaciones y memoria crecen con $B$: es cierto que una actualización estocástica cuesta poco y
+# que el lote completo pide memoria para todos los ejemplos a la vez. Pero el *tiempo* no es
+# proporcional a las operaciones. Con $B=1$ casi todo es el gasto fijo de poner en marcha el
+# programa; por ejemplo procesado sale carísimo, y una época entera tarda mucho más que con
+# mini-batch. Los apuntes dicen las dos cosas, «menor costo computacional» y «las actualizaciones
+# frecuentes son más costosas»: la primera vale por actualización, la segunda por época.
+
+# %%
+flop, memory, seconds = (costs[name].to_dict() for name in ("flop", "bytes", "s"))
+growth = (flop[whole] / flop[32]) / (whole / 32)
+print(f"operaciones contra B, de 32 a {whole}: {growth:.2f} veces lo proporcional")
+assert 0.8 < growth < 1.2
+assert memory[whole] > 10 * memory[1]
+assert seconds[whole] / whole < seconds[1]
+assert seconds[1] * whole > 2 * seconds[32] * (whole // 32)
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.8))
+left.loglog(sizes, 1e6 * costs["s"], "o-", color=BLUE, label="por actualización, µs")
+left.loglog(sizes, 1e6 * costs["s"] / sizes, "s-", color=ORANGE, label="por ejemplo, µs")
+left.set(xlabel="tamaño del lote $B$", ylabel="tiempo (µs)")
+left.legend(frameon=False)
+right.loglog(sizes, costs["bytes"] / 1e3, "^-", color=GREEN)
+right.set(xlabel="tamaño del lote $B$", ylabel="memoria de trabajo (kB)")
+fig.tight_layout()
+show(fig, "costo")
+
+# %% [markdown]
+# ## En resumen
+#
+# | | $B=1$ | mini-batch | $B=N$ |
+# | --- | --- | --- | --- |
+# | actualizaciones por época | $N$ | $\lfloor N/B\rfloor$ | 1 |
+# | ruido del gradiente | $\sigma^2$ | $\approx\sigma^2/B$ | 0 |
+# | operaciones y memoria por actualización | mínimas | $\propto B$ | $\propto N$ |
+# | con $\eta$ constante | baja pronto, luego oscila | ambas cosas, menos | lento y liso |
+#
+# El piso de ruido se puede quitar sin agrandar el lote: bajando la tasa de aprendizaje poco a poco.
+# De eso trata la lección 2.

@@ -1,0 +1,474 @@
+# %% [markdown]
+# # 3. Momentum: tres fórmulas, y cuándo son la misma
+#
+# El descenso simple olvida. El momentum guarda una *velocidad*, mezcla de los gradientes pasados, y
+# camina con ella: donde los gradientes se contradicen la velocidad se cancela, donde coinciden se
+# acumula. Los apuntes lo escriben de tres maneras:
+#
+# | | velocidad | paso |
+# | --- | --- | --- |
+# | suma (000, 002) | $v\leftarrow\gamma v+\eta\,g(w)$ | $w\leftarrow w-v$ |
+# | media móvil (001) | $v\leftarrow\beta v+(1-\beta)\,g(w)$ | $w\leftarrow w-\eta v$ |
+# | Nesterov (002) | $v\leftarrow\gamma v+\eta\,g(w-\gamma v)$ | $w\leftarrow w-v$ |
+#
+# (La 002 imprime $w\leftarrow\gamma w-v$; es una errata, que se ejecuta más abajo.) Las tres, en
+# NumPy; `rates` trae la tasa de cada paso.
+
+# %%
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_diabetes
+
+import jaxopt_course as joc
+from jaxopt_course.course import quick, show
+
+joc.use_cpu_cores()
+BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
+plt.rcParams["font.size"] = 11
+
+
+# %%
+def sum_momentum(gradient, w, rates, beta):
+    """The sum: the rate goes into the velocity."""
+    v, path = np.zeros_like(w), [w]
+    for eta in rates:
+        v = beta * v + eta * gradient(w)
+        w = w - v
+        path.append(w)
+    return np.array(path)
+
+
+def mean_momentum(gradient, w, rates, beta):
+    """The moving average: the rate multiplies it on its way out."""
+    v, path = np.zeros_like(w), [w]
+    for eta in rates:
+        v = beta * v + (1 - beta) * gradient(w)
+        w = w - eta * v
+        path.append(w)
+    return np.array(path)
+
+
+def look_ahead(gradient, w, rates, beta):
+    """Nesterov: the gradient of where the velocity would lead; w and v, step by step."""
+    v, path = np.zeros_like(w), [(w, np.zeros_like(w))]
+    for eta in rates:
+        v = beta * v + eta * gradient(w - beta * v)
+        w = w - v
+        path.append((w, v))
+    return np.moveaxis(np.array(path), 1, 0)
+
+
+# %% [markdown]
+# ## Suma y media: la misma trayectoria, con otra tasa
+#
+# Desarrollando ambas, la velocidad es una suma de gradientes con pesos $\gamma^{t-j}$; la media la
+# multiplica además por $1-\beta$. Con tasa constante basta compensarlo:
+#
+# $$\text{suma con }\eta\;=\;\text{media con }\frac{\eta}{1-\beta}$$
+#
+# En la biblioteca son `joc.momentum` y `joc.ema_momentum`. Se comparan sobre una superficie no
+# cuadrática, en float64.
+
+
+# %%
+def follow(tx, gradient, start, steps):
+    """The path of an optimizer: ``start`` and what each of ``steps`` updates makes of it."""
+
+    def update(carry, _):
+        theta, state = carry
+        u, state = tx.update(gradient(theta), state, theta)
+        theta = joc.apply_updates(theta, u)
+        return (theta, state), theta
+
+    _, path = jax.lax.scan(update, (start, tx.init(start)), length=steps)
+    return np.concatenate([start[None], path])
+
+
+def gradient(w):
+    """Of Σ a (w - c)² / 2 + w⁴ / 80, with a = 1, 10 and c = 3, -1."""
+    return np.array([1.0, 10.0]) * (w - np.array([3.0, -1.0])) + w**3 / 20
+
+
+start, beta, eta, steps = np.array([-2.0, 2.0]), 0.9, 0.02, 100
+constant = np.full(steps, eta)
+suma = sum_momentum(gradient, start, constant, beta)
+media = mean_momentum(gradient, start, constant / (1 - beta), beta)
+w, v = look_ahead(gradient, start, constant, beta)
+nesterov = w - beta * v
+
+
+def gap(a, b):
+    return np.max(abs(a - b))
+
+
+with jax.enable_x64(True):
+    first = jnp.asarray(start)
+    assert gap(suma, follow(joc.momentum(eta, beta), gradient, first, steps)) < 1e-12
+    ema = joc.ema_momentum(eta / (1 - beta), beta)
+    assert gap(media, follow(ema, gradient, first, steps)) < 1e-12
+    assert gap(nesterov, follow(joc.nesterov(eta, beta), gradient, first, steps)) < 1e-12
+
+same_rate = mean_momentum(gradient, start, constant, beta)
+print(f"suma con eta contra media con eta / (1 - beta): {gap(suma, media):.0e}")
+print(f"suma con eta contra media con eta:              {gap(suma, same_rate):.2f}")
+assert gap(suma, media) < 1e-12 < 0.1 < gap(suma, same_rate)
+
+# %% [markdown]
+# ## Suma no es media: la velocidad terminal
+#
+# La 002 llama «media móvil exponencial» a lo que su fórmula suma (E2c). La diferencia se ve con un
+# gradiente constante $g=1$: la media tiende a $1$, la suma a $1/(1-\gamma)$.
+#
+# De ahí la confusión más cara de los apuntes (E20). La 001 explica la media y la ilustra con
+# `SGD(learning_rate=0.01, momentum=0.9)` de Keras y de PyTorch, que suman: el mismo $\beta$, la
+# misma tasa escrita, y pasos $1/(1-\beta)$ veces mayores.
+#
+# A la derecha, otra diferencia: qué pasa cuando la tasa *cambia*. Se divide entre diez en el paso
+# 40, con el gradiente todavía constante. La suma de los apuntes (y de Keras) guarda la tasa dentro
+# de la velocidad, que sigue cargada con la vieja; si la tasa multiplica al salir (PyTorch, optax, y
+# esta biblioteca si no se pide otra cosa), el freno es inmediato.
+
+# %%
+t = np.arange(81)
+drop = np.where(t[1:] <= 40, 0.1, 0.01)
+push = np.ones_like  # a gradient of 1 everywhere
+flat = np.zeros(1)
+speed = {
+    "suma": -np.diff(sum_momentum(push, flat, np.ones(80), beta)[:, 0]),
+    "media": -np.diff(mean_momentum(push, flat, np.ones(80), beta)[:, 0]),
+}
+dropped = {
+    "tasa dentro": -np.diff(sum_momentum(push, flat, drop, beta)[:, 0]),
+    "tasa fuera": -np.diff(mean_momentum(push, flat, drop / (1 - beta), beta)[:, 0]),
+}
+print(f"velocidad terminal / tasa: suma {speed['suma'][-1]:.2f}, media {speed['media'][-1]:.2f}")
+assert abs(speed["suma"][-1] * (1 - beta) - 1) < 1e-3 and abs(speed["media"][-1] - 1) < 1e-3
+assert dropped["tasa dentro"][40] > 5 * dropped["tasa fuera"][40]
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.8))
+for (name, values), colour in zip(speed.items(), (BLUE, ORANGE), strict=True):
+    left.plot(t[1:], values, color=colour, lw=2)
+    left.text(80, values[-1] - 0.2, name, color=colour, ha="right", va="top")
+left.set(xlabel="paso", ylabel="paso dado / $\\eta$", ylim=(0, 10.5), title="gradiente constante")
+for (name, values), colour in zip(dropped.items(), (BLUE, GREEN), strict=True):
+    right.plot(t[1:], values, color=colour, lw=2, label=name)
+right.set(xlabel="paso", ylabel="paso dado", title="la tasa baja a un décimo")
+right.legend(frameon=False)
+fig.tight_layout()
+show(fig, "velocidad")
+
+# %% [markdown]
+# ## Con un horario se separan
+#
+# Por eso la igualdad de arriba vale solo con tasa constante. Con una decadencia progresiva (lección
+# 2), la suma de los apuntes coincide con `like="keras"`, la media reescalada coincide con la suma
+# *de PyTorch*, y entre ellas ya hay distancia. Lo mismo le ocurre a Nesterov.
+
+# %%
+rates = eta / (1 + 0.1 * np.arange(steps))
+inside = sum_momentum(gradient, start, rates, beta)
+outside = mean_momentum(gradient, start, rates / (1 - beta), beta)
+w_s, v_s = look_ahead(gradient, start, rates, beta)
+theta_s = w_s - beta * v_s
+
+with jax.enable_x64(True):
+    decay = joc.inverse_time_decay(eta, 0.1)
+    library = {
+        (name, like): follow(getattr(joc, name)(decay, beta, like=like), gradient, first, steps)
+        for name in ("momentum", "nesterov") for like in ("keras", "torch")
+    }  # fmt: skip
+table = pd.DataFrame(
+    {like: {"suma de los apuntes": gap(inside, library["momentum", like]),
+            "media reescalada": gap(outside, library["momentum", like]),
+            "Nesterov de los apuntes": gap(theta_s, library["nesterov", like])}
+     for like in ("keras", "torch")}
+)  # fmt: skip
+print("mayor distancia, con tasa decreciente:\n", table.to_string(float_format="{:.0e}".format))
+assert table["keras"].iloc[0] < 1e-12 < 0.05 < table["torch"].iloc[0]
+assert table["torch"].iloc[1] < 1e-12 < 0.05 < table["keras"].iloc[1]
+assert table["keras"].iloc[2] < 1e-12 < 0.05 < table["torch"].iloc[2]
+
+# %% [markdown]
+# ## Tres erratas, ejecutadas
+#
+# **El paso $w\leftarrow\gamma w-v$ (E1)** multiplica los pesos por $\gamma$ en cada paso. Sin
+# gradiente, los pesos deberían quedarse donde están; con la fórmula impresa se desvanecen. Con
+# gradiente, converge, pero a otro sitio: en $\tfrac12(w-c)^2$, a $\eta c/(\eta+(1-\gamma)^2)$.
+
+
+# %%
+def as_printed(gradient, w, eta, beta, steps):
+    """The notes' momentum with its slip, w <- γ w - v."""
+    v = 0.0
+    for _ in range(steps):
+        v = beta * v + eta * gradient(w)
+        w = beta * w - v
+    return w
+
+
+c = 3.0
+faded = as_printed(lambda w: 0.0, 1.0, 0.01, beta, 50)
+wrong = as_printed(lambda w: w - c, 0.0, 0.01, beta, 5000)
+good = sum_momentum(lambda w: w - c, np.zeros(1), np.full(5000, 0.01), beta)[-1, 0]
+print(f"sin gradiente, tras 50 pasos queda {faded:.5f} del peso; debería quedar 1")
+print(f"óptimo en {c}: la fórmula impresa llega a {wrong:.4f}, la corregida a {good:.4f}")
+assert np.isclose(faded, beta**50) and np.isclose(wrong, 0.01 * c / (0.01 + (1 - beta) ** 2))
+assert np.isclose(good, c)
+
+# %% [markdown]
+# **El desarrollo de la velocidad (E2, E2b).** La 002 escribe $\gamma\eta^2 g_1$ donde va
+# $\gamma^2\eta g_1$, y en la suma general el exponente $j-t$, que es negativo: daría más peso a lo
+# más viejo. Lo correcto es
+#
+# $$v_t=\eta\sum_{j=1}^{t}\gamma^{\,t-j}g_j$$
+
+# %%
+rate, gamma, g = 0.1, 0.5, np.array([1.0, 2.0, 3.0])
+v = 0.0
+for g_j in g:
+    v = gamma * v + rate * g_j
+j, last = np.arange(1, 4), 3
+printed_term = rate * g[2] + gamma * rate * g[1] + gamma * rate**2 * g[0]
+printed_sum = rate * np.sum(gamma ** (j - last) * g)
+print(f"recursión {v:.3f}; impreso v3 = {printed_term:.3f}, impresa la suma = {printed_sum:.3f}")
+assert np.isclose(v, rate * np.sum(gamma ** (last - j) * g))
+assert abs(printed_term - v) > 0.01 and abs(printed_sum - v) > 0.5
+
+# %% [markdown]
+# ## Entradas de escalas distintas
+#
+# Aquí el momentum se gana el sueldo. Si una entrada se mide en unidades mayores que otra, el costo
+# es un tazón alargado: muy curvo en una dirección ($L$), casi llano en la otra ($\mu$). La tasa la
+# limita $L$, el avance lo marca $\mu$, y el número de condición $\kappa=L/\mu$ dice cuántos pasos
+# hacen falta: del orden de $\kappa$ sin memoria, del orden de $\sqrt\kappa$ con ella.
+#
+# Se mide con dos medidas reales de 64 pacientes de `diabetes`, la segunda multiplicada por una
+# escala, y un objetivo que depende exactamente de ambas. Para cada escala se barren tasas y
+# memorias. La escala cambia los datos, así que es un argumento de la tarea y va en `static`; lo
+# demás son filas de una tabla, donde en Keras o PyTorch habría tres ciclos anidados.
+
+# %%
+measures = load_diabetes().data[:64, [2, 8]]  # body mass index, log of triglycerides
+bmi, ltg = ((measures - measures.mean(0)) / measures.std(0)).T
+target = 2 * bmi + ltg
+
+
+def inputs_of(scale):
+    return np.column_stack([bmi, scale * ltg])
+
+
+def error(params, data):
+    return jnp.mean((data["x"] @ params["w"] - data["t"]) ** 2)
+
+
+def scaled(scale):
+    data = {"x": inputs_of(scale), "t": target}
+    return joc.Task(
+        name="scaled",
+        init=lambda key: ({"w": jnp.zeros(2)}, {}),
+        loss=lambda params, state, batch, key: (error(params, batch), (state, {})),
+        evaluate=lambda params, state, data: {"loss": error(params, data)},
+        train=data, valid=data, test=data,
+        metrics={"loss": "min"},
+    )  # fmt: skip
+
+
+def curvatures(scale):
+    """mu and L, of the mean squared error."""
+    return np.linalg.eigvalsh(2 * inputs_of(scale).T @ inputs_of(scale) / len(bmi))
+
+
+scales, budget = ([1, 4, 10] if quick() else [1, 2, 4, 8, 16]), (600 if quick() else 1500)
+memories = (
+    [0.0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9] if quick() else [0.0, *(1 - np.geomspace(0.95, 0.05, 14))]
+)
+shares = np.linspace(0.2, 0.98, 14)  # of the largest stable rate, 2 (1 + beta) / L
+trials = pd.concat([
+    joc.grid(scale=scale, momentum=memory,
+             learning_rate=shares * 2 * (1 + memory) / curvatures(scale)[1])
+    for scale in scales for memory in memories
+])  # fmt: skip
+study = joc.sweep(
+    scaled, trials, "momentum", steps=budget, batch_size=len(bmi), static=["scale"],
+    evaluate_every=2, progress=False,
+)  # fmt: skip
+
+goal = 1e-6 * np.mean(target**2)  # a millionth of the loss at the start
+losses = study.curves["valid_loss"].transpose("trial", "eval_step").values
+there = losses <= goal
+needed = np.where(there.any(axis=1), study.curves["eval_step"].values[there.argmax(axis=1)], np.inf)
+runs = study.trials.assign(needed=needed)
+rows = []
+for scale in scales:
+    mu, L = curvatures(scale)
+    mine = runs[runs["scale"] == scale]
+    simple = mine[mine["momentum"] == 0]["needed"].min()
+    winner = mine.loc[mine["needed"].idxmin()]
+    rows.append((scale, L / mu, simple, winner["needed"], winner["momentum"]))
+columns = ["escala", "kappa", "pasos sin memoria", "pasos con memoria", "mejor beta"]
+race = pd.DataFrame(rows, columns=columns)
+print(f"{len(trials)} entrenamientos\n", race.to_string(index=False, float_format="{:.3g}".format))
+
+# %% [markdown]
+# Con escalas iguales la memoria apenas hace falta. Cuanto más alargado el tazón, más separa a las
+# dos curvas, y las pendientes son las de la teoría. El mejor $\beta$ también depende del problema:
+# el habitual $\beta=0.9$ es una costumbre, no un óptimo.
+#
+# Y una comparación que los apuntes no hacen: *estandarizar* las entradas (la fila de escala uno) le
+# sirve más al descenso simple que el mejor momentum a las entradas sin estandarizar.
+
+# %%
+kappa = race["kappa"].to_numpy()
+slopes = {
+    name: np.polyfit(np.log(kappa), np.log(race[name].astype(float)), 1)[0]
+    for name in ("pasos sin memoria", "pasos con memoria")
+}
+print({name: f"kappa^{slope:.2f}" for name, slope in slopes.items()})
+fig, ax = plt.subplots(figsize=(7, 4.2))
+for (name, slope), colour, mark in zip(slopes.items(), (RED, BLUE), "os", strict=True):
+    label = f"{name}: $\\kappa^{{{slope:.2f}}}$"
+    ax.loglog(kappa, race[name], mark + "-", color=colour, lw=2, label=label)
+ax.legend(frameon=False)
+ax.set(xlabel="número de condición $\\kappa$", ylabel="pasos hasta una millonésima del costo")
+show(fig, "condicion")
+
+assert np.all(np.diff(race["pasos sin memoria"] / race["pasos con memoria"]) > 0)
+assert 0.8 < slopes["pasos sin memoria"] < 1.2 and 0.3 < slopes["pasos con memoria"] < 0.75
+assert np.all(race["pasos sin memoria"][0] < race["pasos con memoria"][race["escala"] >= 4])
+
+# %% [markdown]
+# Los caminos, en el tazón de escala diez. El descenso simple, casi en su tasa máxima, rebota entre
+# las paredes y apenas avanza por el fondo; con memoria, los rebotes se cancelan y el avance se
+# acumula. Nesterov rebota menos que la suma: mira antes de llegar.
+
+# %%
+scale = 10
+mu, L = curvatures(scale)
+quadratic = 2 * inputs_of(scale).T @ inputs_of(scale) / len(bmi)
+optimum = np.array([2.0, 1 / scale])
+start_2d, moves = np.array([-1.0, 0.6]), 40
+
+
+def slope(w):
+    return quadratic @ (w - optimum)
+
+
+root = (np.sqrt(L) - np.sqrt(mu)) / (np.sqrt(L) + np.sqrt(mu))
+paths = {
+    "sin memoria": sum_momentum(slope, start_2d, np.full(moves, 1.9 / L), 0.0),
+    "suma": sum_momentum(slope, start_2d, np.full(moves, 1 / L), root),
+    "Nesterov": look_ahead(slope, start_2d, np.full(moves, 1 / L), root)[0],
+}
+a, b = np.meshgrid(np.linspace(-1.3, 2.8, 150), np.linspace(-0.2, 0.9, 150))
+off = np.stack([a, b], axis=-1) - optimum
+fig, ax = plt.subplots(figsize=(7, 4.4))
+bowl = 0.5 * np.einsum("...i,ij,...j", off, quadratic, off)
+ax.contour(a, b, bowl, np.geomspace(0.02, 60, 10), colors="0.8", linewidths=0.8)
+for (name, path), colour in zip(paths.items(), (RED, BLUE, GREEN), strict=True):
+    ax.plot(*path.T, ".-", color=colour, lw=1.3, label=name)
+ax.plot(*optimum, "*", color="black", ms=14)
+ax.set(xlabel="peso de la entrada 1", ylabel=f"peso de la entrada 2 (escala {scale})")
+ax.set(title=f"{moves} pasos desde el mismo inicio")
+ax.legend(frameon=False)
+show(fig, "tazon")
+left_over = {name: np.linalg.norm(path[-1] - optimum) for name, path in paths.items()}
+print({name: f"{distance:.1e}" for name, distance in left_over.items()})
+assert max(left_over["suma"], left_over["Nesterov"]) < 0.5 * left_over["sin memoria"]
+
+# %% [markdown]
+# ## Nesterov, y por qué las bibliotecas lo escriben de otra forma
+#
+# La fórmula de los apuntes pide el gradiente en $w-\gamma v$, un punto donde los parámetros *no
+# están*. Las bibliotecas guardan ese punto, $\theta=w-\gamma v$. Con $v'=\gamma v+\eta g(\theta)$:
+#
+# $$\theta'=w'-\gamma v'=\theta+\gamma v-v'-\gamma v'=\theta-\big(\gamma v'+\eta\,g(\theta)\big)$$
+#
+# Solo aparece el gradiente en $\theta$, que es lo que una biblioteca tiene. Es lo que hacen
+# `joc.nesterov`, Keras y PyTorch, y la igualdad se verificó arriba para $\theta$. Para $w$ no vale:
+# quien compare los pesos de los apuntes con los de Keras verá números distintos, y ambos estarán
+# bien.
+
+
+# %%
+def reformulated(gradient, theta, rates, beta):
+    """Nesterov as libraries write it: every gradient is of theta."""
+    v, path = np.zeros_like(theta), [theta]
+    for eta in rates:
+        slope = gradient(theta)
+        v = beta * v + eta * slope
+        theta = theta - (beta * v + eta * slope)
+        path.append(theta)
+    return np.array(path)
+
+
+ours = reformulated(gradient, start, constant, beta)
+with jax.enable_x64(True):
+    theirs = follow(joc.nesterov(eta, beta), gradient, first, steps)
+print(f"theta = w - gamma v: {gap(nesterov, theirs):.0e}; w: {gap(w, theirs):.2f}")
+assert gap(ours, theirs) < 1e-12 and gap(nesterov, theirs) < 1e-12 < 0.05 < gap(w, theirs)
+
+# %% [markdown]
+# ¿Qué se gana? En una dirección de curvatura $\lambda$, mientras oscila, la suma encoge siempre
+# igual, por $\sqrt\beta$ a cada paso. Nesterov encoge por $\sqrt{\beta(1-\eta\lambda)}$: más cuanto
+# más curva la dirección, que es donde se oscila. ¿Qué se pierde? Estabilidad:
+#
+# $$\eta L<2\ \text{(sin memoria)},\qquad \eta L<2(1+\beta)\ \text{(suma)},\qquad
+#   \eta L<\frac{2(1+\beta)}{1+2\beta}\ \text{(Nesterov)}$$
+#
+# Los tres límites salen de un barrido de los tres optimizadores sobre una parábola, en un programa.
+# Qué mirar, además: con *una* sola curvatura la memoria estorba, y el descenso simple gana en casi
+# todo su intervalo. Su ventaja nace de tener que servir a dos curvaturas con una sola tasa.
+
+# %%
+parabola = joc.Task(
+    name="parabola",
+    init=lambda key: ({"w": jnp.ones(())}, {}),
+    loss=lambda params, state, batch, key: (params["w"] ** 2 / 2, (state, {})),
+    evaluate=lambda params, state, data: {"loss": params["w"] ** 2 / 2},
+    train=np.zeros(1), valid=np.zeros(1), test=np.zeros(1),
+    metrics={"loss": "min"},
+)  # fmt: skip
+cells, steps = (200 if quick() else 800), 100
+rates = 4 * np.arange(1, cells + 1) / cells
+names = {"sgd": "sin memoria", "momentum": "suma", "nesterov": "Nesterov"}
+trials = joc.grid(optimizer=list(names), learning_rate=rates)
+study = joc.sweep(
+    parabola, trials, steps=steps, batch_size=1, evaluate_every=steps // 2, progress=False
+)
+halves = study.curves["train_loss"].values.reshape(3, cells, 2)
+limits = {"sgd": 2, "momentum": 2 * (1 + beta), "nesterov": 2 * (1 + beta) / (1 + 2 * beta)}
+
+fig, ax = plt.subplots(figsize=(7, 4.2))
+for (name, label), (early, late), colour in zip(
+    names.items(), np.moveaxis(halves, 2, 1), (RED, BLUE, GREEN), strict=True
+):
+    stable = late < early
+    edge = rates[stable].max()
+    print(f"{label}: estable hasta {edge:.3f}, teoría {limits[name]:.3f}")
+    assert np.all(stable == (rates <= edge))
+    assert abs(edge - limits[name]) <= rates[0] * (1 + 1e-9)
+    ax.semilogy(rates[stable], np.maximum(late[stable], 1e-20), color=colour, lw=2, label=label)
+    ax.axvline(limits[name], color=colour, ls=":", lw=1.2)
+ax.set(xlabel="$\\eta L$", ylabel=f"costo medio, pasos {steps // 2} a {steps}", ylim=(1e-12, 10))
+ax.set(title=f"Memoria $\\beta$ = {beta}; de puntos, los límites teóricos")
+ax.legend(frameon=False, loc=(0.62, 0.1))
+show(fig, "limites")
+
+middle = rates[(rates > 0.1) & (rates < 0.9)]
+of = {name: halves[i, (rates > 0.1) & (rates < 0.9), 1] for i, name in enumerate(names)}
+print(
+    f"Nesterov baja más que la suma en {np.mean(of['nesterov'] < of['momentum']):.0%} de las tasas"
+)
+assert np.all(of["nesterov"] < of["momentum"])
+
+# %% [markdown]
+# ## En resumen
+#
+# - Suma y media son la misma trayectoria si la tasa es constante y se reescala por $1-\beta$; con
+#   un horario se separan, porque la tasa está dentro de una y fuera de la otra.
+# - El mismo `momentum` da en Keras y PyTorch pasos $1/(1-\beta)$ veces los de la fórmula de la 001.
+# - La memoria cambia $\kappa$ por $\sqrt\kappa$; estandarizar las entradas ataca $\kappa$ mismo.
+# - Nesterov frena mejor y tolera tasas menores; en las bibliotecas se ve $\theta=w-\gamma v$.

@@ -1,0 +1,343 @@
+# %% [markdown]
+# # 6. La carrera: diez optimizadores en seis superficies
+#
+# Una función de dos variables se puede dibujar, y sobre ella se ve qué hace cada método. Estas seis
+# son clásicas, y cada una pone un obstáculo distinto:
+#
+# | superficie | $f(x,y)$ | obstáculo |
+# | --- | --- | --- |
+# | Rosenbrock | $(1-x)^2+100\,(y-x^2)^2$ | un valle curvo y casi plano |
+# | Beale | $\sum_{k=1}^{3}(c_k-x+xy^k)^2$ | llanuras y paredes |
+# | Himmelblau | $(x^2+y-11)^2+(x+y^2-7)^2$ | cuatro mínimos iguales |
+# | Rastrigin | $20+\sum x_i^2-10\cos 2\pi x_i$ | un mínimo local en cada entero |
+# | silla | $\frac12x^2+\frac14y^4-\frac12y^2$ | un punto de silla en el origen |
+# | tazón | $\frac12(u^2+\kappa v^2)$ | alargado: $\kappa$ curvaturas de diferencia |
+#
+# con $c=(1.5,\ 2.25,\ 2.625)$. En el tazón $(u,v)$ son $(x,y)$, o ellas giradas: habrá dos.
+
+# %%
+import base64
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.animation import PillowWriter
+from sklearn.datasets import load_digits
+
+import jaxopt_course as joc
+from jaxopt_course.course import quick, show
+from jaxopt_course.problems.surfaces import SURFACES, bowl, together
+from jaxopt_course.report import landscape
+from jaxopt_course.report.looks import looks
+
+joc.use_cpu_cores()
+plt.rcParams["font.size"] = 11
+names = [
+    "sgd", "momentum", "ema_momentum", "nesterov", "adagrad",
+    "rmsprop", "adadelta", "adam", "adamw", "adamax",
+]  # fmt: skip
+styles = looks(names)
+surfaces = SURFACES | {"turned_bowl": bowl(degrees=30)}
+titles = dict(
+    zip(
+        surfaces,
+        ("Rosenbrock", "Beale", "Himmelblau", "Rastrigin", "silla", "tazón", "tazón girado"),
+        strict=True,
+    )
+)
+
+# %% [markdown]
+# ## Reglas de la carrera
+#
+# Todos salen del mismo punto y dan el mismo número de pasos. Comparar con «la misma tasa» no sería
+# justo (lección 5): cada optimizador corre cada superficie con toda una escala de tasas y se queda
+# con la que antes llega cerca de un mínimo y no vuelve a alejarse; si con ninguna llega, con la
+# que acaba más abajo. Todo cabe en un solo programa por un truco: las diez reglas tratan cada
+# coordenada por separado, así que una bola por superficie y la suma de las alturas son siete
+# carreras a la vez, sin que una influya en otra. `joc.sweep` hace el resto.
+
+# %%
+STEPS, NEAR = 300, 0.1
+rates = np.geomspace(1e-5, 10, 13 if quick() else 25)
+trials = joc.grid(optimizer=names, learning_rate=rates)
+study = joc.sweep(
+    together(surfaces), trials, steps=STEPS, batch_size=1, evaluate_every=2, progress=False
+)
+print(f"{len(study.trials) * len(surfaces):,} carreras, {STEPS} pasos cada una")
+
+
+def route(surface, trial):
+    """The path of a trial's ball: its start, then every other step; (n, 2)."""
+    curve = study.curves.sel(trial=trial)
+    path = np.stack([curve[f"valid_{surface}_x"], curve[f"valid_{surface}_y"]], axis=-1)
+    return np.concatenate([np.array([surfaces[surface].start]), path])
+
+
+best = pd.DataFrame(index=names, columns=surfaces, dtype=int)  # a trial each
+needed = pd.DataFrame(index=names, columns=surfaces, dtype=float)  # steps until it stays near
+arrivals = study.trials[["trial", "optimizer", "learning_rate"]].copy()  # the same of all trials
+for surface in surfaces:
+    far = ~(study.curves[f"valid_{surface}_distance"].values < NEAR)  # (trial, eval_step)
+    after = far.shape[1] - far[:, ::-1].argmax(axis=1)  # the first look after the last far one
+    arrival = np.where(far.any(axis=1), after, 0)
+    ticks = np.append(study.curves["eval_step"].values.astype(float), np.inf)
+    arrivals[surface] = ticks[arrival]
+    table = study.trials.assign(needed=ticks[arrival], height=study.trials[f"valid_{surface}"])
+    winners = table.sort_values(["needed", "height"]).groupby("optimizer").first().loc[names]
+    best[surface] = winners["trial"].astype(int)
+    needed[surface] = winners["needed"].replace(np.inf, np.nan)
+
+# %% [markdown]
+# Los caminos, cada uno con su mejor tasa. El anillo es la salida y las estrellas los mínimos.
+# Algunos salen del dibujo y vuelven; `momentum` y `ema_momentum` se tapan, porque son el mismo
+# camino con otra tasa (lección 3).
+
+# %%
+fig, axes = plt.subplots(3, 2, figsize=(8.5, 12), layout="constrained")
+for ax, (name, surface) in zip(axes.flat, SURFACES.items(), strict=True):
+    landscape.contours(ax, *surface.grid(), lowest=surface.lowest, minima=surface.minima)
+    routes = {who: route(name, best.loc[who, name]) for who in names}
+    lines = landscape.paths(ax, routes, styles=styles)
+    ax.set_title(titles[name])
+    ax.set(xlabel="x", ylabel="y")
+fig.legend(lines, names, loc="outside lower center", ncols=4, frameon=False)
+show(fig, "caminos")
+
+# %% [markdown]
+# ## ¿Quién llega, y cuándo?
+#
+# La tabla cuenta las actualizaciones hasta quedarse a menos de una décima de un mínimo global. Un
+# guion es que no llegó.
+
+# %%
+fig, ax = plt.subplots(figsize=(10, 5), layout="constrained")
+ax.imshow(needed.to_numpy(), cmap="Blues", vmin=-40, vmax=1.6 * STEPS, aspect="auto")
+for i, who in enumerate(names):
+    for j, surface in enumerate(surfaces):
+        value = needed.loc[who, surface]
+        ax.text(j, i, "–" if np.isnan(value) else f"{value:.0f}", ha="center", va="center")
+ax.set_xticks(range(len(surfaces)), list(titles.values()))
+ax.set_yticks(range(len(names)), names)
+ax.tick_params(length=0)
+ax.spines[:].set_visible(False)
+ax.set_title("Actualizaciones hasta el mínimo, con la mejor tasa de cada uno")
+show(fig, "llegadas")
+print(needed.map(lambda x: "-" if np.isnan(x) else f"{x:.0f}").to_string())
+chosen = study.trials.set_index("trial")["learning_rate"].astype(float)
+picked = best.map(lambda trial: chosen[trial])
+print("\nla mejor tasa de cada uno va de la primera a la segunda columna:")
+print(picked.agg(["min", "max"], axis=1).map(lambda x: f"{x:.0e}").to_string())
+
+# %% [markdown]
+# ## Lo que dice la tabla
+#
+# **Una advertencia.** Con tantas tasas, alguna cae de un salto junto al mínimo por casualidad: una
+# cifra asombrosamente baja es «la mejor de muchas», no un mérito (lección 12).
+#
+# **El tazón y su giro.** SGD y los momentos no distinguen los dos tazones: girar los ejes gira su
+# camino y nada más. Los que dividen cada coordenada por su propia memoria deshacen la desproporción
+# del tazón recto, y la pierden de vista en cuanto el tazón no está alineado con los ejes.
+
+# %%
+ratio = (needed["turned_bowl"] / needed["bowl"]).astype(float)
+print(ratio.round(2).rename("girado / recto").to_string())
+for name in ("sgd", "momentum", "ema_momentum", "nesterov"):
+    assert 0.9 < ratio[name] < 1.1
+assert ratio["adagrad"] > 1.5
+
+# %% [markdown]
+# **La silla.** La salida está casi en la cresta: hacia los mínimos el gradiente es mil veces menor
+# que hacia el punto de silla. SGD crece por un factor $1+\eta$ en cada paso, así que con una tasa
+# pequeña espera mucho; los adaptativos miden cada coordenada con su propia vara y salen de la
+# cresta desde el primer paso. Es la historia de siempre, y con una misma tasa pequeña se cumple
+# (abajo, la animación). La sorpresa es la otra mitad: con su mejor tasa, SGD sale antes que Adam.
+
+# %%
+saddle, common = SURFACES["saddle"], rates[7 * (len(rates) - 1) // 12]
+alike = arrivals[np.isclose(arrivals["learning_rate"].astype(float), common)]
+alike = alike.set_index("optimizer")
+both = pd.DataFrame({f"tasa {common:.2g}": alike["saddle"], "la mejor": needed["saddle"]})
+print(both.loc[names].to_string())
+assert alike.loc["adam", "saddle"] < alike.loc["sgd", "saddle"]
+assert needed.loc["sgd", "saddle"] < needed.loc["adam", "saddle"]
+racers = ["sgd", "momentum", "adagrad", "rmsprop", "adam"]
+routes = {name: route("saddle", int(alike.loc[name, "trial"])) for name in racers}
+fig, ax = plt.subplots(figsize=(7, 5.2), layout="constrained")
+landscape.contours(ax, *saddle.grid(), lowest=saddle.lowest, minima=saddle.minima)
+film = landscape.race(ax, routes, frames=8 if quick() else 75, styles=styles)
+ax.set(xlabel="x", ylabel="y", title=f"La silla, todos con la tasa {common:.2g}")
+ax.legend(loc="upper right", frameon=True)
+folder = Path("runs/course/06_carrera")
+folder.mkdir(parents=True, exist_ok=True)
+film.save(folder / "silla.gif", writer=PillowWriter(fps=12), dpi=80)
+if "ipykernel" in sys.modules:
+    from IPython.display import HTML, display
+
+    film_data = base64.b64encode((folder / "silla.gif").read_bytes()).decode()
+    display(HTML(f'<img alt="La carrera en la silla" src="data:image/gif;base64,{film_data}">'))
+print(folder / "silla.gif")
+plt.close(fig)
+
+# %% [markdown]
+# ## ¿Se escapa de los mínimos locales?
+#
+# Los apuntes dicen que el momentum (000) y los pasos ruidosos (000, 004) ayudan a escapar de
+# mínimos locales. Rastrigin es el sitio para contarlo. De cada salida al azar se sabe a qué mínimo
+# local lleva la bajada más lenta posible; escapar es terminar en la cuenca de otro *más bajo*.
+# Primero, unas pocas salidas con todas las tasas.
+
+# %%
+rastrigin = SURFACES["rastrigin"]
+task = rastrigin.task(anywhere=True)  # a trial's seed is its start
+rates = np.geomspace(1e-3, 10, 9 if quick() else 17)
+few = range(10 if quick() else 50)
+trials = joc.grid(optimizer=names, learning_rate=rates, seed=few)
+search = joc.sweep(task, trials, steps=STEPS, batch_size=1, evaluate_every=STEPS, progress=False)
+
+
+@jax.jit
+@jax.vmap
+def settle(point):
+    """The local minimum that the slowest descent leads to, and its height."""
+    slope = jax.grad(rastrigin.function)
+    point = jax.lax.fori_loop(0, 400, lambda _, p: p - 1e-3 * slope(p), point)
+    return point, rastrigin.function(point)
+
+
+def outcomes(table):
+    """Of each finished trial: whether it ends in a lower basin than its start's, or the lowest."""
+    table = table[table["status"] == "finished"].copy()
+    seeds = jnp.asarray(table["seed"].to_numpy(np.uint32))
+    starts = jax.vmap(lambda seed: task.init(jax.random.key(seed))[0])(seeds)
+    _, floor = settle(starts)
+    ends, reached = settle(jnp.asarray(table[["valid_x", "valid_y"]].to_numpy(np.float32)))
+    table["lower"] = np.asarray(reached < floor - 0.5)
+    table["global"] = np.linalg.norm(ends, axis=1) < 0.5
+    table["already"] = np.asarray(floor) < 0.5
+    return table
+
+
+escaped = outcomes(search.trials).groupby(["optimizer", "learning_rate"])["lower"].sum()
+share = escaped.unstack().reindex(names) / len(few)  # who diverges has not escaped
+fig, ax = plt.subplots(figsize=(8.5, 4.6), layout="constrained")
+for name in names:
+    look = styles[name]
+    x = share.columns.astype(float)
+    ax.semilogx(x, 100 * share.loc[name], color=look.colour, marker=look.matplotlib_marker,
+                linestyle=look.matplotlib_dash, markersize=5, label=name)  # fmt: skip
+ax.set(xlabel=r"tasa de aprendizaje $\eta$", ylabel="salidas que escapan (%)", ylim=(-3, 103))
+fig.legend(loc="outside right upper", frameon=False)
+show(fig, "escapes")
+
+# %% [markdown]
+# Con tasas pequeñas no escapa nadie, tenga o no momentum: la bola se queda en su hoyo. Lo que saca
+# de un mínimo local es un paso más ancho que el hoyo. Pero el que da pasos así no se asienta: por
+# eso antes de contar se deja que cada bola termine de bajar despacio, que es lo que hace una tasa
+# decreciente (lección 2).
+#
+# Ahora el recuento: cada optimizador con su tasa más escapista, desde mil salidas nuevas, en el
+# mismo programa ya compilado (`study.extend` añade filas a la tabla).
+
+# %%
+STARTS = 200 if quick() else 1000
+favourite = share.fillna(0).astype(float).idxmax(axis=1)
+fresh = range(1000, 1000 + STARTS)
+more = pd.concat(
+    [joc.grid(optimizer=[name], learning_rate=[favourite[name]], seed=fresh) for name in names]
+)
+counted = search.extend(more, task=task, progress=False).trials.query("seed >= 1000")
+counts = outcomes(counted).groupby("optimizer")[["lower", "global", "already"]].sum().loc[names]
+print(f"de {STARTS} salidas:")
+print(
+    counts.set_axis(["escapan", "al mínimo global", "ya estaban en él"], axis=1)
+    .assign(tasa=favourite.map(lambda x: f"{x:.2g}"))
+    .to_string()
+)
+timid = share.iloc[:, 0]
+assert (timid[["sgd", "momentum", "nesterov", "ema_momentum"]] == 0).all()
+assert (counts["lower"] > 0.5 * STARTS).any()
+
+# %% [markdown]
+# Adagrad es quien más escapa, y la razón está en la lección 4: sus primeros pasos son enormes y se
+# acortan solos, de modo que explora primero y se asienta después. Al momentum no se le ve la
+# ventaja que le atribuyen los apuntes: con SGD, y la tasa que le conviene, escapan más. Y escapar
+# no es encontrar: muchos de los que salen de un hoyo acaban en otro que tampoco es el más bajo.
+
+# %%
+assert counts["lower"].idxmax() == "adagrad"
+assert counts.loc["momentum", "lower"] < counts.loc["sgd", "lower"]
+escaping = counts[counts["lower"] > 0.05 * STARTS]
+assert (escaping["global"] < 0.75 * escaping["lower"]).all()
+
+# %% [markdown]
+# ## ¿Y una red de verdad?
+#
+# Una red tiene miles de pesos y no cabe en un dibujo, pero un camino de entrenamiento sí cabe casi
+# entero: se toman las dos direcciones en que más se extiende (sus componentes principales) y se
+# dibuja el costo sobre ese plano, con los caminos proyectados en él.
+
+# %%
+images, labels = load_digits(return_X_y=True)
+images, labels = jnp.asarray(images[:300] / 16), jnp.asarray(labels[:300])
+rng = np.random.default_rng(0)
+layers = [rng.normal(size=(n, m)) / np.sqrt(n) for n, m in ((64, 16), (16, 10))]
+begin = jnp.asarray(np.concatenate([layer.ravel() for layer in layers]), jnp.float32)
+
+
+def cost(weights):
+    """Cross-entropy of a network 64-16-10, its weights in one row."""
+    hidden = jax.nn.relu(images @ weights[: 64 * 16].reshape(64, 16))
+    scores = jax.nn.log_softmax(hidden @ weights[64 * 16 :].reshape(16, 10))
+    return -jnp.mean(scores[jnp.arange(len(labels)), labels])
+
+
+def train(tx, steps=150):
+    def step(carry, _):
+        weights, state = carry
+        u, state = tx.update(jax.grad(cost)(weights), state, weights)
+        return (weights + u, state), weights + u
+
+    path = jax.jit(lambda w: jax.lax.scan(step, (w, tx.init(w)), length=steps)[1])(begin)
+    return np.concatenate([begin[None], path])
+
+
+walks = {"sgd": train(joc.sgd(0.5)), "adam": train(joc.adam(0.02))}
+plane = landscape.pca_plane(np.concatenate(list(walks.values())), origin=np.asarray(begin))
+flat = {name: plane.coordinates(walk) for name, walk in walks.items()}
+corners = np.concatenate(list(flat.values()))
+low, high = corners.min(axis=0), corners.max(axis=0)
+margin = 0.15 * (high - low)
+a, b = np.linspace(low - margin, high + margin, 25 if quick() else 60).T
+heights = plane.heights(jax.jit(jax.vmap(cost)), a, b, chunk=125)
+
+fig, ax = plt.subplots(figsize=(8, 5.2), layout="constrained")
+landscape.contours(ax, a, b, heights, lowest=0.0)
+landscape.paths(ax, flat, styles=styles)
+ax.set(
+    xlabel=f"primera componente ({plane.shares[0]:.0%})",
+    ylabel=f"segunda componente ({plane.shares[1]:.0%})",
+    title=f"El costo de una red de {len(begin)} pesos",
+)
+ax.legend(frameon=True)
+show(fig, "red")
+print(f"el plano recoge el {sum(plane.shares):.0%} de ambos caminos")
+for name, walk in walks.items():
+    on_plane = plane.at(*flat[name][-1])
+    print(f"{name:5} costo al terminar {cost(walk[-1]):.4f}; en su sombra {cost(on_plane):.4f}")
+ends = [walk[-1] - begin for walk in walks.values()]
+apart = np.linalg.norm(ends[0] - ends[1]) / np.linalg.norm(ends[0])
+print(f"la distancia entre los dos finales es {apart:.2f} veces el camino de SGD")
+assert sum(plane.shares) > 0.7 and apart > 0.5
+
+# %% [markdown]
+# Los dos salen del mismo punto y acaban lejos uno de otro, ambos abajo: en una red hay muchos
+# fondos buenos, y cada método encuentra el suyo. El dibujo es una sombra: el costo en el plano no
+# es el del camino, y la diferencia se ve en la última cuenta.
+#
+# **Resumen.** No hay un ganador: cada superficie premia a otro, y la tasa decide más que el nombre.
+# Girar los ejes cambia a los adaptativos y no a los demás. De un mínimo local se sale con pasos
+# grandes, no con un nombre.

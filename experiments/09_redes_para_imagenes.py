@@ -1,0 +1,363 @@
+# %% [markdown]
+# # 9. Redes para imágenes
+#
+# Los apuntes traen tres redes para imágenes: una densa 784-128-10 y una convolucional para MNIST, y
+# otra convolucional para CIFAR-10, cada una con un optimizador distinto. Aquí se desmonta primero
+# la convolución, luego se cuentan formas y parámetros (una de las redes impresas no puede
+# ejecutarse), y al final las tres redes se entrenan con los cuatro optimizadores, con los
+# argumentos impresos.
+
+# %%
+import os
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from flax import nnx
+
+import jaxopt_course as joc
+from jaxopt_course.course import quick, show
+from jaxopt_course.problems.convolution import Conv, max_pool
+
+joc.use_cpu_cores()
+COLOURS = {  # by recipe and learning rate
+    ("sgd", 0.01): "black",
+    ("sgd", 0.1): "black",
+    ("momentum", 0.01): "#0072B2",
+    ("rmsprop", 0.001): "#D55E00",
+    ("adam", 0.001): "#009E73",
+}
+REAL = os.environ.get("JAXOPT_COURSE_REAL", "0") != "0"  # download MNIST and CIFAR-10
+
+# %% [markdown]
+# ## Los datos
+#
+# MNIST y CIFAR-10 no vienen con ninguna biblioteca: hay que descargarlos. Para que la lección corra
+# sin red, **por defecto las imágenes son los dígitos de 8 × 8 de scikit-learn, ampliados al tamaño
+# de cada red** (28 × 28 en gris, 32 × 32 con tres canales iguales). Las redes, las formas y los
+# optimizadores son los de los apuntes; las exactitudes son las de ese conjunto, más fácil y mucho
+# más pequeño. Con `JAXOPT_COURSE_REAL=1` se descargan los conjuntos verdaderos (una vez).
+
+
+# %%
+def enlarged(pixels, side, channels):
+    """Images of 8 x 8 made larger by repeating pixels, with a dark frame: (n, side, side, c)."""
+    times = side // 8
+    images = np.kron(pixels.reshape(-1, 8, 8), np.ones((1, times, times), np.float32))
+    frame = (side - 8 * times) // 2
+    images = np.pad(images, ((0, 0), (frame, frame), (frame, frame)))
+    return np.repeat(images[..., None], channels, axis=-1)
+
+
+def load(name, side, channels, train, other):
+    """Three parts of (images, labels), in [0, 1]: the real set, or the digits enlarged."""
+    sizes = {"train": train, "valid": other, "test": other}
+    if REAL:
+        from jaxopt_course.problems.openml import images
+
+        try:
+            pixels, labels = images(name)
+            order = np.random.default_rng(0).permutation(len(pixels))
+            cuts = np.split(order, np.cumsum(list(sizes.values())))
+            return {part: (pixels[i], labels[i]) for part, i in zip(sizes, cuts, strict=False)}
+        except ConnectionError as error:
+            print(f"sin red, con los dígitos ampliados: {error}")
+    digits = joc.load_task("digits")
+    return {
+        part: (enlarged(data["inputs"][:n], side, channels), data["targets"][:n])
+        for (part, n), data in zip(
+            sizes.items(), (digits.train, digits.valid, digits.test), strict=True
+        )
+    }
+
+
+SIZES = {"train": 320, "other": 128} if quick() else {"train": 1024, "other": 256}
+if REAL and not quick():
+    SIZES = {"train": 20_000, "other": 4_000}
+mnist, cifar = load("mnist", 28, 1, **SIZES), load("cifar10", 32, 3, **SIZES)
+print("MNIST  ", mnist["train"][0].shape, "CIFAR-10", cifar["train"][0].shape)
+
+# %% [markdown]
+# ## La convolución
+#
+# Un núcleo $W$ de $3\times3$ se desliza por la imagen; en cada sitio multiplica lo que ve y suma:
+#
+# $$z_{ijf}=b_f+\sum_{u,v,c}W_{uvcf}\,x_{i+u,\,j+v,\,c}$$
+#
+# (Es una correlación: nadie da la vuelta al núcleo.) El agrupamiento por máximo se queda con el
+# mayor de cada cuadro de $2\times2$. Aquí están las dos fórmulas tal cual, con sus bucles.
+
+
+# %%
+def convolution(x, w, b):
+    """x (B, H, W, C), w (k, k, C, F), b (F,): no padding, stride one."""
+    height, width = x.shape[1] - w.shape[0] + 1, x.shape[2] - w.shape[1] + 1
+    z = np.empty((len(x), height, width, w.shape[3]))
+    for i in range(height):
+        for j in range(width):
+            seen = x[:, i : i + w.shape[0], j : j + w.shape[1]]
+            z[:, i, j] = np.einsum("buvc,uvcf->bf", seen, w) + b
+    return z
+
+
+def largest(x):
+    """The largest of each 2 x 2 square; a row or column left over is dropped."""
+    height, width = x.shape[1] // 2, x.shape[2] // 2
+    x = x[:, : 2 * height, : 2 * width]
+    return x.reshape(len(x), height, 2, width, 2, -1).max(axis=(2, 4))
+
+
+def value_and_gradients(kind, pool, params, x):
+    """Of one layer of this kind and its pool, for the sum of squares of what comes out."""
+    empty = {"kernel_init": nnx.initializers.zeros, "param_dtype": float}
+    graph = nnx.graphdef(kind(3, 8, (3, 3), padding="VALID", rngs=nnx.Rngs(0), **empty))
+
+    def both(params):
+        out = pool(nnx.merge(graph, params)(x), (2, 2), (2, 2))
+        return jnp.sum(out**2), out
+
+    (_, out), gradients = jax.jit(jax.value_and_grad(both, has_aux=True))(params)
+    return jax.device_get((out, gradients))
+
+
+draw = np.random.default_rng(0).normal
+some, params = draw(size=(4, 9, 8, 3)), {"kernel": draw(size=(3, 3, 3, 8)), "bias": draw(size=8)}
+with jax.enable_x64(True):
+    ours, slopes = value_and_gradients(Conv, max_pool, params, some)
+    theirs, their_slopes = value_and_gradients(nnx.Conv, nnx.max_pool, params, some)
+by_hand = largest(convolution(some, params["kernel"], params["bias"]))
+gaps = [np.abs(by_hand - ours).max(), np.abs(ours - theirs).max()]
+gaps += [np.abs(slopes[name] / their_slopes[name] - 1).max() for name in slopes]
+print("a mano y la biblioteca; la biblioteca y Flax; sus gradientes:", [f"{g:.1e}" for g in gaps])
+assert max(gaps) < 1e-12
+
+# %% [markdown]
+# **Por qué no usamos la de Flax.** Los parámetros y los resultados son los mismos, pero la
+# biblioteca junta primero los *parches* (lo que el núcleo ve en cada sitio, en fila) y convierte la
+# convolución en un producto de matrices. Dentro de un bucle compilado, en CPU, la convolución de
+# XLA cae en un código ingenuo; el producto no. Cuánto se gana, también frente a PyTorch, lo mide
+# `experiments/benchmarks/convolution.py`.
+
+# %%
+x, w = some, params["kernel"]
+patches = np.stack([x[:, u : u + 7, v : v + 6] for u in range(3) for v in range(3)], axis=-2)
+as_matrices = patches.reshape(4 * 7 * 6, 3 * 3 * 3) @ w.reshape(3 * 3 * 3, 8)
+difference = np.abs(as_matrices.reshape(4, 7, 6, 8) - convolution(x, w, 0)).max()
+print(f"parches {patches.reshape(4 * 7 * 6, -1).shape} por núcleo {w.reshape(-1, 8).shape}")
+print(f"diferencia con los bucles: {difference:.1e}")
+assert difference < 1e-12
+
+# %% [markdown]
+# Qué ve un núcleo: con pesos puestos a mano, uno responde a bordes verticales y otro a
+# horizontales. Y la propiedad que da sentido a todo: si la imagen se mueve, el mapa se mueve con
+# ella, sin que haya que aprender nada de nuevo. Una capa densa no la tiene.
+
+# %%
+sobel = np.array([[1.0, 0, -1], [2, 0, -2], [1, 0, -1]])
+kernels = np.stack([sobel, sobel.T], axis=-1)[:, :, None, :]
+image = mnist["train"][0][:1]
+maps = convolution(image, kernels, np.zeros(2))
+pooled = largest(np.abs(maps))
+fig, axes = plt.subplots(1, 4, figsize=(9, 2.6))
+pictures = {
+    "imagen": image[0, :, :, 0],
+    "bordes verticales": maps[0, :, :, 0],
+    "bordes horizontales": maps[0, :, :, 1],
+    "máximo de 2 × 2": pooled[0].max(-1),
+}
+for ax, (name, picture) in zip(axes, pictures.items(), strict=True):
+    signed = picture.min() < 0
+    ax.imshow(
+        picture, cmap="RdBu" if signed else "gray", vmin=-np.abs(picture).max() if signed else 0
+    )
+    ax.set_title(name + "\n" + " × ".join(map(str, picture.shape)), fontsize=9)
+    ax.axis("off")
+fig.tight_layout()
+show(fig, "convolucion")
+
+moved = np.roll(image, (1, 2), axis=(1, 2))
+assert np.allclose(convolution(moved, kernels, 0)[:, 1:, 2:], maps[:, :-1, :-2], atol=1e-6)
+dense_layer = np.random.default_rng(1).normal(size=(28 * 28, 8))
+assert np.abs((moved - image).reshape(1, -1) @ dense_layer).max() > 1  # all of it changes
+
+# %% [markdown]
+# ## Las tres redes, y una que no puede ejecutarse
+#
+# Sin relleno, un núcleo de 3 quita dos filas y dos columnas; el máximo de $2\times2$ deja la mitad.
+# Con pesos iniciales de Glorot y sesgos a cero, como Keras.
+
+# %%
+start = {"kernel_init": nnx.initializers.glorot_uniform()}
+
+
+class Dense(nnx.Module):
+    """784-128-10, ReLU."""
+
+    def __init__(self, rngs):
+        self.hidden = nnx.Linear(28 * 28, 128, rngs=rngs, **start)
+        self.last = nnx.Linear(128, 10, rngs=rngs, **start)
+
+    def __call__(self, x):
+        return self.last(nnx.relu(self.hidden(x.reshape(len(x), -1))))
+
+
+class CNN(nnx.Module):
+    """Convolutions 3 x 3 with ReLU, a max-pool after the first two, 64 units, 10 outputs."""
+
+    def __init__(self, side, channels, *widths, rngs):
+        self.convs = nnx.List()
+        for i, width in enumerate(widths):
+            self.convs.append(Conv(channels, width, (3, 3), padding="VALID", rngs=rngs, **start))
+            side, channels = (side - 2) // (2 if i < 2 else 1), width
+        self.hidden = nnx.Linear(side * side * channels, 64, rngs=rngs, **start)
+        self.last = nnx.Linear(64, 10, rngs=rngs, **start)
+
+    def __call__(self, x):
+        for i, conv in enumerate(self.convs):
+            x = nnx.relu(conv(x))
+            if i < 2:
+                x = max_pool(x, (2, 2), (2, 2))
+        return self.last(nnx.relu(self.hidden(x.reshape(len(x), -1))))
+
+
+NETS = {
+    "densa": (Dense, mnist),
+    "CNN de MNIST": (lambda rngs: CNN(28, 1, 32, 64, rngs=rngs), mnist),
+    "CNN de CIFAR-10": (lambda rngs: CNN(32, 3, 32, 64, 64, rngs=rngs), cifar),
+}
+for name, (make, _) in NETS.items():
+    shapes = jax.eval_shape(lambda make=make: nnx.to_pure_dict(nnx.state(make(rngs=nnx.Rngs(0)))))
+    leaves = jax.tree.leaves(shapes)
+    count = sum(int(np.prod(leaf.shape)) for leaf in leaves)
+    flat = shapes["hidden"]["kernel"].shape[0]
+    print(f"{name:16} {count:7,} parámetros; la primera capa densa recibe {flat:,} números")
+    assert count == {"densa": 101_770, "CNN de MNIST": 121_930, "CNN de CIFAR-10": 122_570}[name]
+
+# %% [markdown]
+# Las cuentas de parámetros son las que imprime `model.summary()` en Keras para esas redes. Pero la
+# versión de PyTorch de la CNN para MNIST (la del ejemplo de momentum) declara `nn.Linear(9216,
+# 128)` tras dos convoluciones y *dos* agrupamientos. La cuenta no sale: es el número de otra red
+# muy copiada, con un solo agrupamiento al final. Tal como está impresa, falla en el primer lote.
+
+# %%
+after_conv, after_pool = lambda side: side - 2, lambda side: side // 2
+printed = 64 * after_pool(after_conv(after_pool(after_conv(28)))) ** 2
+one_pool = 64 * after_pool(after_conv(after_conv(28))) ** 2
+print(f"MNIST con dos agrupamientos: {printed}; con uno solo: {one_pool}; en los apuntes: 9216")
+assert printed != 9216 == one_pool
+cifar_flat = 64 * after_pool(after_conv(after_pool(after_conv(32)))) ** 2
+assert cifar_flat == 64 * 6 * 6  # the one for CIFAR-10 is right
+
+# %% [markdown]
+# ## Tres redes, cuatro optimizadores
+#
+# Los argumentos, como están impresos en los apuntes para Keras: `SGD(0.01)`, `SGD(0.01,
+# momentum=0.9)`, `Adam(0.001)` y `RMSprop(0.001)`, con lotes de 32. El prefijo `keras.` elige las
+# reglas y los valores por defecto de Keras (lección 5: no son los de PyTorch). La red cambia el
+# programa y va en `static`; el resto son filas de una tabla. En Keras serían doce `compile` y
+# `fit`.
+#
+# Una advertencia: las tasas de los apuntes no están ajustadas a cada red, así que esto compara
+# *recetas impresas*, no métodos. Para comparar métodos hay que dar a cada uno su barrido (lección
+# 12).
+
+
+# %%
+def moved_by(images, pixels):
+    """Down and to the right; what comes in is dark."""
+    edges = ((0, 0), (pixels, 0), (pixels, 0), (0, 0))
+    return np.pad(images, edges)[:, : images.shape[1], : images.shape[2]]
+
+
+def task(net):
+    """One of the notes' networks with its images; those of the test are moved."""
+    make, parts = NETS[net]
+    images, labels = parts["test"]
+    return joc.Task.from_flax(
+        make,
+        *parts["train"],
+        valid=parts["valid"],
+        test=(moved_by(images, 2), labels),
+        loss="softmax_cross_entropy",
+        evaluate_chunk=128,
+        name="images",
+    )
+
+
+recipes = pd.DataFrame(
+    {
+        "optimizer": ["keras.sgd", "keras.momentum", "keras.rmsprop", "keras.adam", "keras.sgd"],
+        "learning_rate": [0.01, 0.01, 0.001, 0.001, 0.1],
+        "momentum": [None, 0.9, None, None, None],
+    }
+)
+nets = ["densa", "CNN de MNIST"] if quick() else list(NETS)
+steps, batch_size, seeds = (20, 32, [0]) if quick() else (100, 32, [0])
+trials = recipes.merge(pd.DataFrame({"net": nets}), how="cross")
+trials = trials.merge(pd.DataFrame({"seed": seeds}), how="cross")
+study = joc.sweep(
+    task,
+    trials,
+    static=["net"],
+    steps=steps,
+    batch_size=batch_size,
+    record_every=steps // 10,
+    evaluate_every=steps // 2,
+    lanes=1,  # a network fills a core; several side by side gain nothing here
+    progress=False,
+)
+runs = study.trials
+assert (runs["status"] == "finished").all()
+measured = ["train_loss", "valid_accuracy", "test_accuracy"]
+means = runs.groupby(["net", "optimizer", "learning_rate"], sort=False)[measured].mean()
+print(f"{steps} pasos de {batch_size} imágenes, media de {len(seeds)} semilla(s)")
+print(means.round(3).to_string())
+
+# %%
+fig, axes = plt.subplots(1, len(nets), figsize=(3.2 * len(nets) + 1, 3.6), sharey=True)
+curves = study.curves["train_loss"]
+for ax, net in zip(axes, nets, strict=True):
+    for (optimizer, rate), colour in COLOURS.items():
+        chosen = (curves["optimizer"] == f"keras.{optimizer}") & (curves["learning_rate"] == rate)
+        lines = curves.isel(trial=np.flatnonzero(chosen & (curves["net"] == net)))
+        style = "--" if (optimizer, rate) == ("sgd", 0.1) else "-"
+        label = f"{optimizer}({rate:g})"
+        ax.plot(lines["step"], lines.mean("trial"), style, color=colour, label=label)
+    ax.set(title=net, xlabel="paso")
+axes[0].set(ylabel="entropía cruzada de entrenamiento", ylim=(0, None))
+fig.tight_layout()
+fig.legend(
+    *axes[0].get_legend_handles_labels(), loc="upper center", ncols=5, bbox_to_anchor=(0.5, 0)
+)
+show(fig, "cuatro_optimizadores")
+
+# %% [markdown]
+# Con las tasas impresas, SGD a secas va el último en todas las redes: apenas se ha movido cuando
+# los otros tres ya aprenden. No es que SGD no sirva. Momentum con la misma tasa da, a la larga,
+# pasos diez veces mayores (lección 3), y Adam y RMSProp dan pasos del tamaño de la tasa por pequeño
+# que sea el gradiente (lecciones 4 y 5). Esa tasa es, sencillamente, pequeña para SGD: la línea
+# discontinua es él mismo con una diez veces mayor.
+
+# %%
+losses = means["train_loss"].unstack(["optimizer", "learning_rate"])
+printed = losses["keras.sgd", 0.01]
+assert losses.drop(columns=("keras.sgd", 0.01)).lt(printed, axis=0).all(axis=None)
+
+# %% [markdown]
+# ## Imágenes movidas
+#
+# Las redes han aprendido con los números en su sitio; los de prueba están corridos dos píxeles
+# hacia abajo y hacia la derecha. Podría esperarse que a la convolucional le dé igual. Los mapas, en
+# efecto, se mueven con la imagen; pero la capa densa del final mira cada casilla del mapa por
+# separado, y esa sí nota el cambio. Todas pierden; conviene mirar qué fracción conserva cada una
+# (en la de 32 × 32, con trazos más gruesos, dos píxeles son un desplazamiento menor).
+
+# %%
+trained = runs[~((runs["optimizer"] == "keras.sgd") & (runs["learning_rate"] == 0.01))]
+kept = trained.groupby("net", sort=False)[["valid_accuracy", "test_accuracy"]].mean()
+kept.columns = ["en su sitio", "movidas"]
+kept["fracción"] = kept["movidas"] / kept["en su sitio"]
+print(kept.round(3).to_string())
+assert (kept["movidas"] < kept["en su sitio"] - 0.1).all()

@@ -1,0 +1,130 @@
+"""Markdown with formulas to HTML that needs no network and no script: LaTeX becomes MathML.
+
+Browsers lay MathML out themselves.  ``latex2mathml`` makes it; what it gets wrong is mended here,
+and what it does not know is an error, never a formula that looks like source.
+"""
+
+import re
+from html import escape
+from typing import Any
+from xml.etree import ElementTree
+
+import pygments
+from latex2mathml.converter import convert
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+from mdit_py_plugins.anchors import anchors_plugin
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import TextLexer, get_lexer_by_name
+from pygments.util import ClassNotFound
+
+SAME = {  # as it is written -> as latex2mathml knows it
+    r"\\([lr]Vert|Vert)\b": r"\\|",
+    r"\\(begin|end)\{aligned\*?\}": r"\\\1{split}",
+    r"\\(mathbb|mathcal|mathrm|mathbf|text)\s+([A-Za-z0-9])": r"\\\1{\2}",
+}
+CLOSING = r'<mo minsize="([^"]+)" maxsize="[^"]+">([)\]|}])</mo>'
+ROW = r'<mrow><mo form="postfix" stretchy="true" minsize="\1" maxsize="\1">\2</mo></mrow>'
+FUNCTION = r"(?<!<msub>)(?<!sup>)(?<!under>)(<m[io]>(?:ln|log|exp|sin|cos|tanh|max|min)</m[io]>)"
+OPERAND = r"(?=<m(?!o\b|o>|space))"
+CHILDREN = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup": 3}
+
+
+class UnknownFormula(ValueError):
+    """LaTeX that cannot be shown."""
+
+
+def mathml(latex: str, block: bool = False) -> str:
+    r"""The formula as MathML.
+
+    Raises:
+        UnknownFormula: a command is not known, or braces do not match.
+
+    >>> mathml(r"\eta")[-24:]
+    '<mi>η</mi></mrow></math>'
+    """
+    known = latex
+    for written, same in SAME.items():
+        known = re.sub(written, same, known)
+    try:
+        made = convert(known, display="block" if block else "inline")
+    except Exception as error:
+        raise UnknownFormula(
+            f"formula {latex.strip()!r}: {error or type(error).__name__}"
+        ) from None
+    wrong = whole(made)
+    if wrong:
+        raise UnknownFormula(f"formula {latex.strip()!r}: {wrong}")
+    made = re.sub(CLOSING, ROW, made)
+    made = re.sub(FUNCTION + OPERAND, r'\1<mspace width="0.17em"/>', made)
+    return re.sub(
+        r"&#x0*([0-9A-F]+);", lambda code: escape(chr(int(code[1], 16)), quote=False), made
+    )
+
+
+def whole(made: str) -> str | None:
+    """What is wrong with MathML: commands left over, or parts without their operands."""
+    try:
+        parts = list(ElementTree.fromstring(made).iter())
+    except ElementTree.ParseError:
+        return "a '&' outside a table"
+    for part in parts:
+        name = part.tag.rpartition("}")[2]
+        if (part.text or "").startswith("\\"):
+            return f"{part.text} is unknown"
+        if len(part) != CHILDREN.get(name, len(part)):
+            return f"{name} has {len(part)} of {CHILDREN[name]} operands"
+    return None
+
+
+def formulas(markdown: str) -> list[tuple[str, bool]]:
+    """The LaTeX in a text, and whether each stands in a line of its own."""
+    found = []
+
+    def walk(tokens: list[Token]) -> None:
+        for token in tokens:
+            if token.type.startswith("math"):
+                found.append((token.content, token.type != "math_inline"))
+            walk(token.children or [])
+
+    walk(reader().parse(markdown))
+    return found
+
+
+def html(markdown: str) -> str:
+    r"""Markdown as HTML; wide tables get a box that scrolls.
+
+    >>> html("la *tasa*")
+    '<p>la <em>tasa</em></p>\n'
+    """
+    made = reader().render(markdown)
+    made = re.sub(
+        r'<div class="math inline">(.*?)</div>', r'<span class="math block">\1</span>', made
+    )
+    return made.replace("<table>", '<div class="wide"><table>').replace(
+        "</table>", "</table></div>"
+    )
+
+
+def reader() -> MarkdownIt:
+    """Of CommonMark with tables and dollars."""
+    markdown = MarkdownIt("commonmark", {"highlight": highlight}).enable("table")
+    markdown.use(dollarmath_plugin, double_inline=True, renderer=render)
+    markdown.use(anchors_plugin, max_level=3)
+    return markdown
+
+
+def highlight(code: str, language: str, _: str) -> str:
+    """A block of code in colours."""
+    try:
+        lexer = get_lexer_by_name(language)
+    except ClassNotFound:
+        lexer = TextLexer()
+    coloured = pygments.highlight(code, lexer, HtmlFormatter(nowrap=True))
+    return f'<pre class="highlight">{coloured}</pre>'
+
+
+def render(latex: str, options: dict[str, Any]) -> str:
+    """A formula in its place; in its own line it scrolls where it is too wide."""
+    return mathml(latex, options.get("display_mode", False))

@@ -1,0 +1,139 @@
+"""Steps divided by a memory of squared gradients."""
+
+from jaxopt_course.course.mistakes.shared import averaged, mistake, rooted, squared
+from jaxopt_course.course.recipe import Recipe
+
+ADAGRAD = Recipe(
+    formula="S ← S + g²,  w ← w - η g / √(S + ε),  con η = learning_rate, ε = eps",
+    lines=("S = S + g**2", "w = w - learning_rate * g / sqrt(S + eps)"),
+    memories={"S": 0.1},
+    numbers={"learning_rate": 0.3, "eps": 1e-3},
+    library=(("initial_accumulator_value", 0.1),),
+    mistakes=(
+        *rooted("sqrt(S + eps)", "S"),
+        *squared("S", "S + g**2"),
+        mistake(
+            "S_forgets",
+            "S olvida, con pesos 0.9 y 0.1: eso es RMSProp. En Adagrad la suma solo crece.",
+            ("S + g**2", "0.9 * S + 0.1 * g**2"),
+        ),
+        mistake(
+            "S_is_a_mean",
+            "Divides S entre t: es una suma y no una media, y por eso los pasos se acortan.",
+            ("sqrt(S + eps)", "sqrt(S / t + eps)"),
+        ),
+        mistake(
+            "starts_at_zero",
+            "La suma empieza en 0 y no en lo que trae state: usa state['S'] también en el "
+            "primer paso.",
+            ("S + g**2", "(S if t > 1 else 0 * S) + g**2"),
+        ),
+        mistake(
+            "no_gradient",
+            "Al paso le falta el gradiente: learning_rate * g / √(S + ε).",
+            ("learning_rate * g", "learning_rate * 1"),
+        ),
+    ),
+)
+
+RMSPROP = Recipe(
+    formula="v ← ρ v + (1-ρ) g²,  w ← w - η g / √(v + ε),  "
+    "con η = learning_rate, ρ = decay, ε = eps",
+    lines=(
+        "v = decay * v + (1 - decay) * g**2",
+        "w = w - learning_rate * g / sqrt(v + eps)",
+    ),
+    memories={"v": 0.0},
+    numbers={"learning_rate": 0.1, "decay": 0.8, "eps": 1e-3},
+    mistakes=(
+        *rooted("sqrt(v + eps)"),
+        *squared("v", "(1 - decay) * g**2"),
+        *averaged("v", "decay", "g**2"),
+        mistake(
+            "adagrad",
+            "Eso es Adagrad: sumas todos los g² sin olvidar. RMSProp lleva una media.",
+            ("decay * v + (1 - decay) * g**2", "v + g**2"),
+        ),
+        mistake(
+            "corrected",
+            "Sobra la corrección de sesgo: RMSProp usa v sin dividir entre (1 - decay**t).",
+            ("sqrt(v + eps)", "sqrt(v / (1 - decay**t) + eps)"),
+        ),
+        mistake(
+            "no_gradient",
+            "Al paso le falta el gradiente: learning_rate * g / √(v + ε).",
+            ("learning_rate * g", "learning_rate * 1"),
+        ),
+    ),
+)
+
+ADADELTA = Recipe(
+    formula="v ← ρ v + (1-ρ) g²,  u = g √(x + ε) / √(v + ε),  x ← ρ x + (1-ρ) u²,  "
+    "w ← w - η u,  con η = learning_rate, ρ = rho, ε = eps",
+    lines=(
+        "v = rho * v + (1 - rho) * g**2",
+        "u = g * sqrt(x + eps) / sqrt(v + eps)",
+        "x = rho * x + (1 - rho) * u**2",
+        "w = w - learning_rate * u",
+    ),
+    memories={"v": 0.0, "x": 0.0},
+    numbers={"learning_rate": 0.7, "rho": 0.8, "eps": 1e-3},
+    mistakes=(
+        mistake(
+            "upside_down",
+            "El cociente está al revés: es √(x + ε) / √(v + ε), pasos entre gradientes.",
+            ("g * sqrt(x + eps) / sqrt(v + eps)", "g * sqrt(v + eps) / sqrt(x + eps)"),
+        ),
+        mistake(
+            "rmsprop",
+            "Falta √(x + ε) en el numerador: eso es RMSProp.",
+            ("g * sqrt(x + eps) / ", "g / "),
+        ),
+        mistake(
+            "no_eps_above",
+            "Falta ε en el numerador: x empieza en 0, el primer paso es 0 y no arranca nunca.",
+            ("sqrt(x + eps)", "sqrt(x)"),
+        ),
+        mistake(
+            "no_eps_below",
+            "Falta ε en el denominador: donde el gradiente ha sido siempre nulo se divide 0 "
+            "entre 0 (NaN).",
+            ("sqrt(v + eps)", "sqrt(v)"),
+        ),
+        mistake(
+            "eps_outside",
+            "ε está fuera de las raíces, √x + ε y √v + ε: aquí va dentro de las dos.",
+            ("sqrt(x + eps)", "(sqrt(x) + eps)"),
+            ("sqrt(v + eps)", "(sqrt(v) + eps)"),
+        ),
+        mistake(
+            "no_roots",
+            "Faltan las raíces: el paso es g √(x + ε) / √(v + ε).",
+            ("sqrt(x + eps)", "(x + eps)"),
+            ("sqrt(v + eps)", "(v + eps)"),
+        ),
+        mistake(
+            "x_of_the_scaled_step",
+            "En x entra el paso ya multiplicado por learning_rate: entra u.",
+            ("(1 - rho) * u**2", "(1 - rho) * (learning_rate * u)**2"),
+        ),
+        mistake(
+            "x_of_gradients",
+            "En x entra g² y no u²: x es la media de los cuadrados de los pasos.",
+            ("(1 - rho) * u**2", "(1 - rho) * g**2"),
+        ),
+        mistake(
+            "x_not_squared",
+            "En x entra u y no u²: la raíz de un número negativo es NaN.",
+            ("(1 - rho) * u**2", "(1 - rho) * u"),
+        ),
+        mistake(
+            "past_memory",
+            "Divides entre la memoria v de antes del paso: v se actualiza primero.",
+            ("sqrt(v + eps)", "sqrt(v_old + eps)"),
+        ),
+        *squared("v", "(1 - rho) * g**2"),
+        *averaged("v", "rho", "g**2"),
+        *averaged("x", "rho", "u**2"),
+    ),
+)

@@ -1,0 +1,178 @@
+"""The ten optimizers of the course as exercises, each with the mistakes that are often made.
+
+``update`` lines are Python, one leaf, t = 1, 2, ...; a mistake edits them (:mod:`.recipe`).  The
+words are for learners, hence Spanish.
+"""
+
+from jaxopt_course.course.recipe import Mistake, Recipe
+
+USUAL = {  # values of hyperparameters that learners write into the formula
+    "learning_rate": (0.001, 0.01),
+    "momentum": (0.9,),
+    "decay": (0.9, 0.99),
+    "rho": (0.9, 0.95),
+    "b1": (0.9,),
+    "b2": (0.999, 0.99),
+    "eps": (1e-8, 1e-7, 1e-6),
+    "weight_decay": (1e-4, 4e-3, 1e-2),
+}
+
+
+def mistake(name: str, words: str, *edits: tuple[str, str]) -> Mistake:
+    """A mistake by its edits."""
+    return Mistake(name, words, edits)
+
+
+def known_mistakes(recipe: Recipe) -> list[Mistake]:
+    """The recipe's own mistakes, and those that every recipe can have."""
+    step = "w - learning_rate * "
+    common = [
+        mistake(
+            "sign",
+            "El signo está al revés: sumas el paso y la pérdida sube. El gradiente apunta hacia "
+            "donde la pérdida crece, así que se resta.",
+            (step, "w + learning_rate * "),
+        ),
+        mistake(
+            "no_rate",
+            "Falta la tasa de aprendizaje: el paso no está multiplicado por learning_rate.",
+            (step, "w - "),
+        ),
+        mistake(
+            "rate_falls",
+            "Divides la tasa de aprendizaje entre t: aquí la tasa es constante.",
+            (step, "w - learning_rate / t * "),
+        ),
+        mistake(
+            "only_the_step",
+            "Devuelves el paso en vez de los parámetros nuevos: falta w en w - paso.",
+            (step, "-learning_rate * "),
+        ),
+    ]
+    forgets = [
+        mistake(
+            f"forgets_{name}",
+            f"La memoria {name} no guarda su pasado: o devuelves en state la de antes del paso, o "
+            f"la línea de {name} no usa su valor anterior.",
+            (f"'{name}': {name}", f"'{name}': {name}_old"),
+        )
+        for name in recipe.memories
+    ]
+    if len(forgets) > 1:
+        edits = tuple(edit for one in forgets for edit in one.edits)
+        forgets.append(
+            mistake(
+                "forgets_all",
+                "Las memorias no guardan su pasado: o devuelves el mismo state que recibiste, o "
+                "sus líneas no usan el valor anterior.",
+                *edits,
+            )
+        )
+    fixed = [
+        Mistake(
+            f"fixed_{name}",
+            f"Parece que {name} no se usa: el resultado es el de {name} = {value:g}, escrito "
+            "como constante o tomado de otra variable. Usa el argumento.",
+            (),
+            ((name, value),),
+        )
+        for name in recipe.numbers
+        for value in USUAL[name]
+    ]
+    return [*recipe.mistakes, *common, *forgets, *fixed]
+
+
+# --- pieces that several recipes share ---
+
+SHRINKS = "w = w - learning_rate"
+
+
+def shrinking(decay: str) -> Mistake:
+    """Erratum of the notes (002): the parameters themselves are multiplied by the decay."""
+    return mistake(
+        "parameters_shrink",
+        f"Multiplicas w por {decay}: los parámetros encogen hacia 0 aunque el gradiente sea nulo "
+        "(es una errata de los apuntes). Solo se amortigua la memoria.",
+        (SHRINKS, f"w = {decay} * w - learning_rate"),
+    )
+
+
+def averaged(memory: str, decay: str, entry: str) -> tuple[Mistake, ...]:
+    """What goes wrong in x = b * x + (1 - b) * entry."""
+    right = f"{decay} * {memory} + (1 - {decay}) * {entry}"
+    return (
+        mistake(
+            f"{memory}_is_a_sum",
+            f"Falta el factor (1 - {decay}): {memory} es una suma y no una media, y crece hasta "
+            f"1/(1 - {decay}) veces lo que debería.",
+            (right, f"{decay} * {memory} + {entry}"),
+        ),
+        mistake(
+            f"{memory}_weights_swapped",
+            f"Los pesos de {memory} están cambiados: {decay} multiplica a lo nuevo y "
+            f"(1 - {decay}) a la memoria.",
+            (right, f"(1 - {decay}) * {memory} + {decay} * {entry}"),
+        ),
+        mistake(
+            f"{memory}_never_forgets",
+            f"A la memoria {memory} le falta su factor {decay}: no olvida nunca.",
+            (right, f"{memory} + (1 - {decay}) * {entry}"),
+        ),
+    )
+
+
+def squared(memory: str, right: str) -> tuple[Mistake, ...]:
+    """The gradient is not squared, or not kept positive."""
+    return (
+        mistake(
+            f"{memory}_not_squared",
+            f"En {memory} entra g y no g²: una memoria de magnitudes no puede tener signo "
+            "(y la raíz de un número negativo es NaN).",
+            (right, right.replace("g**2", "g")),
+        ),
+        mistake(
+            f"{memory}_of_absolute_values",
+            f"En {memory} entra |g| y no g².",
+            (right, right.replace("g**2", "abs(g)")),
+        ),
+    )
+
+
+def rooted(inside: str, memory: str = "v") -> tuple[Mistake, ...]:
+    """Where ε stands under g / sqrt(v + eps)."""
+    return (
+        mistake(
+            "eps_outside",
+            "ε está fuera de la raíz, √v + ε (así en PyTorch): aquí va dentro, √(v + ε).".replace(
+                "v", memory
+            ),
+            (inside, f"(sqrt({memory}) + eps)"),
+        ),
+        mistake(
+            "no_eps",
+            "Falta ε: donde el gradiente ha sido siempre nulo se divide 0 entre 0 (NaN), y donde "
+            "es diminuto el paso sale demasiado grande.",
+            (inside, f"sqrt({memory})"),
+        ),
+        mistake(
+            "no_root",
+            f"Falta la raíz: divides entre {memory} y no entre √{memory}, así que las unidades "
+            "no casan.",
+            (inside, f"({memory} + eps)"),
+        ),
+        mistake(
+            "past_memory",
+            f"Divides entre la memoria de antes del paso: {memory} se actualiza primero y se usa "
+            "después.",
+            (inside, f"sqrt({memory}_old + eps)"),
+        ),
+    )
+
+
+def past_step(right: str, wrong: str) -> Mistake:
+    """The step takes the memory as it was."""
+    return mistake(
+        "past_memory",
+        "El paso usa la memoria de antes: m se actualiza primero y se usa después.",
+        (right, wrong),
+    )

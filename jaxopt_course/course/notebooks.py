@@ -1,0 +1,141 @@
+"""A lesson, which is a script in Jupytext's percent format, run as the notebook that it is."""
+
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jupytext
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import (
+    CellExecutionError,
+    CellTimeoutError,
+    DeadKernelError,
+)
+
+from jaxopt_course.course.lesson import QUICK
+
+SECONDS = 900  # that a cell may take
+PERCENT = {"extension": ".py", "format_name": "percent"}
+
+
+@dataclass
+class Lesson:
+    """A lesson and what its run gave."""
+
+    file: Path
+    notebook: Any = None  # nbformat's
+    seconds: float = 0.0
+    failure: str | None = None  # the error of the cell that failed
+    cell: int | None = None  # its number, from 1
+    line: int | None = None  # of the script, where the cell begins
+    notes: list[str] = field(default_factory=list)  # what went to the standard error stream
+
+    @property
+    def name(self) -> str:
+        """As 03_momentum."""
+        return self.file.stem
+
+    @property
+    def title(self) -> str:
+        """The first heading."""
+        for line in self.file.read_text(encoding="utf-8").splitlines():
+            if line.startswith("# # "):
+                return line.removeprefix("# # ").strip()
+        return self.name
+
+    @property
+    def figures(self) -> int:
+        """How many pictures its cells have shown."""
+        outputs = [o for cell in self.notebook.cells for o in cell.get("outputs", [])]
+        shown = [output.get("data", {}) for output in outputs]
+        return sum("image/png" in data or "<img" in data.get("text/html", "") for data in shown)
+
+
+class ThisPython(AsyncKernelManager):
+    """Starts kernels of the interpreter that runs this, whatever else is installed as python3."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        """How a kernel is started."""
+        start = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        start.append("--IPKernelApp.log_level=CRITICAL")
+        return KernelSpec(argv=start, display_name="Python 3", language="python")
+
+
+def read(file: Path) -> Any:
+    """The notebook that a script stands for, not yet run."""
+    notebook = jupytext.read(file, fmt=PERCENT)
+    notebook.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    return notebook
+
+
+def run(file: Path, *, quick: bool = False) -> Lesson:
+    """Run a lesson's cells in a fresh process, where this one is, until one fails.
+
+    Args:
+        file: the script.
+        quick: in the quick mode of checks, with fewer trials and steps.
+    """
+    lesson = Lesson(file, read(file))
+    client = NotebookClient(
+        lesson.notebook,
+        kernel_manager_class=ThisPython,
+        timeout=SECONDS,
+        startup_timeout=180,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(Path.cwd())}},
+    )
+    environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    if quick:
+        environment[QUICK] = "1"
+    begin, index = time.perf_counter(), 0
+    try:
+        with client.setup_kernel(env=environment):  # not execute: it would swallow Ctrl-C
+            for index, cell in enumerate(lesson.notebook.cells):
+                client.execute_cell(cell, index)
+    except CellExecutionError as error:
+        fail(lesson, index, f"{error.ename}: {error.evalue}".strip(": "))
+    except CellTimeoutError:
+        fail(lesson, index, f"took more than {SECONDS} s")
+    except DeadKernelError:
+        fail(lesson, index, "its process died (out of memory?)")
+    except RuntimeError as error:
+        lesson.failure = str(error)  # no answer of the process
+    lesson.seconds = time.perf_counter() - begin
+    tidy(lesson)
+    return lesson
+
+
+def fail(lesson: Lesson, index: int, how: str) -> None:
+    """Note which cell failed, and where the script has it."""
+    source = lesson.notebook.cells[index].source
+    before = lesson.file.read_text(encoding="utf-8").partition(source)[0]
+    lesson.failure, lesson.cell, lesson.line = how, index + 1, before.count("\n") + 1
+
+
+def tidy(lesson: Lesson) -> None:
+    """Take what went to the standard error stream (progress, warnings) out of the page.
+
+    Animations become what nbconvert can show.
+    """
+    for cell in lesson.notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        errors = [output for output in cell.outputs if output.get("name") == "stderr"]
+        lesson.notes += [line for o in errors for line in o.text.splitlines() if line.strip()]
+        cell.outputs = [output for output in cell.outputs if output not in errors]
+        for data in (output.data for output in cell.outputs if "data" in output):
+            if gif := data.pop("image/gif", None):
+                data["text/html"] = (
+                    f'<img class="figure" src="data:image/gif;base64,{gif}" alt="Animación">'
+                )

@@ -1,0 +1,300 @@
+"""The course as a site: every lesson run as a notebook, and a page of what came out.
+
+Jupytext reads a lesson, nbclient runs it, nbconvert renders its cells, markdown-it its prose and
+latex2mathml its formulas; a page needs neither network nor scripts.  The first page is the course's
+README, whose links to scripts lead to their pages.
+"""
+
+import json
+import platform
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from html import escape
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import jupytext
+from nbconvert import HTMLExporter
+from pygments.formatters import HtmlFormatter
+
+import jaxopt_course
+from jaxopt_course.course import formulas
+from jaxopt_course.course.notebooks import Lesson, read, run
+
+RECORD = "build.json"  # marks a directory as a site of ours, and says what its pages came from
+HOME = "index.html"
+README = "README.md"
+LESSONS = "[0-9][0-9]_*.py"
+
+PAGE = Template("""<!doctype html>
+<html lang="es">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>$title</title>
+<link rel="stylesheet" href="course.css">
+</head>
+<body>
+<nav aria-label="Lecciones">$before</nav>
+<main>
+$body
+</main>
+<nav aria-label="Lecciones, al final">$after</nav>
+<footer>$foot</footer>
+</body>
+</html>
+""")
+
+
+def build(
+    out: str | Path = "site",
+    lessons: Sequence[int] = (),
+    *,
+    folder: str | Path | None = None,
+    quick: bool = False,
+    overwrite: bool = False,
+    say: Callable[[str], None] = print,
+) -> list[Lesson]:
+    """Run lessons and write their pages and the first page.
+
+    Args:
+        out: the directory of the site; pages of an earlier build that are not built now stay.
+        lessons: by number (8 is 08_1, 08_2, ...); all by default.
+        folder: where they are; by default ``experiments`` here, or in the clone of this package.
+        quick: with fewer trials and steps.
+        overwrite: whether pages may be written among files that are no site of the course.
+        say: gets a line of progress a lesson.
+
+    Returns:
+        The lessons that ran; ``failure`` says in which cell one failed.
+
+    Raises:
+        FileNotFoundError: no lessons are there.
+        FileExistsError: ``out`` holds other things, and ``overwrite`` is false.
+        NotADirectoryError: ``out`` is a file.
+        ValueError: there is no lesson of that number.
+    """
+    source = find(folder)
+    every = sorted(source.glob(LESSONS))
+    chosen = choose(every, lessons)
+    path = claim(Path(out), overwrite)
+    record = old_record(path)
+    for gone in set(record) - {file.stem for file in every}:
+        for ending in (".html", ".ipynb", ".py"):
+            (path / f"{gone}{ending}").unlink(missing_ok=True)
+        del record[gone]
+    (path / "course.css").write_text(style(), encoding="utf-8")
+    linked = [file for file in every if file in chosen or file.stem in record]
+    ran = []
+    for position, file in enumerate(chosen, 1):
+        start = f"[{position}/{len(chosen)}] {file.stem}"
+        try:
+            lesson = run(file, quick=quick)
+            page = lesson_page(lesson, linked, quick)
+        except (formulas.UnknownFormula, SyntaxError, UnicodeDecodeError) as error:
+            lesson, page = Lesson(file, failure=str(error)), None
+        say(f"{start}: {summary(lesson)}")
+        ran.append(lesson)
+        record[file.stem] = entry(lesson, quick)
+        write(path, lesson, page)
+        whole = json.dumps({"lessons": record}, indent=1, ensure_ascii=False)
+        (path / RECORD).write_text(whole, encoding="utf-8")
+        (path / HOME).write_text(home_page(source, every, path, record), encoding="utf-8")
+    return ran
+
+
+def summary(lesson: Lesson) -> str:
+    """A line on a lesson that ran."""
+    if lesson.failure:
+        where = f" in cell {lesson.cell} (line {lesson.line})" if lesson.cell else ""
+        return f"failed{where}: {lesson.failure}"
+    warned = [note for note in lesson.notes if "Warning" in note]
+    more = f", warnings: {len(warned)}, first {warned[0]}" if warned else ""
+    return f"{lesson.seconds:.1f} s, figures: {lesson.figures}{more}"
+
+
+def where(one: dict[str, Any]) -> str:
+    """How a page says that a lesson failed."""
+    cell = f"celda {one['cell']}, línea {one['line']} del guion: " if one.get("cell") else ""
+    return f"{cell}{escape(one['failure'])}"
+
+
+def entry(lesson: Lesson, quick: bool) -> dict[str, Any]:
+    """What the record keeps of a lesson."""
+    return {
+        "seconds": round(lesson.seconds, 1),
+        "quick": quick,
+        "failure": lesson.failure,
+        "cell": lesson.cell,
+        "line": lesson.line,
+    }
+
+
+# --- files ---
+
+
+def find(folder: str | Path | None) -> Path:
+    """The folder of the lessons."""
+    clone = Path(jaxopt_course.__file__).parent.parent / "experiments"
+    places = [Path("experiments"), clone] if folder is None else [Path(folder)]
+    for place in places:
+        if any(place.glob(LESSONS)):
+            return place
+    raise FileNotFoundError(
+        f"no lessons in {' or '.join(map(str, places))}: they are part of the repository, not of "
+        "the installed package; run this in a clone of it (there `pip install -e '.[course]'`)"
+    )
+
+
+def choose(every: list[Path], lessons: Sequence[int]) -> list[Path]:
+    """The lessons of these numbers."""
+    numbers = {int(file.stem[:2]) for file in every}
+    for number in lessons:
+        if number not in numbers:
+            known = ", ".join(map(str, sorted(numbers)))
+            raise ValueError(f"there is no lesson {number} (there are {known})")
+    return [file for file in every if not lessons or int(file.stem[:2]) in lessons]
+
+
+def claim(path: Path, overwrite: bool) -> Path:
+    """The directory, made where it is not there; never one with other things in it unasked."""
+    path = path.expanduser().resolve()
+    for part in (path, *path.parents):
+        if part.is_file():
+            raise NotADirectoryError(f"{part} is a file, not a directory for a site")
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()) and not (path / RECORD).exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} holds other files; choose another directory, or allow pages to be written "
+            "among them (overwrite=True, on the command line --overwrite)"
+        )
+    return path
+
+
+def old_record(path: Path) -> dict[str, Any]:
+    """What an earlier build of this site recorded, by lesson."""
+    try:
+        record = json.loads((path / RECORD).read_text(encoding="utf-8"))["lessons"]
+        return {name: one for name, one in record.items() if re.fullmatch(r"\d\d_\w+", name)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def write(path: Path, lesson: Lesson, page: str | None) -> None:
+    """The page of a lesson, its script, and the notebook to open and run; or none of an old one."""
+    if page is None:
+        (path / f"{lesson.name}.html").unlink(missing_ok=True)
+        return
+    (path / f"{lesson.name}.html").write_text(page, encoding="utf-8")
+    shutil.copyfile(lesson.file, path / lesson.file.name)
+    jupytext.write(read(lesson.file), path / f"{lesson.name}.ipynb", fmt="ipynb")
+
+
+def style() -> str:
+    """The style sheet, with the colours of code for light and for dark."""
+    light, dark = (
+        HtmlFormatter(style=name).get_style_defs(".highlight")
+        for name in ("default", "github-dark")
+    )
+    own = files("jaxopt_course.course").joinpath("site.css").read_text(encoding="utf-8")
+    return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{own}"
+
+
+# --- pages ---
+
+
+def lesson_page(lesson: Lesson, every: list[Path], quick: bool) -> str:
+    """A lesson as HTML, with links to those beside it in ``every``.
+
+    Raises:
+        UnknownFormula: a formula cannot be shown.
+    """
+    exporter = HTMLExporter(
+        template_name="basic",
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
+        filters={"markdown2html": formulas.html},
+    )
+    body, _ = exporter.from_notebook_node(lesson.notebook)
+    links = neighbours(lesson.file, every)
+    failed = f'<p class="failed">Falló: {where(entry(lesson, quick))}</p>' if lesson.failure else ""
+    files_of = " · ".join(
+        f'<a href="{lesson.name}.{ending}" download>{words}</a>'
+        for ending, words in (("ipynb", "cuaderno de Jupyter"), ("py", "guion de Python"))
+    )
+    tools = ", ".join(f"{name} {version(name)}" for name in ("jaxopt-course", "jax", "numpy"))
+    how = "en modo rápido, " if quick else ""
+    foot = (
+        f"<p>Para ejecutarla: {files_of}.</p><p>Esta página se hizo {how}en "
+        f"{lesson.seconds:.0f} s con {tools} y Python {platform.python_version()}.</p>"
+    )
+    return PAGE.substitute(
+        title=escape(lesson.title),
+        before=links,
+        body=failed + contents(body),
+        after=links,
+        foot=foot,
+    )
+
+
+def contents(body: str) -> str:
+    """The body, with a list of its sections after the title where there are several."""
+    sections = re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', body, re.S)
+    if len(sections) < 3:
+        return body
+    items = "".join(f'<li><a href="#{name}">{words}</a></li>' for name, words in sections)
+    listed = (
+        f'<details class="contents"><summary>En esta lección</summary><ol>{items}</ol></details>'
+    )
+    return re.sub(r"</h1>", lambda end: f"</h1>{listed}", body, count=1)
+
+
+def neighbours(file: Path, every: list[Path]) -> str:
+    """Links to the lesson before, the first page, and the lesson after."""
+    at = every.index(file)
+    before, after = every[at - 1 : at] if at else [], every[at + 1 : at + 2]
+    link = lambda to, words: f'<a href="{to}">{words}</a>'
+    return " ".join(
+        [
+            *(link(f"{f.stem}.html", f"← {short(f)}") for f in before),
+            link(HOME, "Todas las lecciones"),
+            *(link(f"{f.stem}.html", f"{short(f)} →") for f in after),
+        ]
+    )
+
+
+def short(file: Path) -> str:
+    """The title of a lesson, up to its colon."""
+    return escape(Lesson(file).title.partition(":")[0])
+
+
+def home_page(source: Path, every: list[Path], site: Path, record: dict[str, Any]) -> str:
+    """The first page: the README of the course, or a list of the lessons."""
+    readme = source / README
+    listed = "\n".join(f"- [{Lesson(file).title}]({file.name})" for file in every)
+    text = readme.read_text(encoding="utf-8") if readme.exists() else f"# Curso\n\n{listed}"
+    failed = {name: where(one) for name, one in record.items() if one.get("failure")}
+
+    def led(match: re.Match[str]) -> str:
+        page, words = match[1].removesuffix("py") + "html", match[2]
+        return f'<a href="{page}">{words}</a>' if (site / page).exists() else words
+
+    body = re.sub(r'<a href="([0-9][0-9]_\w+\.py)">(.*?)</a>', led, formulas.html(text))
+    notes = "".join(f"<li>{name}: {why}</li>" for name, why in failed.items())
+    notice = f'<div class="failed"><p>Con errores:</p><ul>{notes}</ul></div>' if notes else ""
+    missing = len(every) - len(record)
+    foot = f"<p>Hay {len(record)} de {len(every)} lecciones construidas.</p>" if missing else ""
+    return PAGE.substitute(
+        title=escape(first_heading(text)), before="", body=notice + body, after="", foot=foot
+    )
+
+
+def first_heading(text: str) -> str:
+    """The title of a text in Markdown."""
+    found = re.search(r"^# (.+)$", text, re.M)
+    return found[1] if found else "Curso"

@@ -1,0 +1,321 @@
+"""Learners' functions are run beside the library, and their mistakes are named."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxopt_course.course import check, exercise
+from jaxopt_course.course.mistakes import RECIPES, known_mistakes
+from jaxopt_course.course.paths import deviation, library_path, run
+from jaxopt_course.course.recipe import update_of
+
+EACH = pytest.mark.parametrize("name", RECIPES)
+
+
+# --- right solutions, as learners write them ---
+
+
+def sgd(g, state, w, t, *, learning_rate):
+    return w - learning_rate * g, state
+
+
+def momentum(g, state, w, t, *, learning_rate, momentum):
+    v = momentum * state["m"] - g  # the other sign, the same path
+    return w + learning_rate * v, {"m": v}
+
+
+def ema_momentum(g, state, w, t, *, learning_rate, decay):
+    state["m"] += (1 - decay) * (g - state["m"])  # in place
+    w -= learning_rate * state["m"]
+    return w, state
+
+
+def nesterov(g, state, w, t, *, learning_rate, momentum):
+    m = momentum * state["m"] + g
+    return w - learning_rate * g - learning_rate * momentum * m, {"m": m}
+
+
+def adagrad(g, state, w, t, *, learning_rate, eps):
+    total = state["S"] + g**2
+    return w - learning_rate * g * (total + eps) ** -0.5, {"S": total}
+
+
+def rmsprop(g, state, w, t, **h):
+    v = h["decay"] * state["v"] + (1 - h["decay"]) * jnp.square(g)
+    return w - h["learning_rate"] * g / jnp.sqrt(v + h["eps"]), {"v": v}
+
+
+def adadelta(g, state, w, t, *, learning_rate, rho, eps):
+    mean = lambda old, new: rho * old + (1 - rho) * new
+    v = mean(state["v"], g**2)
+    u = np.sqrt((state["x"] + eps) / (v + eps)) * g
+    return w - learning_rate * u, {"x": mean(state["x"], u**2), "v": v}
+
+
+@jax.jit
+def adam(g, state, w, t, *, learning_rate, b1, b2, eps):
+    m = b1 * state["m"] + (1 - b1) * g
+    v = b2 * state["v"] + (1 - b2) * g**2
+    m_hat, v_hat = m / (1 - b1**t), v / (1 - b2**t)
+    return w - learning_rate * m_hat / (jnp.sqrt(v_hat) + eps), {"m": m, "v": v}
+
+
+def adamw(g, state, w, t, *, weight_decay, learning_rate, **h):
+    pulled = (1 - learning_rate * weight_decay) * w  # as PyTorch writes it
+    return adam(g, state, pulled, t, learning_rate=learning_rate, **h)
+
+
+def adamax(g, state, w, t, *, learning_rate, b1, b2, eps):
+    m = b1 * state["m"] + (1 - b1) * g
+    v = np.maximum(b2 * state["v"], np.abs(g) + eps)
+    return w - learning_rate / (1 - b1**t) * m / v, {"m": m, "v": v}
+
+
+# --- wrong ones: (function, names of its mistakes) ---
+
+
+def adam_by(hats=True, eps_in=False, decay=lambda w: 0.0, ahead=0, sign=-1, swap=False):
+    def update(g, state, w, t, *, learning_rate, b1, b2, eps, weight_decay=0.0):
+        if swap:
+            b1, b2 = b2, b1
+        m, v = b1 * state["m"] + (1 - b1) * g, b2 * state["v"] + (1 - b2) * g**2
+        n = t + ahead
+        c1, c2 = (1 - b1**n, 1 - b2**n) if hats else (1, 1)
+        size = np.sqrt(v / c2 + eps) if eps_in else np.sqrt(v / c2) + eps
+        step = m / c1 / size + weight_decay * decay(w)
+        return w + sign * learning_rate * step, {"m": m, "v": v}
+
+    return update
+
+
+def coupled(factor):
+    def update(g, state, w, t, *, weight_decay, **h):
+        return adam(g + factor * weight_decay * w, state, w, t, **h)
+
+    return update
+
+
+def adamax_without_eps(g, state, w, t, *, learning_rate, b1, b2, eps):
+    return adamax(g, state, w, t, learning_rate=learning_rate, b1=b1, b2=b2, eps=0.0)
+
+
+def adamax_by_adam(g, state, w, t, *, learning_rate, b1, b2, eps):
+    m = b1 * state["m"] + (1 - b1) * g
+    v = np.maximum(b2 * state["v"], np.abs(g) + eps)
+    return w - learning_rate * (m / (1 - b1**t)) / (v / (1 - b2**t)), {"m": m, "v": v}
+
+
+def rmsprop_by(entry=lambda g, rho: (1 - rho) * g**2, size=lambda v, e: np.sqrt(v + e), sign=-1):
+    def update(g, state, w, t, *, learning_rate, decay, eps):
+        v = decay * state["v"] + entry(g, decay)
+        return w + sign * learning_rate * g / size(v, eps), {"v": v}
+
+    return update
+
+
+def adagrad_by(size, keep=True):
+    def update(g, state, w, t, *, learning_rate, eps):
+        total = state["S"] + g**2
+        return w - learning_rate * g / size(total, eps), {"S": total} if keep else state
+
+    return update
+
+
+def adadelta_by(above=lambda x, e: np.sqrt(x + e), scale=1.0, rho=None):
+    def update(g, state, w, t, *, learning_rate, eps, rho=rho, **unused):
+        rho = unused.get("fixed", rho)
+        v = rho * state["v"] + (1 - rho) * g**2
+        u = scale * g * above(state["x"], eps) / np.sqrt(v + eps)
+        x = rho * state["x"] + (1 - rho) * u**2
+        return w - learning_rate * u, {"v": v, "x": x}
+
+    return update
+
+
+def memory_by(entry, step, name):
+    def update(g, state, w, t, *, learning_rate, **h):
+        m = h[name] * state["m"] + entry(g, h[name])
+        return w - learning_rate * step(g, m, h[name]), {"m": m}
+
+    return update
+
+
+WRONG = [
+    ("sgd", lambda g, state, w, t, *, learning_rate: (w + learning_rate * g, state), ["sign"]),
+    ("sgd", lambda g, state, w, t, *, learning_rate: (w - g, state), ["no_rate"]),
+    ("sgd", lambda g, s, w, t, *, learning_rate: (w - 2 * learning_rate * g, s), ["twice"]),
+    ("sgd", lambda g, s, w, t, *, learning_rate: (w - 0.01 * g, s), ["fixed_learning_rate"]),
+    (
+        "momentum",
+        memory_by(lambda g, b: (1 - b) * g, lambda g, m, b: m, "momentum"),
+        ["m_is_a_mean"],
+    ),
+    (
+        "momentum",
+        memory_by(lambda g, b: g, lambda g, m, b: g + b * m, "momentum"),
+        ["nesterov"],
+    ),
+    (
+        "momentum",  # erratum E1 of the notes
+        lambda g, state, w, t, *, learning_rate, momentum: (
+            momentum * w - momentum * state["m"] - learning_rate * g,
+            {"m": momentum * state["m"] + learning_rate * g},
+        ),
+        ["parameters_shrink"],
+    ),
+    ("ema_momentum", memory_by(lambda g, b: g, lambda g, m, b: m, "decay"), ["m_is_a_sum"]),
+    (
+        "ema_momentum",
+        lambda g, state, w, t, *, learning_rate, decay: (
+            w - learning_rate * (decay * g + (1 - decay) * state["m"]),
+            {"m": decay * g + (1 - decay) * state["m"]},
+        ),
+        ["m_weights_swapped"],
+    ),
+    ("nesterov", memory_by(lambda g, b: g, lambda g, m, b: m, "momentum"), ["heavy_ball"]),
+    (
+        "nesterov",
+        memory_by(lambda g, b: g, lambda g, m, b: g + m, "momentum"),
+        ["look_ahead_undamped"],
+    ),
+    ("adagrad", adagrad_by(lambda S, e: np.sqrt(S) + e), ["eps_outside"]),
+    ("adagrad", adagrad_by(lambda S, e: S + e), ["no_root"]),
+    ("adagrad", adagrad_by(lambda S, e: np.sqrt(S + e), keep=False), ["forgets_S"]),
+    ("rmsprop", rmsprop_by(size=lambda v, e: np.sqrt(v) + e), ["eps_outside"]),
+    ("rmsprop", rmsprop_by(entry=lambda g, rho: g**2), ["v_is_a_sum"]),
+    ("rmsprop", rmsprop_by(size=lambda v, e: np.sqrt(v + 1e-8)), ["fixed_eps"]),
+    (
+        "rmsprop",
+        rmsprop_by(size=lambda v, e: np.sqrt(v) + e, sign=1),
+        ["eps_outside", "sign"],
+    ),
+    ("adadelta", adadelta_by(above=lambda x, e: 1.0), ["rmsprop"]),
+    ("adadelta", adadelta_by(above=lambda x, e: np.sqrt(x)), ["no_eps_above"]),
+    ("adam", adam_by(hats=False), ["uncorrected"]),
+    ("adam", adam_by(ahead=1), ["exponent_ahead"]),
+    ("adam", adam_by(ahead=-1), ["exponent_behind"]),
+    ("adam", adam_by(eps_in=True), ["eps_inside"]),
+    ("adam", adam_by(swap=True), ["decays_swapped"]),
+    ("adam", adam_by(hats=False, sign=1), ["uncorrected", "sign"]),
+    ("adamw", adam_by(decay=lambda w: 2 * w), ["decay_twice"]),
+    ("adamw", coupled(1), ["decay_coupled"]),
+    ("adamw", coupled(2), ["decay_coupled_twice"]),
+    ("adamax", adamax_without_eps, ["no_eps"]),
+    ("adamax", adamax_by_adam, ["v_corrected"]),
+]
+
+
+@EACH
+def test_a_right_solution_passes(name, capsys):
+    assert check(name, globals()[name])
+    assert f"✓ {name}: 20 pasos y 3 hojas" in capsys.readouterr().out
+
+
+@EACH
+def test_the_lines_of_the_blackboard_are_the_library(name):
+    path = run(RECIPES[name], update_of(RECIPES[name]))[0]
+    assert deviation(path, library_path(name)) < 1e-12
+
+
+@EACH
+def test_every_known_mistake_is_told_from_all_others(name):
+    recipe = RECIPES[name]
+    for mistake in known_mistakes(recipe):
+        verdict = check(name, update_of(recipe, mistake), quiet=True)
+        assert not verdict and verdict.mistakes == (mistake.name,), verdict.message
+        assert mistake.words.split()[0] in verdict.message
+
+
+@pytest.mark.parametrize("name, update, mistakes", WRONG)
+def test_wrong_solutions_are_diagnosed(name, update, mistakes):
+    verdict = check(name, update, quiet=True)
+    assert not verdict and list(verdict.mistakes) == mistakes, verdict.message
+    assert verdict.step >= 1 and f"paso {verdict.step}, hoja «{verdict.leaf}»" in str(verdict)
+
+
+def test_there_are_two_wrong_solutions_of_each():
+    for name in RECIPES:
+        assert sum(row[0] == name for row in WRONG) >= 2
+
+
+def test_the_first_wrong_step_and_leaf():
+    """Right until the third step, and there wrong in the second leaf only."""
+
+    def update(g, state, w, t, *, learning_rate):
+        w = w - learning_rate * g
+        return (w + 1e-6 if t == 3 and w.shape == (3,) else w), state
+
+    verdict = check("sgd", update, quiet=True)
+    assert (verdict.step, verdict.leaf, verdict.mistakes) == (3, "b", ())
+    assert "ninguno de los errores conocidos" in verdict.message
+
+
+def test_float32_passes_and_is_diagnosed():
+    half = lambda update: (
+        lambda g, s, w, t, **h: (lambda pair: (pair[0].astype(np.float32), pair[1]))(
+            update(g, s, w, t, **h)
+        )
+    )
+    assert check("adam", half(adam), quiet=True)
+    assert check("adam", half(adam_by(eps_in=True)), quiet=True).mistakes == ("eps_inside",)
+
+
+def test_clues_say_which_memory_is_right():
+    def update(g, state, w, t, *, learning_rate, b1, b2, eps):
+        m, v = b1 * state["m"] + (1 - b1) * g, b2 * state["v"] + g
+        return w - learning_rate * np.log(m) / v, {"m": m, "v": v}
+
+    verdict = check("adam", update, quiet=True)
+    assert "La memoria m está bien" in verdict.message
+    assert "La memoria v no está bien" in verdict.message and "NaN" in verdict.message
+
+
+def raises(g, state, w, t, *, learning_rate, decay, eps):
+    return w, state["s"]
+
+
+UNFIT = {
+    "«return w, state»": lambda g, state, w, t, **h: None,
+    "devuelve 3 valores": lambda g, state, w, t, **h: (w, state, t),
+    "devuelve uno solo": lambda g, state, w, t, **h: w,
+    "están cambiados": lambda g, state, w, t, **h: (state, w),
+    "diccionario state, y es ndarray": lambda g, state, w, t, **h: (w, state["v"]),
+    "tiene 'm', y debe tener 'v'": lambda g, state, w, t, **h: (w, {"m": w}),
+    "tiene 'v', 'm', y debe tener 'v'": lambda g, state, w, t, **h: (w, {"v": w, "m": w}),
+    "state['v'] debe tener la forma": lambda g, state, w, t, **h: (w, {"v": g.sum()}),
+    "w debe tener la forma": lambda g, state, w, t, **h: (w[0], state),
+    "w debe ser una matriz de números": lambda g, state, w, t, **h: ("w", state),
+    "KeyError: 's'": raises,
+    "def my_update(g, state, w, t, *, learning_rate, decay, eps):": lambda g, w: (w, {}),
+    "sin paréntesis": 3,
+    "no se cambia por partes": lambda g, state, w, t, **h: jnp.asarray(w).__setitem__(0, 1),
+    "Los argumentos se llaman": lambda g, state, w, t, **h: (W, state),  # noqa: F821
+}
+
+
+@pytest.mark.parametrize("words", UNFIT)
+def test_what_cannot_be_run_is_said_in_words(words, capsys):
+    verdict = check("rmsprop", UNFIT[words])
+    message = " ".join(capsys.readouterr().out.split())
+    assert not verdict and words in message and "✗ rmsprop: no se puede comprobar" in message
+
+
+def test_the_line_that_raised_is_shown():
+    verdict = check("rmsprop", raises, quiet=True)
+    assert 'return w, state["s"]' in verdict.message and isinstance(verdict.error, KeyError)
+    assert (verdict.step, verdict.leaf) == (1, "W")
+    assert "Las memorias de state son: 'v'" in verdict.message
+
+
+def test_an_unknown_exercise_is_named():
+    with pytest.raises(ValueError, match="¿querías decir «adam»"):
+        check("adm", sgd)
+
+
+@EACH
+def test_the_statement_shows_the_signature(name, capsys):
+    exercise(name)
+    statement = capsys.readouterr().out
+    assert "learning_rate" in statement and f'check("{name}", my_update)' in statement
+    assert all(f"'{memory}'" in statement for memory in RECIPES[name].memories)

@@ -1,0 +1,313 @@
+"""Lessons become pages: run, rendered, linked; what fails is named and leaves the rest."""
+
+import builtins
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import pytest
+
+from jaxopt_course import cli
+from jaxopt_course.course import formulas, notebooks, site
+
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+pytestmark = [
+    pytest.mark.filterwarnings("default"),  # of the notebook's own tools
+    pytest.mark.xdist_group("course_site"),  # one process, which builds once
+]
+
+WHOLE = """# %% [markdown]
+# # 1. Una lección
+# La tasa es $\\eta$, y el paso
+# $$w \\leftarrow w - \\eta\\,\\big(\\nabla J\\big)^\\top$$
+# | a | b |
+# | --- | --- |
+# | 1 | $\\frac12$ |
+#
+# ## Primera
+# ## Segunda
+# ## Tercera
+
+# %%
+import sys
+import warnings
+
+import matplotlib.pyplot as plt
+
+from jaxopt_course.course import quick, show
+
+print("ñ < 3", quick())
+print("progreso", file=sys.stderr)
+warnings.warn("cuidado")
+
+# %%
+fig, ax = plt.subplots(figsize=(2, 1))
+ax.set_title("Una recta")
+show(fig, "recta")
+"""
+BROKEN = """# %% [markdown]
+# # 2. Rota
+# %%
+x = 0
+# %%
+print("antes")
+1 / x
+# %%
+print("después")
+"""
+DYING = """# %% [markdown]
+# # 3. Muere
+# %%
+import os
+
+os._exit(3)
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lessons")
+    (folder / "01_entera.py").write_text(WHOLE, encoding="utf-8")
+    (folder / "02_rota.py").write_text(BROKEN, encoding="utf-8")
+    (folder / "03_muere.py").write_text(DYING, encoding="utf-8")
+    (folder / "README.md").write_text(
+        "# Curso\n\n[uno](01_entera.py), [dos](02_rota.py), [cuatro](04_no_hay.py)\n"
+    )
+    said = []
+    out = tmp_path_factory.mktemp("out") / "site"
+    ran = site.build(out, folder=folder, quick=True, say=said.append)
+    return folder, out, ran, said
+
+
+def test_a_lesson_is_run_and_rendered(built):
+    page = (built[1] / "01_entera.html").read_text(encoding="utf-8")
+    assert '<html lang="es">' in page and "<title>1. Una lección</title>" in page
+    assert "ñ &lt; 3 True" in page  # in the quick mode
+    assert page.count('<img alt="Una recta"') == 1 and "data:image/png;base64," in page
+    assert page.count("<math") == 3 and "$" not in re.sub(r"data:[^\"]*", "", page)
+    assert '<div class="wide"><table>' in page
+    assert (
+        '<a href="#segunda">Segunda</a>' in page and '<a href="02_rota.html">2. Rota →</a>' in page
+    )
+
+
+def test_a_page_needs_no_network(built):
+    for page in built[1].glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert "<script" not in text
+        assert not re.search(r'(src|href)="(https?:)?//', text)
+
+
+def test_a_figure_is_twice_as_sharp_as_it_is_wide(built):
+    page = (built[1] / "01_entera.html").read_text(encoding="utf-8")
+    width = int(re.search(r'<img[^>]*\swidth="(\d+)"', page)[1])
+    assert 150 < width < 250  # of 2 inches at 100 pixels; the file has 200 an inch
+
+
+def test_progress_is_a_line_a_lesson_and_shows_warnings(built):
+    first, second, third = built[3]
+    assert re.fullmatch(
+        r"\[1/3\] 01_entera: [\d.]+ s, figures: 1, warnings: 1, first .*UserWarning: cuidado", first
+    )
+    assert second == (
+        "[2/3] 02_rota: failed in cell 3 (line 6): ZeroDivisionError: division by zero"
+    )
+    assert third.startswith("[3/3] 03_muere: failed in cell 2 (line 4): its process died")
+    page = (built[1] / "01_entera.html").read_text(encoding="utf-8")
+    assert page.count("progreso") == page.count("cuidado") == 1  # in the code, not under it
+
+
+def test_a_failure_is_on_its_page_and_on_the_first(built):
+    where = "celda 3, línea 6 del guion: ZeroDivisionError: division by zero"
+    page = (built[1] / "02_rota.html").read_text(encoding="utf-8")
+    home = (built[1] / "index.html").read_text(encoding="utf-8")
+    assert where in page and "antes" in page and "después</pre>" not in page
+    assert f"02_rota: {where}" in home
+
+
+def test_the_first_page_links_to_pages_that_exist(built):
+    home = (built[1] / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'href="(\w+\.html)"', home) == ["01_entera.html", "02_rota.html"]
+    assert "cuatro" in home and "04_no_hay" not in home
+
+
+def test_script_and_notebook_can_be_taken(built):
+    out = built[1]
+    assert (out / "01_entera.py").read_text(encoding="utf-8") == WHOLE
+    notebook = jupytext.read(out / "01_entera.ipynb")
+    assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code"]
+    assert notebook.cells[1].outputs == []
+
+
+def fake_run(monkeypatch):
+    """Runs nothing."""
+
+    def run(file, *, quick=False):
+        return notebooks.Lesson(file, notebooks.read(file), seconds=1.0)
+
+    monkeypatch.setattr(site, "run", run)
+
+
+@pytest.fixture
+def lessons(tmp_path, monkeypatch):
+    fake_run(monkeypatch)
+    folder = tmp_path / "lessons"
+    folder.mkdir()
+    for name in ("01_a", "02_b", "08_1_c", "08_2_d"):
+        (folder / f"{name}.py").write_text(f"# %% [markdown]\n# # {name}\n", encoding="utf-8")
+    return folder
+
+
+def pages(out):
+    return sorted(page.stem for page in out.glob("*.html"))
+
+
+def test_lessons_by_number_and_pages_that_stay(lessons, tmp_path):
+    out = tmp_path / "site"
+    site.build(out, [8], folder=lessons, say=lambda line: None)
+    assert pages(out) == ["08_1_c", "08_2_d", "index"]
+    assert "02_b.html" not in (out / "08_1_c.html").read_text(encoding="utf-8")
+    assert "Hay 2 de 4 lecciones" in (out / "index.html").read_text(encoding="utf-8")
+    site.build(out, [1], folder=lessons, say=lambda line: None)
+    assert pages(out) == ["01_a", "08_1_c", "08_2_d", "index"]
+    (lessons / "08_2_d.py").unlink()
+    site.build(out, [2], folder=lessons, say=lambda line: None)
+    assert pages(out) == ["01_a", "02_b", "08_1_c", "index"]
+    assert not (out / "08_2_d.ipynb").exists()
+
+
+def test_a_foreign_directory_is_not_touched_unasked(lessons, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "index.html").write_text("mine")
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        site.build(out, folder=lessons)
+    assert [path.name for path in out.iterdir()] == ["index.html"]
+    (out / "other.txt").write_text("kept")
+    site.build(out, folder=lessons, overwrite=True, say=lambda line: None)
+    assert (out / "other.txt").read_text() == "kept" and "01_a" in pages(out)
+    with pytest.raises(NotADirectoryError, match=r"other\.txt is a file"):
+        site.build(out / "other.txt", folder=lessons)
+
+
+def test_a_formula_that_is_not_known_fails_its_lesson(lessons, tmp_path):
+    (lessons / "01_a.py").write_text("# %% [markdown]\n# # 1\n# $\\foo$\n", encoding="utf-8")
+    said = []
+    ran = site.build(tmp_path / "site", folder=lessons, say=said.append)
+    assert [lesson.failure is None for lesson in ran] == [False, True, True, True]
+    assert said[0] == r"[1/4] 01_a: failed: formula '\\foo': \foo is unknown"
+    assert pages(tmp_path / "site") == ["02_b", "08_1_c", "08_2_d", "index"]
+    home = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "01_a.html" not in home and "01_a: formula" in home
+
+
+@pytest.mark.parametrize(
+    "latex, words",
+    [(r"\foo", r"\foo is unknown"), (r"\frac{1", "mfrac has 1 of 2"), ("a & b", "outside a table")],
+)
+def test_wrong_formulas_are_errors(latex, words):
+    with pytest.raises(formulas.UnknownFormula, match=re.escape(words)):
+        formulas.mathml(latex)
+
+
+@pytest.mark.parametrize(
+    "latex, made",
+    [
+        (r"\lVert x\rVert", '<mo fence="false" stretchy="false">‖</mo><mi>x</mi>'),
+        (r"\mathbb E x", "<mi>𝔼</mi><mi>x</mi>"),
+        (r"\ln a", '<mi>ln</mi><mspace width="0.17em"/><mi>a</mi>'),
+        (r"\ln(a)", '<mi>ln</mi><mo stretchy="false">(</mo>'),
+        (r"\max_i a", "<msub><mo>max</mo><mi>i</mi></msub>"),
+        (r"\begin{aligned}a&=b\\c&=d\end{aligned}", "<mtable"),
+        ("a < b", "<mo>&lt;</mo>"),
+    ],
+)
+def test_what_is_mended_in_formulas(latex, made):
+    assert made in formulas.mathml(latex)
+
+
+def texts(file):
+    if file.suffix == ".md":
+        return [file.read_text(encoding="utf-8")]
+    return [cell.source for cell in notebooks.read(file).cells if cell.cell_type == "markdown"]
+
+
+COURSE = sorted(EXPERIMENTS.glob(site.LESSONS))
+
+
+@pytest.mark.parametrize("file", [EXPERIMENTS / site.README, *COURSE], ids=lambda file: file.stem)
+def test_every_formula_of_the_course_can_be_shown(file):
+    for text in texts(file):
+        for latex, block in formulas.formulas(text):
+            assert formulas.mathml(latex, block)
+        assert "$$" not in formulas.html(text)
+
+
+def test_the_readme_leads_to_every_lesson_and_only_to_them():
+    text = (EXPERIMENTS / site.README).read_text(encoding="utf-8")
+    assert re.findall(r"\]\((\d\d_\w+\.py)\)", text) == [file.name for file in COURSE]
+
+
+def test_the_example_of_the_readme_says_what_is_printed_there(capsys):
+    text = (EXPERIMENTS / site.README).read_text(encoding="utf-8")
+    code, printed = re.search(r"```python\n(.*?)```\n\n```\n(.*?)```", text, re.S).groups()
+    exec(code, {})
+    assert capsys.readouterr().out.endswith(printed)
+
+
+# --- the command ---
+
+
+def test_bad_input_is_one_sentence(lessons, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder, args, words in [
+        (lessons, ["--lesson", "7"], "there is no lesson 7 (there are 1, 2, 8)"),
+        (tmp_path / "nowhere", [], "part of the repository, not of the installed package"),
+    ]:
+        monkeypatch.setattr(site, "find", lambda _, folder=folder, find=site.find: find(folder))
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["course", *args])
+        monkeypatch.undo()
+        monkeypatch.chdir(tmp_path)
+        error = capsys.readouterr().err
+        assert stop.value.code == 2 and words in error and error.count("\n") == 1
+    assert not (tmp_path / "site").exists()
+
+
+def test_without_the_extra_the_command_says_what_to_install(monkeypatch, capsys):
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name.startswith("jaxopt_course.course.site"):
+            raise ModuleNotFoundError("No module named 'jupytext'", name="jupytext")
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["course"])
+    assert stop.value.code == 2
+    assert "needs jupytext" in (error := capsys.readouterr().err)
+    assert "pip install 'jaxopt-course[course]'" in error
+
+
+def test_the_command_builds_and_fails_where_a_lesson_does(tmp_path):
+    folder = tmp_path / "experiments"
+    folder.mkdir()
+    (folder / "02_rota.py").write_text(BROKEN, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", "from jaxopt_course.cli import main; main()", "course", "--quick"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert done.returncode == 1, done.stderr
+    assert "[1/1] 02_rota: failed in cell 3 (line 6)" in done.stdout
+    assert "site/index.html" in done.stdout and done.stderr == ""
+    record = json.loads((tmp_path / "site" / "build.json").read_text())["lessons"]["02_rota"]
+    assert record["quick"] and record["cell"] == 3 and record["line"] == 6

@@ -1,0 +1,27 @@
+"""Every lesson runs, in its quick mode, as a plain script; its assertions are the tests."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+from jaxopt_course.course import lesson
+
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+LESSONS = sorted(EXPERIMENTS.glob("[0-9][0-9]_*.py"))
+
+
+@pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
+@pytest.mark.filterwarnings("default")
+def test_lesson(file, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(lesson.QUICK, "1")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(file)])
+    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])  # each compiles anew
+    runpy.run_path(str(file), run_name="__main__")
+    figures = list((tmp_path / "runs" / "course" / file.stem).glob("*.png"))
+    assert figures and f"{file.stem}/" in capsys.readouterr().out

@@ -1,0 +1,274 @@
+"""Tables as tasks: the arrays are those of scikit-learn's pipeline; errors name the column."""
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+import jaxopt_course as joc
+from jaxopt_course import cli
+from jaxopt_course.problems.datasets import PARTS, split_indices
+from jaxopt_course.problems.tables import prepare, read_table, table_task
+
+N = 200
+
+
+def people(n=N, seed=0):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "age": rng.integers(18, 90, n),
+            "income": rng.lognormal(10, 1, n),
+            "job": rng.choice(["cook", "nurse", "pilot"], n),
+            "member": rng.random(n) < 0.4,
+            "buys": rng.choice(["no", "yes"], n, p=[0.7, 0.3]),
+            "spent": rng.normal(50, 9, n),
+            "stars": rng.integers(1, 6, n),
+        }
+    )
+
+
+def with_holes(n=N):
+    table = people(n)
+    rng = np.random.default_rng(1)
+    for column in ("income", "job"):
+        table.loc[rng.random(n) < 0.1, column] = None
+    return table
+
+
+def test_inputs_are_scikit_learns():
+    table = with_holes()
+    ready = prepare(table, "buys", split_seed=3)
+    rows = split_indices(N, 3, (table["buys"] == "yes").to_numpy().astype(int))
+    oracle = make_column_transformer(
+        (StandardScaler(), ["age"]),
+        (make_pipeline(SimpleImputer(strategy="mean"), StandardScaler()), []),
+        (OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["job"]),
+        (StandardScaler(), ["member", "spent", "stars"]),
+    )
+    filled = table.assign(job=table["job"].fillna("(missing)"))
+    oracle.fit(filled.iloc[rows["train"]])
+    names = [name for name in ready.features if not name.startswith("income")]
+    assert names == ["age", "job=(missing)", "job=cook", "job=nurse", "job=pilot",
+                     "member", "spent", "stars"]  # fmt: skip
+    kept = [ready.features.index(name) for name in names]
+    for part in PARTS:
+        np.testing.assert_array_equal(ready.rows[part], rows[part])
+        want = oracle.transform(filled.iloc[rows[part]])
+        np.testing.assert_allclose(ready.parts[part][0][:, kept], want, rtol=1e-5, atol=1e-6)
+
+
+def test_missing_numbers_become_the_mean_and_are_marked():
+    """Standardised as they are; then empty cells are 0, the mean of those that are there."""
+    table = with_holes()
+    ready = prepare(table, "buys")
+    value, mark = (ready.features.index(name) for name in ("income", "income is missing"))
+    seen = table["income"].iloc[ready.rows["train"]].dropna()
+    for part in PARTS:
+        inputs, income = ready.parts[part][0], table["income"].iloc[ready.rows[part]]
+        np.testing.assert_array_equal(inputs[:, mark], income.isna())
+        want = ((income - seen.mean()) / seen.std(ddof=0)).fillna(0)
+        np.testing.assert_allclose(inputs[:, value], want, rtol=1e-5, atol=1e-6)
+
+
+def test_the_test_part_changes_nothing():
+    """Neither means nor categories look beyond the train part."""
+    table = people()
+    rows = prepare(table, "buys").rows
+    other = table.copy()
+    other.loc[rows["test"], "income"] = 1e9
+    other.loc[rows["test"], "job"] = "king"
+    one, two = prepare(table, "buys"), prepare(other, "buys")
+    assert one.features == two.features
+    np.testing.assert_array_equal(one.parts["train"][0], two.parts["train"][0])
+    jobs = [i for i, name in enumerate(two.features) if name.startswith("job=")]
+    assert not two.parts["test"][0][:, jobs].any()
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "classes"),
+    [
+        ("buys", "auto", ("no", "yes")),
+        ("member", "auto", (False, True)),
+        ("stars", "auto", (1, 2, 3, 4, 5)),
+        ("job", "auto", ("cook", "nurse", "pilot")),
+        ("age", "auto", ()),  # whole numbers, but more than 20 values
+        ("spent", "auto", ()),
+        ("stars", "regression", ()),
+        ("member", "classification", (False, True)),
+    ],
+)
+def test_the_kind_of_the_target(target, kind, classes):
+    table = people()
+    ready = prepare(table, target, kind=kind)
+    assert ready.classes == classes
+    for part in PARTS:
+        values = table[target].iloc[ready.rows[part]].to_numpy()
+        targets = ready.parts[part][1]
+        if classes:
+            assert [ready.classes[label] for label in targets] == values.tolist()
+        else:
+            back = targets * ready.scale + ready.center
+            np.testing.assert_allclose(back, values.astype(float), rtol=1e-5)
+    if not classes:
+        np.testing.assert_allclose(ready.parts["train"][1].mean(), 0, atol=1e-6)
+        np.testing.assert_allclose(ready.parts["train"][1].std(), 1, rtol=1e-6)
+
+
+def test_two_values_of_any_number_are_classes():
+    table = people().assign(flag=np.tile([-1.5, 2.5], N // 2))
+    assert prepare(table, "flag").classes == (-1.5, 2.5)
+
+
+def test_a_column_that_never_changes_is_only_centred():
+    ready = prepare(people().assign(same=7), "buys")
+    assert not ready.parts["train"][0][:, ready.features.index("same")].any()
+
+
+@pytest.mark.parametrize("dtype", ["object", "string", "category"])
+def test_text_of_every_dtype(dtype):
+    want, table = prepare(people(), "buys"), people()
+    for column in ("job", "buys"):
+        table[column] = table[column].astype(dtype)
+    got = prepare(table, "buys")
+    assert (got.features, got.classes) == (want.features, want.classes)
+    np.testing.assert_array_equal(got.parts["test"][0], want.parts["test"][0])
+
+
+@pytest.mark.parametrize(
+    ("target", "metrics", "outputs"),
+    [
+        ("buys", ["accuracy", "f1", "auc", "loss"], 1),
+        ("job", ["accuracy", "loss"], 3),
+        ("spent", ["loss", "r2"], 1),
+    ],
+)
+def test_a_task_of_each_kind_learns(target, metrics, outputs):
+    """On a target that hangs on the inputs."""
+    table = people()
+    table["spent"] = table["age"] / 10 + table["member"]
+    table["buys"] = np.where(table["age"] > 50, "yes", "no")
+    table["job"] = pd.cut(table["age"], 3, labels=["cook", "nurse", "pilot"]).astype(str)
+    table = table[[target, "age", "member"]]
+    task = table_task(table, target, hidden=[16], name="people")
+    assert list(task.metrics) == metrics and task.name == "people" and task.split_seed == 0
+    assert f"MLP 2-16-{outputs}" in task.description
+    fitted = joc.fit(task, joc.adam(3e-2), epochs=40, batch_size=40)
+    assert fitted.metrics["test_loss"] < 0.3
+
+
+def test_settings_reach_the_task():
+    own = {"age": (lambda z, y: z.mean(), "max")}
+    task = table_task(people(), "buys", drop=["income", "spent"], metrics=own)
+    assert task.metrics == {"age": "max", "loss": "min"}
+    assert task.train["inputs"].shape[1] == 1 + 3 + 1 + 1
+
+
+@pytest.mark.parametrize("sep", [",", ";", "\t", "|"])
+def test_files_with_any_delimiter(tmp_path, sep):
+    file = tmp_path / "my people.csv"
+    people().to_csv(file, index=False, sep=sep)
+    pd.testing.assert_frame_equal(read_table(file), pd.read_csv(file, sep=sep))
+    task = table_task(file, "buys")
+    assert task.name == "my_people"
+    assert task.split_sha256 == table_task(read_table(file), "buys").split_sha256
+
+
+def test_a_mark_inside_quotes_splits_nothing(tmp_path):
+    file = tmp_path / "quoted.csv"
+    file.write_text('"a;b;c;d",e\n1,2\n', encoding="utf-8-sig")
+    assert list(read_table(file).columns) == ["a;b;c;d", "e"]
+
+
+INFINITE = people().assign(income=[np.inf if i == 7 else 1.0 for i in range(N)])
+NAMES = people().assign(name=[f"person {i}" for i in range(N)])
+HOLE = people().assign(buys=[None if i in (4, 9) else "no" for i in range(N)])
+RARE = people().assign(buys=["yes" if i == 4 else "no" for i in range(N)])
+EMPTY = people().assign(income=np.nan)
+
+
+@pytest.mark.parametrize(
+    ("table", "target", "settings", "message"),
+    [
+        (people(), "buy", {}, "unknown column 'buy'; did you mean 'buys'"),
+        (people(), "buys", {"drop": ["jobs"]}, "unknown column 'jobs'; did you mean 'job'"),
+        (people()[:0], "buys", {}, "no rows"),
+        (people()[["buys"]], "buys", {}, "no column beside the target 'buys'"),
+        (HOLE, "buys", {}, "target 'buys' is empty in 2 rows, the first is row 4"),
+        (people().assign(buys="no"), "buys", {}, "target 'buys' is 'no' in every row"),
+        (INFINITE, "buys", {}, "column 'income' is infinite in row 7"),
+        (NAMES, "buys", {}, "column 'name' cannot be made inputs and is text with 120 diff"),
+        (NAMES, "name", {}, "column 'name' is the target and is text with 200 different"),
+        (EMPTY, "buys", {}, "column 'income' is empty in every row of the train part"),
+        (RARE, "buys", {}, "cannot split 200 examples"),
+        (people(), "job", {"kind": "regression"}, "target 'job' is no number .*no regression"),
+        (people(), "job", {"kind": "regresion"}, "kind must be auto, classification or"),
+        (people().rename(columns={"age": "job"}), "buys", {}, "two columns are called 'job'"),
+    ],
+)
+def test_tables_that_are_refused(table, target, settings, message):
+    with pytest.raises(ValueError, match=message):
+        prepare(table, target, **settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "bad.csv is empty"), (b"\xff\xfe\x00", "is not a text file in UTF-8"),
+     (b"a,b\n1,2\n1,2,3\n", "bad.csv is not a table")],
+)  # fmt: skip
+def test_files_that_are_refused(tmp_path, content, message):
+    file = tmp_path / "bad.csv"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read_table(file)
+    with pytest.raises(FileNotFoundError):
+        read_table(tmp_path / "none.csv")
+
+
+# The command
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
+    people().to_csv("people.csv", index=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--csv", "people.csv"], "--target: one of age, income, job, member, buys, spent, stars"),
+        (["--csv", "people.csv", "--target", "buy"], "did you mean 'buys'"),
+        (["--csv", "none.csv", "--target", "buys"], "No such file or directory: 'none.csv'"),
+        (["--target", "buys"], "give --csv FILE too"),
+        (["--csv", "people.csv", "--target", "buys", "--task", "line"], "either --task or --csv"),
+    ],
+)
+def test_bad_input_is_one_sentence(folder, capsys, args, words):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["compare", *args])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and words in error and error.count("\n") == 1
+    assert not (folder / "runs").exists()
+
+
+def test_a_csv_is_compared_and_replayed(folder, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "show", lambda directory: None)  # the report: see test_cli.py
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])  # each compiles anew
+    table = ["--csv", "people.csv", "--target", "buys", "--drop", "income", "spent"]
+    cli.main(["compare", *table, "--optimizers", "sgd", "--learning-rates", "1", "--seeds", "1",
+              "--epochs", "1", "--confirm", "0", "--lanes", "1"])  # fmt: skip
+    study = joc.Study.load(folder / "runs" / "people-1")
+    assert study.manifest["task"]["name"] == "people" and len(study.trials) == 1
+    capsys.readouterr()
+    cli.main(["replay", "runs/people-1", "0", *table])
+    assert capsys.readouterr().out.count("the same bits") >= 3
+    with pytest.raises(SystemExit):
+        cli.main(["replay", "runs/people-1", "0"])
+    assert "own task" in capsys.readouterr().err
