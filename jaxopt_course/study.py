@@ -43,7 +43,8 @@ class Study:
     Attributes:
         trials: a row a trial: hyperparameters, seed, ``status`` ("finished", "diverged",
             "stopped" by a scheduler, "unfinished"), ``first_bad_step`` (updates done before the
-            first loss that is not finite), ``last_finite_loss`` (of training, as recorded),
+            first loss that is not finite), ``stopped_step`` (updates done when a scheduler stopped
+            it), ``last_finite_loss`` (of training, as recorded),
             ``train_loss`` (last record), ``valid_*`` (final), ``best_valid_loss`` and
             ``best_step``, ``test_*``.
         curves: ``train_loss`` (trial, step) and ``valid_*`` (trial, eval_step), float32, NaN after
