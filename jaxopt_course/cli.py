@@ -207,10 +207,14 @@ def compare(arguments: Compare) -> None:
 
 
 def confirm(study: "Study", seeds: int, verbose: bool) -> None:
-    """Train the winners on fresh seeds, if there are any and the program is at hand."""
+    """Train the winners on fresh seeds, if there are any and it was not done yet."""
     import numpy as np
 
-    if seeds and study.ready and np.isfinite(study.winners()[study.manifest["metric"]]).any():
+    from jaxopt_course.sweeps import store
+
+    assert study.directory is not None
+    done = (study.directory / store.CONFIRMATION / store.MANIFEST).is_file()
+    if seeds and not done and np.isfinite(study.winners()[study.manifest["metric"]]).any():
         explain(study.confirm(seeds), verbose)
 
 
@@ -286,7 +290,10 @@ def resume(arguments: Resume) -> None:
         raise ValueError("--confirm must be at least 0")
     try:
         study = Study.resume(arguments.directory)
-        confirm(study, arguments.confirm, verbose=False)
+        try:
+            confirm(study, arguments.confirm, verbose=False)
+        except ValueError as error:  # an own task, or other versions: the search is there anyway
+            print(f"jaxopt-course: not confirmed: {error}", file=sys.stderr)
     except SweepInterrupted as stop:
         print(f"jaxopt-course: {stop}; saved in {arguments.directory}", file=sys.stderr)
         sys.exit(130)

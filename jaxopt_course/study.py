@@ -72,11 +72,6 @@ class Study:
         """The columns that make a configuration; ``seed`` stands apart."""
         return list(self.manifest["hyperparameters"])
 
-    @property
-    def ready(self) -> bool:
-        """Whether the compiled program is at hand, as after ``sweep`` and ``resume``."""
-        return self._session is not None
-
     def configurations(self, metric: str | None = None) -> pd.DataFrame:
         """All configurations, best first: the mean of ``metric`` over the seeds, and its spread.
 
@@ -107,7 +102,15 @@ class Study:
         """The best configuration of each optimizer, best first."""
         return tables.winners(self.configurations(metric), self.manifest["searched"])
 
-    def confirm(self, seeds: int | Iterable[int] = 5, *, progress: bool = True) -> "Study":
+    def confirm(
+        self,
+        seeds: int | Iterable[int] = 5,
+        *,
+        task: AnyTask | None = None,
+        optimizer: Optimizer = None,
+        devices: Sequence[Any] | None = None,
+        progress: bool = True,
+    ) -> "Study":
         """Train each optimizer's winner again on fresh seeds, in the same compiled program.
 
         The winners of a search are chosen for their luck too; only these trainings carry
@@ -115,17 +118,15 @@ class Study:
 
         Args:
             seeds: how many, from one above the largest seed of the study; or which.
+            task: an own task, where the study was read from disk.
+            optimizer: own functions of the row, where the study was read from disk.
+            devices: where the study was read from disk; default all local ones.
             progress: whether to show a line.
 
         Raises:
-            ValueError: a seed was used to choose the winners; or nothing finished.
-            RuntimeError: the study was read from disk and so has no compiled program.
+            ValueError: a seed was used to choose the winners; or nothing finished; or the program
+                of a study read from disk is another one now.
         """
-        if self._session is None:
-            raise RuntimeError(
-                "a study read from disk has no compiled program to train with; sweep the rows of "
-                "study.winners() over fresh seeds instead"
-            )
         fresh = fresh_seeds(seeds, set(self.manifest["seeds"]))
         metric, _ = self._metric(None)
         winners = self.winners()
@@ -140,9 +141,9 @@ class Study:
             path = self.directory / store.CONFIRMATION
         trials = identify(table, columns)
         with self._held():
-            return _finish(
-                self._session, self._session.train(trials, "confirmation", progress), path
-            )
+            session = self._session
+            session = session or recall_study(self.manifest, self.trials, task, optimizer, devices)
+            return _finish(session, session.train(trials, "confirmation", progress), path)
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> "Study":
         """Write the study into ``directory`` (see ``sweeps/store.py`` for the format).

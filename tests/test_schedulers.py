@@ -6,8 +6,8 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 import optax
+import pandas as pd
 import pytest
 from published_schedulers import asha, halve, median
 from report_studies import trial, write

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import jax
 import numpy as np
@@ -134,9 +135,12 @@ class TestConfirm:
         assert fresh_seeds(3, {0, 1}) == [2, 3, 4]
         assert fresh_seeds(np.int64(2), {0, 2**32 - 1}) == [1, 2]
 
-    def test_a_loaded_study_says_what_to_do(self, study):
-        with pytest.raises(RuntimeError, match="sweep the rows"):
-            joc.Study.load(study.directory).confirm()
+    def test_a_loaded_study_compiles_the_program_again(self, study, tmp_path):
+        there = study.confirm([5], progress=False)
+        copy = joc.Study.load(shutil.copytree(study.directory, tmp_path / "copy"))
+        confirmed = copy.confirm([5], devices=jax.devices()[:1], progress=False)
+        pd.testing.assert_frame_equal(confirmed.trials, there.trials)
+        assert (copy.directory / "confirm" / "manifest.json").is_file()
 
 
 class TestDirectories:
