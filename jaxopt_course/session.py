@@ -123,6 +123,9 @@ class Session:
         before = 0 if resume is None else resume.results.trial_steps
         label = "confirming" if kind == "confirmation" else self.task.name
         with ProgressLine(label, show=progress) as line:
+            if resume is not None:
+                over = int(resume.results.over.sum())
+                line.note(f"going on where it was, {over} of {len(trials)} trials over")
             tell = self._teller(line, trials, before)
             results = engine.run(
                 self.program,
