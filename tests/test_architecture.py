@@ -93,7 +93,17 @@ MAY_IMPORT = {  # part -> the parts below it
         "sweeps",
         "train",
     },
-    "cli": {"devices", "joint", "planning", "problems", "report", "study", "sweeping", "sweeps", "train"},
+    "cli": {
+        "devices",
+        "joint",
+        "planning",
+        "problems",
+        "report",
+        "study",
+        "sweeping",
+        "sweeps",
+        "train",
+    },
 }
 MODULES = sorted(f for f in PACKAGE.rglob("*.py") if f != PACKAGE / "__init__.py")
 
