@@ -133,7 +133,8 @@ def main(args: list[str] | None = None) -> None:
     except USAGE_ERRORS as error:
         if getattr(command, "verbose", False):
             raise
-        print(f"jaxopt-course: {error}", file=sys.stderr)
+        said = [str(error), *getattr(error, "__notes__", ())]
+        print(f"jaxopt-course: {'; '.join(said)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("jaxopt-course: stopped", file=sys.stderr)

@@ -168,7 +168,11 @@ class Study:
             store.write(path, store.Record(self.manifest, self.trials, bare(self.curves)))
             store.write_events(path, self.events)
         except OSError as error:
-            error.add_note("nothing is lost: the study is this exception's attribute .study")
+            error.add_note(
+                f"the study could not be written into {path}; nothing is lost: it is this "
+                "exception's attribute .study, and once there is room, Study.resume(directory) or "
+                "jaxopt-course resume writes it from the last checkpoint"
+            )
             error.study = self  # type: ignore[attr-defined]
             raise
         return Study(self.trials, self.curves, self.manifest, path, self.events, self._session)
