@@ -162,7 +162,8 @@ def main(args: list[str] | None = None) -> None:
     except USAGE_ERRORS as error:
         if getattr(command, "verbose", False):
             raise
-        print(f"jaxopt-course: {error}", file=sys.stderr)
+        said = [str(error), *getattr(error, "__notes__", ())]
+        print(f"jaxopt-course: {'; '.join(said)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("jaxopt-course: stopped", file=sys.stderr)
@@ -258,12 +259,16 @@ def task_of(name: str) -> "Task":
     return openml_task(name) if name in SOURCES else load_task(name)
 
 
-def confirm(study: "Study", seeds: int, verbose: bool) -> None:
-    """Train the winners on fresh seeds, if there are any and the program is at hand."""
+def confirm(study: "Study", seeds: int, verbose: bool, task: "Task | None" = None) -> None:
+    """Train the winners on fresh seeds, if there are any and it was not done yet."""
     import numpy as np
 
-    if seeds and study.ready and np.isfinite(study.winners()[study.manifest["metric"]]).any():
-        explain(study.confirm(seeds), verbose)
+    from jaxopt_course.sweeps import store
+
+    assert study.directory is not None
+    done = (study.directory / store.CONFIRMATION / store.MANIFEST).is_file()
+    if seeds and not done and np.isfinite(study.winners()[study.manifest["metric"]]).any():
+        explain(study.confirm(seeds, task=task), verbose)
 
 
 def scheduler_of(arguments: Compare) -> Any:
@@ -337,8 +342,12 @@ def resume(arguments: Resume) -> None:
     if arguments.confirm < 0:
         raise ValueError("--confirm must be at least 0")
     try:
-        study = Study.resume(arguments.directory, task=table_of(arguments))
-        confirm(study, arguments.confirm, verbose=False)
+        task = table_of(arguments)
+        study = Study.resume(arguments.directory, task=task)
+        try:
+            confirm(study, arguments.confirm, verbose=False, task=task)
+        except ValueError as error:  # an own task, or other versions: the search is there anyway
+            print(f"jaxopt-course: not confirmed: {error}", file=sys.stderr)
     except SweepInterrupted as stop:
         print(f"jaxopt-course: {stop}; saved in {arguments.directory}", file=sys.stderr)
         sys.exit(130)

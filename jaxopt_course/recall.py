@@ -9,6 +9,7 @@ import pandas as pd
 
 from jaxopt_course.columns import Optimizer, check_columns
 from jaxopt_course.conventions.registry import REGISTERED
+from jaxopt_course.problems.openml import SOURCES, openml_task
 from jaxopt_course.problems.tasks import TASKS, Task
 from jaxopt_course.session import Session, describe_scheduler, table_sha256, versions
 from jaxopt_course.sweeps import schedulers
@@ -99,6 +100,8 @@ def scheduler_of(
 
 
 def _task(was: Mapping[str, Any], task: Task | str | None) -> Task:
+    if task is None and was["name"] in SOURCES:
+        task = openml_task(was["name"])
     if task is None and was["name"] not in TASKS:
         raise ValueError(
             f"the study was made with an own task ({was['name']!r}), which files cannot hold; "

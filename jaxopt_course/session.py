@@ -123,6 +123,9 @@ class Session:
         before = 0 if resume is None else resume.results.trial_steps
         label = "confirming" if kind == "confirmation" else self.task.name
         with ProgressLine(label, show=progress) as line:
+            if resume is not None:
+                over = int(resume.results.over.sum())
+                line.note(f"going on where it was, {over} of {len(trials)} trials over")
             tell = self._teller(line, trials, before)
             results = engine.run(
                 self.program,
@@ -154,7 +157,13 @@ class Session:
             "command": command(),
         }
         manifest = self.manifest(complete, kind, scheduler)
-        return Outcome(complete, curves, manifest, event, results.interrupted, results.states)
+        states = {row: self._own_state(table, row, last) for row, last in results.states.items()}
+        return Outcome(complete, curves, manifest, event, results.interrupted, states)
+
+    def _own_state(self, table: Any, row: int, last: Any) -> Any:
+        """A trial's last state, its optimizer's as that optimizer has it where it is alone."""
+        own = self.columns.state_of(table, row, last.opt_state, last.params)
+        return last._replace(opt_state=own)
 
     def check(self, trials: pd.DataFrame) -> Columns:
         """A longer table, checked and completed as the one prepared for.

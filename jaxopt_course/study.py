@@ -43,7 +43,8 @@ class Study:
     Attributes:
         trials: a row a trial: hyperparameters, seed, ``status`` ("finished", "diverged",
             "stopped" by a scheduler, "unfinished"), ``first_bad_step`` (updates done before the
-            first loss that is not finite), ``last_finite_loss`` (of training, as recorded),
+            first loss that is not finite), ``stopped_step`` (updates done when a scheduler stopped
+            it), ``last_finite_loss`` (of training, as recorded),
             ``train_loss`` (last record), ``valid_*`` (final), ``best_valid_loss`` and
             ``best_step``, ``test_*``.
         curves: ``train_loss`` (trial, step) and ``valid_*`` (trial, eval_step), float32, NaN after
@@ -70,11 +71,6 @@ class Study:
     def hyperparameters(self) -> list[str]:
         """The columns that make a configuration; ``seed`` stands apart."""
         return list(self.manifest["hyperparameters"])
-
-    @property
-    def ready(self) -> bool:
-        """Whether the compiled program is at hand, as after ``sweep`` and ``resume``."""
-        return self._session is not None
 
     def configurations(self, metric: str | None = None) -> pd.DataFrame:
         """All configurations, best first: the mean of ``metric`` over the seeds, and its spread.
@@ -106,7 +102,15 @@ class Study:
         """The best configuration of each optimizer, best first."""
         return tables.winners(self.configurations(metric), self.manifest["searched"])
 
-    def confirm(self, seeds: int | Iterable[int] = 5, *, progress: bool = True) -> "Study":
+    def confirm(
+        self,
+        seeds: int | Iterable[int] = 5,
+        *,
+        task: AnyTask | None = None,
+        optimizer: Optimizer = None,
+        devices: Sequence[Any] | None = None,
+        progress: bool = True,
+    ) -> "Study":
         """Train each optimizer's winner again on fresh seeds, in the same compiled program.
 
         The winners of a search are chosen for their luck too; only these trainings carry
@@ -114,17 +118,15 @@ class Study:
 
         Args:
             seeds: how many, from one above the largest seed of the study; or which.
+            task: an own task, where the study was read from disk.
+            optimizer: own functions of the row, where the study was read from disk.
+            devices: where the study was read from disk; default all local ones.
             progress: whether to show a line.
 
         Raises:
-            ValueError: a seed was used to choose the winners; or nothing finished.
-            RuntimeError: the study was read from disk and so has no compiled program.
+            ValueError: a seed was used to choose the winners; or nothing finished; or the program
+                of a study read from disk is another one now.
         """
-        if self._session is None:
-            raise RuntimeError(
-                "a study read from disk has no compiled program to train with; sweep the rows of "
-                "study.winners() over fresh seeds instead"
-            )
         fresh = fresh_seeds(seeds, set(self.manifest["seeds"]))
         metric, _ = self._metric(None)
         winners = self.winners()
@@ -139,9 +141,9 @@ class Study:
             path = self.directory / store.CONFIRMATION
         trials = identify(table, columns)
         with self._held():
-            return _finish(
-                self._session, self._session.train(trials, "confirmation", progress), path
-            )
+            session = self._session
+            session = session or recall_study(self.manifest, self.trials, task, optimizer, devices)
+            return _finish(session, session.train(trials, "confirmation", progress), path)
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> "Study":
         """Write the study into ``directory`` (see ``sweeps/store.py`` for the format).
@@ -166,7 +168,11 @@ class Study:
             store.write(path, store.Record(self.manifest, self.trials, bare(self.curves)))
             store.write_events(path, self.events)
         except OSError as error:
-            error.add_note("nothing is lost: the study is this exception's attribute .study")
+            error.add_note(
+                f"the study could not be written into {path}; nothing is lost: it is this "
+                "exception's attribute .study, and once there is room, Study.resume(directory) or "
+                "jaxopt-course resume writes it from the last checkpoint"
+            )
             error.study = self  # type: ignore[attr-defined]
             raise
         return Study(self.trials, self.curves, self.manifest, path, self.events, self._session)

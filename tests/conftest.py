@@ -1,16 +1,28 @@
 """The weather of tests: four CPU devices, strict rank promotion, quick compiles, patient collector.
 
 Thousands of little programs are compiled once and run once: LLVM's optimizations would cost a fifth
-of the time.  Where bits are claimed, tests ask for the default effort (``DEFAULT_EFFORT`` of
-helpers.py), as the engine does for its own programs.
+of the time, and the emitters of fusions half of it.  Where bits are claimed, tests ask for the
+default effort (``DEFAULT_EFFORT`` of helpers.py); the engine's programs are compiled as always.
 """
 
 import gc
 import os
 
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_backend_optimization_level=0"
+import jaxlib.version
 
-import jax
+FLAGS = {"xla_backend_optimization_level": "0", "xla_cpu_use_fusion_emitters": "false"}
+if jaxlib.version.__version_info__ >= (0, 11):
+    del FLAGS["xla_cpu_use_fusion_emitters"]  # there is no choice any more
+words = [os.environ.get("XLA_FLAGS", ""), *(f"--{name}={value}" for name, value in FLAGS.items())]
+os.environ["XLA_FLAGS"] = " ".join(words)
+
+import jax  # noqa: E402  (flags first)
+
+from jaxopt_course.sweeps import program  # noqa: E402
+
+if "xla_cpu_use_fusion_emitters" in FLAGS:
+    for effort in program.CPU_EFFORT:
+        effort["xla_cpu_use_fusion_emitters"] = True
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")

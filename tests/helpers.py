@@ -4,6 +4,7 @@ import inspect
 
 import jax
 import jax.numpy as jnp
+import jaxlib.version
 import numpy as np
 import optax
 from transcriptions import transcribed
@@ -12,7 +13,10 @@ import jaxopt_course.transforms as transforms
 from jaxopt_course.base import Decay, apply_updates
 from jaxopt_course.optimizers import OPTIMIZERS as RECIPES
 
-DEFAULT_EFFORT = {"xla_backend_optimization_level": 3}  # of LLVM, as without tests/conftest.py
+# Of the compiler, as without tests/conftest.py.
+DEFAULT_EFFORT: dict[str, int | bool] = {"xla_backend_optimization_level": 3}
+if jaxlib.version.__version_info__ < (0, 11):
+    DEFAULT_EFFORT["xla_cpu_use_fusion_emitters"] = True
 DECAYS = {"b1", "b2", "decay", "dampening", "rho", "momentum"}
 SCALES = {"w": np.array([[1.0, 1e-2], [1e-4, 1e-6]]), "b": np.array([1e-8, 0.0])}
 

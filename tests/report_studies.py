@@ -35,6 +35,8 @@ def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     for name in INTEGERS:
         given = trials[name] if name in trials else pd.Series(pd.NA, index=trials.index)
         trials[name] = given.astype("Int64")
+    if "stopped_step" in trials:
+        trials = trials.astype({"stopped_step": "Int64"})
     if "learning_rate" in trials and trials["learning_rate"].dtype != object:
         trials["learning_rate"] = trials["learning_rate"].astype("Float64")
     return trials

@@ -94,7 +94,18 @@ MAY_IMPORT = {  # part -> the parts below it
         "train",
     },
     "course": {"conventions", "messages", "optimizers", "report", "transforms", "tree"},
-    "cli": {"course", "devices", "planning", "problems", "report", "study", "sweeping", "sweeps", "train"},
+    "cli": {
+        "course",
+        "devices",
+        "joint",
+        "planning",
+        "problems",
+        "report",
+        "study",
+        "sweeping",
+        "sweeps",
+        "train",
+    },
 }
 MODULES = sorted(f for f in PACKAGE.rglob("*.py") if f != PACKAGE / "__init__.py")
 

@@ -213,6 +213,19 @@ class TestCutShort:
         assert mine == theirs
         assert not (tmp_path / "checkpoint").exists()
 
+    @pytest.mark.parametrize("name", parts.SEALED)
+    def test_a_bucket_that_was_edited_is_trained_again(self, study, name, tmp_path):
+        one = study._session.sessions[0]
+        outcome = one.train(one.columns.trials, "sweep", False)
+        parts.keep(tmp_path, parts.Part(*outcome[:2], outcome.event), outcome.manifest)
+        kept = parts.kept(tmp_path)
+        pd.testing.assert_frame_equal(kept.trials, outcome.trials)
+        content = bytearray((tmp_path / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (tmp_path / name).write_bytes(content)
+        with pytest.warns(UserWarning, match="was edited or is damaged; its trials are trained"):
+            assert parts.kept(tmp_path) is None
+
     def test_buckets_that_were_not_reached_are_unfinished(self, study):
         one = study._session.sessions[0]
         outcome = one.train(one.columns.trials, "sweep", False)

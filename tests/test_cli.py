@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -156,6 +157,15 @@ def test_a_complete_study_is_resumed_by_showing_it(ran, monkeypatch, capsys):
     monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
     cli.main(["resume", str(ran[0] / "runs" / "line-1")])
     assert "report.html" in capsys.readouterr().out
+
+
+def test_what_was_killed_before_its_confirmation_is_confirmed(ran, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
+    copy = shutil.copytree(ran[0] / "runs" / "line-1", tmp_path / "copy")
+    shutil.rmtree(copy / "confirm")
+    cli.main(["resume", str(copy), "--confirm", "2"])
+    again, there = (joc.Study.load(at / "confirm") for at in (copy, ran[0] / "runs" / "line-1"))
+    pd.testing.assert_frame_equal(again.trials, there.trials)
 
 
 def test_a_study_is_not_overwritten_unasked(ran):

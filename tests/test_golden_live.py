@@ -23,6 +23,7 @@ def test_the_framework_still_takes_these_steps(cell, dtype):
     assert off.max() <= (1e-12 if dtype == "float64" else 1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's
 def test_the_states_taken_over_are_still_what_the_frameworks_write():
     golden = json.loads((GOLDEN / "ports.json").read_text())
     now = json.loads(json.dumps(frameworks.ports()))

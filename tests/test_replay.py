@@ -109,19 +109,20 @@ def test_the_state_is_the_one_that_was_measured(study):
             np.testing.assert_allclose(measured, loss, rtol=1e-5)
 
 
-def test_the_optimizer_state_goes_on(plain):
-    """It is the state that the same trial has without an engine, to rounding (of bfloat16)."""
-    state, session = plain.state(9), plain._session
-    table = session.columns.table(inputs(plain).iloc[9:])
-    numbers = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
-    numbers[table.together_name] = table.together[0]
-    alone = jax.jit(session.trial.init)(numbers, table.seeds[0])
-    step = jax.jit(session.trial.step)
-    for _ in range(90):
-        alone, _ = step(numbers, alone, table.seeds[0], session.data.train)
+def test_the_optimizer_state_is_that_of_the_optimizer_alone(plain):
+    """Of a study of several; to rounding (of bfloat16) what the plain loop has, and it goes on."""
+    row = plain.trials.iloc[9]
+    tx = joc.adam(float(row["learning_rate"]))
+    alone = joc.fit(make_task(), tx, seed=int(row["seed"]), steps=90, batch_size=3).state
+    state = plain.state(9)
     assert jax.tree.structure(state) == jax.tree.structure(alone)
     for x, y in zip(jax.tree.leaves(state), jax.tree.leaves(alone), strict=True):
+        assert x.dtype == y.dtype
         np.testing.assert_allclose(np.asarray(x, float), np.asarray(y, float), rtol=0.02, atol=1e-3)
+    _, after = tx.update(state.params, state.opt_state, state.params)
+    assert after[0].count == state.opt_state[0].count + 1 == 91
+    mine = plain.state(0).opt_state
+    assert type(mine[0]).__name__ == "TraceState"
 
 
 @pytest.mark.parametrize("trial", [-1, 10, 0.5, "0"])

@@ -18,6 +18,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pandas as pd
 import pytest
 import sweep_to_kill
@@ -491,6 +492,22 @@ def test_another_program_is_refused(whole, monkeypatch):
     ]:
         with pytest.raises(ValueError, match="the program is not the one of the study"):
             recall(manifest, whole.trials, task)
+
+
+def test_another_start_is_refused(tmp_path):
+    """What only ``init`` has, of parameters or of an optimizer's memory."""
+    first = lambda value: {
+        "mine": lambda h: optax.chain(
+            optax.scale_by_rss(initial_accumulator_value=value), optax.scale(-h["learning_rate"])
+        )
+    }
+    trials = joc.grid(optimizer="mine", learning_rate=[0.1])
+    budget = {"steps": 2, "batch_size": 5, "progress": False, "devices": jax.devices()[:1]}
+    study = joc.sweep("line", trials, first(0.1), directory=tmp_path / "study", **budget)
+    loaded, more = joc.Study.load(study.directory), joc.grid(optimizer="mine", learning_rate=[0.2])
+    with pytest.raises(ValueError, match="the program is not the one of the study"):
+        loaded.extend(more, optimizer=first(5.0), devices=jax.devices()[:1], progress=False)
+    assert len(joc.Study.load(study.directory).trials) == 1
 
 
 def test_a_scheduler_of_ones_own_must_be_given_again():

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 from published_schedulers import asha, halve, median
 from report_studies import trial, write
@@ -131,6 +132,8 @@ def test_promoted_trials_are_those_of_the_full_grid_and_stopped_ones_their_begin
     finished = status == "finished"
     assert study.trials[finished].equals(full.trials[finished])
     assert study.trials.loc[status == "stopped", ["valid_loss", "test_loss"]].isna().all(axis=None)
+    where = pd.Series(EVERY * until, dtype="Int64").mask(status != "stopped")
+    assert study.trials["stopped_step"].equals(where.rename("stopped_step"))
     assert study.events[0]["lowerings"] == 1 and 0 < study.events[0]["occupancy"] <= 1
     assert study.events[0]["trial_steps"] <= EVERY * until.sum()
 
@@ -213,6 +216,19 @@ class TestStoppedTrialsInTheStudy:
         assert "adam" in verdict.headline(findings)
         said = " ".join(verdict.remarks(findings))
         assert "2 of 3 trials were stopped early by the scheduler" in said
+
+    def test_stopped_configurations_rank_by_how_far_they_came(self, tmp_path):
+        rows = [
+            trial("sgd", rate, status="stopped", stopped_step=step, best_valid_loss=loss)
+            for rate, step, loss in [(0.1, 9, 0.1), (0.2, 27, 0.4), (0.3, 27, 0.3)]
+        ]
+        rows += [trial("adam", stopped_step=None, best_valid_loss=0.2)]
+        findings = read(write(tmp_path / "study", rows))
+        ranked = findings.configurations
+        assert ranked["learning_rate"].tolist() == [0.1, 0.3, 0.2, 0.1]
+        assert ranked["stopped_step"].tolist()[1:] == [27, 27, 9]
+        table = verdict.ranking_table(findings)[1]
+        assert table[1][1:4] == ["sgd", "0.3", "– (stopped at step 27)"]
 
 
 @pytest.mark.parametrize("odd", ["asha", joc.ASHA, 3])

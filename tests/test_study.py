@@ -2,6 +2,9 @@
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -12,6 +15,7 @@ import xarray as xr
 import jaxopt_course as joc
 from jaxopt_course.choosing import fresh_seeds
 from jaxopt_course.session import Session
+from jaxopt_course.sweeps import store
 
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 0.1, 1e30], seed=range(2))
 
@@ -134,9 +138,12 @@ class TestConfirm:
         assert fresh_seeds(3, {0, 1}) == [2, 3, 4]
         assert fresh_seeds(np.int64(2), {0, 2**32 - 1}) == [1, 2]
 
-    def test_a_loaded_study_says_what_to_do(self, study):
-        with pytest.raises(RuntimeError, match="sweep the rows"):
-            joc.Study.load(study.directory).confirm()
+    def test_a_loaded_study_compiles_the_program_again(self, study, tmp_path):
+        there = study.confirm([5], progress=False)
+        copy = joc.Study.load(shutil.copytree(study.directory, tmp_path / "copy"))
+        confirmed = copy.confirm([5], devices=jax.devices()[:1], progress=False)
+        pd.testing.assert_frame_equal(confirmed.trials, there.trials)
+        assert (copy.directory / "confirm" / "manifest.json").is_file()
 
 
 class TestDirectories:
@@ -244,6 +251,40 @@ class TestDirectories:
         with pytest.raises(OSError, match="No space left") as error:
             make(tmp_path)
         assert (error.value.study.trials["status"] == "finished").any()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from jaxopt_course.sweeps import store
+
+directory, n = Path(sys.argv[1]), int(sys.argv[2])
+record = store.read(directory)
+trials = record.trials.assign(train_loss=7.0)
+real, calls = os.replace, []
+
+
+def replace(*names):
+    if len(calls) == n:
+        os.kill(os.getpid(), 9)
+    calls.append(names)
+    real(*names)
+
+
+os.replace = replace
+store.write(directory, store.Record(record.manifest, trials, record.curves))
+"""
+
+
+@pytest.mark.parametrize("n", range(4))  # the list of files, then each of the three
+def test_kill_9_while_a_study_is_replaced(n, tmp_path, study):
+    copy = shutil.copytree(study.directory, tmp_path / "copy")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(copy), str(n)], timeout=100)
+    assert done.returncode == -9
+    there = joc.Study.load(copy).trials
+    expected = study.trials.assign(train_loss=7.0) if n else study.trials
+    pd.testing.assert_frame_equal(there, expected)
+    assert not (copy / store.COMMIT).exists()
 
 
 def test_names_and_tasks_that_are_unknown():

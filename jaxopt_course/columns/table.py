@@ -1,9 +1,11 @@
 """A checked table: its trials, complete, and the optimizer as a function of a row."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
@@ -22,7 +24,7 @@ from jaxopt_course.columns.signatures import (
 from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.sweeps.program import Table
 from jaxopt_course.train import Hyperparameters, encode
-from jaxopt_course.transforms.switch import switch
+from jaxopt_course.transforms.switch import member_state, switch
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,24 @@ class Columns:
     optimizers: tuple[str, ...]  # names; the position is the index that the program switches on
     schedules: tuple[str, ...]  # names; the position is the number that the program selects by
     optimizer: OptimizerFunction
+    member: Callable[[Hyperparameters, str], optax.GradientTransformation]  # of a row, by name
     reads: set[tuple[str, str]]  # (optimizer, column) that it takes, or has read so far
     functions: Optimizer = None  # as they were given, where they are the user's own
+
+    def state_of(self, table: Table, row: int, state: Any, params: Any) -> Any:
+        """The state of the row's own optimizer, as it has it where it is alone.
+
+        Args:
+            table: of :meth:`table`.
+            row: of the table.
+            state: what the program left, which holds the memories of all optimizers in turn.
+            params: the row's.
+        """
+        if len(self.optimizers) == 1:
+            return state
+        h = jax.tree.map(lambda x: jnp.asarray(x[row]), dict(table.hyperparameters))
+        member = self.member(h, self.optimizers[int(table.together[row])])
+        return member_state(member, state.slots, params)
 
     def table(self, trials: pd.DataFrame) -> Table:
         """Rows of ``trials``, or of another table with these columns, as the engine takes them."""
@@ -138,22 +156,22 @@ def check_columns(
     taken = {name: taken_by(trials, name) for name in names if name not in functions}
     reads = {(name, column) for name, columns in taken.items() for column in columns}
 
-    def choose(h: Hyperparameters) -> optax.GradientTransformation:
-        def build(name: str) -> optax.GradientTransformation:
-            if name in functions:
-                made = functions[name](_Row(h, name, reads))
-                if not isinstance(made, optax.GradientTransformation):
-                    raise TypeError(
-                        f"optimizer function {name!r} must return a gradient transformation, "
-                        f"not {made!r}"
-                    )
-                return made
-            numbers = {column: h[column] for column in taken[name]}
-            if "learning_rate" in numbers:
-                numbers["learning_rate"] = schedule_columns.rate_of(h, schedules, hyperparameters)
-            return REGISTERED[name](**numbers)
+    def member(h: Hyperparameters, name: str) -> optax.GradientTransformation:
+        if name in functions:
+            made = functions[name](_Row(h, name, reads))
+            if not isinstance(made, optax.GradientTransformation):
+                raise TypeError(
+                    f"optimizer function {name!r} must return a gradient transformation, "
+                    f"not {made!r}"
+                )
+            return made
+        numbers = {column: h[column] for column in taken[name]}
+        if "learning_rate" in numbers:
+            numbers["learning_rate"] = schedule_columns.rate_of(h, schedules, hyperparameters)
+        return REGISTERED[name](**numbers)
 
-        members = [build(name) for name in names]
+    def choose(h: Hyperparameters) -> optax.GradientTransformation:
+        members = [member(h, name) for name in names]
         return members[0] if len(members) == 1 else switch(h["optimizer"], members)
 
     return Columns(
@@ -163,6 +181,7 @@ def check_columns(
         names,
         schedules,
         choose,
+        member,
         reads,
         None if isinstance(optimizer, str) else optimizer,
     )

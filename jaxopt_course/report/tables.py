@@ -16,6 +16,7 @@ OPTIMIZER = "optimizer"
 OWN_COLUMNS = {
     "rank", "search_rank", "seeds", "diverged", "stopped", "unfinished", "at_edge", "trials", "n",
     "mean", "trials_diverged", "metric", "low", "high", "half_width", "quantity", "step",
+    "stopped_step",
 }  # fmt: skip
 
 
@@ -36,9 +37,11 @@ def configurations(
         ``stopped`` (by a scheduler) and ``unfinished`` (numbers of trials), and of the metric over
         the finished seeds ``<metric>`` (the mean), ``<metric>_std`` (sample standard deviation),
         ``<metric>_min`` and ``<metric>_max``; these are NaN where a seed diverged or none finished.
-        First come those with all seeds finished, then those with some, with none, and last those
-        with a diverged seed; among equals the better mean, the lower mean ``valid_loss``, the
-        smaller share of diverged seeds, and the earlier row.
+        ``stopped_step`` is where the scheduler stopped the last of its seeds.  First come those
+        with all seeds finished, then those with some, with none, and last those with a diverged
+        seed; among equals the better mean, the lower mean ``valid_loss``, the smaller share of
+        diverged seeds, whom the scheduler let train longer, the lower mean ``best_valid_loss`` of
+        such, and the earlier row.
 
     Raises:
         ValueError: ``direction`` is neither ``"min"`` nor ``"max"``, or a hyperparameter has the
@@ -47,8 +50,8 @@ def configurations(
     """
     if direction not in ("min", "max"):
         raise ValueError(f"direction must be 'min' or 'max', not {direction!r}")
-    taken = {"rank", "seeds", "diverged", "stopped", "unfinished", metric} & {*hyperparameters}
-    if taken:
+    own = {"rank", "seeds", "diverged", "stopped", "stopped_step", "unfinished", metric}
+    if taken := own & {*hyperparameters}:
         raise ValueError(f"rename the hyperparameters {sorted(taken)}: results have these names")
     trials = once(trials)
     number = configuration_numbers(trials, hyperparameters)
@@ -64,6 +67,8 @@ def configurations(
     )
     table = trials[list(hyperparameters)].groupby(number).nth(0).reset_index(drop=True)
     table = table.join(counts.groupby(number).sum().astype("int64"))
+    stopped_at, reached = _stopped(trials, number)
+    table.insert(len(table.columns) - 1, "stopped_step", stopped_at)
     short = table["stopped"] + table["unfinished"]
     scored = (table["diverged"] == 0) & (short < table["seeds"])
     for name in dict.fromkeys([metric, "valid_loss"]):
@@ -81,7 +86,8 @@ def configurations(
     score = table[metric] if direction == "min" else -table[metric]
     ties = table.get("valid_loss", score)
     share = table["diverged"] / table["seeds"]
-    order = np.lexsort([share, ties.fillna(np.inf), score.fillna(np.inf), partial])
+    longer = -stopped_at.fillna(0).to_numpy(float)
+    order = np.lexsort([reached, longer, share, ties.fillna(np.inf), score.fillna(np.inf), partial])
     if metric != "valid_loss":
         table = table.drop(columns="valid_loss", errors="ignore")
     table = table.iloc[order].reset_index(drop=True)
@@ -183,6 +189,16 @@ def configuration_numbers(trials: pd.DataFrame, hyperparameters: Iterable[str]) 
     if frame.empty:
         return pd.Series(0, index=trials.index)
     return frame.groupby(list(codes), sort=False).ngroup()
+
+
+def _stopped(trials: pd.DataFrame, number: pd.Series) -> tuple[pd.Series, np.ndarray]:
+    """Where a scheduler stopped each configuration, and the mean loss that it had reached."""
+    if "stopped_step" not in trials:  # a study of earlier days
+        count = number.nunique()
+        return pd.Series(pd.NA, range(count), dtype="Int64"), np.full(count, np.inf)
+    steps = trials["stopped_step"].groupby(number).max()
+    loss = finite(trials["best_valid_loss"]).where(trials["stopped_step"].notna())
+    return steps, loss.groupby(number).mean().fillna(np.inf).to_numpy()
 
 
 def _by_optimizer(ranked: pd.DataFrame) -> Iterable[tuple[Any, pd.DataFrame]]:

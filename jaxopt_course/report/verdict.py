@@ -178,6 +178,8 @@ def _names(findings: Findings) -> dict[str, str]:
 
 def _trouble(row: pd.Series) -> str:
     """What befell the seeds of a configuration, in brackets."""
+    if row["stopped"] == row["seeds"] and not pd.isna(row["stopped_step"]):
+        return f" (stopped at step {row['stopped_step']:,})"
     said = [
         f"{row[what]} of {row['seeds']} {what}"
         for what in ("diverged", "stopped", "unfinished")

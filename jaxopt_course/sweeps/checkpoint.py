@@ -76,7 +76,9 @@ def asked(directory: str | Path) -> Question:
     path = Path(directory).expanduser().resolve()
     file = path / FOLDER / QUESTION
     if not file.is_file():
-        done = "; the study there is complete" if (path / store.MANIFEST).is_file() else ""
+        done = "; the study there is complete"
+        if not (path / store.MANIFEST).is_file():
+            done = "; a sweep that was killed before it had compiled has nothing: start it again"
         raise FileNotFoundError(f"{path} holds no sweep to resume (no {FOLDER}/{QUESTION}){done}")
     try:
         settings = json.loads(file.read_text(encoding="utf-8"))

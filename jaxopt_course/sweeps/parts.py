@@ -1,9 +1,12 @@
 """The parts of a sweep that has a program a bucket: each on disk by itself, and all as one.
 
 checkpoint/buckets/0000/checkpoint/...                      of a bucket under way, its snapshots
-checkpoint/buckets/0000/manifest.json, trials.csv, curves.nc   of one that is over, its results
+checkpoint/buckets/0000/manifest.json, trials.csv, curves.nc   of one that is over, its results,
+                                                               and seal.json, their SHA-256
 """
 
+import hashlib
+import json
 import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +22,8 @@ from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.results import ticks
 
 FOLDER = "buckets"  # beside the question of the whole
+SEAL = "seal.json"
+SEALED = (store.MANIFEST, store.TRIALS, store.CURVES)
 
 
 class Part(NamedTuple):
@@ -95,16 +100,29 @@ def keep(folder: Path, part: Part, manifest: dict[str, Any]) -> None:
     try:
         store.write(folder, store.Record(manifest, part.trials, part.curves))
         store.write_events(folder, [part.event])
+        seal = json.dumps(_digests(folder)) + "\n"
+        store.replace(folder / SEAL, lambda file: file.write_text(seal, encoding="utf-8"))
         shutil.rmtree(folder / checkpoint.FOLDER, ignore_errors=True)
     except OSError as error:
         warnings.warn(f"no checkpoint ({error}); training goes on", stacklevel=2)
 
 
 def kept(folder: Path) -> Part | None:
-    """The results of a bucket that is over, if they are whole."""
+    """The results of a bucket that is over, if they are whole and as they were written."""
     try:
+        seal = json.loads((folder / SEAL).read_text(encoding="utf-8"))
+        if seal != _digests(folder):
+            warnings.warn(
+                f"{folder} was edited or is damaged; its trials are trained again", stacklevel=2
+            )
+            return None
         record = store.read(folder)
         (event,) = store.read_events(folder)
     except (FileNotFoundError, ValueError):
         return None
     return Part(record.trials, record.curves, event, earlier=True)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256, in hex, of each file of a bucket's results."""
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in SEALED}

@@ -87,7 +87,7 @@ def compile_program(
             for each, options in zip(lowered, effort, strict=True)
         ]
         segments, seat = (tuple(one.result() for one in each) for each in compiling)
-    text = lowered[0][0].as_text()
+    text = "\n".join(each[0].as_text() for each in lowered)  # of both: init is in "seat" alone
     seconds = time.perf_counter() - start
     return Program(seat, segments, tuple(devices), rhythm, lanes, text, len(traces), seconds)
 

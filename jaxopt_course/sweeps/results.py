@@ -71,9 +71,12 @@ def _table(
     filled = np.where(np.isnan(valid["loss"]), np.inf, valid["loss"])
     best = filled.argmin(axis=1)  # the earliest of equals
     some = np.isfinite(filled).any(axis=1)
+    evaluated = (~np.isnan(valid["loss"])).sum(axis=1)
+    last = pd.Series(eval_steps[np.maximum(evaluated, 1) - 1], dtype="Int64")
     columns = {
         "status": pd.Series(status, dtype="string"),
         "first_bad_step": first_bad,
+        "stopped_step": last.mask(status != "stopped"),
         "last_finite_loss": _last_finite(losses),
         "train_loss": final(losses[:, -1]),
         **{f"valid_{name}": final(x[:, -1]) for name, x in valid.items()},

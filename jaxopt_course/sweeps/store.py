@@ -26,6 +26,7 @@ MANIFEST, TRIALS, CURVES, EVENTS = "manifest.json", "trials.csv", "curves.nc", "
 UNFINISHED = "checkpoint/question.json"  # while a sweep runs, and after it was cut short
 CONFIRMATION, PAGE = "confirm", "report.html"  # beside them, derived from them
 PARTIAL = ".partial"  # how a file ends while it is written
+COMMIT = ".commit"  # lists the partial files of a study that is whole on the disk
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,9 @@ def claim(directory: str | Path, overwrite: bool = False) -> Path:
 def write(directory: Path, record: Record) -> None:
     """Write the three files, each whole or not at all; the manifest last, as the seal.
 
-    A study that they replace stays until all three are on the disk.  What was derived from it goes
-    with it: its confirmation and its page.
+    A study that they replace stays until all three are on the disk; whoever then finds the list of
+    them that a crash has left puts them in place (:func:`complete`).  What was derived from the old
+    one goes with it: its confirmation and its page.
 
     Raises:
         OSError: the disk is full, or the like; a study that was there stays as it was.
@@ -100,12 +102,27 @@ def write(directory: Path, record: Record) -> None:
     }
     with ExitStack() as stack:
         ready = [stack.enter_context(_beside(directory / name, parts[name])) for name in parts]
-        for stale in (directory / CONFIRMATION, directory):
-            for name in (MANIFEST, TRIALS, CURVES, EVENTS, PAGE):
-                (stale / name).unlink(missing_ok=True)
-        for partial, name in zip(ready, parts, strict=True):
-            os.replace(partial, directory / name)
         _sync(directory)
+        listed = json.dumps([partial.name for partial in ready])
+        replace(directory / COMMIT, lambda file: file.write_text(listed, encoding="utf-8"))
+        complete(directory)
+
+
+def complete(directory: Path) -> None:
+    """Put the files of a study in place that :func:`write` had finished writing."""
+    try:
+        names = json.loads((directory / COMMIT).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return
+    for name in (MANIFEST, TRIALS, CURVES, EVENTS, PAGE):
+        (directory / CONFIRMATION / name).unlink(missing_ok=True)
+    for name in (EVENTS, PAGE):
+        (directory / name).unlink(missing_ok=True)
+    for partial, name in zip(names, (TRIALS, CURVES, MANIFEST), strict=True):
+        with suppress(FileNotFoundError):  # it is in place
+            os.replace(directory / partial, directory / name)
+    _sync(directory)
+    (directory / COMMIT).unlink(missing_ok=True)
 
 
 def write_events(directory: Path, events: Iterable[dict[str, Any]]) -> None:
@@ -135,6 +152,7 @@ def read(directory: str | Path) -> Record:
             or the files do not belong together.
     """
     path = Path(directory).expanduser().resolve()
+    complete(path)
     if not (path / MANIFEST).is_file():
         raise FileNotFoundError(f"{path} holds no study (no {MANIFEST} in it)")
     try:
@@ -218,6 +236,7 @@ def _sync(directory: Path) -> None:
 
 def sweep_up(directory: Path, names: Iterable[str]) -> None:
     """Remove what a process that was killed left half written of the files ``names``."""
+    complete(directory)
     for name in names:
         for partial in directory.glob(f".{name}.*{PARTIAL}"):
             partial.unlink(missing_ok=True)
