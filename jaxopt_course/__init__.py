@@ -44,7 +44,12 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.optimizers import OPTIMIZERS as OPTIMIZERS
     from jaxopt_course.optuna_search import OptunaSearch as OptunaSearch
     from jaxopt_course.planning import plan as plan
+    from jaxopt_course.problems.convolution import Conv as Conv
+    from jaxopt_course.problems.convolution import max_pool as max_pool
     from jaxopt_course.problems.networks import MLP as MLP
+    from jaxopt_course.problems.openml import openml_task as openml_task
+    from jaxopt_course.problems.surfaces import SURFACES as SURFACES
+    from jaxopt_course.problems.tables import table_task as table_task
     from jaxopt_course.problems.tasks import TASKS as TASKS
     from jaxopt_course.problems.tasks import Task as Task
     from jaxopt_course.problems.tasks import load_task as load_task
@@ -137,7 +142,14 @@ _HOMES = {
         "Task",
         "load_task",
     ),
+    "problems.convolution": (
+        "Conv",
+        "max_pool",
+    ),
     "problems.networks": ("MLP",),
+    "problems.openml": ("openml_task",),
+    "problems.surfaces": ("SURFACES",),
+    "problems.tables": ("table_task",),
     "planning": ("plan",),
     "schedules": (
         "constant_schedule",

@@ -1,5 +1,6 @@
 """Schedules are data: by hand, by a float64 transcription, and traced."""
 
+import functools
 import inspect
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import as_arrays, descend, start
+from helpers import DEFAULT_EFFORT, as_arrays, descend, start
 
 from jaxopt_course import schedules
 from jaxopt_course.optimizers import sgd
@@ -174,8 +175,9 @@ def test_as_optax_in_float64(name, numbers, flags):
 
 @EVERY
 def test_a_literal_is_a_traced_number_bit_for_bit(name, numbers, flags):
-    literal = jax.jit(lambda: ours(name, numbers, flags))()
-    traced = jax.jit(lambda numbers: ours(name, numbers, flags))(as_arrays(numbers))
+    jit = functools.partial(jax.jit, compiler_options=DEFAULT_EFFORT)
+    literal = jit(lambda: ours(name, numbers, flags))()
+    traced = jit(lambda numbers: ours(name, numbers, flags))(as_arrays(numbers))
     np.testing.assert_array_equal(literal, traced)
     assert literal.dtype == jnp.float32 and np.isfinite(literal).all()
 
