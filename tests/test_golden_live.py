@@ -30,7 +30,9 @@ def test_the_states_taken_over_are_still_what_the_frameworks_write():
     assert now.keys() == golden.keys()
     for name in golden:
         a, b = np.array(now[name]["later"]), np.array(golden[name]["later"])
-        np.testing.assert_allclose(a, b, rtol=1e-10, err_msg=name)
+        # Keras computes its schedules in float32, whose last bit depends on the compiler's effort
+        rtol = 1e-6 if name.startswith("keras.schedule") else 1e-10
+        np.testing.assert_allclose(a, b, rtol=rtol, err_msg=name)
         # names such as "adam_7" count the optimizers made so far
         assert _shape(now[name]["state"]) == _shape(golden[name]["state"]), name
 
