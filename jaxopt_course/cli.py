@@ -177,6 +177,7 @@ def compare(arguments: Compare) -> None:
     use_cpu_cores()
     from jaxopt_course.joint import ManyProgramsWarning
     from jaxopt_course.planning import plan
+    from jaxopt_course.problems.openml import named_task
     from jaxopt_course.study import SweepInterrupted
     from jaxopt_course.sweeping import sweep
     from jaxopt_course.sweeps.space import grid
@@ -185,7 +186,7 @@ def compare(arguments: Compare) -> None:
     rates = learning_rates(arguments)
     if arguments.seeds < 1 or arguments.confirm < 0:
         raise ValueError("--seeds must be at least 1, and --confirm at least 0")
-    task = table_of(arguments) or task_of(arguments.task)
+    task = table_of(arguments) or named_task(arguments.task)
     sizes = list(dict.fromkeys(arguments.batch_size)) or [min(64, count_examples(task.train))]
     several = len(sizes) > 1
     trials = grid(
@@ -208,21 +209,22 @@ def compare(arguments: Compare) -> None:
         planned = plan(task, trials, **budget)
         print(planned)
     out = arguments.out or next_free(Path("runs"), task.name)
-    if sys.stdin.isatty() and not arguments.yes:
-        warnings.simplefilter("error", ManyProgramsWarning)  # before the second is compiled
     try:
-        study = sweep(
-            task,
-            trials,
-            **budget,
-            static=["batch_size"] if several else None,
-            lanes=arguments.lanes,
-            plan=planned,
-            metric=arguments.metric,
-            scheduler=scheduler_of(arguments),
-            directory=out,
-            overwrite=arguments.overwrite,
-        )
+        with warnings.catch_warnings():
+            if sys.stdin.isatty() and not arguments.yes:  # before the second is compiled
+                warnings.simplefilter("error", ManyProgramsWarning)
+            study = sweep(
+                task,
+                trials,
+                **budget,
+                static=["batch_size"] if several else None,
+                lanes=arguments.lanes,
+                plan=planned,
+                metric=arguments.metric,
+                scheduler=scheduler_of(arguments),
+                directory=out,
+                overwrite=arguments.overwrite,
+            )
         explain(study, arguments.verbose)
         confirm(study, arguments.confirm, arguments.verbose)
     except ManyProgramsWarning as warning:
@@ -249,14 +251,6 @@ def table_of(arguments: Table) -> "Task | None":
         columns = ", ".join(map(str, read_table(arguments.csv).columns))
         raise ValueError(f"which column is to be predicted? --target: one of {columns}")
     return table_task(arguments.csv, arguments.target, drop=arguments.drop)
-
-
-def task_of(name: str) -> "Task":
-    """A task that comes with the library, or one of openml.org."""
-    from jaxopt_course.problems.openml import SOURCES, openml_task
-    from jaxopt_course.problems.tasks import load_task
-
-    return openml_task(name) if name in SOURCES else load_task(name)
 
 
 def confirm(study: "Study", seeds: int, verbose: bool, task: "Task | None" = None) -> None:

@@ -90,7 +90,7 @@ class Session:
 
     @property
     def program_sha256(self) -> str:
-        """SHA-256, in hex, of the lowered segment's text."""
+        """SHA-256, in hex, of the text of both lowered programs, "seat" and the segment."""
         return hashlib.sha256(self.program.text.encode()).hexdigest()
 
     def train(

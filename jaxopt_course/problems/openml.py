@@ -12,7 +12,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from jaxopt_course.messages import unknown
-from jaxopt_course.problems.tasks import Task
+from jaxopt_course.problems.tasks import Task, load_task
 
 
 class Source(NamedTuple):
@@ -137,3 +137,8 @@ def openml_task(name: str, data_home: str | Path | None = None) -> Task:
         name=name,
         description=SOURCES[name].description,
     )
+
+
+def named_task(name: str) -> Task:
+    """A task that comes with the library, or one of ``SOURCES``."""
+    return openml_task(name) if name in SOURCES else load_task(name)

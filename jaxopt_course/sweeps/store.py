@@ -5,6 +5,7 @@
     trials.csv      a row a trial: hyperparameters, seed, status, metrics
     curves.nc       arrays of numbers over (trial, step) and (trial, eval_step), NaN after its end
     events.jsonl    when and where it ran: wall times, devices, hosts
+    .commit         while the three are put in place: which files are whole on the disk
 
 No pickle, and no jax: ``report/`` reads these files on machines that have none.
 """
