@@ -17,6 +17,7 @@ Run       python experiments/benchmarks/plan.py [--trials 64] [--seconds 2] [--o
 
 import argparse
 import ctypes
+import gc
 import os
 import time
 
@@ -183,6 +184,8 @@ def memory(widths=(2, 8, 16)) -> list[float]:
         chosen = ("valid_loss", "min")
         session = Session.prepare(task, columns, budget, chosen, width, jax.local_devices()[:1])
         rows = columns.table(columns.trials.iloc[: 2 * width])
+        gc.collect()
+        time.sleep(0.2)  # XLA's threads let go of the last run's buffers a moment after it ended
         ctypes.CDLL("libc.so.6").malloc_trim(0)
         before = status("VmRSS")
         with open("/proc/self/clear_refs", "w") as file:
