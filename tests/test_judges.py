@@ -20,14 +20,21 @@ ETAS = st.sampled_from([2, 3.0, 2.5, 4])
 
 
 def climb(judge, curves, seed):
-    """Let configurations arrive in an order of chance; who has not been promoted cannot arrive."""
+    """Let configurations arrive in an order of chance; who has not been promoted cannot arrive.
+
+    Nor can who was said to be out, and nobody says so of one that is still training.
+    """
     rng = np.random.default_rng(seed)
     until = dict(enumerate(judge.first))
-    running = list(until)
+    running, out = list(until), set()
     while running:
         one = running.pop(int(rng.integers(len(running))) if seed else 0)
         for other, target in judge.hear(one, until[one], curves[one][: until[one]]).items():
-            assert other not in running and target > until[other]
+            assert other not in running
+            if target == 0:
+                out.add(other)
+                continue
+            assert target > until[other] and other not in out
             until[other] = target
             running.append(other)
     return until
@@ -163,8 +170,30 @@ class TestRungs:
         """With 8 of 9 heard, the two best of them are among the best three, whatever comes."""
         judge = joc.SuccessiveHalving(3).judge(9, 9, 1)
         news = [judge.hear(c, 1, np.array([float(c)])) for c in range(8)]
-        assert [sorted(new) for new in news] == [[]] * 6 + [[0], [1]]
-        assert sorted(judge.hear(8, 1, np.array([1.5]))) == [8]
+        promoted = [[c for c, target in new.items() if target] for new in news]
+        assert promoted == [[]] * 6 + [[0], [1]]
+        assert judge.hear(8, 1, np.array([1.5])) == {8: 3, 2: 0}
+
+    @pytest.mark.parametrize(
+        "scheduler", [joc.SuccessiveHalving(3), joc.ASHA(3), joc.MedianStopping(1)], ids=repr
+    )
+    def test_few_wait_for_a_verdict(self, scheduler):
+        """Of a first rung of 243 no more than the 81 that may go on, whatever comes, keep states.
+
+        Who is out is told at once; in ASHA's line some are not judged before their turn.
+        """
+        rng = np.random.default_rng(0)
+        judge, scores = scheduler.judge(243, 27, 1), rng.normal(size=243)
+        line = [judge.order[i] for i in range(243)]
+        waiting, most = set(), 0
+        for who in line:
+            waiting.add(who)
+            curve = np.full(judge.first[who], scores[who])
+            waiting -= set(judge.hear(who, judge.first[who], curve))
+            most = max(most, len(waiting))
+        assert most <= 81
+        if isinstance(scheduler, joc.SuccessiveHalving):
+            assert most == 81 and not waiting
 
 
 class TestBadArguments:

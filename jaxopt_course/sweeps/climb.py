@@ -1,13 +1,21 @@
 """Up to which interval each trial trains: to its end, or from rung to rung as a judge decides."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxopt_course.sweeps.judges import Judge
 
 Score = Callable[[int, int], np.ndarray]  # (row, rung) -> (rung,), float64, lower is better
+
+
+class News(NamedTuple):
+    """What a judge has decided."""
+
+    promoted: list[int]  # rows that train on
+    stopped: list[int]  # rows that never will
 
 
 class Climb:
@@ -40,10 +48,8 @@ class Climb:
         """Whether anyone decides."""
         return self._judge is not None
 
-    def arrive(
-        self, row: int, progress: np.ndarray, bad: np.ndarray, score: Score
-    ) -> Sequence[int]:
-        """The rows that train on now that ``row`` has reached its target, or has diverged.
+    def arrive(self, row: int, progress: np.ndarray, bad: np.ndarray, score: Score) -> News:
+        """What is decided now that ``row`` has reached its target, or has diverged.
 
         Args:
             row: the trial.
@@ -51,21 +57,23 @@ class Climb:
             bad: (N,), who has diverged.
             score: the curve of a row.
         """
+        news = News([], [])
         if self._judge is None:
-            return ()
+            return news
         who = int(self._configurations[row])
         rows, rung = self._rows[who], int(self.until[row])
         lost = bad[rows] & (progress[rows] <= rung)  # a resumed sweep knows of later ones too
         climbing = (progress[rows] < rung) & ~lost
         if climbing.any() or (who, rung) in self._heard:
-            return ()
+            return news
         self._heard.add((who, rung))
         if lost.any():
             curve = np.full(rung, np.inf)
         else:
             curve = np.mean([score(int(one), rung) for one in rows], axis=0)
-        promoted: list[int] = []
         for other, target in self._judge.hear(who, rung, curve).items():
-            self.until[self._rows[other]] = target
-            promoted += map(int, self._rows[other])
-        return promoted
+            rows = self._rows[other]
+            (news.promoted if target else news.stopped).extend(map(int, rows))
+            if target:
+                self.until[rows] = target
+        return news

@@ -170,6 +170,7 @@ class _Loop:
         ]
         self.structure: Any = jax.tree.structure(empty.state)
         self.waiting: dict[int, Any] = {}  # row -> state, of those that left before their end
+        self.stopped: set[int] = set()  # rows that will never train on: nobody needs their state
         if resume is None:
             names = list(jax.eval_shape(trial.evaluate, _first(empty.state), data.valid))
             self.results = no_results(len(table.seeds), self.rhythm, names)
@@ -251,6 +252,8 @@ class _Loop:
         """Empty a lane; the state of a guest that may go on waits."""
         row = int(device.guests[lane])
         device.guests[lane] = FREE
+        if row in self.stopped:
+            return
         if self.reached[row] < self.rhythm.intervals:
             self.waiting[row] = _take(device.lanes.state, np.int32(lane))
         elif self.keep_states:
@@ -365,8 +368,11 @@ class _Loop:
         """Where a trial has reached its target, or diverged, some may be promoted."""
         bad = self.results.first_bad >= 0
         if bad[row] or self.results.progress[row] >= self.climb.until[row]:
-            promoted = self.climb.arrive(row, self.results.progress, bad, self.score)
-            for one in reversed(promoted):
+            news = self.climb.arrive(row, self.results.progress, bad, self.score)
+            for one in news.stopped:
+                self.stopped.add(one)
+                self.waiting.pop(one, None)
+            for one in reversed(news.promoted):
                 if queue:
                     self._queue(one).appendleft(one)
                 else:  # at the start: they may have arrived there before

@@ -24,7 +24,9 @@ class Judge(Protocol):
         """The order in which configurations should start; nothing but waiting depends on it."""
 
     def hear(self, who: int, rung: int, curve: np.ndarray) -> Mapping[int, int]:
-        """Who trains on after this news, and up to which interval.
+        """Who trains on after this news, and up to which interval; 0 who never will.
+
+        The state of a trial that never will is forgotten, that of any other waits.
 
         Args:
             who: the configuration that has arrived.
@@ -66,15 +68,18 @@ class _Bracket:
     def hear(self, who: int, rung: int, score: float) -> dict[int, int]:
         """See :class:`Judge`."""
         heard = self.rungs.index(rung)
-        bisect.insort(self._ranked[heard], (_finite_or_worst(score), who))
+        mine = (_finite_or_worst(score), who)
+        bisect.insort(self._ranked[heard], mine)
         news: dict[int, int] = {}
         for level in range(heard, len(self.rungs) - 1):
             if level not in self._sizes:
                 break
             ranked, promoted = self._ranked[level], self._promoted[level]
+            best = max(1, _share(self._sizes[level], self.eta))
+            out = ranked[best:] if level > heard else _pushed_out(ranked, best, mine)
+            news |= {one: 0 for _, one in out}
             missing = self._sizes[level] - len(ranked)
-            sure = max(0, max(1, _share(self._sizes[level], self.eta)) - missing)
-            for value, one in ranked[:sure]:
+            for value, one in ranked[: max(0, best - missing)]:
                 if one not in promoted and value < math.inf:
                     promoted.add(one)
                     news[one] = self.rungs[level + 1]
@@ -110,6 +115,9 @@ class Asha:
             place = len(ranked)
             mine = (arrived[line[place]], place)
             bisect.insort(ranked, mine)
+            if level == 0:  # how many come to a higher rung, nobody knows
+                out = _pushed_out(ranked, _share(len(line), self.eta), mine)
+                news |= {line[place]: 0 for _, place in out if line[place] not in promoted}
             best = _share(len(ranked), self.eta)
             if best == 0:
                 continue
@@ -147,6 +155,7 @@ class Median:
                         news[one] = self.rungs[level + 1]
                     else:
                         self._stopped.add(one)
+                        news[one] = 0
                     bisect.insort(means, _finite_or_worst(float(np.mean(curves[one][:at]))))
                 elif one not in self._stopped:
                     break
@@ -160,6 +169,13 @@ class Median:
         if len(means) < self.least:
             return True
         return best <= (means[half] + means[-1 - half]) / 2
+
+
+def _pushed_out(
+    ranked: Sequence[tuple[float, int]], best: int, mine: tuple[float, int]
+) -> Sequence[tuple[float, int]]:
+    """Who is no longer among the ``best`` since ``mine`` has come; whoever comes, they stay out."""
+    return [max(mine, ranked[best])] if len(ranked) > best else []
 
 
 def _share(count: int, eta: float) -> int:
