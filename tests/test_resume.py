@@ -386,7 +386,7 @@ def test_a_full_disk(disk, whole, monkeypatch):
     try:
         with (
             pytest.warns(UserWarning, match=r"no checkpoint \(.*\); training goes on"),
-            pytest.raises(OSError, match=r"No space left|File too large") as error,
+            pytest.raises(OSError, match=r"^\[Errno \d+\] (No space left|File too large)") as error,
         ):
             sweep_to_kill.sweep(disk)
     finally:

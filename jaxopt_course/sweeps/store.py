@@ -96,9 +96,10 @@ def write(directory: Path, record: Record) -> None:
         "dtypes": {name: str(dtype) for name, dtype in record.trials.dtypes.items()},
     }
     text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    curves = record.curves.to_netcdf(engine="h5netcdf")  # HDF5 has its own ways on a full disk
     parts: dict[str, Callable[[Path], Any]] = {
         TRIALS: lambda file: record.trials.to_csv(file, index=False),
-        CURVES: lambda file: record.curves.to_netcdf(file, engine="h5netcdf"),
+        CURVES: lambda file: file.write_bytes(curves),
         MANIFEST: lambda file: file.write_text(text, encoding="utf-8"),
     }
     with ExitStack() as stack:
