@@ -27,7 +27,10 @@ def halve(curves, members, rungs, eta):
 
 
 def asha(curves, order, rungs, eta):
-    """Li et al. (2020), algorithm 2, with one worker; it ends when nobody is left to start."""
+    """Li et al. (2020), algorithm 2, with one worker, until nobody is left to start.
+
+    Then the best of the highest rung climbs on alone (ours: the paper trains until it is stopped).
+    """
     arrived = [[] for _ in rungs]  # configurations at each rung, in order of arrival
     promoted = [set() for _ in rungs]
     reached, fresh = {}, iter(order)
@@ -45,8 +48,17 @@ def asha(curves, order, rungs, eta):
                 return promotable[0], k + 1
         return next(fresh, None), 0
 
+    def last_one():
+        highest = max(k for k in range(len(rungs)) if arrived[k])
+        there = [c for c in arrived[highest] if not bad(curves[c][rungs[highest] - 1])]
+        if highest + 1 == len(rungs) or not there:
+            return None, 0
+        return min(there, key=lambda c: curves[c][rungs[highest] - 1]), highest + 1
+
     while True:
         c, k = get_job()
+        if c is None:
+            c, k = last_one()
         if c is None:
             return reached
         arrived[k].append(c)

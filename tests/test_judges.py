@@ -166,6 +166,16 @@ class TestRungs:
         assert sum(climb(joc.ASHA(3).judge(243, 81, 1), curves, 0).values()) < 0.2 * full
         assert sum(climb(joc.MedianStopping(8).judge(243, 81, 1), curves, 0).values()) < 0.7 * full
 
+    @pytest.mark.parametrize("kind", [joc.SuccessiveHalving, joc.ASHA])
+    def test_one_finishes_though_few_came(self, kind):
+        """Two of three rungs have fewer than eta; only one whose score is finite may go on."""
+        curves = np.array([[2.0], [1.0], [np.nan]]) + np.zeros((3, 9))
+        assert climb(kind(4, min_steps=1).judge(3, 9, 1), curves, 0) == {0: 1, 1: 9, 2: 1}
+        curves[1, 4:] = np.nan
+        assert climb(kind(4, min_steps=1).judge(3, 9, 1), curves, 0) == {0: 1, 1: 9, 2: 1}
+        curves[1, 3:] = np.nan
+        assert climb(kind(4, min_steps=1).judge(3, 9, 1), curves, 0) == {0: 1, 1: 4, 2: 1}
+
     def test_a_certain_promotion_waits_for_nobody(self):
         """With 8 of 9 heard, the two best of them are among the best three, whatever comes."""
         judge = joc.SuccessiveHalving(3).judge(9, 9, 1)

@@ -91,7 +91,8 @@ class _Bracket:
 class Asha:
     """At each rung a line: who arrives is judged when all before it in the line have been.
 
-    The choice is that of one worker that always serves the highest rung first.
+    The choice is that of one worker that always serves the highest rung first.  Where the lines end
+    and nobody was promoted from the highest rung reached, its best goes on, so that one finishes.
     """
 
     def __init__(self, eta: float, rungs: list[int], order: list[int]) -> None:
@@ -116,19 +117,34 @@ class Asha:
             mine = (arrived[line[place]], place)
             bisect.insort(ranked, mine)
             if level == 0:  # how many come to a higher rung, nobody knows
-                out = _pushed_out(ranked, _share(len(line), self.eta), mine)
+                out = _pushed_out(ranked, max(1, _share(len(line), self.eta)), mine)
                 news |= {line[place]: 0 for _, place in out if line[place] not in promoted}
             best = _share(len(ranked), self.eta)
             if best == 0:
                 continue
             last = ranked[best - 1]
-            for score, place in {min(mine, last), last}:  # no other is new among the best
-                one = line[place]
-                if one not in promoted and score < math.inf:
-                    promoted.add(one)
-                    self._lines[level + 1].append(one)
-                    news[one] = self.rungs[level + 1]
+            for one in sorted({min(mine, last), last}):  # no other is new among the best
+                self._promote(level, one, news)
+        self._let_one_finish(news)
         return news
+
+    def _promote(self, level: int, one: tuple[float, int], news: dict[int, int]) -> None:
+        score, place = one
+        who = self._lines[level][place]
+        if who not in self._promoted[level] and score < math.inf:
+            self._promoted[level].add(who)
+            self._lines[level + 1].append(who)
+            news[who] = self.rungs[level + 1]
+
+    def _let_one_finish(self, news: dict[int, int]) -> None:
+        """Promote the best of the first rung from which nobody goes on, once its line has ended."""
+        for level in range(len(self.rungs) - 1):
+            ranked = self._ranked[level]
+            if not ranked or len(ranked) < len(self._lines[level]):
+                return  # somebody is still to come
+            if not self._promoted[level]:
+                self._promote(level, ranked[0], news)
+                return
 
 
 class Median:

@@ -94,12 +94,12 @@ class Hyperband:
 class ASHA:
     """Halving without waiting: promoted is who is in the best 1/η of those that came before.
 
-    More are promoted than by :class:`SuccessiveHalving`, and nobody waits for the last one.
+    More are promoted than by :class:`SuccessiveHalving`, and nobody waits for the last one.  Where
+    a rung has fewer than η configurations when all have come, its best goes on all the same.
 
     Attributes:
         eta: η >= 2, as of :class:`SuccessiveHalving`.
-        min_steps: steps of the first rung, as of :class:`SuccessiveHalving`.  With fewer than η
-            configurations a rung nobody may reach the last one.
+        min_steps: steps of the first rung, as of :class:`SuccessiveHalving`.
     """
 
     eta: float = 3.0
