@@ -241,12 +241,12 @@ class _Loop:
 
     def _free(self, device: _Device) -> None:
         """Let those go who have reached their target or have diverged."""
-        for lane in np.flatnonzero(device.guests != FREE).tolist():
-            row = int(device.guests[lane])
-            if self.results.first_bad[row] >= 0:
-                device.guests[lane] = FREE
-            elif self.reached[row] >= self.climb.until[row]:
-                self._leave(device, lane)
+        lanes = np.flatnonzero(device.guests != FREE)
+        rows = device.guests[lanes]
+        bad = self.results.first_bad[rows] >= 0
+        device.guests[lanes[bad]] = FREE
+        for lane in lanes[~bad & (self.reached[rows] >= self.climb.until[rows])].tolist():
+            self._leave(device, lane)
 
     def _leave(self, device: _Device, lane: int, back: bool = False) -> None:
         """Empty a lane; the state of a guest that may go on waits."""
@@ -304,10 +304,10 @@ class _Loop:
         device.read_at = now
         self.results.calls += 1
         self.results.lane_intervals += call.intervals * len(call.guests)
-        for lane in map(int, np.flatnonzero(call.guests != FREE)):
-            row = int(call.guests[lane])
-            if not self.results.finished[row] and self.results.first_bad[row] < 0:
-                self._collect(row, lane, call, readings)
+        lanes = np.flatnonzero(call.guests != FREE)
+        rows = call.guests[lanes]
+        alive = ~self.results.finished[rows] & (self.results.first_bad[rows] < 0)
+        self._collect(rows[alive], lanes[alive], call, readings)
 
     def drain(self) -> None:
         """Read all that is under way."""
@@ -344,25 +344,34 @@ class _Loop:
         leaves = [np.stack(column) for column in zip(*parts, strict=True)]
         return Snapshot(self.results, Waiting(rows, self.reached[rows], leaves))
 
-    def _collect(self, row: int, lane: int, call: _Call, readings: Readings) -> None:
-        results, n, begin = self.results, call.intervals, int(call.begins[lane])
-        end, units = begin + n, self.rhythm.units
-        sums = readings.loss_sums[:n, :, lane].reshape(-1)
-        results.loss_sums[row, begin * units : end * units] = sums
+    def _collect(
+        self, rows: np.ndarray, lanes: np.ndarray, call: _Call, readings: Readings
+    ) -> None:
+        """Write down what a call brought, of all lanes at once, and hear who has arrived."""
+        results, n, units = self.results, call.intervals, self.rhythm.units
+        begins = call.begins[lanes]
+        ends = begins + n
+        sums = readings.loss_sums[:n, :, lanes].reshape(n * units, len(lanes)).T
+        results.loss_sums[rows[:, None], begins[:, None] * units + np.arange(n * units)] = sums
         for name, values in readings.valid.items():
-            results.valid[name][row, begin:end] = values[:n, lane]
-        results.first_bad[row] = readings.first_bad[lane]
-        steps = lambda intervals: min(intervals * self.rhythm.evaluate_every, self.rhythm.steps)
-        results.trial_steps += steps(end) - steps(begin)
-        results.trial_intervals += n
-        results.progress[row] = end
-        if results.first_bad[row] >= 0:
+            results.valid[name][rows[:, None], begins[:, None] + np.arange(n)] = values[:n, lanes].T
+        results.first_bad[rows] = readings.first_bad[lanes]
+        steps = lambda intervals: np.minimum(
+            intervals.astype(np.int64) * self.rhythm.evaluate_every, self.rhythm.steps
+        )
+        results.trial_steps += int((steps(ends) - steps(begins)).sum())
+        results.trial_intervals += n * len(rows)
+        results.progress[rows] = ends
+        bad = results.first_bad[rows] >= 0
+        for row in rows[bad].tolist():
             self.waiting.pop(row, None)
-        elif end == self.rhythm.intervals:
-            results.finished[row] = True
-            for name, values in readings.test.items():
-                results.test[name][row] = values[lane]
-        self._arrive(row)
+        done = ~bad & (ends == self.rhythm.intervals)
+        results.finished[rows[done]] = True
+        for name, values in readings.test.items():
+            results.test[name][rows[done]] = values[lanes[done]]
+        for row in rows[bad | (ends >= self.climb.until[rows])].tolist():
+            self._arrive(row)
+        results.until = self.climb.until
 
     def _arrive(self, row: int, queue: bool = True) -> None:
         """Where a trial has reached its target, or diverged, some may be promoted."""
