@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.dtypes import canonicalize_dtype
 from jax.tree_util import keystr, tree_leaves_with_path
 
 Tree = Any  # a pytree whose leaves are arrays
@@ -54,7 +55,8 @@ def cast_like(tree: Tree, like: Tree) -> Tree:
     """
 
     def cast(x: Any, y: Any) -> jax.Array:
-        dtype = _dtype(y)
+        # NumPy's float64 is what JAX makes of it: float32, unless x64 is on
+        dtype = y.dtype if isinstance(y, jax.Array) else canonicalize_dtype(_dtype(y))
         if isinstance(x, jax.Array) and x.dtype == dtype and not x.weak_type:
             return x
         to_real = jnp.iscomplexobj(x) and not jnp.issubdtype(dtype, jnp.complexfloating)

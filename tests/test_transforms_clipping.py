@@ -171,3 +171,20 @@ def test_lanes_do_not_see_each_other():
     limits = jnp.array([0.1, 0.5, 1.0, 2.0])
     clean, dirty = step(g, limits), step(g.at[1, 2].set(jnp.inf).at[2, 0].set(jnp.nan), limits)
     np.testing.assert_array_equal(clean[jnp.array([0, 3])], dirty[jnp.array([0, 3])])
+
+
+@EVERY
+@pytest.mark.parametrize("limit", [-1, -1e-30, np.float32(-2), np.nan])
+def test_a_bound_below_0_is_refused(make, limit):
+    """optax 0.2.8: clip_by_global_norm(-1) turns each step round."""
+    with pytest.raises(ValueError, match=rf"{make.__name__}'s max_\w+ must be at least 0, not"):
+        make(limit)
+    make(jnp.float32(limit))  # traced or not, an array cannot always be looked at
+
+
+@EVERY
+def test_numpy_s_float64_is_float32_without_x64(make):
+    """And without a warning: gradients of NumPy meet float32 in JAX as elsewhere."""
+    assert bound(make, 1.0, {"w": np.full(3, 6.0)})["w"].dtype == jax.dtypes.canonicalize_dtype(
+        float
+    )

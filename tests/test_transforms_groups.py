@@ -97,6 +97,16 @@ def test_what_is_refused_names_paths_and_patterns():
         partition_by_path({})
     with pytest.raises(ValueError, match="two patterns of the same text"):
         partition_by_path({"a": sgd(0.1), re.compile("a"): sgd(0.1)})
+    with pytest.raises(TypeError, match=r"patterns must be a dictionary, .* not a list"):
+        partition_by_path([("a", sgd(0.1))])
+    for pattern in (0, None, re.compile(b"a")):
+        with pytest.raises(TypeError, match="a pattern is text or a compiled regular expression"):
+            partition_by_path({pattern: sgd(0.1)})
+    with pytest.raises(TypeError, match=r"'a': a transformation is needed, .* not <function sgd"):
+        partition_by_path({"a": sgd})
+    for name in ("default", "before"):
+        with pytest.raises(TypeError, match=f"{name}: a transformation is needed, .* not 'freeze'"):
+            partition_by_path({"a": sgd(0.1)}, **{name: "freeze"})
 
 
 def test_gradients_that_do_not_fit_are_refused_by_path():

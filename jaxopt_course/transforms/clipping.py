@@ -10,6 +10,7 @@ float32, and gradients of 1e30, whose squares overflow, are still measured.
     a gradient is NaN      clip passes it on; by norm all of the leaf (or tree) becomes NaN
     a gradient is ±∞       clip gives ±d; by norm that coordinate becomes NaN, the others 0
 
+A literal bound below 0, which would turn steps round, is refused; a traced one cannot be looked at.
 A diverged step so stays visible; to skip it, wrap the chain in ``optax.apply_if_finite``.
 """
 
@@ -18,6 +19,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_course.base import Scalar, Transform, check_gradient, number, stateless
 from jaxopt_course.describe import described
@@ -32,12 +34,16 @@ def clip(max_delta: Scalar) -> Transform:
     Args:
         max_delta: d >= 0, in units of g.
 
+    Raises:
+        ValueError: d is a number below 0, or NaN.
+
     Same as ``optax.clip`` (which takes real numbers only) and Keras's ``clipvalue``.
 
     >>> u, _ = clip(1.0).update(jnp.array([3.0, -0.5, -2.0]), clip(1.0).init(jnp.zeros(3)))
     >>> print(u)
     [ 1.  -0.5 -1. ]
     """
+    _check_bound(max_delta, "clip's max_delta")
 
     def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
         check_gradient(g, params)
@@ -58,12 +64,16 @@ def clip_by_norm(max_norm: Scalar) -> Transform:
     Args:
         max_norm: c >= 0, in units of g.
 
+    Raises:
+        ValueError: c is a number below 0, or NaN.
+
     Keras's ``clipnorm``; not in optax, whose ``clip_by_global_norm`` measures all leaves together.
 
     >>> g = [jnp.array([3.0, 4.0]), jnp.array([12.0])]
     >>> print(clip_by_norm(1.0).update(g, clip_by_norm(1.0).init(g))[0])
     [Array([0.6, 0.8], dtype=float32), Array([1.], dtype=float32)]
     """
+    _check_bound(max_norm, "clip_by_norm's max_norm")
 
     def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
         check_gradient(g, params)
@@ -82,6 +92,9 @@ def clip_by_global_norm(max_norm: Scalar) -> Transform:
     Args:
         max_norm: c >= 0, in units of g.
 
+    Raises:
+        ValueError: c is a number below 0, or NaN.
+
     Same as ``optax.clip_by_global_norm``, but ‖g‖ is exact for half precision and for 1e30.
     Pascanu, Mikolov and Bengio (2013), algorithm 1.
 
@@ -89,6 +102,7 @@ def clip_by_global_norm(max_norm: Scalar) -> Transform:
     >>> print(clip_by_global_norm(1.0).update(g, clip_by_global_norm(1.0).init(g))[0])
     [Array([0.6], dtype=float32), Array([0.8], dtype=float32)]
     """
+    _check_bound(max_norm, "clip_by_global_norm's max_norm")
 
     def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
         check_gradient(g, params)
@@ -109,6 +123,11 @@ def global_norm(tree: Tree) -> jax.Array:
     424.26
     """
     return _norm(jax.tree.leaves(leafwise(lambda x: x, tree)))
+
+
+def _check_bound(bound: Any, name: str) -> None:
+    if isinstance(bound, int | float | np.number) and not bound >= 0:
+        raise ValueError(f"{name} must be at least 0, not {bound}")
 
 
 def _norm(leaves: Sequence[jax.Array]) -> jax.Array:

@@ -64,6 +64,7 @@ def partition_by_path(
         :func:`freeze` (or ``optax.set_to_zero``) has none.  Each group counts its own steps.
 
     Raises:
+        TypeError: no mapping of patterns (text or compiled) to transformations.
         ValueError: no patterns; in ``init`` and ``update``, a leaf that no pattern or more than one
             matches, or a pattern that matches no leaf (with the paths).
 
@@ -76,6 +77,7 @@ def partition_by_path(
     >>> print(u["dense"]["kernel"], u["dense"]["bias"])
     [0. 0.] [-0.5]
     """
+    _check(patterns, {"default": default, "before": before})
     if not patterns and default is None:
         raise ValueError("partition_by_path needs at least one pattern, or a default")
     groups = {_text(pattern): tx for pattern, tx in patterns.items()}
@@ -110,6 +112,24 @@ def path_name(path: Any) -> str:
     if keys and isinstance(path[-1], jax.tree_util.GetAttrKey) and keys[-1] == "value":
         keys.pop()
     return "/".join(keys)
+
+
+def _check(patterns: Any, others: Mapping[str, Any]) -> None:
+    if not isinstance(patterns, Mapping):
+        raise TypeError(
+            "patterns must be a dictionary, pattern -> transformation, not a "
+            f"{type(patterns).__name__}"
+        )
+    for pattern in patterns:
+        text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
+        if not isinstance(text, str):
+            raise TypeError(f"a pattern is text or a compiled regular expression, not {pattern!r}")
+    given = {repr(_text(p)): tx for p, tx in patterns.items()}
+    for name, tx in (given | {k: v for k, v in others.items() if v is not None}).items():
+        if not (hasattr(tx, "init") and hasattr(tx, "update")):
+            raise TypeError(
+                f"{name}: a transformation is needed, such as sgd(0.1) or freeze(), not {tx!r}"
+            )
 
 
 def _labels(tree: Tree, patterns: Mapping[Pattern, Any], default: str | None) -> Tree:
