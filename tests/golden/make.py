@@ -1,5 +1,6 @@
-"""Make the golden files again: ``pip install '.[parity]'; cd tests; python -m golden.make``."""
+"""Make the golden files: ``pip install '.[course,parity]'; cd tests; python -m golden.make``."""
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -26,6 +27,22 @@ def trajectories():
     return paths, rates
 
 
+def snippets():
+    """What the notes' snippets give, from the cells of lesson 11 that run them."""
+    paths, losses = live("11_1_las_mismas_reglas"), live("11_2_las_mismas_redes")
+    # the other paths are runs of trajectories.npz
+    return {"paths": {k: v for k, v in paths.items() if ":" in k}, "losses": losses}
+
+
+def live(lesson):
+    space = {}
+    source = (FOLDER.parents[1] / "experiments" / f"{lesson}.py").read_text(encoding="utf-8")
+    for cell in source.split("# %%\n"):
+        with contextlib.suppress(KeyError, AssertionError):  # of what compares with the file
+            exec(cell, space)
+    return {name: np.asarray(x).tolist() for name, x in space["live"].items()}
+
+
 if __name__ == "__main__":
     import keras
     import torch
@@ -41,3 +58,4 @@ if __name__ == "__main__":
     }
     (FOLDER / "trajectories.json").write_text(json.dumps(about, indent=1) + "\n")
     (FOLDER / "ports.json").write_text(json.dumps(frameworks.ports()) + "\n")
+    (FOLDER / "snippets.json").write_text(json.dumps(snippets()) + "\n")

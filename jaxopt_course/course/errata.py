@@ -1,0 +1,180 @@
+"""A bench for errata: one measurement of three things, what is printed, what is right, the truth.
+
+An erratum comes with two formulas, each as it reads and as a function, and with the truth, the
+same from elsewhere: an optimizer of the library, ``jax.grad``, a closed form.  A case measures the
+three in the same way, so that what is printed cannot fail for want of fair treatment:
+
+    measure(right)   = measure(truth)  to 1e-12
+    measure(printed) ≠ measure(truth)  by more than one per cent, or it fails as was foretold
+
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxopt_course.course.lesson import FIGURES
+
+SAME, OTHER = 1e-12, 0.01  # differences, relative to the largest number of the truth
+HEADS = ("errata", "impreso", "correcto", "se mide", "da lo impreso", "da lo correcto")
+Formula = tuple[str, Any]  # as it reads, in Markdown; and what a measurement takes
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measurement that is not the same for all three."""
+
+    of: Callable[[Any], Any]
+    printed: Any = None  # another reading of what is printed
+    truth: Any = None  # what must come out, where a number says it best
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a measurement gave."""
+
+    what: str  # in Spanish
+    printed: Any  # numbers, or the exception that the printed formula raised
+    right: Any
+    apart: float  # from what is printed to the truth; inf where no numbers can be compared
+
+
+@dataclass(frozen=True)
+class Erratum:
+    """A formula of the notes that fails, the right one, and the cases that show it."""
+
+    number: str
+    where: str
+    title: str
+    printed: str
+    right: str
+    cases: tuple[Case, ...]
+
+
+class Errata:
+    """The errata of a lesson, judged one by one in their order."""
+
+    def __init__(self) -> None:
+        self.found: list[Erratum] = []
+
+    def __getitem__(self, number: str) -> Erratum:
+        """The erratum of this number."""
+        return next(one for one in self.found if one.number == number)
+
+    def judge(
+        self,
+        number: str,
+        where: str,
+        title: str,
+        *,
+        printed: Formula,
+        right: Formula,
+        truth: Any = None,
+        cases: Mapping[str, Callable[[Any], Any] | Measure],
+        fails: tuple[type[Exception], ...] = (),
+    ) -> None:
+        """Measure every case, judge it, say what came out, and keep it for the table.
+
+        Args:
+            number: as in the list of errata: E1, E2b.
+            where: in the notes, as note:line.
+            title: what is wrong, in a few words.
+            printed: the formula of the notes, and what it computes.
+            right: as it should be.
+            truth: the same from another source.
+            cases: words to measurement.
+            fails: what the printed formula may raise; any other error is the lesson's own.
+
+        Raises:
+            AssertionError: the right formula is not the truth, or what is printed is.
+            ValueError: a number comes twice.
+        """
+        if number in {other.number for other in self.found}:
+            raise ValueError(f"{number} was judged before; give this erratum its own number")
+        judged = []
+        for what, measure in cases.items():
+            how = measure if isinstance(measure, Measure) else Measure(measure)
+            given = attempt(how, printed[1] if how.printed is None else how.printed, fails)
+            corrected = how.of(right[1])
+            known = how.of(truth) if how.truth is None else how.truth
+            assert distance(corrected, known) <= SAME, (number, what, corrected, known)
+            apart = distance(given, known)
+            assert apart > OTHER, (number, what, given, known)
+            judged.append(Case(what, given, corrected, apart))
+            print(f"{number:4} {what}")
+            print(f"       impreso {shown(given)} | correcto {shown(corrected)}")
+        self.found.append(Erratum(number, where, title, printed[0], right[0], tuple(judged)))
+
+    def table(self) -> str:
+        """A row a case, in Markdown."""
+        rows: list[Iterable[str]] = [HEADS, ["---"] * len(HEADS)]
+        for one in self.found:
+            shared = [f"**{one.number}** {one.title} ({one.where})", one.printed, one.right]
+            for case in one.cases:
+                rows.append([*shared, case.what, shown(case.printed), shown(case.right)])
+                shared = [""] * len(shared)
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+    def show(self) -> None:
+        """Show the table in a notebook; in a script save it and say where."""
+        cases = sum(len(one.cases) for one in self.found)
+        print(f"{len(self.found)} erratas, {cases} casos")
+        if "ipykernel" in sys.modules:
+            from IPython.display import Markdown, display
+
+            display(Markdown(self.table()))
+            return
+        file = FIGURES / Path(sys.argv[0]).stem / "erratas.md"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(self.table(), encoding="utf-8")
+        print(file)
+
+    def chart(self) -> Any:
+        """A figure of how wrong each is, in the worst of its cases."""
+        import matplotlib.pyplot as plt
+
+        worst = np.array([max(case.apart for case in one.cases) for one in self.found])
+        runs = np.isfinite(worst)
+        low = worst[runs].min() / 2
+        edge = 10 * worst[runs].max()
+        rows = np.arange(len(worst))
+        figure, ax = plt.subplots(figsize=(8, 1.1 + 0.33 * len(rows)), layout="constrained")
+        ax.hlines(rows, low, np.where(runs, worst, edge), color="#DDDDDD", lw=1.5)
+        ax.plot(worst[runs], rows[runs], "o", color="#0072B2", ms=8, label="da otro número")
+        if not runs.all():
+            out = rows[~runs]
+            ax.plot(
+                np.full(len(out), edge), out, "X", color="#D55E00", ms=10, label="no se ejecuta"
+            )
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2, frameon=False)
+        ax.set(xscale="log", xlabel="error relativo de lo impreso", ylim=(len(rows) - 0.5, -0.5))
+        ax.set_yticks(rows, [f"{one.number}. {one.title}" for one in self.found])
+        return figure
+
+
+def attempt(how: Measure, formula: Any, fails: tuple[type[Exception], ...]) -> Any:
+    """What the measurement of a formula gives, or the foretold exception."""
+    try:
+        return how.of(formula)
+    except fails as error:
+        return error
+
+
+def distance(a: Any, b: Any) -> float:
+    """The largest difference, relative to the largest number of b where that is not 0."""
+    if isinstance(a, Exception) or np.shape(a) != np.shape(b):
+        return np.inf
+    size, apart = np.max(np.abs(b)), np.max(np.abs(np.subtract(a, b)))
+    return float(apart / (size if size > SAME else 1.0))
+
+
+def shown(x: Any) -> str:
+    """Numbers in four digits, with a decimal comma; an exception by its name."""
+    if isinstance(x, Exception):
+        return f"no se ejecuta: {type(x).__name__}"
+    tidy = (f"{0.0 if abs(v) < SAME else v:.4g}" for v in np.ravel(x))
+    return "; ".join(text.replace(".", ",") for text in tidy)
