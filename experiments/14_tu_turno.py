@@ -19,8 +19,8 @@ BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#C
 # ## El enunciado
 #
 # El estado es un diccionario: la función recibe las memorias de antes y devuelve las de después.
-# Los hiperparámetros llegan por su nombre, con valores que no son los habituales: así se nota si la
-# fórmula lleva dentro un 0,9 o un 0,999 escrito a mano.
+# Los hiperparámetros llegan por su nombre, con valores que no son los habituales ni los mismos en
+# todas las hojas: así se nota si la fórmula lleva dentro un 0,9 o un 0,999 escrito a mano.
 
 # %%
 exercise("adam")

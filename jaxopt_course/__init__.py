@@ -46,8 +46,11 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.planning import plan as plan
     from jaxopt_course.problems.convolution import Conv as Conv
     from jaxopt_course.problems.convolution import max_pool as max_pool
+    from jaxopt_course.problems.downloads import image_task as image_task
+    from jaxopt_course.problems.downloads import openml_task as openml_task
+    from jaxopt_course.problems.image_networks import CNN as CNN
+    from jaxopt_course.problems.image_networks import ImageMLP as ImageMLP
     from jaxopt_course.problems.networks import MLP as MLP
-    from jaxopt_course.problems.openml import openml_task as openml_task
     from jaxopt_course.problems.surfaces import SURFACES as SURFACES
     from jaxopt_course.problems.tables import table_task as table_task
     from jaxopt_course.problems.tasks import TASKS as TASKS
@@ -147,7 +150,14 @@ _HOMES = {
         "max_pool",
     ),
     "problems.networks": ("MLP",),
-    "problems.openml": ("openml_task",),
+    "problems.downloads": (
+        "image_task",
+        "openml_task",
+    ),
+    "problems.image_networks": (
+        "CNN",
+        "ImageMLP",
+    ),
     "problems.surfaces": ("SURFACES",),
     "problems.tables": ("table_task",),
     "planning": ("plan",),

@@ -119,8 +119,8 @@ class Replay(Table):
 class Course:
     """Run the lessons of the course, and render them with their figures to static HTML."""
 
-    lesson: tuple[int, ...] = ()
-    """Which, by number; default all."""
+    lesson: tuple[str, ...] = ()
+    """Which, by number (8, or 8.2); default all."""
     out: Path = Path("site")
     """Where to write; begin reading at its index.html."""
     quick: bool = False
@@ -177,7 +177,7 @@ def compare(arguments: Compare) -> None:
     use_cpu_cores()
     from jaxopt_course.joint import ManyProgramsWarning
     from jaxopt_course.planning import plan
-    from jaxopt_course.problems.openml import named_task
+    from jaxopt_course.problems.tasks import load_task
     from jaxopt_course.study import SweepInterrupted
     from jaxopt_course.sweeping import sweep
     from jaxopt_course.sweeps.space import grid
@@ -186,7 +186,7 @@ def compare(arguments: Compare) -> None:
     rates = learning_rates(arguments)
     if arguments.seeds < 1 or arguments.confirm < 0:
         raise ValueError("--seeds must be at least 1, and --confirm at least 0")
-    task = table_of(arguments) or named_task(arguments.task)
+    task = table_of(arguments) or load_task(arguments.task)
     sizes = list(dict.fromkeys(arguments.batch_size)) or [min(64, count_examples(task.train))]
     several = len(sizes) > 1
     trials = grid(
@@ -398,10 +398,15 @@ def course(arguments: Course) -> None:
 
 def tasks(_: Tasks) -> None:
     """Print a line a task."""
-    from jaxopt_course.problems.openml import SOURCES
+    from jaxopt_course.problems.downloads import DOWNLOADS
     from jaxopt_course.problems.tasks import TASK_DESCRIPTIONS
 
     for name, description in TASK_DESCRIPTIONS.items():
         print(f"{name:19s}{description}")
-    for name, source in SOURCES.items():
-        print(f"{name:19s}{source.description} (openml.org: downloaded once)")
+    for name, description in DOWNLOADS.items():
+        print(f"{name:19s}{description} (openml.org: downloaded once)")
+    print(
+        "\nA number takes fewer training images, and a fifth of it in each other part: "
+        "mnist_cnn-5000.\n-torch takes the network as the notes print it for PyTorch, not for "
+        "Keras: mnist_cnn-torch."
+    )

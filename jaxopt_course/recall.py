@@ -9,8 +9,8 @@ import pandas as pd
 
 from jaxopt_course.columns import Optimizer, check_columns
 from jaxopt_course.conventions.registry import REGISTERED
-from jaxopt_course.problems.openml import SOURCES, named_task
-from jaxopt_course.problems.tasks import TASKS, Task
+from jaxopt_course.problems.downloads import split_name
+from jaxopt_course.problems.tasks import TASKS, Task, load_task
 from jaxopt_course.session import Session, describe_scheduler, table_sha256, versions
 from jaxopt_course.sweeps import schedulers
 from jaxopt_course.sweeps.schedulers import Scheduler
@@ -100,12 +100,12 @@ def scheduler_of(
 
 
 def _task(was: Mapping[str, Any], task: Task | str | None) -> Task:
-    if task is None and was["name"] not in {*TASKS, *SOURCES}:
+    if task is None and was["name"] not in TASKS and split_name(was["name"]) is None:
         raise ValueError(
             f"the study was made with an own task ({was['name']!r}), which files cannot hold; "
             "give it again: task=…"
         )
-    task = named_task(was["name"]) if task is None else task_of(task)
+    task = load_task(was["name"]) if task is None else task_of(task)
     if task.name != was["name"]:
         raise ValueError(f"the task is {task.name!r}, the study's is {was['name']!r}")
     if task.split_sha256 != was["split_sha256"]:

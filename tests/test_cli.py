@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 import jaxopt_course as joc
 from jaxopt_course import cli, joint
-from jaxopt_course.problems.openml import SOURCES
+from jaxopt_course.problems.downloads import DOWNLOADS, split_name
 
 TINY = ["--task", "line", "--optimizers", "sgd", "adam", "--learning-rates", "3", "--seeds", "2",
         "--epochs", "4", "--confirm", "2"]  # fmt: skip
@@ -209,5 +210,7 @@ def test_version_and_tasks(capsys):
     cli.main(["--version"])
     assert capsys.readouterr().out == "jaxopt-course 0.1.0\n"
     cli.main(["tasks"])
-    listed = {line.split()[0] for line in capsys.readouterr().out.splitlines()}
-    assert listed == {*joc.TASKS, *SOURCES}
+    listed, _, hint = capsys.readouterr().out.partition("\n\n")
+    assert {line.split()[0] for line in listed.splitlines()} == {*joc.TASKS, *DOWNLOADS}
+    for name in re.findall(r"\w+_cnn-\w+", hint):
+        assert split_name(name) is not None

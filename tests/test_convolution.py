@@ -83,6 +83,55 @@ def test_max_pool_is_that_of_flax(window, strides, padding):
     close(*both(pool, max_pool, nnx.max_pool, jnp.asarray(np.round(IMAGES), jnp.float32)), 1e-6)
 
 
+def test_max_pool_of_infinities_and_of_nothing_but_them():
+    """Padding is -inf too, and must not take a gradient from what stands beside it."""
+    x = jnp.asarray(np.where(IMAGES < -0.5, -jnp.inf, np.round(IMAGES)), jnp.float32)
+    x = x.at[0, :4].set(-jnp.inf).at[1, 3, 2].set(jnp.inf)
+    for padding in ("VALID", "SAME"):
+        ours, theirs = (
+            jax.vjp(lambda x, f=f, padding=padding: f(x, (3, 3), (2, 2), padding), x)
+            for f in (max_pool, nnx.max_pool)
+        )
+        np.testing.assert_array_equal(ours[0], theirs[0], err_msg=padding)
+        weights = jnp.asarray(RNG.normal(size=ours[0].shape), jnp.float32)
+        np.testing.assert_allclose(ours[1](weights)[0], theirs[1](weights)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.int32, jnp.bfloat16])
+def test_max_pool_of_other_types(dtype):
+    x = jnp.asarray(IMAGES * 10 + 100, dtype)
+    ours, theirs = (f(x, (3, 3), (2, 2), "SAME") for f in (max_pool, nnx.max_pool))
+    assert ours.dtype == theirs.dtype == dtype
+    np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("size", [(3, 9), (10, 3)], ids=["along one axis", "along the other"])
+def test_a_window_larger_than_the_image_stands_nowhere(size):
+    x = jnp.asarray(IMAGES, jnp.float32)
+    layers = [kind(4, 3, size, padding="VALID", rngs=nnx.Rngs(0)) for kind in (Conv, nnx.Conv)]
+    shapes = [jax.eval_shape(layer, x).shape for layer in layers]
+    assert shapes[0] == shapes[1] == layers[0](x).shape and 0 in shapes[0]
+    pools = [jax.eval_shape(lambda x, f=f: f(x, size), x).shape for f in (max_pool, nnx.max_pool)]
+    assert pools[0] == pools[1] == max_pool(x, size).shape
+
+
+def test_no_images():
+    x = jnp.zeros((0, 9, 8, 4))
+    layers = [kind(4, 3, (3, 3), rngs=nnx.Rngs(0)) for kind in (Conv, nnx.Conv)]
+    assert layers[0](x).shape == layers[1](x).shape == (0, 9, 8, 3)
+    assert max_pool(x, (2, 2), (2, 2)).shape == (0, 4, 4, 4)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_half_precision_is_that_of_flax(dtype):
+    x = jnp.asarray(IMAGES, jnp.float32)
+    layers = [kind(4, 3, (3, 3), dtype=dtype, rngs=nnx.Rngs(0)) for kind in (Conv, nnx.Conv)]
+    ours, theirs = (layer(x) for layer in layers)
+    assert ours.dtype == theirs.dtype == dtype
+    step = float(jnp.finfo(dtype).eps) * float(jnp.abs(theirs).max())  # the last bit, rounded once
+    np.testing.assert_allclose(*(y.astype(jnp.float32) for y in (ours, theirs)), atol=step)
+
+
 def test_nan_wins():
     x = jnp.reshape(jnp.where(jnp.eye(4, dtype=bool), jnp.nan, 0.0), (4, 2, 2, 1))
     assert jnp.isnan(jax.jit(lambda x: max_pool(x, (2, 2)))(x)).all()
@@ -101,5 +150,8 @@ def test_what_it_refuses():
         convolve(x, kernel, (1, 1), "SAME", lhs_dilation=(2, 2))
     with pytest.raises(TypeError, match="does not know out_sharding"):
         convolve(x, kernel, (1, 1), "SAME", out_sharding="x")
+    for window, strides in (((2, 2, 2, 2), None), ((2, 2), (2,)), ((), None)):
+        with pytest.raises(ValueError, match=r"does not fit inputs of shape \(1, 4, 4, 1\)"):
+            max_pool(x, window, strides)
     with pytest.raises(TypeError, match="conv_general_dilated"):
         Conv(1, 1, (2, 2), conv_general_dilated=None, rngs=nnx.Rngs(0))

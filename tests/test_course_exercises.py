@@ -1,5 +1,8 @@
 """Learners' functions are run beside the library, and their mistakes are named."""
 
+import math
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -75,13 +78,21 @@ def adamax(g, state, w, t, *, learning_rate, b1, b2, eps):
 # --- wrong ones: (function, names of its mistakes) ---
 
 
-def adam_by(hats=True, eps_in=False, decay=lambda w: 0.0, ahead=0, sign=-1, swap=False):
+def adam_by(
+    hats=True,
+    eps_in=False,
+    decay=lambda w: 0.0,
+    ahead=0,
+    sign=-1,
+    swap=False,
+    correct=lambda b, t: 1 - b**t,
+):
     def update(g, state, w, t, *, learning_rate, b1, b2, eps, weight_decay=0.0):
         if swap:
             b1, b2 = b2, b1
         m, v = b1 * state["m"] + (1 - b1) * g, b2 * state["v"] + (1 - b2) * g**2
         n = t + ahead
-        c1, c2 = (1 - b1**n, 1 - b2**n) if hats else (1, 1)
+        c1, c2 = (correct(b1, n), correct(b2, n)) if hats else (1, 1)
         size = np.sqrt(v / c2 + eps) if eps_in else np.sqrt(v / c2) + eps
         step = m / c1 / size + weight_decay * decay(w)
         return w + sign * learning_rate * step, {"m": m, "v": v}
@@ -201,6 +212,41 @@ WRONG = [
     ("adamw", adam_by(decay=lambda w: 2 * w), ["decay_twice"]),
     ("adamw", coupled(1), ["decay_coupled"]),
     ("adamw", coupled(2), ["decay_coupled_twice"]),
+    # one memory, two rates; a sum where the step is g; b1 as a constant, at its value here
+    (
+        "momentum",
+        lambda g, s, w, t, *, learning_rate, momentum: (
+            w - learning_rate * (momentum * s["m"] + learning_rate * g),
+            {"m": momentum * s["m"] + learning_rate * g},
+        ),
+        ["rate_twice"],
+    ),
+    ("momentum", memory_by(lambda g, b: g, lambda g, m, b: g, "momentum"), ["forgets_m"]),
+    ("nesterov", memory_by(lambda g, b: g, lambda g, m, b: g, "momentum"), ["no_memory"]),
+    ("rmsprop", rmsprop_by(entry=lambda g, rho: ((1 - rho) * g) ** 2), ["v_factor_squared"]),
+    (
+        "rmsprop",
+        lambda g, s, w, t, *, learning_rate, decay, eps: (
+            w - learning_rate * g / np.sqrt(decay * s["v"] + (1 - decay) * g**2) + eps,
+            {"v": decay * s["v"] + (1 - decay) * g**2},
+        ),
+        ["eps_added_to_w"],
+    ),
+    ("adadelta", lambda g, s, w, t, *, learning_rate, **h: (w, s), ["no_eps_above"]),
+    ("adam", lambda g, s, w, t, **h: adam(g, s, w, t, **h | {"b1": 0.8}), ["fixed_b1"]),
+    ("adam", lambda g, s, w, t, **h: (w, adam(g, s, w, t, **h)[1]), ["unchanged"]),
+    ("adam", adam_by(correct=lambda b, t: 1 - b * t), ["v_product"]),
+    ("adam", adam_by(correct=lambda b, t: 1 - b), ["no_exponent"]),
+    ("sgd", lambda g, s, w, t, *, learning_rate: (w - learning_rate**2 * g, s), ["rate_twice"]),
+    ("rmsprop", lambda g, s, w, t, **h: rmsprop(g, {"v": 0 * g}, w, t, **h), ["forgets_v"]),
+    (
+        "rmsprop",
+        lambda g, s, w, t, *, learning_rate, eps, **h: (
+            w - learning_rate * g / np.sqrt(g**2 + eps),
+            {"v": g**2},
+        ),
+        ["v_without_past"],
+    ),
     ("adamax", adamax_without_eps, ["no_eps"]),
     ("adamax", adamax_by_adam, ["v_corrected"]),
 ]
@@ -261,6 +307,46 @@ def test_float32_passes_and_is_diagnosed():
     assert check("adam", half(adam_by(eps_in=True)), quiet=True).mistakes == ("eps_inside",)
 
 
+def test_a_float32_on_the_way_is_no_mistake():
+    """In a memory it shows; in the gradient it does not, and is told from a wrong formula."""
+
+    def rounded(g, state, w, t, **h):
+        w, state = rmsprop(g, state, w, t, **h)
+        return w, {"v": np.float32(state["v"])}
+
+    assert check("rmsprop", rounded, quiet=True)
+    hidden = lambda g, state, w, t, **h: rmsprop(np.float32(g), state, w, t, **h)
+    verdict = check("rmsprop", hidden, quiet=True)
+    assert not verdict and "la fórmula está bien" in " ".join(verdict.message.split())
+    assert "errores conocidos" not in verdict.message and verdict.mistakes == ()
+    theirs, right = re.search(r"sale\s+(\S+) y\s+debería salir (\S+)\.", verdict.message).groups()
+    assert theirs != right
+
+
+def test_constants_at_the_values_of_the_exercise_do_not_pass():
+    own = RECIPES["adam"].numbers
+    verdict = check("adam", lambda g, s, w, t, **h: adam(g, s, w, t, **own), quiet=True)
+    assert not verdict and verdict.leaf == "b" and "escrito como constante" in verdict.message
+
+
+def test_clipped_gradients_do_not_pass():
+    clipped = lambda g, s, w, t, **h: sgd(np.clip(g, -5, 5), s, w, t, **h)
+    assert check("sgd", clipped, quiet=True).step == 9
+
+
+def test_where_all_is_nan_nothing_is_certain():
+    """Many things make NaN of all; no two mistakes are accused, and one not without a doubt."""
+
+    def negative(g, state, w, t, *, learning_rate, b1, b2, eps):
+        m, v = b1 * state["m"] + (1 - b1) * g, b2 * state["v"] + (1 - b2) * g**2
+        return w - learning_rate * m / np.sqrt(-v), {"m": m, "v": v}
+
+    verdict = check("adam", negative, quiet=True)
+    assert len(verdict.mistakes) < 2 and "raíz de un" in verdict.message
+    behind = check("adam", adam_by(ahead=-1), quiet=True)
+    assert "también puede ser otra división" in behind.message
+
+
 def test_clues_say_which_memory_is_right():
     def update(g, state, w, t, *, learning_rate, b1, b2, eps):
         m, v = b1 * state["m"] + (1 - b1) * g, b2 * state["v"] + g
@@ -273,6 +359,11 @@ def test_clues_say_which_memory_is_right():
 
 def raises(g, state, w, t, *, learning_rate, decay, eps):
     return w, state["s"]
+
+
+def unassigned(g):
+    v = v + g  # noqa: F821
+    return v
 
 
 UNFIT = {
@@ -290,6 +381,19 @@ UNFIT = {
     "def my_update(g, state, w, t, *, learning_rate, decay, eps):": lambda g, w: (w, {}),
     "sin paréntesis": 3,
     "no se cambia por partes": lambda g, state, w, t, **h: jnp.asarray(w).__setitem__(0, 1),
+    "usa las de NumPy (np.sqrt)": lambda g, state, w, t, **h: (w - math.sqrt(g), state),
+    "se escribe con dos asteriscos, g**2": lambda g, state, w, t, **h: (w - g ^ 2, state),
+    "es np.maximum(a, b), no max(a, b)": lambda g, state, w, t, **h: (max(g, w), state),
+    "se leen con corchetes, state['nombre']": lambda g, state, w, t, **h: (w, state.v),
+    "quita jit": jax.jit(lambda g, state, w, t, **h: (w, state) if t == 1 else w),
+    "están en otro orden, (w, g, state, t)": lambda w, g, state, t, **h: (w - g, state),
+    "Los hiperparámetros se llaman learning_rate, decay, eps": lambda g, s, w, t, **h: h["lr"],
+    "empieza con v = state['v']": lambda g, state, w, t, **h: unassigned(g),
+    "terminar con return, sin yield": lambda g, state, w, t, **h: (yield w, state),
+    "No devuelve nada": lambda g, state, w, t, **h: ...,
+    "está vacío, y debe tener 'v'": lambda g, state, w, t, **h: (w, {}),
+    "w es de tipo float16": lambda g, state, w, t, **h: (np.float16(w), state),
+    "números reales, y es de tipo complex128": lambda g, state, w, t, **h: (w + 0j, state),
     "Los argumentos se llaman": lambda g, state, w, t, **h: (W, state),  # noqa: F821
 }
 
@@ -299,6 +403,27 @@ def test_what_cannot_be_run_is_said_in_words(words, capsys):
     verdict = check("rmsprop", UNFIT[words])
     message = " ".join(capsys.readouterr().out.split())
     assert not verdict and words in message and "✗ rmsprop: no se puede comprobar" in message
+
+
+def test_a_verdict_is_short_where_a_notebook_shows_it():
+    verdict = check("momentum", lambda g, s, w, t, **h: (w + 1, s), quiet=True)
+    assert repr(verdict) == "Verdict('momentum', False)" and "\n" in str(verdict)
+
+
+def test_two_mistakes_are_told_only_where_the_memories_agree():
+    """The same path as of m_is_a_sum and forgets_m, but m is right."""
+
+    def update(g, state, w, t, *, learning_rate, b1, b2, eps):
+        _, s = adam(g, state, w, t, learning_rate=learning_rate, b1=b1, b2=b2, eps=eps)
+        size = np.sqrt(s["v"] / (1 - b2**t)) + eps
+        return w - 3 * learning_rate * g / (1 - b1**t) / size, s
+
+    assert len(check("adam", update, quiet=True).mistakes) < 2
+
+
+def test_a_step_that_is_a_multiple_is_said():
+    verdict = check("sgd", lambda g, s, w, t, *, learning_rate: (w - 3 * learning_rate * g, s))
+    assert "3 veces el correcto" in verdict.message and "línea que renueva w" in verdict.message
 
 
 def test_the_line_that_raised_is_shown():
@@ -311,6 +436,10 @@ def test_the_line_that_raised_is_shown():
 def test_an_unknown_exercise_is_named():
     with pytest.raises(ValueError, match="¿querías decir «adam»"):
         check("adm", sgd)
+    with pytest.raises(ValueError, match="¿querías decir «rmsprop»"):
+        exercise("RMSProp")
+    with pytest.raises(ValueError, match="el primer argumento es el nombre"):
+        check(sgd, "sgd")
 
 
 @EACH

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import jupytext
 import pytest
+from matplotlib.figure import Figure
 
 from jaxopt_course import cli
 from jaxopt_course.course import formulas, notebooks, site
+from jaxopt_course.course.lesson import caption
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 pytestmark = [
@@ -194,6 +196,75 @@ def test_a_foreign_directory_is_not_touched_unasked(lessons, tmp_path):
         site.build(out / "other.txt", folder=lessons)
 
 
+def test_a_notebook_that_somebody_worked_in_is_kept(lessons, tmp_path):
+    out, said = tmp_path / "site", []
+    site.build(out, ["8"], folder=lessons, say=said.append)
+    (out / "08_1_c.ipynb").write_text("worked in")
+    fresh = (out / "08_2_d.ipynb").read_text()
+    for _ in range(2):
+        site.build(out, ["8"], folder=lessons, say=said.append)
+        assert (out / "08_1_c.ipynb").read_text() == "worked in"
+        assert "08_1_c.ipynb has changes of yours: kept" in said[-2] and "kept" not in said[-1]
+    assert json.loads(fresh)["cells"][0]["source"]
+    (out / "08_1_c.ipynb").unlink()
+    site.build(out, ["8.1"], folder=lessons, say=said.append)
+    assert json.loads((out / "08_1_c.ipynb").read_text())["cells"]
+    (out / "08_2_d.ipynb").write_text("worked in")
+    for gone in ("08_1_c", "08_2_d"):  # lessons that are no more
+        (lessons / f"{gone}.py").unlink()
+    site.build(out, ["1"], folder=lessons, say=said.append)
+    assert not (out / "08_1_c.ipynb").exists()
+    assert (out / "08_2_d.ipynb").read_text() == "worked in" and "08_2_d" not in pages(out)
+
+
+def test_scripts_of_ones_own_are_not_run_as_lessons(tmp_path, monkeypatch):
+    """A folder `experiments` with numbered scripts is not rare."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "01_train.py").write_text("import os\n")
+    assert site.find(None).resolve() == EXPERIMENTS.resolve()
+    (tmp_path / "experiments" / "01_train.py").write_text("# %% [markdown]\n# # 1\n")
+    assert site.find(None) == Path("experiments")
+
+
+def test_a_build_record_of_another_tool_is_no_permission(lessons, tmp_path):
+    out = tmp_path / "project"
+    out.mkdir()
+    (out / "build.json").write_text('{"version": 1}')
+    (out / "index.html").write_text("mine")
+    with pytest.raises(FileExistsError, match="--overwrite"):
+        site.build(out, folder=lessons)
+    assert (out / "index.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "asked, built",
+    [
+        (["8.2"], ["08_2_d"]),
+        (["08_1", 1], ["01_a", "08_1_c"]),
+        (["08_2_d"], ["08_2_d"]),
+        (["8"], ["08_1_c", "08_2_d"]),
+    ],
+)
+def test_lessons_as_they_are_called(lessons, asked, built):
+    assert [file.stem for file in site.choose(sorted(lessons.glob("*.py")), asked)] == built
+
+
+@pytest.mark.parametrize("asked", ["8.x", "8.3", "99", "-1", "ocho", "", "8.2.1"])
+def test_a_lesson_that_is_not_there(lessons, asked):
+    with pytest.raises(ValueError, match=r"there is no lesson .*\(there are 1, 2, 8\.1, 8\.2\)"):
+        site.choose(sorted(lessons.glob("*.py")), [asked])
+
+
+def test_a_figure_without_a_title_is_told_by_its_axes():
+    figure = Figure()
+    assert caption(figure, "la_recta") == "la recta"
+    figure.subplots().set(ylabel="pérdida", xlabel=r"tasa $\eta$")
+    assert caption(figure, "la_recta") == "pérdida frente a tasa eta"
+    figure.axes[0].set_title("Una recta")
+    assert caption(figure, "la_recta") == "Una recta"
+
+
 def test_a_formula_that_is_not_known_fails_its_lesson(lessons, tmp_path):
     (lessons / "01_a.py").write_text("# %% [markdown]\n# # 1\n# $\\foo$\n", encoding="utf-8")
     said = []
@@ -265,7 +336,7 @@ def test_the_example_of_the_readme_says_what_is_printed_there(capsys):
 def test_bad_input_is_one_sentence(lessons, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for folder, args, words in [
-        (lessons, ["--lesson", "7"], "there is no lesson 7 (there are 1, 2, 8)"),
+        (lessons, ["--lesson", "7"], "there is no lesson 7 (there are 1, 2, 8.1, 8.2)"),
         (tmp_path / "nowhere", [], "part of the repository, not of the installed package"),
     ]:
         monkeypatch.setattr(site, "find", lambda _, folder=folder, find=site.find: find(folder))

@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
-from golden import frameworks
+from golden import frameworks, images
 from golden.cells import CELLS, LOOPS, RATES
 
 pytestmark = pytest.mark.live
@@ -35,6 +36,16 @@ def test_the_states_taken_over_are_still_what_the_frameworks_write():
         np.testing.assert_allclose(a, b, rtol=rtol, err_msg=name)
         # names such as "adam_7" count the optimizers made so far
         assert _shape(now[name]["state"]) == _shape(golden[name]["state"]), name
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's
+@pytest.mark.parametrize("name", images.NAMES)
+def test_the_networks_for_images_still_give_these_logits(name):
+    golden = json.loads((GOLDEN / "images.json").read_text())[name]
+    with jax.numpy_rank_promotion("allow"):  # Keras's dense layer adds its bias so
+        now = images.run(name)
+    for key, value in golden.items():
+        np.testing.assert_allclose(now[key], value, rtol=1e-5, atol=1e-6, err_msg=key)
 
 
 def _shape(x):

@@ -97,6 +97,61 @@ def test_a_stability_map_has_its_boundary():
     render(a)
 
 
+def test_cells_are_around_their_centres_on_logarithmic_axes():
+    a = axes()
+    a.set(xscale="log")
+    x = np.geomspace(1e-3, 1, 4)
+    landscape.stability_map(a, x, np.arange(3), np.ones((3, 4), bool))
+    sides = a.collections[0].get_coordinates()[0, :, 0]
+    np.testing.assert_allclose(sides, 10 ** np.arange(-3.5, 1))
+    np.testing.assert_allclose(a.get_xlim(), sides[[0, -1]])
+    np.testing.assert_allclose(a.get_ylim(), (-0.5, 2.5))
+
+
+@pytest.mark.parametrize("scale, sides", [("linear", [0.5, 1.5]), ("log", np.exp([-0.5, 0.5]))])
+def test_a_map_of_one_cell(scale, sides):
+    a = axes()
+    a.set(xscale=scale)
+    landscape.stability_map(a, np.ones(1), np.ones(1), np.ones((1, 1), bool))
+    np.testing.assert_allclose(a.get_xlim(), sides)
+
+
+def test_every_boundary_of_a_map_is_drawn_and_told_from_the_others():
+    a = axes()
+    line = np.arange(3)
+    landscape.stability_map(
+        a, line, line, np.ones((3, 3), bool), boundaries=dict.fromkeys("abcd", (line, line))
+    )
+    assert [one.get_label() for one in a.lines] == list("abcd")
+    assert len({(one.get_color(), one.get_linestyle()) for one in a.lines}) == 4
+
+
+@pytest.mark.parametrize(
+    "weights, message",
+    [
+        (np.ones((2, 4)), "k >= 3 and n >= 2"),
+        (np.arange(5.0)[:, None], "k >= 3 and n >= 2"),
+        (np.array([[1, 2], [np.nan, 3], [3, 4]]), "not finite, first in point 1"),
+    ],
+)
+def test_paths_without_a_plane_are_refused(weights, message):
+    with pytest.raises(ValueError, match=message):
+        landscape.pca_plane(weights)
+
+
+def test_a_path_that_never_moves_has_a_plane():
+    plane = landscape.pca_plane(np.ones((4, 3)))
+    assert plane.shares == (0, 0)
+    np.testing.assert_allclose(plane.directions @ plane.directions.T, np.eye(2), atol=1e-12)
+
+
+def test_nothing_to_draw_is_said():
+    with pytest.raises(ValueError, match="no height is finite"):
+        landscape.contours(axes(), X, Y, np.full_like(HEIGHTS, np.nan))
+    with pytest.raises(ValueError, match="at least one path"):
+        landscape.race(axes(), {})
+
+
 def test_the_main_plane_of_a_path_shows_it_whole():
     """Of a path in a plane of 50 dimensions, nothing is left out and distances are kept."""
     rng = np.random.default_rng(0)

@@ -1,16 +1,22 @@
 """Loaders of openml.org: small files in its format, served in the place of the network."""
 
+import gzip
 import hashlib
+import http.client
 import io
 import json
 import urllib.error
 
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn.datasets._openml as sklearn_openml
 
+import jaxopt_course as joc
 from jaxopt_course import cli
-from jaxopt_course.problems.openml import BANK_COLUMNS, SOURCES, images, openml_task, table
+from jaxopt_course.problems import downloads
+from jaxopt_course.problems.downloads import openml_task
+from jaxopt_course.problems.openml import BANK_COLUMNS, SOURCES, images, pixels, table
 
 
 class Response(io.BytesIO):
@@ -24,9 +30,9 @@ class Site:
     def __init__(self):
         self.answers, self.asked = {}, []
 
-    def serve(self, data_id, columns, rows):
-        """``columns``: name -> type as ARFF has it; the last one is the target."""
-        *_, target = columns
+    def serve(self, data_id, columns, rows, target=-1, missing="0", form="ARFF"):
+        """``columns``: name -> type as ARFF has it; the last one is the target, or ``target``."""
+        target = None if target is None else list(columns)[target]
         arff = "\n".join(
             [
                 "@RELATION made",
@@ -38,14 +44,14 @@ class Site:
         ).encode()
         url = f"https://www.openml.org/data/v1/download/{data_id}/made.arff"
         description = {
-            **{"id": str(data_id), "name": "made", "version": "1", "format": "ARFF"},
+            **{"id": str(data_id), "name": "made", "version": "1", "format": form},
             **{"status": "active", "url": url, "description": "made by a test"},
             "md5_checksum": hashlib.md5(arff).hexdigest(),
         }
         features = [
             {
                 **{"index": str(i), "name": name, "is_ignore": "false"},
-                **{"is_row_identifier": "false", "number_of_missing_values": "0"},
+                **{"is_row_identifier": "false", "number_of_missing_values": missing},
                 "data_type": "nominal" if kind[0] == "{" else "numeric",
                 "is_target": str(name == target).lower(),
                 **({"nominal_value": kind[1:-1].split(",")} if kind[0] == "{" else {}),
@@ -66,13 +72,16 @@ class Site:
         if request.full_url not in self.answers:
             raise urllib.error.URLError("Name or service not known")
         answer = self.answers[request.full_url]
+        if isinstance(answer, Exception):
+            raise answer
         return Response(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
 
 @pytest.fixture
 def site(monkeypatch, tmp_path):
     site = Site()
-    monkeypatch.setattr(sklearn_openml, "urlopen", site.open)
+    site.use = lambda opener: monkeypatch.setattr(sklearn_openml, "urlopen", opener)
+    site.use(site.open)
     monkeypatch.setattr(sklearn_openml.time, "sleep", lambda seconds: None)
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     return site
@@ -104,13 +113,28 @@ def test_images_have_their_channels_last(site, name, shape):
     assert len(site.asked) == asked, "the second time comes from the cache"
 
 
-def test_mnist_is_the_notes_dense_network(site):
-    columns, rows, *_ = pictures("mnist", 200)
+def test_images_are_bytes_and_a_part_of_the_unit_interval(site):
+    columns, rows, values, _ = pictures("mnist")
     site.serve(554, columns, rows)
-    task = openml_task("mnist")
-    assert task.examples == {"train": 120, "valid": 40, "test": 40}
-    assert task.train["inputs"].shape == (120, 784) and task.train["inputs"].max() <= 1
-    assert np.bincount(task.train["targets"]).tolist() == [12] * 10
+    stored, _ = pixels("mnist")
+    assert stored.dtype == np.uint8
+    np.testing.assert_array_equal(stored.reshape(20, -1), values)
+    np.testing.assert_array_equal(images("mnist")[0], stored / np.float32(255))
+
+
+def test_a_task_of_images_from_the_file_to_the_parts(site, monkeypatch):
+    """The first 14 of 20 are training, of which the last 5 are held out; the test part is 6."""
+    columns, rows, values, labels = pictures("mnist")
+    site.serve(554, columns, rows)
+    monkeypatch.setattr(downloads, "HELD_OUT", 5)
+    test = tuple(np.bincount(labels[14:], minlength=10).tolist())
+    monkeypatch.setitem(SOURCES, "mnist", SOURCES["mnist"]._replace(train=14, test=test))
+    task = joc.load_task("mnist_dense")
+    assert task.examples == {"train": 9, "valid": 5, "test": 6}
+    for part, rows in (("train", slice(9)), ("valid", slice(9, 14)), ("test", slice(14, 20))):
+        stored = getattr(task, part)
+        np.testing.assert_array_equal(stored["inputs"].reshape(-1, 784), values[rows])
+        np.testing.assert_array_equal(stored["targets"], labels[rows])
 
 
 def bank_rows(n=60):
@@ -152,17 +176,135 @@ def test_online_shoppers_and_credit_cards(site):
 
 def test_offline_the_message_says_what_to_do(site, tmp_path):
     with pytest.raises(ConnectionError) as error:
-        openml_task("cifar10")
+        openml_task("cifar10_cnn")
     said = str(error.value)
-    for part in (str(tmp_path), "openml.org/d/40927", "Name or service", "need no network"):
+    for part in (
+        "'cifar10' is not in",
+        str(tmp_path),
+        "openml.org/d/40927",
+        "Name or service",
+        "need no network",
+    ):
         assert part in said
+
+
+MADE = "https://www.openml.org/data/v1/download/1461/made.arff"
 
 
 def test_a_file_that_was_damaged_is_refused(site):
     site.serve(1461, *bank_rows())
-    site.answers["https://www.openml.org/data/v1/download/1461/made.arff"] = b"@RELATION other"
-    with pytest.raises(ConnectionError, match="md5 checksum"):
+    site.answers[MADE] = b"@RELATION other"
+    with pytest.raises(ConnectionError, match=r"cannot be used, also when .* anew: .*md5 checksum"):
         table("bank_marketing")
+
+
+def cached(folder):
+    (file,) = folder.rglob("made.arff.gz")
+    return file
+
+
+@pytest.mark.parametrize("damage", ["cut short", "not gzip", "another file", "empty"])
+def test_a_damaged_file_in_the_cache_is_downloaded_again(site, tmp_path, damage):
+    site.serve(1461, *bank_rows())
+    first, _ = table("bank_marketing")
+    file = cached(tmp_path)
+    whole = file.read_bytes()
+    harm = {"cut short": whole[:-40], "not gzip": b"<html>", "empty": b""}
+    file.write_bytes(harm.get(damage, gzip.compress(b"@RELATION other")))
+    online = site.answers.pop(MADE)
+    with pytest.raises(ConnectionError, match=r"could not be downloaded .*d/1461: .*not known"):
+        table("bank_marketing")
+    site.answers[MADE] = online
+    again, _ = table("bank_marketing")
+    pd.testing.assert_frame_equal(again, first)
+
+
+def test_a_download_that_breaks_off_leaves_nothing_behind(site, tmp_path):
+    class Broken(Response):
+        def read(self, *given):
+            raise http.client.IncompleteRead(b"half")
+
+    site.serve(1461, *bank_rows())
+    opened, broken = site.open, [True]
+    site.use(lambda r: Broken() if broken and r.full_url == MADE else opened(r))
+    with pytest.raises(ConnectionError, match=r"could not be downloaded .*IncompleteRead"):
+        table("bank_marketing")
+    assert not list(tmp_path.rglob("made.arff*"))
+    broken.clear()
+    assert len(table("bank_marketing")[0]) == 60
+
+
+def test_a_set_that_was_withdrawn(site):
+    url = "https://www.openml.org/api/v1/json/data/1461"
+    site.answers[url] = urllib.error.HTTPError(url, 412, "Precondition failed", {}, None)
+    with pytest.raises(ConnectionError, match=r"cannot be used.*data_id 1461 not found"):
+        table("bank_marketing")
+
+
+def test_targets_and_forms_that_cannot_be_learned_from(site):
+    site.serve(1461, *bank_rows(), target=None)
+    with pytest.raises(ConnectionError, match=r"'bank_marketing' .*has 0 targets, not one"):
+        table("bank_marketing")
+    site.serve(1597, {"V1": "REAL", "Class": "{0,1}"}, [(1, 0)], missing="3")
+    with pytest.raises(ConnectionError, match=r"Target column 'Class' has 3 missing values"):
+        table("credit_card_fraud")
+    site.serve(46947, {"V1": "REAL", "Class": "{0,1}"}, [("{0 1", "1 1}")], form="Sparse_ARFF")
+    with pytest.raises(ConnectionError, match=r"cannot be used.*Sparse ARFF"):
+        table("online_shoppers")
+
+
+def test_other_columns_than_the_bank_has(site):
+    site.serve(1461, {"V1": "REAL", "Class": "{1,2}"}, [(1, 1), (2, 2)])
+    with pytest.raises(ConnectionError, match=r"has 1 columns beside its target, not 16"):
+        table("bank_marketing")
+
+
+@pytest.mark.parametrize("odd", ["?", "256", "-1", "0.5"])
+def test_pixels_that_are_none(site, odd):
+    columns, rows, *_ = pictures("mnist", 3)
+    rows[1][5] = odd
+    site.serve(554, columns, rows)
+    with pytest.raises(ConnectionError, match="no whole numbers from 0 to 255"):
+        pixels("mnist")
+
+
+def test_a_long_column_has_one_type(site):
+    """Read piece by piece, numbers at the top and words further down would be of two types."""
+    zeros = [0] * 64  # pandas' pieces are the shorter, the wider the table
+    columns = {f"z{i}": "INTEGER" for i in range(64)}
+    columns |= {"Kind": "{1,other}", "Revenue": "{FALSE,TRUE}"}
+    rows = [(*zeros, 1 if i < 17_000 else "other", "TRUE" if i % 2 else "FALSE")
+            for i in range(18_000)]  # fmt: skip
+    site.serve(46947, columns, rows)
+    frame, _ = table("online_shoppers")
+    assert frame["Kind"].value_counts().to_dict() == {"1": 17_000, "other": 1_000}
+
+
+def test_images_of_another_size(site):
+    columns, rows, *_ = pictures("mnist", 3)
+    site.serve(554, dict(list(columns.items())[1:]), [row[1:] for row in rows])
+    with pytest.raises(ConnectionError, match="783 pixels an image, not 784"):
+        pixels("mnist")
+
+
+def test_categories_with_gaps_stay_what_they_are(site):
+    """TRUE and FALSE beside a gap are no strings; numbers beside words must not become gaps."""
+    columns = {"Weekend": "{FALSE,TRUE}", "Kind": "{1,2,other}", "Revenue": "{FALSE,TRUE}"}
+    rows = [(("TRUE", "FALSE", "?")[i % 3], ("1", "2", "'other'", "?")[i % 4], "TRUE" if i % 2 else
+             "FALSE") for i in range(60)]  # fmt: skip
+    site.serve(46947, columns, rows)
+    frame, _ = table("online_shoppers")
+    assert frame["Weekend"].isna().sum() == 20
+    assert frame["Weekend"].dropna().astype(str).str.upper().value_counts().to_dict() == {
+        "TRUE": 20,
+        "FALSE": 20,
+    }
+    kinds = frame["Kind"].value_counts(dropna=False).to_dict()
+    assert {str(kind): count for kind, count in kinds.items()} == dict.fromkeys(
+        ("1", "2", "other", "nan"), 15
+    )
+    task = openml_task("online_shoppers")
+    assert task.train["inputs"].shape == (36, 2 + 4)
 
 
 def test_what_is_of_another_kind_is_refused():
@@ -180,6 +322,6 @@ def test_a_table_is_no_set_of_images():
 def test_the_command_says_it_in_one_line(site, monkeypatch, capsys):
     monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
     with pytest.raises(SystemExit):
-        cli.main(["compare", "--task", "mnist"])
+        cli.main(["compare", "--task", "mnist_cnn"])
     error = capsys.readouterr().err
     assert error.startswith("jaxopt-course: 'mnist' is not in ") and error.count("\n") == 1

@@ -541,7 +541,8 @@ NAN = np.where(np.arange(60).reshape(20, 3) == 58, np.nan, 1.0)
         ({"metrics": {"f": (lambda z, y: z, "max")}}, r"metric 'f' must be a scalar.*\(4, 2\)"),
         ({"targets": np.array([1] + [0] * 19)}, "cannot split 20 examples.*stratify=False"),
         ({"inputs": X[:2], "targets": Y[:2], "stratify": False}, "cannot split 2 examples"),
-        ({"evaluate_chunk": 0}, "evaluate_chunk must be at least 1"),
+        ({"evaluate_chunk": 0}, "evaluate_chunk must be whole and at least 1, not 0"),
+        ({"evaluate_chunk": 2.5}, "evaluate_chunk must be whole and at least 1, not 2.5"),
     ],
 )
 def test_arrays_and_losses_that_are_refused(change, message):

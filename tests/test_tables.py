@@ -184,6 +184,36 @@ def test_a_mark_inside_quotes_splits_nothing(tmp_path):
     assert list(read_table(file).columns) == ["a;b;c;d", "e"]
 
 
+@pytest.mark.parametrize("sep", [";", "\t"])
+def test_decimal_commas_are_numbers(tmp_path, sep):
+    """As spreadsheets write them where the comma is the decimal mark; half of them in thousands."""
+    file, table = tmp_path / "comas.csv", with_holes()
+    table["grade"] = np.arange(N) % 9 / 2  # few values, which would do for categories
+    table["income"] = table["income"].round(2)
+    table.to_csv(file, sep=sep, decimal=",", index=False)
+    pd.testing.assert_frame_equal(read_table(file), table)
+    texts = table["income"].map("{:,.2f}".format).str.translate(str.maketrans(",.", ".,"))
+    table.assign(income=texts.where(table["income"].notna())).to_csv(file, sep=sep, index=False)
+    np.testing.assert_allclose(read_table(file)["income"], table["income"])
+
+
+def test_what_a_spreadsheet_adds_is_no_column(tmp_path):
+    """Row numbers, a mark at the end of each line, spaces around all."""
+    file, table = tmp_path / "sheet.csv", people().drop(columns="member")
+    table.to_csv(file)
+    pd.testing.assert_frame_equal(read_table(file), table)
+    lines = table.to_csv(index=False).splitlines()
+    file.write_text("\n".join(line.replace(",", " , ") + "," for line in lines))
+    pd.testing.assert_frame_equal(read_table(file), table)
+    file.write_text("\n".join([lines[0], *lines[1:]]).replace("cook", "?"))
+    assert read_table(file)["job"].isna().sum() == (table["job"] == "cook").sum()
+
+
+def test_many_classes_of_text_that_are_classes():
+    table = people(2000).assign(code=[f"c{i % 100}" for i in range(2000)])
+    assert len(prepare(table, "code").classes) == 100
+
+
 INFINITE = people().assign(income=[np.inf if i == 7 else 1.0 for i in range(N)])
 NAMES = people().assign(name=[f"person {i}" for i in range(N)])
 HOLE = people().assign(buys=[None if i in (4, 9) else "no" for i in range(N)])
@@ -201,8 +231,21 @@ EMPTY = people().assign(income=np.nan)
         (HOLE, "buys", {}, "target 'buys' is empty in 2 rows, the first is row 4"),
         (people().assign(buys="no"), "buys", {}, "target 'buys' is 'no' in every row"),
         (INFINITE, "buys", {}, "column 'income' is infinite in row 7"),
+        (
+            people().assign(income=[f"{i}.5" if i else "-" for i in range(N)]),
+            "buys",
+            {"split_seed": 1},
+            "numbers, and '-'; leave such cells empty",
+        ),
+        (
+            people().assign(**{"job=cook": 1.0}),
+            "buys",
+            {},
+            "two inputs would be called 'job=cook': rename column 'job=cook'",
+        ),
+        (people().assign(income=1e306 * people()["spent"]), "buys", {}, "too large to"),
         (NAMES, "buys", {}, "column 'name' cannot be made inputs and is text with 120 diff"),
-        (NAMES, "name", {}, "column 'name' is the target and is text with 200 different"),
+        (NAMES, "name", {}, "the target 'name' is text with 200 different"),
         (EMPTY, "buys", {}, "column 'income' is empty in every row of the train part"),
         (RARE, "buys", {}, "cannot split 200 examples"),
         (people(), "job", {"kind": "regression"}, "target 'job' is no number .*no regression"),
@@ -218,7 +261,9 @@ def test_tables_that_are_refused(table, target, settings, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [(b"", "bad.csv is empty"), (b"\xff\xfe\x00", "is not a text file in UTF-8"),
-     (b"a,b\n1,2\n1,2,3\n", "bad.csv is not a table")],
+     (b"a,b\n1,2\n1,2,3\n", "bad.csv is not a table"),
+     (b"a,b\n1,2,\n3,4,\n", "more cells in its rows than names"),
+     (b"a,b, a\n1,2,3\n", "two columns are called 'a'")],
 )  # fmt: skip
 def test_files_that_are_refused(tmp_path, content, message):
     file = tmp_path / "bad.csv"
@@ -227,6 +272,8 @@ def test_files_that_are_refused(tmp_path, content, message):
         read_table(file)
     with pytest.raises(FileNotFoundError):
         read_table(tmp_path / "none.csv")
+    with pytest.raises(ValueError, match="is an address, not a file"):
+        read_table("https://example.org/people.csv")
 
 
 # The command

@@ -9,7 +9,6 @@ with those of the mistakes that are often made (:mod:`.mistakes`); the one that 
 """
 
 import difflib
-import itertools
 import textwrap
 from dataclasses import dataclass
 from typing import Any
@@ -17,22 +16,25 @@ from typing import Any
 import numpy as np
 
 from jaxopt_course.course.answers import Unfit, careful, check_signature, signature
-from jaxopt_course.course.mistakes import RECIPES, known_mistakes
+from jaxopt_course.course.diagnosis import TOLERANCE, diagnose
+from jaxopt_course.course.mistakes import RECIPES
 from jaxopt_course.course.paths import (
     STEPS,
     Leaves,
     deviation,
+    differences,
     first_wrong,
     library_path,
+    problem,
     run,
 )
 from jaxopt_course.course.recipe import Mistake, Recipe, Update, changed_lines, update_of
 
 WIDTH = 88  # of a line of a message
-TOLERANCE = {True: 1e-9, False: 1e-4}  # of float64 and narrower results; of what a coordinate moves
+SINGLE = 1e-5  # what rounding to float32 on the way, out of sight, can make
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict:
     """What :func:`check` found; true where the function is right."""
 
@@ -49,6 +51,10 @@ class Verdict:
 
     def __str__(self) -> str:
         return self.message
+
+    def __repr__(self) -> str:  # short: a notebook shows it under the message
+        found = ", ".join((str(self.passed), *map(repr, self.mistakes)))
+        return f"Verdict({self.exercise!r}, {found})"
 
 
 def exercise(name: str) -> None:
@@ -134,17 +140,45 @@ def judge(name: str, recipe: Recipe, update: Update) -> Verdict:
             f"(diferencia relativa máxima {deviation(path, ours):.0e}).",
         )
     step, leaf, place = wrong
-    mistakes = diagnose(recipe, path, tolerance)
+    close = deviation(path, ours) <= SINGLE
+    lost = not any(np.isfinite(steps[step - 1]).any() for steps in path.values())
+    mistakes = () if close else diagnose(name, path, states, tolerance, most=1 if lost else 2)
     theirs, right = path[leaf][step - 1][place], ours[leaf][step - 1][place]
     words = [
         f"✗ {name}: el primer error está en el paso {step}, hoja «{leaf}», coordenada "
-        f"{tuple(map(int, place))}: w sale {theirs:.6g} y debería salir {right:.6g}.",
+        f"{tuple(map(int, place))}: w sale {apiece(theirs, right)}.",
         *said(recipe, mistakes),
     ]
-    if not mistakes:
-        words += clues(recipe, states, step, leaf, theirs, tolerance)
+    if close:
+        words.append(
+            f"Es muy poca diferencia ({deviation(path, ours):.0e} relativa). Si conviertes algo a "
+            "float32 es su redondeo, y la fórmula está bien: quita la conversión y vuelve a "
+            "comprobarla. Si no, busca una constante diminuta que sobra, como un 1e-8."
+        )
+    elif not mistakes:
+        words += clues(recipe, states, step, leaf, theirs, max(tolerance, SINGLE))
+        words += step_ratio(path, ours, step)
+        if {leaf for leaf, d in differences(path, ours).items() if d.max() > tolerance} == {"b"}:
+            words.append(
+                "En las demás hojas todo está bien, y a «b» le llegan otros hiperparámetros: busca "
+                "uno escrito como constante."
+            )
+    elif lost:
+        words.append(
+            "Desde ese paso todo es NaN o infinito, así que también puede ser otra división entre "
+            "0, la raíz de un número negativo o un paréntesis que falta."
+        )
     names = tuple(mistake.name for mistake in mistakes)
     return Verdict(name, False, page(words), step, leaf, names)
+
+
+def apiece(theirs: float, right: float) -> str:
+    """Both numbers, in as many digits as it takes to tell them apart."""
+    for digits in (6, 9, 12, 17):
+        one, other = f"{theirs:.{digits}g}", f"{right:.{digits}g}"
+        if one != other:
+            break
+    return f"{one} y debería salir {other}"
 
 
 def page(paragraphs: list[str]) -> str:
@@ -179,53 +213,49 @@ def clues(
             "Sale NaN o infinito: busca una división entre 0 (¿1 - β**t con t mal contado?, "
             "¿falta ε?) o la raíz de un número negativo."
         )
-    right = run(recipe, must(update_of(recipe)))[1][step - 1][leaf]
+    wrong_memory = False
+    blackboard = update_of(recipe)
+    assert blackboard is not None
+    right = run(recipe, blackboard)[1][step - 1][leaf]
     for name, memory in states[step - 1][leaf].items():
         size = np.max(np.abs(right[name])) or 1.0
         if np.max(np.abs(memory - right[name])) <= tol * size:
             words.append(f"La memoria {name} está bien tras ese paso.")
         else:
+            wrong_memory = True
             words.append(
                 f"La memoria {name} no está bien tras ese paso: mira primero la línea que la "
                 "renueva."
             )
+    if not wrong_memory:
+        words.append("Mira la línea que renueva w.")
     return words
 
 
-def diagnose(recipe: Recipe, path: Leaves, tol: float) -> tuple[Mistake, ...]:
-    """The known mistake that makes this path, else the two that together make it."""
-    known = known_mistakes(recipe)
-    for sets in (((one,) for one in known), itertools.combinations(known, 2)):
-        near = [(apart(recipe, path, mistakes, tol), mistakes) for mistakes in sets]
-        least, mistakes = min(near, key=lambda pair: pair[0])
-        if least <= tol:
-            return mistakes
-    return ()
-
-
-def apart(recipe: Recipe, path: Leaves, mistakes: tuple[Mistake, ...], tol: float) -> float:
-    """How far the path is from that of these mistakes, or at least above ``tol``."""
-    update = update_of(recipe, *mistakes)
-    if update is None:  # they are in each other's way
-        return np.inf
-    for steps in (2, STEPS):  # most are already wrong at once
-        made = run(recipe, update, steps)[0]
-        far = deviation({leaf: w[:steps] for leaf, w in path.items()}, made)
-        if far > tol:
-            break
-    return far
-
-
-def must(update: Update | None) -> Update:
-    """An update that is there."""
-    assert update is not None
-    return update
+def step_ratio(path: Leaves, ours: Leaves, step: int) -> list[str]:
+    """Where the first wrong step is everywhere the same number of times the right one, say it."""
+    start = problem()[0]
+    pairs = []
+    for leaf, right in ours.items():
+        before = right[step - 2] if step > 1 else start[leaf]
+        pairs.append((path[leaf][step - 1] - before, right[step - 1] - before))
+    theirs, right = (np.concatenate([x.ravel() for x in side]) for side in zip(*pairs, strict=True))
+    moved = np.abs(right) > 1e-12
+    ratio = float(np.median(theirs[moved] / right[moved]))
+    if not np.allclose(theirs[moved], ratio * right[moved], rtol=1e-6) or abs(ratio) < 1e-6:
+        return []
+    return [f"En ese paso, el tuyo es {ratio:.6g} veces el correcto en todas las coordenadas."]
 
 
 def recipe_of(name: str) -> Recipe:
     """The exercise of this name."""
+    if not isinstance(name, str):
+        raise ValueError(
+            "el primer argumento es el nombre del ejercicio, entre comillas, como en "
+            'check("adam", my_update)'
+        )
     if name in RECIPES:
         return RECIPES[name]
-    near = difflib.get_close_matches(str(name), RECIPES, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), RECIPES, n=1, cutoff=0.5)
     hint = f"; ¿querías decir «{near[0]}»?" if near else ""
     raise ValueError(f"no hay un ejercicio «{name}»{hint} (los hay: {', '.join(RECIPES)})")

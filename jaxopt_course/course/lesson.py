@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,22 @@ def show(figure: Any, name: str) -> None:
 
 
 def caption(figure: Any, name: str) -> str:
-    """What a figure shows, in the words on it, for those who cannot see it."""
+    """What a figure shows, in the words on it, for those who cannot see it.
+
+    Its titles; where it has none, what is drawn against what; else its name.
+    """
     titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
-    words = [" ".join(title.split()) for title in titles if title.strip()]
+    words = [plain(title) for title in titles if title.strip()]
+    if not words:
+        labels = [(plain(axes.get_ylabel()), plain(axes.get_xlabel())) for axes in figure.axes]
+        words = [f"{up} frente a {across}" for up, across in labels if up and across]
     return ". ".join(dict.fromkeys(words)) or name.replace("_", " ")
+
+
+def plain(text: str) -> str:
+    r"""Text of a figure without line breaks and the marks of formulas.
+
+    >>> plain("$\\eta L = 1$, por\npasos")
+    'eta L = 1, por pasos'
+    """
+    return " ".join(re.sub(r"[$\\{}]", "", text).split())

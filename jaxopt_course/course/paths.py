@@ -11,22 +11,41 @@ from jaxopt_course.course.recipe import Recipe, Update
 
 STEPS = 20
 Leaves = dict[str, np.ndarray]  # by leaf; the steps first
+DECAYS = ("momentum", "decay", "rho", "b1", "b2")
+ELSEWHERE = {"learning_rate": 1.3, "eps": 2.2, "weight_decay": 0.7}  # times the recipe's
 
 
 @cache
 def problem() -> tuple[Leaves, Leaves]:
     """Where the parameters start, and gradients (step first), the same for every exercise.
 
-    Leaf W has ordinary gradients, b small ones, where ε counts, and e gradients that are mostly 0,
-    as an embedding's.
+    Leaf W has ordinary gradients and one that is far too large, b small ones, where ε counts, and e
+    gradients that are mostly 0, as an embedding's.
     """
     rng = np.random.default_rng(0)
     shapes = {"W": (2, 3), "b": (3,), "e": (4,)}
     start = {name: rng.normal(size=shape) for name, shape in shapes.items()}
     g = {name: rng.normal(size=(STEPS, *shape)) for name, shape in shapes.items()}
+    g["W"][8, 1, 2] *= 50  # who clips gradients is seen
     g["b"] *= 0.03
     g["e"] *= (np.arange(STEPS)[:, None] + np.arange(4)) % 3 == 1
     return start, g
+
+
+def numbers(recipe: Recipe, leaf: str) -> dict[str, float]:
+    """The hyperparameters of a leaf: in b others, so that no constant stands for one of them.
+
+    >>> numbers(RECIPES["momentum"], "W")
+    {'learning_rate': 0.1, 'momentum': 0.8}
+    >>> numbers(RECIPES["momentum"], "b")
+    {'learning_rate': 0.13, 'momentum': 0.71}
+    """
+    if leaf != "b":
+        return dict(recipe.numbers)
+    return {
+        name: round(1 - 1.45 * (1 - value) if name in DECAYS else ELSEWHERE[name] * value, 6)
+        for name, value in recipe.numbers.items()
+    }
 
 
 def run(
@@ -42,17 +61,18 @@ def run(
         for leaf in w
     }
     path: dict[str, list[np.ndarray]] = {leaf: [] for leaf in w}
+    own = {leaf: numbers(recipe, leaf) for leaf in w}
     states, wide = [], True
     with jax.enable_x64(True), np.errstate(all="ignore"):
         for t in range(1, steps + 1):
             for leaf in w:
                 g = gradients[leaf][t - 1].copy()
                 try:
-                    w[leaf], state[leaf] = update(g, state[leaf], w[leaf], t, **recipe.numbers)
+                    w[leaf], state[leaf] = update(g, state[leaf], w[leaf], t, **own[leaf])
                 except Unfit as unfit:
                     unfit.step, unfit.leaf = t, leaf
                     raise
-                wide &= w[leaf].dtype == np.float64
+                wide &= all(x.dtype == np.float64 for x in (w[leaf], *state[leaf].values()))
                 path[leaf].append(np.array(w[leaf], np.float64))
             states.append({leaf: dict(memory) for leaf, memory in state.items()})
     return {leaf: np.stack(steps) for leaf, steps in path.items()}, states, wide
@@ -66,22 +86,32 @@ def library_path(name: str) -> Leaves:
     from jaxopt_course.optimizers import OPTIMIZERS
 
     recipe = RECIPES[name]
-    tx = OPTIMIZERS[name](**recipe.numbers, **dict(recipe.library))
     start, gradients = problem()
+    tx = {leaf: OPTIMIZERS[name](**numbers(recipe, leaf), **dict(recipe.library)) for leaf in start}
 
     def step(carry: Any, g: Leaves) -> Any:
         w, state = carry
-        u, state = tx.update(g, state, w)
-        w = jax.tree.map(lambda w, u: w + u, w, u)
-        return (w, state), w
+        made = {leaf: tx[leaf].update(g[leaf], state[leaf], w[leaf]) for leaf in w}
+        w = {leaf: w[leaf] + u for leaf, (u, _) in made.items()}
+        return (w, {leaf: state for leaf, (_, state) in made.items()}), w
+
+    def path(w: Leaves, g: Leaves) -> Leaves:
+        state = {leaf: tx[leaf].init(w[leaf]) for leaf in w}
+        return jax.lax.scan(step, (w, state), g)[1]
 
     with jax.enable_x64(True):
-        path = jax.jit(lambda w, g: jax.lax.scan(step, (w, tx.init(w)), g)[1])(start, gradients)
-        return {leaf: np.asarray(steps) for leaf, steps in path.items()}
+        steps = jax.jit(path)(start, gradients)
+        return {leaf: np.asarray(steps[leaf]) for leaf in start}
 
 
-def differences(path: Leaves, ours: Leaves) -> Leaves:
-    """By coordinate, relative to how far ours ever goes from its start; NaN equals NaN."""
+def differences(path: Leaves, ours: Leaves, least: float = 0.0) -> Leaves:
+    """By coordinate, relative to how far ours ever goes from its start; NaN equals NaN.
+
+    Args:
+        path: steps of one.
+        ours: steps of the other.
+        least: a way that is taken for shorter ones, as those that rounding hides.
+    """
     start, _ = problem()
     found = {}
     with np.errstate(all="ignore"):
@@ -90,16 +120,16 @@ def differences(path: Leaves, ours: Leaves) -> Leaves:
                 found[leaf] = np.full(right.shape, np.inf)
                 continue
             moved = np.abs(right - start[leaf])
-            size = np.max(np.where(np.isfinite(moved), moved, 0), axis=0)
+            size = np.maximum(np.max(np.where(np.isfinite(moved), moved, 0), axis=0), least)
             d = np.abs(path[leaf] - right) / np.where(size == 0, 1, size)
             same = (path[leaf] == right) | (np.isnan(path[leaf]) & np.isnan(right))
             found[leaf] = np.where(same, 0, np.where(np.isfinite(d), d, np.inf))
     return found
 
 
-def deviation(path: Leaves, ours: Leaves) -> float:
+def deviation(path: Leaves, ours: Leaves, least: float = 0.0) -> float:
     """The largest difference."""
-    return float(max(d.max() for d in differences(path, ours).values()))
+    return float(max(d.max() for d in differences(path, ours, least).values()))
 
 
 def first_wrong(path: Leaves, ours: Leaves, tol: float) -> tuple[int, str, tuple[Any, ...]] | None:

@@ -5,6 +5,7 @@ latex2mathml its formulas; a page needs neither network nor scripts.  The first 
 README, whose links to scripts lead to their pages.
 """
 
+import hashlib
 import json
 import platform
 import re
@@ -21,14 +22,14 @@ import jupytext
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-import jaxopt_course
 from jaxopt_course.course import formulas
+from jaxopt_course.course.lessons import LESSONS as LESSONS
+from jaxopt_course.course.lessons import choose, find
 from jaxopt_course.course.notebooks import Lesson, read, run
 
 RECORD = "build.json"  # marks a directory as a site of ours, and says what its pages came from
 HOME = "index.html"
 README = "README.md"
-LESSONS = "[0-9][0-9]_*.py"
 
 PAGE = Template("""<!doctype html>
 <html lang="es">
@@ -53,7 +54,7 @@ $body
 
 def build(
     out: str | Path = "site",
-    lessons: Sequence[int] = (),
+    lessons: Sequence[int | str] = (),
     *,
     folder: str | Path | None = None,
     quick: bool = False,
@@ -64,7 +65,7 @@ def build(
 
     Args:
         out: the directory of the site; pages of an earlier build that are not built now stay.
-        lessons: by number (8 is 08_1, 08_2, ...); all by default.
+        lessons: by number (8 is 08_1, 08_2, ..., and "8.2" is 08_2); all by default.
         folder: where they are; by default ``experiments`` here, or in the clone of this package.
         quick: with fewer trials and steps.
         overwrite: whether pages may be written among files that are no site of the course.
@@ -85,9 +86,10 @@ def build(
     path = claim(Path(out), overwrite)
     record = old_record(path)
     for gone in set(record) - {file.stem for file in every}:
-        for ending in (".html", ".ipynb", ".py"):
+        ours = record.pop(gone).get("notebook")
+        worked = ours and digest(path / f"{gone}.ipynb") != ours
+        for ending in (".html", ".py") if worked else (".html", ".py", ".ipynb"):
             (path / f"{gone}{ending}").unlink(missing_ok=True)
-        del record[gone]
     (path / "course.css").write_text(style(), encoding="utf-8")
     linked = [file for file in every if file in chosen or file.stem in record]
     ran = []
@@ -98,10 +100,13 @@ def build(
             page = lesson_page(lesson, linked, quick)
         except (formulas.UnknownFormula, SyntaxError, UnicodeDecodeError) as error:
             lesson, page = Lesson(file, failure=str(error)), None
-        say(f"{start}: {summary(lesson)}")
-        ran.append(lesson)
+        before = record.get(file.stem, {}).get("notebook")
         record[file.stem] = entry(lesson, quick)
-        write(path, lesson, page)
+        kept = write(path, lesson, page, before)
+        record[file.stem]["notebook"] = before if kept else digest(path / f"{file.stem}.ipynb")
+        worked = f"; {file.stem}.ipynb has changes of yours: kept" if kept else ""
+        say(f"{start}: {summary(lesson)}{worked}")
+        ran.append(lesson)
         whole = json.dumps({"lessons": record}, indent=1, ensure_ascii=False)
         (path / RECORD).write_text(whole, encoding="utf-8")
         (path / HOME).write_text(home_page(source, every, path, record), encoding="utf-8")
@@ -138,29 +143,6 @@ def entry(lesson: Lesson, quick: bool) -> dict[str, Any]:
 # --- files ---
 
 
-def find(folder: str | Path | None) -> Path:
-    """The folder of the lessons."""
-    clone = Path(jaxopt_course.__file__).parent.parent / "experiments"
-    places = [Path("experiments"), clone] if folder is None else [Path(folder)]
-    for place in places:
-        if any(place.glob(LESSONS)):
-            return place
-    raise FileNotFoundError(
-        f"no lessons in {' or '.join(map(str, places))}: they are part of the repository, not of "
-        "the installed package; run this in a clone of it (there `pip install -e '.[course]'`)"
-    )
-
-
-def choose(every: list[Path], lessons: Sequence[int]) -> list[Path]:
-    """The lessons of these numbers."""
-    numbers = {int(file.stem[:2]) for file in every}
-    for number in lessons:
-        if number not in numbers:
-            known = ", ".join(map(str, sorted(numbers)))
-            raise ValueError(f"there is no lesson {number} (there are {known})")
-    return [file for file in every if not lessons or int(file.stem[:2]) in lessons]
-
-
 def claim(path: Path, overwrite: bool) -> Path:
     """The directory, made where it is not there; never one with other things in it unasked."""
     path = path.expanduser().resolve()
@@ -168,12 +150,20 @@ def claim(path: Path, overwrite: bool) -> Path:
         if part.is_file():
             raise NotADirectoryError(f"{part} is a file, not a directory for a site")
     path.mkdir(parents=True, exist_ok=True)
-    if any(path.iterdir()) and not (path / RECORD).exists() and not overwrite:
+    if any(path.iterdir()) and not is_ours(path) and not overwrite:
         raise FileExistsError(
             f"{path} holds other files; choose another directory, or allow pages to be written "
             "among them (overwrite=True, on the command line --overwrite)"
         )
     return path
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a directory is a site of the course: many tools leave a ``build.json``."""
+    try:
+        return isinstance(json.loads((path / RECORD).read_text(encoding="utf-8"))["lessons"], dict)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def old_record(path: Path) -> dict[str, Any]:
@@ -185,14 +175,27 @@ def old_record(path: Path) -> dict[str, Any]:
         return {}
 
 
-def write(path: Path, lesson: Lesson, page: str | None) -> None:
-    """The page of a lesson, its script, and the notebook to open and run; or none of an old one."""
+def write(path: Path, lesson: Lesson, page: str | None, before: str | None) -> bool:
+    """The page of a lesson, its script, and the notebook to open and run; or none of an old one.
+
+    A notebook that is no longer as it was written (its digest was ``before``) stays: somebody
+    worked in it.  Returns whether it did.
+    """
     if page is None:
         (path / f"{lesson.name}.html").unlink(missing_ok=True)
-        return
+        return False
     (path / f"{lesson.name}.html").write_text(page, encoding="utf-8")
     shutil.copyfile(lesson.file, path / lesson.file.name)
-    jupytext.write(read(lesson.file), path / f"{lesson.name}.ipynb", fmt="ipynb")
+    notebook = path / f"{lesson.name}.ipynb"
+    kept = before is not None and notebook.exists() and digest(notebook) != before
+    if not kept:
+        jupytext.write(read(lesson.file), notebook, fmt="ipynb")
+    return kept
+
+
+def digest(file: Path) -> str | None:
+    """The SHA-256 of a file; none of what is not there."""
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else None
 
 
 def style() -> str:

@@ -30,8 +30,11 @@ def measures(metrics: Mapping[str, object]) -> None:
             )
 
 
-def canonical(data: Tree, part: str) -> Tree:
-    """``data`` as read-only int32 and float32 NumPy arrays with one first axis, all finite."""
+def canonical(data: Tree, part: str, uint8: bool = False) -> Tree:
+    """``data`` as read-only int32 and float32 NumPy arrays with one first axis, all finite.
+
+    With ``uint8``, arrays of that type stay what they are.
+    """
     leaves = jax.tree.leaves_with_path(data)
     if not leaves:
         raise ValueError(f"{part} holds no array")
@@ -49,7 +52,7 @@ def canonical(data: Tree, part: str) -> Tree:
     if len(first) == 0:
         raise ValueError(f"{part} has no examples")
     return jax.tree.unflatten(
-        jax.tree.structure(data), [_narrow(name, array) for name, array in arrays]
+        jax.tree.structure(data), [_narrow(name, array, uint8) for name, array in arrays]
     )
 
 
@@ -60,13 +63,15 @@ def dense(name: str, values: Any) -> np.ndarray:
     return np.asarray(values)
 
 
-def _narrow(name: str, array: np.ndarray) -> np.ndarray:
+def _narrow(name: str, array: np.ndarray, uint8: bool) -> np.ndarray:
     """One array as int32 or float32, or an error if a value would be lost."""
-    if array.dtype == bool or np.issubdtype(array.dtype, np.integer):
+    if uint8 and array.dtype == np.uint8:
+        dtype: type = np.uint8
+    elif array.dtype == bool or np.issubdtype(array.dtype, np.integer):
         bounds = np.iinfo(np.int32)
         if array.size and not (bounds.min <= array.min() and array.max() <= bounds.max):
             raise ValueError(f"{name} ({array.dtype}) has values that do not fit in int32")
-        dtype: type = np.int32
+        dtype = np.int32
     elif array.dtype.kind in "fV" and np.can_cast(array.dtype, np.float64):  # bfloat16 is a "V"
         _refuse(name, array, ~np.isfinite(array), "not finite")
         if array.dtype.itemsize > 4:

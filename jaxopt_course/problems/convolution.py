@@ -99,7 +99,8 @@ def max_pool(
 ) -> jax.Array:
     """The largest value under each window: ``nnx.max_pool``, its gradients too.
 
-    Among equals the first, in the order of rows, gets the whole gradient.  NaN wins.
+    Among equals the first, in the order of rows, gets the whole gradient.  NaN wins, and the first
+    of them gets the gradient; in Flax that may go to a neighbour.
 
     Args:
         inputs: (..., spatial..., channels).
@@ -107,13 +108,23 @@ def max_pool(
         strides: default 1, as in Flax; in Keras and PyTorch it is the window's shape.
         padding: "SAME", "VALID" or a pair (low, high) a spatial axis.
 
+    Raises:
+        ValueError: the window has other axes than the strides, or more than the inputs have.
+
     >>> import jax.numpy as jnp
     >>> max_pool(jnp.arange(16.0).reshape(4, 4, 1), (2, 2), (2, 2))[..., 0]
     Array([[ 5.,  7.],
            [13., 15.]], dtype=float32)
     """
     strides = (1,) * len(window_shape) if strides is None else strides
-    cells = windows(inputs, window_shape, strides, padding, fill=-jnp.inf)
+    if len(strides) != len(window_shape) or not 1 <= len(window_shape) < inputs.ndim:
+        raise ValueError(
+            f"a window of {tuple(window_shape)} with strides {tuple(strides)} does not fit inputs "
+            f"of shape {inputs.shape}: one number a spatial axis, without batch and channels"
+        )
+    real = jnp.issubdtype(inputs.dtype, jnp.floating)
+    least = -jnp.inf if real else jnp.iinfo(inputs.dtype).min
+    cells = windows(inputs, window_shape, strides, padding, fill=least)
     return functools.reduce(lambda a, b: jnp.where((a >= b) | (a != a), a, b), cells)
 
 
@@ -149,12 +160,18 @@ def windows(
         edges[axis] = (low, high, d - 1)
     if any(edge != (0, 0, 0) for edge in edges):
         x = lax.pad(x, jnp.asarray(fill, x.dtype), edges)
-    ends = [(x.shape[a] - r) // s * s + 1 for a, r, s in zip(axes, reach, strides, strict=True)]
+    # Where the window is larger than the image, it stands nowhere: the result is empty, as in Flax.
+    ends = [
+        max((x.shape[a] - r) // s * s + 1, 0) for a, r, s in zip(axes, reach, strides, strict=True)
+    ]
 
     def seen_by(cell: tuple[int, ...]) -> jax.Array:
         start, limit, stride = [0] * x.ndim, list(x.shape), [1] * x.ndim
         for axis, i, d, end, s in zip(axes, cell, dilation, ends, strides, strict=True):
-            start[axis], limit[axis], stride[axis] = i * d, i * d + end, s
+            if end:
+                start[axis], limit[axis], stride[axis] = i * d, i * d + end, s
+            else:
+                limit[axis] = 0
         return lax.slice(x, start, limit, stride)
 
     return [seen_by(cell) for cell in itertools.product(*map(range, shape))]

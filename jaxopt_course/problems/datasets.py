@@ -119,13 +119,14 @@ def divide(
     seed: int,
     stratify: bool,
     scale: bool,
+    uint8: bool = False,
 ) -> dict[str, dict[str, np.ndarray]]:
     """The three parts, each ``{"inputs": ..., "targets": ...}``: split from ``whole``, or as given.
 
     Values are checked before anything is split or scaled, so that an error names the user's row.
     """
     if valid is None and test is None:
-        data = _checked(whole, "data")
+        data = _checked(whole, "data", uint8)
         examples = len(data["targets"])
         labels = data["targets"].reshape(examples, -1).squeeze() if stratify else None
         rows = split_indices(examples, seed, labels)
@@ -134,17 +135,19 @@ def divide(
         raise ValueError("give both valid and test, or neither")
     else:
         pairs = zip(PARTS, (whole, valid, test), strict=True)
-        parts = {part: _checked(pair, part) for part, pair in pairs}
+        parts = {part: _checked(pair, part, uint8) for part, pair in pairs}
     if scale:
         scaled = standardize(*(parts[part]["inputs"] for part in PARTS))
         for part, inputs in zip(PARTS, scaled, strict=True):
             parts[part]["inputs"] = inputs
-    return {part: checks.canonical(data, part) for part, data in parts.items()}
+    return {part: checks.canonical(data, part, uint8) for part, data in parts.items()}
 
 
-def _checked(pair: Arrays, name: str) -> dict[str, np.ndarray]:
+def _checked(pair: Arrays, name: str, uint8: bool) -> dict[str, np.ndarray]:
     inputs, targets = pair
     arrays = {"inputs": inputs, "targets": targets}
     data = {key: checks.dense(f"{name}['{key}']", values) for key, values in arrays.items()}
-    checks.canonical(data, name)
+    checks.canonical(data, name, uint8)
+    if data["targets"].dtype == np.uint8:  # bytes are for images; labels are small anyway
+        data["targets"] = data["targets"].astype(np.int32)
     return data

@@ -3,7 +3,10 @@
 The cache is scikit-learn's, ``~/scikit_learn_data`` or ``$SCIKIT_LEARN_DATA``.
 """
 
+import math
 import warnings
+import zlib
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,23 +15,36 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from jaxopt_course.messages import unknown
-from jaxopt_course.problems.tasks import Task, load_task
 
 
 class Source(NamedTuple):
     """Where a data set is."""
 
     data_id: int  # on openml.org
-    shape: tuple[int, ...] | None  # of an image, channels first as stored; None for a table
     description: str
+    shape: tuple[int, ...] | None = None  # of an image, channels first as stored; None for a table
+    train: int = 0  # images before those of the official test part
+    test: tuple[int, ...] = ()  # images of each class in the official test part
 
 
 SOURCES: dict[str, Source] = {
-    "mnist": Source(554, (1, 28, 28), "70,000 images of digits, 28x28; MLP 784-128-10"),
-    "cifar10": Source(40927, (3, 32, 32), "60,000 colour photographs of 10 kinds, 32x32"),
-    "bank_marketing": Source(1461, None, "45,211 calls of a bank; does the client subscribe?"),
-    "online_shoppers": Source(46947, None, "12,330 visits to a shop; does the visitor buy?"),
-    "credit_card_fraud": Source(1597, None, "284,807 card payments, 0.17% of them fraud"),
+    "mnist": Source(
+        554,
+        "70,000 images of digits, 28x28",
+        (1, 28, 28),
+        60_000,
+        (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+    ),
+    "cifar10": Source(
+        40927,
+        "60,000 colour photographs of 10 kinds, 32x32",
+        (3, 32, 32),
+        50_000,
+        (1000,) * 10,
+    ),
+    "bank_marketing": Source(1461, "45,211 calls of a bank; does the client subscribe?"),
+    "online_shoppers": Source(46947, "12,330 visits to a shop; does the visitor buy?"),
+    "credit_card_fraud": Source(1597, "284,807 card payments, 0.17% of them fraud"),
 }
 BANK_COLUMNS = (  # openml.org has V1 .. V16, in the order of the original
     *("age", "job", "marital", "education", "default", "balance", "housing", "loan", "contact"),
@@ -39,6 +55,9 @@ BANK_COLUMNS = (  # openml.org has V1 .. V16, in the order of the original
 def fetch(name: str, data_home: str | Path | None = None) -> Any:
     """What ``fetch_openml`` returns for one of ``SOURCES``: arrays of images, or a frame.
 
+    A file that was cut short or changed is downloaded again; if that does not help, or there is no
+    network, the error says so.
+
     Raises:
         ValueError: an unknown name.
         ConnectionError: it is not in the cache, and openml.org cannot be reached or does not
@@ -46,24 +65,43 @@ def fetch(name: str, data_home: str | Path | None = None) -> Any:
     """
     from sklearn.datasets import fetch_openml, get_data_home
 
-    source = _source(name)
+    source, home = _source(name), get_data_home(data_home)
     table = source.shape is None
     # scikit-learn asks pandas for categories, and breaks on those that pandas 3.1 reads as numbers.
-    dtype = None if table else np.float32
-    settings = {"parser": "pandas", "read_csv_kwargs": {"dtype": dtype}, "n_retries": 1}
+    # Read whole, a column has one type; images are too large for that, and have one anyway.
+    kwargs = {"dtype": None, "low_memory": False} if table else {"dtype": np.float32}
+    where = f"openml.org/d/{source.data_id}"
     try:
         with warnings.catch_warnings():  # of retries; the error says it all
             warnings.filterwarnings("ignore", "(A network error occurred|Invalid cache)")
-            return fetch_openml(
-                data_id=source.data_id, data_home=data_home, as_frame=table, **settings
+            data = fetch_openml(
+                data_id=source.data_id,
+                data_home=home,
+                as_frame=table,
+                parser="pandas",
+                read_csv_kwargs=kwargs,
+                n_retries=1,
             )
-    except (OSError, ValueError) as error:  # URLError and HTTPError among them
+    except (OSError, EOFError, HTTPException, zlib.error) as error:  # URLError, cut-off answers
         raise ConnectionError(
-            f"{name!r} is not in {get_data_home(data_home)} and could not be downloaded "
-            f"(openml.org/d/{source.data_id}: {error}). Run this once where there is a network, "
+            f"{name!r} is not in {home} and could not be downloaded "
+            f"({where}: {error}). Run this once where there is a network, "
             "or point $SCIKIT_LEARN_DATA to a folder that has it. The tasks that come with the "
             "library (jaxopt-course tasks) need no network."
         ) from error
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+    ) as error:  # a wrong checksum, another form
+        raise ConnectionError(
+            f"{name!r} as {where} gives it cannot be used, also when downloaded anew: {error}"
+        ) from error
+    if len(data.target_names) != 1:
+        raise ConnectionError(
+            f"{name!r} as {where} gives it has {len(data.target_names)} targets, not one"
+        )
+    return data
 
 
 def _source(name: str) -> Source:
@@ -72,10 +110,11 @@ def _source(name: str) -> Source:
     return SOURCES[name]
 
 
-def images(name: str, data_home: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """``mnist`` as (70000, 28, 28, 1) or ``cifar10`` as (60000, 32, 32, 3), in [0, 1]; and labels.
+def pixels(name: str, data_home: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """``mnist`` as (70000, 28, 28, 1) or ``cifar10`` as (60000, 32, 32, 3), uint8; and labels.
 
-    Pixels are float32, value / 255, channels last as ``nnx.Conv`` has them; labels are int32.
+    Channels are last, as ``nnx.Conv`` has them; labels are int32, 0 to 9.  The order is that of the
+    set: the official training part (60,000 and 50,000 images), then the test part (10,000).
 
     Raises:
         ValueError: an unknown name, or a set that has no images.
@@ -85,8 +124,61 @@ def images(name: str, data_home: str | Path | None = None) -> tuple[np.ndarray, 
     if shape is None:
         raise ValueError(f"{name!r} is a table, not a set of images")
     data = fetch(name, data_home)
-    pixels = np.asarray(data.data, np.float32).reshape(-1, *shape) / 255
-    return np.moveaxis(pixels, 1, -1), np.asarray(data.target).astype(np.int32)
+    # Cast a part at a time: a float copy of CIFAR-10 would take another 740 MB.
+    stored = data.data
+    if stored.shape[1] != math.prod(shape):
+        raise ConnectionError(
+            f"{name!r} has {stored.shape[1]} pixels an image, not {math.prod(shape)}"
+        )
+    values = np.empty(stored.shape, np.uint8)
+    for i in range(0, len(stored), 4096):
+        part = stored[i : i + 4096]
+        if not ((part >= 0) & (part <= 255) & (part == np.floor(part))).all():  # NaN fails too
+            raise ConnectionError(f"{name!r} has pixels that are no whole numbers from 0 to 255")
+        values[i : i + 4096] = part
+    labels = np.asarray(data.target, np.float64)
+    if not np.isin(labels, range(10)).all():
+        raise ConnectionError(f"{name!r} has labels other than 0 to 9")
+    last = np.ascontiguousarray(np.moveaxis(values.reshape(-1, *shape), 1, -1))
+    return last, labels.astype(np.int32)
+
+
+def images(name: str, data_home: str | Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`pixels` as float32 in [0, 1], value / 255, four times as large; and labels."""
+    values, labels = pixels(name, data_home)
+    return values / np.float32(255), labels
+
+
+def official_parts(
+    name: str, data_home: str | Path | None = None
+) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """:func:`pixels` in the official training and test part, each images and labels.
+
+    How many images of each class the test part has shows whether the order is the official one.  If
+    it is not, the parts are as large, and a warning says that they are others.
+
+    Raises:
+        ValueError: an unknown name, or a set that has no images.
+        ConnectionError: see :func:`fetch`; or there are more or fewer images, or a class is missing
+            in a part.
+    """
+    values, labels = pixels(name, data_home)
+    train, wanted = _source(name).train, _source(name).test
+    if len(labels) != train + sum(wanted):
+        raise ConnectionError(
+            f"{name!r} has {len(labels):,} images, not {train:,} of training and "
+            f"{sum(wanted):,} of test"
+        )
+    counts = tuple(np.bincount(labels[train:], minlength=10).tolist())
+    if counts != wanted:
+        said = (
+            f"{name!r} is not in the official order: after the first {train:,} images there should "
+            f"be {wanted} of the classes 0 to 9, and there are {counts}"
+        )
+        if min(counts) == 0 or min(np.bincount(labels[:train], minlength=10)) == 0:
+            raise ConnectionError(f"{said}: split jaxopt_course.problems.openml.pixels yourself")
+        warnings.warn(f"{said}: results are not those of the official test part", stacklevel=3)
+    return (values[:train], labels[:train]), (values[train:], labels[train:])
 
 
 def table(name: str, data_home: str | Path | None = None) -> tuple[pd.DataFrame, str]:
@@ -105,40 +197,16 @@ def table(name: str, data_home: str | Path | None = None) -> tuple[pd.DataFrame,
     frame, target = data.frame, data.target_names[0]
     if name == "bank_marketing":
         old = frame.columns.drop(target)
+        if len(old) != len(BANK_COLUMNS):
+            raise ConnectionError(
+                f"{name!r} has {len(old)} columns beside its target, not {len(BANK_COLUMNS)}"
+            )
         frame = frame.rename(columns=dict(zip(old, BANK_COLUMNS, strict=True)))
     for column in frame.columns[[not is_numeric_dtype(dtype) for dtype in frame.dtypes]]:
-        frame[column] = frame[column].str.strip("'")  # as ARFF may quote a category
+        # ARFF may quote a category; a column with gaps may hold TRUE and FALSE beside them
+        frame[column] = frame[column].map(_unquoted, na_action="ignore")
     return frame, target
 
 
-def openml_task(name: str, data_home: str | Path | None = None) -> Task:
-    """A data set of openml.org as a task, split 60/20/20 in equal shares of the classes.
-
-    Tables get an MLP with two hidden layers of 64 units; ``mnist`` the notes' 784-128-10,
-    ``cifar10`` a dense 3072-128-10, on flat images.
-
-    Raises:
-        ValueError: an unknown name.
-        ConnectionError: see :func:`fetch`.
-    """
-    from jaxopt_course.problems.networks import MLP
-    from jaxopt_course.problems.tables import table_task
-
-    if _source(name).shape is None:
-        frame, target = table(name, data_home)
-        return table_task(frame, target, name=name, description=SOURCES[name].description)
-    pixels, labels = images(name, data_home)
-    flat = pixels.reshape(len(pixels), -1)
-    return Task.from_flax(
-        lambda rngs: MLP(flat.shape[1], 128, 10, rngs=rngs),
-        flat,
-        labels,
-        loss="softmax_cross_entropy",
-        name=name,
-        description=SOURCES[name].description,
-    )
-
-
-def named_task(name: str) -> Task:
-    """A task that comes with the library, or one of ``SOURCES``."""
-    return openml_task(name) if name in SOURCES else load_task(name)
+def _unquoted(value: Any) -> Any:
+    return value.strip("'") if isinstance(value, str) else value

@@ -22,6 +22,7 @@ from jaxopt_course.problems.tasks import Task
 Kind = Literal["auto", "classification", "regression"]
 MAX_CLASSES = 20  # of whole numbers that "auto" takes for class labels
 MAX_CATEGORIES = 50  # of a column of text: more are names or dates, not categories
+MIN_ROWS = 10  # a class, where there are more classes than that
 MISSING = "(missing)"
 DELIMITERS = ",;\t|"
 
@@ -40,21 +41,69 @@ class Prepared(NamedTuple):
 def read_table(file: str | Path) -> pd.DataFrame:
     """A CSV file whose first line names the columns, delimited by commas, semicolons, tabs or bars.
 
+    Spaces around names and cells do not count, and a "?" is an empty cell.  Between other marks
+    than commas, columns like 1,5 are numbers.  Columns without a name are left out where they are
+    empty (lines that end with a mark) or number the rows (0, 1, ... as pandas writes them).
+
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is empty, not text, or not a table.
+        ValueError: it is empty, not text in UTF-8, or not a table; two columns have one name.
     """
+    if str(file).startswith(("http:/", "https:/")):
+        raise ValueError(f"{file} is an address, not a file: download it, and give the file")
     try:
         with open(file, encoding="utf-8-sig", newline="") as lines:
             head = lines.readline()
-        table = pd.read_csv(file, sep=_delimiter(head), encoding="utf-8-sig")
+        mark = _delimiter(head)
+        _refuse_repeated(file, next(csv.reader([head], delimiter=mark), []))
+        table = pd.read_csv(
+            file, sep=mark, encoding="utf-8-sig", skipinitialspace=True, na_values=["?"]
+        )
     except pd.errors.EmptyDataError:
         raise ValueError(f"{file} is empty") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not a text file in UTF-8: {error}") from None
+        raise ValueError(
+            f"{file} is not a text file in UTF-8: {error}; save it again as CSV in UTF-8"
+        ) from None
     except pd.errors.ParserError as error:
         raise ValueError(f"{file} is not a table: {error}") from None
-    return table
+    if not table.index.equals(pd.RangeIndex(len(table))):
+        raise ValueError(
+            f"{file} has more cells in its rows than names in its first line: give every column a "
+            "name, or take out the mark that ends the rows"
+        )
+    table.columns = table.columns.str.strip()
+    for name in table.columns:
+        if types.is_numeric_dtype(table[name]):  # booleans are numeric here
+            continue
+        table[name] = _tidied(table[name], decimal_commas=mark != ",")
+    nameless = [name for name in table.columns if re.fullmatch(r"Unnamed: \d+", name)]
+    return table.drop(columns=[name for name in nameless if _says_nothing(table[name])])
+
+
+def _refuse_repeated(file: str | Path, names: list[str]) -> None:
+    """Raise where two columns are called the same: pandas would call the second "name.1"."""
+    names = [name.strip() for name in names if name.strip()]
+    repeated = [name for place, name in enumerate(names) if name in names[:place]]
+    if repeated:
+        raise ValueError(f"{file}: two columns are called {repeated[0]!r}; rename one")
+
+
+def _tidied(column: pd.Series, decimal_commas: bool) -> pd.Series:
+    """Text without spaces around it; numbers, where each is written as 1,5."""
+    texts = column.map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
+    texts = texts.where(texts != "", np.nan)
+    seen = texts.dropna().astype(str)
+    comma = r"[-+]?(\d+|\d{1,3}(\.\d{3})+),\d+|[-+]?\d+"
+    if decimal_commas and len(seen) and seen.str.fullmatch(comma).all():
+        plain = seen.str.replace(".", "").str.replace(",", ".")
+        return pd.to_numeric(plain).reindex(column.index)
+    return texts
+
+
+def _says_nothing(column: pd.Series) -> bool:
+    """Whether a column is empty, or the number of the row."""
+    return bool(column.isna().all()) or bool((column == np.arange(len(column))).all())
 
 
 def _delimiter(head: str) -> str:
@@ -112,7 +161,10 @@ def prepare(
         values = ((values - center) / scale).astype(np.float32)
     columns: dict[str, np.ndarray] = {}
     for name in table.columns.drop(target):
-        columns |= _encode(table[name], rows["train"])
+        made = _encode(table[name], rows["train"])
+        for same in columns.keys() & made.keys():
+            raise ValueError(f"two inputs would be called {same!r}: rename column {name!r}")
+        columns |= made
     if not columns:
         raise ValueError(f"the table has no column beside the target {target!r}")
     inputs = np.stack(list(columns.values()), axis=1).astype(np.float32)
@@ -138,8 +190,13 @@ def _target(column: pd.Series, kind: Kind) -> tuple[np.ndarray, tuple[Any, ...]]
     if kind not in ("auto", "classification", "regression"):
         raise ValueError(f"kind must be auto, classification or regression, not {kind!r}")
     if kind == "classification" or (kind == "auto" and by_itself):
-        if not types.is_numeric_dtype(column) and distinct > MAX_CATEGORIES:
-            raise ValueError(_too_many(name, distinct, "is the target"))
+        many = distinct > max(MAX_CATEGORIES, len(column) / MIN_ROWS)
+        if not types.is_numeric_dtype(column) and many:
+            raise ValueError(
+                f"the target {name!r} is text with {distinct} different values in {len(column)} "
+                f"rows, more than {MAX_CATEGORIES} and less than {MIN_ROWS} rows each: are they "
+                "names, dates, or numbers with a comma (write 1.5)?"
+            )
         labels, classes = pd.factorize(column.astype(object), sort=True)
         return labels.astype(np.int32), tuple(classes)
     if not numbers:
@@ -169,7 +226,10 @@ def _encode(column: pd.Series, train: np.ndarray) -> dict[str, np.ndarray]:
     missing = np.isnan(numbers)
     if missing[train].all():
         raise ValueError(f"column {name!r} is empty in every row of the train part: drop it")
-    mean, std = np.nanmean(numbers[train]), np.nanstd(numbers[train])
+    with np.errstate(over="ignore"):
+        mean, std = np.nanmean(numbers[train]), np.nanstd(numbers[train])
+    if not np.isfinite(std):
+        raise ValueError(f"column {name!r} has numbers too large to standardise: divide it")
     encoded = {name: np.where(missing, 0.0, (numbers - mean) / (std if std > 0 else 1.0))}
     if missing[train].any():
         encoded[f"{name} is missing"] = missing.astype(np.float64)
@@ -181,14 +241,21 @@ def _one_hot(column: pd.Series, train: np.ndarray) -> dict[str, np.ndarray]:
     texts = column.astype(object).where(column.notna(), MISSING).astype(str).to_numpy(object)
     categories = sorted(set(texts[train]))
     if len(categories) > MAX_CATEGORIES:
-        raise ValueError(_too_many(name, len(categories), "cannot be made inputs"))
+        raise ValueError(_too_many(name, len(categories), texts))
     return {f"{name}={category}": (texts == category) * 1.0 for category in categories}
 
 
-def _too_many(name: object, count: int, what: str) -> str:
+def _too_many(name: str, count: int, texts: np.ndarray) -> str:
+    begin = (
+        f"column {name!r} cannot be made inputs and is text with {count} different values, more "
+        f"than {MAX_CATEGORIES}"
+    )
+    numbers = pd.to_numeric(pd.Series(texts), errors="coerce").notna()
+    others = texts[~numbers & (texts != MISSING)]
+    if numbers.mean() > 0.5 and len(others):
+        return f"{begin}: numbers, and {others[0]!r}; leave such cells empty"
     return (
-        f"column {name!r} {what} and is text with {count} different values, more than "
-        f"{MAX_CATEGORIES}: leave it out, or make categories or numbers of it (1,5 is text; write "
+        f"{begin}: leave it out (--drop), or make categories or numbers of it (1,5 is text; write "
         "1.5)"
     )
 

@@ -41,6 +41,8 @@ class Task:
         metrics: name -> "min" or "max", which way is better; the first one chooses by default.
         split_seed: the seed that split the data; None where the parts were given.
         description: one line for ``jaxopt-course tasks``.
+        uint8: whether arrays of bytes stay so, a quarter of the memory in every copy of the data.
+            The functions must take them: ``x - 128`` of a uint8 is a uint8, and wraps around.
 
     Arrays are kept as read-only NumPy arrays, integers and booleans as int32, reals as float32.
 
@@ -61,13 +63,14 @@ class Task:
     metrics: Mapping[str, str]
     split_seed: int | None = 0
     description: str = ""
+    uint8: bool = False
 
     def __post_init__(self) -> None:
         """Make the arrays canonical and check everything that can be checked without running."""
         checks.directions(self.metrics)
         object.__setattr__(self, "metrics", dict(self.metrics))
         for part in PARTS:
-            object.__setattr__(self, part, checks.canonical(getattr(self, part), part))
+            object.__setattr__(self, part, checks.canonical(getattr(self, part), part, self.uint8))
         for part in PARTS[1:]:
             checks.alike(self.train, getattr(self, part), part)
         checks.functions(self.init, self.loss, self.evaluate, self.train, self.valid, self.metrics)
@@ -119,6 +122,7 @@ class Task:
         standardize: bool = False,
         evaluate_chunk: int = 2048,
         description: str = "",
+        uint8: bool = False,
     ) -> "Task":
         """Build a task from a Flax module and arrays.
 
@@ -163,6 +167,7 @@ metrics={'accuracy': 'max', 'loss': 'min'})
             evaluate_chunk: examples that ``evaluate`` passes through the network at a time, which
                 bounds the memory that many lanes need at once.
             description: one line.
+            uint8: whether inputs that are bytes reach the module as bytes; see :class:`Task`.
 
         Metrics are NaN where any output is, so that a network that broke down is not given the
         accuracy of always answering the first class.
@@ -181,15 +186,15 @@ metrics={'accuracy': 'max', 'loss': 'min'})
         rule = own_loss(loss) if callable(loss) else LOSSES[loss]
         measured = dict(rule.metrics if metrics is None else metrics)
         checks.measures(measured)
-        if evaluate_chunk < 1:
-            raise ValueError(f"evaluate_chunk must be at least 1, not {evaluate_chunk}")
+        if evaluate_chunk < 1 or evaluate_chunk != int(evaluate_chunk):
+            raise ValueError(f"evaluate_chunk must be whole and at least 1, not {evaluate_chunk}")
 
         if stratify is None:
             integers = np.issubdtype(np.asarray(targets).dtype, np.integer)
             one_each = np.shape(targets)[:1] == (np.size(targets),)
             stratify = one_each and (rule.classification or (callable(loss) and integers))
         whole = (inputs, targets)
-        parts = datasets.divide(whole, valid, test, split_seed, stratify, standardize)
+        parts = datasets.divide(whole, valid, test, split_seed, stratify, standardize, uint8)
 
         directions = {name: direction for name, (_, direction) in measured.items()}
         by_loss = metrics is None and not rule.classification
@@ -223,6 +228,7 @@ metrics={'accuracy': 'max', 'loss': 'min'})
             metrics=directions,
             split_seed=split_seed if valid is None else None,
             description=description,
+            uint8=uint8,
         )
         outputs = jax.eval_shape(
             net.apply, *jax.eval_shape(net.init, checks.any_key()), task.train["inputs"]
@@ -328,7 +334,7 @@ TASKS: dict[str, Callable[[], Task]] = {
 
 
 def load_task(name: str) -> Task:
-    """One of the tasks in ``TASKS``, with its data.
+    """One of the tasks in ``TASKS``, or one that is downloaded, with its data.
 
     - ``digits``: MLP 64-64-64-10, accuracy. 1,797 images, split 60/20/20, pixels in [0, 1].
     - ``breast_cancer``: MLP 30-64-64-1, accuracy, F1 and AUC; class 1 is benign.  Features are
@@ -340,11 +346,18 @@ def load_task(name: str) -> Task:
     - ``sales``, ``bank``, ``fraud``: tables of :mod:`~jaxopt_course.problems.generated`, whose best
       reachable scores are known; ``fraud`` is ranked by AUC.
 
-    Nothing is downloaded: the data come with scikit-learn, or are drawn from a seed.
+    For these nothing is downloaded: the data come with scikit-learn, or are drawn from a seed.
+    Those of :mod:`~jaxopt_course.problems.downloads` (``mnist_dense``, ``mnist_cnn``,
+    ``cifar10_cnn``, ...) come from openml.org, once.
 
     Raises:
         ValueError: an unknown name; the message shows the nearest one and all of them.
+        ConnectionError: the data are not in the cache, and cannot be downloaded.
     """
-    if name not in TASKS:
-        raise ValueError(unknown("task", name, TASKS))
-    return TASKS[name]()
+    if name in TASKS:
+        return TASKS[name]()
+    from jaxopt_course.problems.downloads import DOWNLOADS, openml_task, split_name
+
+    if not split_name(name):
+        raise ValueError(unknown("task", name, [*TASKS, *DOWNLOADS]))
+    return openml_task(name)

@@ -45,10 +45,15 @@ def contours(
         lowest: the surface's lowest height; default that of ``heights``.
         minima: points to mark with a star.
         levels: how many.
+
+    Raises:
+        ValueError: no height is finite.
     """
     from matplotlib.colors import ListedColormap
 
     heights = np.ma.masked_invalid(np.asarray(heights, np.float64))
+    if not heights.count():
+        raise ValueError("no height is finite: there is nothing to draw")
     above = heights - (heights.min() if lowest is None else lowest)
     unit = max(float(np.quantile(above.compressed(), 0.05)), float(above.max()) / 1e9, 1e-300)
     depth = np.ma.log(1 + np.maximum(above, 0) / unit)
@@ -139,6 +144,8 @@ def race(
     from matplotlib.animation import FuncAnimation
 
     styles = styles or looks(routes)
+    if not routes:
+        raise ValueError("a race needs at least one path")
     moving = {name: _checked(name, route) for name, route in routes.items()}
     lengths = {len(route) for route in moving.values()}
     if len(lengths) != 1:
@@ -194,13 +201,28 @@ def stability_map(
     limits: dict[str, Any] = {}
     if values.dtype == bool:
         limits = {"cmap": ListedColormap(OUTCOMES), "vmin": 0, "vmax": 1}
-    mesh = axes.pcolormesh(x, y, values, shading="nearest", rasterized=True, **limits)
+    sides = _edges(x, axes.get_xscale()), _edges(y, axes.get_yscale())
+    mesh = axes.pcolormesh(*sides, values, shading="flat", rasterized=True, **limits)
     if not limits:
         axes.figure.colorbar(mesh, ax=axes)
     box = axes.get_xlim(), axes.get_ylim()
-    for (label, (across, up)), colour in zip((boundaries or {}).items(), EDGES, strict=False):
-        axes.plot(across, up, color=colour, linewidth=2, label=label)
+    for place, (label, (across, up)) in enumerate((boundaries or {}).items()):
+        style, colour = ("-", "--", ":", "-.")[place // len(EDGES) % 4], EDGES[place % len(EDGES)]
+        axes.plot(across, up, color=colour, linewidth=2, linestyle=style, label=label)
     axes.set(xlim=box[0], ylim=box[1])
+
+
+def _edges(centres: np.ndarray, scale: str) -> np.ndarray:
+    """The sides of cells, halfway between their centres as the scale of the axis has it."""
+    at = np.asarray(centres, np.float64)
+    if scale == "log":
+        at = np.log(at)
+    if len(at) == 1:
+        sides = at + np.array([-0.5, 0.5])
+    else:
+        half = np.diff(at) / 2
+        sides = np.concatenate([at[:1] - half[:1], at[:-1] + half, at[-1:] + half[-1:]])
+    return np.exp(sides) if scale == "log" else sides
 
 
 class Plane(NamedTuple):
@@ -249,16 +271,22 @@ def pca_plane(weights: np.ndarray, origin: np.ndarray | None = None) -> Plane:
     """The plane through ``origin`` along which paths spread most: their two main components.
 
     Args:
-        weights: (k, n), the points of one path or of several, stacked; k >= 3.
+        weights: (k, n), the points of one path or of several, stacked; k >= 3, n >= 2.
         origin: (n,); default the last of ``weights``, where a path ends.
 
     Returns:
         the plane; its ``shares`` say how much of the squared distance to the origin it shows.
+
+    Raises:
+        ValueError: weights of another shape, or not finite, as where a training diverged.
     """
     weights = np.asarray(weights, np.float64)
-    if weights.ndim != 2 or len(weights) < 3:
-        raise ValueError(f"weights must be (k, n) with k >= 3, not {weights.shape}")
+    if weights.ndim != 2 or len(weights) < 3 or weights.shape[1] < 2:
+        raise ValueError(f"weights must be (k, n) with k >= 3 and n >= 2, not {weights.shape}")
     origin = weights[-1] if origin is None else np.asarray(origin, np.float64)
+    wrong = np.flatnonzero(~np.isfinite(weights - origin).all(axis=1))
+    if len(wrong):
+        raise ValueError(f"weights or origin are not finite, first in point {wrong[0]}")
     _, sizes, directions = np.linalg.svd(weights - origin, full_matrices=False)
     power = sizes**2 / max(float((sizes**2).sum()), np.finfo(np.float64).tiny)
     return Plane(origin, directions[:2], (float(power[0]), float(power[1])))

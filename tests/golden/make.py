@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from golden import frameworks
+from golden import frameworks, images
 from golden.cells import CELLS, LOOPS, RATES
 
 FOLDER = Path(__file__).parent
@@ -59,3 +59,5 @@ if __name__ == "__main__":
     (FOLDER / "trajectories.json").write_text(json.dumps(about, indent=1) + "\n")
     (FOLDER / "ports.json").write_text(json.dumps(frameworks.ports()) + "\n")
     (FOLDER / "snippets.json").write_text(json.dumps(snippets()) + "\n")
+    networks = {name: images.run(name) for name in images.NAMES}
+    (FOLDER / "images.json").write_text(json.dumps(networks) + "\n")

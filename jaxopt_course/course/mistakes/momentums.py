@@ -1,6 +1,11 @@
 """Gradient descent, plain or along a memory of gradients."""
 
-from jaxopt_course.course.mistakes.shared import averaged, mistake, past_step, shrinking
+from jaxopt_course.course.mistakes.shared import (
+    averaged,
+    mistake,
+    past_step,
+    shrinking,
+)
 from jaxopt_course.course.recipe import Recipe
 
 SUM = "momentum * m + g"
@@ -49,6 +54,8 @@ SGD = Recipe(
             "Divides g entre su norma: el paso no debe medir siempre lo mismo.",
             ("* g", "* g / sqrt((g**2).sum())"),
         ),
+        mistake("squared", "El paso usa g², que no tiene signo: es g.", ("* g", "* g**2")),
+        mistake("absolute", "El paso usa |g|, que no tiene signo: es g.", ("* g", "* abs(g)")),
         mistake("times_w", "Multiplicas el gradiente por w.", ("* g", "* g * w")),
     ),
 )
@@ -79,6 +86,12 @@ MOMENTUM = Recipe(
             "nesterov",
             "Eso es Nesterov: el paso mira hacia delante, g + momentum * m. Aquí es m.",
             ("learning_rate * m", "learning_rate * (g + momentum * m)"),
+        ),
+        mistake(
+            "forgets_m",
+            "La memoria m no cuenta y esto es SGD: o el paso usa g y no m, o devuelves en state la "
+            "de antes del paso, o la línea de m no usa su valor anterior.",
+            ("'m': m", "'m': m_old"),
         ),
         past_step("learning_rate * m", "learning_rate * m_old"),
         shrinking("momentum"),
@@ -138,6 +151,17 @@ NESTEROV = Recipe(
             "look_ahead_undamped",
             "Al mirar hacia delante falta el factor momentum: g + momentum * m, no g + m.",
             ("(g + momentum * m)", "(g + m)"),
+        ),
+        mistake(
+            "no_memory",
+            "El paso usa solo g, sin mirar hacia delante: eso es SGD.",
+            ("(g + momentum * m)", "g"),
+        ),
+        mistake(
+            "rate_in_memory",
+            "La tasa de aprendizaje multiplica a g al entrar en la memoria, y otra vez a todo el "
+            "paso: la memoria es de gradientes, sin la tasa.",
+            (SUM, "momentum * m + learning_rate * g"),
         ),
         mistake(
             "g_left_out",

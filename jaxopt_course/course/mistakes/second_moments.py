@@ -91,7 +91,8 @@ ADADELTA = Recipe(
         ),
         mistake(
             "no_eps_above",
-            "Falta ε en el numerador: x empieza en 0, el primer paso es 0 y no arranca nunca.",
+            "w no se mueve. Lo más probable: falta ε en el numerador, x empieza en 0, el primer "
+            "paso es 0 y no arranca nunca. Si no, falta restarle el paso a w.",
             ("sqrt(x + eps)", "sqrt(x)"),
         ),
         mistake(
@@ -105,6 +106,31 @@ ADADELTA = Recipe(
             "ε está fuera de las raíces, √x + ε y √v + ε: aquí va dentro de las dos.",
             ("sqrt(x + eps)", "(sqrt(x) + eps)"),
             ("sqrt(v + eps)", "(sqrt(v) + eps)"),
+        ),
+        mistake(
+            "eps_outside_above",
+            "ε está fuera de la raíz del numerador, √x + ε: va dentro, √(x + ε).",
+            ("sqrt(x + eps)", "(sqrt(x) + eps)"),
+        ),
+        mistake(
+            "eps_outside_below",
+            "ε está fuera de la raíz del denominador, √v + ε: va dentro, √(v + ε).",
+            ("sqrt(v + eps)", "(sqrt(v) + eps)"),
+        ),
+        mistake(
+            "no_root_above",
+            "Falta la raíz en el numerador: es √(x + ε).",
+            ("sqrt(x + eps)", "(x + eps)"),
+        ),
+        mistake(
+            "no_root_below",
+            "Falta la raíz en el denominador: es √(v + ε).",
+            ("sqrt(v + eps)", "(v + eps)"),
+        ),
+        mistake(
+            "no_gradient",
+            "A u le falta el gradiente: es g √(x + ε) / √(v + ε).",
+            ("g * sqrt(x + eps)", "sqrt(x + eps)"),
         ),
         mistake(
             "no_roots",
@@ -129,7 +155,8 @@ ADADELTA = Recipe(
         ),
         mistake(
             "past_memory",
-            "Divides entre la memoria v de antes del paso: v se actualiza primero.",
+            "El paso es el de SGD: o usas g y no u, o divides entre la memoria v de antes del "
+            "paso, y entonces √(x + ε) y √(v + ε) son siempre iguales.",
             ("sqrt(v + eps)", "sqrt(v_old + eps)"),
         ),
         *squared("v", "(1 - rho) * g**2"),

@@ -7,7 +7,7 @@ words are for learners, hence Spanish.
 from jaxopt_course.course.recipe import Mistake, Recipe
 
 USUAL = {  # values of hyperparameters that learners write into the formula
-    "learning_rate": (0.001, 0.01),
+    "learning_rate": (0.001, 0.01, 0.1),
     "momentum": (0.9,),
     "decay": (0.9, 0.99),
     "rho": (0.9, 0.95),
@@ -26,6 +26,7 @@ def mistake(name: str, words: str, *edits: tuple[str, str]) -> Mistake:
 def known_mistakes(recipe: Recipe) -> list[Mistake]:
     """The recipe's own mistakes, and those that every recipe can have."""
     step = "w - learning_rate * "
+    own = {one.name for one in recipe.mistakes}
     common = [
         mistake(
             "sign",
@@ -39,6 +40,17 @@ def known_mistakes(recipe: Recipe) -> list[Mistake]:
             (step, "w - "),
         ),
         mistake(
+            "rate_twice",
+            "La tasa de aprendizaje está dos veces: al cuadrado en el paso, o al entrar g en la "
+            "memoria y otra vez en el paso.",
+            (step, "w - learning_rate * learning_rate * "),
+        ),
+        mistake(
+            "rate_falls_slowly",
+            "Divides la tasa de aprendizaje entre √t: aquí la tasa es constante.",
+            (step, "w - learning_rate / sqrt(t) * "),
+        ),
+        mistake(
             "rate_falls",
             "Divides la tasa de aprendizaje entre t: aquí la tasa es constante.",
             (step, "w - learning_rate / t * "),
@@ -48,7 +60,20 @@ def known_mistakes(recipe: Recipe) -> list[Mistake]:
             "Devuelves el paso en vez de los parámetros nuevos: falta w en w - paso.",
             (step, "-learning_rate * "),
         ),
+        mistake(
+            "step_returned",
+            "Devuelves el paso en vez de los parámetros nuevos: falta «w -» delante.",
+            (step, "learning_rate * "),
+        ),
+        mistake(
+            "unchanged",
+            "w sale como entró: falta restarle el paso, o lo restas en otra variable y devuelves "
+            "la w de antes.",
+            (f"w = {step}", f"new = {step}"),
+        ),
     ]
+    if "no_eps_above" in own:  # w never moves then either
+        common = [one for one in common if one.name != "unchanged"]
     forgets = [
         mistake(
             f"forgets_{name}",
@@ -57,9 +82,20 @@ def known_mistakes(recipe: Recipe) -> list[Mistake]:
             (f"'{name}': {name}", f"'{name}': {name}_old"),
         )
         for name in recipe.memories
+        if f"forgets_{name}" not in own  # in words of its own
     ]
     if len(forgets) > 1:
         edits = tuple(edit for one in forgets for edit in one.edits)
+        one, other = recipe.memories
+        forgets.append(
+            mistake(
+                "memories_swapped",
+                f"Las memorias están cambiadas en el state que devuelves: la de {one} lleva "
+                f"{other} y la de {other} lleva {one}.",
+                (f"'{one}': {one}", f"'{one}': {other}"),
+                (f"'{other}': {other}", f"'{other}': {one}"),
+            )
+        )
         forgets.append(
             mistake(
                 "forgets_all",
@@ -77,7 +113,7 @@ def known_mistakes(recipe: Recipe) -> list[Mistake]:
             ((name, value),),
         )
         for name in recipe.numbers
-        for value in USUAL[name]
+        for value in (*USUAL[name], recipe.numbers[name])
     ]
     return [*recipe.mistakes, *common, *forgets, *fixed]
 
@@ -100,7 +136,20 @@ def shrinking(decay: str) -> Mistake:
 def averaged(memory: str, decay: str, entry: str) -> tuple[Mistake, ...]:
     """What goes wrong in x = b * x + (1 - b) * entry."""
     right = f"{decay} * {memory} + (1 - {decay}) * {entry}"
+    of_squares = (
+        mistake(
+            f"{memory}_factor_squared",
+            f"El cuadrado abarca también al factor, ((1 - {decay}) g)²: es solo de g.",
+            (f"(1 - {decay}) * {entry}", f"((1 - {decay}) * {entry.removesuffix('**2')})**2"),
+        ),
+        mistake(
+            f"{memory}_without_past",
+            f"{memory} es lo nuevo y nada más: falta la media, {right}.",
+            (right, entry),
+        ),
+    )
     return (
+        *(of_squares if entry.endswith("**2") else ()),
         mistake(
             f"{memory}_is_a_sum",
             f"Falta el factor (1 - {decay}): {memory} es una suma y no una media, y crece hasta "
@@ -135,6 +184,16 @@ def squared(memory: str, right: str) -> tuple[Mistake, ...]:
             f"En {memory} entra |g| y no g².",
             (right, right.replace("g**2", "abs(g)")),
         ),
+        mistake(
+            f"{memory}_of_the_double",
+            f"En {memory} entra 2g y no g²: el cuadrado es g**2.",
+            (right, right.replace("g**2", "g * 2")),
+        ),
+        mistake(
+            f"{memory}_summed",
+            f"En {memory} sumas los g² de todas las coordenadas: cada una lleva su cuenta.",
+            (right, right.replace("g**2", "(g**2).sum()")),
+        ),
     )
 
 
@@ -143,10 +202,15 @@ def rooted(inside: str, memory: str = "v") -> tuple[Mistake, ...]:
     return (
         mistake(
             "eps_outside",
-            "ε está fuera de la raíz, √v + ε (así en PyTorch): aquí va dentro, √(v + ε).".replace(
-                "v", memory
-            ),
+            f"ε está fuera de la raíz, √{memory} + ε (así en PyTorch): aquí va dentro, "
+            f"√({memory} + ε).",
             (inside, f"(sqrt({memory}) + eps)"),
+        ),
+        mistake(
+            "eps_added_to_w",
+            f"Faltan paréntesis: g / sqrt({memory}) + eps divide solo entre la raíz y luego suma ε "
+            "a w. Además, aquí ε va dentro de la raíz.",
+            (inside, f"sqrt({memory}) + eps"),
         ),
         mistake(
             "no_eps",
