@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 2. La tasa de aprendizaje: hasta dónde se puede, y cómo bajarla
 #
-# $\eta$ decide el tamaño del paso. Los apuntes piden que no sea «ni demasiado baja ni demasiado
-# alta»; aquí se ve que «demasiado alta» es un número exacto, $2/L$, que se puede calcular antes de
+# $\eta$ decide el tamaño del paso. Todo el mundo pide que no sea demasiado baja ni demasiado alta;
+# aquí se ve que «demasiado alta» es un número exacto, $2/L$, que se puede calcular antes de
 # entrenar, y que «bajarla a cero» no basta: importa a qué ritmo.
 
 # %%
@@ -16,6 +16,7 @@ import pandas as pd
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
+from jaxopt_course.report import landscape
 
 joc.use_cpu_cores()
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
@@ -55,6 +56,7 @@ def follow(tx, gradient, start, steps):
     return np.concatenate([start[None], path])
 
 
+# %%
 L = 4.0
 products = {"$\\eta L=0.2$": 0.2, "1": 1.0, "1.8": 1.8, "2": 2.0, "2.1": 2.1}
 with jax.enable_x64(True):
@@ -71,12 +73,18 @@ ax.set(xlabel="paso", ylabel="$w$", ylim=(-3.4, 4.6), title="El mismo valle, cin
 ax.legend(frameon=False, ncols=5, loc="upper center", columnspacing=1)
 show(fig, "parabola")
 
+last = {product: descend(1.0, L, product / L, 12)[-1] for product in products.values()}
+print("w tras 12 pasos:", ", ".join(f"{w:.2g} (ηL = {product})" for product, w in last.items()))
+assert last[1.0] == 0 and last[2.0] == 1  # in one step; and to and fro, for ever
+assert 0 < last[0.2] < 1 and abs(last[1.8]) < 1 < abs(last[2.1])
+
 # %% [markdown]
 # ## La recta de los apuntes
 #
-# Con más de un parámetro, la curvatura depende de la dirección: son los autovalores de la matriz de
-# segundas derivadas. Manda el mayor, $L$, porque basta con que diverja *una* dirección; y el menor,
-# $\mu$, fija cuánto se tarda. La mejor tasa constante equilibra ambos: $\eta^*=2/(L+\mu)$.
+# Con más de un parámetro, la curvatura depende de la dirección: las curvaturas son los autovalores
+# de la matriz de segundas derivadas. Manda la mayor, $L$, porque basta con que diverja *una*
+# dirección; y la menor, $\mu$, fija cuánto se tarda. La mejor tasa constante equilibra ambas:
+# $\eta^*=2/(L+\mu)$.
 #
 # Para la recta de los cinco puntos se calculan antes de entrenar. Después, un barrido la entrena
 # con cada tasa de una rejilla, todas en un mismo programa: en Keras o PyTorch sería un ciclo con un
@@ -105,7 +113,9 @@ assert np.all(stable[rates <= edge]) and abs(edge - 2 / L) <= rates[0]
 
 # %% [markdown]
 # Qué mirar: la curva baja despacio, porque una tasa pequeña desperdicia pasos, y sube de golpe. El
-# mejor valor está pegado al precipicio, y pasarse un poco cuesta mucho más que quedarse corto.
+# mejor valor está pegado al precipicio, y pasarse un poco cuesta mucho más que quedarse corto. (Es
+# la curva de *este* problema: aquí $\mu$ es mucho menor que $L$, y por eso $2/(L+\mu)$ casi toca
+# $2/L$.)
 #
 # Y una corrección (E28): los apuntes 001 dicen que una tasa alta puede llevar a «sobreajuste».
 # Sobreajustar es aprender *demasiado bien* los datos de entrenamiento; aquí estalla el costo en los
@@ -131,6 +141,8 @@ print(f"mejor tasa medida: {fastest:.5f}")
 assert abs(fastest / (2 / (L + mu)) - 1) < 0.15
 worse = study.trials.loc[rates > 1.1 * 2 / L]
 assert np.all(~(worse["train_loss"] < start))  # the training loss itself explodes
+less, more = (np.abs(rates - factor * fastest).argmin() for factor in (0.95, 1.05))
+assert stable[less] and not stable[more]  # 5% too low costs little, 5% too high everything
 
 # %% [markdown]
 # ## Con momentum: un mapa de $(\eta,\beta)$
@@ -163,6 +175,7 @@ with jax.enable_x64(True):
         assert np.max(abs(np.array(ours) - library)) < 1e-12
 
 
+# %%
 def half_square(params):
     return 0.5 * jnp.sum(curvature.astype(np.float32) * params["w"] ** 2)
 
@@ -186,7 +199,8 @@ study = joc.sweep(
     lanes=1000, progress=False,  # two numbers a training: many fit side by side
 )  # fmt: skip
 seconds = time.perf_counter() - begin
-print(f"{len(trials):,} entrenamientos de {steps} pasos en {seconds:.1f} s, compilación incluida")
+many = f"{len(trials):,} entrenamientos".replace(",", "\u202f")
+print(f"{many} de {steps} pasos en {seconds:.1f} s, compilación incluida")
 
 # %% [markdown]
 # Un entrenamiento cuenta como estable si el costo medio de su segunda mitad es menor que el de la
@@ -204,9 +218,8 @@ assert np.all(abs(measured - theory) <= cell * (1 + 1e-9))
 
 root_L, root_mu = np.sqrt(curvature)
 best = {"eta": 4 / (root_L + root_mu) ** 2, "beta": ((root_L - root_mu) / (root_L + root_mu)) ** 2}
-speed = np.where(
-    stable, np.log10(np.maximum(second, 1e-37) / half_square({"w": np.ones(2)})), np.nan
-)
+begun = half_square({"w": np.ones(2)})
+speed = np.where(stable, np.log10(np.maximum(second, 1e-37) / begun), np.nan)
 row, column = np.unravel_index(np.nanargmin(speed), speed.shape)
 print(f"mejor casilla: eta = {etas[column]:.2f}, beta = {betas[row]:.3f}; teoría: ", end="")
 print(f"eta = {best['eta']:.2f}, beta = {best['beta']:.3f}")
@@ -214,7 +227,7 @@ print(f"eta = {best['eta']:.2f}, beta = {best['beta']:.3f}")
 # %% [markdown]
 # El color dice cuánto bajó el costo, en potencias de diez. Qué mirar:
 #
-# - la frontera: lo gris diverge, y la línea teórica lo separa casilla a casilla;
+# - la frontera: lo blanco diverge, y la línea teórica lo separa casilla a casilla;
 # - abajo ($\beta=0$) está el descenso simple, con su límite $2/L$ y lento en *todas* partes: la
 #   dirección de curvatura $\mu$ apenas avanza;
 # - el pico: lo más rápido está cerca de $\eta^*=4/(\sqrt L+\sqrt\mu)^2$,
@@ -223,22 +236,20 @@ print(f"eta = {best['eta']:.2f}, beta = {best['beta']:.3f}")
 # - arriba, con $\beta$ casi uno, todo converge otra vez despacio: demasiada memoria oscila mucho.
 
 # %%
+edge = {"$\\eta L=2(1+\\beta)$": (2 * (1 + betas), betas)}
 fig, ax = plt.subplots(figsize=(7, 4.8))
-ax.set_facecolor("0.75")
-extent = (cell / 2, etas[-1] + cell / 2, -0.5 / side, 1 - 0.5 / side)
-image = ax.imshow(speed, origin="lower", extent=extent, aspect="auto", cmap="viridis_r")
-ax.plot(2 * (1 + np.linspace(0, 1)), np.linspace(0, 1), color=RED, lw=2)
-ax.text(3.1, 0.3, "diverge", color="black")
-ax.text(2.55, 0.17, "$\\eta L=2(1+\\beta)$", color=RED, rotation=0, ha="left")
+landscape.stability_map(ax, etas, betas, speed, boundaries=edge)
+ax.text(3.3, 0.3, "diverge")
 ax.plot(best["eta"], best["beta"], "*", color="white", mec="black", ms=16)
 ax.set(xlabel="tasa de aprendizaje $\\eta$ (con $L=1$)", ylabel="momentum $\\beta$")
-ax.set(title=f"{len(trials):,} entrenamientos en {seconds:.1f} s", ylim=(0, 1))
-fig.colorbar(image, label="costo en la segunda mitad / inicial, $\\log_{10}$")
+ax.set(title=f"{many} en {seconds:.1f} s")
+ax.legend(loc="lower right")
+fig.axes[-1].set_ylabel("costo en la segunda mitad / inicial, $\\log_{10}$")
 show(fig, "mapa")
 
-slowest_plain, fastest_all = np.nanmin(speed[0]), np.nanmin(speed)
-print(f"mejor sin memoria: 10^{slowest_plain:.1f}; mejor del mapa: 10^{fastest_all:.1f}")
-assert fastest_all < slowest_plain - 5
+plain, fastest_all = np.nanmin(speed[0]), np.nanmin(speed)
+print(f"mejor sin memoria: 10^{plain:.1f}; mejor del mapa: 10^{fastest_all:.1f}")
+assert fastest_all < plain - 5 and np.nanmin(speed[-1]) > fastest_all + 10
 assert abs(etas[column] - best["eta"]) < 0.5 and abs(betas[row] - best["beta"]) < 0.1
 
 # %% [markdown]
@@ -320,6 +331,7 @@ trials = pd.concat([
 ])  # fmt: skip
 
 
+# %%
 optimum = numbers.mean(keepdims=True)
 
 
@@ -367,7 +379,7 @@ for name, (values, colour) in curves.items():
     ax.loglog(at, values, color=colour, lw=1.8, label=name)
 ax.axhline(floor, color=RED, ls=":", lw=1.2)
 ax.loglog(at, variance / 2 / at, color=BLUE, ls=":", lw=1.2)
-ax.text(at[-1], floor * 1.5, "piso teórico", color=RED, ha="right")
+ax.text(at[0], floor * 1.35, "piso teórico", color=RED)
 ax.text(at[len(at) // 12], 0.35 * variance / 2 / at[len(at) // 12], "$\\sigma^2/2s$", color=BLUE)
 ax.set(xlabel="paso $s$", ylabel="exceso de costo", title=f"Media de {len(seeds)} semillas")
 ax.legend(frameon=False, loc="lower left")
