@@ -1,0 +1,333 @@
+# %% [markdown]
+# # 12.2. ¿Puede perder un optimizador más general?
+#
+# Hay un problema de manual en el que Adam, RMSProp y Adagrad fallan y SGD no. Y hay un argumento
+# según el cual Adam, bien afinado, no puede quedar por debajo de momentum, ni momentum por debajo
+# de SGD. Los dos son ciertos. Esta parte los ejecuta y enseña qué hay que afinar para que no se
+# contradigan: $\varepsilon$.
+
+# %%
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_digits
+
+import jaxopt_course as joc
+from jaxopt_course.course import quick, show
+
+joc.use_cpu_cores()
+NAMES = ["sgd", "momentum", "adam"]
+COLOURS = dict(zip(NAMES, ["#0072B2", "#E69F00", "#009E73"], strict=True))
+RED, GREY = "#D55E00", "#777777"
+
+# %% [markdown]
+# ## El ejemplo separable de Wilson
+#
+# Wilson et al. (2017) construyeron un problema linealmente separable, con más parámetros que
+# ejemplos, en el que los métodos adaptativos llegan a error cero en entrenamiento y fallan en
+# prueba, y el descenso de gradiente no. Cada ejemplo $i$, de clase $y_i=\pm1$, tiene tres
+# atributos compartidos $(y_i, 1, 1)$ —sólo el primero informa— y unos pocos atributos propios que
+# nadie más usa: uno si $y_i=1$, cinco si $y_i=-1$. Con pérdida cuadrática y desde cero:
+#
+# * SGD se queda en el espacio de los datos y llega a la solución de norma mínima, $w=X^{+}y$;
+# * Adagrad, RMSProp y Adam dan a todas las coordenadas pasos del mismo tamaño y llegan a
+#   $w\propto\operatorname{sign}(X^\top y)$: el atributo que informa pesa lo mismo que los dos que
+#   no.
+
+
+# %%
+def wilson(n, share=0.65):
+    """The separable problem: the features that no training example has are left out."""
+    y = np.where(np.arange(n) < round(share * n), 1.0, -1.0)
+    own = np.where(y > 0, 1, 5)
+    X = np.zeros((n, 3 + own.sum()))
+    X[:, 0], X[:, 1:3] = y, 1.0
+    for i, (start, count) in enumerate(zip(3 + np.cumsum(own) - own, own, strict=True)):
+        X[i, start : start + count] = 1.0
+    return X, y
+
+
+def descend(tx, X, y, steps):
+    """Full-batch descent on half the mean squared error, from zero."""
+    gradient = jax.grad(lambda w: 0.5 * jnp.mean((X @ w - y) ** 2))
+
+    def step(carry, _):
+        w, state = carry
+        u, state = tx.update(gradient(w), state, w)
+        return (joc.apply_updates(w, u), state), None
+
+    w = jnp.zeros(X.shape[1])
+    return jax.lax.scan(step, (w, tx.init(w)), None, length=steps)[0][0]
+
+
+X, y = wilson(40)
+y_test = np.where(np.arange(1000) < 650, 1.0, -1.0)
+X_test = np.zeros((1000, X.shape[1]))  # its own features were never seen
+X_test[:, 0], X_test[:, 1:3] = y_test, 1.0
+wilson_steps = 3000
+top = np.linalg.eigvalsh(X @ X.T / len(y)).max()  # L
+contenders = {
+    "sgd": joc.sgd(1.0 / top),
+    "momentum": joc.momentum(0.5 / top),
+    "adagrad": joc.adagrad(0.05, initial_accumulator_value=0.0),
+    "rmsprop": joc.rmsprop(joc.cosine_decay_schedule(0.003, wilson_steps)),
+    "adam": joc.adam(joc.cosine_decay_schedule(0.003, wilson_steps)),
+}
+with jax.enable_x64(True):
+    solution = {
+        name: np.asarray(jax.jit(lambda tx=tx: descend(tx, X, y, wilson_steps))())
+        for name, tx in contenders.items()
+    }
+minimum_norm = np.linalg.pinv(X) @ y
+adaptive = np.sign(X.T @ y) / 4  # X sign(Xᵀy) = 4 y
+rows_ = []
+for name, w in solution.items():
+    errors = np.mean(np.sign(X @ w) != y), np.mean(np.sign(X_test @ w) != y_test)
+    rows_.append((name, *errors, np.abs(w - minimum_norm).max(), np.abs(w - adaptive).max()))
+names = ["optimizador", "error entren.", "error prueba", "lejos de X⁺y", "lejos de sign(Xᵀy)/4"]
+verdict = pd.DataFrame(rows_, columns=names).set_index("optimizador")
+print(verdict.round(4).to_string())
+
+assert np.all(verdict["error entren."] == 0)
+assert np.all(verdict.loc[["sgd", "momentum"], "error prueba"] == 0)
+assert np.all(verdict.loc[["sgd", "momentum"], "lejos de X⁺y"] < 1e-6)
+share_negative = np.mean(y_test < 0)
+assert np.all(verdict.loc[["adagrad", "rmsprop", "adam"], "error prueba"] == share_negative)
+assert np.all(verdict.loc[["adagrad", "rmsprop", "adam"], "lejos de sign(Xᵀy)/4"] < 0.02)
+
+# %% [markdown]
+# Los adaptativos contestan «positivo» siempre, así que fallan exactamente todos los negativos.
+# Pero atención a lo que **no** se ha afinado: $\varepsilon$. Al crecer, Adam deja de igualar los
+# pasos y se vuelve gradiente con memoria; el error de prueba cae a cero. El ejemplo prueba que las
+# soluciones son distintas, no que Adam esté condenado.
+
+# %%
+epsilons = np.geomspace(1e-6, 1e3, 10 if quick() else 37)
+
+
+def adam_at(eps):
+    """Adam with its rate scaled to ε, so that the step stays that of SGD when ε is large."""
+    rate = joc.cosine_decay_schedule(0.3 / top * (eps + 0.01), wilson_steps)
+    return descend(joc.adam(rate, eps=eps), X, y, wilson_steps)
+
+
+with jax.enable_x64(True):
+    family = np.asarray(jax.jit(jax.vmap(adam_at))(epsilons))
+family_error = np.mean(np.sign(X_test @ family.T) != y_test[:, None], axis=0)
+assert family_error[0] == share_negative and family_error[-1] == 0
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained")
+position = np.arange(3)
+for k, (name, colour) in enumerate(
+    [("sgd", COLOURS["sgd"]), ("adagrad", "#CC79A7"), ("adam", COLOURS["adam"])]
+):
+    left.bar(position + 0.27 * (k - 1), solution[name][:3], 0.25, color=colour, label=name)
+left.set_xticks(position, ["informa ($y$)", "constante", "constante"])
+left.set(ylabel="peso aprendido", title="Atributos compartidos")
+left.axhline(0, color=GREY, lw=0.8)
+left.legend(fontsize=8)
+right.plot(epsilons, 100 * family_error, "o-", color=COLOURS["adam"], ms=4)
+right.axhline(0, color=COLOURS["sgd"], ls="--", label="sgd")
+right.set(xscale="log", xlabel="ε de Adam", ylabel="error de prueba (%)", title="Adam según su ε")
+right.legend(fontsize=8)
+show(fig, "wilson")
+
+# %% [markdown]
+# ## La inclusión SGD ⊆ momentum ⊆ Adam
+#
+# Choi et al. (2019) lo dicen en general: si un optimizador puede imitar a otro, bien afinado no
+# puede quedar peor. Las reglas, con $g_t$ el gradiente:
+#
+# $$ \text{momentum:}\quad m_t=\mu\,m_{t-1}+g_t,\qquad \theta_{t+1}=\theta_t-\eta\,m_t $$
+#
+# $$ \text{Adam:}\quad m_t=\beta_1 m_{t-1}+(1-\beta_1)g_t,\quad
+#   v_t=\beta_2 v_{t-1}+(1-\beta_2)g_t^2,
+# \qquad
+#   \theta_{t+1}=\theta_t-\eta_t\,\frac{m_t/(1-\beta_1^t)}{\sqrt{v_t/(1-\beta_2^t)}+\varepsilon} $$
+#
+# Con $\mu=0$ momentum **es** SGD. Y si $\varepsilon\gg\sqrt{\hat v}$ y
+# $\eta_t=\eta\,\varepsilon\,(1-\beta_1^t)/(1-\beta_1)$, Adam es momentum con $\mu=\beta_1$, con un
+# error que baja como $1/\varepsilon$.
+
+
+# %%
+def momentum_numpy(gradient, theta, eta, mu, steps):
+    m, path = np.zeros_like(theta), []
+    for _ in range(steps):
+        m = mu * m + gradient(theta)
+        theta = theta - eta * m
+        path.append(theta)
+    return np.array(path)
+
+
+def adam_numpy(gradient, theta, eta, b1, b2, eps, steps):
+    m, v, path = np.zeros_like(theta), np.zeros_like(theta), []
+    for t in range(1, steps + 1):
+        g = gradient(theta)
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g**2
+        theta = theta - eta(t) * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
+        path.append(theta)
+    return np.array(path)
+
+
+def library(tx, gradient, theta, steps):
+    def step(carry, _):
+        theta, state = carry
+        u, state = tx.update(gradient(theta), state, theta)
+        theta = joc.apply_updates(theta, u)
+        return (theta, state), theta
+
+    theta = jnp.asarray(theta)
+    return np.asarray(jax.lax.scan(step, (theta, tx.init(theta)), None, length=steps)[1])
+
+
+bowl = np.array([0.1, 1.0, 10.0])
+pull = lambda theta: bowl * theta + 0.1 * theta**3  # the gradient of a slightly curved bowl
+start = np.array([2.0, -1.0, 1.5])
+with jax.enable_x64(True):
+    ours = library(joc.momentum(0.02, 0.9), pull, start, 60)
+    plain = library(joc.sgd(0.02), pull, start, 60)
+    memoryless = library(joc.momentum(0.02, 0.0), pull, start, 60)
+    adam_path = library(joc.adam(0.02), pull, start, 60)
+    imitations = {
+        eps: library(
+            joc.adam(lambda s, eps=eps: 0.02 * eps * (1 - 0.9 ** (s + 1.0)) / 0.1, eps=eps),
+            pull,
+            start,
+            60,
+        )
+        for eps in (1e2, 1e4, 1e6, 1e8)
+    }
+by_hand = momentum_numpy(pull, start, 0.02, 0.9, 60)
+assert np.abs(ours - by_hand).max() < 1e-12
+assert np.abs(memoryless - plain).max() == 0
+assert (
+    np.abs(adam_path - adam_numpy(pull, start, lambda t: 0.02, 0.9, 0.999, 1e-8, 60)).max() < 1e-12
+)
+gaps = pd.Series({eps: np.abs(path - by_hand).max() for eps, path in imitations.items()})
+slope = np.polyfit(np.log10(gaps.index.to_numpy(float)), np.log10(gaps), 1)[0]
+print(gaps.map("{:.1e}".format).to_string(), f"pendiente {slope:.3f}", sep="\n")
+assert abs(slope + 1) < 0.02 and gaps.iloc[-1] < 1e-5
+
+# %% [markdown]
+# Ahora en una red. La rejilla de momentum contiene a la de SGD ($\mu=0$) y la de Adam contiene a la
+# de SGD ($\beta_1=0$, $\varepsilon$ enorme) y a la de momentum ($\beta_1=\mu$), porque con el mayor
+# $\varepsilon$ la tasa lleva el factor $1-\beta_1^t$ que deshace la corrección de sesgo. Sin él los
+# primeros pasos son mayores y la copia, imperfecta: la inclusión es de la regla **con su tasa**.
+#
+# El eje que comparten los tres es una tasa nominal $\eta$; como Adam divide cada gradiente entre
+# $\sqrt{\hat v}+\varepsilon$, la suya se escribe $\eta\,(\varepsilon+g)$, con $g$ el tamaño típico
+# de un gradiente.
+#
+# La pregunta es por la pérdida de entrenamiento, que es lo que el optimizador minimiza. En
+# validación la inclusión sigue siendo cierta para el mejor posible, pero al elegir con ruido entra
+# la maldición del ganador (12.1): más configuraciones, más suerte que descontar. También aquí cada
+# mejor es el menor de muchos, así que unas semillas eligen la configuración y otras dicen su
+# pérdida.
+
+# %%
+images, labels = load_digits(return_X_y=True)
+task = joc.Task.from_flax(
+    lambda rngs: joc.MLP(64, 16 if quick() else 32, 10, rngs=rngs),
+    (images / 16).astype(np.float32),
+    labels,
+    loss="softmax_cross_entropy",
+    name="dígitos",
+)
+STEPS = 60 if quick() else 240
+CHOOSE, TELL = (range(1), range(1, 2)) if quick() else (range(2), range(2, 4))
+RATES = np.geomspace(1e-2, 10**1.5, 8 if quick() else 15)
+MEMORIES = [0.0, 0.9] if quick() else [0.0, 0.5, 0.9, 0.97]
+EPSILONS = [1e-8, 1e-2, 1e4] if quick() else [1e-8, 1e-4, 1e-2, 1.0, 1e4]
+G = 1e-2  # a typical gradient
+seeds = [*CHOOSE, *TELL]
+adam = joc.grid(optimizer="adam", nominal=RATES, b1=MEMORIES, eps=EPSILONS, seed=seeds)
+adam["learning_rate"] = adam["nominal"] * (adam["eps"] + G)
+adam["undo"] = adam["eps"].eq(max(EPSILONS)).astype(float)
+recipes = {
+    "sgd": lambda h: joc.sgd(h["learning_rate"]),
+    "momentum": lambda h: joc.momentum(h["learning_rate"], h["momentum"]),
+    "adam": lambda h: joc.adam(
+        lambda step: h["learning_rate"] * (1 - h["b1"] ** (step + 1.0)) ** h["undo"],
+        b1=h["b1"],
+        eps=h["eps"],
+    ),
+}
+table = pd.concat(
+    [
+        joc.grid(optimizer="sgd", learning_rate=RATES, seed=seeds),
+        joc.grid(optimizer="momentum", learning_rate=RATES, momentum=MEMORIES, seed=seeds),
+        adam.drop(columns="nominal"),
+    ],
+    ignore_index=True,
+)
+study = joc.sweep(
+    task, table.fillna(0.0), recipes, steps=STEPS, evaluate_every=STEPS // 4, progress=False
+)
+trials = study.trials.copy()
+trials[["momentum", "b1", "eps"]] = table[["momentum", "b1", "eps"]]
+trials["nominal"] = table["learning_rate"]
+trials.loc[trials["optimizer"].eq("adam"), "nominal"] = adam["nominal"].to_numpy()
+numbers = ["nominal", "momentum", "b1", "eps"]
+trials[numbers] = trials[numbers].astype(float)
+finished = trials["status"].eq("finished")
+trials["train_loss"] = trials["train_loss"].where(finished, np.inf).astype(float)
+
+
+def scores(seeds):
+    """The mean training loss over these seeds, of each configuration."""
+    part = trials[trials["seed"].astype(int).isin(seeds)]
+    return part.groupby(["optimizer", *numbers], dropna=False)["train_loss"].mean().reset_index()
+
+
+losses, told = scores(CHOOSE), scores(TELL)
+best = losses.groupby("optimizer")["train_loss"].idxmin()
+best_loss = told.loc[best].set_index("optimizer")["train_loss"]
+best_rate = told.loc[best].set_index("optimizer")["nominal"]
+print(told.loc[best].round(4).to_string(index=False))
+assert all(RATES[0] < rate < RATES[-1] for rate in best_rate)  # no best one is at the edge
+
+# %%
+sgd_losses = losses[losses["optimizer"].eq("sgd")].set_index("nominal")["train_loss"]
+
+
+def copy_of_sgd(rows):
+    """The losses of some rows beside those of SGD at the same nominal rate, where both finished."""
+    both = pd.DataFrame({"copy": rows.set_index("nominal")["train_loss"], "sgd": sgd_losses})
+    return both[np.isfinite(both).all(axis=1)]
+
+
+still = losses[losses["momentum"].eq(0)]
+large = losses[losses["eps"].eq(max(EPSILONS))]
+for rows_of_copy in (still, large[large["b1"].eq(0)]):
+    both = copy_of_sgd(rows_of_copy)
+    apart = (both["copy"] / both["sgd"] - 1).abs()
+    print(f"copias de sgd: {(apart < 1e-3).mean():.0%} iguales a menos de una milésima")
+    assert apart.quantile(0.7) < 1e-3  # at the edge of stability rounding decides
+chosen = large["train_loss"].idxmin()
+print(f"Adam sólo con ε = {max(EPSILONS):g}: {told['train_loss'][chosen]:.4f}")
+searched = losses.groupby("optimizer")["train_loss"].min()
+print("la menor pérdida en las semillas que eligen:", searched.round(4).to_dict())
+assert searched["momentum"] <= searched["sgd"] * 1.02
+assert searched["adam"] <= searched["momentum"] * 1.02  # it has a copy of that very training
+assert best_loss["momentum"] < best_loss["sgd"]  # far enough for other seeds to agree
+
+fig, axes = plt.subplots(1, 3, figsize=(8.4, 3.4), sharey=True, layout="constrained")
+families = [("sgd", None), ("momentum", "momentum"), ("adam", "eps")]
+for ax, (name, column) in zip(axes, families, strict=True):
+    part = losses[losses["optimizer"].eq(name)]
+    values = [None] if column is None else sorted(part[column].unique())
+    for k, value in enumerate(values):
+        one = part if column is None else part[part[column].eq(value)]
+        line = one.groupby("nominal")["train_loss"].min().replace(np.inf, np.nan)
+        shade = plt.cm.viridis(0.85 * k / max(1, len(values) - 1))
+        text = {None: "sgd", "momentum": f"μ = {value}", "eps": f"ε = {value:g}" if value else ""}
+        ax.plot(line, "o-", ms=3, color=shade, label=text[column])
+    ax.axhline(best_loss["sgd"], color=RED, ls=":", lw=1.2)
+    ax.set(xscale="log", yscale="log", xlabel="tasa nominal η", title=name)
+    ax.legend(fontsize=7)
+axes[0].set_ylabel("pérdida de entrenamiento")
+axes[2].text(RATES[0], best_loss["sgd"], "lo mejor de sgd", color=RED, fontsize=8, va="bottom")
+show(fig, "inclusion")

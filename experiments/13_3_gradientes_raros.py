@@ -1,0 +1,303 @@
+# %% [markdown]
+# # 13.3. Ventajas y desventajas: gradientes raros
+#
+# Gradientes que cambian de escala, que traen un pico de vez en cuando, o que casi siempre son cero:
+# para ellos se inventaron los métodos que dividen por el tamaño del gradiente. Se mide a RMSProp y
+# Adam con un gradiente que se multiplica y se divide, a Adamax con picos y a Adagrad con datos
+# dispersos. El cuadro final se lee como en la parte 13.1.
+
+# %%
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+import jaxopt_course as joc
+from jaxopt_course.course import quick, show
+from jaxopt_course.course.claims import claim, decided, interval, show_claims, spanish
+
+COLOURS = {"sgd": "#0072B2", "momentum": "#E69F00", "rmsprop": "#CC79A7", "adam": "#009E73",
+           "adamax": "#D55E00", "adagrad": "#56B4E9"}  # fmt: skip
+SEED = 0
+
+
+def steps_of(tx, gradients):
+    """The steps that an optimizer takes, downhill ones positive."""
+    start = tx.init(jnp.asarray(gradients[0]))
+    return -np.asarray(jax.lax.scan(lambda s, g: tx.update(g, s)[::-1], start, gradients)[1])
+
+
+# %% [markdown]
+# ## Escalas distintas, y escalas que cambian
+#
+# Dos coordenadas cuyos gradientes sólo difieren en la escala dan **el mismo** camino con RMSProp y
+# con Adam, salvo por ε. Y como cada paso está acotado por la tasa, no pueden explotar; otra cosa es
+# que lleguen.
+
+# %%
+draw = np.random.default_rng(SEED)
+SCALES = np.array([1.0, 1e-3, 1e3])
+with jax.enable_x64(True):
+    same = draw.normal(size=(100, 1)) * SCALES
+    advance = {
+        "sgd": np.abs(steps_of(joc.sgd(0.01), same).sum(0)),
+        "rmsprop": np.abs(steps_of(joc.rmsprop(0.01, eps=1e-16), same).sum(0)),
+        "adam": np.abs(steps_of(joc.adam(0.01, eps=1e-16), same).sum(0)),
+    }
+spread = {name: x.max() / x.min() for name, x in advance.items()}
+print(
+    "el mayor avance entre el menor, con escalas de una milésima a mil:",
+    {name: float(f"{x:.4g}") for name, x in spread.items()},
+)
+assert spread["sgd"] > 1e5
+
+# %% [markdown]
+# Ahora un tazón de condición diez cuyo gradiente se multiplica por treinta durante diez pasos de
+# cada veinte. Se cuenta el ancho, en décadas, del intervalo de tasas con las que se llega a un
+# vigésimo de la distancia inicial y no se vuelve a salir, con el factor y sin él. El ancho no
+# depende de las unidades de la tasa, siempre que los extremos de lo probado queden fuera. Con el
+# factor quedan fuera; sin él, Adam llega aun con la mayor, y su ancho es una cota inferior.
+
+# %%
+RATES = np.geomspace(1e-5, 1e3, 41 if quick() else 81)
+PULSE, STEPS = 30.0, 400
+RACERS = ["sgd", "momentum", "rmsprop", "adam"]
+angles = draw.uniform(0, 2 * np.pi, 6 if quick() else 24)
+
+
+def distances(member, pulse, rate, angle):
+    """How far one path is from the bottom, step by step."""
+    tx = joc.switch(
+        member, [joc.sgd(rate), joc.momentum(rate), joc.rmsprop(rate, 0.9), joc.adam(rate)]
+    )
+
+    def step(carry, t):
+        w, state = carry
+        factor = jnp.where((t // 10) % 2 == 1, pulse, 1.0)
+        u, state = tx.update(factor * jnp.array([1.0, 0.1]) * w, state, w)
+        w = joc.apply_updates(w, u)
+        return (w, state), jnp.sqrt(jnp.sum(w**2))  # NaN where it exploded
+
+    w = jnp.array([jnp.cos(angle), jnp.sin(angle)])
+    return jax.lax.scan(step, (w, tx.init(w)), jnp.arange(STEPS))[1]
+
+
+for inputs in (
+    (None, None, None, 0),
+    (None, None, 0, None),
+    (None, 0, None, None),
+    (0, None, None, None),
+):
+    distances = jax.vmap(distances, inputs)
+far = jax.jit(distances)(jnp.arange(4), jnp.array([1.0, PULSE]), RATES, angles)
+far = np.asarray(far)
+arrived = np.all(far[..., -20:] < 0.05, axis=-1)  # (optimizer, pulse, rate, start)
+bounded = np.all(far < 1e6, axis=-1)  # NaN is not
+assert not arrived[:, 1][:, [0, -1]].any()  # with the factor no interval is cut by the range
+decade = np.log10(RATES[1] / RATES[0])
+width = decade * arrived.sum(2)  # (optimizer, pulse, start)
+stable = bounded.mean((2, 3))
+widths = pd.DataFrame(width.mean(-1), RACERS, ["sin el factor", "con el factor"])
+print("décadas de tasas que llegan:", widths.round(2).to_string(), sep="\n")
+wide = dict(zip(RACERS, width[:, 1], strict=True))
+safe = dict(zip(RACERS, stable[:, 1], strict=True))
+
+claims = [
+    claim("RMSProp", "001:876", "apto para gradientes que cambian rápidamente",
+          f"décadas de tasas que llegan con gradientes ×{PULSE:.0f} a ratos: "
+          f"{wide['rmsprop'].mean():.1f} RMSProp, {wide['sgd'].mean():.1f} SGD",
+          no_explota=safe["rmsprop"] > 0.99 > safe["sgd"],
+          llega_con_más_tasas=decided(wide["rmsprop"] - wide["sgd"])),
+    claim("RMSProp", "000:65-68", "paso menor si el gradiente es grande; evita que explote",
+          f"escalas de gradiente ×10⁶: el avance por coordenada difiere ×{spread['rmsprop']:.3f} "
+          f"(SGD ×{spread['sgd']:,.0f}); caminos sin explotar {safe['rmsprop']:.0%} "
+          f"(SGD {safe['sgd']:.0%})",
+          iguala=spread["rmsprop"] < 1.1, no_explota=safe["rmsprop"] > 0.99 > safe["sgd"]),
+    claim("RMSProp", "003:42", "control adaptativo del paso",
+          f"avance por coordenada ×{spread['rmsprop']:.3f} entre escalas que difieren ×10⁶",
+          iguala=spread["rmsprop"] < 1.1),
+    claim("Adam", "004:102, 003:41", "adapta la tasa de cada parámetro",
+          f"avance por coordenada ×{spread['adam']:.3f} entre escalas que difieren ×10⁶",
+          iguala=spread["adam"] < 1.1),
+    claim("Adam", "001:691", "se adapta por parámetro y eso da estabilidad",
+          f"con gradientes ×{PULSE:.0f} a ratos, caminos que no explotan: Adam {safe['adam']:.0%}, "
+          f"SGD {safe['sgd']:.0%}; décadas de tasas que llegan: {wide['adam'].mean():.1f} y "
+          f"{wide['sgd'].mean():.1f}",
+          no_explota=safe["adam"] > 0.99 > safe["sgd"],
+          llega_con_más_tasas=decided(wide["adam"] - wide["sgd"])),
+]  # fmt: skip
+
+# %% [markdown]
+# ## Adamax ante un pico, y ante el ruido
+#
+# Dos preguntas distintas: cuánto se mueve el parámetro en el momento del pico, y cuánto tarda
+# después en volver a andar. Adamax guarda el máximo, que se olvida como $\beta_2^t$; Adam guarda
+# un cuadrado medio, cuya raíz se olvida como $\beta_2^{t/2}$ pero partiendo de un valor
+# $1/\sqrt{1-\beta_2}$ veces menor.
+
+# %%
+PEAK, WHEN, LENGTH = 1e3, 200, 8000
+stream = np.ones(LENGTH, np.float32)
+stream[WHEN] = PEAK
+spiked = {"adam": steps_of(joc.adam(1.0), stream), "adamax": steps_of(joc.adamax(1.0), stream)}
+jump = {name: x[WHEN] for name, x in spiked.items()}
+back = {name: int(np.argmax(x[WHEN + 50 :] > 0.5) + 50) for name, x in spiked.items()}
+print("paso en el pico (en unidades de η):", {name: round(float(x), 3) for name, x in jump.items()})
+print("pasos hasta recuperar la mitad:", back)
+
+fig, ax = plt.subplots(figsize=(7, 3.8))
+for name, path in spiked.items():
+    ax.plot(np.arange(LENGTH) - WHEN, path, color=COLOURS[name], label=name, lw=1.8)
+ax.axhline(1, color="#777777", lw=0.8, ls=":")
+ax.set(
+    xlabel="pasos desde el pico", ylabel="paso, en unidades de η", yscale="log", xlim=(-200, 7500)
+)
+ax.set_title(spanish(f"Un gradiente de {PEAK:,.0f} entre gradientes de 1"), fontsize=11)
+ax.legend(fontsize=9)
+show(fig, "pico")
+
+# %% [markdown]
+# El ruido: un tazón redondo con ruido normal o de cola pesada, que es el mismo dividido por una
+# potencia de un número al azar. Muchas tormentas para cada tasa. Con la mitad de ellas cada uno
+# elige su tasa y con la otra mitad se informa; se compara tormenta a tormenta el logaritmo de la
+# pérdida media de los últimos cien pasos.
+
+# %%
+STORM_RATES = np.geomspace(1e-4, 1, 9 if quick() else 17)
+STORMS, STORM_STEPS = 24 if quick() else 96, 600
+normal = draw.normal(size=(STORMS, STORM_STEPS, 2)).astype(np.float32)
+uniform = draw.uniform(1e-6, 1, size=(STORMS, STORM_STEPS, 1)).astype(np.float32)
+
+
+def weather(member, tail, rate, normal, uniform):
+    """The mean loss of the last hundred steps in one storm."""
+    tx = joc.switch(member, [joc.sgd(rate), joc.adam(rate), joc.adamax(rate)])
+
+    def step(carry, noise):
+        w, state = carry
+        u, state = tx.update(w + noise, state, w)
+        w = joc.apply_updates(w, u)
+        return (w, state), 0.5 * jnp.sum(w**2)
+
+    w = jnp.array([1.0, -0.6])
+    losses = jax.lax.scan(step, (w, tx.init(w)), normal / uniform**tail)[1]
+    return jnp.log(jnp.minimum(jnp.mean(losses[-100:]), 1e6))
+
+
+for inputs in (
+    (None, None, None, 0, 0),
+    (None, None, 0, None, None),
+    (None, 0, None, None, None),
+    (0, None, None, None, None),
+):
+    weather = jax.vmap(weather, inputs)
+stormy = ["sgd", "adam", "adamax"]
+logs = jax.jit(weather)(jnp.arange(3), jnp.array([0.0, 0.9]), STORM_RATES, normal, uniform)
+logs = np.nan_to_num(np.asarray(logs), nan=np.log(1e6))  # (optimizer, tail, rate, storm)
+choosing, reporting = np.split(logs, 2, axis=-1)
+pick = choosing.mean(-1).argmin(-1)
+assert pick.min() > 0 and pick.max() < len(STORM_RATES) - 1  # none at the edge
+loss = {
+    (name, tail): reporting[i, j, pick[i, j]]
+    for i, name in enumerate(stormy)
+    for j, tail in enumerate(("normal", "pesada"))
+}
+for (name, tail), values in loss.items():
+    mean, half = interval(values)
+    print(f"cola {tail:7s} {name:7s} pérdida típica {np.exp(mean):.3g} ×÷ {np.exp(half):.2f}")
+
+typical = {key: np.exp(values.mean()) for key, values in loss.items()}
+claims.append(
+    claim("Adamax", "000:130, 000:137", "más robusto ante gradientes grandes o ruidosos",
+          f"paso en un pico: {jump['adamax']:.2f} η (Adam {jump['adam']:.2f} η), pero tarda "
+          f"{back['adamax']:,} pasos en recuperarse (Adam {back['adam']:,}); pérdida con ruido "
+          f"normal {typical['adamax', 'normal']:.2g} y {typical['adam', 'normal']:.2g}, de cola "
+          f"pesada {typical['adamax', 'pesada']:.2g} y {typical['adam', 'pesada']:.2g}",
+          salta_menos=jump["adamax"] < jump["adam"],
+          se_recupera_antes=back["adamax"] < back["adam"],
+          ruido_normal=decided(loss["adam", "normal"] - loss["adamax", "normal"]),
+          cola_pesada=decided(loss["adam", "pesada"] - loss["adamax", "pesada"]))
+)  # fmt: skip
+
+# %% [markdown]
+# ## Datos dispersos
+#
+# Una regresión en línea, un ejemplo por paso, con sesenta y cuatro atributos que aparecen con
+# frecuencia $1/j$. Lo difícil son los raros: SGD les da la misma tasa que a los frecuentes;
+# Adagrad, una que sólo baja cuando aparecen. De nuevo, unos conjuntos de datos eligen la tasa y
+# otros informan.
+
+# %%
+RARE, ONLINE, SETS = 64, 2000 if quick() else 5000, 8 if quick() else 24
+ONLINE_RATES = np.geomspace(1e-3, 3, 9 if quick() else 15).astype(np.float32)
+frequency = 1 / np.arange(1, RARE + 1)
+truth = draw.choice([-1.0, 1.0], (SETS, RARE)).astype(np.float32)
+present = (draw.random((SETS, ONLINE, RARE)) < frequency).astype(np.float32)
+answers = np.einsum("snf,sf->sn", present, truth) + 0.1 * draw.normal(size=(SETS, ONLINE))
+
+
+def learn_online(member, rate, x, y):
+    """The weights after one pass."""
+    tx = joc.switch(member, [joc.sgd(rate), joc.adagrad(rate, 0.0), joc.adam(rate)])
+
+    def step(carry, example):
+        (w, state), (x, y) = carry, example
+        u, state = tx.update((x @ w - y) * x, state, w)
+        return (joc.apply_updates(w, u), state), None
+
+    w = jnp.zeros(RARE)
+    return jax.lax.scan(step, (w, tx.init(w)), (x, y))[0][0]
+
+
+for inputs in ((None, None, 0, 0), (None, 0, None, None), (0, None, None, None)):
+    learn_online = jax.vmap(learn_online, inputs)
+learned = jax.jit(learn_online)(jnp.arange(3), ONLINE_RATES, present, answers.astype(np.float32))
+wrong = np.nan_to_num((np.asarray(learned) - truth) ** 2, nan=1e9, posinf=1e9)
+wrong = np.minimum(wrong, 1e9)  # (optimizer, rate, set, weight)
+risk = np.log((wrong * frequency).sum(-1))  # what a prediction loses
+learners, half = ["sgd", "adagrad", "adam"], SETS // 2
+pick = risk[:, :, :half].mean(-1).argmin(1)
+assert pick.min() > 0 and pick.max() < len(ONLINE_RATES) - 1
+online = {name: risk[i, pick[i], half:] for i, name in enumerate(learners)}
+weights = {name: wrong[i, pick[i], half:] for i, name in enumerate(learners)}
+rare = {name: np.log(w[:, RARE // 2 :].mean(-1)) for name, w in weights.items()}
+for name in learners:
+    rate, (mean, width) = ONLINE_RATES[pick[learners.index(name)]], interval(online[name])
+    print(
+        f"{name:8s} tasa {rate:.3g}: error de predicción {np.exp(mean):.2e} ×÷ {np.exp(width):.2f}"
+    )
+
+fig, ax = plt.subplots(figsize=(7, 3.8))
+for name, w in weights.items():
+    smooth = np.convolve(w.mean(0), np.ones(5) / 5, "valid")
+    ax.plot(frequency[2:-2], smooth, color=COLOURS[name], label=name, lw=2)
+ax.set(xscale="log", yscale="log", xlabel="frecuencia del atributo", ylabel="error² de su peso")
+ax.set_xticks([0.02, 0.05, 0.1, 0.2, 0.4], ["0,02", "0,05", "0,1", "0,2", "0,4"], minor=False)
+ax.set_xticks([], minor=True)
+ax.set_title("Lo que se aprende de los atributos raros", fontsize=11)
+ax.legend(fontsize=9)
+show(fig, "dispersos")
+
+with jax.enable_x64(True):
+    shrinking = steps_of(joc.adagrad(1.0, 0.0), np.ones(1000))
+assert np.abs(shrinking - 1 / np.sqrt(np.arange(1, 1001))).max() < 1e-6  # η/√t, but for ε
+say = lambda table, name: f"{np.exp(table[name].mean()):.1e}"
+claims += [
+    claim("Adagrad", "000:120, 000:136", "ideal para datos dispersos",
+          f"error de predicción {say(online, 'adagrad')} (SGD {say(online, 'sgd')}, Adam "
+          f"{say(online, 'adam')}); en la mitad de atributos más raros {say(rare, 'adagrad')} "
+          f"(SGD {say(rare, 'sgd')})",
+          predice_mejor_que_SGD=decided(online["sgd"] - online["adagrad"]),
+          mejor_en_los_raros=decided(rare["sgd"] - rare["adagrad"]),
+          mejor_que_Adam=decided(online["adam"] - online["adagrad"])),
+    claim("Adagrad", "000:121", "la tasa se hace muy pequeña con el tiempo",
+          f"con gradiente constante, paso {shrinking[0]:.0f} η el primero y {shrinking[-1]:.3f} η "
+          "el milésimo: como 1/√t", se_encoge=shrinking[-1] < 0.05),
+]  # fmt: skip
+
+# %% [markdown]
+# ## El cuadro
+
+# %%
+show_claims(claims)

@@ -1,0 +1,307 @@
+# %% [markdown]
+# # 13.4. Ventajas y desventajas: el tamaño del lote
+#
+# Rápido y ruidoso con un ejemplo, preciso y caro con todos, y en medio el mini-lote: de eso hablan
+# más líneas de los apuntes que de ningún otro asunto. Se mide en una regresión, donde el mínimo se
+# conoce; lo que cuesta una actualización se pregunta al compilador; y si el ruido generaliza mejor
+# se ve en una red. El cuadro final se lee como en la parte 13.1.
+
+# %%
+import time
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_digits
+
+import jaxopt_course as joc
+from jaxopt_course.course import quick, show
+from jaxopt_course.course.claims import claim, decided, interval, show_claims, spanish
+
+joc.use_cpu_cores()
+SEED = 0
+
+# %% [markdown]
+# ## Una regresión con el mínimo a la vista
+#
+# Varios conjuntos de datos $y=x^\top w+$ ruido, y en cada uno lotes de 1, de 32 y de todos los
+# ejemplos. El sobrante de la pérdida sobre su mínimo es exacto,
+# $(w-w^*)^\top\tfrac1N X^\top X\,(w-w^*)$, y se apunta tras **cada** actualización. Lo que se
+# paga son los **ejemplos mirados**. Unos conjuntos eligen la tasa y otros informan.
+
+# %%
+SETS, N, FEATURES = 8 if quick() else 16, 1024, 8
+SIZES, BUDGET = [1, 32, N], {1: 4 * N, 32: 4 * N, N: 40 * N}  # examples to look at
+RATES = np.geomspace(1e-3, 2, 12 if quick() else 23)
+draw = np.random.default_rng(SEED)
+x = draw.normal(size=(SETS, N, FEATURES)).astype(np.float32)
+y = np.einsum("snf,sf->sn", x, draw.normal(size=(SETS, FEATURES))) + 0.5 * draw.normal(
+    size=(SETS, N)
+)
+y = y.astype(np.float32)
+best = np.stack([np.linalg.lstsq(*data, rcond=None)[0] for data in zip(x, y, strict=True)])
+H = np.einsum("snf,sng->sfg", x, x) / N
+
+
+def excess(w, best, H):
+    return (w - best) @ H @ (w - best)
+
+
+def train(rate, start, x, y, best, H, order):
+    """The excess loss after every update with the rows of ``order[update]``."""
+    tx = joc.sgd(rate)
+
+    def step(carry, rows):
+        w, state = carry
+        g = jax.grad(lambda w: jnp.mean((x[rows] @ w - y[rows]) ** 2))(w)
+        u, state = tx.update(g, state, w)
+        w = joc.apply_updates(w, u)
+        return (w, state), excess(w, best, H)
+
+    return jax.lax.scan(step, (start, tx.init(start)), order)[1]
+
+
+over_sets = jax.vmap(train, (None, 0, 0, 0, 0, 0, 0))
+many = jax.jit(jax.vmap(over_sets, (0, *[None] * 6)))
+zeros = np.zeros((SETS, FEATURES), np.float32)
+orders = {
+    batch: np.stack(
+        [
+            np.concatenate([draw.permutation(N) for _ in range(BUDGET[batch] // N)])
+            for _ in range(SETS)
+        ]
+    ).reshape(SETS, -1, batch)
+    for batch in SIZES
+}
+first = np.einsum("sf,sfg,sg->s", best, H, best)
+runs, noise = {}, {}
+SAME_RATES = np.array([0.01, 0.03])
+for batch, order in orders.items():
+    left = np.asarray(many(RATES, zeros, x, y, best, H, order))  # (rate, set, update)
+    runs[batch] = np.where(np.isfinite(left), left, np.inf) / first[:, None]
+    around = np.asarray(many(SAME_RATES, best.astype(np.float32), x, y, best, H, order))
+    noise[batch] = around[..., around.shape[-1] // 2 :].mean(-1)  # (rate, set), from the minimum
+
+
+def looked_at(batch, share=0.01):
+    """Examples until the excess is below a share of the first: by rate and set; inf if never."""
+    below = runs[batch] <= share
+    return np.where(below.any(-1), (below.argmax(-1) + 1.0) * batch, np.inf)
+
+
+choosing, reporting = slice(0, SETS // 2), slice(SETS // 2, None)
+pick = {batch: np.median(looked_at(batch)[:, choosing], axis=1).argmin() for batch in SIZES}
+assert all(0 < k < len(RATES) - 1 for k in pick.values())  # none at the edge
+logs = {batch: np.log(looked_at(batch)[pick[batch], reporting]) for batch in SIZES}
+need = {batch: np.exp(values.mean()) for batch, values in logs.items()}
+done = {batch: looked_at(batch)[pick[batch], reporting] <= N for batch in SIZES}
+stays = {batch: runs[batch][..., -1] < 1 for batch in SIZES}  # below where it began
+limit = {batch: np.log10(np.max(RATES[:, None] * stays[batch], axis=0)) for batch in SIZES}
+rises = {
+    batch: (np.diff(runs[batch][np.abs(RATES - 0.01).argmin()][:, :100]) > 0).mean(-1)
+    for batch in SIZES
+}
+pulls = 2 * x * -y[..., None]  # the gradient of every example at the start
+variance = pulls.var(1).sum(-1)  # of one; of the mean of b, drawn without replacement:
+scatter = {b: float(np.sqrt(variance / b * (N - b) / (N - 1)).mean()) for b in SIZES}
+summary = pd.DataFrame(
+    {
+        "ejemplos hasta el 1 %": need,
+        "mayor tasa estable": {batch: 10 ** x.mean() for batch, x in limit.items()},
+        "parte de los pasos que suben": {batch: x.mean() for batch, x in rises.items()},
+        "desviación del gradiente": scatter,
+    }
+)
+print(summary.round(3).to_string())
+
+fig, ax = plt.subplots(figsize=(7, 4))
+for batch, colour in zip(SIZES, ["#E69F00", "#0072B2", "#009E73"], strict=True):
+    lines = runs[batch][pick[batch], reporting]
+    seen = np.arange(1, lines.shape[1] + 1) * batch
+    label = spanish(f"lote de {batch:,}, η = {RATES[pick[batch]]:.2g}")
+    ax.plot(seen, np.median(lines, 0), color=colour, label=label, lw=1.5)
+ax.axhline(0.01, color="#777777", ls=":", lw=1)
+ax.set(xscale="log", yscale="log", ylim=1e-6)
+ax.set(xlabel="ejemplos mirados", ylabel="sobrante / el inicial")
+ax.set_title("El mismo trabajo, repartido en lotes distintos", fontsize=11)
+ax.legend(fontsize=9)
+show(fig, "lotes")
+
+# %% [markdown]
+# El ruido con tasa constante no se va nunca; si la tasa baja como $1/t$, sí.
+
+# %%
+falling = jax.jit(
+    jax.vmap(lambda *data: train(lambda t: 0.03 / (1 + 0.03 * t), *data), (0, 0, 0, 0, 0, 0))
+)(best.astype(np.float32), x, y, best, H, orders[1])
+fallen = np.asarray(falling)[:, falling.shape[1] // 2 :].mean(-1)
+level = {batch: noise[batch].mean(-1) for batch in SIZES}
+print("sobrante alrededor del mínimo:", pd.DataFrame(level, SAME_RATES).to_string(), sep="\n")
+assert fallen.mean() < level[1][1] / 3
+
+fewer = (
+    f"hasta el 1 %: {need[1]:,.0f} ejemplos con lote 1, {need[32]:,.0f} con 32 y "
+    f"{need[N]:,.0f} con todos"
+)
+left_over = (
+    f"sobrante a la misma tasa: {level[1][0]:.1e} con lote 1, {level[32][0]:.1e} con 32 y "
+    + (f"{level[N][0]:.1e}" if level[N][0] > 1e-9 else "menos de una milmillonésima") + " con todos"
+)  # fmt: skip
+sooner = decided(logs[N] - logs[1])
+claims = [
+    claim("SGD", "001:116, 000:15, 002:515", "rápido: llega antes que el lote completo", fewer,
+          antes=sooner),
+    claim("SGD", "002:515", "mejora a menudo, y se la puede seguir con detalle",
+          f"{N // 1:,} actualizaciones por época con lote 1, {N // 32} con 32 y {N // N} con "
+          f"todos; en la primera época llega al 1 % el {done[1].mean():.0%} de los conjuntos con "
+          f"lote 1 y el {done[N].mean():.0%} con todos",
+          más_a_menudo=done[1].mean() > done[N].mean()),
+    claim("SGD", "001:121, 004:47", "ruidoso: oscila alrededor del mínimo", left_over,
+          ruido=decided(noise[1][0] - 10 * noise[N][0])),
+    claim("SGD", "002:520", "el ruido hace que el error suba a veces en vez de bajar",
+          f"con tasa 0.01 suben la pérdida {rises[1].mean():.0%} de los primeros pasos con lote "
+          f"1 y {rises[N].mean():.0%} con todos", sube=decided(rises[1] - rises[N], 0.05)),
+    claim("SGD", "002:521", "oscila en torno al óptimo; converge si la tasa tiende a cero",
+          f"sobrante {level[1][1]:.1e} con tasa constante y {fallen.mean():.1e} con una que baja "
+          "como 1/t", oscila=decided(noise[1][1] - 10 * noise[N][1]),
+          la_tasa_lo_arregla=decided(noise[1][1] - 3 * fallen)),
+    claim("Lote completo", "001:220, 002:505", "actualizaciones y convergencia estables",
+          left_over, estable=decided(noise[1][0] - 10 * noise[N][0])),
+    claim("Lote completo", "001:221", "gradiente más preciso",
+          f"desviación del gradiente {scatter[1]:.1f} con lote 1, {scatter[32]:.2f} con 32, "
+          "cero con todos", preciso=scatter[N] < scatter[32] < scatter[1]),
+    claim("Lote completo", "001:226", "convergencia más lenta que SGD", fewer, lento=sooner),
+    claim("Mini-batch", "001:371, 002:525", "equilibrio entre precisión y velocidad",
+          f"{fewer}; {left_over}",
+          más_rápido_que_todos=decided(logs[N] - logs[32]),
+          menos_ruido_que_uno=decided(noise[1][0] - noise[32][0])),
+    claim("Mini-batch", "001:377", "el tamaño importa: pequeño inestable, grande como el completo",
+          f"mayor tasa estable: {10 ** limit[1].mean():.2f} con lote 1, "
+          f"{10 ** limit[32].mean():.2f} con 32 y {10 ** limit[N].mean():.2f} con todos; {fewer}",
+          pequeño_menos_estable=decided(limit[32] - limit[1]),
+          grande_más_lento=decided(logs[N] - logs[32])),
+    claim("Mini-batch", "001:378", "quedan oscilaciones, más si la tasa es alta",
+          f"sobrante con lote 32: {level[32][0]:.1e} con tasa 0.01 y {level[32][1]:.1e} con 0.03",
+          quedan=decided(noise[32][0] - 3 * noise[N][0]),
+          crecen=decided(noise[32][1] - noise[32][0])),
+]  # fmt: skip
+
+# %% [markdown]
+# ## Lo que cuesta una actualización
+#
+# El gradiente de una red de una capa oculta, compilado para lotes de 1, 32 y 600: operaciones
+# y memoria de trabajo las dice el compilador; el tiempo se mide en esta máquina, y es el menor de
+# varios.
+
+# %%
+images, labels = load_digits(return_X_y=True)
+images = (images / 16).astype(np.float32)
+order = np.random.default_rng(SEED).permutation(len(labels))
+fit, check, final = np.split(order, [600, 1000])
+noisy = labels[fit].copy()
+wrong = np.random.default_rng(SEED + 1).random(len(fit)) < 0.15
+noisy[wrong] = np.random.default_rng(SEED + 2).integers(0, 10, wrong.sum())
+task = joc.Task.from_flax(
+    lambda rngs: joc.MLP(64, 32, 10, rngs=rngs),
+    images[fit],
+    noisy,
+    valid=(images[check], labels[check]),
+    test=(images[final], labels[final]),
+    loss="softmax_cross_entropy",
+    name="dígitos ruidosos",
+)
+params, state = task.init(jax.random.key(SEED))
+weights = sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def cost_of(batch):
+    """Operations and scratch bytes of a gradient, and microseconds an example."""
+    data = jax.tree.map(lambda leaf: jnp.asarray(leaf[:batch]), task.train)
+    loss = lambda params: task.loss(params, state, data, jax.random.key(0))[0]
+    compiled = jax.jit(jax.grad(loss)).lower(params).compile()
+    laps = []
+    for _ in range(30):
+        begin = time.perf_counter()
+        jax.block_until_ready(compiled(params))
+        laps.append(time.perf_counter() - begin)
+    scratch = compiled.memory_analysis().temp_size_in_bytes
+    return compiled.cost_analysis()["flops"], scratch, 1e6 * min(laps) / batch
+
+
+kinds = ["operaciones", "bytes de trabajo", "µs por ejemplo"]
+cost = pd.DataFrame({batch: cost_of(batch) for batch in (1, 32, 600)}, index=kinds).T
+print(cost.round(2).to_string())
+work, scratch, lap = (cost[kind] for kind in kinds)
+dear = f"{work[600] / work[32]:.0f} veces las operaciones de un lote de 32"
+laps = (
+    f"microsegundos por ejemplo en esta máquina: {lap[1]:.1f} con lote 1, {lap[32]:.2f} con 32 y "
+    f"{lap[600]:.2f} con 600"
+)
+claims += [
+    claim("SGD", "001:117, 004:42", "cada actualización pide menos cálculo y memoria",
+          f"red de {weights:,} pesos: {work[600] / work[1]:.0f} veces menos operaciones y "
+          f"{scratch[600] / scratch[1]:.0f} veces menos memoria que con 600 ejemplos",
+          cálculo=work[600] > 20 * work[1], memoria=scratch[600] > 2 * scratch[1]),
+    claim("SGD", "002:516", "actualizar tan a menudo sale más caro", laps,
+          por_ejemplo=lap[1] > 2 * lap[600], por_actualización=lap[1] > 600 * lap[600]),
+    claim("Lote completo", "001:225", "cada actualización es costosa", dear,
+          coste=work[600] > 10 * work[32]),
+    claim("Lote completo", "001:227, 002:510", "no escala: todo en memoria, y tiempo",
+          f"600 ejemplos frente a 32: {dear} y {scratch[600] / scratch[32]:.0f} veces su memoria",
+          cálculo=work[600] > 10 * work[32], memoria=scratch[600] > 4 * scratch[32]),
+    claim("Lote completo", "002:505", "eficiente en cálculo", laps,
+          por_ejemplo=lap[600] < lap[32], por_actualización=work[600] < 2 * work[32]),
+    claim("Mini-batch", "001:372", "uso más eficiente del equipo", laps,
+          que_uno=lap[1] > 1.5 * lap[32], que_todos=lap[600] > 1.5 * lap[32]),
+]  # fmt: skip
+
+# %% [markdown]
+# ## ¿El ruido generaliza mejor?
+#
+# La misma red con parte de las etiquetas de entrenamiento cambiadas al azar, SGD con lotes de 50 y
+# con los 600, y el mismo número de pasos: comparar así favorece al lote completo, que mira doce
+# veces más ejemplos. Unas semillas eligen la tasa en validación; otras, con los mismos pesos
+# iniciales para los dos, informan en prueba.
+
+# %%
+chosen_by, told_by = (range(2), range(2, 5)) if quick() else (range(4), range(4, 16))
+net_rates = np.geomspace(0.05, 3.2, 3 if quick() else 7)
+grid = joc.grid(
+    optimizer="sgd", learning_rate=net_rates, seed=[*chosen_by, *told_by], batch_size=[50, 600]
+)
+study = joc.sweep(
+    task,
+    grid,
+    steps=72 if quick() else 300,
+    equal="steps",
+    static=["batch_size"],
+    evaluate_every=36 if quick() else 100,
+    progress=False,
+)
+trials = study.trials.astype({"learning_rate": float, "seed": int, "batch_size": int})
+trials.loc[trials["status"].ne("finished"), ["valid_accuracy", "test_accuracy"]] = 0.1  # it guesses
+by = trials[trials["seed"].isin(chosen_by)].groupby(["batch_size", "learning_rate"])
+tuned = by["valid_accuracy"].mean().unstack(0).idxmax()
+told = {
+    batch: trials[trials["batch_size"].eq(batch) & trials["learning_rate"].eq(tuned[batch])]
+    .set_index("seed")["test_accuracy"][list(told_by)].to_numpy(float)
+    for batch in (50, 600)
+}  # fmt: skip
+better = interval(told[50] - told[600])
+print(f"mejores tasas: { {b: float(f'{r:.2g}') for b, r in tuned.items()} }")
+points = f"{100 * better[0]:+.1f} ± {100 * better[1]:.1f} puntos"
+print(spanish(f"exactitud de prueba, lote de 50 menos completo: {points}"))
+claims.append(
+    claim("Mini-batch", "001:373", "el ruido mejora la generalización",
+          f"exactitud de prueba {told[50].mean():.3f} con lote 50 y {told[600].mean():.3f} con el "
+          f"completo: {points}",
+          generaliza=decided(told[50] - told[600]))
+)  # fmt: skip
+
+# %% [markdown]
+# ## El cuadro
+
+# %%
+show_claims(claims)

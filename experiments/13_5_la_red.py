@@ -1,0 +1,364 @@
+# %% [markdown]
+# # 13.5. Ventajas y desventajas: en una red
+#
+# «Convergencia rápida», «sensible a los hiperparámetros», «no necesita una tasa inicial»: lo que se
+# dice de los optimizadores se dice pensando en redes. Aquí se entrena una, profunda, con todos; y
+# se cuenta lo que cuesta cada uno. El cuadro final se lee como en la parte 13.1.
+
+# %%
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_digits
+
+import jaxopt_course as joc
+from jaxopt_course.course import quick, show
+from jaxopt_course.course.claims import claim, decided, show_claims, spanish
+
+joc.use_cpu_cores()
+COLOURS = {"sgd": "#0072B2", "momentum": "#E69F00", "rmsprop": "#CC79A7", "adadelta": "#777777",
+           "adamax": "#D55E00", "adam": "#009E73"}  # fmt: skip
+SEED = 0
+
+# %% [markdown]
+# ## El barrido
+#
+# Cuatro capas ocultas, seiscientos dígitos, parte de las etiquetas cambiadas al azar. Las mismas
+# tasas para todos —un rango ancho, para que ningún óptimo quede en el borde— y encima las
+# constantes propias de cada uno. Las primeras semillas **eligen** la tasa; las demás, que no han
+# elegido nada, **informan**, y todas las diferencias se toman semilla a semilla: los mismos pesos
+# iniciales y los mismos lotes.
+
+# %%
+images, labels = load_digits(return_X_y=True)
+images = (images / 16).astype(np.float32)
+order = np.random.default_rng(SEED).permutation(len(labels))
+fit, check = np.split(order, [600])
+noisy = labels[fit].copy()
+wrong = np.random.default_rng(SEED + 1).random(len(fit)) < 0.15
+noisy[wrong] = np.random.default_rng(SEED + 2).integers(0, 10, wrong.sum())
+DEPTH = 2 if quick() else 4
+task = joc.Task.from_flax(
+    lambda rngs: joc.MLP(64, *[24] * DEPTH, 10, rngs=rngs),
+    images[fit],
+    noisy,
+    valid=(images[check], labels[check]),
+    test=(images[check], labels[check]),
+    loss="softmax_cross_entropy",
+    name="dígitos ruidosos",
+)
+STEPS, EVERY = (72, 12) if quick() else (300, 6)
+RATES = np.geomspace(1e-4, 10, 6 if quick() else 11)
+CHOOSE, TELL = (range(1), range(1, 3)) if quick() else (range(2), range(2, 8))
+constants = {
+    "momentum": [{"momentum": 0.0}, {"momentum": 0.5}, {"momentum": 0.9}, {"momentum": 0.99}],
+    "rmsprop": [{"decay": 0.5}, {"decay": 0.9}, {"decay": 0.99}, {"decay": 0.999}],
+    "adadelta": [{}],
+    "adamax": [{}],
+    "adam": [{"b1": 0.9, "b2": 0.999}, {"b1": 0.0, "b2": 0.999}, {"b1": 0.99, "b2": 0.999},
+             {"b1": 0.9, "b2": 0.9}],
+}  # fmt: skip
+grids = [
+    joc.grid(optimizer=name, learning_rate=RATES, seed=[*CHOOSE, *TELL], **numbers)
+    for name, several in constants.items()
+    for numbers in several
+]
+table = pd.concat(grids, ignore_index=True)
+study = joc.sweep(
+    task,
+    table,
+    steps=STEPS,
+    batch_size=50,
+    record_every=EVERY,
+    evaluate_every=STEPS // 3,
+    progress=False,
+)
+print(spanish(f"{len(table):,} redes en un programa"))
+
+# %% [markdown]
+# De cada configuración quedan la pérdida de entrenamiento al acabar y la exactitud de validación
+# de cada semilla, en una tabla de tasas por semillas. Quien diverge pierde $\infty$ y acierta uno
+# de cada diez.
+
+# %%
+done = study.trials.copy()
+ok = done["status"].eq("finished")
+done["loss"] = done["train_loss"].where(ok, np.inf).fillna(np.inf).astype(float)
+done["accuracy"] = done["valid_accuracy"].where(ok, 0.1).fillna(0.1).astype(float)
+curves = study.curves["train_loss"].to_numpy()
+shape = (len(RATES), len(CHOOSE) + len(TELL))
+blocks = {}
+for k, (name, numbers) in enumerate((n, c) for n, several in constants.items() for c in several):
+    blocks[name, tuple(numbers.values())] = slice(k * np.prod(shape), (k + 1) * np.prod(shape))
+assert all(done["optimizer"].iloc[block].eq(key[0]).all() for key, block in blocks.items())
+USUAL = {"sgd": ("momentum", (0.0,)), "momentum": ("momentum", (0.9,)),
+         "rmsprop": ("rmsprop", (0.9,)),
+         "adadelta": ("adadelta", ()), "adamax": ("adamax", ()),
+         "adam": ("adam", (0.9, 0.999))}  # fmt: skip
+
+
+def measured(key, column):
+    """A measure of a configuration: rates by seeds."""
+    return done[column].iloc[blocks[key]].to_numpy().reshape(shape)
+
+
+def tuned(key, column="loss"):
+    """The position of the rate that the choosing seeds prefer, and the measure of the others."""
+    scores = measured(key, column) * (1 if column == "loss" else -1)
+    best = int(np.argmin(scores[:, : len(CHOOSE)].mean(1)))
+    return best, measured(key, column)[best, len(CHOOSE) :]
+
+
+# %% [markdown]
+# ## Quién llega antes, y cuánto importa acertar la tasa
+#
+# La meta de cada semilla es la pérdida a la que llega en todo el presupuesto el SGD afinado. El
+# ancho útil son las décadas de tasas que conservan nueve décimos de la mejor exactitud.
+
+
+# %%
+def lines(key):
+    """The training losses: rates by seeds by records."""
+    return np.where(np.isfinite(curves[blocks[key]]), curves[blocks[key]], np.inf).reshape(
+        *shape, -1
+    )
+
+
+sgd_rate = tuned(USUAL["sgd"])[0]
+goal = 1.02 * lines(USUAL["sgd"])[sgd_rate].min(-1)  # one a seed
+
+
+def steps_to(key):
+    """Steps to the goal: rates by seeds; the budget, and one record more, where it is not met."""
+    below = lines(key) <= goal[:, None]
+    return np.where(below.any(-1), below.argmax(-1) + 1, STEPS // EVERY + 1) * EVERY
+
+
+reach, width, best = {}, {}, {}
+for name, key in USUAL.items():
+    steps = steps_to(key)
+    first = int(np.argmin(steps[:, : len(CHOOSE)].mean(1)))
+    reach[name] = np.log(steps[first, len(CHOOSE) :])
+    accuracy = measured(key, "accuracy")[:, len(CHOOSE) :]
+    good = accuracy > 0.1 + 0.9 * (accuracy.max(0) - 0.1)
+    width[name] = np.log10(RATES[1] / RATES[0]) * good.sum(0)
+    best[name] = tuned(key, "accuracy")
+sooner = {name: np.exp((reach["sgd"] - reach[name]).mean()) for name in USUAL}
+summary = pd.DataFrame(
+    {
+        "mejor tasa": {name: RATES[k] for name, (k, _) in best.items()},
+        "exactitud": {name: x.mean() for name, (_, x) in best.items()},
+        "veces antes que sgd": sooner,
+        "décadas útiles": {name: x.mean() for name, x in width.items()},
+    }
+)
+print(summary.round(3).to_string())
+at_edge = [name for name, (k, _) in best.items() if k in (0, len(RATES) - 1)]
+print("mejor tasa en el borde de lo probado:", at_edge or "ninguna")
+
+fig, ax = plt.subplots(figsize=(7, 4.2))
+for name, colour in COLOURS.items():
+    accuracy = measured(USUAL[name], "accuracy").mean(1)
+    ax.plot(RATES, 100 * accuracy, "o-", ms=3, color=colour, label=name)
+ax.set(xscale="log", xlabel="tasa de aprendizaje", ylabel="exactitud de validación (%)")
+ax.set_title("Cuánto importa acertar la tasa", fontsize=11)
+ax.legend(fontsize=8)
+show(fig, "sensibilidad")
+
+range_tried = np.log10(RATES[-1] / RATES[0])
+rivals = [name for name in USUAL if name not in ("adam", "adamax")]
+claims = [
+    claim("Adam", "001:690, 003:41, 004:101, 000:92", "converge más rápido que otros",
+          f"llega a la pérdida del SGD afinado ×{sooner['adam']:.1f} antes (momentum "
+          f"×{sooner['momentum']:.1f}, RMSProp ×{sooner['rmsprop']:.1f}, Adadelta "
+          f"×{sooner['adadelta']:.1f})",
+          **{f"que_{rival}": decided(reach[rival] - reach["adam"]) for rival in rivals}),
+    claim("RMSProp", "001:877", "converge más rápido que el descenso estándar (en la red)",
+          f"llega a la pérdida del SGD afinado ×{sooner['rmsprop']:.1f} antes",
+          más_rápido=decided(reach["sgd"] - reach["rmsprop"])),
+    claim("Adamax", "000:131", "puede converger más lento que Adam (en la red)",
+          f"a la pérdida del SGD afinado, ×{sooner['adamax']:.1f} antes que él; Adam, "
+          f"×{sooner['adam']:.1f}", más_lento=decided(reach["adamax"] - reach["adam"])),
+    claim("SGD", "003:40, 004:48", "depende mucho de la tasa de aprendizaje",
+          f"décadas de tasas con nueve décimos del mejor resultado, de {range_tried:.0f} probadas: "
+          f"{width['sgd'].mean():.1f} (Adam {width['adam'].mean():.1f}, RMSProp "
+          f"{width['rmsprop'].mean():.1f})",
+          estrecho=decided(0.5 * range_tried - width["sgd"]),
+          más_que_Adam=decided(width["adam"] - width["sgd"])),
+]  # fmt: skip
+
+# %% [markdown]
+# ## Las constantes propias
+#
+# Para cada valor de una constante se toma su mejor tasa: lo que quede de diferencia es de la
+# constante. Y se mira otra cosa que los apuntes no dicen: cuánto se pierde si **no** se reajusta la
+# tasa y se deja la del valor habitual. Se compara el valor habitual con el peor y con el mejor que
+# eligen las primeras semillas.
+
+
+# %%
+def sensitivity(name, usual, others):
+    """log(worst loss / best loss) over a number's values: with the rate tuned, and left alone."""
+    keys = [(name, usual), *((name, other) for other in others)]
+    rate = tuned(keys[0])[0]
+    free = np.array([tuned(key)[1] for key in keys])
+    fixed = np.array([measured(key, "loss")[rate, len(CHOOSE) :] for key in keys])
+    pick = [
+        [measured(key, "loss")[k, : len(CHOOSE)].mean() for key, k in zip(keys, ks, strict=True)]
+        for ks in ([tuned(key)[0] for key in keys], [rate] * len(keys))
+    ]
+    ratios = [
+        np.log(np.minimum(values[np.argmax(by)], 1e3) / values[np.argmin(by)])
+        for values, by in zip((free, fixed), pick, strict=True)
+    ]
+    return dict(zip(("afinada", "fija"), ratios, strict=True))
+
+
+numbers = {
+    "β de momentum": sensitivity("momentum", (0.9,), [(0.0,), (0.5,), (0.99,)]),
+    "ρ de RMSProp": sensitivity("rmsprop", (0.9,), [(0.5,), (0.99,), (0.999,)]),
+    "las β de Adam": sensitivity("adam", (0.9, 0.999), [(0.0, 0.999), (0.99, 0.999), (0.9, 0.9)]),
+}
+typical = {key: {how: np.exp(x.mean()) for how, x in ways.items()} for key, ways in numbers.items()}
+print("pérdida del peor valor entre la del mejor, según la tasa:")
+print(pd.DataFrame(typical).T.round(2).to_string())
+mu, rho, betas = numbers.values()
+t_mu, t_rho, t_betas = typical.values()
+nine, others = tuned(("momentum", (0.9,)))[1], [0.0, 0.5, 0.99]
+by_mu = {m: tuned(("momentum", (m,)))[1] for m in others}
+rival_mu = min(
+    others, key=lambda m: measured(("momentum", (m,)), "loss")[:, : len(CHOOSE)].mean(1).min()
+)
+claims += [
+    claim("Momentum", "000:42", "0,9 funciona bien y casi siempre va más rápido",
+          f"llega a la pérdida del SGD afinado ×{sooner['momentum']:.1f} antes; con β = 0.9 la "
+          f"pérdida es {nine.mean():.3f}, y {by_mu[rival_mu].mean():.3f} con la mejor de las otras "
+          f"({rival_mu})",
+          más_rápido=decided(reach["sgd"] - reach["momentum"]),
+          buen_valor=decided(np.log(1.1 * by_mu[rival_mu] / nine))),
+    claim("Adam", "001:696, 003:41", "sensible a β₁, β₂ y η",
+          f"pérdida de las peores β entre la de las mejores: ×{t_betas['fija']:.1f} a tasa fija, "
+          f"×{t_betas['afinada']:.1f} afinando; {width['adam'].mean():.1f} décadas útiles de η",
+          las_β_a_tasa_fija=decided(betas["fija"], np.log(1.3)),
+          las_β_con_tasa_afinada=decided(betas["afinada"], np.log(1.3)),
+          η=decided(0.5 * range_tried - width["adam"])),
+    claim("RMSProp", "001:881", "sensible a β (aquí ρ), aunque menos que otros",
+          f"pérdida del peor ρ entre la del mejor: ×{t_rho['fija']:.1f} a tasa fija, "
+          f"×{t_rho['afinada']:.1f} afinando (las β de Adam ×{t_betas['fija']:.1f} y "
+          f"×{t_betas['afinada']:.1f}, la de momentum ×{t_mu['fija']:.1f} y "
+          f"×{t_mu['afinada']:.1f})",
+          influye=decided(rho["fija"], np.log(1.1)),
+          menos_que_momentum=decided(mu["fija"] - rho["fija"]),
+          menos_que_Adam=decided(betas["fija"] - rho["fija"])),
+]  # fmt: skip
+
+# %% [markdown]
+# ## Adadelta: ¿sin tasa?
+#
+# El artículo la deja en uno; Keras, en una milésima. La misma red con la mejor, con la del artículo
+# y con la de Keras.
+
+# %%
+key = USUAL["adadelta"]
+nearest = lambda rate: int(np.argmin(np.abs(np.log(RATES / rate))))
+rows = {"mejor": best["adadelta"][0], "artículo": nearest(1.0), "Keras": nearest(1e-3)}
+delta = {word: measured(key, "accuracy")[k, len(CHOOSE) :] for word, k in rows.items()}
+steady = {
+    name: measured(USUAL[name], "loss")[:, len(CHOOSE) :] for name in ("adadelta", "adam", "sgd")
+}
+broken = {name: np.isinf(losses).mean() for name, losses in steady.items()}
+gap = best["adam"][1] - best["adadelta"][1]
+claims += [
+    claim("Adadelta", "000:125, 000:135", "no necesita una tasa inicial; simplifica su ajuste",
+          f"exactitud {delta['artículo'].mean():.2f} con tasa {RATES[rows['artículo']]:g}, "
+          f"{delta['Keras'].mean():.2f} con {RATES[rows['Keras']]:g}, {delta['mejor'].mean():.2f} "
+          f"con la mejor; {width['adadelta'].mean():.1f} décadas útiles (Adam "
+          f"{width['adam'].mean():.1f})",
+          con_la_del_artículo=decided(delta["artículo"] - delta["mejor"] + 0.03),
+          con_la_de_Keras=decided(delta["Keras"] - delta["mejor"] + 0.03),
+          más_ancha_que_Adam=decided(width["adadelta"] - width["adam"])),
+    claim("Adadelta", "000:126", "puede ser menos estable en redes profundas",
+          f"{DEPTH} capas ocultas: divergen {broken['adadelta']:.0%} (SGD {broken['sgd']:.0%}, "
+          f"Adam {broken['adam']:.0%}); con la mejor tasa acierta {100 * abs(gap.mean()):.1f} "
+          f"puntos {'menos' if gap.mean() > 0 else 'más'} que Adam",
+          diverge_más=broken["adadelta"] > max(broken["adam"], broken["sgd"]),
+          queda_peor=decided(gap, 0.03)),
+]  # fmt: skip
+
+# %% [markdown]
+# ## Lo que cuesta cada uno
+#
+# `joc.audit` dice cuántos bytes de memoria guarda un optimizador, sin calcular nada; el
+# compilador, cuántas operaciones hace por peso. Al lado, las del gradiente.
+
+# %%
+recipes = {
+    "sgd": joc.sgd(0.1), "momentum": joc.momentum(0.1), "rmsprop": joc.rmsprop(0.1),
+    "adagrad": joc.adagrad(0.1), "adadelta": joc.adadelta(1.0), "adamax": joc.adamax(0.1),
+    "adam": joc.adam(0.1), "adamw": joc.adamw(0.1),
+}  # fmt: skip
+vector = jnp.zeros(10_000)
+
+
+def price(tx):
+    """Bytes of state and operations of an update, a weight."""
+    state = tx.init(vector)
+    size = int(joc.audit(tx, vector)["state_bytes"].iloc[-1])
+    update = lambda g, state, w: joc.apply_updates(w, tx.update(g, state, w)[0])
+    flops = jax.jit(update).lower(vector, state, vector).cost_analysis()["flops"]
+    return size / vector.size, flops / vector.size
+
+
+prices = pd.DataFrame(
+    {name: price(tx) for name, tx in recipes.items()}, index=["bytes", "operaciones"]
+)
+params = task.init(jax.random.key(SEED))[0]
+batch = jax.tree.map(lambda leaf: jnp.asarray(leaf[:32]), task.train)
+gradient = jax.grad(lambda params: task.loss(params, {}, batch, jax.random.key(0))[0])
+weights = sum(leaf.size for leaf in jax.tree.leaves(params))
+of_gradient = jax.jit(gradient).lower(params).cost_analysis()["flops"] / weights
+memory, work = prices.loc["bytes"], prices.loc["operaciones"]
+print(
+    "por peso:",
+    prices.T.round(1).to_string(),
+    f"el gradiente, con lote 32: {of_gradient:.0f}",
+    sep="\n",
+)
+share = work["adam"] / of_gradient
+claims += [
+    claim("SGD", "003:40", "simple y de bajo costo",
+          f"{work['sgd']:.0f} operaciones y {memory['sgd']:.0f} bytes por peso, los menores "
+          "de todos",
+          operaciones=work.idxmin() == "sgd", memoria=memory.idxmin() == "sgd"),
+    claim("Momentum", "001:545", "más cálculo y memoria, aunque poco",
+          f"{memory['momentum']:.0f} bytes más por peso, lo que ocupan los pesos; "
+          f"{work['momentum']:.0f} operaciones por peso frente a {of_gradient:.0f} del gradiente",
+          más_memoria=memory["momentum"] > memory["sgd"] + 3,
+          poco_cálculo=work["momentum"] < 0.1 * of_gradient,
+          poca_memoria=memory["momentum"] < 2),
+    claim("Momentum", "000:42", "el único inconveniente es un hiperparámetro más",
+          f"pérdida del peor β entre la del mejor: ×{t_mu['fija']:.1f} a tasa fija, "
+          f"×{t_mu['afinada']:.1f} afinando; y {memory['momentum']:.0f} bytes más por peso",
+          hay_que_ajustarlo=decided(mu["fija"], np.log(1.3)),
+          es_el_único=memory["momentum"] == memory["sgd"]),
+    claim("Adam", "001:692", "eficiente en memoria y cálculo",
+          f"sus operaciones son el {share:.0%} de las del gradiente; su memoria, "
+          f"{memory['adam']:.0f} bytes por peso: el doble de lo que ocupan los pesos",
+          cálculo=share < 0.2, memoria=memory["adam"] < 4),
+    claim("Adam", "004:107", "mayor costo computacional",
+          f"{work['adam']:.0f} operaciones por peso frente a {work['sgd']:.0f} de SGD: un "
+          f"{share:.0%} del gradiente con lote 32",
+          al_actualizar=work["adam"] > 2 * work["sgd"], en_el_total=share > 0.2),
+]  # fmt: skip
+
+# %% [markdown]
+# ## El cuadro
+#
+# Lo que es **cuenta** —operaciones, memoria— no tiene matices y suele ser poco al lado del
+# gradiente. Lo que es **velocidad** depende de contra quién. Y buena parte de la **sensibilidad** a
+# las constantes que se ve a tasa fija es de la tasa.
+
+# %%
+show_claims(claims)

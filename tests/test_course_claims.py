@@ -1,0 +1,188 @@
+"""What the notes claim of optimizers is measured in lesson 13, all of it; verdicts are counted."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxopt_course.course.claims import claim, decided, interval, show_claims, spanish, table
+
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+# The lines of the notes with a list, a table or a sentence of advantages and disadvantages, read
+# by hand: (of whom, a word of the claim, as the lesson puts it).
+NOTES = {
+    "000": {
+        "15": [("SGD", "rápido"), ("SGD", "mínimos locales")],
+        "23": [("Momentum", "estable y rápido")],
+        "38": [("Momentum", "mesetas")],
+        "39": [("Momentum", "valle")],
+        "40": [("Momentum", "escalas")],
+        "41": [("Momentum", "mínimos locales")],
+        "42": [("Momentum", "0,9 funciona"), ("Momentum", "inconveniente")],
+        "65-68": [("RMSProp", "explote")],
+        "92": [("Adam", "rápido")],
+        "115": [("AdamW", "regularización")],
+        "116": [("AdamW", "ajustar")],
+        "120": [("Adagrad", "dispersos")],
+        "121": [("Adagrad", "muy pequeña")],
+        "125": [("Adadelta", "no necesita")],
+        "126": [("Adadelta", "menos estable")],
+        "130": [("Adamax", "robusto")],
+        "131": [("Adamax", "más lento")],
+        "134": [("AdamW", "regularización")],
+        "135": [("Adadelta", "simplifica")],
+        "136": [("Adagrad", "dispersos")],
+        "137": [("Adamax", "grandes")],
+    },
+    "001": {
+        "116": [("SGD", "rápido")],
+        "117": [("SGD", "menos cálculo y memoria")],
+        "121": [("SGD", "ruidoso")],
+        "122": [("SGD", "mal afinado")],
+        "220": [("Lote completo", "estables"), ("Lote completo", "mínimo global")],
+        "221": [("Lote completo", "preciso")],
+        "225": [("Lote completo", "costosa")],
+        "226": [("Lote completo", "lenta")],
+        "227": [("Lote completo", "no escala")],
+        "371": [("Mini-batch", "equilibrio")],
+        "372": [("Mini-batch", "eficiente")],
+        "373": [("Mini-batch", "mínimos locales"), ("Mini-batch", "generalización")],
+        "377": [("Mini-batch", "tamaño")],
+        "378": [("Mini-batch", "oscilaciones")],
+        "538": [("Momentum", "mínimos locales")],
+        "539": [("Momentum", "acelera")],
+        "540": [("Momentum", "oscilaciones")],
+        "544": [("Momentum", "crucial")],
+        "545": [("Momentum", "más cálculo y memoria")],
+        "690": [("Adam", "rápido")],
+        "691": [("Adam", "estabilidad")],
+        "692": [("Adam", "eficiente")],
+        "696": [("Adam", "sensible")],
+        "697": [("Adam", "subóptimas")],
+        "876": [("RMSProp", "cambian")],
+        "877": [("RMSProp", "oscila menos"), ("RMSProp", "más rápido")],
+        "881": [("RMSProp", "sensible")],
+        "882": [("RMSProp", "atrapado")],
+    },
+    "002": {
+        "505": [("Lote completo", "eficiente"), ("Lote completo", "estables")],
+        "509": [("Lote completo", "no es el mejor")],
+        "510": [("Lote completo", "memoria")],
+        "515": [("SGD", "rápido"), ("SGD", "a menudo")],
+        "516": [("SGD", "más caro")],
+        "520": [("SGD", "suba")],
+        "521": [("SGD", "oscila")],
+        "525": [("Mini-batch", "equilibrio")],
+    },
+    "003": {
+        "40": [("SGD", "bajo costo"), ("SGD", "escala"), ("SGD", "tasa de aprendizaje")],
+        "41": [("Adam", "rápido"), ("Adam", "adapta"), ("Adam", "sensible a β"),
+               ("Adam", "weight decay")],
+        "42": [("RMSProp", "adaptativo"), ("RMSProp", "oscilar")],
+    },
+    "004": {
+        "42": [("SGD", "actualización")],
+        "43": [("SGD", "mínimos locales")],
+        "47": [("SGD", "ruidoso")],
+        "48": [("SGD", "tasa de aprendizaje")],
+        "101": [("Adam", "rápido")],
+        "102": [("Adam", "adapta")],
+        "106": [("Adam", "sobreajuste")],
+        "107": [("Adam", "mayor costo")],
+    },
+}  # fmt: skip
+
+
+def measured():
+    """(optimizer, place, words) of every claim that the lessons judge, from their source."""
+    rows = []
+    for file in sorted(EXPERIMENTS.glob("13_*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "claim":
+                about, where, words = (ast.literal_eval(argument) for argument in node.args[:3])
+                rows += [(about, place, words) for place in where.split(", ")]
+    return rows
+
+
+def test_every_claim_of_the_notes_is_measured():
+    rows = measured()
+    missing = [
+        f"{file}:{line} {about}: {word}"
+        for file, lines in NOTES.items()
+        for line, claims in lines.items()
+        for about, word in claims
+        if not any((a, p) == (about, f"{file}:{line}") and word in words for a, p, words in rows)
+    ]
+    assert not missing
+    places = {f"{file}:{line}" for file, lines in NOTES.items() for line in lines}
+    assert {place for _, place, _ in rows} == places  # and no place that makes no claim
+
+
+def test_every_part_shows_its_table():
+    for file in EXPERIMENTS.glob("13_*.py"):
+        assert file.read_text(encoding="utf-8").rstrip().endswith("show_claims(claims)")
+
+
+@pytest.mark.parametrize(
+    ("tests", "verdict", "named"),
+    [
+        ({"a": True, "b": np.True_}, "se cumple", ""),
+        ({"a": False, "b": np.False_}, "no se cumple", ""),
+        ({"a": True, "b_c": False}, "depende", " (no: b c)"),
+        ({"a": True, "b": None}, "depende", " (sin decidir: b)"),
+        ({"a": None}, "depende", " (sin decidir: a)"),
+        ({"a": None, "b": False, "c": False}, "depende", " (no: b, c; sin decidir: a)"),
+    ],
+)
+def test_the_tests_decide_the_verdict(tests, verdict, named):
+    one = claim("SGD", "003:40", "simple", "2.5 pasos", **tests)
+    assert one.verdict == verdict
+    assert one.reason == "2,5 pasos" + named
+
+
+def test_a_claim_without_tests_or_place_is_refused():
+    with pytest.raises(ValueError, match="no test"):
+        claim("SGD", "003:40", "simple", "")
+    for where in ("3:40", "003:40b", "003:40,004:48", ""):
+        with pytest.raises(ValueError, match="003:40"):
+            claim("SGD", where, "simple", "", a=True)
+
+
+def test_interval_is_scipys_and_covers_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    samples = rng.normal(0.3, 2.0, size=(4000, 5))
+    one = stats.ttest_1samp(samples[0], 0).confidence_interval(0.95)
+    mean, half = interval(samples[0])
+    np.testing.assert_allclose([mean - half, mean + half], [one.low, one.high], rtol=1e-12)
+    answers = [decided(sample, above=0.3) for sample in samples[:1000]]
+    wrong = np.mean([answer is not None for answer in answers])
+    assert abs(wrong - 0.05) < 4 * (0.05 * 0.95 / 1000) ** 0.5
+    assert decided([1.0, 1.0]) is True and decided([0.0, 0.0]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("1,482,339 pasos", "1_482_339 pasos"),
+        ("con 1, 10 y 100: 3, 26, 277", "con 1, 10 y 100: 3, 26, 277"),
+        ("0.25 ± 0.1", "0,25 ± 0,1"),
+        ("3e-04 y 1e+06", "3·10⁻⁴ y 1·10⁶"),
+        ("12.5% y 10 %", "12,5_% y 10_%"),
+        ("Fin. 3 veces", "Fin. 3 veces"),
+    ],
+)
+def test_spanish_numbers(text, wanted):
+    assert spanish(text).replace("\N{NARROW NO-BREAK SPACE}", "_") == wanted
+
+
+def test_table_keeps_an_optimizers_claims_together(tmp_path, monkeypatch, capsys):
+    several = [claim(who, "003:40", words, "", a=True) for who, words in ("Ax", "By", "Az")]
+    rows = table(several).splitlines()[2:]
+    assert [row.split(" | ")[2] for row in rows] == ["x", "z", "y"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["13_9_prueba.py"])
+    show_claims(several)
+    saved = (tmp_path / "runs" / "course" / "13_9_prueba" / "veredictos.md").read_text("utf-8")
+    assert saved == capsys.readouterr().out == table(several) + "\n"
