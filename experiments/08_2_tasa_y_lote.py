@@ -3,7 +3,7 @@
 #
 # El segundo ejercicio mueve dos números a la vez, la tasa $\eta$ y el tamaño de lote $B$, en una
 # clasificación de imágenes sencillas, y pide el mejor equilibrio entre la rapidez del entrenamiento
-# y la calidad del resultado. Las imágenes son los 1 797 dígitos de 8×8 de scikit-learn, y la red,
+# y la calidad del resultado. Las imágenes son los dígitos de 8 × 8 de scikit-learn, y la red,
 # 64-64-64-10.
 #
 # Los dos números no son independientes. El gradiente de un lote es el verdadero más un ruido cuya
@@ -21,6 +21,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
@@ -38,16 +39,17 @@ plt.rcParams["font.size"] = 11
 
 # %%
 sizes = [16, 64] if quick() else [8, 32, 128, 512]
-rates = np.geomspace(0.05, 5, 4) if quick() else np.geomspace(0.01, 10, 10)
+rates = 0.02 * 4.0 ** np.arange(5) if quick() else 0.01 * 2.0 ** np.arange(10)
 epochs = 12 if quick() else 20
 trials = joc.grid(
     batch_size=sizes, learning_rate=rates, seed=range(1 if quick() else 3), optimizer="sgd"
 )
 study = joc.sweep("digits", trials, epochs=epochs, static=["batch_size"], progress=False)
-print(study)
+examples = study.manifest["task"]["examples"]
+print(f"{study}; imágenes: {examples}")
 
 # %%
-examples = study.manifest["task"]["examples"]["train"]
+examples = examples["train"]
 shape = (len(sizes), len(rates), -1)  # the grid's order: sizes, rates, seeds
 
 
@@ -87,20 +89,34 @@ show(fig, "mapa")
 # diagonal, como dice la regla de escala: un lote mayor con la misma tasa se queda atrás. A la
 # derecha el borde es casi vertical, porque la estabilidad depende de la curvatura y no del lote.
 #
-# ¿Con qué pendiente crece la mejor tasa? La regla pide 1, es decir, proporcional a $B$. Para que la
-# rejilla no decida por redondeo, se toma como «buena» la media geométrica de las tasas que quedan a
-# menos de un punto de la mejor exactitud de su lote.
+# Lo de la diagonal se puede medir. En la zona de pasos pequeños, cuánto cambia el costo (en
+# logaritmo) al cuadruplicar el lote dejando la tasa, y al cuadruplicar los dos:
 
 # %%
-NEAR = 0.01
+shift = round(np.log(4) / np.log(rates[1] / rates[0]))  # columns to four times the rate
+small = rates[shift:] <= 0.17
+log_loss = np.log(loss)
+same_rate = np.abs(log_loss[1:, : len(small)] - log_loss[:-1, : len(small)])[:, small].mean()
+both = np.abs(log_loss[1:, shift:] - log_loss[:-1, : len(small)])[:, small].mean()
+print(f"cuatro veces el lote: {same_rate:.2f}; cuatro veces el lote y la tasa: {both:.2f}")
+assert accuracy[:, -1].max() < 0.5 and both < 0.5 * same_rate
+
+# %% [markdown]
+# ¿Con qué pendiente crece la mejor tasa? La regla pide 1, es decir, proporcional a $B$. Para que la
+# rejilla no decida por redondeo, se toma como «buena» la media geométrica de las tasas que quedan a
+# menos de un punto de la mejor exactitud de su lote, y la pendiente se ajusta con los lotes que
+# llegan a una exactitud de 0,93: a los demás les faltan épocas.
+
+# %%
+NEAR, GOAL = 0.01, 0.93
 good = accuracy >= np.nanmax(accuracy, axis=1, keepdims=True) - NEAR
 middle = np.array([np.exp(np.log(rates[row]).mean()) for row in good])
-slope = np.polyfit(np.log(sizes), np.log(middle), 1)[0]
+trained = np.nanmax(accuracy, axis=1) >= GOAL  # the largest batch has too few steps
+slope = np.polyfit(np.log(sizes)[trained], np.log(middle)[trained], 1)[0]
 for size, rate in zip(sizes, middle, strict=True):
     print(f"B = {size:3d}: tasa buena {rate:.3g}")
 print(f"tasa ∝ B^{slope:.2f}")
-assert np.nan_to_num(accuracy[:, -1]).max() < 0.5
-assert -0.1 < slope < 1  # never as fast as the linear rule says: stability stands in its way
+assert 0 <= slope < 0.9  # never as fast as the linear rule says: stability stands in its way
 
 # %% [markdown]
 # Menos que 1: la regla describe el lado izquierdo del mapa y deja de valer en cuanto la mejor tasa
@@ -121,17 +137,18 @@ assert -0.1 < slope < 1  # never as fast as the linear rule says: stability stan
 # La meta es una exactitud de validación fija, y de cada lote se toma la tasa que llega antes.
 
 # %%
-GOAL = 0.93
 steps_per_epoch = [examples // size for size in sizes]  # each batch size is read at its own steps
-curves = np.stack(
-    [
-        study.curves["valid_accuracy"]
-        .sel(eval_step=steps * np.arange(1, epochs + 1))
-        .to_numpy()
-        .reshape(*shape, epochs)[i]
-        for i, steps in enumerate(steps_per_epoch)
-    ]
-)  # (sizes, rates, seeds, epochs)
+
+
+def by_epoch(metric):
+    """(sizes, rates, seeds, epochs)."""
+    grids = study.curves[metric]
+    ends = [steps * np.arange(1, epochs + 1) for steps in steps_per_epoch]
+    grids = [grids.sel(eval_step=steps).to_numpy() for steps in ends]
+    return np.stack([grid.reshape(*shape, epochs)[i] for i, grid in enumerate(grids)])
+
+
+curves = by_epoch("valid_accuracy")
 there = np.nan_to_num(curves) >= GOAL
 first = np.where(there.any(axis=-1), 1.0 + there.argmax(axis=-1), np.nan)
 to_goal = first.mean(axis=-1)  # (sizes, rates), epochs; NaN where a seed does not get there
@@ -157,6 +174,8 @@ for size, bucket, row, scores in zip(
 speed = pd.DataFrame(rows).set_index("lote")
 print(f"hasta una exactitud de {GOAL:g}:")
 print(speed.to_string(float_format="%.3g"))
+if late := [size for size in sizes if size not in speed.index]:
+    print(f"en {epochs} épocas no llega ninguna tasa con lotes de {late}")
 
 # %% [markdown]
 # Los lotes pequeños llegan con menos épocas y con muchos más pasos. Es el compromiso entero en una
@@ -173,48 +192,104 @@ assert 1 < saved < 1.5 * ratio
 # %% [markdown]
 # ## El mejor equilibrio
 #
-# A la izquierda, cada lote con su mejor tasa. A la derecha, con los mismos colores, cada punto es
+# El costo y la exactitud de validación durante el entrenamiento, cada lote con su mejor tasa (la
+# banda va de la peor a la mejor semilla). En el tercer panel, con los mismos colores, cada punto es
 # una combinación del mapa que llegó a la meta: a la izquierda está lo barato, arriba lo bueno.
 # Interesa solo el borde superior izquierdo (el frente de Pareto): lo que nadie mejora en una cosa
 # sin empeorar en la otra.
 
 # %%
 epoch_number = np.arange(1, epochs + 1)
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.6))
 best_rate = np.nanargmax(accuracy, axis=1)
-mean_curves = curves.mean(axis=2)  # (sizes, rates, epochs)
-for i, (size, color) in enumerate(zip(sizes, COLORS, strict=False)):
-    label = f"B = {size}, η = {rates[best_rate[i]]:.2g}"
-    axes[0].plot(epoch_number, mean_curves[i, best_rate[i]], color=color, label=label)
+for ax, metric in zip(axes, ("valid_loss", "valid_accuracy"), strict=False):
+    for i, (size, color) in enumerate(zip(sizes, COLORS, strict=False)):
+        mine = by_epoch(metric)[i, best_rate[i]]  # (seeds, epochs)
+        ax.fill_between(epoch_number, mine.min(axis=0), mine.max(axis=0), color=color, alpha=0.2)
+        label = f"B = {size}, η = {rates[best_rate[i]]:.2g}"
+        ax.plot(epoch_number, mine.mean(axis=0), color=color, label=label)
+    ax.set(xlabel="época")
+for i, color in zip(range(len(sizes)), COLORS, strict=False):
     done = ~np.isnan(to_goal[i])
-    updates = to_goal[i][done] * (examples // size)
-    axes[1].plot(updates, accuracy[i][done], "o", color=color, ms=6)
-axes[0].axhline(GOAL, color="gray", ls=":", lw=1)
-axes[0].set(xlabel="época", ylabel="exactitud de validación", ylim=(0.6, 1))
-axes[1].set(xlabel=f"pasos hasta {GOAL:g}", ylabel="exactitud final", xscale="log")
+    axes[2].plot(to_goal[i][done] * steps_per_epoch[i], accuracy[i][done], "o", color=color, ms=6)
+axes[0].set(ylabel="costo de validación", yscale="log")
+axes[0].set_yticks(ticks := [0.1, 0.3, 1, 3], [f"{tick:g}" for tick in ticks])
+axes[0].minorticks_off()
+axes[1].axhline(GOAL, color="gray", ls=":", lw=1)
+axes[1].set(ylabel="exactitud de validación", ylim=(0.6, 1))
+axes[2].set(xlabel=f"pasos hasta {GOAL:g}", ylabel="exactitud final", xscale="log")
 updates, scores = (x[~np.isnan(to_goal)] for x in (to_goal * np.c_[steps_per_epoch], accuracy))
 order = np.lexsort((-scores, updates))
 front = order[scores[order] > np.maximum.accumulate(np.append(0, scores[order])[:-1])]
-axes[1].plot(updates[front], scores[front], "--", color="gray", lw=1, zorder=0)
-axes[1].annotate("frente", (updates[front[-1]], scores[front[-1]]), (8, -3),
+axes[2].plot(updates[front], scores[front], "--", color="gray", lw=1, zorder=0)
+axes[2].annotate("frente", (updates[front[-1]], scores[front[-1]]), (8, -3),
                  textcoords="offset points", color="gray")  # fmt: skip
-axes[0].legend(frameon=False, loc="lower right", fontsize=9)
 fig.tight_layout()
+fig.legend(
+    *axes[1].get_legend_handles_labels(), loc="upper center", ncols=4, bbox_to_anchor=(0.5, 0)
+)
 show(fig, "equilibrio")
 
 # %% [markdown]
 # Una forma honesta de decidir: entre las combinaciones cuya exactitud final está a menos de un
 # punto de la mejor de todas, la que llega antes a la meta, en segundos de esta máquina. Es una
-# decisión de validación; la exactitud de prueba, que no ha elegido nada, se mira después.
+# decisión tomada con validación.
 
 # %%
 per_step = np.array([b["seconds"] / b["trial_steps"] for b in study.events[-1]["buckets"]])
 cost = to_goal * (np.array(steps_per_epoch) * per_step)[:, None]
 allowed = accuracy >= np.nanmax(accuracy) - NEAR
-i, j = np.unravel_index(np.nanargmin(np.where(allowed, cost, np.nan)), cost.shape)
-test = final("test_accuracy")
-print(f"la elegida: B = {sizes[i]}, η = {rates[j]:.3g}, {accuracy[i, j]:.4f} en validación,")
-print(f"{test[i, j]:.4f} en prueba; {to_goal[i, j]:.1f} épocas, {1e3 * cost[i, j]:.1f} ms")
-a, b = np.unravel_index(np.nanargmax(accuracy), accuracy.shape)
-print(f"la más exacta: B = {sizes[a]}, η = {rates[b]:.3g}, {accuracy[a, b]:.4f} en validación")
-assert allowed[i, j] and test[i, j] > GOAL - 3 * NEAR
+balanced = np.unravel_index(np.nanargmin(np.where(allowed, cost, np.nan)), cost.shape)
+exact = np.unravel_index(np.nanargmax(accuracy), accuracy.shape)
+for name, (i, j) in {"la de mejor equilibrio": balanced, "la más exacta": exact}.items():
+    print(
+        f"{name}: B = {sizes[i]}, η = {rates[j]:.3g}; {accuracy[i, j]:.4f} en validación, "
+        f"{to_goal[i, j]:.1f} épocas y {1e3 * cost[i, j]:.1f} ms hasta la meta"
+    )
+
+# %% [markdown]
+# Como las eligió la suerte también, las dos se entrenan otra vez con semillas nuevas, y junto a
+# ellas la mejor del lote más grande. Solo estos entrenamientos llevan intervalo (del 95 %), y solo
+# ahora se mira la exactitud de prueba.
+
+# %%
+finalists = {"equilibrio": balanced, "más exacta": exact, "lote grande": (-1, best_rate[-1])}
+again = joc.grid(batch_size=sizes, learning_rate=rates, seed=range(10, 13 if quick() else 16))
+wanted = {(sizes[i], rates[j]) for i, j in finalists.values()}
+again = again[
+    [
+        pair in wanted
+        for pair in again[["batch_size", "learning_rate"]].itertuples(index=False, name=None)
+    ]
+]
+fresh = joc.sweep(
+    "digits",
+    again.assign(optimizer="sgd"),
+    epochs=epochs,
+    static=["batch_size"],
+    progress=False,
+)
+
+
+def interval(values):
+    """The mean of some seeds and its 95% interval."""
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    return f"{np.mean(values):.3g} ± {half:.2g}"
+
+
+rows = {}
+for name, (i, j) in finalists.items():
+    runs = fresh.trials.query("batch_size == @sizes[@i] and learning_rate == @rates[@j]")
+    scores = fresh.curves["valid_accuracy"].sel(trial=runs["trial"].to_numpy())
+    scores = scores.sel(eval_step=steps_per_epoch[i] * epoch_number).to_numpy() >= GOAL
+    there = scores.any(axis=1)
+    rows[name] = {
+        "lote": sizes[i],
+        "tasa": f"{rates[j]:.3g}",
+        "llegan": f"{there.sum()} de {len(there)}",
+        "épocas": interval(1.0 + scores.argmax(axis=1)) if there.all() else "-",
+        "prueba, %": interval(100 * runs["test_accuracy"].astype(float)),
+    }
+print(pd.DataFrame(rows).T.to_string())
+chosen = fresh.trials.query("batch_size == @sizes[@balanced[0]]")["test_accuracy"].astype(float)
+assert allowed[balanced] and chosen.mean() > GOAL

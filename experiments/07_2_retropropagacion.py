@@ -1,0 +1,345 @@
+# %% [markdown]
+# # 7.2. La red por dentro: hacia delante y hacia atrás
+#
+# De dónde sale el gradiente que recibe un optimizador. La pasada hacia delante y la
+# retropropagación se escriben a mano, en NumPy, para una red de $L$ capas; se comparan con
+# `jax.grad`; y con ellas se entrena la red de los apuntes, que resulta ser, peso a peso, la misma
+# que entrenan Flax y `joc.sgd`.
+
+# %%
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import optax
+from scipy.special import expit, softmax
+
+import jaxopt_course as joc
+from jaxopt_course.course import quick, show
+
+BLUE, GREEN, RED = "#0072B2", "#009E73", "#D55E00"
+rng = np.random.default_rng(0)
+
+# %% [markdown]
+# ## Las fórmulas
+#
+# Las capas se numeran de $1$ (la entrada) a $L$ (la salida); $w^{(\ell)}_{st}$ lleva del nodo $t$
+# de la capa $\ell$ al nodo $s$ de la $\ell+1$, así que $W^{(\ell)}$ tiene forma $S_{\ell+1}\times
+# S_\ell$. Para $\ell=1,\dots,L-1$:
+#
+# $$a^{(1)}=x,\qquad z^{(\ell+1)}=W^{(\ell)}a^{(\ell)}+w_0^{(\ell)},\qquad
+# a^{(\ell+1)}=\sigma(z^{(\ell+1)})$$
+#
+# La retropropagación es la regla de la cadena leída desde el final. Con $\delta^{(\ell)}=\partial
+# E/\partial z^{(\ell)}$, cuánto cambiaría el error si cambiara lo que suma cada nodo,
+#
+# $$\delta^{(\ell)}=\big(W^{(\ell)}\big)^{\!\top}\delta^{(\ell+1)}\odot\sigma'(z^{(\ell)}),\qquad
+# \frac{\partial E}{\partial W^{(\ell)}}=\delta^{(\ell+1)}\,\big(a^{(\ell)}\big)^{\!\top},\qquad
+# \frac{\partial E}{\partial w_0^{(\ell)}}=\delta^{(\ell+1)}$$
+#
+# y en la salida ocurre algo que conviene recordar: para las tres parejas lineal + MSE (con su ½),
+# sigmoide + BCE y softmax + CE, el arranque es *el mismo*, $\delta^{(L)}=a-y$.
+#
+# En el código cada fila de `x` es un ejemplo: $Wa+w_0$ se escribe `a @ W.T + w0`, y el producto
+# $\delta a^\top$, sumado sobre los ejemplos, `delta.T @ a`.
+
+# %%
+SIGMA = {  # name: (function, derivative, the same in JAX); lesson 7.1 has the formulas
+    "lineal": (lambda z: z, np.ones_like, lambda z: z),
+    "sigmoide": (expit, lambda z: expit(z) * (1 - expit(z)), jax.nn.sigmoid),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2, jnp.tanh),
+    "ReLU": (lambda z: np.maximum(0, z), lambda z: (z > 0).astype(float), jax.nn.relu),
+    "softplus": (lambda z: np.logaddexp(0, z), expit, jax.nn.softplus),
+}
+LOSSES = {  # name: (what the output does, the error of one output)
+    "MSE": (lambda z: z, lambda a, y: 0.5 * (a - y) ** 2),
+    "BCE": (expit, lambda a, y: -(y * np.log(a) + (1 - y) * np.log(1 - a))),
+    "CE": (lambda z: softmax(z, axis=-1), lambda a, y: -y * np.log(a)),
+}
+
+
+def forward(weights, x, activation):
+    """All z and all a, from layer 1; the last a is left to the loss."""
+    function = SIGMA[activation][0]
+    z, a = [None], [x]
+    for layer, (w, w0) in enumerate(weights, start=1):
+        z.append(a[-1] @ w.T + w0)
+        a.append(function(z[-1]) if layer < len(weights) else z[-1])
+    return z, a
+
+
+def backward(weights, z, a, delta, activation):
+    """The gradients of W and w0 of every layer, from δ of the output."""
+    slope, gradients = SIGMA[activation][1], []
+    for layer in reversed(range(len(weights))):
+        gradients.append((delta.T @ a[layer], delta.sum(0)))
+        if layer > 0:
+            delta = delta @ weights[layer][0] * slope(z[layer])
+    return gradients[::-1]
+
+
+def loss_and_gradients(weights, x, y, activation, loss):
+    """E, a mean over the examples in x, and its gradients."""
+    output, error = LOSSES[loss]
+    z, a = forward(weights, x, activation)
+    answer = output(z[-1])
+    gradients = backward(weights, z, a, (answer - y) / len(x), activation)
+    return error(answer, y).sum(-1).mean(), gradients
+
+
+# %% [markdown]
+# El juez es `jax.grad`, que deriva la misma pérdida escrita aparte en JAX. Se prueban todas las
+# activaciones y pérdidas, con de dos a seis capas.
+
+
+# %%
+def new_weights(sizes, seed):
+    draw = np.random.default_rng(seed).normal
+    pairs = itertools.pairwise(sizes)
+    return [(draw(size=(m, n)) / math.sqrt(n), 0.1 * draw(size=m)) for n, m in pairs]
+
+
+def loss_in_jax(weights, x, y, activation, loss):
+    a = x
+    for w, w0 in weights[:-1]:
+        a = SIGMA[activation][2](a @ w.T + w0[None])
+    a = a @ weights[-1][0].T + weights[-1][1][None]
+    each = {
+        "MSE": lambda: optax.losses.l2_loss(a, y),
+        "BCE": lambda: optax.losses.sigmoid_binary_cross_entropy(a, y),
+        "CE": lambda: -y * jax.nn.log_softmax(a),
+    }[loss]()
+    return each.sum(-1).mean()
+
+
+LAYERS = [2, 3, 4, 6]
+cases = list(itertools.product(LAYERS, SIGMA, LOSSES))[:: 11 if quick() else 1]
+assert {case[i] for case in cases for i in range(3)} == {*LAYERS, *SIGMA, *LOSSES}
+x, y = rng.normal(size=(8, 5)), np.eye(4)[rng.integers(0, 4, 8)]
+networks = [new_weights([5, *[6] * (layers - 2), 4], seed=layers) for layers, _, _ in cases]
+
+
+@jax.jit
+def judge(networks):
+    one = jax.value_and_grad(loss_in_jax)
+    return [one(w, x, y, *case[1:]) for w, case in zip(networks, cases, strict=True)]
+
+
+ours = [loss_and_gradients(w, x, y, *case[1:]) for w, case in zip(networks, cases, strict=True)]
+with jax.enable_x64(True):
+    theirs = jax.device_get(judge(networks))
+largest_gap = lambda a, b: max(
+    jax.tree.leaves(jax.tree.map(lambda a, b: np.abs(a - b).max(), a, b))
+)
+worst = largest_gap(ours, theirs)
+print(f"{len(cases)} redes: la mayor diferencia con jax.grad es {worst:.1e}")
+assert worst < 1e-12
+
+# %% [markdown]
+# **Cuatro erratas.** En clasificación los apuntes imprimen $\partial E/\partial
+# a=(y-a)/(a(1-a))$, con el signo cambiado (E13): el descenso *sube*. El bucle hacia delante llega a
+# $L$ y leería una capa que no existe (E14). La versión matricial trae $W^\top a$ (E15) y la
+# retropropagación $W^{\ell+1}\delta^{\ell+1}$ sin trasponer (E16): con la definición de $w_{st}$ no
+# encajan las formas… salvo que todas las capas midan lo mismo, y entonces no avisa nadie.
+
+
+# %%
+def update(weights, gradients, rate):
+    """The notes' update of every W and w0."""
+    return jax.tree.map(lambda w, g: w - rate * g, weights, gradients)
+
+
+def descend(sign, steps=8):
+    """The loss after some steps along sign times the gradient."""
+    weights = new_weights([5, 6, 4], seed=1)
+    for _ in range(steps):
+        _, gradients = loss_and_gradients(weights, x, y, "tanh", "BCE")
+        weights = update(weights, gradients, sign * 0.2)
+    return loss_and_gradients(weights, x, y, "tanh", "BCE")[0]
+
+
+at_start, printed, right = descend(1, steps=0), descend(-1), descend(1)
+print(f"E13  pérdida al empezar {at_start:.3f}; signo impreso {printed:.3f}; bueno {right:.3f}")
+assert right < at_start < printed
+
+
+def error_of(attempt):
+    """The name of the error that ends it."""
+    try:
+        attempt()
+    except Exception as error:
+        return type(error).__name__
+    return "ninguno"
+
+
+weights = new_weights([3, 4, 2], seed=2)  # L = 3 layers, so two matrices
+a1, delta3 = np.ones(3), np.ones(2)
+failed = {
+    "E14, una capa de más": error_of(lambda: [weights[layer - 1] for layer in range(1, 3 + 1)]),
+    "E15, Wᵀ a": error_of(lambda: weights[0][0].T @ a1),
+    "E16, W δ": error_of(lambda: weights[1][0] @ delta3),
+    "buenas": error_of(lambda: (weights[0][0] @ a1, weights[1][0].T @ delta3)),
+}
+print(failed)
+assert list(failed.values()) == ["IndexError", "ValueError", "ValueError", "ninguno"]
+
+square = new_weights([4, 4, 4], seed=3)
+z, a = forward(square, x[:, :4], "tanh")
+delta, slope = softmax(z[-1], axis=-1) - y, 1 - np.tanh(z[1]) ** 2
+good = delta @ square[1][0] * slope
+printed = delta @ square[1][0].T * slope  # W δ, as printed
+print(f"capas iguales: W δ no da error, y se equivoca en {np.abs(printed - good).max():.2f}")
+assert np.abs(printed - good).max() > 0.1
+
+# %% [markdown]
+# ## La red de los apuntes, desde cero y en Flax
+#
+# La red bancaria de los apuntes, dos capas ocultas de 64 ReLU y una sigmoide, con los datos de
+# tumores que trae scikit-learn (30 medidas). La misma inicialización y los mismos mini-lotes en dos
+# programas: el nuestro, unas líneas de NumPy con
+#
+# $$W^{(\ell)}\leftarrow W^{(\ell)}-\eta\,\frac{\partial E}{\partial W^{(\ell)}},\qquad
+# w_0^{(\ell)}\leftarrow w_0^{(\ell)}-\eta\,\frac{\partial E}{\partial w_0^{(\ell)}}$$
+#
+# y `joc.MLP` de Flax con `joc.sgd`, todo en doble precisión.
+
+
+# %%
+def from_flax(params):
+    """Flax keeps a kernel as (inputs, outputs), the notes as (outputs, inputs)."""
+    layers = jax.device_get(params)["layers"]
+    return [(layers[i]["kernel"].T, layers[i]["bias"]) for i in sorted(layers)]
+
+
+task = joc.load_task("breast_cancer")
+data = {name: part.astype(float) for name, part in task.train.items()}
+steps, rate, batch_size = 100 if quick() else 400, 0.1, 32
+batches = [
+    np.random.default_rng(step).choice(len(data["inputs"]), batch_size, replace=False)
+    for step in range(steps)
+]
+with jax.enable_x64(True):
+    drawn, model_state = jax.jit(task.init)(jax.random.key(0))
+    start = jax.tree.map(lambda leaf: np.asarray(leaf, float), drawn)
+print("formas de W en los apuntes:", [w.shape for w, _ in from_flax(start)])
+
+# %% [markdown]
+# A mano, en NumPy:
+
+# %%
+weights, by_hand = from_flax(start), []
+for rows in batches:
+    x, y = data["inputs"][rows], data["targets"][rows, None]
+    loss, gradients = loss_and_gradients(weights, x, y, "ReLU", "BCE")
+    weights = update(weights, gradients, rate)
+    by_hand.append((loss, weights))
+
+# %% [markdown]
+# Y en Flax; `task.loss` es la pérdida de la red como función de sus parámetros:
+
+# %%
+tx = joc.sgd(rate)
+
+
+@jax.jit
+def flax_step(carry, batch):
+    params, state = carry
+    loss = lambda params: task.loss(params, model_state, batch, jax.random.key(0))[0]
+    value, gradients = jax.value_and_grad(loss)(params)
+    updates, state = tx.update(gradients, state, params)
+    return (joc.apply_updates(params, updates), state), value
+
+
+in_flax = []
+with jax.enable_x64(True):
+    carry = start, tx.init(start)
+    for rows in batches:
+        carry, loss = flax_step(carry, {name: part[rows] for name, part in data.items()})
+        in_flax.append((float(loss), from_flax(carry[0])))
+apart = largest_gap(by_hand, in_flax)
+print(f"{steps} pasos: pérdidas y pesos difieren a lo sumo en {apart:.1e}")
+assert apart < 1e-12
+
+# %%
+curves = {"NumPy, a mano": by_hand, "Flax y joc.sgd": in_flax}
+fig, ax = plt.subplots(figsize=(7, 3.6))
+for (name, path), style in zip(
+    curves.items(),
+    [{"color": BLUE, "lw": 4, "alpha": 0.4}, {"color": "black", "lw": 1}],
+    strict=True,
+):
+    ax.plot(range(1, steps + 1), [loss for loss, _ in path], **style, label=name)
+ax.set(xlabel="paso", ylabel="entropía cruzada del mini-lote", ylim=(0, None))
+ax.set_title("La misma red dos veces: las curvas se tapan")
+ax.legend(frameon=False)
+show(fig, "numpy_y_flax")
+losses = [loss for loss, _ in by_hand]
+assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:5])
+
+# %% [markdown]
+# ## Muchas redes, una función
+#
+# Cambiar de orden las neuronas ocultas (filas de $W^{(\ell)}$ y de $w_0^{(\ell)}$, y columnas de
+# $W^{(\ell+1)}$, a la vez) no cambia nada de lo que la red calcula. Los apuntes lo llaman problema
+# de identificabilidad. Dos capas de 64 dan $(64!)^2$ copias de cada red.
+
+
+# %%
+def permuted(weights, seed):
+    """The same network with the units of each hidden layer in another order."""
+    draw, order = np.random.default_rng(seed), slice(None)
+    result = []
+    for w, w0 in weights[:-1]:
+        new = draw.permutation(len(w))
+        result.append((w[new][:, order], w0[new]))
+        order = new
+    w, w0 = weights[-1]
+    return [*result, (w[:, order], w0)]
+
+
+inputs, targets = data["inputs"], data["targets"][:, None]
+logits = lambda weights, activation="ReLU": forward(weights, inputs, activation)[1][-1]
+twin = permuted(weights, seed=1)
+same = np.abs(logits(weights) - logits(twin)).max()
+distance = math.sqrt(sum(((m - n) ** 2).sum() for m, n in zip(
+    jax.tree.leaves(weights), jax.tree.leaves(twin), strict=True)))  # fmt: skip
+copies = 2 * math.lgamma(64 + 1) / math.log(10)
+print(f"salidas distintas en {same:.1e}; pesos a distancia {distance:.1f}; 10^{copies:.0f} copias")
+assert same < 1e-12 < 1 < distance
+
+# %% [markdown]
+# Con tanh hay todavía más: como es impar, cada neurona puede cambiar de signo, ella y los pesos que
+# salen de ella. Con ReLU no, pero se la puede agrandar, $\text{ReLU}(cz)=c\,\text{ReLU}(z)$ si
+# $c>0$, y encoger en la misma proporción los pesos que salen: ahí las copias son infinitas.
+
+# %%
+(w1, b1), (w2, b2), last = weights
+signs, scales = rng.choice([-1.0, 1.0], 64), rng.uniform(0.5, 2, 64)
+flip = lambda c: [(w1 * c[:, None], b1 * c), (w2 / c, b2), last]
+for name, c in [("tanh", signs), ("ReLU", scales), ("ReLU", signs)]:
+    change = np.abs(logits(flip(c), name) - logits(weights, name)).max()
+    print(f"{name}: {'signos' if c is signs else 'escalas'} cambian la salida en {change:.1e}")
+    assert (change < 1e-12) == (name == "tanh" or c is scales)
+
+# %% [markdown]
+# De ahí se sigue que la pérdida no es convexa. Si lo fuera, la red a mitad de camino entre dos
+# redes igual de buenas sería al menos tan buena como ellas. No lo es:
+
+# %%
+between = np.linspace(0, 1, 11 if quick() else 41)
+error = lambda weights: LOSSES["BCE"][1](expit(logits(weights)), targets).mean()
+fig, ax = plt.subplots(figsize=(7, 3.6))
+for seed, colour in zip((1, 2, 3), (BLUE, GREEN, RED), strict=True):
+    other = permuted(weights, seed)
+    mix = lambda t, other=other: jax.tree.map(lambda m, n: (1 - t) * m + t * n, weights, other)
+    path = [error(mix(t)) for t in between]
+    ax.plot(between, path, color=colour, label=f"permutación {seed}")
+    assert abs(path[0] - path[-1]) < 1e-12 and max(path) > 1.2 * path[0]
+ax.set(xlabel="posición en el segmento (0: la red, 1: la misma, permutada)")
+ax.set(ylabel="entropía cruzada", ylim=(0, None))
+ax.set_title("Dos redes iguales y lo que hay entre ellas")
+ax.legend(frameon=False)
+show(fig, "permutaciones")

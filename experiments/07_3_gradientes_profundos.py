@@ -1,0 +1,249 @@
+# %% [markdown]
+# # 7.3. La red por dentro: gradientes que se desvanecen y que explotan
+#
+# Uno de los desafíos que nombran los apuntes: en una red profunda el gradiente que llega a las
+# primeras capas puede ser casi nulo, y entonces no aprenden, o enorme, y entonces se rompen. Aquí
+# se mide cuánto, según la profundidad, la activación y el tamaño de los pesos iniciales, y después
+# se entrena para ver qué ocurre.
+
+# %%
+import math
+
+import jax
+import jax.numpy as jnp
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from flax import nnx
+
+import jaxopt_course as joc
+from jaxopt_course.course import quick, show
+
+COLOURS = {
+    "lineal": "black",
+    "ReLU": "#D55E00",
+    "tanh": "#009E73",
+    "softplus": "#CC79A7",
+    "sigmoide": "#0072B2",
+}
+SIGMA = {
+    "lineal": lambda z: z,
+    "ReLU": jax.nn.relu,
+    "tanh": jnp.tanh,
+    "softplus": jax.nn.softplus,
+    "sigmoide": jax.nn.sigmoid,
+}
+
+# %% [markdown]
+# ## Un producto de muchas capas
+#
+# La señal de error de una capa, $\delta^{(\ell)}=\partial E/\partial z^{(\ell)}$, viene de la
+# siguiente (lección 7.2):
+#
+# $$\delta^{(\ell)}=\big(W^{(\ell)}\big)^{\!\top}\delta^{(\ell+1)}\odot\sigma'(z^{(\ell)})$$
+#
+# Es un producto: cada capa multiplica por $W^\top$ y por $\sigma'$. Con pesos al azar de varianza
+# $g^2/S_\ell$, donde $g$ es la **ganancia**, una red lineal multiplica la norma de $\delta$ por
+# $g$ en cada capa, en media cuadrática; una ReLU, que deja pasar la mitad, por $g/\sqrt2$. Con
+# treinta capas eso es $g^{30}$ o $(g/\sqrt2)^{30}$.
+#
+# Para medirlo basta sumar a cada $z^{(\ell)}$ un desplazamiento que vale cero: la derivada respecto
+# de él es $\delta^{(\ell)}$, y JAX da los de todas las capas a la vez. Son redes de 64 unidades por
+# capa, al azar, sin entrenar.
+
+# %%
+DEPTH, WIDTH, EXAMPLES = 30, 64, 32
+seeds = 2 if quick() else 6
+rng = np.random.default_rng(0)
+weights = rng.normal(size=(seeds, DEPTH, WIDTH, WIDTH)) / math.sqrt(WIDTH)
+inputs, outer = rng.normal(size=(2, seeds, EXAMPLES, WIDTH))  # outer: δ of the output
+
+
+def deltas(name, gain, weights, inputs, outer):
+    """The mean square of δ at each layer of one network."""
+
+    def output(shifts):
+        layer = lambda a, w_shift: (SIGMA[name](gain * a @ w_shift[0] + w_shift[1]), None)
+        a, _ = jax.lax.scan(layer, inputs, (weights[:-1], shifts[:-1]))
+        return gain * a @ weights[-1] + shifts[-1]
+
+    _, pull_back = jax.vjp(output, jnp.zeros((DEPTH, EXAMPLES, WIDTH)))
+    return (pull_back(outer)[0] ** 2).mean((1, 2))
+
+
+@jax.jit
+def every_size(gains, *networks):
+    """For each activation, (gains, layers): the root of the mean over the networks."""
+    of_networks = lambda name, gain: jax.lax.map(lambda one: deltas(name, gain, *one), networks)
+    mean = lambda name: lambda gain: jnp.sqrt(of_networks(name, gain).mean(0))
+    return {name: jax.lax.map(mean(name), gains) for name in SIGMA}
+
+
+gains = np.sort(np.append(np.geomspace(0.5, 16, 7 if quick() else 13), [1, math.sqrt(2)]))
+with jax.enable_x64(True):  # thirty layers of sigmoids are less than float32 can hold
+    sizes = jax.device_get(every_size(gains, weights, inputs, outer))
+relative = {name: size / size[:, -1:] for name, size in sizes.items()}  # (gains, layers)
+
+# %% [markdown]
+# Con $g=1$, cuánto queda de $\delta$ después de 5, 10, 20 y 29 capas, y el factor medio por capa:
+
+# %%
+at = lambda name, gain: relative[name][np.argmin(abs(gains - gain))]
+per_layer = lambda curve: (curve[..., 0] / curve[..., -1]) ** (1 / (DEPTH - 1))
+rows = {
+    (name, round(gain, 3)): {f"{n} capas": at(name, gain)[-1 - n] for n in (5, 10, 20, 29)}
+    | {"por capa": per_layer(at(name, gain))}
+    for name in SIGMA
+    for gain in ([1, math.sqrt(2)] if name == "ReLU" else [1])
+}
+print(pd.DataFrame(rows).T.rename_axis(["activación", "g"]).to_string(float_format="{:.2g}".format))
+
+for name, scale in [("lineal", 1), ("ReLU", 1 / math.sqrt(2))]:
+    assert np.allclose(per_layer(relative[name]), gains * scale, rtol=0.06)
+assert per_layer(at("sigmoide", 1)) < 1 / 4  # the ceiling of its derivative
+assert at("sigmoide", 1)[0] < 1e-15 < 1e-3 < at("tanh", 1)[0] < at("lineal", 1)[0]
+
+# %% [markdown]
+# A la izquierda, $\delta$ capa a capa, con $g=1$ salvo donde se dice: las rectas en escala
+# logarítmica son la prueba del producto. A la derecha, el factor por capa según la ganancia. Por
+# encima de la línea el gradiente explota; por debajo se desvanece; solo cerca de ella se puede
+# apilar muchas capas.
+
+# %%
+fig, axes = plt.subplots(1, 2, figsize=(9.5, 4))
+layers = np.arange(2, DEPTH + 2)
+for name, colour in COLOURS.items():
+    axes[0].semilogy(layers, at(name, 1), color=colour, label=name)
+    axes[1].loglog(gains, per_layer(relative[name]), color=colour, label=name)
+axes[0].semilogy(layers, at("ReLU", math.sqrt(2)), "--", color=COLOURS["ReLU"])
+axes[0].text(3, 6, r"ReLU, $g=\sqrt{2}$ (- -)", color=COLOURS["ReLU"], fontsize=9)
+axes[0].set(xlabel="capa $\\ell$ (la salida, a la derecha)", ylim=(None, 1e3))
+axes[0].set(ylabel="tamaño de $\\delta^{(\\ell)}$ relativo a la salida")
+axes[0].set_title("El error, de vuelta por treinta capas")
+axes[1].axhline(1, color="gray", lw=0.8)
+axes[1].set_xticks(marks := [0.5, 1, 2, 4, 8, 16], [f"{mark:g}" for mark in marks])
+axes[1].set_yticks(marks := [0.1, 0.3, 1, 3, 10], [f"{mark:g}" for mark in marks])
+axes[1].minorticks_off()
+axes[1].set(xlabel="ganancia $g$", ylabel="factor por capa", title="¿Explota o se desvanece?")
+axes[1].legend(frameon=False, fontsize=9)
+fig.tight_layout()
+show(fig, "gradientes_por_capa")
+
+# %% [markdown]
+# ¿Con qué ganancia se conserva el tamaño? Se lee donde cada curva cruza la línea:
+
+# %%
+held = {
+    name: np.exp(np.interp(0, np.log(per_layer(relative[name])), np.log(gains))) for name in SIGMA
+}
+print("ganancia que conserva δ:", {name: f"{gain:.2f}" for name, gain in held.items()})
+assert abs(held["lineal"] - 1) < 0.05 and abs(held["ReLU"] / math.sqrt(2) - 1) < 0.05
+assert 1 < held["tanh"] < 2 < 6 < held["sigmoide"]
+
+# %% [markdown]
+# La ganancia $\sqrt2$ de la ReLU es la inicialización de He. Con tanh y $g=1$ el gradiente se apaga
+# despacio, y con $g=2$ ya explota, aunque la tanh esté acotada. La sigmoide pide una ganancia
+# desmesurada, porque su pendiente nunca pasa de un cuarto, y con ella muchas neuronas trabajan
+# saturadas: su pendiente es casi nula, y la media cuadrática la sostienen las pocas que quedan.
+
+# %%
+flat = {}
+for gain in (1.0, held["sigmoide"]):
+    a = inputs[0]
+    for w in weights[0, :2]:
+        a = 1 / (1 + np.exp(-gain * a @ w))
+    flat[gain] = np.mean(a * (1 - a) < 0.1 * 1 / 4)
+    print(
+        f"g = {gain:.1f}: {flat[gain]:.0%} de neuronas con menos de un décimo de la pendiente mayor"
+    )
+assert flat[1.0] < 0.01 and flat[held["sigmoide"]] > 0.25
+
+# %% [markdown]
+# ## Y al entrenar
+#
+# Los dígitos de 8 × 8 con diez capas ocultas de 64 unidades, descenso de gradiente a secas, y
+# para cada red la mejor de varias tasas. La red cambia el programa y va en `static`; las tasas y
+# las semillas entrenan a la vez.
+
+# %%
+NETS = {
+    "ReLU, g = √2": ("ReLU", math.sqrt(2)),
+    "ReLU, g = 1": ("ReLU", 1.0),
+    "sigmoide, g = 1": ("sigmoide", 1.0),
+}
+if quick():
+    NETS = {name: NETS[name] for name in ("ReLU, g = √2", "sigmoide, g = 1")}
+
+
+class Deep(nnx.Module):
+    """Ten hidden layers of 64 units."""
+
+    def __init__(self, activation, gain, *, rngs):
+        start = nnx.initializers.variance_scaling(gain**2, "fan_in", "normal")
+        self.hidden = nnx.List(
+            [nnx.Linear(64, 64, kernel_init=start, rngs=rngs) for _ in range(10)]
+        )
+        self.last = nnx.Linear(64, 10, rngs=rngs)
+        self.activation = activation
+
+    def __call__(self, x):
+        for layer in self.hidden:
+            x = SIGMA[self.activation](layer(x))
+        return self.last(x)
+
+
+digits = joc.load_task("digits")
+arrays = lambda part: (part["inputs"], part["targets"])
+
+
+def digits_with(net):
+    """The digits for one of the networks."""
+    return joc.Task.from_flax(
+        lambda rngs: Deep(*NETS[net], rngs=rngs),
+        *arrays(digits.train),
+        valid=arrays(digits.valid),
+        test=arrays(digits.test),
+        loss="softmax_cross_entropy",
+        name="digits",
+    )
+
+
+trials = joc.grid(
+    net=list(NETS),
+    optimizer="sgd",
+    learning_rate=[0.05] if quick() else [0.02, 0.05, 0.1],
+    seed=range(2),
+)
+study = joc.sweep(
+    digits_with, trials, static=["net"], epochs=6 if quick() else 10, metric="valid_loss",
+    progress=False,
+)  # fmt: skip
+best = study.configurations().groupby("net", sort=False).first()
+print(best[["learning_rate", "valid_loss"]].to_string(float_format="{:.3f}".format))
+
+# %%
+fig, ax = plt.subplots(figsize=(7, 3.6))
+curves = study.curves["train_loss"]
+for name, style in zip(NETS, ("-", ":", "-"), strict=False):
+    mine = (curves["net"] == name) & (curves["learning_rate"] == best["learning_rate"][name])
+    lines = curves.isel(trial=np.flatnonzero(mine))
+    colour = COLOURS[NETS[name][0]]
+    ax.fill_between(lines["step"], lines.min("trial"), lines.max("trial"), color=colour, alpha=0.15)
+    ax.plot(lines["step"], lines.mean("trial"), style, color=colour, label=name)
+ax.axhline(math.log(10), color="gray", lw=0.8)
+end = lines["step"].item(-1)
+ax.annotate("contestar al azar: ln 10", (end, math.log(10)), (0, 4), ha="right", color="gray",
+            textcoords="offset points", fontsize=9)  # fmt: skip
+ax.set(xlabel="paso", ylabel="entropía cruzada de entrenamiento", ylim=(0, 2.8))
+ax.set_title("Diez capas ocultas, cada red con su mejor tasa")
+ax.legend(frameon=False)
+show(fig, "entrenar_diez_capas")
+
+# %% [markdown]
+# La banda va de la peor a la mejor semilla. La red de sigmoides no se mueve de la respuesta al
+# azar: a sus primeras capas no les llega nada que las mueva. La ReLU con la ganancia de He aprende.
+
+# %%
+losses = best["valid_loss"].astype(float)
+assert losses["sigmoide, g = 1"] > 0.95 * math.log(10)
+assert losses["ReLU, g = √2"] < 0.5 * math.log(10)
