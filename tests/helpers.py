@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import jaxlib.version
 import numpy as np
 import optax
+import pytest
 from transcriptions import transcribed
 
 import jaxopt_course.transforms as transforms
@@ -14,7 +15,10 @@ from jaxopt_course.base import Decay, apply_updates
 from jaxopt_course.optimizers import OPTIMIZERS as RECIPES
 
 # Of the compiler, as without tests/conftest.py.
-DEFAULT_EFFORT: dict[str, int | bool] = {"xla_backend_optimization_level": 3}
+DEFAULT_EFFORT: dict[str, int | bool] = {
+    "xla_backend_optimization_level": 3,
+    "xla_cpu_parallel_codegen_split_count": 32,
+}
 if jaxlib.version.__version_info__ < (0, 11):
     DEFAULT_EFFORT["xla_cpu_use_fusion_emitters"] = True
 DECAYS = {"b1", "b2", "decay", "dampening", "rho", "momentum"}
@@ -199,6 +203,16 @@ PIECES = {
     ),
     "lion": ({"learning_rate": 0.1, "b1": 0.9, "b2": 0.5, "weight_decay": 0.1}, []),
 }
+
+
+def together(file, names):
+    """Parameters whose tests one worker runs (``--dist loadgroup``): what they share compiles once.
+
+    Args:
+        file: in its name, so that each file's groups are its own.
+        names: rows of :data:`PIECES`.
+    """
+    return [pytest.param(n, marks=pytest.mark.xdist_group(f"{file}-{n}")) for n in names]
 
 
 def our(name, kwargs):

@@ -6,12 +6,18 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from traced_arguments import FUNCTIONS, SCHEDULES, STRUCTURE
 
 settings.register_profile(
-    "course", derandomize=True, deadline=None, max_examples=10, database=None, print_blob=False
+    "course",
+    derandomize=True,
+    deadline=None,
+    max_examples=10,
+    database=None,
+    print_blob=False,
+    suppress_health_check=[HealthCheck.too_slow],  # a machine that pauses is no fault of the draw
 )
 few = settings(settings.get_profile("course"))
 

@@ -17,6 +17,8 @@ from jaxopt_course.columns import check_columns, content_id
 from jaxopt_course.session import Session
 from jaxopt_course.sweeps import parts
 
+pytestmark = pytest.mark.xdist_group("buckets")  # one process, which trains the study once
+
 X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
 STATIC = ["batch_size", "activation"]
 TRIALS = joc.grid(

@@ -10,12 +10,15 @@ import subprocess
 import sys
 import time
 
+import jax
 import pandas as pd
 import pytest
 
 import jaxopt_course as joc
 from jaxopt_course import cli, joint
 from jaxopt_course.problems.downloads import DOWNLOADS, split_name
+
+pytestmark = pytest.mark.xdist_group("cli")  # one process, which trains the study once
 
 TINY = ["--task", "line", "--optimizers", "sgd", "adam", "--learning-rates", "3", "--seeds", "2",
         "--epochs", "4", "--confirm", "2"]  # fmt: skip
@@ -26,6 +29,13 @@ def command(*args, cwd):
     return subprocess.run(
         [sys.executable, "-c", code, *args], cwd=cwd, capture_output=True, text=True, timeout=300
     )
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """For commands that run in this process, where JAX has started: one device, one compilation."""
+    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +67,8 @@ def test_progress_is_plain_lines_where_nobody_watches(ran):
     assert "\x1b" not in done.stderr
 
 
-def test_several_batch_sizes_are_compared(tmp_path, monkeypatch, capsys):
+def test_several_batch_sizes_are_compared(tmp_path, monkeypatch, here, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
     cli.main(["compare", *TINY, "--batch-size", "1", "2", "--out", "two"])
     study = joc.Study.load("two")
     assert study.manifest["static"] == ["batch_size"]
@@ -67,9 +76,8 @@ def test_several_batch_sizes_are_compared(tmp_path, monkeypatch, capsys):
     assert "batch_size=" in capsys.readouterr().out
 
 
-def test_many_programs_are_asked_for_on_a_terminal(tmp_path, monkeypatch, capsys):
+def test_many_programs_are_asked_for_on_a_terminal(tmp_path, monkeypatch, here, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
     monkeypatch.setattr(joint, "MANY", 1)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     many = ["compare", *TINY, "--batch-size", "1", "2", "--out", "two"]
@@ -120,9 +128,10 @@ def test_report_makes_the_page_again(ran):
         (["replay", "nowhere", "0"], "nowhere holds no study"),
     ],
 )
-def test_bad_input_is_one_sentence_and_leaves_nothing(args, words, tmp_path, monkeypatch, capsys):
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    args, words, tmp_path, monkeypatch, here, capsys
+):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)  # JAX runs here
     with pytest.raises(SystemExit) as stop:
         cli.main(args)
     assert stop.value.code == 2
@@ -140,13 +149,12 @@ def test_replay_finds_the_same_bits(ran):
     assert len(curves) == 3 and all(line.endswith("the same bits") for line in curves)
 
 
-def test_replay_of_other_curves_fails(ran, tmp_path, monkeypatch, capsys):
+def test_replay_of_other_curves_fails(ran, tmp_path, here, capsys):
     """A curve that was changed on disk is named."""
     study = joc.Study.load(ran[0] / "runs" / "line-1")
     curves = study.curves.copy(deep=True)
     curves["valid_loss"][0, 0] += 1
     dataclasses.replace(study, curves=curves).save(tmp_path / "changed")
-    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
     with pytest.raises(SystemExit) as stop:
         cli.main(["replay", str(tmp_path / "changed"), "0"])
     assert stop.value.code == 1
@@ -154,14 +162,12 @@ def test_replay_of_other_curves_fails(ran, tmp_path, monkeypatch, capsys):
     assert [line for line in lines if line.endswith("other")] == ["  valid_loss: 4 readings, other"]
 
 
-def test_a_complete_study_is_resumed_by_showing_it(ran, monkeypatch, capsys):
-    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
+def test_a_complete_study_is_resumed_by_showing_it(ran, here, capsys):
     cli.main(["resume", str(ran[0] / "runs" / "line-1")])
     assert "report.html" in capsys.readouterr().out
 
 
-def test_what_was_killed_before_its_confirmation_is_confirmed(ran, tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
+def test_what_was_killed_before_its_confirmation_is_confirmed(ran, tmp_path, here):
     copy = shutil.copytree(ran[0] / "runs" / "line-1", tmp_path / "copy")
     shutil.rmtree(copy / "confirm")
     cli.main(["resume", str(copy), "--confirm", "2"])
@@ -169,12 +175,15 @@ def test_what_was_killed_before_its_confirmation_is_confirmed(ran, tmp_path, mon
     pd.testing.assert_frame_equal(again.trials, there.trials)
 
 
-def test_a_study_is_not_overwritten_unasked(ran):
+def test_a_study_is_not_overwritten_unasked(ran, monkeypatch, here, capsys):
     folder, _ = ran
     before = (folder / "runs" / "line-1" / "trials.csv").read_bytes()
-    done = command("compare", *TINY, "--out", "runs/line-1", cwd=folder)
-    assert done.returncode == 2
-    assert "already holds a study" in done.stderr and "--overwrite" in done.stderr
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["compare", *TINY, "--out", "runs/line-1"])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert "already holds a study" in error and "--overwrite" in error
     assert (folder / "runs" / "line-1" / "trials.csv").read_bytes() == before
 
 
@@ -187,7 +196,10 @@ def test_the_next_free_number(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_saves_what_is_over(number, tmp_path):
-    code = "from jaxopt_course.cli import main; main()"
+    code = (
+        "from jaxopt_course.cli import main; from jaxopt_course.sweeps import progress; "
+        "progress.QUIET_SECONDS = 0.2; main()"  # else it trains five seconds for its first line
+    )
     args = ["compare", "--optimizers", "sgd", "--seeds", "200", "--confirm", "0", "--out", "out"]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *args], cwd=tmp_path, stderr=subprocess.PIPE, text=True

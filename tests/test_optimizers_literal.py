@@ -48,8 +48,11 @@ CASES = [(name, {}) for name in RECIPES] + [
 ]
 
 
+IDS = [f"{n}-{','.join(e) or 'defaults'}" for n, e in CASES]
 CASE = pytest.mark.parametrize(
-    "name, extra", CASES, ids=[f"{n}-{','.join(e) or 'defaults'}" for n, e in CASES]
+    "case",
+    # one worker runs both tests of a case, whose literal program they share
+    [pytest.param(i, id=id, marks=pytest.mark.xdist_group(id)) for i, id in enumerate(IDS)],
 )
 
 
@@ -80,29 +83,38 @@ def data(shapes=((7, 5), (5,), (16, 16))):
     return [draw(*shape) for shape in shapes], [draw(STEPS, *shape) for shape in shapes]
 
 
-@CASE
-def test_500_steps_bit_for_bit(name, extra):
+def arguments(case):
+    """Name, numbers and switches of a case."""
+    name, extra = CASES[case]
     made = RECIPES.get(name) or getattr(transforms, name)
     flags = defaults(made, bool) | {k: v for k, v in extra.items() if isinstance(v, bool)}
     numbers = {"learning_rate": 3e-3, **defaults(made, float)}
-    numbers |= {k: v for k, v in extra.items() if k not in flags}
+    return name, numbers | {k: v for k, v in extra.items() if k not in flags}, flags
 
-    by_default = functools.partial(jax.jit, compiler_options=DEFAULT_EFFORT)
-    literal = by_default(lambda *data: run(build(name, numbers, flags), *data))
-    traced = by_default(lambda numbers, *data: run(build(name, numbers, flags), *data))
-    assert_trees_equal(literal(*data()), traced(as_arrays(numbers), *data()))
+
+by_default = functools.partial(jax.jit, compiler_options=DEFAULT_EFFORT)
+
+
+@functools.cache
+def literal(case):
+    """The run whose numbers are literals."""
+    return by_default(lambda *data: run(build(*arguments(case)), *data))(*data())
 
 
 @CASE
-def test_a_lane_agrees_to_rounding(name, extra):
+def test_500_steps_bit_for_bit(case):
+    name, numbers, flags = arguments(case)
+    traced = by_default(lambda numbers, *data: run(build(name, numbers, flags), *data))
+    assert_trees_equal(literal(case), traced(as_arrays(numbers), *data()))
+
+
+@CASE
+def test_a_lane_agrees_to_rounding(case):
     """The same number in a lane of eight: 1e-5 over 20 steps."""
-    made = RECIPES.get(name) or getattr(transforms, name)
-    flags = {k: v for k, v in extra.items() if isinstance(v, bool)}
-    numbers = {"learning_rate": 3e-3, **defaults(made, float)}
-    numbers |= {k: v for k, v in extra.items() if k not in flags}
+    name, numbers, flags = arguments(case)
     params, gradients = data()
     gradients = [g[:20] for g in gradients]
-    alone = jax.jit(lambda *data: run(build(name, numbers, flags), *data)[1])(params, gradients)
+    alone = [path[:20] for path in literal(case)[1]]
     lanes = jax.tree.map(lambda x: jnp.full(8, x), as_arrays(numbers))
     lanes = jax.vmap(lambda numbers: run(build(name, numbers, flags), params, gradients)[1])(lanes)
     for lane in (0, 7):

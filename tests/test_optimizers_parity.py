@@ -167,6 +167,9 @@ ELSEWHERE = {  # optax has none of them in this form
 }
 
 
+slope = jax.jit(jax.grad(quartic))
+
+
 def public(module):
     return {
         name
@@ -239,7 +242,6 @@ def test_equals_its_twin(name, kwargs):
         return [rollout(one, stream(), start())[0], *(descend(tx, start(), 500) for tx in loops)]
 
     def written_out(tx):
-        slope = jax.jit(jax.grad(quartic))
         rates = (lambda s: 0.03, SCHEDULE)
         loops = [transcriptions.descend(tx, start(), 500, rate, slope) for rate in rates]
         return [transcriptions.rollout(tx, stream(), start()), *loops]

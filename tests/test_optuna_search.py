@@ -17,6 +17,8 @@ from optuna.trial import TrialState
 import jaxopt_course as joc
 from jaxopt_course.session import Session
 
+pytestmark = pytest.mark.xdist_group("optuna_search")  # one process, which trains each study once
+
 SPACE = {
     "optimizer": ["ours", "adam"],
     "learning_rate": joc.log_uniform(1e-3, 1e20),  # up there plain descent diverges

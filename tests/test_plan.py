@@ -17,6 +17,8 @@ from jaxopt_course.sweeps.memory import Memory, fit_memory
 from jaxopt_course.sweeps.plan import APART, CHUNKS, SEQUENTIAL, VMAP, Load
 from jaxopt_course.sweeps.probes import Probe, shorten
 
+pytestmark = pytest.mark.xdist_group("plan")  # one process, which plans once
+
 MEMORY = Memory(base=1000, each=100, limit=100_000)
 
 

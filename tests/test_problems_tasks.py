@@ -18,6 +18,8 @@ import jaxopt_course as joc
 from jaxopt_course.problems.datasets import PARTS, split_indices
 from jaxopt_course.problems.tasks import TASK_DESCRIPTIONS, TASKS, Task, load_task
 
+pytestmark = pytest.mark.xdist_group("problems_tasks")  # one process, which makes each task once
+
 KEY = jax.random.key(0)
 
 

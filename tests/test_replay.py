@@ -17,6 +17,8 @@ from jaxopt_course.recall import recall
 from jaxopt_course.session import Session
 from jaxopt_course.sweeps import checkpoint, engine
 
+pytestmark = pytest.mark.xdist_group("replay")  # one process, which trains each study once
+
 DATA = Path(__file__).parent / "data"
 FUNCTIONS = {"mine": lambda h: joc.momentum(h["learning_rate"], momentum=h["momentum"])}
 HIGHER = {"mine": lambda h: joc.momentum(h["learning_rate"] * 2, momentum=h["momentum"])}

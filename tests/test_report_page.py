@@ -15,6 +15,8 @@ from scipy import stats
 from jaxopt_course.report import figures, findings, page, print_report, verdict, write_report
 from jaxopt_course.sweeps import store
 
+pytestmark = pytest.mark.xdist_group("report_page")  # one process, which writes the page once
+
 NAMES = ["sgd", "adam", "<b>x</b>"]
 RATES = [0.01, 0.1, 1.0]
 SEEDS, FRESH = [0, 1, 2], [10, 11, 12, 13]

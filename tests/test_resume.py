@@ -28,6 +28,8 @@ import jaxopt_course as joc
 from jaxopt_course import recall as recall_module
 from jaxopt_course.sweeps import checkpoint, engine
 
+pytestmark = pytest.mark.xdist_group("resume")  # one process, which trains the study once
+
 FOLDER = checkpoint.FOLDER
 
 

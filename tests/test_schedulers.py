@@ -20,6 +20,8 @@ from jaxopt_course.sweeps import engine
 from jaxopt_course.sweeps.climb import Climb
 from jaxopt_course.sweeps.results import scorer
 
+pytestmark = pytest.mark.xdist_group("schedulers")  # one process, which trains each study once
+
 
 def make_task():
     """Least squares with three weights; seeds set the start and stand among the parameters."""

@@ -17,6 +17,8 @@ from jaxopt_course.choosing import fresh_seeds
 from jaxopt_course.session import Session
 from jaxopt_course.sweeps import store
 
+pytestmark = pytest.mark.xdist_group("study")  # one process, which trains the study once
+
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 0.1, 1e30], seed=range(2))
 
 

@@ -1,5 +1,6 @@
 """What every transformation and recipe promises, each a row of one table (helpers.PIECES)."""
 
+import functools
 import gc
 import logging
 
@@ -23,13 +24,14 @@ from helpers import (
     rollout,
     start,
     their,
+    together,
 )
 from transcriptions import transcribed
 
 import jaxopt_course.transforms as transforms
 from jaxopt_course.base import apply_updates, chain
 
-ALL = pytest.mark.parametrize("name", PIECES)
+ALL = pytest.mark.parametrize("name", together("contract", PIECES))
 SWITCHES = [(name, flag) for name, (_, flags) in PIECES.items() for flag in flags]
 
 
@@ -88,6 +90,13 @@ class Variants(chex.TestCase):
             assert_trees_equal(optax.tree.get(state, field), optax.tree.get(twin, field))
 
 
+@functools.cache
+def updates_of(name):
+    """A program: numbers to the updates of :func:`gradients`."""
+    g, params = gradients(), start()
+    return jax.jit(lambda numbers: rollout(our(name, numbers), g, params)[0])
+
+
 @ALL
 def test_every_number_is_data(name):
     """One lane for each number changed: together in one trace = each run apart."""
@@ -103,7 +112,7 @@ def test_every_number_is_data(name):
     lanes = jax.jit(jax.vmap(run))(jax.tree.map(lambda *x: jnp.stack(x), *rows))
     assert len(traces) == 1
     lane = lambda i: jax.tree.map(lambda x: x[i], lanes)
-    alone = jax.jit(run)
+    alone = updates_of(name)
     for i, row in enumerate(rows):
         assert_trees_close(lane(i), alone(row), rtol=1e-5, atol=1e-6)
         if i:  # the number that was changed is heeded
@@ -113,8 +122,7 @@ def test_every_number_is_data(name):
 @ALL
 def test_a_plain_traced_number_works_too(name):
     """Decays as scalars, not pairs: the same but for the rounding of 1 - b."""
-    numbers, g = PIECES[name][0], gradients()
-    run = jax.jit(lambda numbers: rollout(our(name, numbers), g, start())[0])
+    numbers, run = PIECES[name][0], updates_of(name)
     plain = run({k: np.float32(v) for k, v in numbers.items()})
     assert_trees_close(plain, run(as_arrays(numbers)), rtol=2e-4, atol=1e-6)
 
@@ -148,8 +156,9 @@ def test_low_precision_is_computed_in_float32(name):
     narrow = jax.tree.map(lambda x: x.astype(jnp.bfloat16), gradients(1))
     params = jax.tree.map(lambda x: x.astype(jnp.bfloat16), start())
     widen = lambda tree: jax.tree.map(lambda x: x.astype(jnp.float32), tree)
-    u, _ = rollout(our(name, PIECES[name][0]), narrow, params)
-    wide, _ = rollout(our(name, PIECES[name][0]), widen(narrow), widen(params))
+    tx = our(name, PIECES[name][0])
+    u, _ = tx.update(first(narrow), tx.init(params), params)
+    wide, _ = tx.update(widen(first(narrow)), tx.init(widen(params)), widen(params))
     if name in ("rmsprop", "adadelta", "adamw", "lion"):  # chains round at each link
         assert_trees_close(widen(u), wide, rtol=2e-2)
     else:
@@ -185,11 +194,10 @@ def test_hypergradients_are_finite_and_right(name):
         return end_of(tx if name in RECIPES else chain(tx, optax.scale(-0.1)))
 
     with jax.enable_x64(True):
-        slopes = jax.jit(jax.grad(end))(numbers)
-        value = jax.jit(end)
-        for k, slope in slopes.items():
+        both = jax.jit(jax.value_and_grad(end))
+        for k, slope in both(numbers)[1].items():
             h = 1e-5 * numbers[k]
-            up, down = (value({**numbers, k: numbers[k] + d}) for d in (h, -h))
+            up, down = (both({**numbers, k: numbers[k] + d})[0] for d in (h, -h))
             assert float(slope) == pytest.approx(float(up - down) / (2 * h), rel=1e-5, abs=1e-8)
 
 

@@ -1,11 +1,13 @@
 """Half precision, numbers at the edge of float32, and what is not finite: no silent damage."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from helpers import PIECES, RECIPES, assert_trees_equal, defaults, our, rollout
+from helpers import PIECES, RECIPES, assert_trees_equal, defaults, our, rollout, together
 
 import jaxopt_course.transforms as transforms
 from jaxopt_course.base import apply_updates
@@ -25,7 +27,7 @@ from jaxopt_course.transforms import (
     trace,
 )
 
-ALL = pytest.mark.parametrize("name", PIECES)
+ALL = pytest.mark.parametrize("name", together("precision", PIECES))
 HALF = pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 
 
@@ -39,9 +41,20 @@ def at_defaults(name):
     )
 
 
+def as_in_the_contract(name):
+    """Its arguments there."""
+    return PIECES[name][0]
+
+
 def run(tx, gradients):
     gradients = jnp.asarray(gradients)
     return rollout(tx, gradients, jnp.zeros_like(gradients[0]))[0]
+
+
+@functools.cache
+def compiled(name, made):
+    """The program of ``name`` with the arguments ``made(name)``: gradients to updates."""
+    return jax.jit(lambda g: run(our(name, made(name)), g))
 
 
 def half(dtype, steps=20):
@@ -55,11 +68,11 @@ def half(dtype, steps=20):
 @ALL
 def test_half_precision_moves_as_float64_does(name, dtype):
     """eps is 1e-8, which is 0 in float16; optax's Adam gives NaN at 0 and -inf at 1e-4."""
-    g, numbers = half(dtype), at_defaults(name)
-    u = jax.jit(lambda g: run(our(name, numbers), g))(g)
+    g, go = half(dtype), compiled(name, at_defaults)
+    u = go(g)
     assert u.dtype == dtype
     with jax.enable_x64(True):
-        exact = jax.jit(lambda g: run(our(name, numbers), g))(g.astype("float64"))
+        exact = go(g.astype("float64"))
         exact, u = np.asarray(exact), np.asarray(u, np.float64)
     assert np.isfinite(u).all() and (u[:, 0] == 0).all()
     unit = float(jnp.finfo(dtype).eps)
@@ -86,8 +99,9 @@ def test_hyperparameters_of_half_precision_are_only_rounded(name, dtype):
     both = [jax.jit(lambda h: rollout(our(name, h), g, g[0]))(h) for h in (narrow, wide)]
     assert_trees_equal(*both)
     g, params = g.astype(dtype), g[0].astype(dtype)
-    u, state = rollout(our(name, narrow), g, params)
-    assert apply_updates(params, u[-1]).dtype == u.dtype == dtype
+    u, state = jax.eval_shape(lambda: rollout(our(name, narrow), g, params))
+    moved = jax.eval_shape(lambda u: apply_updates(params, u[-1]), u)
+    assert moved.dtype == u.dtype == dtype
     real = [x.dtype for x in jax.tree.leaves(state) if jnp.issubdtype(x.dtype, jnp.floating)]
     assert set(real) <= {jnp.dtype("float32")}
 
@@ -127,7 +141,7 @@ MEMORIES = {  # transformation -> the argument that names the dtype of its first
 def test_first_memories_are_float32_unless_told_otherwise(name, dtype, asked):
     tx = our(name, PIECES[name][0] | {MEMORIES[name]: asked})
     params = jnp.ones(3, dtype)
-    _, state = rollout(tx, half(dtype), params)
+    _, state = jax.eval_shape(lambda g: rollout(tx, g, params), half(dtype))
     found = [optax.tree.get(state, field) for field in ("trace", "ema", "mu")]
     assert [x.dtype for x in found if x is not None] == [asked or "float32"]
 
@@ -208,7 +222,7 @@ def test_momenta_remember_the_spike_for_their_length(tx, rest):
 @ALL
 def test_what_is_not_finite_is_seen_or_bounded(name, bad):
     """A bad gradient shows in its own coordinate at once; or the step is within its bound."""
-    go = jax.jit(lambda g: run(our(name, PIECES[name][0]), g))
+    go = compiled(name, as_in_the_contract)
     g = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     clean = np.asarray(go(g))
     g[2, 1] = bad
