@@ -8,7 +8,6 @@ import jax
 import pytest
 
 from jaxopt_course.course import lesson
-from jaxopt_course.sweeps import program
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 LESSONS = sorted(EXPERIMENTS.glob("[0-9][0-9]_*.py"))
@@ -23,8 +22,6 @@ def test_lesson(file, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [str(file)])
     monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])  # each compiles anew
-    quick = {"xla_backend_optimization_level": 0}  # lessons are short: compiling takes longer
-    monkeypatch.setattr(program, "CPU_EFFORT", (quick, quick))
     runpy.run_path(str(file), run_name="__main__")
     figures = list((tmp_path / "runs" / "course" / file.stem).glob("*.png"))
     assert figures and f"{file.stem}/" in capsys.readouterr().out
