@@ -34,7 +34,7 @@ from jaxopt_course.problems.surfaces import SURFACES, bowl, together
 from jaxopt_course.report import landscape
 from jaxopt_course.report.looks import looks
 
-joc.use_cpu_cores()
+joc.use_cpu_cores(1 if quick() else None)
 plt.rcParams["font.size"] = 11
 
 # %%

@@ -19,7 +19,7 @@ from scipy import stats
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
 
-joc.use_cpu_cores()
+joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY = "#CC79A7", "#56B4E9"
 

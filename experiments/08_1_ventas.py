@@ -28,7 +28,7 @@ from jaxopt_course.course import quick, show
 from jaxopt_course.problems.generated import sales
 from jaxopt_course.problems.tables import prepare
 
-joc.use_cpu_cores()
+joc.use_cpu_cores(1 if quick() else None)
 COLORS = {"sgd": "#0072B2", "rmsprop": "#E69F00", "adam": "#009E73"}
 NAMES = {"sgd": "SGD", "rmsprop": "RMSProp", "adam": "Adam"}
 plt.rcParams["font.size"] = 11

@@ -24,7 +24,7 @@ from jaxopt_course.problems.generated import fraud
 from jaxopt_course.problems.metrics import auc
 from jaxopt_course.problems.tables import prepare
 
-joc.use_cpu_cores()
+joc.use_cpu_cores(1 if quick() else None)
 COLORS = {
     "nada": "#0072B2",
     "pesos": "#E69F00",

@@ -23,7 +23,7 @@ import jaxopt_course as joc
 from jaxopt_course.course import quick, show
 from jaxopt_course.problems.convolution import Conv, max_pool
 
-joc.use_cpu_cores()
+joc.use_cpu_cores(1 if quick() else None)
 COLOURS = {  # by recipe and learning rate
     ("sgd", 0.01): "black",
     ("sgd", 0.1): "black",

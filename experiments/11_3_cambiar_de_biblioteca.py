@@ -28,7 +28,7 @@ try:
 except ImportError:
     torch = None
 
-joc.use_cpu_cores()
+joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 GOLDEN = Path(joc.__file__).parents[1] / "tests" / "golden"
 

@@ -17,7 +17,7 @@ from sklearn.datasets import load_digits
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
 
-joc.use_cpu_cores()
+joc.use_cpu_cores(1 if quick() else None)
 NAMES = ["sgd", "momentum", "adam"]
 COLOURS = dict(zip(NAMES, ["#0072B2", "#E69F00", "#009E73"], strict=True))
 RED, GREY = "#D55E00", "#777777"

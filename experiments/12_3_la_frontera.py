@@ -24,7 +24,7 @@ import jaxopt_course as joc
 from jaxopt_course.course import quick, show
 from jaxopt_course.course.claims import spanish
 
-joc.use_cpu_cores()
+joc.use_cpu_cores(1 if quick() else None)
 
 # %%
 SIDE, MAP_STEPS = (32, 100) if quick() else (256, 400)

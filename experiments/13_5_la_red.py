@@ -17,7 +17,7 @@ import jaxopt_course as joc
 from jaxopt_course.course import quick, show
 from jaxopt_course.course.claims import claim, decided, show_claims, spanish
 
-joc.use_cpu_cores()
+joc.use_cpu_cores(1 if quick() else None)
 COLOURS = {"sgd": "#0072B2", "momentum": "#E69F00", "rmsprop": "#CC79A7", "adadelta": "#777777",
            "adamax": "#D55E00", "adam": "#009E73"}  # fmt: skip
 SEED = 0

@@ -20,7 +20,7 @@ import jaxopt_course as joc
 from jaxopt_course.course import quick, show
 from jaxopt_course.course.claims import claim, decided, interval, show_claims, spanish
 
-joc.use_cpu_cores()
+joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SEED = 0
 
