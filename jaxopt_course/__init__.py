@@ -17,7 +17,6 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.base import Decay as Decay
     from jaxopt_course.base import apply_updates as apply_updates
     from jaxopt_course.base import chain as chain
-    from jaxopt_course.bucketing import buckets as buckets
     from jaxopt_course.conventions.compare import explain as explain
     from jaxopt_course.conventions.keras_state import from_keras as from_keras
     from jaxopt_course.conventions.recipes import adadelta as adadelta
@@ -42,8 +41,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.inspection.leaves import audit as audit
     from jaxopt_course.inspection.values import hyperparameters as hyperparameters
     from jaxopt_course.optimizers import OPTIMIZERS as OPTIMIZERS
-    from jaxopt_course.optuna_search import OptunaSearch as OptunaSearch
-    from jaxopt_course.planning import plan as plan
+    from jaxopt_course.problems.catalog import TASKS as TASKS
+    from jaxopt_course.problems.catalog import load_task as load_task
     from jaxopt_course.problems.convolution import Conv as Conv
     from jaxopt_course.problems.convolution import max_pool as max_pool
     from jaxopt_course.problems.downloads import image_task as image_task
@@ -53,9 +52,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.problems.networks import MLP as MLP
     from jaxopt_course.problems.surfaces import SURFACES as SURFACES
     from jaxopt_course.problems.tables import table_task as table_task
-    from jaxopt_course.problems.tasks import TASKS as TASKS
     from jaxopt_course.problems.tasks import Task as Task
-    from jaxopt_course.problems.tasks import load_task as load_task
     from jaxopt_course.schedules import constant_schedule as constant_schedule
     from jaxopt_course.schedules import cosine_decay_schedule as cosine_decay_schedule
     from jaxopt_course.schedules import cosine_onecycle_schedule as cosine_onecycle_schedule
@@ -68,20 +65,23 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.schedules import polynomial_schedule as polynomial_schedule
     from jaxopt_course.schedules import warmup_constant_schedule as warmup_constant_schedule
     from jaxopt_course.schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
-    from jaxopt_course.study import Study as Study
-    from jaxopt_course.study import SweepInterrupted as SweepInterrupted
-    from jaxopt_course.sweeping import sweep as sweep
+    from jaxopt_course.search.ask_tell import OptunaSearch as OptunaSearch
+    from jaxopt_course.studies.fit import fit as fit
+    from jaxopt_course.studies.plan import plan as plan
+    from jaxopt_course.studies.study import Study as Study
+    from jaxopt_course.studies.study import SweepInterrupted as SweepInterrupted
+    from jaxopt_course.studies.sweep import sweep as sweep
     from jaxopt_course.sweeps.schedulers import ASHA as ASHA
     from jaxopt_course.sweeps.schedulers import Hyperband as Hyperband
     from jaxopt_course.sweeps.schedulers import MedianStopping as MedianStopping
     from jaxopt_course.sweeps.schedulers import SuccessiveHalving as SuccessiveHalving
-    from jaxopt_course.sweeps.space import grid as grid
-    from jaxopt_course.sweeps.space import integers as integers
-    from jaxopt_course.sweeps.space import log_uniform as log_uniform
-    from jaxopt_course.sweeps.space import random as random
-    from jaxopt_course.sweeps.space import sobol as sobol
-    from jaxopt_course.sweeps.space import uniform as uniform
-    from jaxopt_course.train import fit as fit
+    from jaxopt_course.tables.buckets import buckets as buckets
+    from jaxopt_course.tables.space import grid as grid
+    from jaxopt_course.tables.space import integers as integers
+    from jaxopt_course.tables.space import log_uniform as log_uniform
+    from jaxopt_course.tables.space import random as random
+    from jaxopt_course.tables.space import sobol as sobol
+    from jaxopt_course.tables.space import uniform as uniform
     from jaxopt_course.transforms.adam import scale_by_adam as scale_by_adam
     from jaxopt_course.transforms.adam import scale_by_adamax as scale_by_adamax
     from jaxopt_course.transforms.adam_variants import scale_by_amsgrad as scale_by_amsgrad
@@ -116,7 +116,7 @@ _HOMES = {
         "apply_updates",
         "chain",
     ),
-    "bucketing": ("buckets",),
+    "tables.buckets": ("buckets",),
     "conventions.recipes": (
         "adadelta",
         "adagrad",
@@ -139,12 +139,12 @@ _HOMES = {
     ),
     "devices": ("use_cpu_cores",),
     "optimizers": ("OPTIMIZERS",),
-    "optuna_search": ("OptunaSearch",),
-    "problems.tasks": (
+    "search.ask_tell": ("OptunaSearch",),
+    "problems.catalog": (
         "TASKS",
-        "Task",
         "load_task",
     ),
+    "problems.tasks": ("Task",),
     "problems.convolution": (
         "Conv",
         "max_pool",
@@ -160,7 +160,7 @@ _HOMES = {
     ),
     "problems.surfaces": ("SURFACES",),
     "problems.tables": ("table_task",),
-    "planning": ("plan",),
+    "studies.plan": ("plan",),
     "schedules": (
         "constant_schedule",
         "cosine_decay_schedule",
@@ -175,10 +175,10 @@ _HOMES = {
         "warmup_constant_schedule",
         "warmup_cosine_decay_schedule",
     ),
-    "study": ("Study", "SweepInterrupted"),
-    "sweeping": ("sweep",),
+    "studies.study": ("Study", "SweepInterrupted"),
+    "studies.sweep": ("sweep",),
     "sweeps.schedulers": ("ASHA", "Hyperband", "MedianStopping", "SuccessiveHalving"),
-    "sweeps.space": (
+    "tables.space": (
         "grid",
         "integers",
         "log_uniform",
@@ -186,7 +186,7 @@ _HOMES = {
         "sobol",
         "uniform",
     ),
-    "train": ("fit",),
+    "studies.fit": ("fit",),
     "transforms.adam": (
         "scale_by_adam",
         "scale_by_adamax",

@@ -7,7 +7,7 @@
 ``step`` number s (from 0) of a trial with seed k takes batch s mod m of epoch s div m, where an
 epoch is m = n // batch_size steps over a permutation of the n examples that depends on (k, epoch)
 alone, and the key ``fold_in(key(k), s)``.  Nothing else enters, so a trial is the same alone, in
-:func:`fit`, or among hundreds in a sweep.
+:func:`~jaxopt_course.studies.fit.fit`, or among hundreds in a sweep.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,15 +17,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import xarray as xr
 
-from jaxopt_course.base import Decay, apply_updates
+from jaxopt_course.base import apply_updates
 from jaxopt_course.problems.order import shuffled
-from jaxopt_course.problems.tasks import Task, load_task
+from jaxopt_course.problems.tasks import Task
 from jaxopt_course.tree import Tree
 
 Hyperparameters = Mapping[str, Any]
-DECAYS = frozenset({"b1", "b2", "decay", "rho"})  # they enter recipes as b and as 1 - b
 
 
 class TrialState(NamedTuple):
@@ -120,24 +118,6 @@ def make_budget(
     )
 
 
-def task_of(task: Any) -> Task:
-    """A task, or the one of that name.
-
-    Raises:
-        TypeError: neither.
-        ValueError: an unknown name.
-    """
-    if isinstance(task, str):
-        return load_task(task)
-    if not isinstance(task, Task) and callable(task):
-        raise TypeError(
-            "a function that makes tasks needs columns whose values it is given: static=[…]"
-        )
-    if not isinstance(task, Task):
-        raise TypeError(f"task must be a Task or the name of one, not {task!r}")
-    return task
-
-
 def count_examples(data: Tree) -> int:
     """The length of the leading axis that all arrays of ``data`` share."""
     return int(jax.tree.leaves(data)[0].shape[0])
@@ -192,98 +172,3 @@ def take_batch(data: Tree, seed: jax.Array, step: jax.Array, batch_size: int) ->
     positions = position * batch_size + jnp.arange(batch_size, dtype=jnp.int32)
     rows = shuffled(seed, epoch, positions, examples)
     return jax.tree.map(lambda x: x[rows], data)
-
-
-def encode(columns: Mapping[str, np.ndarray], pairs: bool) -> dict[str, Any]:
-    """A table's columns as the arrays that programs take, each number rounded once.
-
-    Args:
-        columns: float64, int64 or bool arrays of one length.
-        pairs: whether decays (b1, b2, decay, rho) become pairs (b, 1 - b), each rounded from
-            float64, as our recipes take them; 1 - b computed from a float32 b = 0.999 is off by
-            1.3e-5.  A user's own function gets plain scalars instead.
-    """
-
-    def one(name: str, x: np.ndarray) -> Any:
-        if pairs and name in DECAYS:
-            return Decay(x.astype(np.float32), (1.0 - x).astype(np.float32))
-        narrow = {"f": np.float32, "i": np.int32, "u": np.int32}
-        return x.astype(narrow.get(x.dtype.kind, x.dtype))
-
-    return {name: one(name, np.asarray(x)) for name, x in columns.items()}
-
-
-class Fit(NamedTuple):
-    """What :func:`fit` returns."""
-
-    state: TrialState
-    curves: xr.Dataset  # train_loss(step), valid_*(eval_step), float32
-    metrics: dict[str, float]  # final valid_* and test_* metrics
-
-
-def fit(
-    task: Task | str,
-    optimizer: optax.GradientTransformation,
-    *,
-    epochs: int | None = None,
-    steps: int | None = None,
-    batch_size: int = 64,
-    seed: int = 0,
-    record_every: int | None = None,
-    evaluate_every: int | None = None,
-) -> Fit:
-    """Train one network, plainly: for people who want no sweep.
-
-    Args:
-        task: what is minimised, or a name of ``load_task``.
-        optimizer: a gradient transformation, ours or optax's.
-        epochs: see :func:`make_budget`, as the arguments below.
-        steps: this or ``epochs``.
-        batch_size: examples a step.
-        seed: of the weights, the order of the data and the dropout.
-        record_every: steps between records of the training loss (their mean since the last).
-        evaluate_every: steps between evaluations on the validation part.
-
-    Returns:
-        the last state, the curves and the final metrics; the numbers of the same trial in a sweep,
-        up to float32 rounding.
-    """
-    task = task_of(task)
-    budget = make_budget(
-        count_examples(task.train),
-        epochs=epochs,
-        steps=steps,
-        batch_size=batch_size,
-        record_every=record_every,
-        evaluate_every=evaluate_every,
-    )
-    trial = make_trial(task, lambda _: optimizer, budget.batch_size)
-    key = jnp.uint32(seed)
-    advance = jax.jit(lambda state, data: trial.step({}, state, key, data), donate_argnums=0)
-    evaluate = jax.jit(trial.evaluate)
-    train, valid = jax.device_put((task.train, task.valid))
-    state = jax.jit(lambda: trial.init({}, key))()
-    losses: list[jax.Array] = []
-    records: dict[int, np.float32] = {}
-    evaluations: dict[int, dict[str, jax.Array]] = {}
-    for s in range(1, budget.steps + 1):
-        state, loss = advance(state, train)
-        losses.append(loss)
-        if s % budget.record_every == 0 or s == budget.steps:
-            records[s] = np.float32(np.mean(np.asarray(losses, np.float64)))
-            losses.clear()
-        if s % budget.evaluate_every == 0 or s == budget.steps:
-            evaluations[s] = evaluate(state, valid)
-    test = evaluate(state, jax.device_put(task.test))
-    last = evaluations[budget.steps]
-    curves = xr.Dataset(
-        {"train_loss": ("step", np.array(list(records.values()), np.float32))}
-        | {
-            f"valid_{name}": ("eval_step", np.array([e[name] for e in evaluations.values()]))
-            for name in last
-        },
-        coords={"step": list(records), "eval_step": list(evaluations)},
-    )
-    metrics = {f"valid_{name}": float(x) for name, x in last.items()}
-    metrics |= {f"test_{name}": float(x) for name, x in test.items()}
-    return Fit(state, curves, metrics)

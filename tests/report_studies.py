@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.sweeps import store
+from jaxopt_course.records import store
 
 INTEGERS = ("duplicate_of", "first_bad_step", "steps", "best_step")
 

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxopt_course as joc
-from jaxopt_course.sweeps import checkpoint, engine
+from jaxopt_course.records import checkpoints
+from jaxopt_course.sweeps import engine
 
 DIVERGING = [1e-3, 0.1, 1e30]
 
@@ -80,15 +81,15 @@ def save_always(monkeypatch=None):
 
 def main(directory, case, devices):
     save_always()
-    save = checkpoint.save
+    save = checkpoints.save
 
     def tell(*arguments):
         save(*arguments)
         print("saved", flush=True)
 
-    checkpoint.save = tell
+    checkpoints.save = tell
     try:
-        checkpoint.asked(directory)
+        checkpoints.asked(directory)
     except FileNotFoundError:
         sweep(directory, case, int(devices), STEPS)
     else:

@@ -10,13 +10,13 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "jaxopt_course"
 MAY_IMPORT = {  # part -> the parts below it
     "messages": set(),
+    "devices": set(),
     "tree": set(),
     "base": {"tree"},
     "describe": {"tree", "base"},
     "schedules": {"tree", "base"},
     "transforms": {"tree", "base", "describe", "schedules"},
     "optimizers": {"base", "describe", "schedules", "transforms"},
-    "inspection": {"tree", "base", "describe", "transforms"},
     "conventions": {
         "tree",
         "base",
@@ -26,84 +26,51 @@ MAY_IMPORT = {  # part -> the parts below it
         "transforms",
         "optimizers",
     },
+    "inspection": {"tree", "base", "describe", "transforms"},
     "problems": {"tree", "messages"},
-    "devices": set(),
     "train": {"tree", "base", "problems"},
-    "sweeps": set(),  # numbers and pure functions: neither optimizers nor data sets
-    "report": {"sweeps"},  # its files only, see below
-    "schedule_columns": {"base", "messages", "schedules"},
-    "columns": {
+    "tables": {
         "base",
         "conventions",
         "messages",
-        "schedule_columns",
-        "sweeps",
+        "problems",
+        "schedules",
         "train",
         "transforms",
     },
-    "session": {"columns", "problems", "sweeps", "train"},
-    "recall": {"columns", "conventions", "problems", "session", "sweeps", "train"},
-    "static_values": {
-        "columns",
+    "sweeps": set(),  # numbers and pure functions: neither optimizers nor data sets nor disks
+    "records": {"sweeps", "studies"},  # for now
+    "report": {"records"},  # what it needs of files, never jax
+    "search": {
+        "conventions",
+        "problems",
+        "report",
+        "studies",
+        "sweeps",
+        "records",
+        "tables",
+        "train",
+    },
+    "studies": {
         "conventions",
         "messages",
         "problems",
-        "schedule_columns",
-        "train",
-    },
-    "bucketing": {"columns", "messages", "problems", "static_values", "train"},
-    "joint": {"bucketing", "columns", "recall", "session", "static_values", "sweeps"},
-    "planning": {"columns", "problems", "session", "sweeps", "train"},
-    "optuna_export": {"report"},
-    "choosing": {"messages"},
-    "replaying": {"columns", "joint", "recall", "session", "static_values", "sweeps"},
-    "study": {
-        "choosing",
-        "columns",
-        "joint",
-        "optuna_export",
-        "recall",
-        "replaying",
+        "records",
         "report",
-        "session",
-        "static_values",
         "sweeps",
-    },
-    "sweeping": {
-        "bucketing",
-        "choosing",
-        "columns",
-        "joint",
-        "planning",
-        "session",
-        "static_values",
-        "study",
-        "sweeps",
-        "train",
-    },
-    "optuna_space": {"columns", "conventions", "optuna_export", "schedule_columns", "sweeps"},
-    "optuna_search": {
-        "choosing",
-        "columns",
-        "optuna_export",
-        "optuna_space",
-        "problems",
-        "session",
-        "study",
-        "sweeps",
+        "tables",
         "train",
     },
     "course": {"conventions", "messages", "optimizers", "report", "transforms", "tree"},
     "cli": {
         "course",
         "devices",
-        "joint",
-        "planning",
         "problems",
+        "records",
         "report",
-        "study",
-        "sweeping",
+        "studies",
         "sweeps",
+        "tables",
         "train",
     },
     "__main__": {"cli"},
@@ -133,7 +100,7 @@ def test_imports_point_down(file):
 def test_the_report_reads_files_only():
     for file in (PACKAGE / "report").glob("*.py"):
         outside = {n for n in imports(file) if n.startswith("jaxopt_course.sweeps")}
-        assert outside <= {"jaxopt_course.sweeps.store"}, file
+        assert outside <= {"jaxopt_course.records.store"}, file
         assert not any(name.split(".")[0] in ("jax", "flax", "optax") for name in imports(file))
 
 

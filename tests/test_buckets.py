@@ -11,11 +11,12 @@ import xarray as xr
 from flax import nnx
 
 import jaxopt_course as joc
-from jaxopt_course import joint
-from jaxopt_course.bucketing import split
-from jaxopt_course.columns import check_columns, content_id
-from jaxopt_course.session import Session
-from jaxopt_course.sweeps import parts
+from jaxopt_course.records import parts
+from jaxopt_course.studies import joint
+from jaxopt_course.studies.session import Session
+from jaxopt_course.tables.buckets import split
+from jaxopt_course.tables.cells import content_id
+from jaxopt_course.tables.columns import check_columns
 
 pytestmark = pytest.mark.xdist_group("buckets")  # one process, which trains the study once
 

@@ -15,8 +15,9 @@ import pandas as pd
 import pytest
 
 import jaxopt_course as joc
-from jaxopt_course import cli, joint
+from jaxopt_course import cli
 from jaxopt_course.problems.downloads import DOWNLOADS, split_name
+from jaxopt_course.studies import joint
 
 pytestmark = pytest.mark.xdist_group("cli")  # one process, which trains the study once
 

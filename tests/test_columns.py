@@ -11,7 +11,8 @@ import pytest
 
 import jaxopt_course as joc
 from jaxopt_course.base import Decay
-from jaxopt_course.columns import check_columns, content_id
+from jaxopt_course.tables.cells import content_id
+from jaxopt_course.tables.columns import check_columns
 
 
 def table(**columns):
@@ -58,7 +59,7 @@ def test_mistakes_are_named(trials, optimizer, error, message):
 
 
 def test_mistakes_come_before_anything_compiles(monkeypatch):
-    prepare = "jaxopt_course.session.Session.prepare"
+    prepare = "jaxopt_course.studies.session.Session.prepare"
     monkeypatch.setattr(prepare, lambda *_: pytest.fail("compiled"))
     for bad in ({"batch_size": 0}, {"batch_size": 5000}, {"steps": 5}, {"lanes": 0},
                 {"metric": "valid_acuracy"}, {"metric": "test_loss"}, {"epochs": 1.5}):  # fmt: skip
@@ -126,13 +127,13 @@ def test_a_cell_that_the_optimizer_does_not_take_is_empty():
 def test_decays_are_rounded_once():
     """1 - b from float64, not from the float32 b; a user's function gets the plain number."""
     columns = check_columns(table(b2=0.999))
-    pair = columns.table(columns.trials).hyperparameters["b2"]
+    pair = columns.arrays(columns.trials)["hyperparameters"]["b2"]
     assert isinstance(pair, Decay)
     assert pair.complement[0] == np.float32(0.001)
     assert 1 - pair.value[0] != pair.complement[0]
     seen = {}
     mine = check_columns(joc.grid(b2=0.999), lambda h: seen.update(h) or joc.sgd(h["b2"]))
-    mine.optimizer(mine.table(mine.trials).hyperparameters)
+    mine.optimizer(mine.arrays(mine.trials)["hyperparameters"])
     assert seen["b2"].dtype == np.float32
 
 

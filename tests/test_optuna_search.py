@@ -15,7 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 import jaxopt_course as joc
-from jaxopt_course.session import Session
+from jaxopt_course.studies.session import Session
 
 pytestmark = pytest.mark.xdist_group("optuna_search")  # one process, which trains each study once
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import jaxopt_course as joc
-from jaxopt_course import cli, sweeping
+from jaxopt_course import cli
+from jaxopt_course.studies import sweep as sweeping
 from jaxopt_course.sweeps import plan as planning
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.memory import Memory, fit_memory
@@ -203,8 +204,8 @@ def test_the_command_plans_and_obeys(monkeypatch, capsys):
         raise ValueError("enough")
 
     monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda: None)
-    monkeypatch.setattr("jaxopt_course.planning.plan", lambda *_, **s: given.append(s) or made)
-    monkeypatch.setattr("jaxopt_course.sweeping.sweep", sweep)
+    monkeypatch.setattr("jaxopt_course.studies.plan.plan", lambda *_, **s: given.append(s) or made)
+    monkeypatch.setattr("jaxopt_course.studies.sweep.sweep", sweep)
     with pytest.raises(SystemExit):
         cli.main(["compare", "--task", "line", "--epochs", "7", "--plan", "auto"])
     assert swept[0]["plan"] is made and swept[0]["lanes"] is None
@@ -220,9 +221,10 @@ MEASURE_MEMORY = """
 import ctypes, gc, statistics, time
 import jax, numpy as np
 import jaxopt_course as joc
-from jaxopt_course.columns import check_columns
-from jaxopt_course.session import Session
+from jaxopt_course.tables.columns import check_columns
+from jaxopt_course.studies.session import Session
 from jaxopt_course.sweeps import engine, probes
+from jaxopt_course.sweeps.program import Table
 from jaxopt_course.train import make_budget
 
 def status(key):
@@ -245,7 +247,8 @@ for _ in range(6):  # the first one warms up
     before = status("VmRSS")
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")  # the peak starts anew
-    engine.run(session.program, columns.table(columns.trials), session.data, session.trial)
+    table = Table(**columns.arrays(columns.trials))
+    engine.run(session.program, table, session.data, session.trial)
     rises.append(status("VmHWM") - before)
 print(predicted, statistics.median_low(rises[1:]))
 """

@@ -14,11 +14,11 @@ from flax import nnx
 from golden import images
 
 import jaxopt_course as joc
-from jaxopt_course import recall
-from jaxopt_course.columns import check_columns
 from jaxopt_course.problems import downloads, openml
 from jaxopt_course.problems.downloads import IMAGE_TASKS, image_task, network
 from jaxopt_course.problems.networks import functional
+from jaxopt_course.studies import recall
+from jaxopt_course.tables.columns import check_columns
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "images.json").read_text())
 

@@ -15,8 +15,9 @@ from flax import nnx
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 import jaxopt_course as joc
+from jaxopt_course.problems.catalog import TASK_DESCRIPTIONS, TASKS, load_task
 from jaxopt_course.problems.datasets import PARTS, split_indices
-from jaxopt_course.problems.tasks import TASK_DESCRIPTIONS, TASKS, Task, load_task
+from jaxopt_course.problems.tasks import Task
 
 pytestmark = pytest.mark.xdist_group("problems_tasks")  # one process, which makes each task once
 
@@ -177,7 +178,7 @@ def test_loading_wakes_no_device_and_importing_neither_flax_nor_scikit_learn():
     """``use_cpu_cores`` must still work after a task is loaded; the CLI must start fast."""
     program = """
         import sys
-        from jaxopt_course.problems.tasks import load_task
+        from jaxopt_course.problems.catalog import load_task
         print("flax" in sys.modules, "sklearn" in sys.modules)
         load_task("breast_cancer"), load_task("fraud")
         import jax

@@ -13,9 +13,10 @@ import xarray as xr
 from sweep_to_kill import make_task
 
 import jaxopt_course as joc
-from jaxopt_course.recall import recall
-from jaxopt_course.session import Session
-from jaxopt_course.sweeps import checkpoint, engine
+from jaxopt_course.records import checkpoints
+from jaxopt_course.studies.recall import recall
+from jaxopt_course.studies.session import Session
+from jaxopt_course.sweeps import engine
 
 pytestmark = pytest.mark.xdist_group("replay")  # one process, which trains each study once
 
@@ -72,7 +73,7 @@ def test_every_trial_bit_for_bit(study):
 
 
 def test_from_disk(study, recalled, monkeypatch):
-    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: recalled)
+    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: recalled)
     loaded = joc.Study.load(study.directory)
     stopped = int(study.trials.query("status == 'stopped'")["trial"].iloc[0])
     replay = loaded.replay(stopped, task=make_task(), optimizer=FUNCTIONS)
@@ -195,7 +196,7 @@ def test_rows_that_repeat_each_other_train_once(copy):
 
 def test_extend_from_disk(copy, recalled, monkeypatch):
     """A row of a known configuration may leave its defaults out."""
-    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: recalled)
+    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: recalled)
     loaded = joc.Study.load(copy.directory)
     row = pd.DataFrame({"optimizer": ["adam"], "learning_rate": [0.1], "seed": [9]})
     given = {"task": make_task(), "optimizer": FUNCTIONS, "devices": jax.devices()[:1]}
@@ -238,7 +239,7 @@ def test_what_would_need_another_program_is_refused(plain, study):
 
 
 def test_a_directory_in_use(copy):
-    with checkpoint.locked(copy.directory):
+    with checkpoints.locked(copy.directory):
         with pytest.raises(BlockingIOError, match="in use by another process"):
             copy.extend(table([8]))
         with pytest.raises(BlockingIOError, match="in use by another process"):
@@ -259,18 +260,18 @@ def test_format_1_of_a_study_loads(tmp_path):
 def test_format_1_of_a_checkpoint_resumes(tmp_path, monkeypatch):
     """With the program and the compiler of today, which users are refused: bits may be others."""
     directory = shutil.copytree(DATA / "format-1-cut-short", tmp_path / "study")
-    snapshot = checkpoint.newest(directory)
+    snapshot = checkpoints.newest(directory)
     assert 0 < snapshot.results.progress.sum() < 6 * 3 and len(snapshot.waiting.rows) > 0
-    asked, prepare, questions = checkpoint.asked, Session.prepare, []
+    asked, prepare, questions = checkpoints.asked, Session.prepare, []
 
     def prepare_today(*arguments):
         session = prepare(*arguments)
         questions[-1].settings["program_sha256"] = session.program_sha256
         return session
 
-    monkeypatch.setattr("jaxopt_course.recall._check_versions", lambda _: None)
+    monkeypatch.setattr("jaxopt_course.studies.recall._check_versions", lambda _: None)
     monkeypatch.setattr(Session, "prepare", prepare_today)
-    monkeypatch.setattr(checkpoint, "asked", lambda d: questions.append(asked(d)) or questions[-1])
+    monkeypatch.setattr(checkpoints, "asked", lambda d: questions.append(asked(d)) or questions[-1])
     study = joc.Study.resume(directory, devices=jax.devices()[:1], progress=False)
     left = 6 * 30 - 10 * int(snapshot.results.progress.sum())
     assert 0 < study.events[-1]["trial_steps"] <= left  # it went on, and did not begin anew

@@ -12,8 +12,8 @@ from report_studies import trial, write
 from rich.console import Console
 from scipy import stats
 
+from jaxopt_course.records import store
 from jaxopt_course.report import figures, findings, page, print_report, verdict, write_report
-from jaxopt_course.sweeps import store
 
 pytestmark = pytest.mark.xdist_group("report_page")  # one process, which writes the page once
 

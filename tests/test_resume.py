@@ -25,12 +25,13 @@ import sweep_to_kill
 import xarray as xr
 
 import jaxopt_course as joc
-from jaxopt_course import recall as recall_module
-from jaxopt_course.sweeps import checkpoint, engine
+from jaxopt_course.records import checkpoints
+from jaxopt_course.studies import recall as recall_module
+from jaxopt_course.sweeps import engine
 
 pytestmark = pytest.mark.xdist_group("resume")  # one process, which trains the study once
 
-FOLDER = checkpoint.FOLDER
+FOLDER = checkpoints.FOLDER
 
 
 def assert_same_files(directory, other):
@@ -104,7 +105,7 @@ def assert_survives(case, kills, tmp_path, monkeypatch, seed, longest):
         if not (killer.directory / FOLDER).exists():
             shutil.rmtree(killer.directory)  # it was faster: once more
     assert killed == kills
-    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: whole._session)
+    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: whole._session)
     study = joc.Study.resume(killer.directory, progress=False)
     assert_same_files(killer.directory, whole.directory)
     assert study.manifest["command"].endswith("killed " + case + " 1")  # the one that asked
@@ -141,15 +142,15 @@ def cut_short(whole, tmp_path_factory):
     directory = tmp_path_factory.mktemp("cut") / "study"
     with pytest.MonkeyPatch.context() as patch:
         sweep_to_kill.save_always(patch)
-        save, saved = checkpoint.save, []
+        save, saved = checkpoints.save, []
 
         def save_and_die(*arguments):
             saved.append(save(*arguments))
             if len(saved) == 9:
                 raise Crash
 
-        patch.setattr(checkpoint, "save", save_and_die)
-        patch.setattr(joc.session.Session, "prepare", lambda *_: whole._session)
+        patch.setattr(checkpoints, "save", save_and_die)
+        patch.setattr(joc.studies.session.Session, "prepare", lambda *_: whole._session)
         with pytest.raises(Crash):
             sweep_to_kill.sweep(directory)
     return directory
@@ -159,7 +160,7 @@ def cut_short(whole, tmp_path_factory):
 def again(whole, cut_short, tmp_path, monkeypatch):
     """A copy of that directory, and ``go_on(...)``, which resumes it without compiling."""
     directory = shutil.copytree(cut_short, tmp_path / "again")
-    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: whole._session)
+    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: whole._session)
     return directory
 
 
@@ -169,8 +170,8 @@ def go_on(directory, **settings):
 
 def states(directory):
     """The snapshots, the newest first."""
-    files = [directory / FOLDER / name for name in checkpoint.GENERATIONS]
-    return sorted(files, key=checkpoint._number, reverse=True)
+    files = [directory / FOLDER / name for name in checkpoints.GENERATIONS]
+    return sorted(files, key=checkpoints._number, reverse=True)
 
 
 def test_goes_on_and_does_not_start_anew(again, whole):
@@ -186,7 +187,7 @@ def test_who_diverges_after_a_rung_was_promoted_there(tmp_path, monkeypatch):
     task = sweep_to_kill.make_task(breaks_at=350)
     whole = sweep_to_kill.sweep(tmp_path / "whole", "halving", task=task)
     assert (whole.trials["first_bad_step"] >= 350).sum() >= 2
-    save = checkpoint.save
+    save = checkpoints.save
 
     def save_and_die(directory, snapshot):
         save(directory, snapshot)
@@ -194,11 +195,11 @@ def test_who_diverges_after_a_rung_was_promoted_there(tmp_path, monkeypatch):
             raise Crash
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save", save_and_die)
-        patch.setattr(joc.session.Session, "prepare", lambda *_: whole._session)
+        patch.setattr(checkpoints, "save", save_and_die)
+        patch.setattr(joc.studies.session.Session, "prepare", lambda *_: whole._session)
         with pytest.raises(Crash):
             sweep_to_kill.sweep(tmp_path / "again", "halving", task=task)
-    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: whole._session)
+    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: whole._session)
     go_on(tmp_path / "again")
     assert_same_files(tmp_path / "again", whole.directory)
 
@@ -225,9 +226,9 @@ DAMAGES = ["torn", "torn", "flipped", "flipped", "empty", "missing", "no header"
 @pytest.mark.parametrize("seed, how", list(enumerate(DAMAGES)))
 def test_the_older_snapshot_is_used_where_the_newest_is_damaged(again, whole, how, seed):
     newest, older = states(again)
-    expected = checkpoint._load(older)
+    expected = checkpoints._load(older)
     damage(newest, how, random.Random(seed))
-    found = checkpoint._pack(checkpoint.newest(again))
+    found = checkpoints._pack(checkpoints.newest(again))
     assert found.keys() == expected.keys()
     assert all(np.array_equal(found[k], expected[k], equal_nan=True) for k in found)
     study = go_on(again)
@@ -239,13 +240,13 @@ def test_every_bit_of_a_snapshot_counts(again):
     """Wherever a bit is flipped, no other numbers come out."""
     newest, older = states(again)
     older.unlink()
-    content, right = newest.read_bytes(), checkpoint._load(newest)
+    content, right = newest.read_bytes(), checkpoints._load(newest)
     moments = random.Random(0)
     for place in [*range(0, 200, 7), *(moments.randrange(len(content)) for _ in range(40))]:
         spoilt = bytearray(content)
         spoilt[place] ^= 1 << moments.randrange(8)
         newest.write_bytes(spoilt)
-        found = checkpoint._load(newest)
+        found = checkpoints._load(newest)
         assert found is None or all(found[k].tobytes() == right[k].tobytes() for k in right)
         assert found is None or place < content.index(b"\n")  # the header may be spared
 
@@ -286,7 +287,7 @@ def test_dies_while_it_tidies_up(again, whole, monkeypatch):
 
 def test_dies_before_it_tidies_up(again, whole, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "forget", lambda _: (_ for _ in ()).throw(Crash()))
+        patch.setattr(checkpoints, "forget", lambda _: (_ for _ in ()).throw(Crash()))
         with pytest.raises(Crash):
             go_on(again)
     go_on(again)
@@ -297,16 +298,16 @@ def test_ctrl_c(whole, tmp_path, monkeypatch):
     directory, saved = tmp_path / "study", []
     with monkeypatch.context() as patch:
         sweep_to_kill.save_always(patch)
-        save = checkpoint.save
+        save = checkpoints.save
 
         def save_and_interrupt(*arguments):
             saved.append(save(*arguments))
             if len(saved) == 5:
                 signal.raise_signal(signal.SIGINT)
 
-        patch.setattr(checkpoint, "save", save_and_interrupt)
-        patch.setattr(joc.session.Session, "prepare", lambda *_: whole._session)
-        patch.setattr("jaxopt_course.session.command", lambda: "the first command")
+        patch.setattr(checkpoints, "save", save_and_interrupt)
+        patch.setattr(joc.studies.session.Session, "prepare", lambda *_: whole._session)
+        patch.setattr("jaxopt_course.studies.session.command", lambda: "the first command")
         with pytest.raises(joc.SweepInterrupted) as stop:
             sweep_to_kill.sweep(directory)
     part = stop.value.study
@@ -316,7 +317,7 @@ def test_ctrl_c(whole, tmp_path, monkeypatch):
         sweep_to_kill.sweep(directory)
     with pytest.raises(FileExistsError, match="cut short; go on with it first"):
         part.extend(part.trials[[*part.hyperparameters, "seed"]].assign(seed=99))
-    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: whole._session)
+    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: whole._session)
     study = go_on(directory)
     assert_same_files(directory, whole.directory)
     assert study.manifest["command"] == "the first command"
@@ -371,11 +372,11 @@ def disk(request, tmp_path):
 def test_a_full_disk(disk, whole, monkeypatch):
     """Training goes on with a warning; the older snapshot stays; the study stays in memory."""
     sweep_to_kill.save_always(monkeypatch)
-    save, numbers = checkpoint.save, []
+    save, numbers = checkpoints.save, []
 
     def save_on_a_full_disk(*arguments):
         if len(numbers) < 5:
-            numbers.append(checkpoint._number(save(*arguments)))
+            numbers.append(checkpoints._number(save(*arguments)))
             return
         if not stack:
             stack.append(full(disk))
@@ -383,8 +384,8 @@ def test_a_full_disk(disk, whole, monkeypatch):
         save(*arguments)
 
     stack = []
-    monkeypatch.setattr(checkpoint, "save", save_on_a_full_disk)
-    monkeypatch.setattr(joc.session.Session, "prepare", lambda *_: whole._session)
+    monkeypatch.setattr(checkpoints, "save", save_on_a_full_disk)
+    monkeypatch.setattr(joc.studies.session.Session, "prepare", lambda *_: whole._session)
     try:
         with (
             pytest.warns(UserWarning, match=r"no checkpoint \(.*\); training goes on"),
@@ -396,10 +397,10 @@ def test_a_full_disk(disk, whole, monkeypatch):
             stack[0].__exit__(None, None, None)
     pd.testing.assert_frame_equal(error.value.study.trials, whole.trials)
     assert "nothing is lost" in error.value.__notes__[0]
-    assert sorted(map(checkpoint._number, states(disk))) == numbers[-2:]
+    assert sorted(map(checkpoints._number, states(disk))) == numbers[-2:]
     assert not list(disk.glob("**/*.partial"))
-    monkeypatch.setattr(checkpoint, "save", save)
-    monkeypatch.setattr("jaxopt_course.replaying.recall", lambda *_: whole._session)
+    monkeypatch.setattr(checkpoints, "save", save)
+    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: whole._session)
     study = go_on(disk)  # with space again
     assert study.events[-1]["trial_steps"] < whole.events[-1]["trial_steps"]
     assert_same_files(disk, whole.directory)
@@ -424,7 +425,7 @@ def test_directories_with_nothing_to_resume(tmp_path, whole):
         joc.Study.resume(tmp_path / "nowhere")
     assert not list(tmp_path.iterdir())
     with pytest.raises(FileNotFoundError, match="the study there is complete"):
-        checkpoint.asked(whole.directory)
+        checkpoints.asked(whole.directory)
 
 
 @pytest.mark.parametrize(
@@ -463,7 +464,7 @@ def changed(whole, **values):
 
 
 def test_what_changed_is_named_before_anything_compiles(whole, monkeypatch):
-    monkeypatch.setattr(joc.session.Session, "prepare", lambda *_: pytest.fail("compiled"))
+    monkeypatch.setattr(joc.studies.session.Session, "prepare", lambda *_: pytest.fail("compiled"))
     manifest, trials = whole.manifest, whole.trials
     with pytest.raises(ValueError, match=r"own task \('own'\), which files cannot hold; give it"):
         recall_module.recall(manifest, trials)
@@ -529,10 +530,10 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(checkpoint.fcntl, "flock", refuse)
+    monkeypatch.setattr(checkpoints.fcntl, "flock", refuse)
     with (
         pytest.warns(UserWarning, match="cannot be locked.*keep other processes away"),
-        checkpoint.locked(tmp_path),
+        checkpoints.locked(tmp_path),
     ):
         pass
 
@@ -542,12 +543,12 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
 
 def test_all_of_a_snapshot_travels(again):
     """A field that a later version adds is saved too, or this test says so."""
-    snapshot = checkpoint.newest(again)
-    arrays = checkpoint._pack(snapshot)
+    snapshot = checkpoints.newest(again)
+    arrays = checkpoints._pack(snapshot)
     named = {name.split("/")[0] for name in arrays}
     known = {field.name for field in dataclasses.fields(engine.Results)}
     assert known - named == {"interrupted", "states"}  # of a run, not of a sweep
-    back = checkpoint._pack(checkpoint._unpack(arrays))
+    back = checkpoints._pack(checkpoints._unpack(arrays))
     assert all(back[name].tobytes() == arrays[name].tobytes() for name in arrays)
 
 
@@ -564,7 +565,7 @@ def test_every_dtype_travels(tmp_path, dtype):
         *(np.zeros(3, np.int32), np.zeros(3, np.int32), np.zeros(3, bool)),
     )
     waiting = engine.Waiting(np.arange(3), np.zeros(3, np.int32), [leaf])
-    checkpoint.save(tmp_path, engine.Snapshot(results, waiting))
-    [back] = checkpoint.newest(tmp_path).waiting.leaves
+    checkpoints.save(tmp_path, engine.Snapshot(results, waiting))
+    [back] = checkpoints.newest(tmp_path).waiting.leaves
     assert back.view(leaf.dtype).tobytes() == leaf.tobytes()
     assert back.view(leaf.dtype).shape == leaf.shape

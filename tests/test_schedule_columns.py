@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 import jaxopt_course as joc
-from jaxopt_course import schedule_columns
-from jaxopt_course.columns import check_columns
-from jaxopt_course.schedule_columns import SCHEDULES
+from jaxopt_course.sweeps.program import Table
+from jaxopt_course.tables import schedules as schedule_columns
+from jaxopt_course.tables.columns import check_columns
+from jaxopt_course.tables.schedules import SCHEDULES
 
 QUIET = {"progress": False, "devices": jax.devices()[:1]}  # each device compiles anew
 
@@ -120,7 +121,7 @@ def test_own_functions_cannot_read_the_name():
     reads = lambda h: joc.sgd(0.1 * h["schedule"])
     rows = pd.concat([table(schedule=["linear", "cosine"]), joc.grid(optimizer="mine")])
     columns = check_columns(rows, {"mine": reads}, steps=9)
-    numbers = jax.tree.map(lambda x: x[0], dict(columns.table(columns.trials).hyperparameters))
+    numbers = jax.tree.map(lambda x: x[0], columns.arrays(columns.trials)["hyperparameters"])
     with pytest.raises(KeyError, match="is for registered recipes"):
         columns.optimizer(numbers | {"optimizer": 0})
     with pytest.raises(ValueError, match="a function of the row makes its own"):
@@ -175,7 +176,7 @@ def test_a_row_s_rate_is_the_schedule_of_its_numbers(name):
     rows = [table(schedule=name, learning_rate=[0.1, 0.3], **extra)]
     rows += [table(schedule=other) for other in ("constant", "cosine", "step") if other != name]
     columns = check_columns(pd.concat(rows), steps=50)
-    engine_table = columns.table(columns.trials)
+    engine_table = Table(**columns.arrays(columns.trials))
     steps = jnp.arange(60)
 
     def rates(row):

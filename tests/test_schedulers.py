@@ -16,9 +16,10 @@ import jaxopt_course as joc
 from jaxopt_course.report import verdict
 from jaxopt_course.report.findings import read
 from jaxopt_course.report.terminal import print_report
+from jaxopt_course.studies.results import scorer
 from jaxopt_course.sweeps import engine
 from jaxopt_course.sweeps.climb import Climb
-from jaxopt_course.sweeps.results import scorer
+from jaxopt_course.sweeps.program import Table
 
 pytestmark = pytest.mark.xdist_group("schedulers")  # one process, which trains each study once
 
@@ -157,7 +158,7 @@ def test_a_sweep_cut_short_decides_as_one_that_was_not(scheduler, full, monkeypa
     monkeypatch.setattr(engine, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(engine, "SAVE_SHARE", math.inf)
     session = full._session
-    table = session.columns.table(session.columns.trials)
+    table = Table(**session.columns.arrays(session.columns.trials))
 
     def run(**settings):
         return engine.run(

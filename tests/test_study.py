@@ -13,9 +13,9 @@ import pytest
 import xarray as xr
 
 import jaxopt_course as joc
-from jaxopt_course.choosing import fresh_seeds
-from jaxopt_course.session import Session
-from jaxopt_course.sweeps import store
+from jaxopt_course.records import store
+from jaxopt_course.studies.choosing import fresh_seeds
+from jaxopt_course.studies.session import Session
 
 pytestmark = pytest.mark.xdist_group("study")  # one process, which trains the study once
 
@@ -151,7 +151,7 @@ class TestConfirm:
 class TestDirectories:
     def test_a_study_is_not_overwritten_unasked(self, study, monkeypatch):
         before = (study.directory / "trials.csv").read_bytes()
-        prepare = "jaxopt_course.session.Session.prepare"
+        prepare = "jaxopt_course.studies.session.Session.prepare"
         monkeypatch.setattr(prepare, lambda *_: pytest.fail("compiled"))
         with pytest.raises(FileExistsError, match="already holds a study"):
             make(study.directory)
@@ -249,7 +249,7 @@ class TestDirectories:
         def full(*args, **kwargs):
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("jaxopt_course.sweeps.store.write", full)
+        monkeypatch.setattr("jaxopt_course.records.store.write", full)
         with pytest.raises(OSError, match="No space left") as error:
             make(tmp_path)
         assert (error.value.study.trials["status"] == "finished").any()
@@ -258,7 +258,7 @@ class TestDirectories:
 KILLED = """
 import os, sys
 from pathlib import Path
-from jaxopt_course.sweeps import store
+from jaxopt_course.records import store
 
 directory, n = Path(sys.argv[1]), int(sys.argv[2])
 record = store.read(directory)

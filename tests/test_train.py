@@ -11,7 +11,8 @@ import pytest
 import jaxopt_course as joc
 from jaxopt_course.base import Decay, DecayLike
 from jaxopt_course.problems.order import shuffled
-from jaxopt_course.train import DECAYS, encode, make_budget, take_batch
+from jaxopt_course.tables.encode import DECAYS, encode
+from jaxopt_course.train import make_budget, take_batch
 
 
 def test_epochs_and_steps():

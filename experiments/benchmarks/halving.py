@@ -26,11 +26,12 @@ joc.use_cpu_cores()
 
 import jax  # noqa: E402  (the cores are chosen before anything else)
 
-from jaxopt_course.columns import check_columns  # noqa: E402
-from jaxopt_course.session import Session  # noqa: E402
+from jaxopt_course.studies.results import scorer  # noqa: E402
+from jaxopt_course.studies.session import Session  # noqa: E402
 from jaxopt_course.sweeps import engine  # noqa: E402
 from jaxopt_course.sweeps.climb import Climb  # noqa: E402
-from jaxopt_course.sweeps.results import scorer  # noqa: E402
+from jaxopt_course.sweeps.program import Table  # noqa: E402
+from jaxopt_course.tables.columns import check_columns  # noqa: E402
 from jaxopt_course.train import count_examples, make_budget  # noqa: E402
 
 ETA, EVALUATIONS, FRESH = 3, 81, range(100, 130)
@@ -95,7 +96,7 @@ def sweep(session: Session, scheduler: Any) -> Run:
     start = time.perf_counter()
     results = engine.run(
         session.program,
-        session.columns.table(trials),
+        Table(**session.columns.arrays(trials)),
         session.data,
         session.trial,
         watch,
@@ -118,7 +119,7 @@ def fresh_losses(session: Session, rows: list[int], seeds: range) -> dict[int, n
     table = chosen.merge(pd.DataFrame({"seed": list(seeds)}), how="cross")
     checked = session.check(table)
     results = engine.run(
-        session.program, checked.table(checked.trials), session.data, session.trial
+        session.program, Table(**checked.arrays(checked.trials)), session.data, session.trial
     )
     losses = results.valid["loss"][:, -1].reshape(len(rows), len(seeds))
     return dict(zip(rows, losses.astype(float), strict=True))

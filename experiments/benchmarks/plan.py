@@ -34,10 +34,11 @@ import jax  # noqa: E402  (the cores are chosen before anything else)
 import jax.numpy as jnp  # noqa: E402
 from flax import nnx  # noqa: E402
 
-from jaxopt_course.columns import check_columns  # noqa: E402
-from jaxopt_course.session import Session  # noqa: E402
+from jaxopt_course.studies.session import Session  # noqa: E402
 from jaxopt_course.sweeps import engine  # noqa: E402
 from jaxopt_course.sweeps.probes import program_bytes  # noqa: E402
+from jaxopt_course.sweeps.program import Table  # noqa: E402
+from jaxopt_course.tables.columns import check_columns  # noqa: E402
 from jaxopt_course.train import make_budget  # noqa: E402
 
 WANTED_SPEED, WANTED_MEMORY = 0.95, 0.15
@@ -124,7 +125,7 @@ class Way:
     def __init__(self, task, columns, budget, lanes):
         chosen = ("valid_loss", "min")
         self.session = Session.prepare(task, columns, budget, chosen, lanes, jax.local_devices())
-        self.table = columns.table(columns.trials)
+        self.table = Table(**columns.arrays(columns.trials))
         self.seconds = []
 
     def run(self):
@@ -183,7 +184,7 @@ def memory(widths=(2, 8, 16)) -> list[float]:
     for width in (1, *widths):
         chosen = ("valid_loss", "min")
         session = Session.prepare(task, columns, budget, chosen, width, jax.local_devices()[:1])
-        rows = columns.table(columns.trials.iloc[: 2 * width])
+        rows = Table(**columns.arrays(columns.trials.iloc[: 2 * width]))
         gc.collect()
         time.sleep(0.2)  # XLA's threads let go of the last run's buffers a moment after it ended
         ctypes.CDLL("libc.so.6").malloc_trim(0)

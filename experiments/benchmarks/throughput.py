@@ -23,9 +23,10 @@ import jax  # noqa: E402  (the cores are chosen before anything else)
 import jax.numpy as jnp  # noqa: E402
 import optax  # noqa: E402
 
-from jaxopt_course.columns import check_columns  # noqa: E402
-from jaxopt_course.session import Session  # noqa: E402
+from jaxopt_course.studies.session import Session  # noqa: E402
 from jaxopt_course.sweeps import engine  # noqa: E402
+from jaxopt_course.sweeps.program import Table  # noqa: E402
+from jaxopt_course.tables.columns import check_columns  # noqa: E402
 from jaxopt_course.train import make_budget  # noqa: E402
 
 TRIALS, BATCH, EXAMPLES, EPOCHS = 256, 64, 2496, 40  # 39 steps an epoch, 1,560 in all
@@ -113,7 +114,7 @@ def by_engine(task: joc.Task, steps: int):
     session = Session.prepare(
         task, columns, budget, ("valid_loss", "min"), None, jax.local_devices()
     )
-    table = columns.table(columns.trials)
+    table = Table(**columns.arrays(columns.trials))
 
     def run() -> float:
         start = time.perf_counter()

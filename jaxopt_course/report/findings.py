@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jaxopt_course.records import store
 from jaxopt_course.report import bands, tables
 from jaxopt_course.report.words import listed
-from jaxopt_course.sweeps import store
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from jaxopt_course.records import store
 from jaxopt_course.report import figures, figures_html, verdict, words
 from jaxopt_course.report.findings import Findings, read
 from jaxopt_course.report.looks import labels, looks
-from jaxopt_course.sweeps import store
 
 SHOWN = 50  # configurations in the table of all
 

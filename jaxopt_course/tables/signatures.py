@@ -8,9 +8,9 @@ import numpy as np
 import optax
 import pandas as pd
 
-from jaxopt_course import schedule_columns
 from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.messages import unknown
+from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.train import Hyperparameters
 
 OptimizerFunction = Callable[[Hyperparameters], optax.GradientTransformation]

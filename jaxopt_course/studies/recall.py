@@ -7,14 +7,16 @@ from typing import Any
 import jax
 import pandas as pd
 
-from jaxopt_course.columns import Optimizer, check_columns
 from jaxopt_course.conventions.registry import REGISTERED
+from jaxopt_course.problems.catalog import TASKS, load_task, task_of
 from jaxopt_course.problems.downloads import split_name
-from jaxopt_course.problems.tasks import TASKS, Task, load_task
-from jaxopt_course.session import Session, describe_scheduler, table_sha256, versions
+from jaxopt_course.problems.tasks import Task
+from jaxopt_course.studies.session import Session, describe_scheduler, table_sha256, versions
 from jaxopt_course.sweeps import schedulers
 from jaxopt_course.sweeps.schedulers import Scheduler
-from jaxopt_course.train import count_examples, make_budget, task_of
+from jaxopt_course.tables.columns import check_columns
+from jaxopt_course.tables.signatures import Optimizer
+from jaxopt_course.train import count_examples, make_budget
 
 COMPILER = ("jax", "jaxlib")  # the versions that bits depend on, beside the program's text
 

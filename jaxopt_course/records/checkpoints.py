@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.sweeps import store
+from jaxopt_course.records import store
 from jaxopt_course.sweeps.snapshot import Results, Snapshot, Waiting
 
 try:

@@ -10,10 +10,12 @@ import numpy as np
 import optax
 import pandas as pd
 
-from jaxopt_course import schedule_columns
 from jaxopt_course.base import Decay
-from jaxopt_course.columns.cells import identify, normalise, numbers_of
-from jaxopt_course.columns.signatures import (
+from jaxopt_course.conventions.registry import REGISTERED
+from jaxopt_course.tables import schedules as schedule_columns
+from jaxopt_course.tables.cells import identify, normalise, numbers_of
+from jaxopt_course.tables.encode import encode
+from jaxopt_course.tables.signatures import (
     Optimizer,
     OptimizerFunction,
     complete,
@@ -21,9 +23,7 @@ from jaxopt_course.columns.signatures import (
     parameters_of,
     taken_by,
 )
-from jaxopt_course.conventions.registry import REGISTERED
-from jaxopt_course.sweeps.program import Table
-from jaxopt_course.train import Hyperparameters, encode
+from jaxopt_course.train import Hyperparameters
 from jaxopt_course.transforms.switch import member_state, switch
 
 
@@ -41,23 +41,30 @@ class Columns:
     reads: set[tuple[str, str]]  # (optimizer, column) that it takes, or has read so far
     functions: Optimizer = None  # as they were given, where they are the user's own
 
-    def state_of(self, table: Table, row: int, state: Any, params: Any) -> Any:
+    def state_of(self, arrays: Mapping[str, Any], row: int, state: Any, params: Any) -> Any:
         """The state of the row's own optimizer, as it has it where it is alone.
 
         Args:
-            table: of :meth:`table`.
+            arrays: of :meth:`arrays`.
             row: of the table.
             state: what the program left, which holds the memories of all optimizers in turn.
             params: the row's.
         """
         if len(self.optimizers) == 1:
             return state
-        h = jax.tree.map(lambda x: jnp.asarray(x[row]), dict(table.hyperparameters))
-        member = self.member(h, self.optimizers[int(table.together[row])])
+        h = jax.tree.map(lambda x: jnp.asarray(x[row]), arrays["hyperparameters"])
+        member = self.member(h, self.optimizers[int(arrays["together"][row])])
         return member_state(member, state.slots, params)
 
-    def table(self, trials: pd.DataFrame) -> Table:
-        """Rows of ``trials``, or of another table with these columns, as the engine takes them."""
+    def arrays(self, trials: pd.DataFrame) -> dict[str, Any]:
+        """Rows of ``trials``, or of another table with these columns, as arrays.
+
+        Returns:
+            hyperparameters: name -> leaves (N,), float32, int32 or bool.
+            seeds: (N,), uint32.
+            together: (N,), int32, the row's optimizer, which all lanes of a call share.
+            together_name: under which programs find it; None where there is one optimizer.
+        """
         index = {name: i for i, name in enumerate(self.optimizers)}
         several = len(self.optimizers) > 1
         together = trials["optimizer"].map(index) if several else pd.Series(0, trials.index)
@@ -70,12 +77,12 @@ class Columns:
             position = {name: i for i, name in enumerate(self.schedules)}
             chosen = trials["schedule"].map(position)
             numbers["schedule"] = chosen.fillna(0).to_numpy(np.int64)  # empty: a function's row
-        return Table(
-            encode(numbers, pairs=True),
-            trials["seed"].to_numpy(np.uint32),
-            together.to_numpy(np.int32),
-            "optimizer" if several else None,
-        )
+        return {
+            "hyperparameters": encode(numbers, pairs=True),
+            "seeds": trials["seed"].to_numpy(np.uint32),
+            "together": together.to_numpy(np.int32),
+            "together_name": "optimizer" if several else None,
+        }
 
     def check_read(self) -> None:
         """Once every function of the row was traced: are all columns read, and all cells filled?

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.columns import Optimizer
-from jaxopt_course.joint import Joint, recall_joint
-from jaxopt_course.recall import recall
-from jaxopt_course.session import Session
-from jaxopt_course.static_values import AnyTask
-from jaxopt_course.sweeps.results import bare
+from jaxopt_course.studies.joint import Joint, recall_joint
+from jaxopt_course.studies.recall import recall
+from jaxopt_course.studies.results import bare
+from jaxopt_course.studies.session import Session
+from jaxopt_course.tables.signatures import Optimizer
+from jaxopt_course.tables.static import AnyTask
 
 
 class Replay(NamedTuple):

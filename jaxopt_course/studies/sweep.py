@@ -11,20 +11,23 @@ import jax
 import numpy as np
 import pandas as pd
 
-from jaxopt_course import bucketing, joint
-from jaxopt_course.bucketing import Equal
-from jaxopt_course.choosing import check_metric
-from jaxopt_course.columns import Optimizer, check_columns
-from jaxopt_course.joint import Joint
-from jaxopt_course.planning import lanes_of
-from jaxopt_course.session import Session
-from jaxopt_course.static_values import AnyTask
-from jaxopt_course.study import Study, train
-from jaxopt_course.sweeps import checkpoint, parts, store
+from jaxopt_course.problems.catalog import task_of
+from jaxopt_course.records import checkpoints, parts, store
+from jaxopt_course.studies import joint
+from jaxopt_course.studies.choosing import check_metric
+from jaxopt_course.studies.joint import Joint
+from jaxopt_course.studies.plan import lanes_of
+from jaxopt_course.studies.session import Session
+from jaxopt_course.studies.study import Study, train
 from jaxopt_course.sweeps.plan import Plan
 from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.schedulers import Scheduler
-from jaxopt_course.train import count_examples, make_budget, task_of
+from jaxopt_course.tables import buckets as bucketing
+from jaxopt_course.tables.buckets import Equal
+from jaxopt_course.tables.columns import check_columns
+from jaxopt_course.tables.signatures import Optimizer
+from jaxopt_course.tables.static import AnyTask
+from jaxopt_course.train import count_examples, make_budget
 
 
 def sweep(
@@ -134,7 +137,7 @@ def sweep(
             intervals = math.ceil(budget.steps / budget.evaluate_every)
             scheduler.judge(1, intervals, budget.evaluate_every)
     path = None if directory is None else store.claim(directory, overwrite)
-    with contextlib.nullcontext() if path is None else checkpoint.locked(path):
+    with contextlib.nullcontext() if path is None else checkpoints.locked(path):
         session: Session | Joint
         if table is not None:
             session = joint.prepare(table, chosen, lanes, devices, progress)
@@ -148,5 +151,5 @@ def sweep(
             whole = session.columns.trials
             settings = session.manifest(whole, "sweep", scheduler)
             parts.forget(path)
-            checkpoint.ask(path, checkpoint.Question(settings, whole))
+            checkpoints.ask(path, checkpoints.Question(settings, whole))
         return train(session, path, progress, scheduler)

@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from jaxopt_course import schedule_columns
-from jaxopt_course.columns import Optimizer
-from jaxopt_course.columns.signatures import parameters_of
 from jaxopt_course.conventions.registry import REGISTERED
-from jaxopt_course.optuna_export import import_optuna
-from jaxopt_course.sweeps.space import Integers, LogUniform, Uniform, nullable
+from jaxopt_course.report.optuna import import_optuna
+from jaxopt_course.tables import schedules as schedule_columns
+from jaxopt_course.tables.signatures import Optimizer, parameters_of
+from jaxopt_course.tables.space import Integers, LogUniform, Uniform, nullable
 
 DECIDE = ("optimizer", "schedule")  # which other columns a row has
 Reads = Set[tuple[str, str]]  # (optimizer, column)

@@ -19,17 +19,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.choosing import check_metric
-from jaxopt_course.columns import Optimizer, check_columns
-from jaxopt_course.optuna_export import Told, import_optuna, set_attributes, tell_all
-from jaxopt_course.optuna_space import Reads, make_space
+from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.tasks import Task
-from jaxopt_course.session import Outcome, Session
-from jaxopt_course.study import Study, SweepInterrupted
-from jaxopt_course.sweeps import checkpoint, store
+from jaxopt_course.records import checkpoints, store
+from jaxopt_course.report.optuna import Told, import_optuna, set_attributes, tell_all
+from jaxopt_course.search.space import Reads, make_space
+from jaxopt_course.studies.choosing import check_metric
+from jaxopt_course.studies.results import join
+from jaxopt_course.studies.session import Outcome, Session
+from jaxopt_course.studies.study import Study, SweepInterrupted
 from jaxopt_course.sweeps.progress import ProgressLine
-from jaxopt_course.sweeps.results import join
-from jaxopt_course.train import count_examples, make_budget, task_of
+from jaxopt_course.tables.columns import check_columns
+from jaxopt_course.tables.signatures import Optimizer
+from jaxopt_course.train import count_examples, make_budget
 
 
 class OptunaSearch:
@@ -148,7 +150,7 @@ class OptunaSearch:
         if not devices:
             raise ValueError("devices must name at least one device")
         path = None if directory is None else store.claim(directory, overwrite)
-        with contextlib.nullcontext() if path is None else checkpoint.locked(path):
+        with contextlib.nullcontext() if path is None else checkpoints.locked(path):
             with ProgressLine(task.name, show=progress) as line:
                 line.note(f"{n_trials} trials to ask for, compiling for {len(devices)} device(s)")
                 session = Session.prepare(task, columns, budget, chosen, self.lanes, devices)
@@ -166,7 +168,7 @@ class OptunaSearch:
                     study = _joined(session, outcomes)
                     if path is not None:
                         study = study._write(path)
-                        checkpoint.forget(path)  # of a sweep that was there and may be replaced
+                        checkpoints.forget(path)  # of a sweep that was there and may be replaced
         if interrupted:
             raise SweepInterrupted(study)
         return study

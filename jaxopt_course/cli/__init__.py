@@ -12,7 +12,7 @@ import tyro
 
 if TYPE_CHECKING:
     from jaxopt_course.problems.tasks import Task
-    from jaxopt_course.study import Study
+    from jaxopt_course.studies.study import Study
 
 START = time.perf_counter()
 COURSE = (  # the optimizers of the course notes
@@ -175,12 +175,12 @@ def compare(arguments: Compare) -> None:
     from jaxopt_course.devices import use_cpu_cores
 
     use_cpu_cores()
-    from jaxopt_course.joint import ManyProgramsWarning
-    from jaxopt_course.planning import plan
-    from jaxopt_course.problems.tasks import load_task
-    from jaxopt_course.study import SweepInterrupted
-    from jaxopt_course.sweeping import sweep
-    from jaxopt_course.sweeps.space import grid
+    from jaxopt_course.problems.catalog import load_task
+    from jaxopt_course.studies.joint import ManyProgramsWarning
+    from jaxopt_course.studies.plan import plan
+    from jaxopt_course.studies.study import SweepInterrupted
+    from jaxopt_course.studies.sweep import sweep
+    from jaxopt_course.tables.space import grid
     from jaxopt_course.train import count_examples
 
     rates = learning_rates(arguments)
@@ -257,7 +257,7 @@ def confirm(study: "Study", seeds: int, verbose: bool, task: "Task | None" = Non
     """Train the winners on fresh seeds, if there are any and it was not done yet."""
     import numpy as np
 
-    from jaxopt_course.sweeps import store
+    from jaxopt_course.records import store
 
     assert study.directory is not None
     done = (study.directory / store.CONFIRMATION / store.MANIFEST).is_file()
@@ -331,7 +331,7 @@ def resume(arguments: Resume) -> None:
     from jaxopt_course.devices import use_cpu_cores
 
     use_cpu_cores()
-    from jaxopt_course.study import Study, SweepInterrupted
+    from jaxopt_course.studies.study import Study, SweepInterrupted
 
     if arguments.confirm < 0:
         raise ValueError("--confirm must be at least 0")
@@ -353,7 +353,7 @@ def replay(arguments: Replay) -> None:
     from jaxopt_course.devices import use_cpu_cores
 
     use_cpu_cores()
-    from jaxopt_course.study import Study
+    from jaxopt_course.studies.study import Study
 
     study = Study.load(arguments.directory)
     again = study.replay(arguments.trial, task=table_of(arguments), progress=True)
@@ -398,8 +398,8 @@ def course(arguments: Course) -> None:
 
 def tasks(_: Tasks) -> None:
     """Print a line a task."""
+    from jaxopt_course.problems.catalog import TASK_DESCRIPTIONS
     from jaxopt_course.problems.downloads import DOWNLOADS
-    from jaxopt_course.problems.tasks import TASK_DESCRIPTIONS
 
     for name, description in TASK_DESCRIPTIONS.items():
         print(f"{name:19s}{description}")

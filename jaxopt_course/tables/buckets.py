@@ -15,11 +15,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.columns import Columns, Optimizer, check_columns, identify
-from jaxopt_course.columns.cells import normalise
 from jaxopt_course.messages import unknown
 from jaxopt_course.problems.tasks import Task
-from jaxopt_course.static_values import (
+from jaxopt_course.tables.cells import identify, normalise
+from jaxopt_course.tables.columns import Columns, check_columns
+from jaxopt_course.tables.signatures import Optimizer
+from jaxopt_course.tables.static import (
     BATCH_SIZE,
     AnyTask,
     arguments_of,

@@ -9,13 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from jaxopt_course.columns import Optimizer
-from jaxopt_course.columns.signatures import parameters_of
 from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.messages import unknown
+from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.tasks import Task
-from jaxopt_course.schedule_columns import is_schedule
-from jaxopt_course.train import task_of
+from jaxopt_course.tables.schedules import is_schedule
+from jaxopt_course.tables.signatures import Optimizer, parameters_of
 
 TaskFunction = Callable[..., Task | str]
 AnyTask = Task | str | TaskFunction

@@ -15,16 +15,16 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.columns import Columns, check_columns
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.studies.results import assemble, scorer
 from jaxopt_course.sweeps import engine
 from jaxopt_course.sweeps.climb import Climb
 from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.lanes import Data, Rhythm, default_lanes, lane_bytes
-from jaxopt_course.sweeps.program import Program, compile_program
+from jaxopt_course.sweeps.program import Program, Table, compile_program
 from jaxopt_course.sweeps.progress import ProgressLine, Tally
-from jaxopt_course.sweeps.results import assemble, scorer
 from jaxopt_course.sweeps.schedulers import Scheduler
+from jaxopt_course.tables.columns import Columns, check_columns
 from jaxopt_course.train import Budget, Trial, make_trial
 
 
@@ -65,7 +65,7 @@ class Session:
         """Check that everything traces, choose the width, lower and compile."""
         trial = make_trial(task, columns.optimizer, budget.batch_size)
         data = Data(task.train, task.valid, task.test)
-        table = columns.table(columns.trials)
+        table = Table(**columns.arrays(columns.trials))
         row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
         if table.together_name:
             row[table.together_name] = table.together[0]
@@ -117,7 +117,8 @@ class Session:
             keep_states: whether the outcome holds the trials' last states.
             until: (N,), intervals that each row trains; default all.
         """
-        table = self.columns.table(trials)
+        arrays = self.columns.arrays(trials)
+        table = Table(**arrays)
         rhythm = self.program.rhythm
         start = time.perf_counter()
         before = 0 if resume is None else resume.results.trial_steps
@@ -157,12 +158,12 @@ class Session:
             "command": command(),
         }
         manifest = self.manifest(complete, kind, scheduler)
-        states = {row: self._own_state(table, row, last) for row, last in results.states.items()}
+        states = {row: self._own_state(arrays, row, last) for row, last in results.states.items()}
         return Outcome(complete, curves, manifest, event, results.interrupted, states)
 
-    def _own_state(self, table: Any, row: int, last: Any) -> Any:
+    def _own_state(self, arrays: Mapping[str, Any], row: int, last: Any) -> Any:
         """A trial's last state, its optimizer's as that optimizer has it where it is alone."""
-        own = self.columns.state_of(table, row, last.opt_state, last.params)
+        own = self.columns.state_of(arrays, row, last.opt_state, last.params)
         return last._replace(opt_state=own)
 
     def check(self, trials: pd.DataFrame) -> Columns:

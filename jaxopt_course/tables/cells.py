@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.sweeps.space import nullable
+from jaxopt_course.tables.space import nullable
 
 RESULTS = {"trial", "id", "status", "first_bad_step", "last_finite_loss", "duplicate_of"}
 RESULTS |= {"train_loss", "best_step", "stopped", "stopped_step"}

@@ -1,7 +1,7 @@
 """The sessions of a sweep's buckets as one, which trains a table and joins what comes out.
 
-It has the face of a :class:`~jaxopt_course.session.Session`.  A bucket is compiled when somebody
-first needs it, so that a study read from disk makes only the program that it replays.
+It has the face of a :class:`~jaxopt_course.studies.session.Session`.  A bucket is compiled when
+somebody first needs it, so that a study read from disk makes only the program that it replays.
 """
 
 import dataclasses
@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.bucketing import MANY, Table
-from jaxopt_course.columns import Optimizer
-from jaxopt_course.recall import recall
-from jaxopt_course.session import Outcome, Session, describe_scheduler, table_sha256
-from jaxopt_course.static_values import AnyTask, label_of, make_task, with_static
-from jaxopt_course.sweeps import checkpoint, parts
-from jaxopt_course.sweeps.parts import Part
+from jaxopt_course.records import checkpoints, parts
+from jaxopt_course.records.parts import Part
+from jaxopt_course.studies.recall import recall
+from jaxopt_course.studies.session import Outcome, Session, describe_scheduler, table_sha256
 from jaxopt_course.sweeps.progress import ProgressLine, clock
 from jaxopt_course.sweeps.schedulers import Scheduler
+from jaxopt_course.tables.buckets import MANY, Table
+from jaxopt_course.tables.signatures import Optimizer
+from jaxopt_course.tables.static import AnyTask, label_of, make_task, with_static
 
 OWN = ("task", "budget", "hyperparameters", "searched", "optimizers", "lanes", "program_sha256")
 SEALS = {"format_version", "dtypes", "sha256", "table_sha256"}  # of files, no part of a manifest
@@ -93,7 +93,7 @@ class Joint:
                     kind,
                     progress,
                     scheduler=scheduler,
-                    resume=None if folder is None else checkpoint.newest(folder),
+                    resume=None if folder is None else checkpoints.newest(folder),
                     on_checkpoint=None if folder is None else parts.saver(folder),
                     keep_states=keep_states,
                     until=None if until is None else np.minimum(until[rows], most),

@@ -11,18 +11,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course import optuna_export
-from jaxopt_course.choosing import check_metric, fresh_seeds
-from jaxopt_course.columns import Optimizer, identify
-from jaxopt_course.joint import Joint
-from jaxopt_course.recall import scheduler_of
-from jaxopt_course.replaying import Replay, new_trials, recall_study, replay
+from jaxopt_course.records import checkpoints, store
+from jaxopt_course.report import optuna as optuna_export
 from jaxopt_course.report import tables
-from jaxopt_course.session import Outcome, Session
-from jaxopt_course.static_values import AnyTask
-from jaxopt_course.sweeps import checkpoint, store
-from jaxopt_course.sweeps.results import bare, join
+from jaxopt_course.studies.choosing import check_metric, fresh_seeds
+from jaxopt_course.studies.joint import Joint
+from jaxopt_course.studies.recall import scheduler_of
+from jaxopt_course.studies.replay import Replay, new_trials, recall_study, replay
+from jaxopt_course.studies.results import bare, join
+from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.sweeps.schedulers import Scheduler
+from jaxopt_course.tables.cells import identify
+from jaxopt_course.tables.signatures import Optimizer
+from jaxopt_course.tables.static import AnyTask
 
 IDENTITY = ("trials_sha256", "program_sha256")  # of a study, in its manifest
 
@@ -153,9 +154,9 @@ class Study:
             BlockingIOError: another process works there.
         """
         path = store.claim(directory, overwrite)
-        with checkpoint.locked(path):
+        with checkpoints.locked(path):
             study = self._write(path)
-            checkpoint.forget(path)  # of a sweep that was cut short and may be replaced
+            checkpoints.forget(path)  # of a sweep that was cut short and may be replaced
         return study
 
     def _write(self, path: Path) -> "Study":
@@ -183,7 +184,7 @@ class Study:
         if self.directory is None:
             yield
             return
-        with checkpoint.locked(self.directory):
+        with checkpoints.locked(self.directory):
             if (self.directory / store.UNFINISHED).exists():
                 raise FileExistsError(
                     f"{self.directory} holds a sweep that was cut short; go on with it first: "
@@ -242,14 +243,14 @@ class Study:
         unfinished = (path / store.UNFINISHED).is_file
         if (path / store.MANIFEST).is_file() and not unfinished():
             return cls.load(path)
-        checkpoint.asked(path)  # says so if there is nothing, before a lock is left there
-        with checkpoint.locked(path):
+        checkpoints.asked(path)  # says so if there is nothing, before a lock is left there
+        with checkpoints.locked(path):
             if not unfinished():  # whoever held the lock has completed it
                 return cls.load(path)
-            question = checkpoint.asked(path)
+            question = checkpoints.asked(path)
             session = recall_study(question.settings, question.trials, task, optimizer, devices)
             scheduler = scheduler_of(question.settings["scheduler"], scheduler)
-            resume = checkpoint.newest(path)
+            resume = checkpoints.newest(path)
             return train(session, path, progress, scheduler, resume, question.settings)
 
     def replay(
@@ -415,7 +416,7 @@ def train(
     path: Path | None,
     progress: bool,
     scheduler: Scheduler | None,
-    resume: checkpoint.Snapshot | None = None,
+    resume: checkpoints.Snapshot | None = None,
     asked: Mapping[str, Any] | None = None,
 ) -> Study:
     """Train the session's table, with checkpoints if it has a directory; then save.
@@ -423,10 +424,10 @@ def train(
     ``asked``: what a sweep that goes on was asked with, where another process asked.
     """
 
-    def save(snapshot: checkpoint.Snapshot) -> None:
+    def save(snapshot: checkpoints.Snapshot) -> None:
         assert path is not None
         try:
-            checkpoint.save(path, snapshot)
+            checkpoints.save(path, snapshot)
         except OSError as error:
             warnings.warn(f"no checkpoint ({error}); training goes on", stacklevel=2)
 
@@ -440,7 +441,7 @@ def train(
     outcome = session.train(trials, "sweep", progress, scheduler=scheduler, **memory)
     study = _finish(session, outcome, path, asked)
     if path is not None:
-        checkpoint.forget(path)
+        checkpoints.forget(path)
     return study
 
 

@@ -7,14 +7,17 @@ import jax
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.columns import Columns, Optimizer, check_columns
+from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.tasks import Task
-from jaxopt_course.session import table_sha256
+from jaxopt_course.studies.session import table_sha256
 from jaxopt_course.sweeps.lanes import Data, Rhythm, lane_bytes
 from jaxopt_course.sweeps.plan import Plan, make_plan
 from jaxopt_course.sweeps.probes import Probe, Prober
+from jaxopt_course.sweeps.program import Table
 from jaxopt_course.sweeps.progress import ProgressLine
-from jaxopt_course.train import Budget, count_examples, make_budget, make_trial, task_of
+from jaxopt_course.tables.columns import Columns, check_columns
+from jaxopt_course.tables.signatures import Optimizer
+from jaxopt_course.train import Budget, count_examples, make_budget, make_trial
 
 
 def plan(
@@ -137,7 +140,7 @@ def _program(task: Task, columns: Columns, budget: Budget) -> tuple[Any, Rhythm,
     trial = make_trial(task, columns.optimizer, budget.batch_size)
     rhythm = Rhythm(budget.steps, budget.record_every, budget.evaluate_every, budget.diverges_above)
     data = Data(task.train, task.valid, task.test)
-    return trial, rhythm, data, columns.table(columns.trials)
+    return trial, rhythm, data, Table(**columns.arrays(columns.trials))
 
 
 def _alone(

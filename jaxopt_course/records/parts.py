@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.sweeps import checkpoint, store
+from jaxopt_course.records import checkpoints, store
+from jaxopt_course.studies.results import ticks
 from jaxopt_course.sweeps.lanes import Rhythm
-from jaxopt_course.sweeps.results import ticks
 
 FOLDER = "buckets"  # beside the question of the whole
 SEAL = "seal.json"
@@ -73,13 +73,13 @@ def join_curves(
 
 def forget(directory: Path) -> None:
     """Remove what the buckets of a sweep have left in a directory."""
-    shutil.rmtree(directory / checkpoint.FOLDER / FOLDER, ignore_errors=True)
+    shutil.rmtree(directory / checkpoints.FOLDER / FOLDER, ignore_errors=True)
 
 
 def folder_of(directory: Path, number: int) -> Path:
     """Where a bucket keeps its checkpoint; made if it does not exist."""
-    folder = directory / checkpoint.FOLDER / FOLDER / f"{number:04d}"
-    (folder / checkpoint.FOLDER).mkdir(parents=True, exist_ok=True)
+    folder = directory / checkpoints.FOLDER / FOLDER / f"{number:04d}"
+    (folder / checkpoints.FOLDER).mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -88,7 +88,7 @@ def saver(folder: Path) -> Callable[[Any], None]:
 
     def save(snapshot: Any) -> None:
         try:
-            checkpoint.save(folder, snapshot)
+            checkpoints.save(folder, snapshot)
         except OSError as error:
             warnings.warn(f"no checkpoint ({error}); training goes on", stacklevel=2)
 
@@ -102,7 +102,7 @@ def keep(folder: Path, part: Part, manifest: dict[str, Any]) -> None:
         store.write_events(folder, [part.event])
         seal = json.dumps(_digests(folder)) + "\n"
         store.replace(folder / SEAL, lambda file: file.write_text(seal, encoding="utf-8"))
-        shutil.rmtree(folder / checkpoint.FOLDER, ignore_errors=True)
+        shutil.rmtree(folder / checkpoints.FOLDER, ignore_errors=True)
     except OSError as error:
         warnings.warn(f"no checkpoint ({error}); training goes on", stacklevel=2)
 

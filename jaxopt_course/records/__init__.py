@@ -1,0 +1,1 @@
+"""A study on disk; imports none of the other rooms, and so no jax."""

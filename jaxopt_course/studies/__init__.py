@@ -1,0 +1,1 @@
+"""Where a task, a table, the engine and the disk meet."""

@@ -1,0 +1,89 @@
+"""``fit``: one network, trained plainly."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import xarray as xr
+
+from jaxopt_course.problems.catalog import task_of
+from jaxopt_course.problems.tasks import Task
+from jaxopt_course.train import TrialState, count_examples, make_budget, make_trial
+
+
+class Fit(NamedTuple):
+    """What :func:`fit` returns."""
+
+    state: TrialState
+    curves: xr.Dataset  # train_loss(step), valid_*(eval_step), float32
+    metrics: dict[str, float]  # final valid_* and test_* metrics
+
+
+def fit(
+    task: Task | str,
+    optimizer: optax.GradientTransformation,
+    *,
+    epochs: int | None = None,
+    steps: int | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    record_every: int | None = None,
+    evaluate_every: int | None = None,
+) -> Fit:
+    """Train one network, plainly: for people who want no sweep.
+
+    Args:
+        task: what is minimised, or a name of ``load_task``.
+        optimizer: a gradient transformation, ours or optax's.
+        epochs: see :func:`make_budget`, as the arguments below.
+        steps: this or ``epochs``.
+        batch_size: examples a step.
+        seed: of the weights, the order of the data and the dropout.
+        record_every: steps between records of the training loss (their mean since the last).
+        evaluate_every: steps between evaluations on the validation part.
+
+    Returns:
+        the last state, the curves and the final metrics; the numbers of the same trial in a sweep,
+        up to float32 rounding.
+    """
+    task = task_of(task)
+    budget = make_budget(
+        count_examples(task.train),
+        epochs=epochs,
+        steps=steps,
+        batch_size=batch_size,
+        record_every=record_every,
+        evaluate_every=evaluate_every,
+    )
+    trial = make_trial(task, lambda _: optimizer, budget.batch_size)
+    key = jnp.uint32(seed)
+    advance = jax.jit(lambda state, data: trial.step({}, state, key, data), donate_argnums=0)
+    evaluate = jax.jit(trial.evaluate)
+    train, valid = jax.device_put((task.train, task.valid))
+    state = jax.jit(lambda: trial.init({}, key))()
+    losses: list[jax.Array] = []
+    records: dict[int, np.float32] = {}
+    evaluations: dict[int, dict[str, jax.Array]] = {}
+    for s in range(1, budget.steps + 1):
+        state, loss = advance(state, train)
+        losses.append(loss)
+        if s % budget.record_every == 0 or s == budget.steps:
+            records[s] = np.float32(np.mean(np.asarray(losses, np.float64)))
+            losses.clear()
+        if s % budget.evaluate_every == 0 or s == budget.steps:
+            evaluations[s] = evaluate(state, valid)
+    test = evaluate(state, jax.device_put(task.test))
+    last = evaluations[budget.steps]
+    curves = xr.Dataset(
+        {"train_loss": ("step", np.array(list(records.values()), np.float32))}
+        | {
+            f"valid_{name}": ("eval_step", np.array([e[name] for e in evaluations.values()]))
+            for name in last
+        },
+        coords={"step": list(records), "eval_step": list(evaluations)},
+    )
+    metrics = {f"valid_{name}": float(x) for name, x in last.items()}
+    metrics |= {f"test_{name}": float(x) for name, x in test.items()}
+    return Fit(state, curves, metrics)

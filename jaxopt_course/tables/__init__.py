@@ -1,0 +1,1 @@
+"""A table of trials, from what people write to what programs take."""
