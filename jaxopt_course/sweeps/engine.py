@@ -10,12 +10,9 @@ state waits beside the lanes, and it goes on in any lane of any device.
 """
 
 import functools
-import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +20,7 @@ import jax
 import numpy as np
 
 from jaxopt_course.sweeps.climb import Climb, Score
+from jaxopt_course.sweeps.interrupts import interrupts
 from jaxopt_course.sweeps.lanes import Data, Lanes, Readings, Trial, empty_lanes, room
 from jaxopt_course.sweeps.program import Program, Table, make_seats
 from jaxopt_course.sweeps.snapshot import Results, Snapshot, Waiting, no_results
@@ -98,7 +96,7 @@ def run(
     climb = climb or Climb(program.rhythm.intervals, np.arange(len(table.seeds)))
     loop = _Loop(program, table, data, trial, climb, score, resume, keep_states)
     saved, cost = time.perf_counter(), 0.0
-    with _interrupts() as interrupted:
+    with interrupts() as interrupted:
         while not interrupted.is_set() and loop.dispatch():
             loop.read()
             on_progress(loop.results)
@@ -114,27 +112,6 @@ def run(
         if loop.results.interrupted and on_checkpoint is not None:
             on_checkpoint(loop.snapshot())
     return loop.results
-
-
-@contextmanager
-def _interrupts() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C or SIGTERM sets, so that no reading is cut in the middle."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event  # Python delivers signals to the main thread only
-        return
-
-    def stop(*_: Any) -> None:
-        if event.is_set():
-            raise KeyboardInterrupt
-        event.set()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield event
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Loop:
