@@ -16,6 +16,7 @@ import pytest
 
 import jaxopt_course as joc
 from jaxopt_course import cli
+from jaxopt_course.cli.compare import next_free
 from jaxopt_course.problems.downloads import DOWNLOADS, split_name
 from jaxopt_course.studies import joint
 
@@ -189,10 +190,10 @@ def test_a_study_is_not_overwritten_unasked(ran, monkeypatch, here, capsys):
 
 
 def test_the_next_free_number(tmp_path):
-    assert cli.next_free(tmp_path, "digits").name == "digits-1"
+    assert next_free(tmp_path, "digits").name == "digits-1"
     for name in ("digits-1", "digits-7", "digits-x", "digits-7-old"):
         (tmp_path / name).mkdir()
-    assert cli.next_free(tmp_path, "digits").name == "digits-8"
+    assert next_free(tmp_path, "digits").name == "digits-8"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

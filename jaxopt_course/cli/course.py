@@ -1,0 +1,38 @@
+"""``course``: the lessons, run and rendered."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxopt_course.cli.outcome import seconds
+
+
+@dataclass(frozen=True)
+class Course:
+    """Run the lessons of the course, and render them with their figures to static HTML."""
+
+    lesson: tuple[str, ...] = ()
+    """Which, by number (8, or 8.2); default all."""
+    out: Path = Path("site")
+    """Where to write; begin reading at its index.html."""
+    quick: bool = False
+    """Fewer trials and steps, as in checks: a look at the pages, not at the figures."""
+    overwrite: bool = False
+    """Whether pages may be written among files that --out holds."""
+
+
+def course(arguments: Course) -> None:
+    """Build the site; exits with 1 where a lesson failed."""
+    try:
+        from jaxopt_course.course.site import build
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"the course needs {error.name}, which is not installed: "
+            "pip install 'jaxopt-course[course]'"
+        ) from None
+    ran = build(
+        arguments.out, arguments.lesson, quick=arguments.quick, overwrite=arguments.overwrite
+    )
+    print(f"{arguments.out / 'index.html'}\n{seconds():.1f} s in all")
+    if any(lesson.failure for lesson in ran):
+        sys.exit(1)

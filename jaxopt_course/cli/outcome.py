@@ -1,0 +1,59 @@
+"""What follows a sweep: how it ran, its winners on fresh seeds, its report."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from jaxopt_course.problems.tasks import Task
+    from jaxopt_course.studies.study import Study, SweepInterrupted
+
+START = time.perf_counter()
+
+
+def seconds() -> float:
+    """Seconds since the command was read."""
+    return time.perf_counter() - START
+
+
+def explain(study: "Study", verbose: bool) -> None:
+    """How the program was made and used."""
+    if not verbose:
+        return
+    event, manifest = study.events[-1], study.manifest
+    print(
+        f"{manifest['kind']}: {manifest['trials']} trials in one program, lowered "
+        f"{event['lowerings']} time(s), compiled for {len(event['devices'])} device(s) in "
+        f"{event['compile_seconds']:.1f} s; {manifest['lanes']} lanes a device, "
+        f"{event['occupancy']:.0%} occupied; {event['trial_steps']:,} trial-steps in "
+        f"{event['seconds']:.1f} s ({event['trial_steps_per_second']:,.0f}/s), "
+        f"{event['calls']} calls",
+        file=sys.stderr,
+    )
+
+
+def confirm(study: "Study", seeds: int, verbose: bool, task: "Task | None" = None) -> None:
+    """Train the winners on fresh seeds, if there are any and it was not done yet."""
+    import numpy as np
+
+    from jaxopt_course.records import store
+
+    assert study.directory is not None
+    done = (study.directory / store.CONFIRMATION / store.MANIFEST).is_file()
+    if seeds and not done and np.isfinite(study.winners()[study.manifest["metric"]]).any():
+        explain(study.confirm(seeds, task=task), verbose)
+
+
+def show(directory: Path) -> None:
+    """Print the report, write the page, and say where it is."""
+    from jaxopt_course.report import print_report, write_report
+
+    print_report(directory)
+    print(f"\n{write_report(directory)}")
+
+
+def stopped(stop: "SweepInterrupted", directory: Path) -> NoReturn:
+    """Say what was saved, and exit with 130, as programs do that a signal ended."""
+    print(f"jaxopt-course: {stop}; saved in {directory}", file=sys.stderr)
+    sys.exit(130)

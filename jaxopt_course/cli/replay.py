@@ -1,0 +1,43 @@
+"""``replay``: one trial again, compared bit for bit."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from jaxopt_course.cli.own_table import Table, table_of
+
+
+@dataclass(frozen=True)
+class Replay(Table):
+    """Train one trial of a study again and compare its curves bit for bit."""
+
+    directory: Annotated[Path, tyro.conf.Positional]
+    """What --out of compare was."""
+    trial: Annotated[int, tyro.conf.Positional]
+    """Its number in trials.csv."""
+
+
+def replay(arguments: Replay) -> None:
+    """Train a trial again; exits with 1 if its curves are others."""
+    from jaxopt_course.devices import use_cpu_cores
+
+    use_cpu_cores()
+    from jaxopt_course.studies.study import Study
+
+    study = Study.load(arguments.directory)
+    again = study.replay(arguments.trial, task=table_of(arguments), progress=True)
+    row = study.trials.set_index("trial").loc[arguments.trial]
+    settings = ", ".join(
+        f"{name} {row[name]}"
+        for name in [*study.manifest["searched"], "seed"]
+        if row[name] == row[name]
+    )
+    print(f"trial {arguments.trial} ({settings}): {row['status']}")
+    for name, curve in again.curves.data_vars.items():
+        same = "other" if name in again.different else "the same bits"
+        print(f"  {name}: {int(curve.notnull().sum())} readings, {same}")
+    if not again.identical:
+        sys.exit(1)

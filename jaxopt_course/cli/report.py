@@ -1,0 +1,22 @@
+"""``report``: the report of a study on disk, again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from jaxopt_course.cli.outcome import show
+
+
+@dataclass(frozen=True)
+class Report:
+    """Print the report of a study again, and write its page and figures anew."""
+
+    directory: Annotated[Path, tyro.conf.Positional]
+    """What --out of compare was."""
+
+
+def report(arguments: Report) -> None:
+    """Print and write the report of a study on disk."""
+    show(arguments.directory)

@@ -1,0 +1,42 @@
+"""``resume``: on with a sweep that was killed or interrupted."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from jaxopt_course.cli.outcome import confirm, show, stopped
+from jaxopt_course.cli.own_table import Table, table_of
+
+
+@dataclass(frozen=True)
+class Resume(Table):
+    """Go on with a sweep that was killed or interrupted; confirm its winners, and report."""
+
+    directory: Annotated[Path, tyro.conf.Positional]
+    """What --out of compare was."""
+    confirm: int = 5
+    """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
+
+
+def resume(arguments: Resume) -> None:
+    """Go on where the last checkpoint is, then report."""
+    from jaxopt_course.devices import use_cpu_cores
+
+    use_cpu_cores()
+    from jaxopt_course.studies.study import Study, SweepInterrupted
+
+    if arguments.confirm < 0:
+        raise ValueError("--confirm must be at least 0")
+    try:
+        task = table_of(arguments)
+        study = Study.resume(arguments.directory, task=task)
+        try:
+            confirm(study, arguments.confirm, verbose=False, task=task)
+        except ValueError as error:  # an own task, or other versions: the search is there anyway
+            print(f"jaxopt-course: not confirmed: {error}", file=sys.stderr)
+    except SweepInterrupted as stop:
+        stopped(stop, arguments.directory)
+    show(arguments.directory)
