@@ -1,5 +1,6 @@
 """Streams of gradients, small problems and the loops that run an optimizer through them."""
 
+import dataclasses
 import inspect
 
 import jax
@@ -223,3 +224,18 @@ def our(name, kwargs):
 def their(name, kwargs):
     """Its optax twin; where optax has none, the formula of another framework in NumPy."""
     return transcribed(name, kwargs) or (TWINS.get(name) or getattr(optax, name))(**kwargs)
+
+
+def reuse(patch, *studies):
+    """Programs that these studies compiled serve wherever a bucket of theirs is to be compiled."""
+    programs = {
+        tuple(made.bucket.static.items()): made
+        for study in studies
+        for made in study._session.programs.values()
+    }
+    patch.setattr(
+        "jaxopt_course.studies.session.compile_bucket",
+        lambda bucket, *_: dataclasses.replace(
+            programs[tuple(bucket.static.items())], bucket=bucket
+        ),
+    )

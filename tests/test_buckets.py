@@ -1,6 +1,6 @@
 """Static columns: a program a bucket, and one study that no one can tell from a sweep of each."""
 
-from dataclasses import replace
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 from flax import nnx
+from helpers import reuse
 
 import jaxopt_course as joc
-from jaxopt_course.records import parts
-from jaxopt_course.studies import joint
-from jaxopt_course.studies.session import Session
+from jaxopt_course.records import checkpoints
+from jaxopt_course.studies import joining, session
+from jaxopt_course.studies.compiled import Trained, train_bucket
 from jaxopt_course.tables.buckets import split
 from jaxopt_course.tables.cells import content_id
 from jaxopt_course.tables.columns import check_columns
@@ -25,6 +26,7 @@ STATIC = ["batch_size", "activation"]
 TRIALS = joc.grid(
     learning_rate=[0.01, 0.1], batch_size=[4, 9], activation=["relu", "tanh"], seed=range(2)
 ).query("batch_size == 4 or activation == 'tanh'")  # three buckets, their rows mixed
+NEW = joc.grid(learning_rate=[0.01, 0.1], batch_size=9, activation="relu", seed=[0])
 SETTINGS = {"epochs": 3, "lanes": 2, "progress": False}
 
 
@@ -153,21 +155,45 @@ class TestJoined:
         assert "3: one a combination of batch_size and activation" in page
         assert "training step (updates)" in page  # epochs differ in steps
 
-    def test_cannot_be_extended(self, study):
-        with pytest.raises(ValueError, match="static columns cannot be extended"):
-            study.extend(TRIALS)
+    def test_is_extended_bucket_by_bucket(self, study):
+        """By seeds of buckets that are there, and by a bucket that is new."""
+        before = study.curves.copy(deep=True)
+        more = pd.concat([TRIALS.assign(seed=7), NEW], ignore_index=True)
+        grown = study.extend(pd.concat([TRIALS, more], ignore_index=True), progress=False)
+        assert len(grown.trials) == 12 + 6 + 2 and len(grown.manifest["buckets"]) == 4
+        assert grown.trials["trial"].tolist() == list(range(20))
+        for name, curve in before.data_vars.items():
+            axis = curve.dims[1]
+            old = grown.curves[name].isel(trial=range(12)).sel({axis: curve[axis]})
+            assert old.values.tobytes() == curve.values.tobytes()
+        alone = sweep(trials=more)
+        mine = grown.trials.iloc[12:].reset_index(drop=True)
+        joined = mine.merge(alone.trials, on="id", suffixes=("", "_alone"))
+        assert len(joined) == len({*more.itertuples(index=False)})
+        assert (joined["valid_loss"] == joined["valid_loss_alone"]).all()
+        loaded = joc.Study.load(grown.directory)
+        pd.testing.assert_frame_equal(loaded.trials, grown.trials)
+        assert loaded.replay(19, task=net).identical
+
+    def test_a_new_bucket_of_a_study_that_did_not_keep_its_budget(self, study):
+        """As those of the first format."""
+        asked = dataclasses.replace(study._session, lengths=None)
+        old = dataclasses.replace(study, directory=None, _session=asked)
+        with pytest.raises(ValueError, match="no trials with batch_size=9, activation=relu, and"):
+            old.extend(NEW, progress=False)
 
     def test_a_scheduler_compares_within_a_bucket(self, study):
         halving = joc.SuccessiveHalving(eta=2)
         session = study._session
-        trials = session.columns.trials
+        trials = session.table.trials
         joined = session.train(trials, "sweep", False, scheduler=halving).trials
         assert (joined["status"] == "stopped").sum() == 6
         for values, rows in trials.groupby(STATIC):
             (number,) = [i for i, b in enumerate(study.manifest["buckets"])
                          if tuple(b["static"].values()) == values]  # fmt: skip
-            one = session.sessions[number]
-            alone = one.train(one.columns.trials, "sweep", False, scheduler=halving).trials
+            one = session.programs[number]
+            own = one.bucket.columns.trials
+            alone = train_bucket(one, own, "sweep", False, scheduler=halving).trials
             assert joined.loc[rows.index, "status"].tolist() == alone["status"].tolist()
 
 
@@ -190,23 +216,26 @@ def test_a_program_an_optimizer_leaves_the_table_as_it_is():
 
 class TestCutShort:
     def test_goes_on_after_a_crash_as_if_nothing_had_been(self, study, tmp_path, monkeypatch):
-        train, compiled = Session.train, study._session.sessions
-        programs = iter([compiled[0], compiled[1], compiled[2], compiled[1], compiled[2]])
-        monkeypatch.setattr(
-            Session, "prepare", lambda _, columns, *rest: replace(next(programs), columns=columns)
-        )
+        reuse(monkeypatch, study)
 
-        def crash(self, trials, *arguments, **named):
-            if trials["trial"].iloc[0] == 2:
+        def crash(made, *arguments, **named):
+            if made.bucket is not first():
                 raise RuntimeError("the second bucket")
-            return train(self, trials, *arguments, **named)
+            return train_bucket(made, *arguments, **named)
 
-        monkeypatch.setattr(Session, "train", crash)
+        first = lambda: begun.setdefault("bucket", None)
+        begun = {}
+
+        def begin(made, *arguments, **named):
+            begun.setdefault("bucket", made.bucket)
+            return crash(made, *arguments, **named)
+
+        monkeypatch.setattr(session, "train_bucket", begin)
         with pytest.raises(RuntimeError, match="second bucket"):
             sweep(directory=tmp_path)
         trained = []
         monkeypatch.setattr(
-            Session, "train", lambda self, *a, **n: trained.append(1) or train(self, *a, **n)
+            session, "train_bucket", lambda *a, **n: trained.append(1) or train_bucket(*a, **n)
         )
         again = joc.Study.resume(tmp_path, task=net, devices=jax.devices()[:1], progress=False)
         assert len(trained) == 2  # the first bucket was kept
@@ -216,30 +245,47 @@ class TestCutShort:
         assert mine == theirs
         assert not (tmp_path / "checkpoint").exists()
 
-    @pytest.mark.parametrize("name", parts.SEALED)
+    @pytest.mark.parametrize("name", checkpoints.LEFT)
     def test_a_bucket_that_was_edited_is_trained_again(self, study, name, tmp_path):
-        one = study._session.sessions[0]
-        outcome = one.train(one.columns.trials, "sweep", False)
-        parts.keep(tmp_path, parts.Part(*outcome[:2], outcome.event), outcome.manifest)
-        kept = parts.kept(tmp_path)
-        pd.testing.assert_frame_equal(kept.trials, outcome.trials)
-        content = bytearray((tmp_path / name).read_bytes())
+        part = study_of_first_bucket(study)
+        folder = tmp_path / "0000"
+        folder.mkdir()
+        (tmp_path / "question.json").write_text('{"sha256": "asked"}')
+        checkpoints.keep(folder, checkpoints.Left(*part[:3]), "asked")
+        kept = checkpoints.kept(folder)
+        pd.testing.assert_frame_equal(kept.trials, part.trials)
+        content = bytearray((folder / name).read_bytes())
         content[len(content) // 2] ^= 1
-        (tmp_path / name).write_bytes(content)
+        (folder / name).write_bytes(content)
         with pytest.warns(UserWarning, match="was edited or is damaged; its trials are trained"):
-            assert parts.kept(tmp_path) is None
+            assert checkpoints.kept(folder) is None
+
+    def test_what_a_bucket_left_answers_one_question_only(self, study, tmp_path):
+        """Where the answers to another question could not be removed."""
+        part = study_of_first_bucket(study)
+        folder = tmp_path / "0000"
+        folder.mkdir()
+        (tmp_path / "question.json").write_text('{"sha256": "asked"}')
+        checkpoints.keep(folder, checkpoints.Left(*part[:3]), "asked")
+        (tmp_path / "question.json").write_text('{"sha256": "another"}')
+        with pytest.warns(UserWarning, match="its trials are trained again"):
+            assert checkpoints.kept(folder) is None
 
     def test_buckets_that_were_not_reached_are_unfinished(self, study):
-        one = study._session.sessions[0]
-        outcome = one.train(one.columns.trials, "sweep", False)
-        part = parts.Part(outcome.trials, outcome.curves, outcome.event, interrupted=True)
-        whole = parts.join_trials(study._session.columns.trials, [part])
+        part = study_of_first_bucket(study)._replace(interrupted=True)
+        whole = joining.join_trials(study._session.table.trials, [part])
         assert whole["status"].value_counts().to_dict() == {"unfinished": 8, "finished": 4}
         pd.testing.assert_series_equal(whole.dtypes, study.trials.dtypes)
         budgets = [bucket["budget"] for bucket in study.manifest["buckets"]]
-        curves = parts.join_curves(whole, [part], budgets)
+        curves = joining.join_curves(whole, [part], budgets)
         assert curves.sizes == study.curves.sizes
         assert int(curves["valid_loss"].notnull().any("eval_step").sum()) == 4
+
+
+def study_of_first_bucket(study) -> Trained:
+    """What training it leaves."""
+    one = study._session.programs[0]
+    return train_bucket(one, one.bucket.columns.trials, "sweep", False)
 
 
 def by_choice(h):
@@ -311,21 +357,21 @@ class TestRefused:
         ],
     )
     def test_before_anything_compiles(self, change, message, monkeypatch):
-        monkeypatch.setattr(Session, "prepare", None)
+        monkeypatch.setattr(session, "compile_bucket", None)
         with pytest.raises((TypeError, ValueError), match=message):
             sweep(**change)
 
     def test_a_static_column_that_nobody_reads(self, monkeypatch):
-        trace = lambda task, columns, *rest: columns.optimizer({"learning_rate": 0.1})
-        monkeypatch.setattr(Session, "prepare", trace)
+        trace = lambda bucket, *_: bucket.columns.optimizer({"learning_rate": 0.1})
+        monkeypatch.setattr(session, "compile_bucket", trace)
         table = joc.grid(k=[1, 2], learning_rate=[0.1])
         with pytest.raises(ValueError, match="nobody reads the static column 'k'"):
             sweep("line", table, lambda h: joc.sgd(h["learning_rate"]), static=["k"], batch_size=5)
 
     def test_many_values_warn_with_the_time_they_take(self, monkeypatch):
-        monkeypatch.setattr(joint, "MANY", 1)
+        monkeypatch.setattr(session, "MANY", 1)
         programs = iter([None])
-        monkeypatch.setattr(Session, "prepare", lambda *_: next(programs))
+        monkeypatch.setattr(session, "compile_bucket", lambda *_: next(programs))
         table = joc.grid(batch_size=[4, 5], optimizer="sgd", learning_rate=[0.1])
         said = r"'batch_size' has 2 .* 2 programs .* about \d+ s"
         with pytest.warns(UserWarning, match=said), pytest.raises(StopIteration):

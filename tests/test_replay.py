@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from helpers import reuse
 from sweep_to_kill import make_task
 
 import jaxopt_course as joc
-from jaxopt_course.records import checkpoints
-from jaxopt_course.studies.recall import recall
-from jaxopt_course.studies.session import Session
+from jaxopt_course.records import checkpoints, lock
+from jaxopt_course.studies import compiled, made_with
+from jaxopt_course.studies.resume import recall
 from jaxopt_course.sweeps import engine
 
 pytestmark = pytest.mark.xdist_group("replay")  # one process, which trains each study once
@@ -44,7 +45,7 @@ def study(tmp_path_factory):
 def plain(study, tmp_path_factory):
     """The same table, and nobody stops."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Session, "prepare", lambda *_: study._session)
+        reuse(patch, study)
         return joc.sweep(make_task(), table(), FUNCTIONS, steps=90, batch_size=3,
                          evaluate_every=10, lanes=4, progress=False,
                          directory=tmp_path_factory.mktemp("runs") / "plain",
@@ -73,7 +74,7 @@ def test_every_trial_bit_for_bit(study):
 
 
 def test_from_disk(study, recalled, monkeypatch):
-    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: recalled)
+    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_, **__: recalled)
     loaded = joc.Study.load(study.directory)
     stopped = int(study.trials.query("status == 'stopped'")["trial"].iloc[0])
     replay = loaded.replay(stopped, task=make_task(), optimizer=FUNCTIONS)
@@ -138,7 +139,7 @@ def test_what_changed_is_named(study, tmp_path, monkeypatch):
     monkeypatch.setattr(jax.stages.Lowered, "compile", lambda *_: None)
     with pytest.raises(ValueError, match="own task"):
         loaded.replay(0)
-    with pytest.raises(ValueError, match=r"own functions \(mine\).*give them again"):
+    with pytest.raises(ValueError, match=r"own functions \(mine\).*give it again"):
         loaded.replay(0, task=make_task())
     with pytest.raises(ValueError, match="the data of the task"):
         loaded.replay(0, task=make_task(scale=1.0), optimizer=FUNCTIONS)
@@ -147,15 +148,15 @@ def test_what_changed_is_named(study, tmp_path, monkeypatch):
     copy = shutil.copytree(study.directory, tmp_path / "copy")
     text = (copy / "trials.csv").read_text()
     (copy / "trials.csv").write_text(text.replace(",0.01,", ",0.02,", 1))
-    with pytest.raises(ValueError, match="a row, a hyperparameter or a seed was edited"):
-        joc.Study.load(copy).replay(0, task=make_task(), optimizer=FUNCTIONS)
+    with pytest.raises(ValueError, match=r"trials.csv was edited: its hyperparameters or seeds"):
+        joc.Study.load(copy)
 
 
 # ---------------------------------------------------------------- extend
 
 
 def inputs(study):
-    return study.trials[study._session.columns.trials.columns]
+    return study.trials[study._session.table.trials.columns]
 
 
 def lines(study):
@@ -196,7 +197,7 @@ def test_rows_that_repeat_each_other_train_once(copy):
 
 def test_extend_from_disk(copy, recalled, monkeypatch):
     """A row of a known configuration may leave its defaults out."""
-    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: recalled)
+    monkeypatch.setattr("jaxopt_course.studies.study.recall", lambda *_: recalled)
     loaded = joc.Study.load(copy.directory)
     row = pd.DataFrame({"optimizer": ["adam"], "learning_rate": [0.1], "seed": [9]})
     given = {"task": make_task(), "optimizer": FUNCTIONS, "devices": jax.devices()[:1]}
@@ -239,41 +240,144 @@ def test_what_would_need_another_program_is_refused(plain, study):
 
 
 def test_a_directory_in_use(copy):
-    with checkpoints.locked(copy.directory):
+    with lock.locked(copy.directory):
         with pytest.raises(BlockingIOError, match="in use by another process"):
             copy.extend(table([8]))
         with pytest.raises(BlockingIOError, match="in use by another process"):
             copy.save(copy.directory, overwrite=True)
 
 
+# ---------------------------------------------------------------- other versions, other machines
+
+
+@pytest.fixture
+def upgraded(copy, monkeypatch):
+    """The study on disk, and another version of jaxlib than it was made with."""
+    now = made_with.versions()
+    monkeypatch.setattr(made_with, "versions", lambda: now | {"jaxlib": "99.0"})
+    monkeypatch.setattr("jaxopt_course.studies.session.versions", lambda: now | {"jaxlib": "99.0"})
+    return joc.Study.load(copy.directory)
+
+
+GIVEN = {"task": make_task(), "optimizer": FUNCTIONS}
+
+
+def test_replay_after_an_upgrade_is_to_rounding(upgraded, plain, monkeypatch):
+    reuse(monkeypatch, plain)
+    replay = upgraded.replay(0, **GIVEN)
+    assert not replay.exact and replay.different == []
+    assert max(replay.deviations.values()) == 0  # here the compiler is the same
+    curves = upgraded.curves.copy(deep=True)
+    curves["valid_loss"].values[0, -1] *= 1.01
+    near = dataclasses.replace(upgraded, curves=curves).replay(0, **GIVEN)
+    assert near.different == [] and not near.identical
+    assert 1e-4 < near.deviations["valid_loss"] < 0.01
+    curves["valid_loss"].values[0, 0] *= 2
+    far = dataclasses.replace(upgraded, curves=curves).replay(0, **GIVEN)
+    assert far.different == ["valid_loss"]
+
+
+def test_extend_after_an_upgrade_is_asked_for_and_marked(upgraded, plain, monkeypatch):
+    reuse(monkeypatch, plain)
+    settings = GIVEN | {"devices": jax.devices()[:1], "progress": False}
+    with pytest.raises(ValueError, match=r"other versions.*jaxlib .* -> 99\.0") as error:
+        upgraded.extend(table([3]), **settings)
+    assert "exact=False" in error.value.__notes__[0]
+    grown = upgraded.extend(table([3]), exact=False, **settings)
+    assert grown.manifest["versions"] == plain.manifest["versions"]
+    [added] = grown.manifest["added_with"]
+    assert added["trials"] == [10, 14] and added["versions"]["jaxlib"] == "99.0"
+    monkeypatch.undo()
+    reuse(monkeypatch, plain)
+    loaded = joc.Study.load(grown.directory)  # with the old versions again
+    assert loaded.replay(0, **GIVEN).exact and not loaded.replay(12, **GIVEN).exact
+
+
+def test_confirm_after_an_upgrade_is_marked(upgraded, plain, monkeypatch):
+    reuse(monkeypatch, plain)
+    fresh = upgraded.confirm(1, devices=jax.devices()[:1], progress=False, **GIVEN)
+    assert fresh.manifest["search_versions"] == plain.manifest["versions"]
+    assert fresh.manifest["versions"]["jaxlib"] == "99.0"
+
+
+def test_a_machine_that_does_not_repeat_its_bits_is_found_out(plain, tmp_path, monkeypatch):
+    """A made-up executable, whose every second call gives other losses."""
+    calls = []
+
+    def compile_bucket(bucket, *_):
+        [made] = plain._session.programs.values()
+        segment = made.program.segment[0]
+
+        def unsteady(*arguments):
+            lanes, readings = segment(*arguments)
+            calls.append(1)
+            if len(calls) % 2 == 0:
+                readings = readings._replace(loss_sums=readings.loss_sums * 1.000001)
+            return lanes, readings
+
+        program = made.program._replace(segment=(unsteady,))
+        return dataclasses.replace(made, bucket=bucket, program=program)
+
+    monkeypatch.setattr("jaxopt_course.studies.session.compile_bucket", compile_bucket)
+    with pytest.warns(joc.studies.study.NotRepeatableWarning, match="agrees to rounding"):
+        study = joc.sweep(make_task(), table(range(12)), FUNCTIONS, steps=90, batch_size=3,
+                          evaluate_every=10, lanes=4, directory=tmp_path, progress=False,
+                          devices=jax.devices()[:1])  # fmt: skip
+    assert study.manifest["repeatable"] is False and study.manifest["calls_compared"] == 1
+    assert study.manifest["calls_differ_in"] == ["[1].loss_sums"]
+    replay = study.replay(0)
+    assert not replay.exact and replay.different == []
+
+
+def test_a_machine_that_repeats_its_bits_says_so(plain, tmp_path, monkeypatch):
+    reuse(monkeypatch, plain)
+    settings = {"steps": 90, "batch_size": 3, "evaluate_every": 10, "lanes": 4}
+    settings |= {"progress": False, "devices": jax.devices()[:1]}
+    study = joc.sweep(make_task(), table(range(12)), FUNCTIONS, directory=tmp_path, **settings)
+    assert study.manifest["repeatable"] is True and study.manifest["calls_compared"] == 1
+    assert "repeatable" not in plain.manifest  # too small: a call more would be felt
+    monkeypatch.setattr("jaxopt_course.sweeps.repeat.memory_limit", lambda _: 10)
+    study = joc.sweep(make_task(), table(range(12)), FUNCTIONS, directory=tmp_path,
+                      overwrite=True, **settings)  # fmt: skip
+    assert "repeatable" not in study.manifest
+    assert "copies of the lanes" in study.events[-1]["calls_not_compared"]
+
+
 # ---------------------------------------------------------------- what older versions wrote
 
 
-def test_format_1_of_a_study_loads(tmp_path):
+@pytest.mark.parametrize("name, rows", [("format-1", 6), ("format-1-static", 12)])
+def test_format_1_of_a_study_loads(tmp_path, name, rows):
     """Made by ``sweep("line", ...)`` of 2026-11; see data/README.md."""
-    old = joc.Study.load(shutil.copytree(DATA / "format-1", tmp_path / "study"))
-    assert old.trials["status"].tolist() == ["finished"] * 4 + ["diverged"] * 2
+    old = joc.Study.load(shutil.copytree(DATA / name, tmp_path / "study"))
+    statuses = old.trials["status"].value_counts().to_dict()
+    assert statuses == {"finished": rows * 2 // 3, "diverged": rows // 3}
     assert old.manifest["scheduler"] is None and old.best()["learning_rate"] == 0.01
-    assert old.curves["valid_loss"].dropna("trial").shape == (4, 3)
+    assert old.manifest["format_version"] == 2
+    assert len(old.manifest["buckets"]) == rows // 6
+    assert not (old.directory / ".lock").exists()  # reading writes nothing
+    assert old.report().is_file()
+    again = joc.Study.load(old.save(tmp_path / "again").directory)
+    pd.testing.assert_frame_equal(again.trials, old.trials)
 
 
-def test_format_1_of_a_checkpoint_resumes(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name, trials", [("format-1", 6), ("format-1-static", 12)])
+def test_format_1_of_a_checkpoint_resumes(tmp_path, monkeypatch, name, trials):
     """With the program and the compiler of today, which users are refused: bits may be others."""
-    directory = shutil.copytree(DATA / "format-1-cut-short", tmp_path / "study")
-    snapshot = checkpoints.newest(directory)
-    assert 0 < snapshot.results.progress.sum() < 6 * 3 and len(snapshot.waiting.rows) > 0
-    asked, prepare, questions = checkpoints.asked, Session.prepare, []
-
-    def prepare_today(*arguments):
-        session = prepare(*arguments)
-        questions[-1].settings["program_sha256"] = session.program_sha256
-        return session
-
-    monkeypatch.setattr("jaxopt_course.studies.recall._check_versions", lambda _: None)
-    monkeypatch.setattr(Session, "prepare", prepare_today)
-    monkeypatch.setattr(checkpoints, "asked", lambda d: questions.append(asked(d)) or questions[-1])
+    directory = shutil.copytree(DATA / f"{name}-cut-short", tmp_path / "study")
+    monkeypatch.setattr("jaxopt_course.studies.resume.changed_versions", lambda _: [])
+    monkeypatch.setattr(
+        compiled.Compiled, "program_sha256", property(lambda made: hashes[made.bucket.label])
+    )
+    question = checkpoints.asked(directory)
+    hashes = {
+        ", ".join(f"{k}={v}" for k, v in one["static"].items()): one["program_sha256"]
+        for one in question.settings["buckets"]
+    }
+    assert len(question.trials) == trials
     study = joc.Study.resume(directory, devices=jax.devices()[:1], progress=False)
-    left = 6 * 30 - 10 * int(snapshot.results.progress.sum())
-    assert 0 < study.events[-1]["trial_steps"] <= left  # it went on, and did not begin anew
-    expected = joc.Study.load(shutil.copytree(DATA / "format-1", tmp_path / "whole"))
+    # it went on, and did not begin anew
+    assert 0 < study.events[-1]["trial_steps"] < 140
+    expected = joc.Study.load(shutil.copytree(DATA / name, tmp_path / "whole"))
     pd.testing.assert_frame_equal(study.trials, expected.trials, rtol=1e-5)  # of another machine
+    assert not (directory / "checkpoint").exists()

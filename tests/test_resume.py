@@ -23,15 +23,17 @@ import pandas as pd
 import pytest
 import sweep_to_kill
 import xarray as xr
+from helpers import reuse
 
 import jaxopt_course as joc
-from jaxopt_course.records import checkpoints
-from jaxopt_course.studies import recall as recall_module
+from jaxopt_course.records import arrays, checkpoints, claims, lock
+from jaxopt_course.studies import made_with, resume, snapshots
 from jaxopt_course.sweeps import engine
 
 pytestmark = pytest.mark.xdist_group("resume")  # one process, which trains the study once
 
-FOLDER = checkpoints.FOLDER
+FOLDER = "checkpoint"
+FIRST = f"{FOLDER}/0000"  # of the first bucket, which is all there are here
 
 
 def assert_same_files(directory, other):
@@ -105,8 +107,8 @@ def assert_survives(case, kills, tmp_path, monkeypatch, seed, longest):
         if not (killer.directory / FOLDER).exists():
             shutil.rmtree(killer.directory)  # it was faster: once more
     assert killed == kills
-    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: whole._session)
-    study = joc.Study.resume(killer.directory, progress=False)
+    reuse(monkeypatch, whole)
+    study = go_on(killer.directory)
     assert_same_files(killer.directory, whole.directory)
     assert study.manifest["command"].endswith("killed " + case + " 1")  # the one that asked
     assert study.events[-1]["trial_steps"] < whole.events[-1]["trial_steps"]
@@ -150,7 +152,7 @@ def cut_short(whole, tmp_path_factory):
                 raise Crash
 
         patch.setattr(checkpoints, "save", save_and_die)
-        patch.setattr(joc.studies.session.Session, "prepare", lambda *_: whole._session)
+        reuse(patch, whole)
         with pytest.raises(Crash):
             sweep_to_kill.sweep(directory)
     return directory
@@ -160,17 +162,23 @@ def cut_short(whole, tmp_path_factory):
 def again(whole, cut_short, tmp_path, monkeypatch):
     """A copy of that directory, and ``go_on(...)``, which resumes it without compiling."""
     directory = shutil.copytree(cut_short, tmp_path / "again")
-    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: whole._session)
+    reuse(monkeypatch, whole)
     return directory
 
 
-def go_on(directory, **settings):
-    return joc.Study.resume(directory, progress=False, **settings)
+def go_on(directory, task=None):
+    task = task or sweep_to_kill.make_task()
+    return joc.Study.resume(directory, task=task, devices=jax.devices()[:1], progress=False)
+
+
+def asked(directory):
+    """The checksum of the question."""
+    return json.loads((directory / FOLDER / "question.json").read_text())["sha256"]
 
 
 def states(directory):
     """The snapshots, the newest first."""
-    files = [directory / FOLDER / name for name in checkpoints.GENERATIONS]
+    files = [directory / FIRST / name for name in checkpoints.GENERATIONS]
     return sorted(files, key=checkpoints._number, reverse=True)
 
 
@@ -189,18 +197,18 @@ def test_who_diverges_after_a_rung_was_promoted_there(tmp_path, monkeypatch):
     assert (whole.trials["first_bad_step"] >= 350).sum() >= 2
     save = checkpoints.save
 
-    def save_and_die(directory, snapshot):
-        save(directory, snapshot)
-        if (snapshot.results.first_bad >= 350).any():
+    def save_and_die(folder, arrays, question):
+        save(folder, arrays, question)
+        if (arrays["first_bad"] >= 350).any():
             raise Crash
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "save", save_and_die)
-        patch.setattr(joc.studies.session.Session, "prepare", lambda *_: whole._session)
+        reuse(patch, whole)
         with pytest.raises(Crash):
             sweep_to_kill.sweep(tmp_path / "again", "halving", task=task)
-    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: whole._session)
-    go_on(tmp_path / "again")
+    reuse(monkeypatch, whole)
+    go_on(tmp_path / "again", task)
     assert_same_files(tmp_path / "again", whole.directory)
 
 
@@ -226,9 +234,9 @@ DAMAGES = ["torn", "torn", "flipped", "flipped", "empty", "missing", "no header"
 @pytest.mark.parametrize("seed, how", list(enumerate(DAMAGES)))
 def test_the_older_snapshot_is_used_where_the_newest_is_damaged(again, whole, how, seed):
     newest, older = states(again)
-    expected = checkpoints._load(older)
+    expected = checkpoints._load(older, asked(again))
     damage(newest, how, random.Random(seed))
-    found = checkpoints._pack(checkpoints.newest(again))
+    found = checkpoints.newest(again / FIRST)
     assert found.keys() == expected.keys()
     assert all(np.array_equal(found[k], expected[k], equal_nan=True) for k in found)
     study = go_on(again)
@@ -240,13 +248,13 @@ def test_every_bit_of_a_snapshot_counts(again):
     """Wherever a bit is flipped, no other numbers come out."""
     newest, older = states(again)
     older.unlink()
-    content, right = newest.read_bytes(), checkpoints._load(newest)
+    content, right = newest.read_bytes(), checkpoints._load(newest, asked(again))
     moments = random.Random(0)
     for place in [*range(0, 200, 7), *(moments.randrange(len(content)) for _ in range(40))]:
         spoilt = bytearray(content)
         spoilt[place] ^= 1 << moments.randrange(8)
         newest.write_bytes(spoilt)
-        found = checkpoints._load(newest)
+        found = checkpoints._load(newest, asked(again))
         assert found is None or all(found[k].tobytes() == right[k].tobytes() for k in right)
         assert found is None or place < content.index(b"\n")  # the header may be spared
 
@@ -263,7 +271,7 @@ def test_anew_where_both_are_damaged(again, whole):
 
 
 def test_half_files_of_the_dead_are_swept_up_and_others_are_not(again, whole):
-    for name in (f"{FOLDER}/.0.state.123.partial", ".trials.csv.9.partial"):
+    for name in (f"{FIRST}/.0.state.partial", ".trials.csv.partial"):
         (again / name).write_text("half")
     (again / ".mine.partial").write_text("mine")
     go_on(again)
@@ -275,13 +283,14 @@ def test_half_files_of_the_dead_are_swept_up_and_others_are_not(again, whole):
 def test_dies_while_it_tidies_up(again, whole, monkeypatch):
     """When the results are saved, the mark of an unfinished sweep goes first."""
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "rmtree", lambda *_, **__: (_ for _ in ()).throw(Crash()))
+        patch.setattr(checkpoints, "_empty", lambda *_: (_ for _ in ()).throw(Crash()))
         with pytest.raises(Crash):
             go_on(again)
     assert all(file.exists() for file in states(again))
     study = go_on(again)  # it is complete, and only loaded
     assert len(study.events) == 1
-    shutil.rmtree(again / FOLDER)  # leftovers that nothing reads
+    with claims.held(again):  # the next writer tidies up
+        pass
     assert_same_files(again, whole.directory)
 
 
@@ -306,7 +315,7 @@ def test_ctrl_c(whole, tmp_path, monkeypatch):
                 signal.raise_signal(signal.SIGINT)
 
         patch.setattr(checkpoints, "save", save_and_interrupt)
-        patch.setattr(joc.studies.session.Session, "prepare", lambda *_: whole._session)
+        reuse(patch, whole)
         patch.setattr("jaxopt_course.studies.session.command", lambda: "the first command")
         with pytest.raises(joc.SweepInterrupted) as stop:
             sweep_to_kill.sweep(directory)
@@ -317,7 +326,7 @@ def test_ctrl_c(whole, tmp_path, monkeypatch):
         sweep_to_kill.sweep(directory)
     with pytest.raises(FileExistsError, match="cut short; go on with it first"):
         part.extend(part.trials[[*part.hyperparameters, "seed"]].assign(seed=99))
-    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: whole._session)
+    reuse(monkeypatch, whole)
     study = go_on(directory)
     assert_same_files(directory, whole.directory)
     assert study.manifest["command"] == "the first command"
@@ -385,7 +394,7 @@ def test_a_full_disk(disk, whole, monkeypatch):
 
     stack = []
     monkeypatch.setattr(checkpoints, "save", save_on_a_full_disk)
-    monkeypatch.setattr(joc.studies.session.Session, "prepare", lambda *_: whole._session)
+    reuse(monkeypatch, whole)
     try:
         with (
             pytest.warns(UserWarning, match=r"no checkpoint \(.*\); training goes on"),
@@ -400,7 +409,7 @@ def test_a_full_disk(disk, whole, monkeypatch):
     assert sorted(map(checkpoints._number, states(disk))) == numbers[-2:]
     assert not list(disk.glob("**/*.partial"))
     monkeypatch.setattr(checkpoints, "save", save)
-    monkeypatch.setattr("jaxopt_course.studies.replay.recall", lambda *_: whole._session)
+    reuse(monkeypatch, whole)
     study = go_on(disk)  # with space again
     assert study.events[-1]["trial_steps"] < whole.events[-1]["trial_steps"]
     assert_same_files(disk, whole.directory)
@@ -434,8 +443,8 @@ def test_directories_with_nothing_to_resume(tmp_path, whole):
         ("question.json", lambda b: b[:-20], r"question.json is not readable JSON"),
         ("question.json", lambda b: b"\xff" + b, r"question.json is not readable JSON"),
         ("question.json", lambda b: b"[1]", r"question.json is of format None"),
-        ("question.json", lambda b: b.replace(b'"format_version": 1', b'"format_version": 7'),
-         r"question.json is of format 7; this version resumes format 1"),
+        ("question.json", lambda b: b.replace(b'"format_version": 2', b'"format_version": 7'),
+         r"question.json is of format 7; this version resumes format 2"),
         ("question.json", lambda b: b.replace(b'"lanes": 4', b'"lanes": 8'),
          r"question.json was edited or is damaged"),
         ("question.csv", lambda b: b.replace(b"0.1", b"0.2", 1),
@@ -456,18 +465,22 @@ def test_a_question_that_was_spoilt(again, name, spoil, message):
 
 def recall(manifest, trials, task=None, **settings):
     task = task or sweep_to_kill.make_task()
-    return recall_module.recall(manifest, trials, task, devices=jax.devices()[:1], **settings)
+    return resume.recall(manifest, trials, task, devices=jax.devices()[:1], **settings)
 
 
 def changed(whole, **values):
-    return whole.manifest | values
+    """The manifest with other entries, also that of its one bucket."""
+    [bucket] = whole.manifest["buckets"]
+    own = {name: value for name, value in values.items() if name in bucket}
+    return whole.manifest | values | {"buckets": [bucket | own]}
 
 
 def test_what_changed_is_named_before_anything_compiles(whole, monkeypatch):
-    monkeypatch.setattr(joc.studies.session.Session, "prepare", lambda *_: pytest.fail("compiled"))
+    compiled = "jaxopt_course.studies.session.compile_bucket"
+    monkeypatch.setattr(compiled, lambda *_: pytest.fail("compiled"))
     manifest, trials = whole.manifest, whole.trials
     with pytest.raises(ValueError, match=r"own task \('own'\), which files cannot hold; give it"):
-        recall_module.recall(manifest, trials)
+        resume.recall(manifest, trials)
     with pytest.raises(ValueError, match="the data of the task 'own' are not those of the study"):
         recall(manifest, trials, sweep_to_kill.make_task(scale=3.0))
     with pytest.raises(ValueError, match="the task is 'line', the study's is 'own'"):
@@ -494,7 +507,7 @@ def test_another_program_is_refused(whole, monkeypatch):
         (whole.manifest, sweep_to_kill.make_task(dtype=jnp.float32)),
     ]:
         with pytest.raises(ValueError, match="the program is not the one of the study"):
-            recall(manifest, whole.trials, task)
+            recall(manifest, whole.trials, task).compile()
 
 
 def test_another_start_is_refused(tmp_path):
@@ -515,25 +528,25 @@ def test_another_start_is_refused(tmp_path):
 
 def test_a_scheduler_of_ones_own_must_be_given_again():
     with pytest.raises(ValueError, match="own scheduler, Mine"):
-        recall_module.scheduler_of({"name": "Mine"})
+        made_with.scheduler_of({"name": "Mine"})
 
     @dataclasses.dataclass(frozen=True)
     class Mine:
         share: float
 
-    assert recall_module.scheduler_of({"name": "Mine", "share": 0.5}, Mine(0.5)) == Mine(0.5)
+    assert made_with.scheduler_of({"name": "Mine", "share": 0.5}, Mine(0.5)) == Mine(0.5)
     with pytest.raises(ValueError, match=r"scheduler is .*0\.25.*, that of the study .*0\.5"):
-        recall_module.scheduler_of({"name": "Mine", "share": 0.5}, Mine(0.25))
+        made_with.scheduler_of({"name": "Mine", "share": 0.5}, Mine(0.25))
 
 
 def test_a_file_system_without_locks(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(checkpoints.fcntl, "flock", refuse)
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
     with (
         pytest.warns(UserWarning, match="cannot be locked.*keep other processes away"),
-        checkpoints.locked(tmp_path),
+        lock.locked(tmp_path),
     ):
         pass
 
@@ -541,15 +554,17 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
 # ---------------------------------------------------------------- snapshots
 
 
+RUN = {"interrupted", "states", "compared", "differ", "not_compared"}
+
+
 def test_all_of_a_snapshot_travels(again):
     """A field that a later version adds is saved too, or this test says so."""
-    snapshot = checkpoints.newest(again)
-    arrays = checkpoints._pack(snapshot)
-    named = {name.split("/")[0] for name in arrays}
+    found = checkpoints.newest(again / FIRST)
+    named = {name.split("/")[0] for name in found}
     known = {field.name for field in dataclasses.fields(engine.Results)}
-    assert known - named == {"interrupted", "states"}  # of a run, not of a sweep
-    back = checkpoints._pack(checkpoints._unpack(arrays))
-    assert all(back[name].tobytes() == arrays[name].tobytes() for name in arrays)
+    assert known - named == RUN  # of a run, not of a sweep
+    back = snapshots.pack(snapshots.unpack(found, 18))
+    assert all(back[name].tobytes() == found[name].tobytes() for name in found)
 
 
 @pytest.mark.parametrize(
@@ -557,7 +572,6 @@ def test_all_of_a_snapshot_travels(again):
 )
 def test_every_dtype_travels(tmp_path, dtype):
     """Those that npz has no name for come back as their bytes."""
-    (tmp_path / FOLDER).mkdir()
     leaf = np.asarray(jnp.array([[0, 1], [1, 0], [1, 1]]).astype(dtype))
     results = engine.Results(
         *(np.zeros((3, 2), np.float32), {"loss": np.ones((3, 2), np.float32)}),
@@ -565,7 +579,7 @@ def test_every_dtype_travels(tmp_path, dtype):
         *(np.zeros(3, np.int32), np.zeros(3, np.int32), np.zeros(3, bool)),
     )
     waiting = engine.Waiting(np.arange(3), np.zeros(3, np.int32), [leaf])
-    checkpoints.save(tmp_path, engine.Snapshot(results, waiting))
-    [back] = checkpoints.newest(tmp_path).waiting.leaves
+    content = arrays.pack(snapshots.pack(engine.Snapshot(results, waiting)))
+    [back] = snapshots.unpack(arrays.unpack(content), 3).waiting.leaves
     assert back.view(leaf.dtype).tobytes() == leaf.tobytes()
     assert back.view(leaf.dtype).shape == leaf.shape

@@ -74,8 +74,8 @@ def compare(arguments: Compare) -> None:
 
     use_cpu_cores()
     from jaxopt_course.problems.catalog import load_task
-    from jaxopt_course.studies.joint import ManyProgramsWarning
     from jaxopt_course.studies.plan import plan
+    from jaxopt_course.studies.session import ManyProgramsWarning
     from jaxopt_course.studies.study import SweepInterrupted
     from jaxopt_course.studies.sweep import sweep
     from jaxopt_course.tables.space import grid
@@ -98,13 +98,12 @@ def compare(arguments: Compare) -> None:
         "batch_size": sizes[0],
         "evaluate_every": arguments.evaluate_every,
     }
+    static = ["batch_size"] if several else None
     planned = None
     if arguments.plan == "auto":
         if arguments.lanes is not None:
             raise ValueError("give either --lanes or --plan auto, not both")
-        if several:
-            raise ValueError("--plan auto plans one program: give one --batch-size")
-        planned = plan(task, trials, **budget)
+        planned = plan(task, trials, static=static, **budget)
         print(planned)
     out = arguments.out or next_free(Path("runs"), task.name)
     try:
@@ -115,7 +114,7 @@ def compare(arguments: Compare) -> None:
                 task,
                 trials,
                 **budget,
-                static=["batch_size"] if several else None,
+                static=static,
                 lanes=arguments.lanes,
                 plan=planned,
                 metric=arguments.metric,

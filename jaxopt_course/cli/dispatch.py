@@ -44,9 +44,20 @@ def main(args: list[str] | None = None) -> None:
     except USAGE_ERRORS as error:
         if getattr(command, "verbose", False):
             raise
-        said = [str(error), *getattr(error, "__notes__", ())]
+        said = [again(error), *getattr(error, "__notes__", ())]
         print(f"jaxopt-course: {'; '.join(said)}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("jaxopt-course: stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def again(error: BaseException) -> str:
+    """An error as people at a command line can use it: they have no arguments of Python's."""
+    what, made = getattr(error, "what", None), getattr(error, "made", None)
+    if what is None or made is None:
+        return str(error)
+    way = f"go on in Python, where {what}= can be given: joc.Study"
+    if what == "task":
+        way = f"give the table that it was made of, --csv FILE --target COLUMN; or {way}"
+    return f"the study was made with {made}, which files cannot hold; {way}"

@@ -3,7 +3,7 @@
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from jaxopt_course.problems.tasks import Task
@@ -22,15 +22,27 @@ def explain(study: "Study", verbose: bool) -> None:
     if not verbose:
         return
     event, manifest = study.events[-1], study.manifest
+    count = len(manifest["buckets"])
+    programs = "one program" if count == 1 else f"{count} programs"
     print(
-        f"{manifest['kind']}: {manifest['trials']} trials in one program, lowered "
+        f"{manifest['kind']}: {manifest['trials']} trials in {programs}, lowered "
         f"{event['lowerings']} time(s), compiled for {len(event['devices'])} device(s) in "
         f"{event['compile_seconds']:.1f} s; {manifest['lanes']} lanes a device, "
         f"{event['occupancy']:.0%} occupied; {event['trial_steps']:,} trial-steps in "
         f"{event['seconds']:.1f} s ({event['trial_steps_per_second']:,.0f}/s), "
-        f"{event['calls']} calls",
+        f"{event['calls']} calls{repeated(manifest, event)}",
         file=sys.stderr,
     )
+
+
+def repeated(manifest: dict[str, Any], event: dict[str, Any]) -> str:
+    """Whether a call that was made twice gave the same bits; empty where none was."""
+    if "repeatable" in manifest:
+        said = "the same bits" if manifest["repeatable"] else "other bits"
+        return f"; {manifest['calls_compared']} made twice: {said}"
+    if reason := event.get("calls_not_compared"):
+        return f"; none made twice: {reason}"
+    return ""
 
 
 def confirm(study: "Study", seeds: int, verbose: bool, task: "Task | None" = None) -> None:
@@ -40,7 +52,7 @@ def confirm(study: "Study", seeds: int, verbose: bool, task: "Task | None" = Non
     from jaxopt_course.records import store
 
     assert study.directory is not None
-    done = (study.directory / store.CONFIRMATION / store.MANIFEST).is_file()
+    done = store.read_confirmation(study.directory, study.manifest) is not None
     if seeds and not done and np.isfinite(study.winners()[study.manifest["metric"]]).any():
         explain(study.confirm(seeds, task=task), verbose)
 

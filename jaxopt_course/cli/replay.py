@@ -38,6 +38,11 @@ def replay(arguments: Replay) -> None:
     print(f"trial {arguments.trial} ({settings}): {row['status']}")
     for name, curve in again.curves.data_vars.items():
         same = "other" if name in again.different else "the same bits"
+        if not again.exact:
+            same += f", {again.deviations[str(name)]:.2g} apart at most, of the largest"
+            same = same.replace("the same bits", "the same to rounding")
         print(f"  {name}: {int(curve.notnull().sum())} readings, {same}")
-    if not again.identical:
+    if not again.exact:
+        print("to rounding, as the versions are others or the machine does not repeat its bits")
+    if again.different:
         sys.exit(1)

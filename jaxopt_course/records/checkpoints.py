@@ -1,101 +1,119 @@
-"""A sweep that goes on after a crash: its question, its lock, and two generations of where it was.
+"""A sweep that goes on after a crash: what was asked, and for each bucket where it is.
 
-    checkpoint/question.json     what was asked: task, budget, optimizer, program; see ``Question``
-    checkpoint/question.csv      the table of trials
-    checkpoint/0.state, 1.state  the two last snapshots; the newer one that is whole counts
-    .lock                        held (by the operating system) by the process that works here
+    checkpoint/question.json        what was asked: task, budget, optimizer, program
+    checkpoint/question.csv         the table of trials
+    checkpoint/0000/0.state, 1.state    the two last snapshots of a bucket under way; the newer one
+                                    that is whole counts
+    checkpoint/0000/results.json, trials.csv, curves.nc     of a bucket that is over, what it left
 
-A ``.state`` file is a line of JSON with the SHA-256 of the rest, then arrays as ``.npz``.  It is
-written beside its place, flushed to the disk and renamed, and so is whole or not there; npz and
-JSON need nothing but NumPy, and no pickle.  States are stored by trial, not by lane, so that other
-devices can go on with them.  The question has checksums too: an answer to another one than was
-asked would be worse than none.
+A ``.state`` file is a line of JSON with the SHA-256 of the rest, then arrays (see ``arrays``).  The
+question has a checksum too, and each answer names the question that it answers: an answer to
+another one than was asked would be worse than none.
 """
 
-import contextlib
 import hashlib
-import io
 import json
-import os
-import shutil
-import socket
 import warnings
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
-from jaxopt_course.records import store
-from jaxopt_course.sweeps.snapshot import Results, Snapshot, Waiting
+from jaxopt_course.records import files, format_1, ownership
+from jaxopt_course.records.arrays import pack, unpack
+from jaxopt_course.records.format import (
+    CHECKPOINT,
+    CURVES,
+    FORMAT_VERSION,
+    MANIFEST,
+    TRIALS,
+    check,
+)
+from jaxopt_course.records.store import read_table
 
-try:
-    import fcntl
-except ImportError:  # Windows: no lock, all else works
-    fcntl = None  # type: ignore[assignment]
-
-FORMAT_VERSION = 1
-FOLDER, QUESTION, TABLE, LOCK = "checkpoint", "question.json", "question.csv", ".lock"
+QUESTION, TABLE = "question.json", "question.csv"
 GENERATIONS = ("0.state", "1.state")
+RESULTS = "results.json"
+LEFT = (RESULTS, TRIALS, CURVES)  # by a bucket that is over
+NAMES = (QUESTION, TABLE, *GENERATIONS, *LEFT)
 
 
 class Question(NamedTuple):
     """All that makes a sweep, but for the code that JSON cannot hold."""
 
-    settings: dict[str, Any]  # task, budget, metric, lanes, scheduler; hashes of data and program
+    settings: dict[str, Any]  # a manifest without results
     trials: pd.DataFrame  # complete: trial, id, hyperparameters, seed, duplicate_of
 
 
+class Left(NamedTuple):
+    """What a bucket left."""
+
+    trials: pd.DataFrame
+    curves: xr.Dataset
+    event: dict[str, Any]
+
+
+def is_unfinished(directory: Path) -> bool:
+    """Whether a sweep runs here, or was cut short."""
+    return files.is_file(directory / CHECKPOINT / QUESTION)
+
+
 def ask(directory: Path, question: Question) -> None:
-    """Write the question of a new sweep, and forget an earlier one's answers."""
-    folder = directory / FOLDER
-    folder.mkdir(exist_ok=True)
-    for name in (QUESTION, *GENERATIONS):
-        (folder / name).unlink(missing_ok=True)
+    """Write the question of a new sweep, and forget an earlier one's answers.
+
+    Raises:
+        OSError: the answers to an earlier question cannot be removed, or the disk is full.
+    """
+    forget(directory)
+    folder = ownership.folder(directory, CHECKPOINT)
     table = question.trials.to_csv(index=False).encode()
-    store.replace(folder / TABLE, lambda file: file.write_bytes(table))
+    files.replace_bytes(folder / TABLE, table)
     content = question.settings | {
         "format_version": FORMAT_VERSION,
         "dtypes": {name: str(dtype) for name, dtype in question.trials.dtypes.items()},
         "table_sha256": hashlib.sha256(table).hexdigest(),
     }
-    content["sha256"] = _digest(content)
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    store.replace(folder / QUESTION, lambda file: file.write_text(text, encoding="utf-8"))
+    content["sha256"] = files.digest(content)
+    files.replace_bytes(folder / QUESTION, files.dump(content))
 
 
 def asked(directory: str | Path) -> Question:
-    """Read the question that :func:`ask` wrote.
+    """Read the question that :func:`ask` wrote; nothing is written.
 
     Raises:
         FileNotFoundError: nothing to resume is there.
         ValueError: it is of an unknown format, damaged or edited.
     """
     path = Path(directory).expanduser().resolve()
-    file = path / FOLDER / QUESTION
-    if not file.is_file():
+    file = files.require_folder(path, CHECKPOINT) / QUESTION
+    if not files.is_file(file):
         done = "; the study there is complete"
-        if not (path / store.MANIFEST).is_file():
+        if not files.is_file(path / MANIFEST):
             done = "; a sweep that was killed before it had compiled has nothing: start it again"
-        raise FileNotFoundError(f"{path} holds no sweep to resume (no {FOLDER}/{QUESTION}){done}")
-    try:
-        settings = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} is not readable JSON: {error}") from None
-    version = settings.get("format_version") if isinstance(settings, dict) else None
-    if version != FORMAT_VERSION:
+        raise FileNotFoundError(
+            f"{path} holds no sweep to resume (no {CHECKPOINT}/{QUESTION}){done}"
+        )
+    content = files.read_json(file)
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if version not in (FORMAT_VERSION, format_1.VERSION):
         raise ValueError(
             f"{file} is of format {version!r}; this version resumes format {FORMAT_VERSION}"
         )
-    table = file.with_name(TABLE)
-    if settings.pop("sha256", None) != _digest(settings):
+    if content.pop("sha256", None) != files.digest(content):
         raise ValueError(_no_longer(file))
-    if store.read_part(table, _sha256) != settings.pop("table_sha256"):
+    table = file.with_name(TABLE)
+    if files.sha256(table) != content.pop("table_sha256", None):
         raise ValueError(_no_longer(table))
+    if version == format_1.VERSION:
+        content = format_1.lift(content, str(file))
+    settings = check(content, str(file))
     dtypes = settings.pop("dtypes")
-    return Question(settings, store.read_part(table, lambda file: store.read_table(file, dtypes)))
+    trials = files.read_part(table, lambda file: read_table(file, dtypes))
+    return Question(settings, trials)
 
 
 def _no_longer(file: Path) -> str:
@@ -105,62 +123,106 @@ def _no_longer(file: Path) -> str:
     )
 
 
-def _digest(content: dict[str, Any]) -> str:
-    """SHA-256, in hex, of what is JSON."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
-
-
 def forget(directory: Path) -> None:
-    """Remove the checkpoint of a sweep that is complete; first what marks it as unfinished."""
-    folder = directory / FOLDER
-    (folder / QUESTION).unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove the checkpoint of a sweep that is over; first what marks it as unfinished.
 
-
-def save(directory: Path, snapshot: Snapshot) -> Path:
-    """Write a snapshot in the place of the older generation; the file.
+    Only files that the format knows by name; a folder that holds more stays.
 
     Raises:
-        OSError: the disk is full, or the like; the other generation stays as it was.
+        OSError: a file cannot be removed.
+        ValueError: a link is in the place of a folder.
     """
-    numbers = [_number(directory / FOLDER / name) for name in GENERATIONS]
+    ownership.require(directory, [CHECKPOINT])
+    folder = files.require_folder(directory, CHECKPOINT)
+    if not folder.is_dir():
+        return
+    (folder / QUESTION).unlink(missing_ok=True)
+    files.sync(folder)
+    for bucket in sorted(folder.iterdir()):
+        if bucket.name.isdecimal() and files.require_folder(folder, bucket.name).is_dir():
+            _empty(bucket, (*GENERATIONS, *LEFT))
+    _empty(folder, (QUESTION, TABLE, *GENERATIONS))
+    files.sync(directory)
+
+
+def _empty(folder: Path, names: tuple[str, ...]) -> None:
+    """Remove these files and what was half written of them; and the folder, if it is empty."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+        files.partial_of(folder / name).unlink(missing_ok=True)
+    with suppress(OSError):  # somebody's file is in it
+        folder.rmdir()
+
+
+def folder_of(directory: Path, number: int) -> Path:
+    """Where a bucket keeps what it has; made if it does not exist."""
+    folder = ownership.folder(directory, CHECKPOINT)
+    own = files.require_folder(folder, f"{number:04d}")
+    own.mkdir(exist_ok=True)
+    return own
+
+
+def question_of(folder: Path) -> str:
+    """The checksum of the question that a bucket's folder belongs to."""
+    content = files.read_json(folder.parent / QUESTION)
+    return str(content["sha256"])
+
+
+def _still(folder: Path, question: str) -> None:
+    """Refuse to write where the directory was moved away and another sweep is now."""
+    try:
+        same = question_of(folder) == question
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        same = False
+    if not same:
+        raise FileNotFoundError(f"{folder} is no longer that of this sweep")
+
+
+def save(folder: Path, arrays: Mapping[str, np.ndarray], question: str) -> Path:
+    """Write a snapshot of a bucket in the place of the older generation; the file.
+
+    Args:
+        folder: of the bucket.
+        arrays: the snapshot.
+        question: the checksum of the question that it answers, from :func:`question_of`.
+
+    Raises:
+        OSError: the disk is full, or the like, or the directory was moved away; the other
+            generation stays as it was.
+    """
+    _still(folder, question)
+    numbers = [_number(folder / name) for name in GENERATIONS]
     older = min(range(2), key=lambda i: numbers[i])
-    arrays = _pack(snapshot)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    payload = buffer.getbuffer()
+    payload = pack(arrays)
     header = {
         "format_version": FORMAT_VERSION,
         "number": max(numbers) + 1,
+        "question": question,
         "sha256": hashlib.sha256(payload).hexdigest(),
     }
-    target = directory / FOLDER / GENERATIONS[older]
+    target = folder / GENERATIONS[older]
     line = json.dumps(header).encode() + b"\n"
 
-    def write(file: Path) -> None:
+    def fill(file: Path) -> None:
         with file.open("wb") as stream:
             stream.write(line)
             stream.write(payload)
 
-    store.replace(target, write)
+    files.replace(target, fill)
     return target
 
 
-def newest(directory: Path) -> Snapshot | None:
-    """The newest snapshot that is whole; None where there is none.
+def newest(folder: Path) -> dict[str, np.ndarray] | None:
+    """The newest snapshot of a bucket that is whole; None where there is none.
 
     A damaged one costs the time since the one before, and a warning.
     """
-    files = [directory / FOLDER / name for name in GENERATIONS]
-    for file in sorted(files, key=_number, reverse=True):
-        arrays = _load(file)
+    candidates = [folder / name for name in GENERATIONS]
+    for file in sorted(candidates, key=_number, reverse=True):
+        arrays = _load(file, question_of(folder))
         if arrays is not None:
-            return _unpack(arrays)
-        if file.exists():
+            return arrays
+        if files.is_file(file):
             warnings.warn(
                 f"{file} is damaged; the sweep goes on from the snapshot before it, or starts anew",
                 stacklevel=3,
@@ -169,101 +231,77 @@ def newest(directory: Path) -> Snapshot | None:
     return None
 
 
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold the directory's lock.  It falls with the process, so that a dead one holds nothing.
-
-    Raises:
-        BlockingIOError: another process works there; it is named.
-    """
-    file = directory / LOCK
-    with file.open("a+", encoding="utf-8") as stream:
-        if fcntl is not None:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                stream.seek(0)
-                holder = stream.read().strip() or "unknown"
-                raise BlockingIOError(
-                    f"{directory} is in use by another process ({holder}); wait for it, or choose "
-                    "another directory"
-                ) from None
-            except OSError as error:  # some network file systems have no locks
-                warnings.warn(
-                    f"{directory} cannot be locked ({error}); keep other processes away from it",
-                    stacklevel=3,
-                )
-        store.sweep_up(directory, (store.MANIFEST, store.TRIALS, store.CURVES, store.EVENTS))
-        store.sweep_up(directory / FOLDER, (QUESTION, TABLE, *GENERATIONS))
-        stream.truncate(0)
-        stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        stream.flush()
-        try:
-            yield
-        finally:
-            stream.truncate(0)  # the file stays: another process may just have opened it
-
-
 def _number(file: Path) -> int:
     """Which snapshot a file claims to be; -1 where there is none."""
     try:
+        files.require_regular(file)
         with file.open("rb") as stream:
             return int(json.loads(stream.readline(1 << 16))["number"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return -1
 
 
-def _load(file: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of a file, or None if it is missing or torn."""
+def _load(file: Path, question: str) -> dict[str, np.ndarray] | None:
+    """The arrays of a file, or None if it is missing, torn, or answers another question."""
     try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return None
-    line, _, payload = content.partition(b"\n")
-    try:
+        files.require_regular(file)
+        line, _, payload = file.read_bytes().partition(b"\n")
         header = json.loads(line)
-        known = header["format_version"] == FORMAT_VERSION
+        known = header["format_version"] == FORMAT_VERSION and header["question"] == question
         if not known or hashlib.sha256(payload).hexdigest() != header["sha256"]:
             return None
-    except (ValueError, KeyError, TypeError):
+        return unpack(payload)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:  # whole, so it must load
-        return dict(arrays)
 
 
-COUNTS = ("trial_steps", "calls", "lane_intervals", "trial_intervals")
-TABLES = ("valid", "test")
+def keep(folder: Path, left: Left, question: str) -> None:
+    """Keep what a bucket that is over has left, in the place of its snapshots.
 
+    Args:
+        folder: of the bucket.
+        left: its results.
+        question: as for :func:`save`.
 
-def _pack(snapshot: Snapshot) -> dict[str, np.ndarray]:
-    results, waiting = snapshot
-    arrays = {"rows": waiting.rows, "waited": waiting.progress}
-    for part in fields(Results):
-        value = getattr(results, part.name)
-        if part.name in TABLES:
-            arrays |= {f"{part.name}/{name}": x for name, x in value.items()}
-        elif part.name in COUNTS or isinstance(value, np.ndarray):
-            arrays[part.name] = np.asarray(value)
-    # bfloat16 and its kin have no name in npz: their bytes travel, and the dtype is in the program
-    arrays |= {
-        f"leaf/{i}": x if x.dtype.isbuiltin == 1 else x.view(np.uint8)
-        for i, x in enumerate(waiting.leaves)
+    Raises:
+        OSError: the disk is full, or the like; its snapshots stay.
+    """
+    _still(folder, question)
+    contents = {
+        TRIALS: left.trials.to_csv(index=False).encode(),
+        CURVES: bytes(left.curves.to_netcdf(engine="h5netcdf")),
     }
-    return arrays
+    for name, content in contents.items():
+        files.replace_bytes(folder / name, content)
+    seal = {
+        "format_version": FORMAT_VERSION,
+        "question": question,
+        "sha256": {name: hashlib.sha256(x).hexdigest() for name, x in contents.items()},
+        "dtypes": {name: str(dtype) for name, dtype in left.trials.dtypes.items()},
+        "event": left.event,
+    }
+    seal["seal"] = files.digest(seal)
+    files.replace_bytes(folder / RESULTS, files.dump(seal))
+    for name in GENERATIONS:
+        (folder / name).unlink(missing_ok=True)
 
 
-def _unpack(arrays: dict[str, np.ndarray]) -> Snapshot:
-    own: dict[str, Any] = {}
-    for part in fields(Results):
-        if part.name in TABLES:
-            own[part.name] = {
-                name.removeprefix(f"{part.name}/"): x
-                for name, x in arrays.items()
-                if name.startswith(f"{part.name}/")
-            }
-        elif part.name in COUNTS:
-            own[part.name] = int(arrays[part.name])
-        elif part.name in arrays:
-            own[part.name] = arrays[part.name]
-    leaves = [arrays[f"leaf/{i}"] for i in range(sum(n.startswith("leaf/") for n in arrays))]
-    return Snapshot(Results(**own), Waiting(arrays["rows"], arrays["waited"], leaves))
+def kept(folder: Path) -> Left | None:
+    """What a bucket that is over has left, if it is whole and as it was written."""
+    if not files.is_file(folder / RESULTS):
+        return None
+    try:
+        seal = files.read_json(folder / RESULTS)
+        whole = (
+            seal.pop("seal") == files.digest(seal)
+            and seal["question"] == question_of(folder)
+            and all(files.sha256(folder / n) == seal["sha256"][n] for n in (TRIALS, CURVES))
+        )
+        if whole:
+            trials = read_table(folder / TRIALS, seal["dtypes"])
+            curves = xr.load_dataset(folder / CURVES, engine="h5netcdf")
+            return Left(trials, curves, dict(seal["event"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        pass
+    warnings.warn(f"{folder} was edited or is damaged; its trials are trained again", stacklevel=2)
+    return None

@@ -3,6 +3,7 @@
 matplotlib's objects are used directly: no pyplot, so no global state and no display.
 """
 
+import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from jaxopt_course.records import files
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import Axis, Look, labels, looks, rate_axis, time_axis, value_axis
 from jaxopt_course.report.verdict import estimate
@@ -44,7 +46,9 @@ def save(findings: Findings, directory: Path) -> list[Path]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             if draw(findings, figure):
-                canvas.print_png(path, pil_kwargs={"compress_level": 4})  # draws once
+                drawn = io.BytesIO()
+                canvas.print_png(drawn, pil_kwargs={"compress_level": 4})  # draws once
+                files.replace_bytes(path, drawn.getvalue())
                 written.append(path)
             else:
                 path.unlink(missing_ok=True)

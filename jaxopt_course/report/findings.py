@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.records import store
+from jaxopt_course.records.format import TRIALS
 from jaxopt_course.report import bands, tables
 from jaxopt_course.report.words import listed
 
@@ -59,8 +60,8 @@ def read(directory: str | Path) -> Findings:
     final = _winners_only(trials, ranking, hyperparameters)
     dataset = record.curves
     confirmed = False
-    if (path / store.CONFIRMATION / store.MANIFEST).is_file():
-        confirmation = store.read(path / store.CONFIRMATION)
+    confirmation = store.read_confirmation(path, manifest)
+    if confirmation is not None:
         fresh_trials = _winners_only(_prepared(confirmation)[0], ranking, hyperparameters)
         confirmed = len(fresh_trials) > 0
         if confirmed:
@@ -113,7 +114,7 @@ def _prepared(record: store.Record) -> tuple[pd.DataFrame, list[str], list[str]]
     hyperparameters = list(manifest["hyperparameters"])
     missing = {*hyperparameters, manifest["metric"], "status", "trial"} - {*trials}
     if missing:
-        raise ValueError(f"{store.TRIALS} lacks the columns {sorted(missing)} of its manifest")
+        raise ValueError(f"{TRIALS} lacks the columns {sorted(missing)} of its manifest")
     renamed = {name: f"{name} (given)" for name in hyperparameters if name in tables.OWN_COLUMNS}
     trials = trials.rename(columns=renamed)
     hyperparameters = [renamed.get(name, name) for name in hyperparameters]
@@ -165,7 +166,7 @@ def _by_fresh_seeds(
 
 def _programs(manifest: dict[str, Any]) -> str:
     """``4: one a combination of batch_size and hidden``; nothing where one program did it all."""
-    if "buckets" not in manifest:
+    if not manifest.get("static"):
         return ""
     return f"{len(manifest['buckets'])}: one a combination of {listed(manifest['static'])}"
 

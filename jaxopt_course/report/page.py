@@ -7,7 +7,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jaxopt_course.records import store
+from jaxopt_course.records import claims, files, ownership
+from jaxopt_course.records.format import CONFIRMATION, FIGURES, PAGE, PICTURES, STUDY
 from jaxopt_course.report import figures, figures_html, verdict, words
 from jaxopt_course.report.findings import Findings, read
 from jaxopt_course.report.looks import labels, looks
@@ -30,12 +31,20 @@ def write_report(directory: str | Path, *, png: bool = True) -> Path:
     Raises:
         FileNotFoundError: the directory holds no study.
         ValueError: the study is of another format, or its manifest contradicts its table.
+        FileExistsError: a file of the page's name is there that is not the study's.
+        BlockingIOError: another process works there.
     """
-    findings = read(directory)
-    pictures = figures.save(findings, findings.directory / "figures") if png else []
-    path = findings.directory / "report.html"
-    path.write_text(page(findings, pictures), encoding="utf-8")
-    return path
+    read(directory)  # says so if there is no study, before a lock is left there
+    path = claims.where(directory)
+    with claims.held(path):
+        findings = read(path)
+        pictures: list[Path] = []
+        ownership.require(path, [PAGE, *(f"{PICTURES}/{name}" for name in FIGURES)])
+        if png:
+            pictures = figures.save(findings, ownership.folder(path, PICTURES))
+        text = page(findings, pictures)
+        files.replace(path / PAGE, lambda file: file.write_text(text, encoding="utf-8"))
+    return path / PAGE
 
 
 def page(findings: Findings, pictures: Sequence[Path] = ()) -> str:
@@ -154,11 +163,10 @@ def _origin(findings: Findings) -> str:
         f"<details><summary>Environment</summary>{_table([('', False), ('', False)], rows)}"
         "</details>"
     )
-    files = [store.MANIFEST, store.TRIALS, store.CURVES, store.EVENTS]
-    files += [f"{store.CONFIRMATION}/{name}" for name in files]
+    names = [*STUDY, *(f"{CONFIRMATION}/{name}" for name in STUDY)]
     links = "".join(
         f'<li><a href="{name}">{name}</a></li>'
-        for name in files
+        for name in names
         if (findings.directory / name).is_file()
     )
     parts.append(f"<h3>Data</h3><ul>{links}</ul></section>")

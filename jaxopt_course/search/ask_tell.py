@@ -2,36 +2,33 @@
 
 A batch of configurations is asked for, trained side by side in the program that is compiled once,
 and told; then the next.  The sampler sees a configuration's mean over the seeds, as every choice
-of a study does, and the worst value there is where a seed diverged (see ``optuna_export.py``).
+of a study does, and the worst value there is where a seed diverged (see ``report/optuna.py``).
 
 A sampler decides within a batch without the batch's results; ``TPESampler(constant_liar=True)``
 spreads such proposals.  What is asked for twice is trained once and told twice.
 """
 
-import contextlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.problems.catalog import task_of
-from jaxopt_course.problems.tasks import Task
-from jaxopt_course.records import checkpoints, store
+from jaxopt_course.records import checkpoints, claims
 from jaxopt_course.report.optuna import Told, import_optuna, set_attributes, tell_all
-from jaxopt_course.search.space import Reads, make_space
+from jaxopt_course.search.space import Reads, Space, make_space
 from jaxopt_course.studies.choosing import check_metric
 from jaxopt_course.studies.results import join
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.studies.study import Study, SweepInterrupted
-from jaxopt_course.sweeps.progress import ProgressLine
-from jaxopt_course.tables.columns import check_columns
+from jaxopt_course.studies.sweep import check_devices, check_metrics
+from jaxopt_course.tables.buckets import split
+from jaxopt_course.tables.budgets import Equal
 from jaxopt_course.tables.signatures import Optimizer
-from jaxopt_course.train import count_examples, make_budget
+from jaxopt_course.tables.static import AnyTask
 
 
 class OptunaSearch:
@@ -85,10 +82,12 @@ class OptunaSearch:
 
     def sweep(
         self,
-        task: Task | str,
+        task: AnyTask,
         n_trials: int,
         optimizer: Optimizer = None,
         *,
+        static: Sequence[str] | None = None,
+        equal: Equal | None = None,
         epochs: int | None = None,
         steps: int | None = None,
         batch_size: int = 64,
@@ -113,6 +112,9 @@ class OptunaSearch:
             n_trials: configurations to ask for, unless the sampler ends before, as one of a grid
                 does; each is trained with every seed.
             optimizer: for all rows, or own functions.
+            static: columns of the space, with listed values, that change shapes or code: the
+                sampler chooses among them, and each combination is a program.
+            equal: what all of these programs have in common, as in ``sweep``.
             epochs: of n // batch_size steps each; this or ``steps``.
             steps: updates.
             batch_size: examples a step.
@@ -133,42 +135,58 @@ class OptunaSearch:
             TypeError, ValueError: as ``sweep``; or the Optuna study looks the other way.
         """
         _whole("n_trials", n_trials)
-        task = task_of(task)
-        budget = make_budget(
-            count_examples(task.train),
-            epochs=epochs,
-            steps=steps,
-            batch_size=batch_size,
-            record_every=record_every,
-            evaluate_every=evaluate_every,
-            diverges_above=diverges_above,
-        )
-        chosen = check_metric(metric or f"valid_{next(iter(task.metrics))}", task.metrics)
+        lengths: dict[str, Any] = {
+            "epochs": epochs,
+            "steps": steps,
+            "batch_size": batch_size,
+            "record_every": record_every,
+            "evaluate_every": evaluate_every,
+            "diverges_above": diverges_above,
+        }
+        space = self.space.with_static(static)
+        examples = space.table([], optimizer)
+        table = split(task, examples, static, optimizer, equal=equal, **lengths)
+        check_metrics(table)
+        chosen = check_metric(metric, table.buckets[0].task.metrics)
         _check_direction(self.optuna_study, *chosen)
-        columns = check_columns(self.space.table([], optimizer), optimizer, budget.steps)
-        devices = jax.local_devices() if devices is None else list(devices)
-        if not devices:
-            raise ValueError("devices must name at least one device")
-        path = None if directory is None else store.claim(directory, overwrite)
-        with contextlib.nullcontext() if path is None else checkpoints.locked(path):
-            with ProgressLine(task.name, show=progress) as line:
-                line.note(f"{n_trials} trials to ask for, compiling for {len(devices)} device(s)")
-                session = Session.prepare(task, columns, budget, chosen, self.lanes, devices)
-            manifest = session.manifest(columns.trials, "sweep")
-            set_attributes(self.optuna_study, manifest, self.space.fixed)
-            outcomes: list[Outcome] = []
-            try:
-                interrupted = self._search(session, n_trials, optimizer, outcomes, progress)
-            except KeyboardInterrupt:  # while the sampler was thinking
-                if not outcomes:
-                    raise
-                interrupted = True
-            finally:  # also where a batch went wrong, those before it are kept
-                if outcomes:
-                    study = _joined(session, outcomes)
-                    if path is not None:
-                        study = study._write(path)
-                        checkpoints.forget(path)  # of a sweep that was there and may be replaced
+        found = check_devices(devices)
+        count = len(table.buckets)
+        session = Session(
+            task,
+            optimizer,
+            table,
+            chosen,
+            found,
+            (self.lanes,) * count,
+            (None,) * count,
+            lengths,
+            equal,
+        )
+        if directory is None:
+            return self._searched(session, space, n_trials, None, progress)
+        with claims.claimed(directory, overwrite) as path:
+            return self._searched(session, space, n_trials, path, progress)
+
+    def _searched(
+        self, session: Session, space: Space, n_trials: int, path: Path | None, progress: bool
+    ) -> Study:
+        """The study of all that was asked for and trained."""
+        session.compile(progress=progress, trials=f"{n_trials} trials to ask for")
+        manifest = session.manifest(session.table.trials, "sweep")
+        set_attributes(self.optuna_study, manifest, space.fixed)
+        outcomes: list[Outcome] = []
+        try:
+            interrupted = self._search(session, space, n_trials, outcomes, progress)
+        except KeyboardInterrupt:  # while the sampler was thinking
+            if not outcomes:
+                raise
+            interrupted = True
+        finally:  # also where a batch went wrong, those before it are kept
+            if outcomes:
+                study = _joined(session, outcomes)
+                if path is not None:
+                    study = study._write(path)
+                    checkpoints.forget(path)  # of a sweep that was there and may be replaced
         if interrupted:
             raise SweepInterrupted(study)
         return study
@@ -176,24 +194,25 @@ class OptunaSearch:
     def _search(
         self,
         session: Session,
+        space: Space,
         n_trials: int,
-        optimizer: Optimizer,
         outcomes: list[Outcome],
         progress: bool,
     ) -> bool:
         """Ask, train and tell ``n_trials``, add to ``outcomes``; whether Ctrl-C cut it short."""
         states = import_optuna().trial.TrialState
-        places = session.program.lanes * len(session.program.devices)
-        batch = self.batch or max(1, places // len(self.space.seeds))
-        names = session.columns.hyperparameters
+        lanes = min(made.program.lanes for made in session.programs.values())
+        batch = self.batch or max(1, lanes * len(session.devices) // len(space.seeds))
+        names = session.table.hyperparameters
+        reads = {pair for bucket in session.table.buckets for pair in bucket.columns.reads}
         known: dict[str, Told] = {}  # by the id of a configuration's row with the first seed
         trained: set[str] = set()  # ids of rows
         for start in range(0, n_trials, batch):
             asked: list[Any] = []
             try:
                 number = min(batch, n_trials - start)
-                rows = [self._ask(asked, optimizer, session.columns.reads) for _ in range(number)]
-                table = self._complete(rows, optimizer, session)
+                rows = [self._ask(asked, space, session.optimizer, reads) for _ in range(number)]
+                table = _complete(rows, space, session)
                 new = table[~table["id"].isin(trained) & ~table["id"].duplicated()]
                 if len(new):
                     numbers = np.arange(len(trained), len(trained) + len(new))
@@ -205,7 +224,7 @@ class OptunaSearch:
                     for told in tell_all(outcome.trials, outcome.curves, names, *session.chosen):
                         known[new["id"][told.row]] = told
                 exhausted = False
-                for name in table["id"].iloc[:: len(self.space.seeds)]:
+                for name in table["id"].iloc[:: len(space.seeds)]:
                     _report(asked[0], known[name])
                     state = states[known[name].state]
                     exhausted |= _tell(self.optuna_study, asked[0], known[name].value, state)
@@ -217,22 +236,23 @@ class OptunaSearch:
                 return outcomes[-1].interrupted
         return False
 
-    def _ask(self, asked: list[Any], optimizer: Optimizer, reads: Reads) -> dict[str, Any]:
+    def _ask(
+        self, asked: list[Any], space: Space, optimizer: Optimizer, reads: Reads
+    ) -> dict[str, Any]:
         """One more trial, added to ``asked``, and its row."""
         trial = self.optuna_study.ask()
         asked.append(trial)
-        return self.space.row(optimizer, {}, trial, reads)
+        return space.row(optimizer, {}, trial, reads)
 
-    def _complete(
-        self, rows: Sequence[dict[str, Any]], optimizer: Optimizer, session: Session
-    ) -> pd.DataFrame:
-        """The rows with every seed, checked, numbered and named."""
-        with warnings.catch_warnings():  # repeats are expected here
-            warnings.filterwarnings("ignore", ".* repeat an earlier one")
-            table = check_columns(
-                self.space.table(rows, optimizer), optimizer, session.budget.steps
-            )
-        return table.trials.iloc[-len(rows) * len(self.space.seeds) :]
+
+def _complete(rows: Sequence[dict[str, Any]], space: Space, session: Session) -> pd.DataFrame:
+    """The rows with every seed, checked, numbered and named."""
+    examples = space.table([], session.optimizer)
+    asked = space.table(rows, session.optimizer).iloc[len(examples) :]
+    with warnings.catch_warnings():  # repeats are expected here
+        warnings.filterwarnings("ignore", ".* repeat an earlier one")
+        longer = session.lengthened(examples, asked)
+    return longer.table.trials.iloc[-len(rows) * len(space.seeds) :]
 
 
 def _report(trial: Any, told: Told) -> None:
@@ -261,7 +281,7 @@ def _joined(session: Session, outcomes: Sequence[Outcome]) -> Study:
     curves = xr.concat([outcome.curves for outcome in outcomes], "trial")
     manifest = session.manifest(trials, "sweep")
     events = tuple(outcome.event for outcome in outcomes)
-    joined = join(curves, trials, session.columns.hyperparameters)
+    joined = join(curves, trials, session.table.hyperparameters)
     return Study(trials, joined, manifest, None, events, session)
 
 

@@ -6,12 +6,13 @@ a space with ``b1`` and ``dampening`` is one of conditional parameters, as Optun
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from jaxopt_course.conventions.registry import REGISTERED
+from jaxopt_course.messages import unknown
 from jaxopt_course.report.optuna import import_optuna
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.signatures import Optimizer, parameters_of
@@ -28,6 +29,11 @@ class _Column(NamedTuple):
     ask: Any  # a distribution of Optuna's; None where the value is fixed
     examples: list[Any]  # the choices, the fixed value, or one value of a range
     kind: Any  # dtype of the column
+
+    @property
+    def is_range(self) -> bool:
+        """Whether it has no list of values."""
+        return self.ask is not None and not hasattr(self.ask, "choices")
 
     def suggest(self, trial: Any) -> Any:
         """The value that the sampler suggests for ``trial``."""
@@ -46,6 +52,27 @@ class Space:
 
     columns: Mapping[str, _Column]  # those that decide first
     seeds: Sequence[int]
+    static: Sequence[str] = ()  # columns that shape the program
+
+    def with_static(self, static: Sequence[str] | None) -> "Space":
+        """The space with these columns static: each combination of their values is a program.
+
+        Raises:
+            TypeError, ValueError: a column that is not there, or has no list of values.
+        """
+        if static is None:
+            return self
+        if isinstance(static, str):
+            raise TypeError(f"static= takes a list of columns: static=[{static!r}]")
+        for name in static:
+            if name not in self.columns:
+                raise ValueError(f"static=: {unknown('column', name, self.columns)}")
+            if self.columns[name].is_range:
+                raise ValueError(
+                    f"static column {name!r} is a program for each of its values, so the space "
+                    f"must list them: {name}=[…], not a range"
+                )
+        return replace(self, static=tuple(static))
 
     @property
     def fixed(self) -> dict[str, Any]:
@@ -71,7 +98,7 @@ class Space:
         for name, column in self.columns.items():
             if name in chosen:
                 row[name] = chosen[name]
-            elif name in DECIDE or self._takes(row, name, optimizer, reads):
+            elif name in DECIDE or name in self.static or self._takes(row, name, optimizer, reads):
                 row[name] = column.examples[0] if trial is None else column.suggest(trial)
         return row
 
@@ -95,7 +122,8 @@ class Space:
 
     def table(self, rows: Sequence[dict[str, Any]], optimizer: Optimizer) -> pd.DataFrame:
         """A row for each choice that shapes the program, then ``rows`` with every seed."""
-        choices = {name: self.columns[name].examples for name in DECIDE if name in self.columns}
+        shape = [name for name in dict.fromkeys((*self.static, *DECIDE)) if name in self.columns]
+        choices = {name: self.columns[name].examples for name in shape}
         table = []
         for values in itertools.product(*choices.values()):
             example = self.row(optimizer, dict(zip(choices, values, strict=True)))

@@ -30,12 +30,17 @@ def fresh_seeds(seeds: int | Iterable[int], used: set[int]) -> list[int]:
     return fresh
 
 
-def check_metric(metric: str, metrics: Mapping[str, str]) -> tuple[str, str]:
+def check_metric(metric: str | None, metrics: Mapping[str, str]) -> tuple[str, str]:
     """A column by which configurations may be chosen, and "min" or "max".
+
+    Args:
+        metric: as "valid_loss"; default the task's first.
+        metrics: the task's, with their directions.
 
     Raises:
         ValueError: no such metric, or one of the test part.
     """
+    metric = metric or f"valid_{next(iter(metrics))}"
     directions = {f"valid_{name}": direction for name, direction in metrics.items()}
     directions |= {"train_loss": "min", "best_valid_loss": "min"}
     if metric.removeprefix("test_") in metrics and metric.startswith("test_"):

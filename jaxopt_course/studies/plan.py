@@ -1,30 +1,59 @@
 """``plan``: what a sweep of this table will take, and with how many lanes, before it starts."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.problems.catalog import task_of
-from jaxopt_course.problems.tasks import Task
-from jaxopt_course.studies.session import table_sha256
+from jaxopt_course.records.format import table_sha256
+from jaxopt_course.studies.compiled import rhythm_of
 from jaxopt_course.sweeps.lanes import Data, Rhythm, lane_bytes
 from jaxopt_course.sweeps.plan import Plan, make_plan
 from jaxopt_course.sweeps.probes import Probe, Prober
-from jaxopt_course.sweeps.program import Table
+from jaxopt_course.sweeps.program import Table as Numbers
 from jaxopt_course.sweeps.progress import ProgressLine
-from jaxopt_course.tables.columns import Columns, check_columns
+from jaxopt_course.tables.buckets import Bucket, Table, split
+from jaxopt_course.tables.budgets import Equal
+from jaxopt_course.tables.columns import check_columns
 from jaxopt_course.tables.signatures import Optimizer
-from jaxopt_course.train import Budget, count_examples, make_budget, make_trial
+from jaxopt_course.tables.static import AnyTask
+from jaxopt_course.train import make_trial
+
+
+@dataclass(frozen=True)
+class Plans:
+    """A plan a bucket, of a table with static columns.
+
+    Attributes:
+        labels: of the buckets, as "batch_size=32".
+        plans: of each.
+    """
+
+    labels: tuple[str, ...]
+    plans: tuple[Plan, ...]
+
+    def __str__(self) -> str:
+        pairs = zip(self.labels, self.plans, strict=True)
+        return "\n".join(f"{label}: {plan}" for label, plan in pairs)
+
+    __repr__ = __str__
+
+    @property
+    def seconds(self) -> float:
+        """To compile and to train all trials to their end."""
+        return sum(plan.seconds for plan in self.plans)
 
 
 def plan(
-    task: Task | str,
+    task: AnyTask,
     trials: pd.DataFrame,
     optimizer: Optimizer = None,
     *,
+    static: Sequence[str] | None = None,
+    equal: Equal | None = None,
     epochs: int | None = None,
     steps: int | None = None,
     batch_size: int = 64,
@@ -33,7 +62,7 @@ def plan(
     diverges_above: float | None = None,
     devices: Sequence[Any] | None = None,
     progress: bool = True,
-) -> Plan:
+) -> Plan | Plans:
     """Choose how a table is to be trained, from memory and from short timed probes.
 
         plan = joc.plan("digits", trials, epochs=20)
@@ -47,6 +76,8 @@ def plan(
         task: as for ``sweep``, and so are all others.
         trials: a row a trial.
         optimizer: a name, a function of the row or a dictionary of such functions.
+        static: columns that change shapes or code; each bucket gets a plan of its own.
+        equal: what all buckets have in common.
         epochs: this or ``steps``.
         steps: updates.
         batch_size: examples a step.
@@ -57,14 +88,18 @@ def plan(
         progress: whether to show a line on standard error.
 
     Returns:
-        the plan; printed, it says what was chosen and why the other ways lost.
+        the plan, with ``static`` a plan a bucket; printed, it says what was chosen and why the
+        other ways lost.
 
     Raises:
         TypeError, ValueError: as ``sweep``; or not even one lane fits into memory.
     """
-    task = task_of(task)
-    budget = make_budget(
-        count_examples(task.train),
+    table = split(
+        task,
+        trials,
+        static,
+        optimizer,
+        equal=equal,
         epochs=epochs,
         steps=steps,
         batch_size=batch_size,
@@ -72,60 +107,78 @@ def plan(
         evaluate_every=evaluate_every,
         diverges_above=diverges_above,
     )
-    columns = check_columns(trials, optimizer, budget.steps)
     devices = jax.local_devices() if devices is None else list(devices)
     if not devices:
         raise ValueError("devices must name at least one device")
-    question = ask(task, columns, budget, devices)
-    columns.check_read()
-    with ProgressLine(task.name, show=progress) as line:
-        return make_plan(
-            *_program(task, columns, budget),
-            devices,
-            question=question,
-            alone=_alone(task, columns, budget, devices[0]),
-            tell=line.note,
-        )
+    questions = [_ask(bucket, devices) for bucket in table.buckets]
+    table.check_read()
+    plans = []
+    with ProgressLine(table.buckets[0].task.name, show=progress) as line:
+        for bucket, question in zip(table.buckets, questions, strict=True):
+            tell = lambda text, of=bucket: line.note(", ".join(filter(None, (text, of.label))))
+            made = make_plan(
+                *_program(bucket),
+                devices,
+                question=question,
+                alone=_alone(bucket, devices[0]),
+                tell=tell,
+            )
+            plans.append(made)
+    if static is None:
+        return plans[0]
+    return Plans(tuple(bucket.label for bucket in table.buckets), tuple(plans))
 
 
-def ask(task: Task, columns: Columns, budget: Budget, devices: Sequence[Any]) -> dict[str, Any]:
+def _ask(bucket: Bucket, devices: Sequence[Any]) -> dict[str, Any]:
     """What a plan depends on, for JSON; it traces a step."""
-    trial, _, data, table = _program(task, columns, budget)
+    columns = bucket.columns
+    trial, _, data, table = _program(bucket)
     row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
     if table.together_name:
         row[table.together_name] = table.together[0]
+    size = lane_bytes(trial, row, data.train)
+    columns.check_read()
     return {
-        "task": task.name,
-        "data": task.split_sha256,
-        "budget": budget._asdict(),
+        "task": bucket.task.name,
+        "data": bucket.task.split_sha256,
+        "budget": bucket.budget._asdict(),
         "optimizers": list(columns.optimizers),
         "trials": table_sha256(columns.trials, columns.hyperparameters),
-        "bytes of a lane": lane_bytes(trial, row, data.train),
+        "bytes of a lane": size,
         "kind of device": f"{devices[0].platform} {devices[0].device_kind}",
         "number of devices": len(devices),
     }
 
 
-def lanes_of(
-    plan: Plan, task: Task, columns: Columns, budget: Budget, devices: Sequence[Any]
-) -> int:
-    """The lanes of a plan, for the sweep that it was made for.
+def widths_of(
+    plan: Plan | Plans, table: Table, devices: Sequence[Any]
+) -> tuple[list[int | None], list[Mapping[str, Any] | None]]:
+    """The lanes of each bucket, and what chose them, for the sweep that the plan was made for.
 
     Raises:
         TypeError: not a plan.
         ValueError: a plan of something else; the message names what differs.
     """
-    if not isinstance(plan, Plan):
+    if not isinstance(plan, Plan | Plans):
         raise TypeError(f"plan= takes what joc.plan(...) returns, not {plan!r}")
-    now = ask(task, columns, budget, devices)
-    different = [name for name in now if plan.question.get(name) != now[name]]
-    if different:
-        other = _words(different, plan.question, now)
+    plans = [plan] if isinstance(plan, Plan) else list(plan.plans)
+    labels = [""] if isinstance(plan, Plan) else list(plan.labels)
+    if labels != [bucket.label for bucket in table.buckets]:
+        own = "one program" if labels == [""] else f"programs for {'; '.join(labels)}"
         raise ValueError(
-            f"the plan is one of another sweep, with other {other}; make one of this sweep: "
-            "plan=joc.plan(...) with the same arguments"
+            f"the plan is of {own}, the sweep has {len(table.buckets)}: "
+            "plan=joc.plan(...) with the same static="
         )
-    return plan.lanes
+    for one, bucket in zip(plans, table.buckets, strict=True):
+        now = _ask(bucket, devices)
+        different = [name for name in now if one.question.get(name) != now[name]]
+        if different:
+            other = _words(different, one.question, now)
+            raise ValueError(
+                f"the plan is one of another sweep, with other {other}; make one of this sweep: "
+                "plan=joc.plan(...) with the same arguments"
+            )
+    return [one.lanes for one in plans], [one.describe() for one in plans]
 
 
 def _words(names: Sequence[str], was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -135,27 +188,27 @@ def _words(names: Sequence[str], was: Mapping[str, Any], now: Mapping[str, Any])
     )
 
 
-def _program(task: Task, columns: Columns, budget: Budget) -> tuple[Any, Rhythm, Data, Any]:
+def _program(bucket: Bucket) -> tuple[Any, Rhythm, Data, Numbers]:
     """What the engine needs to know."""
-    trial = make_trial(task, columns.optimizer, budget.batch_size)
-    rhythm = Rhythm(budget.steps, budget.record_every, budget.evaluate_every, budget.diverges_above)
+    task, columns = bucket.task, bucket.columns
+    trial = make_trial(task, columns.optimizer, bucket.budget.batch_size)
     data = Data(task.train, task.valid, task.test)
-    return trial, rhythm, data, Table(**columns.arrays(columns.trials))
+    return trial, rhythm_of(bucket.budget), data, Numbers(**columns.arrays(columns.trials))
 
 
-def _alone(
-    task: Task, columns: Columns, budget: Budget, device: Any
-) -> Callable[[int], Probe] | None:
+def _alone(bucket: Bucket, device: Any) -> Callable[[int], Probe] | None:
     """Probes the program of the optimizer with most trials alone; None where there is only one."""
+    columns = bucket.columns
     if len(columns.optimizers) < 2:
         return None
     names = columns.trials["optimizer"].to_numpy()
     values, counts = np.unique(names.astype(str), return_counts=True)
-    own = columns.trials[names == values[counts.argmax()]]
+    most = values[counts.argmax()]
+    own = columns.trials[names == most]
     table = own[[*columns.hyperparameters, "seed"]].reset_index(drop=True)
     functions = columns.functions
     if isinstance(functions, Mapping):
-        functions = {k: f for k, f in functions.items() if k == values[counts.argmax()]} or None
-    return lambda lanes: Prober(
-        *_program(task, check_columns(table, functions, budget.steps), budget), device
-    )(lanes)
+        functions = {name: f for name, f in functions.items() if name == most} or None
+    only = check_columns(table, functions, bucket.budget.steps)
+    one = Bucket(bucket.static, bucket.rows[names == most], bucket.task, bucket.budget, only)
+    return lambda lanes: Prober(*_program(one), device)(lanes)

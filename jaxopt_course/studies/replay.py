@@ -1,6 +1,5 @@
-"""A trial trained again, and trials that a study does not know yet."""
+"""A trial trained again, and its curves compared with those recorded."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,28 +8,41 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.studies.joint import Joint, recall_joint
-from jaxopt_course.studies.recall import recall
 from jaxopt_course.studies.results import bare
+from jaxopt_course.studies.resume import recall
 from jaxopt_course.studies.session import Session
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
 
+ROUNDING = 0.05  # of a curve's largest value: rounding grows while a network trains
+
 
 class Replay(NamedTuple):
-    """A trial trained again."""
+    """A trial trained again.
 
-    state: Any  # its last TrialState; None if it diverged
+    Attributes:
+        state: its last TrialState; None if it diverged.
+        curves: as they came out now.
+        identical: whether all curves are those recorded, bit for bit.
+        different: the curves that are not; where bits cannot be the same, those that differ by more
+            than rounding does.
+        exact: whether the versions of JAX are the study's and the machine repeats its bits.
+        deviations: of each curve the largest difference, as a share of its largest value.
+    """
+
+    state: Any
     curves: xr.Dataset
-    identical: bool  # whether all curves are those recorded, bit for bit
-    different: list[str]  # the curves that are not
+    identical: bool
+    different: list[str]
+    exact: bool = True
+    deviations: Mapping[str, float] = {}
 
 
 def replay(
     trials: pd.DataFrame,
     curves: xr.Dataset,
     manifest: Mapping[str, Any],
-    session: Session | Joint | None,
+    session: Session | None,
     trial: int,
     task: AnyTask | None,
     optimizer: Optimizer,
@@ -52,26 +64,37 @@ def replay(
     if row["status"][0] == "stopped":
         until = int(recorded["valid_loss"].notnull().sum())
     one = jax.local_devices()[:1]  # enough for a trial
-    session = session or recall_study(manifest, trials, task, optimizer, one)
-    names = session.columns.trials.columns
+    session = session or recall(manifest, trials, task, optimizer, one, exact=False)
+    names = session.table.trials.columns
     outcome = session.train(
         row[names], "replay", progress, keep_states=True, until=np.array([until], np.int32)
     )
-    again = {name: outcome.curves[name].to_numpy() for name in recorded.data_vars}
-    different = [str(n) for n, x in again.items() if x.tobytes() != recorded[n].values.tobytes()]
-    return Replay(outcome.states.get(0), bare(outcome.curves), not different, different)
+    again = outcome.curves.reindex_like(recorded[["step", "eval_step"]])
+    pairs = {
+        str(name): (again[name].to_numpy(), recorded[name].to_numpy())
+        for name in recorded.data_vars
+    }
+    same = {name: x.tobytes() == y.tobytes() for name, (x, y) in pairs.items()}
+    deviations = {name: _deviation(x, y) for name, (x, y) in pairs.items()}
+    exact = session.exact and manifest.get("repeatable", True) and not _was_added(manifest, trial)
+    different = [n for n in pairs if not (same[n] if exact else deviations[n] <= ROUNDING)]
+    return Replay(
+        outcome.states.get(0), bare(again), all(same.values()), different, exact, deviations
+    )
 
 
-def recall_study(manifest: Mapping[str, Any], *arguments: Any) -> Session | Joint:
-    """The session of a study again, or those of its buckets."""
-    return (recall_joint if "buckets" in manifest else recall)(manifest, *arguments)
+def _was_added(manifest: Mapping[str, Any], trial: int) -> bool:
+    """Whether a trial was added with other versions than the study's."""
+    ranges = [one["trials"] for one in manifest.get("added_with", [])]
+    return any(first <= trial <= last for first, last in ranges)
 
 
-def new_trials(session: Session, known: pd.DataFrame, trials: pd.DataFrame) -> pd.DataFrame:
-    """Those of ``trials``, complete, that the study does not know, numbered on."""
-    with warnings.catch_warnings():  # to repeat what is known is no mistake here
-        warnings.filterwarnings("ignore", r"\d+ trials repeat")
-        table = session.check(pd.concat([known, trials], ignore_index=True)).trials
-    old, new = table.iloc[: len(known)], table.iloc[len(known) :]
-    new = new[~new["id"].isin(set(old["id"])) & ~new["id"].duplicated()]
-    return new.assign(trial=len(known) + np.arange(len(new))).reset_index(drop=True)
+def _deviation(x: np.ndarray, y: np.ndarray) -> float:
+    """The largest difference of two curves as a share of the largest value; inf where one ends."""
+    if not np.array_equal(np.isfinite(x), np.isfinite(y)):
+        return float("inf")
+    finite = np.isfinite(y)
+    if not finite.any():
+        return 0.0
+    largest = max(np.abs(y[finite]).max(), np.finfo(np.float32).tiny)
+    return float(np.abs(x[finite].astype(float) - y[finite]).max() / largest)

@@ -1,31 +1,39 @@
-"""A prepared sweep: the compiled program, and what it takes to train tables with it."""
+"""A prepared study: its buckets, their compiled programs, and what trains tables with them.
 
-import hashlib
-import platform
-import sys
+A study is a list of buckets; one without static columns has one.  A bucket is compiled when
+somebody first needs it, so that a study read from disk makes only the programs that it trains with.
+"""
+
+import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, is_dataclass
-from importlib import metadata
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.problems.tasks import Task
-from jaxopt_course.studies.results import assemble, scorer
-from jaxopt_course.sweeps import engine
-from jaxopt_course.sweeps.climb import Climb
-from jaxopt_course.sweeps.concrete import needed_concrete
-from jaxopt_course.sweeps.lanes import Data, Rhythm, default_lanes, lane_bytes
-from jaxopt_course.sweeps.program import Program, Table, compile_program
-from jaxopt_course.sweeps.progress import ProgressLine, Tally
+from jaxopt_course.records import checkpoints
+from jaxopt_course.records.format import join_sha256, table_sha256
+from jaxopt_course.studies.compiled import Compiled, Trained, compile_bucket, train_bucket
+from jaxopt_course.studies.joining import (
+    join_curves,
+    join_events,
+    join_repeatable,
+    join_trials,
+    own_rows,
+)
+from jaxopt_course.studies.made_with import command, describe_scheduler, versions
+from jaxopt_course.studies.snapshots import keep, newest, saver
+from jaxopt_course.sweeps.progress import ProgressLine, clock
 from jaxopt_course.sweeps.schedulers import Scheduler
-from jaxopt_course.tables.columns import Columns, check_columns
-from jaxopt_course.train import Budget, Trial, make_trial
+from jaxopt_course.tables.buckets import MANY, Bucket, Table, lengthen
+from jaxopt_course.tables.signatures import Optimizer
+from jaxopt_course.tables.static import AnyTask
+
+OWN = ("task", "budget", "hyperparameters", "searched", "optimizers", "lanes", "program_sha256")
 
 
 class Outcome(NamedTuple):
@@ -39,59 +47,91 @@ class Outcome(NamedTuple):
     states: dict[int, Any]  # of the trials that finished, where they were asked for
 
 
-@dataclass(frozen=True)
+class ManyProgramsWarning(UserWarning):
+    """A sweep's static columns have so many values that compiling takes long."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Session:
-    """A compiled program and all that it takes to train a table, and then another, with it."""
+    """The buckets of a study, and the programs that are compiled so far.
 
-    task: Task
-    columns: Columns
-    budget: Budget
-    chosen: tuple[str, str]  # metric, direction
-    trial: Trial
-    data: Data
-    program: Program
-    plan: Mapping[str, Any] | None = None  # what chose the width, as the manifest has it
+    Attributes:
+        task: as it was given.
+        optimizer: as it was given.
+        table: checked and complete, with its buckets.
+        chosen: the metric that chooses the winners, and its direction.
+        devices: on which programs are compiled.
+        lanes: W of each bucket; None for the default.
+        plans: what chose the width of each, as the manifest has it; None where nothing did.
+        lengths: what the budgets were asked as; None where that is not known.
+        equal: what the budgets have in common.
+        expected: of a study on disk, the entry of each bucket in its manifest; else none.
+        exact: whether a program must be the one expected; false under other versions.
+        programs: by number of the bucket, as far as they are compiled.
+    """
 
-    @classmethod
-    def prepare(
-        cls,
-        task: Task,
-        columns: Columns,
-        budget: Budget,
-        chosen: tuple[str, str],
-        lanes: int | None,
-        devices: Sequence[Any],
-    ) -> "Session":
-        """Check that everything traces, choose the width, lower and compile."""
-        trial = make_trial(task, columns.optimizer, budget.batch_size)
-        data = Data(task.train, task.valid, task.test)
-        table = Table(**columns.arrays(columns.trials))
-        row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
-        if table.together_name:
-            row[table.together_name] = table.together[0]
+    task: AnyTask
+    optimizer: Optimizer
+    table: Table
+    chosen: tuple[str, str]
+    devices: tuple[Any, ...]
+    lanes: tuple[int | None, ...]
+    plans: tuple[Mapping[str, Any] | None, ...]
+    lengths: Mapping[str, Any] | None
+    equal: Any = None
+    expected: tuple[Mapping[str, Any], ...] = ()
+    exact: bool = True
+    programs: dict[int, Compiled] = dataclasses.field(default_factory=dict)
+
+    def compile(
+        self, numbers: Sequence[int] | None = None, progress: bool = False, trials: str = ""
+    ) -> None:
+        """Compile these buckets, those that are not yet; default all.
+
+        Args:
+            numbers: of the buckets.
+            progress: whether to show a line.
+            trials: how many there are, in words; default those of the table.
+
+        Raises:
+            TypeError, ValueError: as ``compile_bucket``; the error says of which bucket.
+            ValueError: a program is not the one of the study on disk.
+        """
+        count = len(self.table.buckets)
+        wanted = range(count) if numbers is None else numbers
+        missing = [number for number in wanted if number not in self.programs]
+        if not missing:
+            return
+        with ProgressLine(self.table.buckets[0].task.name, show=progress) as line:
+            for number in missing:
+                bucket = self.table.buckets[number]
+                if count == 1:
+                    what = trials or f"{len(self.table.trials)} trials"
+                    line.note(f"{what}, compiling for {len(self.devices)} device(s)")
+                else:
+                    line.note(f"compiling {number + 1} of {count}, {bucket.label}")
+                start = time.perf_counter()
+                self.programs[number] = self._compile(number, bucket)
+                if len(missing) > MANY and number == missing[0]:
+                    _warn(self.table, time.perf_counter() - start)
+                if number == missing[-1] or callable(bucket.columns.functions):
+                    self.table.check_read()
+
+    def _compile(self, number: int, bucket: Bucket) -> Compiled:
         try:
-            size = lane_bytes(trial, row, data.train)
+            made = compile_bucket(bucket, self.chosen, self.lanes[number], self.devices)
         except Exception as error:
-            own = [name for name in row if name not in ("optimizer", "schedule")]
-            if columns_needed := needed_concrete(trial, row, own, data.train):
-                raise TypeError(
-                    f"column {columns_needed[0]!r} is needed as a plain value, as for a shape or a "
-                    "Python if, but columns are traced; name it in static=, which makes a program "
-                    f"of each of its values: static={columns_needed}"
-                ) from error
+            if bucket.static:
+                error.add_note(f"in the program of {bucket.label}")
             raise
-        columns.check_read()
-        width = lanes or default_lanes(size, devices[0].platform)
-        rhythm = Rhythm(
-            budget.steps, budget.record_every, budget.evaluate_every, budget.diverges_above
-        )
-        program = compile_program(trial, rhythm, data, table, width, devices)
-        return cls(task, columns, budget, chosen, trial, data, program)
-
-    @property
-    def program_sha256(self) -> str:
-        """SHA-256, in hex, of the text of both lowered programs, "seat" and the segment."""
-        return hashlib.sha256(self.program.text.encode()).hexdigest()
+        known = number < len(self.expected) and self.exact
+        if known and made.program_sha256 != self.expected[number]["program_sha256"]:
+            raise ValueError(
+                "the program is not the one of the study, so its trials would not be the same: the "
+                "code of the task or of the optimizer has changed; sweep the table anew into "
+                "another directory"
+            )
+        return made
 
     def train(
         self,
@@ -100,152 +140,117 @@ class Session:
         progress: bool,
         *,
         scheduler: Scheduler | None = None,
-        resume: engine.Snapshot | None = None,
-        on_checkpoint: Callable[[engine.Snapshot], None] | None = None,
         keep_states: bool = False,
         until: np.ndarray | None = None,
+        directory: Path | None = None,
+        probe: bool = False,
     ) -> Outcome:
-        """Train the rows of ``trials``, which have the columns of the table prepared for.
+        """Train the rows of ``trials``, bucket by bucket.
 
         Args:
-            trials: complete, as ``columns.trials``.
+            trials: complete, as ``table.trials``.
             kind: "sweep", "confirmation" or "replay".
-            progress: whether to show a line.
-            scheduler: who decides which trials go on.
-            resume: where an earlier run of the same table was.
-            on_checkpoint: saves a snapshot, now and then.
+            progress: whether to show lines.
+            scheduler: compares configurations within each bucket.
             keep_states: whether the outcome holds the trials' last states.
-            until: (N,), intervals that each row trains; default all.
+            until: (N,), intervals that each row trains; more than a bucket has are all it has.
+            directory: where each bucket has its checkpoint; one that is there goes on.
+            probe: whether to see if a call, made again, gives the same bits.
         """
-        arrays = self.columns.arrays(trials)
-        table = Table(**arrays)
-        rhythm = self.program.rhythm
-        start = time.perf_counter()
-        before = 0 if resume is None else resume.results.trial_steps
-        label = "confirming" if kind == "confirmation" else self.task.name
-        with ProgressLine(label, show=progress) as line:
-            if resume is not None:
-                over = int(resume.results.over.sum())
-                line.note(f"going on where it was, {over} of {len(trials)} trials over")
-            tell = self._teller(line, trials, before)
-            results = engine.run(
-                self.program,
-                table,
-                self.data,
-                self.trial,
-                tell,
-                climb=self._climb(trials, scheduler, until),
-                score=scorer(*self.chosen, rhythm),
-                resume=resume,
-                on_checkpoint=on_checkpoint,
-                keep_states=keep_states,
-            )
-            tell(results, last=True)
-        seconds = time.perf_counter() - start
-        complete, curves = assemble(trials, results, rhythm)
-        event = {
-            "event": "interrupted" if results.interrupted else "finished",
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-            "seconds": seconds,
-            "compile_seconds": self.program.seconds,
-            "lowerings": self.program.lowerings,
-            "trial_steps": results.trial_steps - before,
-            "trial_steps_per_second": (results.trial_steps - before) / seconds,
-            "calls": results.calls,
-            "occupancy": results.occupancy,
-            "devices": [str(device) for device in self.program.devices],
-            "host": platform.node(),
-            "command": command(),
+        entries = [self._static(number) for number in range(len(self.table.buckets))]
+        shares = {
+            number: share
+            for number, entry in enumerate(entries)
+            if len(share := own_rows(trials, entry))
         }
-        manifest = self.manifest(complete, kind, scheduler)
-        states = {row: self._own_state(arrays, row, last) for row, last in results.states.items()}
-        return Outcome(complete, curves, manifest, event, results.interrupted, states)
+        place = pd.Series(np.arange(len(trials)), trials["trial"].to_numpy())
+        folders = {
+            number: None if directory is None else checkpoints.folder_of(directory, number)
+            for number in shares
+        }
+        left = {
+            n: None if folder is None else checkpoints.kept(folder) for n, folder in folders.items()
+        }
+        self.compile([number for number in shares if left[number] is None], progress)
+        done: list[Trained] = []
+        states: dict[int, Any] = {}
+        for number, share in shares.items():
+            if (earlier := left[number]) is not None:
+                done.append(Trained(earlier.trials, earlier.curves, earlier.event, earlier=True))
+                continue
+            compiled, folder = self.programs[number], folders[number]
+            rows = place[share["trial"]].to_numpy()
+            most = compiled.program.rhythm.intervals
+            question = "" if folder is None else checkpoints.question_of(folder)
+            note = ""
+            if len(entries) > 1 and kind == "sweep":
+                note = f"bucket {number + 1} of {len(entries)}, {compiled.bucket.label}"
+            part = train_bucket(
+                compiled,
+                share[compiled.bucket.columns.trials.columns],
+                kind,
+                progress,
+                note=note,
+                scheduler=scheduler,
+                resume=None if folder is None else newest(folder, len(share)),
+                on_checkpoint=None if folder is None else saver(folder, question),
+                keep_states=keep_states,
+                until=None if until is None else np.minimum(until[rows], most),
+                probe=probe,
+            )
+            states |= {int(rows[row]): state for row, state in part.states.items()}
+            done.append(part)
+            if part.interrupted:
+                break
+            if folder is not None and number != max(shares):  # the last one's go to the study
+                keep(folder, part, question)
+        whole = join_trials(trials, done)
+        curves = join_curves(trials, done, [b.budget._asdict() for b in self.table.buckets])
+        manifest = self.manifest(whole, kind, scheduler) | join_repeatable(done)
+        interrupted = any(part.interrupted for part in done)
+        event = join_events([part for part in done if not part.earlier] or done)
+        return Outcome(whole, curves, manifest, event, interrupted, states)
 
-    def _own_state(self, arrays: Mapping[str, Any], row: int, last: Any) -> Any:
-        """A trial's last state, its optimizer's as that optimizer has it where it is alone."""
-        own = self.columns.state_of(arrays, row, last.opt_state, last.params)
-        return last._replace(opt_state=own)
-
-    def check(self, trials: pd.DataFrame) -> Columns:
-        """A longer table, checked and completed as the one prepared for.
+    def lengthened(self, known: pd.DataFrame, trials: pd.DataFrame) -> "Session":
+        """The session for a longer table: of ``known`` rows and more; its programs stay.
 
         Raises:
-            ValueError: the program would be another one: other columns, optimizers or schedules.
+            TypeError, ValueError: the new trials make no sense here; see ``lengthen``.
         """
-        own = self.columns.functions
-        names = self.columns.optimizers
-        table = trials.drop(columns="optimizer", errors="ignore") if callable(own) else trials
-        checked = check_columns(table, own, self.budget.steps)
-        same = (checked.hyperparameters, checked.optimizers, checked.schedules)
-        mine = (self.columns.hyperparameters, names, self.columns.schedules)
-        if same != mine:
-            raise ValueError(
-                "the new trials need another program: columns, optimizers and schedules are "
-                f"{same}, the study has {mine}; sweep them on their own"
-            )
-        return checked
+        own = None if isinstance(self.optimizer, str) else self.optimizer
+        table = lengthen(self.table, known, trials, self.task, own, self.equal, self.lengths)
+        more = len(table.buckets) - len(self.table.buckets)
+        same = set(self.lanes)
+        width = same.pop() if len(same) == 1 else None
+        return dataclasses.replace(
+            self,
+            table=table,
+            lanes=(*self.lanes, *[width] * more),
+            plans=(*self.plans, *[None] * more),
+        )
 
-    def _climb(
-        self, trials: pd.DataFrame, scheduler: Scheduler | None, until: np.ndarray | None
-    ) -> Climb:
-        """How far each row trains; the seeds of a configuration climb together."""
-        intervals = self.program.rhythm.intervals
-        grouped = trials.groupby(list(self.columns.hyperparameters), sort=False, dropna=False)
-        configurations = grouped.ngroup().to_numpy()
-        judge = None
-        if scheduler is not None:
-            number = int(configurations.max()) + 1
-            judge = scheduler.judge(number, intervals, self.budget.evaluate_every)
-        climb = Climb(intervals, configurations, judge)
-        if until is not None:
-            climb.until[:] = until
-        return climb
+    def _static(self, number: int) -> dict[str, Any]:
+        """What tells a bucket's trials from the others', and the dtypes of its own table."""
+        bucket = self.table.buckets[number]
+        names = list(bucket.columns.hyperparameters)
+        dtypes = {name: str(dtype) for name, dtype in bucket.columns.trials[names].dtypes.items()}
+        return {"static": bucket.static, "bucket_dtypes": dtypes}
 
-    def _teller(
-        self, line: ProgressLine, trials: pd.DataFrame, earlier_steps: int
-    ) -> Callable[..., None]:
-        """Tell the progress line how far the engine is, with the best trial so far."""
-        metric, direction = self.chosen
-        name = metric.removeprefix("best_").removeprefix("valid_")
-        better = np.nanmax if direction == "max" else np.nanmin
-        several = len(self.columns.optimizers) > 1
-
-        def best(results: engine.Results) -> str:
-            scores = results.valid.get(name, results.valid["loss"])[:, -1]
-            scores = np.where(results.finished, scores, np.nan)
-            if np.isnan(scores).all():
-                return ""
-            value = better(scores)
-            row = int(np.flatnonzero(scores == value)[0])
-            return f"{value:.4g}" + (f" ({trials['optimizer'].iloc[row]})" if several else "")
-
-        def tell(results: engine.Results, last: bool = False) -> None:
-            tally = Tally(
-                over=int(results.over.sum()),
-                total=len(trials),
-                diverged=int((results.first_bad >= 0).sum()),
-                trial_steps=results.trial_steps,
-                total_steps=self._steps_to_do(results),
-                best=best(results),
-                earlier_steps=earlier_steps,
-            )
-            line.update(tally, last)
-
-        return tell
-
-    def _steps_to_do(self, results: engine.Results) -> int:
-        """Training steps of all trials, as far as they are known to train."""
-        alive = results.first_bad < 0
-        steps = np.minimum(results.until[alive] * self.budget.evaluate_every, self.budget.steps)
-        return int(steps.sum()) + int(results.first_bad[~alive].sum())
-
-    def manifest(
-        self, trials: pd.DataFrame, kind: str, scheduler: Scheduler | None = None
-    ) -> dict[str, Any]:
-        """What is asked and with what; see ``sweeps/store.py``."""
-        task, columns, device = self.task, self.columns, self.program.devices[0]
-        return {
-            "kind": kind,
+    def _entry(self, number: int, trials: pd.DataFrame) -> dict[str, Any]:
+        """A bucket's entry in the manifest, for its share of these trials."""
+        bucket, task = self.table.buckets[number], self.table.buckets[number].task
+        columns, compiled = bucket.columns, self.programs.get(number)
+        static = self._static(number)
+        own = own_rows(trials, static)
+        made: Mapping[str, Any] = (
+            self.expected[number]
+            if compiled is None
+            else {
+                "lanes": compiled.program.lanes,
+                "program_sha256": compiled.program_sha256,
+            }
+        )
+        return static | {
             "task": {
                 "name": task.name,
                 "description": task.description,
@@ -254,45 +259,75 @@ class Session:
                 "examples": task.examples,
                 "metrics": dict(task.metrics),
             },
-            "budget": self.budget._asdict(),
+            "budget": bucket.budget._asdict(),
             "hyperparameters": list(columns.hyperparameters),
             "searched": list(columns.searched),
+            "optimizers": list(columns.optimizers),
+            "lanes": made["lanes"],
+            "program_sha256": made["program_sha256"],
+            "plan": self.plans[number],
+            "trials": len(own),
+            "trials_sha256": table_sha256(own, columns.hyperparameters),
+        }
+
+    def manifest(
+        self, trials: pd.DataFrame, kind: str, scheduler: Scheduler | None = None
+    ) -> dict[str, Any]:
+        """What is asked and with what, for JSON: what all buckets agree in, and an entry each."""
+        table, device = self.table, self.devices[0]
+        entries = [self._entry(number, trials) for number in range(len(table.buckets))]
+        names = list(dict.fromkeys(entry["task"]["name"] for entry in entries))
+        lanes = [entry["lanes"] for entry in entries]
+        asked = None
+        if self.lengths is not None:
+            asked = {**self.lengths, "equal": self.equal}
+        return {
+            "kind": kind,
+            "task": _agreed([entry["task"] for entry in entries])
+            | {"name": names[0] if len(names) == 1 else _common(names)},
+            "budget": _agreed([entry["budget"] for entry in entries]),
+            "asked": asked,
+            "hyperparameters": list(table.hyperparameters),
+            "searched": list(table.searched),
+            "static": list(table.static),
             "metric": self.chosen[0],
             "direction": self.chosen[1],
-            "optimizers": list(columns.optimizers),
-            "scheduler": None if scheduler is None else describe_scheduler(scheduler),
-            "lanes": self.program.lanes,
-            **({} if self.plan is None else {"plan": dict(self.plan)}),
+            "optimizers": list(dict.fromkeys(n for one in entries for n in one["optimizers"])),
+            "scheduler": describe_scheduler(scheduler),
+            "lanes": lanes[0] if len(set(lanes)) == 1 else lanes,
             "seeds": sorted({int(seed) for seed in trials["seed"]}),
             "trials": len(trials),
             "versions": versions(),
             "platform": {"backend": device.platform, "device_kind": device.device_kind},
             "command": command(),
-            "program_sha256": self.program_sha256,
-            "trials_sha256": table_sha256(trials, columns.hyperparameters),
+            "buckets": entries,
+            "program_sha256": join_sha256([entry["program_sha256"] for entry in entries]),
+            "trials_sha256": table_sha256(trials, table.hyperparameters),
         }
 
 
-def command() -> str:
-    """The command line of this process."""
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+def _agreed(dictionaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The entries that are the same in all."""
+    first, *others = dictionaries
+    return {k: v for k, v in first.items() if all(one.get(k) == v for one in others)}
 
 
-def table_sha256(trials: pd.DataFrame, hyperparameters: Sequence[str]) -> str:
-    """SHA-256, in hex, of what is asked of a table: ids, hyperparameters, seeds."""
-    inputs = trials[["id", *hyperparameters, "seed"]]
-    return hashlib.sha256(inputs.to_csv(index=False).encode()).hexdigest()
+def _common(names: Sequence[str]) -> str:
+    """A name for tasks of several names: ``mlp_16, mlp_32, …``."""
+    return ", ".join(names[:2]) + (", …" if len(names) > 2 else "")
 
 
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that numbers depend on."""
-    packages = ("jax", "jaxlib", "optax", "flax", "numpy", "scipy", "pandas", "xarray")
-    versions = {name: metadata.version(name) for name in packages}
-    own = {"jaxopt_course": metadata.version("jaxopt-course")}
-    return {"python": platform.python_version(), **own, **versions}
-
-
-def describe_scheduler(scheduler: Scheduler) -> dict[str, Any]:
-    """Its name and settings, for JSON."""
-    settings: dict[str, Any] = vars(scheduler) if is_dataclass(scheduler) else {}
-    return {"name": type(scheduler).__name__, **settings}
+def _warn(table: Table, seconds: float) -> None:
+    """Say how long it will take, where there are many programs to compile."""
+    count = len(table.buckets)
+    values = {name: table.trials[name].nunique() for name in table.static}
+    most = max(values, key=lambda name: values[name])
+    what = f"static column {most!r} has {values[most]} different values"
+    if values[most] <= MANY:
+        what = f"static columns {', '.join(table.static)} have {count} combinations"
+    warnings.warn(
+        f"{what}: {count} programs are compiled, which takes about {clock(seconds * count)} (the "
+        f"first took {seconds:.1f} s); a column that changes no shape need not be static",
+        ManyProgramsWarning,
+        stacklevel=4,
+    )

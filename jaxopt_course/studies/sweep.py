@@ -1,7 +1,5 @@
 """``sweep``: a table in, a study out."""
 
-import contextlib
-import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,23 +9,17 @@ import jax
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.problems.catalog import task_of
-from jaxopt_course.records import checkpoints, parts, store
-from jaxopt_course.studies import joint
+from jaxopt_course.records import checkpoints, claims
 from jaxopt_course.studies.choosing import check_metric
-from jaxopt_course.studies.joint import Joint
-from jaxopt_course.studies.plan import lanes_of
+from jaxopt_course.studies.plan import Plans, widths_of
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.study import Study, train
 from jaxopt_course.sweeps.plan import Plan
-from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.schedulers import Scheduler
-from jaxopt_course.tables import buckets as bucketing
-from jaxopt_course.tables.buckets import Equal
-from jaxopt_course.tables.columns import check_columns
+from jaxopt_course.tables.buckets import Table, split
+from jaxopt_course.tables.budgets import Equal
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
-from jaxopt_course.train import count_examples, make_budget
 
 
 def sweep(
@@ -41,7 +33,7 @@ def sweep(
     static: Sequence[str] | None = None,
     equal: Equal | None = None,
     lanes: int | None = None,
-    plan: Plan | None = None,
+    plan: Plan | Plans | None = None,
     record_every: int | None = None,
     evaluate_every: int | None = None,
     diverges_above: float | None = None,
@@ -74,7 +66,8 @@ def sweep(
             ``batch_size``.
         lanes: W, trials trained side by side on a device; default by ``default_lanes``. Results
             agree between widths to rounding; within a width they are the same bit for bit.
-        plan: of :func:`plan`, for the same arguments; says how many lanes, instead of ``lanes``.
+        plan: of :func:`plan`, for the same arguments; says how many lanes, instead of ``lanes``,
+            for each bucket.
         record_every: steps between records of the training loss (their mean since the last one);
             default as ``evaluate_every``.
         evaluate_every: steps between evaluations on the validation part; default an epoch.
@@ -86,7 +79,7 @@ def sweep(
             configurations of each bucket among themselves.
         directory: where to save; default nowhere.  What is there survives a crash: see
             :meth:`Study.resume`.
-        overwrite: whether a study that the directory holds may be replaced.
+        overwrite: whether a study that the directory holds may be replaced; nothing else ever is.
         devices: default all local ones; see ``use_cpu_cores``.
         progress: whether to show a line on standard error.
 
@@ -96,7 +89,8 @@ def sweep(
     Raises:
         SweepInterrupted: Ctrl-C; what is over is saved first.
         TypeError, ValueError: see ``check_columns``, ``make_budget``, ``check_metric``.
-        FileExistsError: the directory holds a study, and ``overwrite`` is false.
+        FileExistsError: the directory holds a study, and ``overwrite`` is false; or files that are
+            no study's.
         BlockingIOError: another process works in the directory.
     """
     lengths: dict[str, Any] = {
@@ -107,49 +101,82 @@ def sweep(
         "evaluate_every": evaluate_every,
         "diverges_above": diverges_above,
     }
-    table = None
-    if static is not None:
-        table = bucketing.split(task, trials, static, optimizer, equal=equal, **lengths)
-        task, budgets = table.buckets[0].task, [bucket.budget for bucket in table.buckets]
-    elif equal is not None:
-        raise ValueError("equal= is for static columns: give static= too")
+    table = split(task, trials, static, optimizer, equal=equal, **lengths)
+    chosen = check_metric(metric, table.buckets[0].task.metrics)
+    check_metrics(table)
+    check_lanes(lanes)
+    devices = check_devices(devices)
+    widths: list[int | None]
+    plans: list[Any]
+    if plan is None:
+        widths, plans = [lanes] * len(table.buckets), [None] * len(table.buckets)
+    elif lanes is not None:
+        raise ValueError("give either lanes= or plan=, not both; a plan says how many lanes")
     else:
-        task = task_of(task)
-        budgets = [make_budget(count_examples(task.train), **lengths)]
-        columns = check_columns(trials, optimizer, budgets[0].steps)
-    chosen = check_metric(metric or f"valid_{next(iter(task.metrics))}", task.metrics)
+        widths, plans = widths_of(plan, table, devices)
+    check_scheduler(scheduler, table)
+    session = Session(
+        task, optimizer, table, chosen, devices, tuple(widths), tuple(plans), lengths, equal
+    )
+    if directory is None:
+        session.compile(progress=progress)
+        return train(session, None, progress, scheduler)
+    with claims.claimed(directory, overwrite) as path:
+        session.compile(progress=progress)
+        settings = session.manifest(table.trials, "sweep", scheduler)
+        checkpoints.ask(path, checkpoints.Question(settings, table.trials))
+        return train(session, path, progress, scheduler)
+
+
+def check_metrics(table: Table) -> None:
+    """Refuse tasks that measure different things.
+
+    Raises:
+        ValueError: they cannot be compared.
+    """
+    first = table.buckets[0]
+    for bucket in table.buckets:
+        if dict(bucket.task.metrics) != dict(first.task.metrics):
+            raise ValueError(
+                f"the task of {bucket.label} measures {dict(bucket.task.metrics)}, that of "
+                f"{first.label} {dict(first.task.metrics)}; they cannot be compared"
+            )
+
+
+def check_lanes(lanes: int | None) -> None:
+    """Refuse a width that is none.
+
+    Raises:
+        ValueError: it is no whole number of at least 1.
+    """
     whole = isinstance(lanes, int | np.integer) and not isinstance(lanes, bool)
     if lanes is not None and (not whole or lanes < 1):
         raise ValueError(f"lanes must be a whole number of at least 1, not {lanes!r}")
-    devices = jax.local_devices() if devices is None else list(devices)
-    if not devices:
+
+
+def check_devices(devices: Sequence[Any] | None) -> tuple[Any, ...]:
+    """The devices; default all local ones.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = jax.local_devices() if devices is None else list(devices)
+    if not found:
         raise ValueError("devices must name at least one device")
-    if plan is not None:
-        if lanes is not None:
-            raise ValueError("give either lanes= or plan=, not both; a plan says how many lanes")
-        if table is not None:
-            raise ValueError("a plan is of one program; sweep each bucket with its own plan")
-        lanes = lanes_of(plan, task, columns, budgets[0], devices)
+    return tuple(found)
+
+
+def check_scheduler(scheduler: Scheduler | None, table: Table) -> None:
+    """Refuse what is no scheduler, and rungs that do not fit, before work starts.
+
+    Raises:
+        TypeError, ValueError: see there.
+    """
     if isinstance(scheduler, type) or not (scheduler is None or hasattr(scheduler, "judge")):
         raise TypeError(f"scheduler must be one such as joc.ASHA(), not {scheduler!r}")
-    for budget in budgets:
-        if scheduler is not None:  # rungs that do not fit are an error before work starts
-            intervals = math.ceil(budget.steps / budget.evaluate_every)
-            scheduler.judge(1, intervals, budget.evaluate_every)
-    path = None if directory is None else store.claim(directory, overwrite)
-    with contextlib.nullcontext() if path is None else checkpoints.locked(path):
-        session: Session | Joint
-        if table is not None:
-            session = joint.prepare(table, chosen, lanes, devices, progress)
-        else:
-            with ProgressLine(task.name, show=progress) as line:
-                line.note(f"{len(trials)} trials, compiling for {len(devices)} device(s)")
-                session = Session.prepare(task, columns, budgets[0], chosen, lanes, devices)
-                if plan is not None:
-                    session = dataclasses.replace(session, plan=plan.describe())
-        if path is not None:
-            whole = session.columns.trials
-            settings = session.manifest(whole, "sweep", scheduler)
-            parts.forget(path)
-            checkpoints.ask(path, checkpoints.Question(settings, whole))
-        return train(session, path, progress, scheduler)
+    if scheduler is None:
+        return
+    for bucket in table.buckets:
+        budget = bucket.budget
+        intervals = math.ceil(budget.steps / budget.evaluate_every)
+        scheduler.judge(1, intervals, budget.evaluate_every)

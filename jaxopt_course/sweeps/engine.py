@@ -9,19 +9,19 @@ A trial may leave its lane before its end, at a rung (see ``schedulers``) or for
 state waits beside the lanes, and it goes on in any lane of any device.
 """
 
-import functools
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxopt_course.sweeps import repeat
 from jaxopt_course.sweeps.climb import Climb, Score
+from jaxopt_course.sweeps.device import FREE, Call, Device, place, shapes_of_one, take
 from jaxopt_course.sweeps.interrupts import interrupts
-from jaxopt_course.sweeps.lanes import Data, Lanes, Readings, Trial, empty_lanes, room
+from jaxopt_course.sweeps.lanes import Data, Readings, Trial, empty_lanes, room
 from jaxopt_course.sweeps.program import Program, Table, make_seats
 from jaxopt_course.sweeps.snapshot import Results, Snapshot, Waiting, no_results
 
@@ -29,38 +29,6 @@ IN_FLIGHT = 2  # calls a device: one running, one waiting
 SEGMENT_SECONDS = 0.1  # a call's length aimed at: the host then costs a few percent
 SAVE_SECONDS = 10.0  # between two checkpoints ...
 SAVE_SHARE = 0.02  # ... which take at most this share of the time
-FREE = -1
-
-
-@dataclass
-class _Call:
-    """A segment under way."""
-
-    readings: Readings
-    guests: np.ndarray  # (W,), rows or FREE
-    begins: np.ndarray  # (W,), intervals that the guests had behind them
-    intervals: int
-
-
-@dataclass
-class _Device:
-    """The lanes of one device and who sits in them."""
-
-    device: Any
-    seat: Callable[..., Lanes]
-    segment: Callable[..., tuple[Lanes, Readings]]
-    lanes: Any
-    data: Any
-    guests: np.ndarray  # (W,), rows or FREE
-    seats: Any = None  # on the device, as long as nobody moves
-    together: int | None = None
-    calls: deque[_Call] = field(default_factory=deque)
-    pace: float | None = None  # seconds an interval
-    read_at: float = 0.0
-
-    def ready(self) -> bool:
-        """Whether the oldest call can be read without waiting."""
-        return bool(self.calls[0].readings.first_bad.is_ready())  # type: ignore[attr-defined]
 
 
 def run(
@@ -75,6 +43,7 @@ def run(
     resume: Snapshot | None = None,
     on_checkpoint: Callable[[Snapshot], None] | None = None,
     keep_states: bool = False,
+    probe: bool = False,
 ) -> Results:
     """Train every trial of the table to its end, or as far as a scheduler lets it.
 
@@ -92,9 +61,11 @@ def run(
         resume: where an earlier run of the same table was.
         on_checkpoint: saves a snapshot; called every ten seconds or so, and after Ctrl-C.
         keep_states: whether the results hold the last state of each trial that finishes.
+        probe: whether to make one call twice and compare, where that costs little; see ``repeat``.
     """
     climb = climb or Climb(program.rhythm.intervals, np.arange(len(table.seeds)))
     loop = _Loop(program, table, data, trial, climb, score, resume, keep_states)
+    loop.to_compare = probe and repeat.is_worth_it(program, len(table.seeds))
     saved, cost = time.perf_counter(), 0.0
     with interrupts() as interrupted:
         while not interrupted.is_set() and loop.dispatch():
@@ -129,11 +100,11 @@ class _Loop:
         keep_states: bool,
     ) -> None:
         self.rhythm, self.table, self.climb = program.rhythm, table, climb
-        self.keep_states = keep_states
+        self.keep_states, self.to_compare = keep_states, False
         width = program.lanes
         empty = empty_lanes(trial, make_seats(table, np.zeros(width, np.int64)))
         self.devices = [
-            _Device(
+            Device(
                 device,
                 seat,
                 segment,
@@ -149,7 +120,7 @@ class _Loop:
         self.waiting: dict[int, Any] = {}  # row -> state, of those that left before their end
         self.stopped: set[int] = set()  # rows that will never train on: nobody needs their state
         if resume is None:
-            names = list(jax.eval_shape(trial.evaluate, _first(empty.state), data.valid))
+            names = list(jax.eval_shape(trial.evaluate, shapes_of_one(empty.state), data.valid))
             self.results = no_results(len(table.seeds), self.rhythm, names)
         else:
             self.results = resume.results
@@ -180,7 +151,7 @@ class _Loop:
                     self._call(device)
         return any(device.calls for device in self.devices)
 
-    def _seat(self, device: _Device) -> bool:
+    def _seat(self, device: Device) -> bool:
         """Free the lanes of trials that are over, seat the next ones; whether to call."""
         self._free(device)
         occupied = device.guests != FREE
@@ -204,7 +175,7 @@ class _Loop:
             else:
                 if getattr(jax.tree.leaves(state)[0], "device", None) != device.device:
                     state = jax.device_put(state, device.device)  # slow, even where it does nothing
-                device.lanes = _place(device.lanes, np.int32(lane), state)
+                device.lanes = place(device.lanes, np.int32(lane), state)
         occupied = device.guests != FREE
         if not occupied.any():
             return False
@@ -216,7 +187,7 @@ class _Loop:
             device.lanes = device.seat(device.lanes, device.seats, fresh)
         return True
 
-    def _free(self, device: _Device) -> None:
+    def _free(self, device: Device) -> None:
         """Let those go who have reached their target or have diverged."""
         lanes = np.flatnonzero(device.guests != FREE)
         rows = device.guests[lanes]
@@ -225,23 +196,23 @@ class _Loop:
         for lane in lanes[~bad & (self.reached[rows] >= self.climb.until[rows])].tolist():
             self._leave(device, lane)
 
-    def _leave(self, device: _Device, lane: int, back: bool = False) -> None:
+    def _leave(self, device: Device, lane: int, back: bool = False) -> None:
         """Empty a lane; the state of a guest that may go on waits."""
         row = int(device.guests[lane])
         device.guests[lane] = FREE
         if row in self.stopped:
             return
         if self.reached[row] < self.rhythm.intervals:
-            self.waiting[row] = _take(device.lanes.state, np.int32(lane))
+            self.waiting[row] = take(device.lanes.state, np.int32(lane))
         elif self.keep_states:
-            self.results.states[row] = _take(device.lanes.state, np.int32(lane))
+            self.results.states[row] = take(device.lanes.state, np.int32(lane))
         if back:
             self._queue(row).appendleft(row)
 
-    def _waiting_for(self, device: _Device) -> bool:
+    def _waiting_for(self, device: Device) -> bool:
         return device.together is not None and bool(self.queues.get(device.together))
 
-    def _next(self, device: _Device) -> int | None:
+    def _next(self, device: Device) -> int | None:
         """The next trial that may sit here."""
         queue = self.queues.get(device.together, ()) if device.together is not None else ()
         while queue:
@@ -250,23 +221,25 @@ class _Loop:
                 return row
         return None
 
-    def _choose_queue(self, device: _Device) -> int | None:
+    def _choose_queue(self, device: Device) -> int | None:
         """The longest queue, those that no other device serves first."""
         served = {other.together for other in self.devices if other is not device}
         waiting = [key for key, queue in self.queues.items() if queue]
         return max(waiting, key=lambda k: (k not in served, len(self.queues[k])), default=None)
 
-    def _call(self, device: _Device) -> None:
+    def _call(self, device: Device) -> None:
         guests = device.guests[device.guests != FREE]
         left = self.climb.until[guests] - self.reached[guests]
         aim = 1 if device.pace is None else max(1, round(SEGMENT_SECONDS / device.pace))
         intervals = int(min(aim, room(self.rhythm), left.min()))
         ends = np.bool_((self.reached[guests] + intervals == self.rhythm.intervals).any())
-        device.lanes, readings = device.segment(
-            device.lanes, device.seats, device.data, np.int32(intervals), ends
-        )
+        if self.to_compare and device is self.devices[-1]:  # the others are at work meanwhile
+            self.to_compare = False
+            readings = repeat.advance_twice(device, np.int32(intervals), ends, self.results)
+        else:
+            readings = device.advance(np.int32(intervals), ends)
         begins = self.reached[device.guests]
-        device.calls.append(_Call(readings, device.guests.copy(), begins, intervals))
+        device.calls.append(Call(readings, device.guests.copy(), begins, intervals))
         self.reached[guests] += intervals
 
     def read(self) -> None:
@@ -321,9 +294,7 @@ class _Loop:
         leaves = [np.stack(column) for column in zip(*parts, strict=True)]
         return Snapshot(self.results, Waiting(rows, self.reached[rows], leaves))
 
-    def _collect(
-        self, rows: np.ndarray, lanes: np.ndarray, call: _Call, readings: Readings
-    ) -> None:
+    def _collect(self, rows: np.ndarray, lanes: np.ndarray, call: Call, readings: Readings) -> None:
         """Write down what a call brought, of all lanes at once, and hear who has arrived."""
         results, n, units = self.results, call.intervals, self.rhythm.units
         begins = call.begins[lanes]
@@ -364,23 +335,3 @@ class _Loop:
                 else:  # at the start: they may have arrived there before
                     self._arrive(one, queue)
         self.results.until = self.climb.until
-
-
-@jax.jit
-def _take(state: Any, lane: Any) -> Any:
-    """The state of one lane."""
-    pick = jax.lax.dynamic_index_in_dim
-    return jax.tree.map(lambda x: pick(x, lane, keepdims=False), state)
-
-
-@functools.partial(jax.jit, donate_argnums=0)
-def _place(lanes: Lanes, lane: Any, state: Any) -> Lanes:
-    """The lanes with a state put back into one of them."""
-    put = jax.lax.dynamic_update_index_in_dim
-    states = jax.tree.map(lambda x, one: put(x, one, lane, 0), lanes.state, state)
-    return Lanes(states, put(lanes.first_bad, np.int32(FREE), lane, 0))
-
-
-def _first(state: Any) -> Any:
-    """The shapes of one lane."""
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)

@@ -27,6 +27,9 @@ class Results:
     trial_intervals: int = 0  # those that trials used
     interrupted: bool = False
     states: dict[int, Any] = field(default_factory=dict)  # last ones, where they were asked for
+    compared: int = 0  # calls that this run made twice ...
+    differ: list[str] = field(default_factory=list)  # ... where the bits were others ...
+    not_compared: str = ""  # ... or why none was
 
     @property
     def occupancy(self) -> float:

@@ -1,4 +1,4 @@
-"""Columns that change shapes: trials in buckets, a program each.
+"""A table of trials is a list of buckets, a program each; without static columns there is one.
 
 A column named in ``static=`` is a plain Python value in its programs: the batch size, an argument
 of the function that makes the task, or whatever the function of the row asks for.  Trials that
@@ -10,13 +10,14 @@ bit.
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.messages import unknown
+from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.tables.budgets import Equal, batch_sizes, budgets_of
 from jaxopt_course.tables.cells import identify, normalise
 from jaxopt_course.tables.columns import Columns, check_columns
 from jaxopt_course.tables.signatures import Optimizer
@@ -33,8 +34,6 @@ from jaxopt_course.tables.static import (
 )
 from jaxopt_course.train import Budget, count_examples, make_budget
 
-Equal = Literal["epochs", "steps", "examples"]
-EQUAL = ("epochs", "steps", "examples")
 MANY = 20  # values of a static column, beyond which a sweep warns
 
 
@@ -122,8 +121,8 @@ def buckets(
     if task is None:
         return frame
     tasks = make_tasks(task, [values for values, _ in groups], table)
-    sizes = _batch_sizes([values for values, _ in groups], batch_size)
-    found = _budgets(tasks, sizes, batch_size, epochs, steps, equal)
+    sizes = batch_sizes([values for values, _ in groups], batch_size)
+    found = budgets_of(tasks, sizes, batch_size, epochs, steps, equal)
     frame["steps"] = [budget.steps for budget in found]
     passes = [budget.steps / budget.steps_per_epoch for budget in found]
     whole = all(float(x).is_integer() for x in passes)
@@ -135,45 +134,137 @@ def buckets(
 def split(
     task: AnyTask,
     trials: pd.DataFrame,
-    static: Sequence[str],
+    static: Sequence[str] | None = None,
     optimizer: Optimizer = None,
     *,
-    epochs: int | None = None,
-    steps: int | None = None,
-    batch_size: int = 64,
-    record_every: int | None = None,
-    evaluate_every: int | None = None,
-    diverges_above: float | None = None,
     equal: Equal | None = None,
+    **lengths: Any,
 ) -> Table:
     """Put the trials into buckets and check each as the table of a sweep of its own.
 
     Args:
         task: one task, or a function that makes it of the static columns that it names.
         trials: a row a trial.
-        static: the columns.
+        static: the columns; without them there is one bucket.
         optimizer: as for ``check_columns``; functions of the row find static values as plain ones.
-        epochs: at ``batch_size``; this or ``steps``, as the two below see ``make_budget``.
-        steps: at ``batch_size``.
-        batch_size: where it is no static column; and the one for which the budget was meant.
-        record_every: in steps of each bucket.
-        evaluate_every: in steps of each bucket.
-        diverges_above: a loss.
         equal: what all batch sizes have in common; default what the budget is given in.
+        **lengths: as for ``make_budget``: epochs or steps, and batch_size where it is no static
+            column (and the one for which the budget was meant); record_every and evaluate_every in
+            steps of each bucket; diverges_above.
 
     Raises:
         TypeError, ValueError: a static column that is missing, empty somewhere, or that nobody
             takes; budgets that cannot be made equal; and whatever a sweep of a bucket raises.
     """
+    if static is None:
+        if equal is not None:
+            raise ValueError("equal= is for static columns: give static= too")
+        one = task_of(task)
+        budget = make_budget(count_examples(one.train), **lengths)
+        columns = check_columns(trials, optimizer, budget.steps)
+        bucket = Bucket({}, np.arange(len(trials)), one, budget, columns)
+        return Table(
+            columns.trials, columns.hyperparameters, columns.searched, (), (bucket,), set(), set()
+        )
     table, searched = normalise(trials)
     names = check_names(static, table)
     check_taken(names, task, table, optimizer)
     groups = _groups(table, names)
     tasks = make_tasks(task, [values for values, _ in groups], table)
-    sizes = _batch_sizes([values for values, _ in groups], batch_size)
-    rest: dict[str, Any] = {"record_every": record_every, "evaluate_every": evaluate_every}
-    rest["diverges_above"] = diverges_above
-    budgets = _budgets(tasks, sizes, batch_size, epochs, steps, equal, **rest)
+    sizes = batch_sizes([values for values, _ in groups], lengths.get("batch_size", 64))
+    budgets = budgets_of(tasks, sizes, equal=equal, **lengths)
+    return _assemble(table, searched, names, groups, tasks, budgets, task, optimizer)
+
+
+def lengthen(
+    old: Table,
+    known: pd.DataFrame,
+    trials: pd.DataFrame,
+    task: AnyTask,
+    optimizer: Optimizer,
+    equal: Equal | None = None,
+    lengths: Mapping[str, Any] | None = None,
+) -> Table:
+    """The table with more trials, its buckets as they are; those of new static values are added.
+
+    Args:
+        old: the table.
+        known: its rows, with the columns that make a configuration and the seed.
+        trials: more of them.
+        task: as for :func:`split`.
+        optimizer: as for :func:`split`.
+        equal: as for :func:`split`; it and what follows are for new buckets.
+        lengths: as for :func:`split`; None where they are not known.
+
+    Raises:
+        TypeError, ValueError: as :func:`split`; or a bucket would need another program.
+    """
+    names = {name for bucket in old.buckets for name in bucket.columns.optimizers}
+    if "optimizer" in known and "optimizer" not in trials and len(names) == 1:
+        trials = trials.assign(optimizer=names.pop())  # one for all rows, as the study was made
+    whole = pd.concat([known, trials], ignore_index=True)
+    if callable(optimizer):
+        whole = whole.drop(columns="optimizer", errors="ignore")
+    if not old.static:
+        (bucket,) = old.buckets
+        columns = check_columns(whole, optimizer, bucket.budget.steps)
+        _same_program(bucket.columns, columns, "")
+        bucket = replace(bucket, rows=np.arange(len(whole)), columns=columns)
+        return replace(old, trials=columns.trials, buckets=(bucket,))
+    table, _ = normalise(whole)
+    groups = _groups(table, old.static)
+    there = {_key(bucket.static): bucket for bucket in old.buckets}
+    found = [there.get(_key(values)) for values, _ in groups]
+    tasks = [one.task for one in found if one is not None]
+    budgets = [one.budget for one in found if one is not None]
+    if new := [values for (values, _), one in zip(groups, found, strict=True) if one is None]:
+        if lengths is None:
+            raise ValueError(
+                f"the study has no trials with {label_of(new[0])}, and was made by a version that "
+                "did not keep what its budget was asked as; sweep these trials on their own"
+            )
+        more = make_tasks(task, new, table)
+        sizes = batch_sizes(new, lengths.get("batch_size", 64))
+        tasks += more
+        budgets += budgets_of(more, sizes, equal=equal, **lengths)
+    longer = _assemble(
+        table, list(old.searched), old.static, groups, tasks, budgets, task, optimizer
+    )
+    for before, after in zip(old.buckets, longer.buckets, strict=False):
+        _same_program(before.columns, after.columns, f"of the trials with {before.label}: ")
+    if longer.hyperparameters != old.hyperparameters:
+        raise ValueError(
+            f"the new trials have other columns, {list(longer.hyperparameters)}, than the study, "
+            f"{list(old.hyperparameters)}; sweep them on their own"
+        )
+    return longer
+
+
+def _key(static: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(static.items())
+
+
+def _same_program(before: Columns, after: Columns, label: str) -> None:
+    same = (after.hyperparameters, after.optimizers, after.schedules)
+    mine = (before.hyperparameters, before.optimizers, before.schedules)
+    if same != mine:
+        raise ValueError(
+            f"{label}the new trials need another program: columns, optimizers and schedules are "
+            f"{same}, the study has {mine}; sweep them on their own"
+        )
+
+
+def _assemble(
+    table: pd.DataFrame,
+    searched: Sequence[str],
+    names: tuple[str, ...],
+    groups: Sequence[tuple[dict[str, Any], np.ndarray]],
+    tasks: Sequence[Task],
+    budgets: Sequence[Budget],
+    task: AnyTask,
+    optimizer: Optimizer,
+) -> Table:
+    """The buckets, each checked, and the whole table of what they completed."""
     kept = kept_in_tables(names, task, table, optimizer)
     made, reads = [], set[str]()
     for (values, rows), one, budget in zip(groups, tasks, budgets, strict=True):
@@ -224,54 +315,6 @@ def _groups(table: pd.DataFrame, static: Sequence[str]) -> list[tuple[dict[str, 
         plain = {n: x.item() if isinstance(x, np.generic) else x for n, x in cells.items()}
         found.append((plain, rows))
     return sorted(found, key=lambda one: int(one[1][0]))
-
-
-def _batch_sizes(groups: Sequence[Mapping[str, Any]], default: int) -> list[int]:
-    return [values.get(BATCH_SIZE, default) for values in groups]
-
-
-def _budgets(
-    tasks: Sequence[Task],
-    sizes: Sequence[int],
-    batch_size: int,
-    epochs: int | None,
-    steps: int | None,
-    equal: str | None,
-    **rest: Any,
-) -> list[Budget]:
-    """A budget a bucket, equal in what was asked for."""
-    given = "steps" if epochs is None else "epochs"
-    equal = given if equal is None else equal
-    if equal not in EQUAL:
-        raise ValueError(unknown("equal=", equal, EQUAL))
-    counts = [count_examples(task.train) for task in tasks]
-    if equal == given:
-        lengths = {"epochs": epochs, "steps": steps}
-        pairs = zip(counts, sizes, strict=True)
-        return [make_budget(n, batch_size=b, **lengths, **rest) for n, b in pairs]
-    if len(set(counts)) > 1:
-        raise ValueError(
-            f"the tasks of the buckets have {sorted(set(counts))} training examples, so that "
-            f"{given}= and equal={equal!r} do not go together; leave equal= out"
-        )
-    for b in sizes:  # checks what is given
-        make_budget(counts[0], epochs=epochs, steps=steps, batch_size=b, **rest)
-    if equal == "examples":
-        seen = (epochs * counts[0]) if epochs is not None else (steps or 0) * batch_size
-        totals = [{"steps": seen // b} for b in sizes]
-    else:  # the budget is meant at batch_size=
-        an_epoch = make_budget(counts[0], epochs=1, batch_size=batch_size).steps
-        if equal == "epochs" and (steps or 0) % an_epoch:
-            raise ValueError(
-                f"steps={steps} at batch_size={batch_size} are no whole number of epochs, of "
-                f"{an_epoch} steps each; give epochs="
-            )
-        total = {"steps": (epochs or 0) * an_epoch, "epochs": (steps or 0) // an_epoch}[equal]
-        totals = [{equal: total}] * len(sizes)
-    return [
-        make_budget(counts[0], batch_size=b, **total, **rest)
-        for b, total in zip(sizes, totals, strict=True)
-    ]
 
 
 def _join(table: pd.DataFrame, made: Sequence[Bucket], static: Sequence[str]) -> pd.DataFrame:

@@ -101,7 +101,7 @@ def identify(trials: pd.DataFrame, hyperparameters: Sequence[str]) -> pd.DataFra
         warnings.warn(
             f"{int(repeats.sum())} trials repeat an earlier one (row {row} says the same as row "
             f"{duplicate_of[row]}); see the column 'duplicate_of', or use drop_duplicates()",
-            stacklevel=4,
+            stacklevel=5,
         )
     numbered = trials.copy()
     numbered.insert(0, "trial", np.arange(len(trials)))

@@ -64,6 +64,8 @@ def with_static(
 
     ``reads`` collects the static columns that they have read.
     """
+    if not static:
+        return optimizer
     reads = set() if reads is None else reads
     if isinstance(optimizer, Mapping):
         return {name: _of_static(function, static, reads) for name, function in optimizer.items()}

@@ -1,0 +1,146 @@
+"""A directory taken for a new study, or held for work on the one that it holds."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from jaxopt_course.records import checkpoints, format_1, ownership, store
+from jaxopt_course.records.files import is_file, partial_of
+from jaxopt_course.records.format import (
+    CHECKPOINT,
+    CONFIRMATION,
+    EVENTS,
+    FIGURES,
+    LOCK,
+    MANIFEST,
+    OWN,
+    PAGE,
+    PICTURES,
+    STUDY,
+)
+from jaxopt_course.records.lock import locked
+from jaxopt_course.records.ownership import LIST
+
+REPLACE = "or allow it to be replaced (overwrite=True, on the command line --overwrite)"
+
+
+def where(directory: str | Path) -> Path:
+    """The directory's own path; what leads to it may be a link."""
+    try:
+        return Path(directory).expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise PermissionError(f"{directory} leads nowhere: {error}") from None
+
+
+@contextlib.contextmanager
+def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
+    """Hold a directory for a new study, before any work starts; its path.
+
+    Args:
+        directory: where the study goes; made if it does not exist.
+        overwrite: whether a study that it already holds may be replaced; nothing else ever is.
+
+    Raises:
+        FileExistsError: it already holds a study and ``overwrite`` is false; or it holds files and
+            no study.
+        NotADirectoryError: the path, or a part of it, is a file.
+        PermissionError: nothing can be written there.
+        BlockingIOError: another process works there.
+    """
+    path = where(directory)
+    _refuse(path, overwrite)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        parts = [part for part in (path, *path.parents) if part.is_file()]
+        raise NotADirectoryError(
+            f"{parts[0] if parts else path} is a file, not a directory for a study"
+        ) from None
+    except OSError as error:
+        raise PermissionError(f"cannot make the directory {path}: {error.strerror}") from None
+    with held(path):
+        _refuse(path, overwrite)  # another process may have been quicker
+        if not is_file(path / LIST):
+            ownership.write_list(path, OWN)
+        yield path
+
+
+@contextlib.contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """Hold a directory, and bring what a process that was killed there left into order.
+
+    Raises:
+        BlockingIOError: another process works there; it is named.
+        FileExistsError: ``.lock`` is something else than a study's lock.
+    """
+    with locked(directory):
+        if not is_file(directory / LIST) and (verified := verified_names(directory)):
+            taken = {name for name in OWN if is_file(directory / name)}
+            ownership.write_list(directory, OWN - (taken - verified))
+        if is_file(directory / LIST):
+            store.complete(directory)
+            format_1.lift_checkpoint(directory)
+            if CHECKPOINT in ownership.read_list(directory):
+                if not checkpoints.is_unfinished(directory):
+                    checkpoints.forget(directory)  # somebody was killed while he did
+                sweep_up(directory)
+        yield
+
+
+def sweep_up(directory: Path) -> None:
+    """Remove what a process that was killed left half written."""
+    for folder in (directory, directory / CHECKPOINT, *(directory / CHECKPOINT).glob("[0-9]*")):
+        for name in (*STUDY, *checkpoints.NAMES):
+            partial_of(folder / name).unlink(missing_ok=True)
+
+
+def _refuse(path: Path, overwrite: bool) -> None:
+    """Refuse a directory with anything in it that is not a study's, or a study unless allowed."""
+    if not path.is_dir():
+        return
+    names = {name for name in os.listdir(path) if name != LOCK}
+    if is_file(path / LIST):
+        ownership.read_list(path)
+    elif names and not verified_names(path):
+        some = ", ".join(sorted(names)[:3])
+        raise FileExistsError(
+            f"{path} holds files that are no study's ({some}{', …' if len(names) > 3 else ''}); "
+            "choose a new or an empty directory"
+        )
+    if overwrite:
+        return
+    if checkpoints.is_unfinished(path):
+        raise FileExistsError(
+            f"{path} holds a sweep that was cut short; go on with it (Study.resume(directory), "
+            f"jaxopt-course resume), choose another directory, {REPLACE}"
+        )
+    if is_file(path / MANIFEST):
+        raise FileExistsError(f"{path} already holds a study; choose another directory, {REPLACE}")
+
+
+def verified_names(path: Path) -> set[str]:
+    """Names of the files that prove to be a study's, in a directory without a list.
+
+    Older versions wrote none, and whoever copies a study may leave dot files behind.
+    """
+    names: set[str] = set()
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        store.read(path)
+        names |= set(STUDY) - {EVENTS}
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        checkpoints.asked(path)
+        names.add(CHECKPOINT)
+    if not names:
+        return names
+    events = store.read_events(path)
+    if events and all("event" in event for event in events):
+        names.add(EVENTS)
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        store.read(path / CONFIRMATION)
+        names |= {f"{CONFIRMATION}/{name}" for name in STUDY}
+    with contextlib.suppress(OSError):
+        page = (path / PAGE).read_text(encoding="utf-8", errors="replace")
+        if '<p class="headline">' in page and "plotly" in page:
+            names |= {PAGE, *(f"{PICTURES}/{name}" for name in FIGURES)}
+    return names

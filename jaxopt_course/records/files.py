@@ -1,0 +1,157 @@
+"""Files that are whole or not there; and files of strangers, read with care.
+
+What is written goes beside its place, is flushed to the disk and renamed.  What is read must be a
+regular file inside the study's directory: no link, no pipe, no device; and whatever is wrong with
+it is said in one sentence that names it.
+"""
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+PARTIAL = ".partial"  # how a file ends while it is written
+MAX_JSON = 1 << 26  # bytes; no manifest of ours comes near
+Fill = Callable[[Path], Any]  # writes what belongs into a file
+
+
+def replace(target: Path, fill: Fill) -> None:
+    """Write beside ``target``, flush to the disk and rename: whoever reads it meets a whole file.
+
+    A link in the place of ``target`` is replaced, not followed.
+
+    Raises:
+        OSError: the disk is full, or the like; what was there stays.
+    """
+    partial = partial_of(target)
+    try:
+        save(partial, fill)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    sync(target.parent)
+
+
+def replace_bytes(target: Path, content: bytes) -> None:
+    """As :func:`replace`, with this content."""
+    replace(target, lambda file: file.write_bytes(content))
+
+
+def save(file: Path, fill: Fill) -> None:
+    """Write a new file, and flush it to the disk."""
+    file.unlink(missing_ok=True)  # so that nothing is written through a link
+    fill(file)
+    with file.open("r+b") as stream:  # Windows flushes what can be written only
+        os.fsync(stream.fileno())
+
+
+def partial_of(target: Path) -> Path:
+    """Where a file is while it is written."""
+    return target.with_name(f".{target.name}{PARTIAL}")
+
+
+def save_bytes(file: Path, content: bytes) -> None:
+    """As :func:`save`, with this content."""
+    save(file, lambda new: new.write_bytes(content))
+
+
+def sync(directory: Path) -> None:
+    """Put renames and removals on the disk, where a directory can be synced."""
+    with suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def dump(content: Any) -> bytes:
+    """JSON as people can read it."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def digest(content: Any) -> str:
+    """SHA-256, in hex, of what is JSON."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(file: Path) -> str:
+    """SHA-256, in hex, of a file."""
+    require_regular(file)
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def require_folder(directory: Path, name: str) -> Path:
+    """A folder of the study's, not a link to one elsewhere.
+
+    Raises:
+        ValueError: it is a link, or a file.
+    """
+    folder = directory / name
+    with suppress(FileNotFoundError):
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise ValueError(
+                f"{folder} is no folder of a study's: a link or a file is in its place"
+            )
+    return folder
+
+
+def require_regular(file: Path) -> None:
+    """Let nothing pass but a regular file.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: a link, a directory, a pipe, a device.
+    """
+    try:
+        mode = file.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"{file} is missing") from None
+    if not stat.S_ISREG(mode):
+        kind = next((name for name, of in KINDS.items() if of(mode)), "no regular file")
+        raise ValueError(f"{file} is {kind}; files of a study are regular files")
+
+
+KINDS: dict[str, Callable[[int], bool]] = {
+    "a symbolic link": stat.S_ISLNK,
+    "a directory": stat.S_ISDIR,
+    "a pipe": stat.S_ISFIFO,
+    "a device": stat.S_ISCHR,
+}
+
+
+def is_file(file: Path) -> bool:
+    """Whether something is there; a link counts, wherever it points, and is refused when read."""
+    return os.path.lexists(file)
+
+
+def read_json(file: Path) -> Any:
+    """What a file of JSON holds.
+
+    Raises:
+        FileNotFoundError: it is missing.
+        ValueError: it is no regular file, or not readable JSON.
+    """
+    require_regular(file)
+    if file.stat().st_size > MAX_JSON:
+        raise ValueError(f"{file} is damaged: {file.stat().st_size:,} bytes")
+    try:
+        return json.loads(file.read_bytes())
+    except RecursionError:
+        raise ValueError(f"{file} is not readable JSON: nested too deeply") from None
+    except ValueError as error:  # also of Unicode
+        raise ValueError(f"{file} is not readable JSON: {error}") from None
+
+
+def read_part(file: Path, load: Callable[[Path], Any]) -> Any:
+    """Load a file; whatever is wrong with it, say which file it is."""
+    require_regular(file)
+    try:
+        return load(file)
+    except Exception as error:  # a damaged file fails in as many ways as there are parsers
+        raise ValueError(f"{file} is damaged: {error}") from error

@@ -1,0 +1,131 @@
+"""The names of a study's files, and what its manifest must hold.
+
+    manifest.json       what was asked and with what: task, budget, columns and dtypes, seeds,
+                        lanes, versions, command, hashes; an entry a bucket
+    trials.csv          a row a trial: hyperparameters, seed, status, metrics
+    curves.nc           arrays of numbers over (trial, step), (trial, eval_step); NaN after its end
+    events.jsonl        when and where it ran: wall times, devices, hosts
+    confirm/            the winners on fresh seeds: the same four files
+    report.html, figures/       what is drawn of them
+    checkpoint/         of a sweep under way; see ``checkpoints``
+    .study.json         which of these names are the study's own; see ``ownership``
+    .lock               held by the process that works here
+    .commit             while the files are put in place: the SHA-256 of each that is whole
+
+A study is a list of buckets; one without static columns has one bucket.  The manifest's own entries
+are what all buckets agree in.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+FORMAT_VERSION = 2
+MANIFEST, TRIALS, CURVES, EVENTS = "manifest.json", "trials.csv", "curves.nc", "events.jsonl"
+STUDY = (MANIFEST, TRIALS, CURVES, EVENTS)
+CONFIRMATION, PAGE, PICTURES = "confirm", "report.html", "figures"
+FIGURES = ("curves.png", "sensitivity.png", "final.png")
+CHECKPOINT, LOCK, COMMIT = "checkpoint", ".lock", ".commit"
+OWN = {  # all that a study may write into its directory
+    *STUDY,
+    PAGE,
+    COMMIT,
+    CHECKPOINT,
+    *(f"{CONFIRMATION}/{name}" for name in (*STUDY, COMMIT)),
+    *(f"{PICTURES}/{name}" for name in FIGURES),
+}
+
+TEXT = {"kind": str, "metric": str, "direction": str, "command": str}
+OF_BUCKET: dict[str, type] = {
+    "static": dict,
+    "task": dict,
+    "budget": dict,
+    "hyperparameters": list,
+    "searched": list,
+    "optimizers": list,
+    "lanes": int,
+    "program_sha256": str,
+    "bucket_dtypes": dict,
+}
+OF_STUDY: dict[str, type] = TEXT | {
+    "task": dict,
+    "budget": dict,
+    "hyperparameters": list,
+    "searched": list,
+    "static": list,
+    "optimizers": list,
+    "buckets": list,
+    "seeds": list,
+    "trials": int,
+    "versions": dict,
+    "platform": dict,
+    "program_sha256": str,
+    "trials_sha256": str,
+    "dtypes": dict,
+}
+BUDGET = ("steps", "batch_size", "record_every", "evaluate_every")
+
+
+def check(content: Any, of: str) -> dict[str, Any]:
+    """A manifest or question whose entries have the types that its readers rely on.
+
+    Args:
+        content: as JSON gave it, in today's format.
+        of: the file, for the message.
+
+    Raises:
+        ValueError: an entry is missing or of another type; it is named.
+    """
+    _check(content, OF_STUDY, of)
+    for i, bucket in enumerate(content["buckets"]):
+        _check(bucket, OF_BUCKET, f"{of}, bucket {i}")
+        task, budget = bucket["task"], bucket["budget"]
+        _check(task, {"name": str, "metrics": dict}, f"{of}, bucket {i}, task")
+        _check(budget, dict.fromkeys(BUDGET, int), f"{of}, bucket {i}, budget")
+        if min(budget[name] for name in BUDGET) < 1:
+            raise ValueError(f"{of} is damaged: a budget of {budget}")
+    if not content["buckets"]:
+        raise ValueError(f"{of} is damaged: it has no bucket")
+    if content["direction"] not in ("min", "max"):
+        raise ValueError(f"{of} is damaged: direction {content['direction']!r}")
+    names = [*content["hyperparameters"], *content["searched"], *content["optimizers"]]
+    names += [*content["dtypes"], *content["dtypes"].values(), *content["static"]]
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{of} is damaged: a name that is no text")
+    if not all(_is(seed, int) for seed in content["seeds"]):
+        raise ValueError(f"{of} is damaged: a seed that is no number")
+    scheduler = content.get("scheduler")
+    if scheduler is not None and not (
+        isinstance(scheduler, dict) and isinstance(scheduler.get("name"), str)
+    ):
+        raise ValueError(f"{of} is damaged: scheduler {scheduler!r}")
+    return dict(content)
+
+
+def _check(content: Any, types: Mapping[str, type], of: str) -> None:
+    if not isinstance(content, dict):
+        raise ValueError(f"{of} is damaged: it holds no dictionary")
+    if missing := sorted(set(types) - set(content)):
+        raise ValueError(f"{of} is damaged: it lacks {', '.join(missing)}")
+    for name, kind in types.items():
+        value = content[name]
+        several = name == "lanes" and isinstance(value, list) and all(_is(x, int) for x in value)
+        if not _is(value, kind) and not several:
+            raise ValueError(f"{of} is damaged: {name} is {str(value)[:60]!r}")
+
+
+def _is(value: Any, kind: type) -> bool:
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
+def table_sha256(trials: pd.DataFrame, hyperparameters: Sequence[str]) -> str:
+    """SHA-256, in hex, of what is asked of a table: ids, hyperparameters, seeds."""
+    inputs = trials[["id", *hyperparameters, "seed"]]
+    return hashlib.sha256(inputs.to_csv(index=False).encode()).hexdigest()
+
+
+def join_sha256(hashes: Sequence[str]) -> str:
+    """One SHA-256, in hex, of several."""
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()

@@ -1,0 +1,92 @@
+"""One process at a time in a directory."""
+
+import contextlib
+import errno
+import os
+import re
+import socket
+import stat
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from jaxopt_course.records.format import LOCK
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock, all else works
+    fcntl = None  # type: ignore[assignment]
+
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+HOLDER = re.compile(r"(process \d+ on .{0,300}\n)?\Z")
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the directory's lock.  It falls with the process, so that a dead one holds nothing.
+
+    Raises:
+        BlockingIOError: another process works there; it is named.
+        FileExistsError: ``.lock`` is something else than a study's lock.
+    """
+    file = directory / LOCK
+    with _opened(file) as handle:
+        holder = os.pread(handle, 400, 0).decode(errors="replace")
+        if not HOLDER.match(holder):
+            raise FileExistsError(f"{file} is not the lock of a study; move it away")
+        _lock(handle, directory, holder)
+        there = os.stat(file, follow_symlinks=False)
+        if not os.path.samestat(there, os.fstat(handle)):
+            raise BlockingIOError(f"{directory} has just changed hands; try again")
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        try:
+            yield
+        finally:
+            os.ftruncate(handle, 0)  # the file stays: another process may just have opened it
+
+
+def still_held(directory: Path, before: os.stat_result) -> bool:
+    """Whether a directory is the one that was locked: not renamed, deleted or replaced since."""
+    try:
+        return os.path.samestat(before, os.stat(directory / LOCK, follow_symlinks=False))
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[int]:
+    """The lock's handle; never through a link."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        handle = os.open(file, flags, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise FileExistsError(f"{file} is not the lock of a study; move it away") from None
+        raise PermissionError(f"cannot write into {file.parent}: {error.strerror}") from None
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise FileExistsError(f"{file} is not the lock of a study; move it away")
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, directory: Path, holder: str) -> None:
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BlockingIOError(
+            f"{directory} is in use by another process ({holder.strip() or 'unknown'}); wait for "
+            "it, or choose another directory"
+        ) from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        warnings.warn(
+            f"{directory} cannot be locked ({error}); keep other processes away from it",
+            stacklevel=5,
+        )

@@ -1,0 +1,64 @@
+"""Whose files a directory holds: what a study may replace there, and what it never touches.
+
+A study's directory holds ``.study.json``, written before the study's first file, which lists the
+names that are the study's.  Replaced or deleted is only what the format knows by name *and* that
+list names: a manifest may come from a stranger, and a sweep that was killed has none.  Files that
+somebody puts beside a study stay.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from jaxopt_course.records.files import dump, is_file, read_json, replace_bytes, require_folder
+from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, OWN, PICTURES
+
+LIST, FORMAT = ".study.json", "files of a jaxopt_course study"
+
+
+def write_list(path: Path, names: Iterable[str]) -> None:
+    """Say which names are the study's, before the first of its files is written."""
+    content = dump({"format": FORMAT, "names": sorted(names)})
+    replace_bytes(path / LIST, content)
+
+
+def read_list(path: Path) -> set[str]:
+    """The names in the list that the format knows.
+
+    Raises:
+        ValueError: the file is damaged, or somebody else's.
+    """
+    content = read_json(path / LIST)
+    names = content.get("names") if isinstance(content, dict) else None
+    if not isinstance(names, list) or content.get("format") != FORMAT:
+        raise ValueError(f"{path / LIST} is damaged, or no study's: it lists no names")
+    return {name for name in names if isinstance(name, str)} & OWN
+
+
+def require(directory: Path, names: Iterable[str]) -> None:
+    """Let the names be written or removed only where they are the study's own.
+
+    Args:
+        directory: of a study, held by this process.
+        names: as "trials.csv" or "confirm/trials.csv".
+
+    Raises:
+        FileExistsError: a file of that name was there before the study.
+        ValueError: a link is in the place of a folder.
+    """
+    own = read_list(directory)
+    for name in names:
+        folder, _, _ = name.rpartition("/")
+        if folder:
+            require_folder(directory, folder)
+        if name not in own and is_file(directory / name):
+            raise FileExistsError(
+                f"{directory / name} was there before the study and is not its own; move it away"
+            )
+
+
+def folder(directory: Path, name: str) -> Path:
+    """A folder of the study's (confirm, figures, checkpoint), made if it does not exist."""
+    assert name in (CONFIRMATION, PICTURES, CHECKPOINT)
+    path = require_folder(directory, name)
+    path.mkdir(exist_ok=True)
+    return path

@@ -1,0 +1,244 @@
+"""A bucket's compiled program, and what it takes to train tables with it."""
+
+import hashlib
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from jaxopt_course.studies.made_with import command
+from jaxopt_course.studies.results import assemble, scorer
+from jaxopt_course.sweeps import engine
+from jaxopt_course.sweeps.climb import Climb
+from jaxopt_course.sweeps.concrete import needed_concrete
+from jaxopt_course.sweeps.lanes import Data, Rhythm, default_lanes, lane_bytes
+from jaxopt_course.sweeps.program import Program, Table, compile_program
+from jaxopt_course.sweeps.progress import ProgressLine, Tally
+from jaxopt_course.sweeps.schedulers import Scheduler
+from jaxopt_course.sweeps.snapshot import Snapshot
+from jaxopt_course.tables.buckets import Bucket
+from jaxopt_course.tables.columns import Columns
+from jaxopt_course.train import Budget, Trial, make_trial
+
+
+class Trained(NamedTuple):
+    """What a training of a bucket's trials left."""
+
+    trials: pd.DataFrame
+    curves: xr.Dataset
+    event: dict[str, Any]
+    interrupted: bool = False
+    states: Mapping[int, Any] = {}  # by row, of the trials that finished, where they were asked for
+    earlier: bool = False  # another run left it
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled program and all that it takes to train a table, and then another, with it."""
+
+    bucket: Bucket
+    chosen: tuple[str, str]  # metric, direction
+    trial: Trial
+    data: Data
+    program: Program
+
+    @property
+    def program_sha256(self) -> str:
+        """SHA-256, in hex, of the text of both lowered programs, "seat" and the segment."""
+        return hashlib.sha256(self.program.text.encode()).hexdigest()
+
+
+def rhythm_of(budget: Budget) -> Rhythm:
+    """A budget as the engine knows it."""
+    return Rhythm(budget.steps, budget.record_every, budget.evaluate_every, budget.diverges_above)
+
+
+def compile_bucket(
+    bucket: Bucket, chosen: tuple[str, str], lanes: int | None, devices: Sequence[Any]
+) -> Compiled:
+    """Check that everything traces, choose the width, lower and compile.
+
+    Args:
+        bucket: its task, its trials, its budget.
+        chosen: the metric that chooses the winners, and its direction.
+        lanes: W, or None for the default of its state's bytes.
+        devices: on which.
+
+    Raises:
+        TypeError: a column is needed as a plain value; the message says how to give it.
+        ValueError: a column that nobody reads, an empty cell that somebody reads.
+    """
+    columns = bucket.columns
+    trial = make_trial(bucket.task, columns.optimizer, bucket.budget.batch_size)
+    data = Data(bucket.task.train, bucket.task.valid, bucket.task.test)
+    table = Table(**columns.arrays(columns.trials))
+    row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
+    if table.together_name:
+        row[table.together_name] = table.together[0]
+    try:
+        size = lane_bytes(trial, row, data.train)
+    except Exception as error:
+        own = [name for name in row if name not in ("optimizer", "schedule")]
+        if needed := needed_concrete(trial, row, own, data.train):
+            raise TypeError(
+                f"column {needed[0]!r} is needed as a plain value, as for a shape or a "
+                "Python if, but columns are traced; name it in static=, which makes a program "
+                f"of each of its values: static={needed}"
+            ) from error
+        raise
+    columns.check_read()
+    width = lanes or default_lanes(size, devices[0].platform)
+    program = compile_program(trial, rhythm_of(bucket.budget), data, table, width, devices)
+    return Compiled(bucket, chosen, trial, data, program)
+
+
+def train_bucket(
+    compiled: Compiled,
+    trials: pd.DataFrame,
+    kind: str,
+    progress: bool,
+    *,
+    note: str = "",
+    scheduler: Scheduler | None = None,
+    resume: Snapshot | None = None,
+    on_checkpoint: Callable[[Snapshot], None] | None = None,
+    keep_states: bool = False,
+    until: np.ndarray | None = None,
+    probe: bool = False,
+) -> Trained:
+    """Train the rows of ``trials``, which have the columns of the bucket's table.
+
+    Args:
+        compiled: the program.
+        trials: complete, as the bucket's own.
+        kind: "sweep", "confirmation" or "replay".
+        progress: whether to show a line.
+        note: shown before there is anything to count.
+        scheduler: who decides which trials go on.
+        resume: where an earlier run of the same table was.
+        on_checkpoint: saves a snapshot, now and then.
+        keep_states: whether the outcome holds the trials' last states.
+        until: (N,), intervals that each row trains; default all.
+        probe: whether to see if a call, made again, gives the same bits.
+    """
+    program, columns = compiled.program, compiled.bucket.columns
+    arrays = columns.arrays(trials)
+    start = time.perf_counter()
+    before = 0 if resume is None else resume.results.trial_steps
+    label = "confirming" if kind == "confirmation" else compiled.bucket.task.name
+    with ProgressLine(label, show=progress) as line:
+        if resume is not None:
+            over = int(resume.results.over.sum())
+            note = f"going on where it was, {over} of {len(trials)} trials over"
+        if note:
+            line.note(note)
+        tell = _teller(compiled, line, trials, before)
+        results = engine.run(
+            program,
+            Table(**arrays),
+            compiled.data,
+            compiled.trial,
+            tell,
+            climb=_climb(compiled, trials, scheduler, until),
+            score=scorer(*compiled.chosen, program.rhythm),
+            resume=resume,
+            on_checkpoint=on_checkpoint,
+            keep_states=keep_states,
+            probe=probe,
+        )
+        tell(results, last=True)
+    seconds = time.perf_counter() - start
+    complete, curves = assemble(trials, results, program.rhythm)
+    event = {
+        "event": "interrupted" if results.interrupted else "finished",
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "seconds": seconds,
+        "compile_seconds": program.seconds,
+        "lowerings": program.lowerings,
+        "trial_steps": results.trial_steps - before,
+        "trial_steps_per_second": (results.trial_steps - before) / seconds,
+        "calls": results.calls,
+        "occupancy": results.occupancy,
+        "devices": [str(device) for device in program.devices],
+        "host": platform.node(),
+        "command": command(),
+    }
+    if results.compared:
+        event |= {"calls_compared": results.compared, "calls_differ_in": results.differ}
+    elif probe and results.not_compared:
+        event |= {"calls_not_compared": results.not_compared}
+    states = {row: _own_state(columns, arrays, row, last) for row, last in results.states.items()}
+    return Trained(complete, curves, event, results.interrupted, states)
+
+
+def _own_state(columns: Columns, arrays: Mapping[str, Any], row: int, last: Any) -> Any:
+    """A trial's last state, its optimizer's as that optimizer has it where it is alone."""
+    return last._replace(opt_state=columns.state_of(arrays, row, last.opt_state, last.params))
+
+
+def _climb(
+    compiled: Compiled,
+    trials: pd.DataFrame,
+    scheduler: Scheduler | None,
+    until: np.ndarray | None,
+) -> Climb:
+    """How far each row trains; the seeds of a configuration climb together."""
+    bucket, intervals = compiled.bucket, compiled.program.rhythm.intervals
+    names = list(bucket.columns.hyperparameters)  # none: all trials differ in their seeds alone
+    configurations = np.zeros(len(trials), np.int64)
+    if names:
+        configurations = trials.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
+    judge = None
+    if scheduler is not None:
+        number = int(configurations.max()) + 1
+        judge = scheduler.judge(number, intervals, bucket.budget.evaluate_every)
+    climb = Climb(intervals, configurations, judge)
+    if until is not None:
+        climb.until[:] = until
+    return climb
+
+
+def _teller(
+    compiled: Compiled, line: ProgressLine, trials: pd.DataFrame, earlier_steps: int
+) -> Callable[..., None]:
+    """Tell the progress line how far the engine is, with the best trial so far."""
+    metric, direction = compiled.chosen
+    name = metric.removeprefix("best_").removeprefix("valid_")
+    better = np.nanmax if direction == "max" else np.nanmin
+    several = len(compiled.bucket.columns.optimizers) > 1
+
+    def best(results: engine.Results) -> str:
+        scores = results.valid.get(name, results.valid["loss"])[:, -1]
+        scores = np.where(results.finished, scores, np.nan)
+        if np.isnan(scores).all():
+            return ""
+        value = better(scores)
+        row = int(np.flatnonzero(scores == value)[0])
+        return f"{value:.4g}" + (f" ({trials['optimizer'].iloc[row]})" if several else "")
+
+    def tell(results: engine.Results, last: bool = False) -> None:
+        tally = Tally(
+            over=int(results.over.sum()),
+            total=len(trials),
+            diverged=int((results.first_bad >= 0).sum()),
+            trial_steps=results.trial_steps,
+            total_steps=_steps_to_do(compiled.bucket.budget, results),
+            best=best(results),
+            earlier_steps=earlier_steps,
+        )
+        line.update(tally, last)
+
+    return tell
+
+
+def _steps_to_do(budget: Budget, results: engine.Results) -> int:
+    """Training steps of all trials, as far as they are known to train."""
+    alive = results.first_bad < 0
+    steps = np.minimum(results.until[alive] * budget.evaluate_every, budget.steps)
+    return int(steps.sum()) + int(results.first_bad[~alive].sum())

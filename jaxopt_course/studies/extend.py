@@ -1,0 +1,80 @@
+"""Trials that a study does not know yet, trained and joined with those that it has."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from jaxopt_course.records.format import join_sha256
+from jaxopt_course.studies.results import bare
+from jaxopt_course.studies.session import Outcome, Session
+
+
+def extended(
+    session: Session,
+    known: pd.DataFrame,
+    curves: xr.Dataset,
+    was: Mapping[str, Any],
+    trials: pd.DataFrame,
+    progress: bool,
+) -> tuple[Session, Outcome | None]:
+    """Train what is new of ``trials``.
+
+    Args:
+        session: of the study.
+        known: its table, with results.
+        curves: its curves.
+        was: its manifest.
+        trials: with the columns of its table.
+        progress: whether to show a line.
+
+    Returns:
+        the session for the longer table, and the whole of what is known now; None where nothing is
+        new.
+
+    Raises:
+        TypeError, ValueError: the new trials make no sense beside the study's.
+    """
+    columns = [*session.table.hyperparameters, "seed"]
+    with warnings.catch_warnings():  # to repeat what is known is no mistake here
+        warnings.filterwarnings("ignore", r"\d+ trials repeat")
+        longer = session.lengthened(known[columns], trials)
+    table = longer.table.trials
+    old, new = table.iloc[: len(known)], table.iloc[len(known) :]
+    new = new[~new["id"].isin(set(old["id"])) & ~new["id"].duplicated()]
+    if new.empty:
+        return session, None
+    new = new.assign(trial=len(known) + np.arange(len(new))).reset_index(drop=True)
+    outcome = longer.train(new, "sweep", progress)
+    over = outcome.trials["status"].to_numpy() != "unfinished"  # the others may come again
+    added = outcome.trials[over].assign(trial=len(known) + np.arange(over.sum()))
+    whole = pd.concat([known, added], ignore_index=True).astype(added.dtypes)
+    fresh = outcome.curves.isel(trial=over).assign_coords(trial=added["trial"].to_numpy())
+    joined = xr.concat([bare(curves), fresh], "trial", join="outer")
+    manifest = longer.manifest(whole, "sweep") | {"command": was["command"]}
+    manifest |= _mixed(was, manifest, longer, len(known))
+    return longer, outcome._replace(trials=whole, curves=joined, manifest=manifest)
+
+
+def _mixed(
+    was: Mapping[str, Any], now: Mapping[str, Any], session: Session, known: int
+) -> dict[str, Any]:
+    """What the manifest says of trials that were added with other versions."""
+    added = list(was.get("added_with", []))
+    if not session.exact:
+        added.append({"trials": [known, now["trials"] - 1], "versions": now["versions"]})
+        buckets = [
+            new | {"program_sha256": old["program_sha256"]}
+            for old, new in zip(was["buckets"], now["buckets"], strict=False)
+        ]
+        rest = [*buckets, *now["buckets"][len(buckets) :]]
+        return {
+            "versions": was["versions"],
+            "buckets": rest,
+            "program_sha256": join_sha256([one["program_sha256"] for one in rest]),
+            "added_with": added,
+        }
+    return {"added_with": added} if added else {}

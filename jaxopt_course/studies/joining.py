@@ -1,0 +1,91 @@
+"""What the buckets of a study left, joined: its table, its curves, its event."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from jaxopt_course.studies.compiled import Trained
+from jaxopt_course.studies.results import ticks
+
+
+def belong(trials: pd.DataFrame, static: Mapping[str, Any]) -> np.ndarray:
+    """(N,), bool: which trials have these static values."""
+    mask = np.ones(len(trials), bool)
+    for name, value in static.items():
+        mask &= trials[name].eq(value).fillna(False).to_numpy(bool)
+    return mask
+
+
+def own_rows(trials: pd.DataFrame, entry: Mapping[str, Any]) -> pd.DataFrame:
+    """A bucket's share of these trials, in the dtypes of its own table."""
+    mask = belong(trials, entry["static"])
+    return trials[mask].reset_index(drop=True).astype(entry["bucket_dtypes"])
+
+
+def join_trials(trials: pd.DataFrame, parts: Sequence[Trained]) -> pd.DataFrame:
+    """The table with the results of all buckets; "unfinished" where one was not reached."""
+    if len(parts) == 1 and {*trials} <= {*parts[0].trials} and len(parts[0].trials) == len(trials):
+        return parts[0].trials
+    found = []
+    for part in parts:
+        results = part.trials.loc[:, "status":]
+        found.append(results.set_index(pd.Index(part.trials["trial"])))
+    results = pd.concat(found).reindex(trials["trial"]).reset_index(drop=True)
+    results["status"] = results["status"].fillna("unfinished")
+    return pd.concat([trials.reset_index(drop=True), results], axis=1)
+
+
+def join_curves(
+    trials: pd.DataFrame, parts: Sequence[Trained], budgets: Sequence[Mapping[str, Any]]
+) -> xr.Dataset:
+    """The curves on the steps of all buckets of the study, NaN where a trial has no such step."""
+    if len(budgets) == 1 and len(parts[0].trials) == len(trials):
+        return parts[0].curves
+    readings = {
+        axis: np.unique(np.concatenate([ticks(b[every], b["steps"]) for b in budgets]))
+        for axis, every in (("step", "record_every"), ("eval_step", "evaluate_every"))
+    }
+    numbers = trials["trial"].to_numpy(np.int64)
+    place = pd.Series(np.arange(len(numbers)), numbers)
+    arrays = {}
+    for name, like in parts[0].curves.data_vars.items():
+        axis = str(like.dims[1])
+        whole = np.full((len(numbers), len(readings[axis])), np.nan, np.float32)
+        for part in parts:
+            rows = place[part.curves["trial"].to_numpy()].to_numpy()
+            columns = np.searchsorted(readings[axis], part.curves[axis].to_numpy())
+            whole[np.ix_(rows, columns)] = part.curves[name].to_numpy()
+        arrays[str(name)] = (("trial", axis), whole)
+    return xr.Dataset(arrays, coords={"trial": numbers, **readings})
+
+
+def join_events(parts: Sequence[Trained]) -> dict[str, Any]:
+    """The event of the whole: sums over the buckets."""
+    events = [part.event for part in parts]
+    if len(events) == 1:
+        return events[0]
+    total = lambda name: sum(event[name] for event in events)
+    occupied = sum(event["occupancy"] * event["trial_steps"] for event in events)
+    return events[-1] | {
+        "seconds": total("seconds"),
+        "compile_seconds": total("compile_seconds"),
+        "lowerings": total("lowerings"),
+        "trial_steps": total("trial_steps"),
+        "trial_steps_per_second": total("trial_steps") / total("seconds"),
+        "calls": total("calls"),
+        "occupancy": occupied / max(1, total("trial_steps")),  # of the steps' mean
+        "buckets": events,
+    }
+
+
+def join_repeatable(parts: Sequence[Trained]) -> dict[str, Any]:
+    """Whether calls made twice gave the same bits, for the manifest; nothing where none was."""
+    compared = sum(part.event.get("calls_compared", 0) for part in parts)
+    if not compared:
+        return {}
+    differ = sorted({name for part in parts for name in part.event.get("calls_differ_in", ())})
+    said = {"calls_compared": compared, "repeatable": not differ}
+    return said | ({"calls_differ_in": differ} if differ else {})

@@ -1,0 +1,86 @@
+"""With what a study is made: versions, command, scheduler, in words that JSON can hold."""
+
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from jaxopt_course.sweeps import schedulers
+from jaxopt_course.sweeps.schedulers import Scheduler
+
+COMPILER = ("jax", "jaxlib")  # the versions that bits depend on, beside the program's text
+
+
+class GiveAgain(ValueError):
+    """Code of the user's own that files cannot hold must be given again.
+
+    Attributes:
+        what: "task", "optimizer" or "scheduler".
+    """
+
+    def __init__(self, what: str, made: str) -> None:
+        super().__init__(
+            f"the study was made with {made}, which files cannot hold; give it again: {what}=…"
+        )
+        self.what, self.made = what, made
+
+
+def command() -> str:
+    """The command line of this process, as a shell takes it."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that numbers depend on."""
+    packages = ("jax", "jaxlib", "optax", "flax", "numpy", "scipy", "pandas", "xarray")
+    versions = {name: metadata.version(name) for name in packages}
+    own = {"jaxopt_course": metadata.version("jaxopt-course")}
+    return {"python": platform.python_version(), **own, **versions}
+
+
+def changed_versions(manifest: Mapping[str, Any]) -> list[str]:
+    """What is another version now, as "jax 0.10.2 -> 0.12.0"; none where bits are the same.
+
+    The same program, compiled by another compiler, gives other bits.
+    """
+    now, was = versions(), manifest["versions"]
+    if all(now[name] == was.get(name) for name in COMPILER):
+        return []
+    return [f"{name} {was.get(name)} -> {now[name]}" for name in now if now[name] != was.get(name)]
+
+
+def describe_scheduler(scheduler: Scheduler | None) -> dict[str, Any] | None:
+    """Its name and settings, for JSON."""
+    if scheduler is None:
+        return None
+    settings: dict[str, Any] = vars(scheduler) if is_dataclass(scheduler) else {}
+    return {"name": type(scheduler).__name__, **settings}
+
+
+def scheduler_of(
+    settings: Mapping[str, Any] | None, given: Scheduler | None = None
+) -> Scheduler | None:
+    """The scheduler that a manifest describes; ``given`` if it is described so.
+
+    Raises:
+        GiveAgain: it is none of ours and not given.
+        ValueError: another one is given, or its settings are not those of one.
+    """
+    if given is not None:
+        if (now := describe_scheduler(given)) != settings:
+            raise ValueError(f"the scheduler is {now}, that of the study {settings}")
+        return given
+    if settings is None:
+        return None
+    values = dict(settings)
+    name = values.pop("name")
+    if name not in schedulers.SCHEDULERS:
+        raise GiveAgain("scheduler", f"an own scheduler, {name}")
+    try:
+        return schedulers.SCHEDULERS[name](**values)
+    except TypeError as error:
+        raise ValueError(f"the study's scheduler {settings} is none of ours: {error}") from None

@@ -1,0 +1,159 @@
+"""What a study is once it is there: a table, curves, a manifest; read, chosen from, written."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+import xarray as xr
+
+from jaxopt_course.records import checkpoints, claims, store
+from jaxopt_course.records.format import CONFIRMATION
+from jaxopt_course.report import optuna, tables
+from jaxopt_course.studies.choosing import check_metric
+from jaxopt_course.studies.results import bare, join
+from jaxopt_course.studies.session import Session
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedStudy:
+    """A study as it is read, chosen from, written; see ``Study``, which trains more for it."""
+
+    trials: pd.DataFrame
+    curves: xr.Dataset
+    manifest: dict[str, Any]
+    directory: Path | None = None
+    events: tuple[dict[str, Any], ...] = ()
+    _session: Session | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        counts = self.trials["status"].value_counts().to_dict()
+        states = ", ".join(f"{n} {status}" for status, n in counts.items())
+        where = f", saved in {self.directory}" if self.directory else ""
+        return f"Study of {self.manifest['task']['name']!r}: {states}{where}"
+
+    @property
+    def hyperparameters(self) -> list[str]:
+        """The columns that make a configuration; ``seed`` stands apart."""
+        return list(self.manifest["hyperparameters"])
+
+    def configurations(self, metric: str | None = None) -> pd.DataFrame:
+        """All configurations, best first: the mean of ``metric`` over the seeds, and its spread.
+
+        A configuration with a diverged seed ranks after all others and has no mean.
+
+        Args:
+            metric: a validation metric, ``train_loss`` or ``best_valid_loss``; default the task's.
+        """
+        metric, direction = self._metric(metric)
+        return tables.configurations(self.trials, self.hyperparameters, metric, direction)
+
+    def best(self, metric: str | None = None) -> pd.Series:
+        """The best configuration: a row of :meth:`configurations`.
+
+        Raises:
+            ValueError: no configuration finished on all its seeds; or a metric that may not choose.
+        """
+        name, _ = self._metric(metric)
+        first = self.configurations(name).iloc[0]
+        if pd.isna(first[name]):
+            raise ValueError(
+                f"no configuration finished on all of its seeds with a finite {name}: "
+                f"{self.trials['status'].value_counts().to_dict()}; see study.trials"
+            )
+        return first
+
+    def winners(self, metric: str | None = None) -> pd.DataFrame:
+        """The best configuration of each optimizer, best first."""
+        return tables.winners(self.configurations(metric), self.manifest["searched"])
+
+    def save(self, directory: str | Path, *, overwrite: bool = False) -> Self:
+        """Write the study into ``directory`` (see ``records/format.py`` for the format).
+
+        Raises:
+            FileExistsError: a study is there already, and ``overwrite`` is false; or files that are
+                no study's.
+            BlockingIOError: another process works there.
+        """
+        with claims.claimed(directory, overwrite) as path:
+            study = self._write(path)
+            checkpoints.forget(path)  # of a sweep that was cut short and may be replaced
+        return study
+
+    def _write(self, path: Path, confirmation: bool = False) -> Self:
+        """Write into a directory that this process holds.
+
+        Raises:
+            OSError: the disk is full, or the like; the error has the study.
+        """
+        own = path / CONFIRMATION if confirmation else path
+        try:
+            record = store.Record(self.manifest, self.trials, bare(self.curves))
+            store.write(path, record, confirmation)
+            store.write_events(own, self.events)
+        except OSError as error:
+            error.add_note(
+                f"the study could not be written into {own}; nothing is lost: it is this "
+                "exception's attribute .study, and once there is room, Study.resume(directory) or "
+                "jaxopt-course resume writes it from the last checkpoint"
+            )
+            error.study = self  # type: ignore[attr-defined]
+            raise
+        return type(self)(self.trials, self.curves, self.manifest, own, self.events, self._session)
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """Read a study that was saved; nothing is written.
+
+        Raises:
+            FileNotFoundError: there is no study.
+            ValueError: it is of an unknown format, damaged or edited.
+        """
+        path = claims.where(directory)
+        record = store.read(path)
+        curves = join(record.curves, record.trials, record.manifest["hyperparameters"])
+        return cls(record.trials, curves, record.manifest, path, tuple(store.read_events(path)))
+
+    def report(self) -> Path:
+        """Write ``report.html`` and the figures into the study's directory; the page's path.
+
+        Raises:
+            ValueError: the study is in no directory yet.
+        """
+        if self.directory is None:
+            raise ValueError("save the study first: study.save(directory).report()")
+        from jaxopt_course.report.page import write_report
+
+        return write_report(self.directory)
+
+    def to_optuna(
+        self, journal_file: str | Path, name: str | None = None, *, each_seed: bool = False
+    ) -> Any:
+        """Add the study to a journal file of Optuna's, for ``optuna.load_study`` and its dashboard.
+
+        A configuration becomes a trial, with the mean over its seeds as value and validation curve
+        as intermediate values, so that Optuna's best is :meth:`best`; a diverged one has the worst
+        value there is, a stopped one is PRUNED, an unfinished one FAIL.  Columns that vary become
+        parameters, constant ones stand in the study's user attributes.
+
+        Args:
+            journal_file: made if it is not there; it may hold other studies.
+            name: of the study in it; default the name of its directory, or of the task.
+            each_seed: whether each seed is a trial of its own, with "seed" as a parameter.
+
+        Returns:
+            the ``optuna.study.Study`` as read from the file.
+
+        Raises:
+            ImportError: Optuna is not installed (``pip install 'jaxopt-course[optuna]'``).
+            ValueError: the file holds a study of that name already, or is no journal.
+            FileNotFoundError, IsADirectoryError: the file cannot be there.
+        """
+        name = name or (self.directory.name if self.directory else self.manifest["task"]["name"])
+        return optuna.export(self.trials, self.curves, self.manifest, journal_file, name, each_seed)
+
+    def _metric(self, metric: str | None) -> tuple[str, str]:
+        """A metric that may choose, and its direction."""
+        if metric is None:
+            return self.manifest["metric"], self.manifest["direction"]
+        return check_metric(metric, self.manifest["task"]["metrics"])

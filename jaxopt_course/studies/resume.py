@@ -1,0 +1,183 @@
+"""A study's session made again from what is on disk, and checked to be the same.
+
+All that can be judged without compiling is judged first.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+
+from jaxopt_course.conventions.registry import REGISTERED
+from jaxopt_course.problems.catalog import TASKS, load_task, task_of
+from jaxopt_course.problems.downloads import split_name
+from jaxopt_course.problems.tasks import Task
+from jaxopt_course.records.format import table_sha256
+from jaxopt_course.studies.joining import belong, own_rows
+from jaxopt_course.studies.made_with import GiveAgain, changed_versions
+from jaxopt_course.studies.session import Session
+from jaxopt_course.tables.buckets import Bucket, Table
+from jaxopt_course.tables.columns import check_columns
+from jaxopt_course.tables.signatures import Optimizer
+from jaxopt_course.tables.static import AnyTask, label_of, make_task, with_static
+from jaxopt_course.train import count_examples, make_budget
+
+
+def recall(
+    manifest: Mapping[str, Any],
+    trials: pd.DataFrame,
+    task: AnyTask | None = None,
+    optimizer: Optimizer = None,
+    devices: Sequence[Any] | None = None,
+    exact: bool = True,
+) -> Session:
+    """Prepare the session of a study again: the same programs, widths and columns.
+
+    Args:
+        manifest: of the study, or of a sweep that was cut short.
+        trials: its table; columns of results are passed over.
+        task: what JSON cannot hold, an own task; default the registered one of that name.
+        optimizer: own functions of the row, as they were given to ``sweep``.
+        devices: default all local ones.
+        exact: whether other versions of the compiler are refused; without, programs may be others.
+
+    Raises:
+        GiveAgain: an own task or own functions, which must be given.
+        ValueError: something is not what it was; the message names it.
+    """
+    _check_table(manifest, trials)
+    changed = changed_versions(manifest)
+    if changed and exact:
+        raise ValueError(
+            "the study was made with other versions, with which its trials would not be the same: "
+            f"{', '.join(changed)}; install those, or sweep the table anew into another directory"
+        )
+    devices = jax.local_devices() if devices is None else list(devices)
+    _check_device(manifest, devices)
+    entries = manifest["buckets"]
+    tasks: dict[str, Task] = {}
+    buckets = []
+    for entry in entries:
+        try:
+            buckets.append(_bucket(entry, trials, task, optimizer, tasks))
+        except GiveAgain:
+            raise
+        except (TypeError, ValueError) as error:
+            if not entry["static"]:
+                raise
+            label = label_of(entry["static"])
+            raise type(error)(f"of the trials with {label}: {error}") from error
+    names = tuple(manifest["hyperparameters"])
+    table = Table(
+        trials[["trial", "id", *names, "seed", "duplicate_of"]],
+        names,
+        tuple(manifest["searched"]),
+        tuple(manifest["static"]),
+        tuple(buckets),
+        set(),
+        set(),
+    )
+    lengths = dict(manifest.get("asked") or {})
+    equal = lengths.pop("equal", None)
+    return Session(
+        buckets[0].task if task is None else task,
+        optimizer,
+        table,
+        (manifest["metric"], manifest["direction"]),
+        tuple(devices),
+        tuple(entry["lanes"] for entry in entries),
+        tuple(entry.get("plan") for entry in entries),
+        lengths or None,
+        equal,
+        tuple(entries),
+        not changed,
+    )
+
+
+def _bucket(
+    entry: Mapping[str, Any],
+    trials: pd.DataFrame,
+    task: AnyTask | None,
+    optimizer: Optimizer,
+    tasks: dict[str, Task],
+) -> Bucket:
+    """A bucket as it was, of its entry in the manifest and its share of the table."""
+    static = entry["static"]
+    mine = own_rows(trials, entry)
+    one = _task(entry["task"], task, static, trials, tasks)
+    own = sorted(set(entry["optimizers"]) - set(REGISTERED))
+    if own and optimizer is None:
+        raise GiveAgain("optimizer", f"own functions ({', '.join(own)})")
+    columns = [*entry["hyperparameters"], "seed"]
+    table = mine[columns]
+    function = with_static(optimizer, static)
+    if callable(function):
+        table = table.drop(columns="optimizer", errors="ignore")
+    budget = make_budget(
+        count_examples(one.train),
+        **{k: entry["budget"][k] for k in ("batch_size", "record_every", "evaluate_every")},
+        steps=entry["budget"]["steps"],
+        diverges_above=entry["budget"].get("diverges_above"),
+    )._replace(epochs=entry["budget"].get("epochs"))
+    with warnings.catch_warnings():  # said when the study was made
+        warnings.filterwarnings("ignore", message=".* repeat an earlier one")
+        checked = check_columns(table, function, budget.steps)
+    if list(checked.optimizers) != list(entry["optimizers"]):
+        raise ValueError(
+            f"the optimizers were {entry['optimizers']}, now they are {list(checked.optimizers)}"
+        )
+    if list(checked.hyperparameters) != list(entry["hyperparameters"]):
+        raise ValueError(
+            f"the columns were {entry['hyperparameters']}, now they are "
+            f"{list(checked.hyperparameters)}"
+        )
+    names = ["trial", "id", *entry["hyperparameters"], "seed", "duplicate_of"]
+    checked = dataclasses.replace(checked, searched=tuple(entry["searched"]), trials=mine[names])
+    return Bucket(dict(static), np.flatnonzero(belong(trials, static)), one, budget, checked)
+
+
+def _task(
+    was: Mapping[str, Any],
+    given: AnyTask | None,
+    static: Mapping[str, Any],
+    trials: pd.DataFrame,
+    tasks: dict[str, Task],
+) -> Task:
+    """The task of a bucket, checked to be the one that it was."""
+    name = was["name"]
+    if given is None and name not in TASKS and split_name(name) is None:
+        raise GiveAgain("task", f"an own task ({name!r})")
+    if given is None:
+        task = tasks.setdefault(name, tasks.get(name) or load_task(name))
+    else:
+        task = make_task(given, static, trials) if static else task_of(given)
+    if task.name != name:
+        raise ValueError(f"the task is {task.name!r}, the study's is {name!r}")
+    if task.split_sha256 != was.get("split_sha256"):
+        raise ValueError(f"the data of the task {name!r} are not those of the study")
+    if list(task.metrics.items()) != list(was["metrics"].items()):
+        raise ValueError(f"the task's metrics are {task.metrics}, the study's {was['metrics']}")
+    return task
+
+
+def _check_table(manifest: Mapping[str, Any], trials: pd.DataFrame) -> None:
+    same = table_sha256(trials, manifest["hyperparameters"]) == manifest["trials_sha256"]
+    if len(trials) != manifest["trials"] or not same:
+        raise ValueError(
+            "the table of trials is not the one of the study: a row, a hyperparameter or a seed "
+            "was edited; put it back as it was, or sweep the new table into another directory"
+        )
+
+
+def _check_device(manifest: Mapping[str, Any], devices: Sequence[Any]) -> None:
+    was = manifest["platform"].get("backend"), manifest["platform"].get("device_kind")
+    for device in devices:
+        if (now := (device.platform, device.device_kind)) != was:
+            raise ValueError(
+                f"the study was made on {was[0]} ({was[1]}), and {device} is {now[0]} ({now[1]}): "
+                "its trials would not be the same; sweep the table anew into another directory"
+            )

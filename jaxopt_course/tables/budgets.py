@@ -1,0 +1,74 @@
+"""How long each bucket of a table trains."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from jaxopt_course.messages import unknown
+from jaxopt_course.problems.tasks import Task
+from jaxopt_course.tables.static import BATCH_SIZE
+from jaxopt_course.train import Budget, count_examples, make_budget
+
+Equal = Literal["epochs", "steps", "examples"]
+EQUAL = ("epochs", "steps", "examples")
+
+
+def batch_sizes(groups: Sequence[Mapping[str, Any]], default: int) -> list[int]:
+    """That of each bucket: its static one, or the study's."""
+    return [values.get(BATCH_SIZE, default) for values in groups]
+
+
+def budgets_of(
+    tasks: Sequence[Task],
+    sizes: Sequence[int],
+    batch_size: int = 64,
+    epochs: int | None = None,
+    steps: int | None = None,
+    equal: str | None = None,
+    **rest: Any,
+) -> list[Budget]:
+    """A budget a bucket, equal in what was asked for.
+
+    Args:
+        tasks: of the buckets.
+        sizes: their batch sizes.
+        batch_size: for which the budget is meant, where it is to be equal in something else.
+        epochs: this or ``steps``.
+        steps: updates.
+        equal: "epochs", "steps" or "examples"; default what the budget is given in.
+        **rest: as for ``make_budget``.
+
+    Raises:
+        TypeError, ValueError: as ``make_budget``; or the budgets cannot be made equal.
+    """
+    given = "steps" if epochs is None else "epochs"
+    equal = given if equal is None else equal
+    if equal not in EQUAL:
+        raise ValueError(unknown("equal=", equal, EQUAL))
+    counts = [count_examples(task.train) for task in tasks]
+    if equal == given:
+        lengths = {"epochs": epochs, "steps": steps}
+        pairs = zip(counts, sizes, strict=True)
+        return [make_budget(n, batch_size=b, **lengths, **rest) for n, b in pairs]
+    if len(set(counts)) > 1:
+        raise ValueError(
+            f"the tasks of the buckets have {sorted(set(counts))} training examples, so that "
+            f"{given}= and equal={equal!r} do not go together; leave equal= out"
+        )
+    for b in sizes:  # checks what is given
+        make_budget(counts[0], epochs=epochs, steps=steps, batch_size=b, **rest)
+    if equal == "examples":
+        seen = (epochs * counts[0]) if epochs is not None else (steps or 0) * batch_size
+        totals = [{"steps": seen // b} for b in sizes]
+    else:  # the budget is meant at batch_size=
+        an_epoch = make_budget(counts[0], epochs=1, batch_size=batch_size).steps
+        if equal == "epochs" and (steps or 0) % an_epoch:
+            raise ValueError(
+                f"steps={steps} at batch_size={batch_size} are no whole number of epochs, of "
+                f"{an_epoch} steps each; give epochs="
+            )
+        total = {"steps": (epochs or 0) * an_epoch, "epochs": (steps or 0) // an_epoch}[equal]
+        totals = [{equal: total}] * len(sizes)
+    return [
+        make_budget(counts[0], batch_size=b, **total, **rest)
+        for b, total in zip(sizes, totals, strict=True)
+    ]
