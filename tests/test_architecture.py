@@ -39,10 +39,11 @@ MAY_IMPORT = {  # part -> the parts below it
         "transforms",
     },
     "sweeps": set(),  # numbers and pure functions: neither optimizers nor data sets nor disks
-    "records": {"sweeps", "studies"},  # for now
+    "records": set(),  # files: arrays, frames and plain dictionaries
     "report": {"records"},  # what it needs of files, never jax
     "search": {
         "conventions",
+        "messages",
         "problems",
         "report",
         "studies",

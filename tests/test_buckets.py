@@ -158,7 +158,7 @@ class TestJoined:
     def test_is_extended_bucket_by_bucket(self, study):
         """By seeds of buckets that are there, and by a bucket that is new."""
         before = study.curves.copy(deep=True)
-        more = pd.concat([TRIALS.assign(seed=7), NEW], ignore_index=True)
+        more = pd.concat([TRIALS.query("seed == 0").assign(seed=7), NEW], ignore_index=True)
         grown = study.extend(pd.concat([TRIALS, more], ignore_index=True), progress=False)
         assert len(grown.trials) == 12 + 6 + 2 and len(grown.manifest["buckets"]) == 4
         assert grown.trials["trial"].tolist() == list(range(20))

@@ -18,7 +18,7 @@ import jaxopt_course as joc
 from jaxopt_course import cli
 from jaxopt_course.cli.compare import next_free
 from jaxopt_course.problems.downloads import DOWNLOADS, split_name
-from jaxopt_course.studies import joint
+from jaxopt_course.studies import session
 
 pytestmark = pytest.mark.xdist_group("cli")  # one process, which trains the study once
 
@@ -80,7 +80,7 @@ def test_several_batch_sizes_are_compared(tmp_path, monkeypatch, here, capsys):
 
 def test_many_programs_are_asked_for_on_a_terminal(tmp_path, monkeypatch, here, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(joint, "MANY", 1)
+    monkeypatch.setattr(session, "MANY", 1)
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     many = ["compare", *TINY, "--batch-size", "1", "2", "--out", "two"]
     with pytest.raises(SystemExit):

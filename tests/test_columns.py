@@ -59,8 +59,8 @@ def test_mistakes_are_named(trials, optimizer, error, message):
 
 
 def test_mistakes_come_before_anything_compiles(monkeypatch):
-    prepare = "jaxopt_course.studies.session.Session.prepare"
-    monkeypatch.setattr(prepare, lambda *_: pytest.fail("compiled"))
+    compiled = "jaxopt_course.studies.session.compile_bucket"
+    monkeypatch.setattr(compiled, lambda *_: pytest.fail("compiled"))
     for bad in ({"batch_size": 0}, {"batch_size": 5000}, {"steps": 5}, {"lanes": 0},
                 {"metric": "valid_acuracy"}, {"metric": "test_loss"}, {"epochs": 1.5}):  # fmt: skip
         with pytest.raises((ValueError, TypeError)):

@@ -9,6 +9,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from helpers import reuse
 from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
@@ -58,7 +59,7 @@ def ones():
 @pytest.fixture
 def compiled(ones, monkeypatch):
     """Spare tests that search ``ONE`` the compilation."""
-    monkeypatch.setattr(Session, "prepare", lambda *_: ones[1]._session)
+    reuse(monkeypatch, ones[1])
 
 
 class TestAskAndTell:

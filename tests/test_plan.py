@@ -221,11 +221,10 @@ MEASURE_MEMORY = """
 import ctypes, gc, statistics, time
 import jax, numpy as np
 import jaxopt_course as joc
-from jaxopt_course.tables.columns import check_columns
-from jaxopt_course.studies.session import Session
+from jaxopt_course.studies.compiled import compile_bucket
 from jaxopt_course.sweeps import engine, probes
 from jaxopt_course.sweeps.program import Table
-from jaxopt_course.train import make_budget
+from jaxopt_course.tables.buckets import split
 
 def status(key):
     with open("/proc/self/status") as lines:
@@ -235,9 +234,10 @@ x = np.ones((64, 20), np.float32)
 part = (x, np.zeros(64, np.int32))
 task = joc.Task.from_flax(lambda rngs: joc.MLP(20, 640, 640, 1, rngs=rngs), *part, valid=part,
                           test=part, loss="sigmoid_binary_cross_entropy", metrics={}, name="wide")
-columns = check_columns(joc.grid(learning_rate=np.geomspace(1e-4, 1e-2, 16)), "adam")
-budget = make_budget(64, steps=4, evaluate_every=2, batch_size=64)
-session = Session.prepare(task, columns, budget, ("valid_loss", "min"), 8, jax.devices())
+trials = joc.grid(learning_rate=np.geomspace(1e-4, 1e-2, 16))
+[bucket] = split(task, trials, None, "adam", steps=4, evaluate_every=2, batch_size=64).buckets
+columns = bucket.columns
+session = compile_bucket(bucket, ("valid_loss", "min"), 8, jax.devices())
 predicted = probes.program_bytes(session.program, session.data)
 rises = []
 for _ in range(6):  # the first one warms up

@@ -17,7 +17,7 @@ import jaxopt_course as joc
 from jaxopt_course.problems import downloads, openml
 from jaxopt_course.problems.downloads import IMAGE_TASKS, image_task, network
 from jaxopt_course.problems.networks import functional
-from jaxopt_course.studies import recall
+from jaxopt_course.studies import resume
 from jaxopt_course.tables.columns import check_columns
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "images.json").read_text())
@@ -206,9 +206,9 @@ def test_training_takes_the_name_and_so_does_a_study_that_is_opened_again(small)
     assert np.isfinite(losses).all() and losses[1] < losses[0]
     task = joc.load_task("mnist_dense-30")
     was = {"name": task.name, "split_sha256": task.split_sha256, "metrics": dict(task.metrics)}
-    assert recall._task(was, None).split_sha256 == task.split_sha256
+    assert resume._task(was, None, {}, None, {}).split_sha256 == task.split_sha256
     with pytest.raises(ValueError, match="an own task"):
-        recall._task(was | {"name": "mnist_dense-30-30"}, None)
+        resume._task(was | {"name": "mnist_dense-30-30"}, None, {}, None, {})
 
 
 # Bytes

@@ -157,8 +157,9 @@ def test_a_sweep_cut_short_decides_as_one_that_was_not(scheduler, full, monkeypa
     """A checkpoint after every reading, and a run from each: between two rungs a seed is lost."""
     monkeypatch.setattr(engine, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(engine, "SAVE_SHARE", math.inf)
-    session = full._session
-    table = Table(**session.columns.arrays(session.columns.trials))
+    [session] = full._session.programs.values()
+    columns = session.bucket.columns
+    table = Table(**columns.arrays(columns.trials))
 
     def run(**settings):
         return engine.run(

@@ -26,13 +26,13 @@ joc.use_cpu_cores()
 
 import jax  # noqa: E402  (the cores are chosen before anything else)
 
+from jaxopt_course.studies.compiled import Compiled, compile_bucket  # noqa: E402
 from jaxopt_course.studies.results import scorer  # noqa: E402
-from jaxopt_course.studies.session import Session  # noqa: E402
 from jaxopt_course.sweeps import engine  # noqa: E402
 from jaxopt_course.sweeps.climb import Climb  # noqa: E402
 from jaxopt_course.sweeps.program import Table  # noqa: E402
+from jaxopt_course.tables.buckets import split  # noqa: E402
 from jaxopt_course.tables.columns import check_columns  # noqa: E402
-from jaxopt_course.train import count_examples, make_budget  # noqa: E402
 
 ETA, EVALUATIONS, FRESH = 3, 81, range(100, 130)
 METRIC = ("valid_loss", "min")
@@ -68,22 +68,17 @@ def make_trials() -> pd.DataFrame:
     )
 
 
-def prepare(every: int) -> Session:
+def prepare(every: int) -> Compiled:
     """The compiled program of all sweeps."""
     task = joc.load_task("digits")
-    budget = make_budget(
-        count_examples(task.train),
-        steps=EVALUATIONS * every,
-        batch_size=64,
-        evaluate_every=every,
-    )
-    columns = check_columns(make_trials(), None, budget.steps)
-    return Session.prepare(task, columns, budget, METRIC, None, jax.local_devices())
+    lengths = {"steps": EVALUATIONS * every, "batch_size": 64, "evaluate_every": every}
+    [bucket] = split(task, make_trials(), **lengths).buckets
+    return compile_bucket(bucket, METRIC, None, jax.local_devices())
 
 
-def sweep(session: Session, scheduler: Any) -> Run:
+def sweep(session: Compiled, scheduler: Any) -> Run:
     """Train the table once, and watch the lanes."""
-    rhythm, trials = session.program.rhythm, session.columns.trials
+    rhythm, trials = session.program.rhythm, session.bucket.columns.trials
     judge = None
     if scheduler is not None:
         judge = scheduler.judge(len(trials), rhythm.intervals, rhythm.evaluate_every)
@@ -96,7 +91,7 @@ def sweep(session: Session, scheduler: Any) -> Run:
     start = time.perf_counter()
     results = engine.run(
         session.program,
-        Table(**session.columns.arrays(trials)),
+        Table(**session.bucket.columns.arrays(trials)),
         session.data,
         session.trial,
         watch,
@@ -113,11 +108,11 @@ def sweep(session: Session, scheduler: Any) -> Run:
     return Run(seconds, results, results.occupancy, float(share))
 
 
-def fresh_losses(session: Session, rows: list[int], seeds: range) -> dict[int, np.ndarray]:
+def fresh_losses(session: Compiled, rows: list[int], seeds: range) -> dict[int, np.ndarray]:
     """Validation losses of some configurations on seeds apart from the tuning seed."""
     chosen = make_trials().iloc[rows]
     table = chosen.merge(pd.DataFrame({"seed": list(seeds)}), how="cross")
-    checked = session.check(table)
+    checked = check_columns(table, None, session.bucket.budget.steps)
     results = engine.run(
         session.program, Table(**checked.arrays(checked.trials)), session.data, session.trial
     )

@@ -34,12 +34,11 @@ import jax  # noqa: E402  (the cores are chosen before anything else)
 import jax.numpy as jnp  # noqa: E402
 from flax import nnx  # noqa: E402
 
-from jaxopt_course.studies.session import Session  # noqa: E402
+from jaxopt_course.studies.compiled import compile_bucket  # noqa: E402
 from jaxopt_course.sweeps import engine  # noqa: E402
 from jaxopt_course.sweeps.probes import program_bytes  # noqa: E402
 from jaxopt_course.sweeps.program import Table  # noqa: E402
-from jaxopt_course.tables.columns import check_columns  # noqa: E402
-from jaxopt_course.train import make_budget  # noqa: E402
+from jaxopt_course.tables.buckets import split  # noqa: E402
 
 WANTED_SPEED, WANTED_MEMORY = 0.95, 0.15
 EVERY = 40  # steps between evaluations
@@ -122,10 +121,10 @@ WORKLOADS = {  # task, batch, trial-steps a second on two cores, roughly
 class Way:
     """The engine at a width, compiled."""
 
-    def __init__(self, task, columns, budget, lanes):
+    def __init__(self, bucket, lanes):
         chosen = ("valid_loss", "min")
-        self.session = Session.prepare(task, columns, budget, chosen, lanes, jax.local_devices())
-        self.table = Table(**columns.arrays(columns.trials))
+        self.session = compile_bucket(bucket, chosen, lanes, jax.local_devices())
+        self.table = Table(**bucket.columns.arrays(bucket.columns.trials))
         self.seconds = []
 
     def run(self):
@@ -146,11 +145,10 @@ def compare(name: str, trials: int, seconds: float, rounds: int) -> list[float]:
     plan = joc.plan(task, table, **budget, progress=False)
     planning = time.perf_counter() - start
     print(f"\n{name}: {plan}\n  planning took {planning:.1f} s; trained for real:", flush=True)
-    budget = make_budget(task.examples["train"], **budget)
-    columns = check_columns(table, None, steps)
+    [bucket] = split(task, table, **budget).buckets
     usual = {1, 8, 16, -(-trials // jax.local_device_count())}
     widths = sorted(usual | {plan.lanes})
-    ways = {width: Way(task, columns, budget, width) for width in widths}
+    ways = {width: Way(bucket, width) for width in widths}
     for way in ways.values():
         way.run()
     for turn in range(rounds):
@@ -177,13 +175,14 @@ def compare(name: str, trials: int, seconds: float, rounds: int) -> list[float]:
 def memory(widths=(2, 8, 16)) -> list[float]:
     """Print predicted and measured bytes on one device; their ratios."""
     task = numbers(20, 1, (1024, 1024))
-    columns = check_columns(joc.grid(optimizer="adam", learning_rate=np.geomspace(1e-4, 1e-2, 32)))
-    budget = make_budget(task.examples["train"], steps=8, batch_size=64, evaluate_every=4)
+    table = joc.grid(optimizer="adam", learning_rate=np.geomspace(1e-4, 1e-2, 32))
+    [bucket] = split(task, table, steps=8, batch_size=64, evaluate_every=4).buckets
+    columns = bucket.columns
     ratios = []
     print("\nmemory: MLP 20-1024-1024-1, adam, one device")
     for width in (1, *widths):
         chosen = ("valid_loss", "min")
-        session = Session.prepare(task, columns, budget, chosen, width, jax.local_devices()[:1])
+        session = compile_bucket(bucket, chosen, width, jax.local_devices()[:1])
         rows = Table(**columns.arrays(columns.trials.iloc[: 2 * width]))
         gc.collect()
         time.sleep(0.2)  # XLA's threads let go of the last run's buffers a moment after it ended

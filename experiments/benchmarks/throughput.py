@@ -23,11 +23,10 @@ import jax  # noqa: E402  (the cores are chosen before anything else)
 import jax.numpy as jnp  # noqa: E402
 import optax  # noqa: E402
 
-from jaxopt_course.studies.session import Session  # noqa: E402
+from jaxopt_course.studies.compiled import compile_bucket  # noqa: E402
 from jaxopt_course.sweeps import engine  # noqa: E402
 from jaxopt_course.sweeps.program import Table  # noqa: E402
-from jaxopt_course.tables.columns import check_columns  # noqa: E402
-from jaxopt_course.train import make_budget  # noqa: E402
+from jaxopt_course.tables.buckets import split  # noqa: E402
 
 TRIALS, BATCH, EXAMPLES, EPOCHS = 256, 64, 2496, 40  # 39 steps an epoch, 1,560 in all
 WIDTHS = (8, 16, 32, 64)
@@ -109,12 +108,9 @@ def by_engine(task: joc.Task, steps: int):
     """The engine as ``sweep`` uses it, after compilation."""
     trials = joc.grid(learning_rate=np.geomspace(1e-4, 1e-1, TRIALS))
     trials["seed"] = range(TRIALS)
-    columns = check_columns(trials, "adam")
-    budget = make_budget(EXAMPLES, steps=steps, batch_size=BATCH)
-    session = Session.prepare(
-        task, columns, budget, ("valid_loss", "min"), None, jax.local_devices()
-    )
-    table = Table(**columns.arrays(columns.trials))
+    [bucket] = split(task, trials, None, "adam", steps=steps, batch_size=BATCH).buckets
+    session = compile_bucket(bucket, ("valid_loss", "min"), None, jax.local_devices())
+    table = Table(**bucket.columns.arrays(bucket.columns.trials))
 
     def run() -> float:
         start = time.perf_counter()

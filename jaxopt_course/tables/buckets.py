@@ -228,7 +228,15 @@ def lengthen(
         tasks += more
         budgets += budgets_of(more, sizes, equal=equal, **lengths)
     longer = _assemble(
-        table, list(old.searched), old.static, groups, tasks, budgets, task, optimizer
+        table,
+        list(old.searched),
+        old.static,
+        groups,
+        tasks,
+        budgets,
+        task,
+        optimizer,
+        old.hyperparameters,
     )
     for before, after in zip(old.buckets, longer.buckets, strict=False):
         _same_program(before.columns, after.columns, f"of the trials with {before.label}: ")
@@ -263,8 +271,12 @@ def _assemble(
     budgets: Sequence[Budget],
     task: AnyTask,
     optimizer: Optimizer,
+    before: tuple[str, ...] = (),
 ) -> Table:
-    """The buckets, each checked, and the whole table of what they completed."""
+    """The buckets, each checked, and the whole table of what they completed.
+
+    ``before``: the columns in the order of a shorter table.
+    """
     kept = kept_in_tables(names, task, table, optimizer)
     made, reads = [], set[str]()
     for (values, rows), one, budget in zip(groups, tasks, budgets, strict=True):
@@ -280,6 +292,8 @@ def _assemble(
     first = [] if "optimizer" in table else ["optimizer"]
     order = [c for c in [*first, *searched, *complete] if c in complete and c != "seed"]
     hyperparameters = tuple(dict.fromkeys(order))
+    if {*before} == {*order}:
+        hyperparameters = before
     whole = identify(complete[[*hyperparameters, "seed"]], hyperparameters)
     for i, bucket in enumerate(made):
         facts = whole.iloc[bucket.rows][["trial", "id", "duplicate_of"]].reset_index(drop=True)
