@@ -195,7 +195,7 @@ class TestDirectories:
         with pytest.raises(ValueError, match="format 99; this version reads format 2"):
             joc.Study.load(tmp_path)
         (tmp_path / "manifest.json").write_text(json.dumps({"format_version": 1}))
-        with pytest.raises(ValueError, match=r"manifest.json is damaged: it lacks dtypes"):
+        with pytest.raises(ValueError, match=r"manifest.json is damaged: it lacks budget, dtypes"):
             joc.Study.load(tmp_path)
 
     @pytest.mark.parametrize(

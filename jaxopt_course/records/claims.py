@@ -9,6 +9,7 @@ from jaxopt_course.records import checkpoints, format_1, ownership, store
 from jaxopt_course.records.files import is_file, partial_of
 from jaxopt_course.records.format import (
     CHECKPOINT,
+    COMMIT,
     CONFIRMATION,
     EVENTS,
     FIGURES,
@@ -90,8 +91,10 @@ def held(directory: Path) -> Iterator[None]:
 
 def sweep_up(directory: Path) -> None:
     """Remove what a process that was killed left half written."""
-    for folder in (directory, directory / CHECKPOINT, *(directory / CHECKPOINT).glob("[0-9]*")):
-        for name in (*STUDY, *checkpoints.NAMES):
+    folders = [directory, directory / CONFIRMATION, directory / CHECKPOINT]
+    folders += (directory / CHECKPOINT).glob("[0-9]*")
+    for folder in [folder for folder in folders if not folder.is_symlink()]:
+        for name in (*STUDY, COMMIT, LIST, PAGE, *checkpoints.NAMES):
             partial_of(folder / name).unlink(missing_ok=True)
 
 
