@@ -11,10 +11,8 @@
 # paso a paso. Para instalarlos: `pip install -e '.[parity]'`.
 
 # %%
-import contextlib
 import json
 import os
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +22,8 @@ import pandas as pd
 
 import jaxopt_course as joc
 from jaxopt_course.course import show
+from jaxopt_course.course.frameworks import in_float64
+from jaxopt_course.course.lessons import measured
 from jaxopt_course.course.walks import walk
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -131,21 +131,8 @@ def with_torch():
     return np.array(path)
 
 
-@contextlib.contextmanager
-def keras_in_float64():
-    before, policy = keras.config.floatx(), keras.config.dtype_policy()
-    with jax.enable_x64(True):
-        keras.config.set_floatx("float64")
-        keras.config.set_dtype_policy("float64")
-        try:
-            yield
-        finally:
-            keras.config.set_floatx(before)
-            keras.config.set_dtype_policy(policy)
-
-
 def with_keras(x=X):
-    with keras_in_float64():
+    with in_float64(keras):
         layer = keras.layers.Dense(1, kernel_initializer="zeros")
         model = keras.Sequential([keras.Input((1,)), layer])
         model.compile(optimizer=keras.optimizers.SGD(ETA), loss="mean_squared_error")
@@ -193,10 +180,9 @@ assert trained.metrics["valid_loss"] < float(trained.curves["valid_loss"][0])
 # `like="torch"` toman la regla **y** los valores por defecto de esa biblioteca.
 
 # %%
-GOLDEN = Path(joc.__file__).parents[1] / "tests" / "golden"
-PATHS = np.load(GOLDEN / "trajectories.npz")["float64"]  # run x rate x loop x step x coordinate
-RUNS = list(json.loads((GOLDEN / "trajectories.json").read_text())["rates"])
-OTHERS = json.loads((GOLDEN / "snippets.json").read_text())["paths"]  # of calls that RUNS lacks
+PATHS = np.load(measured("trajectories.npz"))["float64"]  # run x rate x loop x step x coordinate
+RUNS = list(json.loads(measured("trajectories.json").read_text())["rates"])
+OTHERS = json.loads(measured("snippets.json").read_text())["paths"]  # of calls that RUNS lacks
 CONSTANT, FALLING, CLOSED = 0, 1, 1
 START, STEPS = np.array([0.5, -1.0, 2.0, 1.5, -2.0, 1.0]), 30
 A, C = np.linspace(0.1, 3.0, 6), np.array([1.0, -2.0, 0.5, 3.0, -1.0, 0.0])
@@ -229,7 +215,7 @@ def torch_walk(kind, arguments):
 
 
 def keras_walk(kind, arguments):
-    with keras_in_float64():
+    with in_float64(keras):
         w, path = keras.Variable(START, dtype="float64"), []
         optimizer = getattr(keras.optimizers, kind)(**arguments)
         optimizer.build([w])

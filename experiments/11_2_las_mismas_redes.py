@@ -10,12 +10,10 @@
 # pérdidas que dejaron escritas en `tests/golden/`. Para instalarlos: `pip install -e '.[parity]'`.
 
 # %%
-import contextlib
 import inspect
 import json
 import math
 import os
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +24,8 @@ import pandas as pd
 
 import jaxopt_course as joc
 from jaxopt_course.course import show
+from jaxopt_course.course.frameworks import in_float64
+from jaxopt_course.course.lessons import measured
 from jaxopt_course.problems.convolution import convolve, max_pool
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -39,7 +39,6 @@ except ImportError:
     keras = None
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
-GOLDEN = Path(joc.__file__).parents[1] / "tests" / "golden"
 for name, module in (("PyTorch", torch), ("Keras", keras)):
     print(name, "no está instalado" if module is None else f"{module.__version__}, en vivo")
 
@@ -149,24 +148,11 @@ def with_jax(name):
 
 
 # %%
-@contextlib.contextmanager
-def keras_in_float64():
-    before, policy = keras.config.floatx(), keras.config.dtype_policy()
-    with jax.enable_x64(True):
-        keras.config.set_floatx("float64")
-        keras.config.set_dtype_policy("float64")
-        try:
-            yield
-        finally:
-            keras.config.set_floatx(before)
-            keras.config.set_dtype_policy(policy)
-
-
 def with_keras(name):
     shape, layers, _ = NETS[name]
     x, y, params = drawn(shape, layers)
     sizes = [kernel.shape[-1] for kernel, _ in params]
-    with keras_in_float64():
+    with in_float64(keras):
         of = keras.layers
         net = [of.Flatten(), of.Dense(sizes[-2], "relu"), of.Dense(sizes[-1], "softmax")]
         optimizer = keras.optimizers.Adam(0.001)
@@ -262,7 +248,7 @@ if torch is not None:
     live["001:317, sin reordenar"] = with_torch("001:317", reorder=False)
 
 # %%
-STORED = json.loads((GOLDEN / "snippets.json").read_text())["losses"]
+STORED = json.loads(measured("snippets.json").read_text())["losses"]
 rows, found = [], {name: with_jax(name) for name in NETS}
 for name, ours in found.items():
     row = {

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import jupytext
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 
 from jaxopt_course import cli
 from jaxopt_course.course import formulas, notebooks, site
+from jaxopt_course.course import lessons as places
 from jaxopt_course.course.lesson import caption
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
@@ -227,6 +229,68 @@ def test_scripts_of_ones_own_are_not_run_as_lessons(tmp_path, monkeypatch):
     assert site.find(None) == Path("experiments")
 
 
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """As from a wheel: no checkout, but the lessons beside the package."""
+    monkeypatch.chdir(tmp_path)
+    package = tmp_path / "site-packages" / "jaxopt_course"
+    monkeypatch.setattr(places, "CHECKOUT", package.parent)
+    monkeypatch.setattr(places, "SHIPPED", package / "course" / "shipped")
+    shipped = {"experiments/01_a.py": "# %% [markdown]\n# # 1\n", "tests/golden/a.json": "{}"}
+    for name, text in shipped.items():
+        file = places.SHIPPED / name
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    return package
+
+
+def test_without_a_checkout_the_lessons_of_the_wheel_are_found(installed, tmp_path, monkeypatch):
+    fake_run(monkeypatch)
+    site.build(tmp_path / "site", ["1"], say=lambda line: None)
+    assert pages(tmp_path / "site") == ["01_a", "index"]
+    assert site.find(None) == installed / "course" / "shipped" / "experiments"
+    assert places.measured("a.json").read_text() == "{}"
+    other = installed.parent / "experiments"  # of another package: scripts, but no lessons
+    other.mkdir()
+    (other / "01_train.py").write_text("import os\n")
+    assert site.find(None) == installed / "course" / "shipped" / "experiments"
+    (other / "01_train.py").write_text("# %% [markdown]\n# # 1\n")  # a checkout goes first
+    assert site.find(None) == other
+
+
+def test_where_no_lessons_are_it_says_where_they_should_be(installed):
+    for file in places.SHIPPED.rglob("*.*"):
+        file.unlink()
+    with pytest.raises(FileNotFoundError, match=r"shipped.experiments: every checkout and every"):
+        site.find(None)
+    with pytest.raises(FileNotFoundError, match=r"no a\.json in .*shipped"):
+        places.measured("a.json")
+
+
+def test_the_wheel_is_built_with_what_is_looked_for_in_it():
+    settings = tomllib.loads((EXPERIMENTS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = settings["tool"]["hatch"]["build"]["targets"]["wheel"]
+    inside = places.SHIPPED.relative_to(places.CHECKOUT)
+    assert {Path(to) for to in wheel["sources"].values()} == {
+        inside / places.SCRIPTS,
+        inside / places.MEASURED,
+    }
+    shipped = {
+        file.relative_to(EXPERIMENTS.parent)
+        for pattern in wheel["include"]
+        for file in EXPERIMENTS.parent.glob(pattern.lstrip("/"))
+    }
+    scripts = {file.relative_to(EXPERIMENTS.parent) for file in COURSE}
+    wanted = re.compile(r'measured\("([^"]+)"\)')
+    read = {
+        Path(places.MEASURED) / name
+        for file in COURSE
+        for name in wanted.findall(file.read_text(encoding="utf-8"))
+    }
+    assert scripts and read and scripts | read <= shipped
+    assert set(wheel["sources"]) == {places.SCRIPTS, places.MEASURED}
+
+
 def test_a_build_record_of_another_tool_is_no_permission(lessons, tmp_path):
     out = tmp_path / "project"
     out.mkdir()
@@ -337,7 +401,11 @@ def test_bad_input_is_one_sentence(lessons, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for folder, args, words in [
         (lessons, ["--lesson", "7"], "there is no lesson 7 (there are 1, 2, 8.1, 8.2)"),
-        (tmp_path / "nowhere", [], "part of the repository, not of the installed package"),
+        (
+            tmp_path / "nowhere",
+            [],
+            f"no lessons (as 01_name.py) in {tmp_path / 'nowhere'}: every checkout",
+        ),
     ]:
         monkeypatch.setattr(site, "find", lambda _, folder=folder, find=site.find: find(folder))
         with pytest.raises(SystemExit) as stop:

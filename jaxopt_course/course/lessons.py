@@ -7,20 +7,47 @@ from pathlib import Path
 import jaxopt_course
 
 LESSONS = "[0-9][0-9]_*.py"
+CHECKOUT = Path(jaxopt_course.__file__).parents[1]
+SHIPPED = Path(__file__).parent / "shipped"  # what a wheel has of the checkout, laid out as there
+SCRIPTS = "experiments"
+MEASURED = "tests/golden"  # what Keras and PyTorch themselves gave
 
 
 def find(folder: str | Path | None) -> Path:
-    """The folder of the lessons."""
-    clone = Path(jaxopt_course.__file__).parent.parent / "experiments"
-    places = [Path("experiments"), clone] if folder is None else [Path(folder)]
+    """The folder of the lessons: here, in the checkout of this package, or in its wheel.
+
+    Args:
+        folder: where they must be; by default the first of the three that holds lessons.
+
+    Raises:
+        FileNotFoundError: none are there.
+    """
+    roots = (Path(), CHECKOUT, SHIPPED)
+    places = [root / SCRIPTS for root in roots] if folder is None else [Path(folder)]
     for place in places:
         files = list(place.glob(LESSONS))
         if files and (folder is not None or all(map(is_lesson, files))):
             return place
     raise FileNotFoundError(
-        f"no lessons in {' or '.join(map(str, places))}: they are part of the repository, not of "
-        "the installed package; run this in a clone of it (there `pip install -e '.[course]'`)"
+        f"no lessons (as 01_name.py) in {' or '.join(map(str, places))}: every checkout and every "
+        "wheel of jaxopt-course holds them, so run this in a checkout, or install the package anew"
     )
+
+
+def measured(name: str) -> Path:
+    """A file of ``tests/golden``, which lessons read where Keras and PyTorch are not installed.
+
+    Raises:
+        FileNotFoundError: neither the checkout nor the wheel has it.
+
+    >>> measured("trajectories.npz").stat().st_size > 100_000
+    True
+    """
+    files = [root / MEASURED / name for root in (CHECKOUT, SHIPPED)]
+    for file in files:
+        if file.is_file():
+            return file
+    raise FileNotFoundError(f"no {name} in {' or '.join(str(file.parent) for file in files)}")
 
 
 def is_lesson(file: Path) -> bool:
