@@ -16,6 +16,7 @@ import pandas as pd
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
+from jaxopt_course.course.walks import follow, walk
 from jaxopt_course.report import landscape
 
 joc.use_cpu_cores(1 if quick() else None)
@@ -43,27 +44,13 @@ def descend(w, L, eta, steps):
     return np.array(path)
 
 
-def follow(tx, gradient, start, steps):
-    """The path of an optimizer: ``start`` and what each of ``steps`` updates makes of it."""
-
-    def update(carry, s):
-        theta, state = carry
-        u, state = tx.update(gradient(theta, s), state, theta)
-        theta = joc.apply_updates(theta, u)
-        return (theta, state), theta
-
-    _, path = jax.lax.scan(update, (start, tx.init(start)), jnp.arange(steps))
-    return np.concatenate([start[None], path])
-
-
 # %%
 L = 4.0
 products = {"$\\eta L=0.2$": 0.2, "1": 1.0, "1.8": 1.8, "2": 2.0, "2.1": 2.1}
-with jax.enable_x64(True):
-    for product in products.values():
-        ours = descend(1.0, L, product / L, 60)
-        library = follow(joc.sgd(product / L), lambda w, s: L * w, jnp.float64(1.0), 60)
-        assert np.max(abs(ours - library) / np.maximum(1, abs(ours))) < 1e-12
+for product in products.values():
+    ours = descend(1.0, L, product / L, 60)
+    library = follow(joc.sgd(product / L), lambda w, t: L * w, 1.0, 60)
+    assert np.max(abs(ours - library) / np.maximum(1, abs(ours))) < 1e-12
 
 fig, ax = plt.subplots(figsize=(7, 4))
 for (name, product), colour in zip(products.items(), (BLUE, GREEN, ORANGE, PINK, RED), strict=True):
@@ -165,14 +152,13 @@ def step(w, m, eta, beta, curvature):
 
 
 curvature = np.array([1.0, 0.01])
-with jax.enable_x64(True):
-    for eta, beta in [(0.5, 0.0), (1.0, 0.9), (3.3, 0.67)]:
-        w, m, ours = np.ones(2), np.zeros(2), [np.ones(2)]
-        for _ in range(100):
-            w, m = step(w, m, eta, beta, curvature)
-            ours.append(w)
-        library = follow(joc.momentum(eta, beta), lambda w, s: curvature * w, jnp.ones(2), 100)
-        assert np.max(abs(np.array(ours) - library)) < 1e-12
+for eta, beta in [(0.5, 0.0), (1.0, 0.9), (3.3, 0.67)]:
+    w, m, ours = np.ones(2), np.zeros(2), [np.ones(2)]
+    for _ in range(100):
+        w, m = step(w, m, eta, beta, curvature)
+        ours.append(w)
+    library = follow(joc.momentum(eta, beta), lambda w, t: curvature * w, np.ones(2), 100)
+    assert np.max(abs(np.array(ours) - library)) < 1e-12
 
 
 # %%
@@ -307,13 +293,12 @@ assert sums["exponencial, Σ η"].diff().iloc[-1] < 1e-9
 # %%
 rng = np.random.default_rng(0)
 numbers = 3 + rng.normal(size=200_000)
-with jax.enable_x64(True):
-    some = jnp.asarray(numbers[:500])
-    tx = joc.sgd(joc.inverse_time_decay(1.0, 1.0))
-    path = follow(tx, lambda w, s: w - some[s], jnp.float64(0.0), 500)[1:]
-    running_mean = np.cumsum(numbers[:500]) / np.arange(1, 501)
-    assert np.max(abs(path - running_mean)) < 1e-12
-print(f"tras 500 números: {path[-1]:.12f}, y su media: {numbers[:500].mean():.12f}")
+tx = joc.sgd(joc.inverse_time_decay(1.0, 1.0))
+some = numbers[:500]
+path = walk(tx, lambda w, t: w - jnp.asarray(some)[t - 1], 0.0, len(some))
+running_mean = np.cumsum(some) / np.arange(1, len(some) + 1)
+assert np.max(abs(path - running_mean)) < 1e-12
+print(f"tras 500 números: {path[-1]:.12f}, y su media: {some.mean():.12f}")
 
 # %% [markdown]
 # Ahora cuatro horarios con la misma $\eta_0$ y muchas semillas (otro orden de los números). El

@@ -15,7 +15,6 @@
 # NumPy; `rates` trae la tasa de cada paso.
 
 # %%
-import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,6 +23,7 @@ from sklearn.datasets import load_diabetes
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
+from jaxopt_course.course.walks import follow
 from jaxopt_course.report import landscape
 
 joc.use_cpu_cores(1 if quick() else None)
@@ -75,20 +75,6 @@ def look_ahead(gradient, w, rates, beta):
 
 
 # %%
-def follow(tx, gradient, start, steps):
-    """The path of an optimizer: ``start`` and what each of ``steps`` updates makes of it."""
-
-    def update(carry, _):
-        theta, state = carry
-        u, state = tx.update(gradient(theta), state, theta)
-        theta = joc.apply_updates(theta, u)
-        return (theta, state), theta
-
-    _, path = jax.lax.scan(update, (start, tx.init(start)), length=steps)
-    return np.concatenate([start[None], path])
-
-
-# %%
 def gradient(w):
     """Of Σ a (w - c)² / 2 + w⁴ / 80, with a = 1, 10 and c = 3, -1."""
     return np.array([1.0, 10.0]) * (w - np.array([3.0, -1.0])) + w**3 / 20
@@ -106,12 +92,14 @@ def gap(a, b):
     return np.max(abs(a - b))
 
 
-with jax.enable_x64(True):
-    first = jnp.asarray(start)
-    assert gap(suma, follow(joc.momentum(eta, beta), gradient, first, steps)) < 1e-12
-    ema = joc.ema_momentum(eta / (1 - beta), beta)
-    assert gap(media, follow(ema, gradient, first, steps)) < 1e-12
-    assert gap(nesterov, follow(joc.nesterov(eta, beta), gradient, first, steps)) < 1e-12
+def library(tx):
+    """The path of an optimizer of the library, in float64."""
+    return follow(tx, lambda w, t: gradient(w), start, steps)
+
+
+assert gap(suma, library(joc.momentum(eta, beta))) < 1e-12
+assert gap(media, library(joc.ema_momentum(eta / (1 - beta), beta))) < 1e-12
+assert gap(nesterov, library(joc.nesterov(eta, beta))) < 1e-12
 
 same_rate = mean_momentum(gradient, start, constant, beta)
 print(f"suma con eta contra media con eta / (1 - beta): {gap(suma, media):.0e}")
@@ -176,16 +164,15 @@ outside = mean_momentum(gradient, start, rates / (1 - beta), beta)
 w_s, v_s = look_ahead(gradient, start, rates, beta)
 theta_s = w_s - beta * v_s
 
-with jax.enable_x64(True):
-    decay = joc.inverse_time_decay(eta, 0.1)
-    library = {
-        (name, like): follow(getattr(joc, name)(decay, beta, like=like), gradient, first, steps)
-        for name in ("momentum", "nesterov") for like in ("keras", "torch")
-    }  # fmt: skip
+decay = joc.inverse_time_decay(eta, 0.1)
+decayed = {
+    (name, like): library(getattr(joc, name)(decay, beta, like=like))
+    for name in ("momentum", "nesterov") for like in ("keras", "torch")
+}  # fmt: skip
 table = pd.DataFrame(
-    {like: {"suma de los apuntes": gap(inside, library["momentum", like]),
-            "media reescalada": gap(outside, library["momentum", like]),
-            "Nesterov de los apuntes": gap(theta_s, library["nesterov", like])}
+    {like: {"suma de los apuntes": gap(inside, decayed["momentum", like]),
+            "media reescalada": gap(outside, decayed["momentum", like]),
+            "Nesterov de los apuntes": gap(theta_s, decayed["nesterov", like])}
      for like in ("keras", "torch")}
 )  # fmt: skip
 print("mayor distancia, con tasa decreciente:\n", table.to_string(float_format="{:.0e}".format))
@@ -413,8 +400,7 @@ def reformulated(gradient, theta, rates, beta):
 
 
 ours = reformulated(gradient, start, constant, beta)
-with jax.enable_x64(True):
-    theirs = follow(joc.nesterov(eta, beta), gradient, first, steps)
+theirs = library(joc.nesterov(eta, beta))
 print(f"theta = w - gamma v: {gap(nesterov, theirs):.0e}; w: {gap(w, theirs):.2f}")
 assert gap(ours, theirs) < 1e-12 and gap(nesterov, theirs) < 1e-12 < 0.05 < gap(w, theirs)
 

@@ -29,6 +29,7 @@ from sklearn.datasets import load_digits
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
+from jaxopt_course.course.walks import follow
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
@@ -64,18 +65,9 @@ def adamax(gradients, theta, eta, b1=0.9, b2=0.999, eps=1e-8):
 
 
 # %%
-def follow(tx, gradients, theta):
+def library(tx, gradients, theta):
     """The path of an optimizer of the library under a stream of gradients, in float64."""
-    with jax.enable_x64(True):
-        theta = jnp.asarray(theta, jnp.float64)
-
-        def step(carry, g):
-            theta, state = carry
-            u, state = tx.update(g, state, theta)
-            return (theta + u, state), theta + u
-
-        path = jax.lax.scan(step, (theta, tx.init(theta)), jnp.asarray(gradients))[1]
-        return np.concatenate([theta[None], path])
+    return follow(tx, lambda w, t: jnp.asarray(gradients)[t - 1], theta, len(gradients))
 
 
 rng = np.random.default_rng(0)
@@ -87,7 +79,7 @@ pairs = {
     "adamax": (adamax(gradients, start, 0.01), joc.adamax(0.01)),
 }
 for name, (ours, tx) in pairs.items():
-    gap = np.abs(ours - follow(tx, gradients, start)).max()
+    gap = np.abs(ours - library(tx, gradients, start)).max()
     print(f"{name:7} NumPy y biblioteca difieren en {gap:.0e}")
     assert gap < 1e-12
 
@@ -126,7 +118,7 @@ none = m / np.sqrt(v)
 
 def step_sizes(**switches):
     tx = joc.chain(joc.scale_by_adam(eps=0.0, **switches), joc.scale_by_learning_rate(eta))
-    return -np.diff(follow(tx, ones, np.zeros(1)), axis=0)[:, 0]
+    return -np.diff(library(tx, ones, np.zeros(1)), axis=0)[:, 0]
 
 
 correct = step_sizes()
@@ -163,7 +155,7 @@ show(fig, "sesgo")
 
 # %%
 same_eps = joc.adam(0.01, eps=1e-7), joc.adam(0.01, like="keras", eps=1e-7)
-paper, keras = (follow(tx, gradients, start) for tx in same_eps)
+paper, keras = (library(tx, gradients, start) for tx in same_eps)
 gap_by_scale = np.abs(paper - keras).max(axis=0)
 effective = 1e-7 / np.sqrt(1 - b2)
 print(f"ε efectivo de Keras en t = 1: {effective:.1e}")
@@ -185,7 +177,7 @@ assert gap_by_scale[2] > 1e-5 > gap_by_scale[0]
 decay, rate, theta = 0.5, 1e-3, start
 for g in gradients:
     theta = theta - rate * g - rate * decay * theta  # SGD, and the weights shrunk apart
-with_l2 = follow(joc.chain(joc.add_decayed_weights(decay), joc.sgd(rate)), gradients, start)
+with_l2 = library(joc.chain(joc.add_decayed_weights(decay), joc.sgd(rate)), gradients, start)
 assert np.abs(theta - with_l2[-1]).max() < 1e-12
 
 # %%
@@ -193,9 +185,9 @@ scales = np.geomspace(1e-2, 1e2, 9)
 noise = rng.normal(size=(2000, 20, 9)) * scales
 coupled = joc.chain(joc.add_decayed_weights(decay), joc.adam(rate))
 left_over = {
-    "Adam con L2 (acoplado)": (follow(coupled, noise, np.ones((20, 9)))[-1], "o", RED),
+    "Adam con L2 (acoplado)": (library(coupled, noise, np.ones((20, 9)))[-1], "o", RED),
     "AdamW (aparte)": (
-        follow(joc.adamw(rate, weight_decay=decay), noise, np.ones((20, 9)))[-1],
+        library(joc.adamw(rate, weight_decay=decay), noise, np.ones((20, 9)))[-1],
         "s",
         BLUE,
     ),
@@ -232,7 +224,7 @@ spiked = 0.1 * rng.choice([-1.0, 1.0], size=(600, 400))  # many coordinates, to 
 spiked[SPIKE] += 1e3
 response = {}
 for name, tx in {"Adam": joc.adam(1.0), "Adamax": joc.adamax(1.0)}.items():
-    response[name] = follow(tx, spiked, np.zeros(400))
+    response[name] = library(tx, spiked, np.zeros(400))
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 kick, slow = {}, {}

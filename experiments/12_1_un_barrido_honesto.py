@@ -11,11 +11,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from scipy import stats
-from sklearn.datasets import load_digits
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
 from jaxopt_course.course.claims import decided, interval, spanish
+from jaxopt_course.course.digits import digits
 
 joc.use_cpu_cores(1 if quick() else None)
 NAMES = ["sgd", "momentum", "adam"]
@@ -34,14 +34,7 @@ GREY = "#777777"
 # tabla entera es un programa.
 
 # %%
-images, labels = load_digits(return_X_y=True)
-task = joc.Task.from_flax(
-    lambda rngs: joc.MLP(64, 16 if quick() else 32, 10, rngs=rngs),
-    (images / 16).astype(np.float32),
-    labels,
-    loss="softmax_cross_entropy",
-    name="dígitos",
-)
+task = digits(lambda rngs: joc.MLP(64, 16 if quick() else 32, 10, rngs=rngs))
 
 STEPS = 60 if quick() else 240
 SEEDS = range(3 if quick() else 5)

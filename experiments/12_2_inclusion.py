@@ -12,10 +12,11 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_digits
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
+from jaxopt_course.course.digits import digits
+from jaxopt_course.course.walks import walk
 
 joc.use_cpu_cores(1 if quick() else None)
 NAMES = ["sgd", "momentum", "adam"]
@@ -172,34 +173,22 @@ def adam_numpy(gradient, theta, eta, b1, b2, eps, steps):
     return np.array(path)
 
 
-def library(tx, gradient, theta, steps):
-    def step(carry, _):
-        theta, state = carry
-        u, state = tx.update(gradient(theta), state, theta)
-        theta = joc.apply_updates(theta, u)
-        return (theta, state), theta
-
-    theta = jnp.asarray(theta)
-    return np.asarray(jax.lax.scan(step, (theta, tx.init(theta)), None, length=steps)[1])
-
-
 bowl = np.array([0.1, 1.0, 10.0])
 pull = lambda theta: bowl * theta + 0.1 * theta**3  # the gradient of a slightly curved bowl
 start = np.array([2.0, -1.0, 1.5])
-with jax.enable_x64(True):
-    ours = library(joc.momentum(0.02, 0.9), pull, start, 60)
-    plain = library(joc.sgd(0.02), pull, start, 60)
-    memoryless = library(joc.momentum(0.02, 0.0), pull, start, 60)
-    adam_path = library(joc.adam(0.02), pull, start, 60)
-    imitations = {
-        eps: library(
-            joc.adam(lambda s, eps=eps: 0.02 * eps * (1 - 0.9 ** (s + 1.0)) / 0.1, eps=eps),
-            pull,
-            start,
-            60,
-        )
-        for eps in (1e2, 1e4, 1e6, 1e8)
-    }
+
+
+def library(tx):
+    """The path of an optimizer of the library, in float64."""
+    return walk(tx, lambda theta, t: pull(theta), start, 60)
+
+
+ours, plain = library(joc.momentum(0.02, 0.9)), library(joc.sgd(0.02))
+memoryless, adam_path = library(joc.momentum(0.02, 0.0)), library(joc.adam(0.02))
+imitations = {
+    eps: library(joc.adam(lambda s, eps=eps: 0.02 * eps * (1 - 0.9 ** (s + 1.0)) / 0.1, eps=eps))
+    for eps in (1e2, 1e4, 1e6, 1e8)
+}
 by_hand = momentum_numpy(pull, start, 0.02, 0.9, 60)
 assert np.abs(ours - by_hand).max() < 1e-12
 assert np.abs(memoryless - plain).max() == 0
@@ -228,14 +217,7 @@ assert abs(slope + 1) < 0.02 and gaps.iloc[-1] < 1e-5
 # pérdida.
 
 # %%
-images, labels = load_digits(return_X_y=True)
-task = joc.Task.from_flax(
-    lambda rngs: joc.MLP(64, 16 if quick() else 32, 10, rngs=rngs),
-    (images / 16).astype(np.float32),
-    labels,
-    loss="softmax_cross_entropy",
-    name="dígitos",
-)
+task = digits(lambda rngs: joc.MLP(64, 16 if quick() else 32, 10, rngs=rngs))
 STEPS = 60 if quick() else 240
 CHOOSE, TELL = (range(1), range(1, 2)) if quick() else (range(2), range(2, 4))
 RATES = np.geomspace(1e-2, 10**1.5, 8 if quick() else 15)

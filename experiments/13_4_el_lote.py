@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_digits
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
 from jaxopt_course.course.claims import claim, decided, interval, show_claims, spanish
+from jaxopt_course.course.digits import noisy_digits
 
 joc.use_cpu_cores(1 if quick() else None)
 SEED = 0
@@ -196,22 +196,7 @@ claims = [
 # varios.
 
 # %%
-images, labels = load_digits(return_X_y=True)
-images = (images / 16).astype(np.float32)
-order = np.random.default_rng(SEED).permutation(len(labels))
-fit, check, final = np.split(order, [600, 1000])
-noisy = labels[fit].copy()
-wrong = np.random.default_rng(SEED + 1).random(len(fit)) < 0.15
-noisy[wrong] = np.random.default_rng(SEED + 2).integers(0, 10, wrong.sum())
-task = joc.Task.from_flax(
-    lambda rngs: joc.MLP(64, 32, 10, rngs=rngs),
-    images[fit],
-    noisy,
-    valid=(images[check], labels[check]),
-    test=(images[final], labels[final]),
-    loss="softmax_cross_entropy",
-    name="dígitos ruidosos",
-)
+task = noisy_digits(lambda rngs: joc.MLP(64, 32, 10, rngs=rngs), train=600, valid=400, seed=SEED)
 params, state = task.init(jax.random.key(SEED))
 weights = sum(leaf.size for leaf in jax.tree.leaves(params))
 

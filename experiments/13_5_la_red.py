@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_digits
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
 from jaxopt_course.course.claims import claim, decided, show_claims, spanish
+from jaxopt_course.course.digits import noisy_digits
 
 joc.use_cpu_cores(1 if quick() else None)
 COLOURS = {"sgd": "#0072B2", "momentum": "#E69F00", "rmsprop": "#CC79A7", "adadelta": "#777777",
@@ -32,23 +32,8 @@ SEED = 0
 # iniciales y los mismos lotes.
 
 # %%
-images, labels = load_digits(return_X_y=True)
-images = (images / 16).astype(np.float32)
-order = np.random.default_rng(SEED).permutation(len(labels))
-fit, check = np.split(order, [600])
-noisy = labels[fit].copy()
-wrong = np.random.default_rng(SEED + 1).random(len(fit)) < 0.15
-noisy[wrong] = np.random.default_rng(SEED + 2).integers(0, 10, wrong.sum())
 DEPTH = 2 if quick() else 4
-task = joc.Task.from_flax(
-    lambda rngs: joc.MLP(64, *[24] * DEPTH, 10, rngs=rngs),
-    images[fit],
-    noisy,
-    valid=(images[check], labels[check]),
-    test=(images[check], labels[check]),
-    loss="softmax_cross_entropy",
-    name="dígitos ruidosos",
-)
+task = noisy_digits(lambda rngs: joc.MLP(64, *[24] * DEPTH, 10, rngs=rngs), train=600, seed=SEED)
 STEPS, EVERY = (72, 12) if quick() else (300, 6)
 RATES = np.geomspace(1e-4, 10, 6 if quick() else 11)
 CHOOSE, TELL = (range(1), range(1, 3)) if quick() else (range(2), range(2, 8))

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_digits
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
 from jaxopt_course.course.claims import claim, decided, interval, show_claims, spanish
+from jaxopt_course.course.digits import noisy_digits
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -34,22 +34,7 @@ SEED = 0
 # semilla.
 
 # %%
-images, labels = load_digits(return_X_y=True)
-images = (images / 16).astype(np.float32)
-order = np.random.default_rng(SEED).permutation(len(labels))
-fit, check, final = np.split(order, [600, 1100])
-noisy = labels[fit].copy()
-wrong = np.random.default_rng(SEED + 1).random(len(fit)) < 0.15
-noisy[wrong] = np.random.default_rng(SEED + 2).integers(0, 10, wrong.sum())
-digits = joc.Task.from_flax(
-    lambda rngs: joc.MLP(64, 48, 10, rngs=rngs),
-    images[fit],
-    noisy,
-    valid=(images[check], labels[check]),
-    test=(images[final], labels[final]),
-    loss="softmax_cross_entropy",
-    name="dígitos ruidosos",
-)
+digits = noisy_digits(lambda rngs: joc.MLP(64, 48, 10, rngs=rngs), train=600, valid=500, seed=SEED)
 
 
 def measured(params, state, data):

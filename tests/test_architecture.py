@@ -62,7 +62,15 @@ MAY_IMPORT = {  # part -> the parts below it
         "tables",
         "train",
     },
-    "course": {"conventions", "messages", "optimizers", "report", "transforms", "tree"},
+    "course": {
+        "conventions",
+        "messages",
+        "optimizers",
+        "problems",
+        "report",
+        "transforms",
+        "tree",
+    },
     "cli": {
         "course",
         "devices",

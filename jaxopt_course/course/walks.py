@@ -50,6 +50,17 @@ def walk(method: Any, slope: Slope, start: Any, steps: int) -> np.ndarray:
     return np.array(path)
 
 
+def follow(method: Any, slope: Slope, start: Any, steps: int) -> np.ndarray:
+    """As :func:`walk`, with the start before it: (steps + 1, ...), in float64.
+
+    >>> from jaxopt_course.optimizers import sgd
+    >>> print(follow(sgd(0.5), lambda w, t: w, 8.0, 3))
+    [8. 4. 2. 1.]
+    """
+    begin = np.asarray(start, np.float64)
+    return np.concatenate([begin[None], walk(method, slope, begin, steps)])
+
+
 def compiled_walk(tx: Any, slope: Slope, start: jax.Array, steps: int) -> jax.Array:
     """As :func:`walk`, of an optimizer inside a program."""
 
