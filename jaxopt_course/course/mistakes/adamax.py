@@ -1,16 +1,13 @@
 """Adamax: Adam with a maximum in the place of the mean of squares."""
 
-from jaxopt_course.course.mistakes.adam import (
+from jaxopt_course.course.mistakes.corrections import (
+    DECAYS_SWAPPED,
     EXPONENT_AHEAD,
-    FIRST,
     HATS,
-    M_CORRECTED_BACKWARDS,
-    M_HAT_KEPT,
     M_PARENTHESES,
-    M_POWER,
     M_PRODUCT,
-    M_UNCORRECTED,
     NO_EXPONENT,
+    M,
 )
 from jaxopt_course.course.mistakes.shared import averaged, mistake
 from jaxopt_course.course.recipe import Recipe
@@ -21,20 +18,20 @@ ADAMAX = Recipe(
     lines=(
         "m = b1 * m + (1 - b1) * g",
         "v = maximum(b2 * v, abs(g) + eps)",
-        f"m_hat = {HATS[0]}",
+        f"m_hat = {HATS['m']}",
         "w = w - learning_rate * m_hat / v",
     ),
     memories={"m": 0.0, "v": 0.0},
     numbers={"learning_rate": 0.1, "b1": 0.8, "b2": 0.95, "eps": 1e-2},
     mistakes=(
-        M_UNCORRECTED,
+        M.left_out,
         EXPONENT_AHEAD,
         NO_EXPONENT,
         M_PRODUCT,
         M_PARENTHESES,
-        M_CORRECTED_BACKWARDS,
-        M_POWER,
-        M_HAT_KEPT,
+        M.multiplied,
+        M.power,
+        M.kept,
         mistake(
             "v_corrected",
             "Sobra la corrección de v: un máximo no tiende a 0 por empezar en 0.",
@@ -52,11 +49,7 @@ ADAMAX = Recipe(
             "acumula en v.",
             ("maximum(b2 * v, abs(g) + eps)", "maximum(b2 * v, abs(g)) + eps"),
         ),
-        mistake(
-            "m_past",
-            "El paso usa la m de antes: m se actualiza primero y se corrige después.",
-            (HATS[0], "m_old / (1 - b1**t)"),
-        ),
+        M.past,
         mistake(
             "no_eps",
             "Falta ε (así en el artículo): donde el gradiente ha sido siempre nulo se divide "
@@ -110,11 +103,7 @@ ADAMAX = Recipe(
             "El paso usa g y no m̂.",
             ("m_hat / v", "g / v"),
         ),
-        mistake(
-            "decays_swapped",
-            "b1 y b2 están cambiados: b1 es de m y b2 de v.",
-            (FIRST, f"b1, b2 = b2, b1\n{FIRST}"),
-        ),
+        DECAYS_SWAPPED,
         *averaged("m", "b1", "g"),
     ),
 )

@@ -1,18 +1,17 @@
 """AdamW: Adam with the weights' decay beside it."""
 
-from jaxopt_course.course.mistakes.adam import ADAM_LINES, ADAM_MISTAKES, DENOMINATOR, FIRST
+from jaxopt_course.course.mistakes.adam import ADAM, DENOMINATOR, NUMBERS, RULE
+from jaxopt_course.course.mistakes.corrections import FIRST
 from jaxopt_course.course.mistakes.shared import mistake
 from jaxopt_course.course.recipe import Recipe
 
 DECAY = " + weight_decay * w"
 
 ADAMW = Recipe(
-    formula="m ← β1 m + (1-β1) g,  v ← β2 v + (1-β2) g²,  m̂ = m / (1-β1^t),  "
-    "v̂ = v / (1-β2^t),  w ← w - η (m̂ / (√v̂ + ε) + λ w),  "
-    "con η = learning_rate, β1 = b1, β2 = b2, ε = eps, λ = weight_decay",
-    lines=(*ADAM_LINES, f"w = w - learning_rate * (m_hat / {DENOMINATOR}{DECAY})"),
-    memories={"m": 0.0, "v": 0.0},
-    numbers={"learning_rate": 0.1, "b1": 0.8, "b2": 0.95, "eps": 1e-3, "weight_decay": 0.2},
+    formula=f"{RULE}w ← w - η (m̂ / (√v̂ + ε) + λ w),  {NUMBERS}, λ = weight_decay",
+    lines=(*ADAM.lines[:-1], f"w = w - learning_rate * (m_hat / {DENOMINATOR}{DECAY})"),
+    memories=ADAM.memories,
+    numbers={**ADAM.numbers, "weight_decay": 0.2},
     mistakes=(
         mistake(
             "decay_coupled",
@@ -70,6 +69,6 @@ ADAMW = Recipe(
             "El decaimiento es de λ sign(w), como el de la norma L1: aquí es λw.",
             (DECAY, " + weight_decay * sign(w)"),
         ),
-        *ADAM_MISTAKES,
+        *ADAM.mistakes,
     ),
 )

@@ -1,14 +1,31 @@
 """Gradient descent, plain or along a memory of gradients."""
 
-from jaxopt_course.course.mistakes.shared import (
-    averaged,
-    mistake,
-    past_step,
-    shrinking,
-)
-from jaxopt_course.course.recipe import Recipe
+from jaxopt_course.course.mistakes.shared import averaged, mistake
+from jaxopt_course.course.recipe import Mistake, Recipe
 
 SUM = "momentum * m + g"
+
+
+def shrinking(decay: str) -> Mistake:
+    """Erratum of the notes (002): the parameters themselves are multiplied by the decay."""
+    return mistake(
+        "parameters_shrink",
+        f"Multiplicas w por {decay}: los parámetros encogen hacia 0 aunque el gradiente sea nulo "
+        "(es una errata de los apuntes). Solo se amortigua la memoria.",
+        ("w = w - learning_rate", f"w = {decay} * w - learning_rate"),
+    )
+
+
+NEVER_FORGETS = mistake(
+    "never_forgets",
+    "A la memoria le falta su factor momentum: no olvida nunca.",
+    (SUM, "m + g"),
+)
+PAST_STEP = mistake(
+    "past_memory",
+    "El paso usa la memoria de antes: m se actualiza primero y se usa después.",
+    ("learning_rate * m", "learning_rate * m_old"),
+)
 
 SGD = Recipe(
     formula="w ← w - η g,  con η = learning_rate",
@@ -77,11 +94,7 @@ MOMENTUM = Recipe(
             "momentum multiplica también al gradiente nuevo: solo amortigua la memoria.",
             (SUM, "momentum * (m + g)"),
         ),
-        mistake(
-            "never_forgets",
-            "A la memoria le falta su factor momentum: no olvida nunca.",
-            (SUM, "m + g"),
-        ),
+        NEVER_FORGETS,
         mistake(
             "nesterov",
             "Eso es Nesterov: el paso mira hacia delante, g + momentum * m. Aquí es m.",
@@ -93,7 +106,7 @@ MOMENTUM = Recipe(
             "de antes del paso, o la línea de m no usa su valor anterior.",
             ("'m': m", "'m': m_old"),
         ),
-        past_step("learning_rate * m", "learning_rate * m_old"),
+        PAST_STEP,
         shrinking("momentum"),
     ),
 )
@@ -120,7 +133,7 @@ EMA_MOMENTUM = Recipe(
             "El paso mira hacia delante, como Nesterov: aquí es m.",
             ("learning_rate * m", "learning_rate * ((1 - decay) * g + decay * m)"),
         ),
-        past_step("learning_rate * m", "learning_rate * m_old"),
+        PAST_STEP,
         shrinking("decay"),
     ),
 )
@@ -168,11 +181,7 @@ NESTEROV = Recipe(
             "Al paso le falta g: es g + momentum * m.",
             ("(g + momentum * m)", "(momentum * m)"),
         ),
-        mistake(
-            "never_forgets",
-            "A la memoria le falta su factor momentum: no olvida nunca.",
-            (SUM, "m + g"),
-        ),
+        NEVER_FORGETS,
         shrinking("momentum"),
     ),
 )

@@ -1,7 +1,62 @@
 """Steps divided by a memory of squared gradients."""
 
-from jaxopt_course.course.mistakes.shared import averaged, mistake, rooted, squared
-from jaxopt_course.course.recipe import Recipe
+from jaxopt_course.course.mistakes.shared import averaged, bare, mistake, squared, together
+from jaxopt_course.course.recipe import Mistake, Recipe
+
+
+def rooted(inside: str, memory: str = "v") -> tuple[Mistake, ...]:
+    """Where ε stands under g / sqrt(v + eps)."""
+    return (
+        mistake(
+            "eps_outside",
+            f"ε está fuera de la raíz, √{memory} + ε (así en PyTorch): aquí va dentro, "
+            f"√({memory} + ε).",
+            (inside, f"(sqrt({memory}) + eps)"),
+        ),
+        mistake(
+            "eps_added_to_w",
+            f"Faltan paréntesis: g / sqrt({memory}) + eps divide solo entre la raíz y luego suma ε "
+            "a w. Además, aquí ε va dentro de la raíz.",
+            (inside, f"sqrt({memory}) + eps"),
+        ),
+        *bare(inside, memory, memory),
+        mistake(
+            "past_memory",
+            f"Divides entre la memoria de antes del paso: {memory} se actualiza primero y se usa "
+            "después.",
+            (inside, f"sqrt({memory}_old + eps)"),
+        ),
+    )
+
+
+def no_gradient(memory: str) -> Mistake:
+    """The step forgets what it divides."""
+    return mistake(
+        "no_gradient",
+        f"Al paso le falta el gradiente: learning_rate * g / √({memory} + ε).",
+        ("learning_rate * g", "learning_rate * 1"),
+    )
+
+
+def root_of_adadelta(memory: str, where: str, part: str) -> tuple[Mistake, Mistake]:
+    """One of its two roots: ε outside it, or no root."""
+    inside = f"sqrt({memory} + eps)"
+    return (
+        mistake(
+            f"eps_outside_{where}",
+            f"ε está fuera de la raíz del {part}, √{memory} + ε: va dentro, √({memory} + ε).",
+            (inside, f"(sqrt({memory}) + eps)"),
+        ),
+        mistake(
+            f"no_root_{where}",
+            f"Falta la raíz en el {part}: es √({memory} + ε).",
+            (inside, f"({memory} + eps)"),
+        ),
+    )
+
+
+EPS_OUTSIDE_ABOVE, NO_ROOT_ABOVE = root_of_adadelta("x", "above", "numerador")
+EPS_OUTSIDE_BELOW, NO_ROOT_BELOW = root_of_adadelta("v", "below", "denominador")
 
 ADAGRAD = Recipe(
     formula="S ← S + g²,  w ← w - η g / √(S + ε),  con η = learning_rate, ε = eps",
@@ -28,11 +83,7 @@ ADAGRAD = Recipe(
             "primer paso.",
             ("S + g**2", "(S if t > 1 else 0 * S) + g**2"),
         ),
-        mistake(
-            "no_gradient",
-            "Al paso le falta el gradiente: learning_rate * g / √(S + ε).",
-            ("learning_rate * g", "learning_rate * 1"),
-        ),
+        no_gradient("S"),
     ),
 )
 
@@ -59,11 +110,7 @@ RMSPROP = Recipe(
             "Sobra la corrección de sesgo: RMSProp usa v sin dividir entre (1 - decay**t).",
             ("sqrt(v + eps)", "sqrt(v / (1 - decay**t) + eps)"),
         ),
-        mistake(
-            "no_gradient",
-            "Al paso le falta el gradiente: learning_rate * g / √(v + ε).",
-            ("learning_rate * g", "learning_rate * 1"),
-        ),
+        no_gradient("v"),
     ),
 )
 
@@ -101,42 +148,26 @@ ADADELTA = Recipe(
             "entre 0 (NaN).",
             ("sqrt(v + eps)", "sqrt(v)"),
         ),
-        mistake(
+        together(
             "eps_outside",
             "ε está fuera de las raíces, √x + ε y √v + ε: aquí va dentro de las dos.",
-            ("sqrt(x + eps)", "(sqrt(x) + eps)"),
-            ("sqrt(v + eps)", "(sqrt(v) + eps)"),
+            EPS_OUTSIDE_ABOVE,
+            EPS_OUTSIDE_BELOW,
         ),
-        mistake(
-            "eps_outside_above",
-            "ε está fuera de la raíz del numerador, √x + ε: va dentro, √(x + ε).",
-            ("sqrt(x + eps)", "(sqrt(x) + eps)"),
-        ),
-        mistake(
-            "eps_outside_below",
-            "ε está fuera de la raíz del denominador, √v + ε: va dentro, √(v + ε).",
-            ("sqrt(v + eps)", "(sqrt(v) + eps)"),
-        ),
-        mistake(
-            "no_root_above",
-            "Falta la raíz en el numerador: es √(x + ε).",
-            ("sqrt(x + eps)", "(x + eps)"),
-        ),
-        mistake(
-            "no_root_below",
-            "Falta la raíz en el denominador: es √(v + ε).",
-            ("sqrt(v + eps)", "(v + eps)"),
-        ),
+        EPS_OUTSIDE_ABOVE,
+        EPS_OUTSIDE_BELOW,
+        NO_ROOT_ABOVE,
+        NO_ROOT_BELOW,
         mistake(
             "no_gradient",
             "A u le falta el gradiente: es g √(x + ε) / √(v + ε).",
             ("g * sqrt(x + eps)", "sqrt(x + eps)"),
         ),
-        mistake(
+        together(
             "no_roots",
             "Faltan las raíces: el paso es g √(x + ε) / √(v + ε).",
-            ("sqrt(x + eps)", "(x + eps)"),
-            ("sqrt(v + eps)", "(v + eps)"),
+            NO_ROOT_ABOVE,
+            NO_ROOT_BELOW,
         ),
         mistake(
             "x_of_the_scaled_step",

@@ -23,6 +23,11 @@ def mistake(name: str, words: str, *edits: tuple[str, str]) -> Mistake:
     return Mistake(name, words, edits)
 
 
+def together(name: str, words: str, *mistakes: Mistake) -> Mistake:
+    """Several mistakes as one."""
+    return mistake(name, words, *(edit for one in mistakes for edit in one.edits))
+
+
 def known_mistakes(recipe: Recipe) -> list[Mistake]:
     """The recipe's own mistakes, and those that every recipe can have."""
     step = "w - learning_rate * "
@@ -85,25 +90,22 @@ def known_mistakes(recipe: Recipe) -> list[Mistake]:
         if f"forgets_{name}" not in own  # in words of its own
     ]
     if len(forgets) > 1:
-        edits = tuple(edit for one in forgets for edit in one.edits)
         one, other = recipe.memories
-        forgets.append(
+        forgets += [
             mistake(
                 "memories_swapped",
                 f"Las memorias están cambiadas en el state que devuelves: la de {one} lleva "
                 f"{other} y la de {other} lleva {one}.",
                 (f"'{one}': {one}", f"'{one}': {other}"),
                 (f"'{other}': {other}", f"'{other}': {one}"),
-            )
-        )
-        forgets.append(
-            mistake(
+            ),
+            together(
                 "forgets_all",
                 "Las memorias no guardan su pasado: o devuelves el mismo state que recibiste, o "
                 "sus líneas no usan el valor anterior.",
-                *edits,
-            )
-        )
+                *forgets,
+            ),
+        ]
     fixed = [
         Mistake(
             f"fixed_{name}",
@@ -119,18 +121,6 @@ def known_mistakes(recipe: Recipe) -> list[Mistake]:
 
 
 # --- pieces that several recipes share ---
-
-SHRINKS = "w = w - learning_rate"
-
-
-def shrinking(decay: str) -> Mistake:
-    """Erratum of the notes (002): the parameters themselves are multiplied by the decay."""
-    return mistake(
-        "parameters_shrink",
-        f"Multiplicas w por {decay}: los parámetros encogen hacia 0 aunque el gradiente sea nulo "
-        "(es una errata de los apuntes). Solo se amortigua la memoria.",
-        (SHRINKS, f"w = {decay} * w - learning_rate"),
-    )
 
 
 def averaged(memory: str, decay: str, entry: str) -> tuple[Mistake, ...]:
@@ -197,21 +187,9 @@ def squared(memory: str, right: str) -> tuple[Mistake, ...]:
     )
 
 
-def rooted(inside: str, memory: str = "v") -> tuple[Mistake, ...]:
-    """Where ε stands under g / sqrt(v + eps)."""
+def bare(inside: str, memory: str, letter: str) -> tuple[Mistake, ...]:
+    """The denominator, √(memory) with ε somewhere, lacks ε or the root."""
     return (
-        mistake(
-            "eps_outside",
-            f"ε está fuera de la raíz, √{memory} + ε (así en PyTorch): aquí va dentro, "
-            f"√({memory} + ε).",
-            (inside, f"(sqrt({memory}) + eps)"),
-        ),
-        mistake(
-            "eps_added_to_w",
-            f"Faltan paréntesis: g / sqrt({memory}) + eps divide solo entre la raíz y luego suma ε "
-            "a w. Además, aquí ε va dentro de la raíz.",
-            (inside, f"sqrt({memory}) + eps"),
-        ),
         mistake(
             "no_eps",
             "Falta ε: donde el gradiente ha sido siempre nulo se divide 0 entre 0 (NaN), y donde "
@@ -220,23 +198,8 @@ def rooted(inside: str, memory: str = "v") -> tuple[Mistake, ...]:
         ),
         mistake(
             "no_root",
-            f"Falta la raíz: divides entre {memory} y no entre √{memory}, así que las unidades "
+            f"Falta la raíz: divides entre {letter} y no entre √{letter}, así que las unidades "
             "no casan.",
             (inside, f"({memory} + eps)"),
         ),
-        mistake(
-            "past_memory",
-            f"Divides entre la memoria de antes del paso: {memory} se actualiza primero y se usa "
-            "después.",
-            (inside, f"sqrt({memory}_old + eps)"),
-        ),
-    )
-
-
-def past_step(right: str, wrong: str) -> Mistake:
-    """The step takes the memory as it was."""
-    return mistake(
-        "past_memory",
-        "El paso usa la memoria de antes: m se actualiza primero y se usa después.",
-        (right, wrong),
     )
