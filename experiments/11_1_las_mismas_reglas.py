@@ -12,7 +12,6 @@
 
 # %%
 import json
-import os
 
 import jax
 import jax.numpy as jnp
@@ -22,23 +21,12 @@ import pandas as pd
 
 import jaxopt_course as joc
 from jaxopt_course.course import show
-from jaxopt_course.course.frameworks import in_float64
+from jaxopt_course.course.frameworks import frameworks, in_float64
 from jaxopt_course.course.lessons import measured
 from jaxopt_course.course.walks import walk
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
-try:
-    import torch
-except ImportError:
-    torch = None
-try:
-    import keras
-except ImportError:
-    keras = None
-
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
-for name, module in (("PyTorch", torch), ("Keras", keras)):
-    print(name, "no está instalado" if module is None else f"{module.__version__}, en vivo")
+torch, keras = frameworks()
 
 # %% [markdown]
 # ## Una regresión, tres veces

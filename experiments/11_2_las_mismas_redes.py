@@ -13,7 +13,6 @@
 import inspect
 import json
 import math
-import os
 
 import jax
 import jax.numpy as jnp
@@ -24,23 +23,12 @@ import pandas as pd
 
 import jaxopt_course as joc
 from jaxopt_course.course import show
-from jaxopt_course.course.frameworks import in_float64
+from jaxopt_course.course.frameworks import frameworks, in_float64
 from jaxopt_course.course.lessons import measured
 from jaxopt_course.problems.convolution import convolve, max_pool
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
-try:
-    import torch
-except ImportError:
-    torch = None
-try:
-    import keras
-except ImportError:
-    keras = None
-
 BLUE, ORANGE = "#0072B2", "#D55E00"
-for name, module in (("PyTorch", torch), ("Keras", keras)):
-    print(name, "no está instalado" if module is None else f"{module.__version__}, en vivo")
+torch, keras = frameworks()
 
 # %% [markdown]
 # ## Las redes enteras

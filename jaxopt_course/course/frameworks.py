@@ -1,10 +1,26 @@
-"""What lessons need to train networks of Keras beside ours, where Keras is installed."""
+"""What lessons need to train beside PyTorch and Keras, where these are installed."""
 
+import importlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import jax
+
+
+def frameworks() -> tuple[Any, Any]:
+    """The modules torch and keras, this on JAX; None what is not installed.  Says which are."""
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    found: list[Any] = []
+    for name, module in (("PyTorch", "torch"), ("Keras", "keras")):
+        try:
+            found.append(importlib.import_module(module))
+            print(f"{name} {found[-1].__version__}, en vivo")
+        except ImportError:
+            found.append(None)
+            print(f"{name} no está instalado")
+    return found[0], found[1]
 
 
 @contextmanager

@@ -57,8 +57,8 @@ ADAM = Recipe(
         M_PRODUCT,
         mistake(
             "v_product",
-            "En la corrección multiplicas, 1 - β * t: es una potencia, 1 - β**t. El producto pasa de "
-            "1 y la raíz de v̂ negativa es NaN.",
+            "En la corrección multiplicas, 1 - β * t: es una potencia, 1 - β**t. El producto pasa "
+            "de 1 y la raíz de v̂ negativa es NaN.",
             (HATS["v"], "v / (1 - b2 * t)"),
         ),
         M_PARENTHESES,
