@@ -10,7 +10,7 @@ import pytest
 
 import jaxopt_course as joc
 from jaxopt_course.course.errata import Errata, Measure
-from jaxopt_course.course.walks import walk
+from jaxopt_course.course.walks import follow, walk
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 PARTS = sorted(EXPERIMENTS.glob("10_*.py"))
@@ -101,6 +101,7 @@ def test_a_rule_and_an_optimizer_walk_alike_and_count_from_one():
     for method in (sgd, joc.sgd(0.1)):
         path = walk(method, slope, 8.0, 4)
         np.testing.assert_allclose(path, by_hand, rtol=1e-14)
+        np.testing.assert_array_equal(follow(method, slope, 8.0, 4), [8.0, *path])
 
 
 def test_the_chart_sets_apart_what_does_not_run():

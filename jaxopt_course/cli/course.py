@@ -28,7 +28,7 @@ def course(arguments: Course) -> None:
     except ModuleNotFoundError as error:
         raise ValueError(
             f"the course needs {error.name}, which is not installed: "
-            "pip install 'jaxopt-course[course]'"
+            "pip install 'jaxopt-course[course]' (in a checkout: pip install -e '.[course]')"
         ) from None
     ran = build(
         arguments.out, arguments.lesson, quick=arguments.quick, overwrite=arguments.overwrite

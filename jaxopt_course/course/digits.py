@@ -30,7 +30,7 @@ def noisy_digits(module: Any, train: int, valid: int | None = None, *, seed: int
         seed: of which digits, which labels are drawn, and what they become.
 
     Raises:
-        ValueError: there are too few digits.
+        ValueError: a part has no digits.
 
     >>> from flax import nnx
     >>> noisy_digits(lambda rngs: nnx.Linear(64, 10, rngs=rngs), 600, 400)
@@ -38,7 +38,8 @@ def noisy_digits(module: Any, train: int, valid: int | None = None, *, seed: int
 metrics={'accuracy': 'max', 'loss': 'min'})
     """
     images, labels = pixels()
-    if not 0 < train < train + (1 if valid is None else valid + 1) <= len(labels):
+    rest = len(labels) - train
+    if train < 1 or not (rest > 0 if valid is None else 0 < valid < rest):
         raise ValueError(
             f"train={train}, valid={valid}: each part needs an example, and there are {len(labels)}"
         )

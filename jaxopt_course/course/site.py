@@ -66,7 +66,8 @@ def build(
     Args:
         out: the directory of the site; pages of an earlier build that are not built now stay.
         lessons: by number (8 is 08_1, 08_2, ..., and "8.2" is 08_2); all by default.
-        folder: where they are; by default ``experiments`` here, or in the clone of this package.
+        folder: where they are; by default ``experiments`` here, in the checkout of this package, or
+            in what its wheel holds of it.
         quick: with fewer trials and steps.
         overwrite: whether pages may be written among files that are no site of the course.
         say: gets a line of progress a lesson.
