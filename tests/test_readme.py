@@ -1,30 +1,50 @@
-"""What README shows is there: names, links, and the matrix that a test made."""
+"""README is short, its test command is one line, and its house is the one that stands.
+
+That its code, commands and links are right is tests/test_guides.py's.
+"""
 
 import re
 from pathlib import Path
 
-import jaxopt_course as joc
-
-HERE = Path(__file__).parent
-README = (HERE.parent / "README.md").read_text(encoding="utf-8")
-
-
-def test_every_name_exists():
-    names = set(re.findall(r"\bjoc\.(\w+)", README))
-    assert names - set(joc.__all__) == set()
-    assert len(names) > 20
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+LINES = 220  # a wall is read by nobody: what is more stands in experiments/guides
 
 
-def test_every_file_linked_or_named_in_the_house_exists():
-    links = set(re.findall(r"\]\(([\w/.]+)\)", README))
-    assert len(links) >= 3
-    missing = [link for link in links if not (HERE.parent / link).exists()]
-    assert missing == []
+def test_it_is_short():
+    assert len(README.splitlines()) <= LINES
 
 
-def test_the_matrix_is_the_published_one():
-    shown = re.search(r"<!-- tests/tables/parity.md -->\n(.*?)<!-- end -->", README, re.S)
-    table = (HERE / "tables" / "parity.md").read_text(encoding="utf-8")
-    rows = [line for line in table.splitlines() if line.startswith("|")]
-    assert shown is not None and len(rows) > 14
-    assert [line for line in shown[1].splitlines() if line.startswith("|")] == rows
+def test_the_test_command_is_one_line():
+    """CI runs it word for word; see .ci/run."""
+    lines = [line for line in README.splitlines() if line.startswith("python3 -m venv .venv-test ")]
+    assert len(lines) == 1 and " && .venv-test/bin/python -m pytest " in lines[0]
+
+
+def house(page):
+    """The tree of the package, in a page: names of files and folders."""
+    tree = re.search(r"^jaxopt_course/\n(.*?)(?=^\w|^```)", page, re.M | re.S)[1]
+    names, room = set(), ""
+    for line in tree.splitlines():
+        depth, entry = re.fullmatch(r"((?:│   |    )?)[├└]── (\S.*)", line).groups()
+        for name in re.match(r"[\w./]+(?:, [\w./]+)*", entry)[0].split(", "):
+            names.add((room if depth else "") + name)
+        room = room if depth else entry.split()[0]
+    return names
+
+
+def test_every_room_is_shown_and_every_room_shown_is_there():
+    package = ROOT / "jaxopt_course"
+    there = {
+        entry.name + "/" * entry.is_dir()
+        for entry in package.iterdir()
+        if not entry.name.startswith(("_", ".")) and entry.name != "py.typed"
+    }
+    assert house(README) == there
+
+
+def test_every_file_of_the_house_is_there():
+    guide = (ROOT / "experiments" / "guides" / "house.md").read_text(encoding="utf-8")
+    shown = house(guide)
+    assert len(shown) > 40
+    assert [name for name in shown if not (ROOT / "jaxopt_course" / name).exists()] == []

@@ -285,10 +285,10 @@ def home_page(source: Path, every: list[Path], site: Path, record: dict[str, Any
     failed = {name: where(one) for name, one in record.items() if one.get("failure")}
 
     def led(match: re.Match[str]) -> str:
-        page, words = match[1].removesuffix("py") + "html", match[2]
+        page, words = re.sub(r"\.py$", ".html", match[1]), match[2]
         return f'<a href="{page}">{words}</a>' if (site / page).exists() else words
 
-    body = re.sub(r'<a href="([0-9][0-9]_\w+\.py)">(.*?)</a>', led, formulas.html(text))
+    body = re.sub(r'<a href="([\w/]+\.(?:py|md))">(.*?)</a>', led, formulas.html(text))
     notes = "".join(f"<li>{name}: {why}</li>" for name, why in failed.items())
     notice = f'<div class="failed"><p>Con errores:</p><ul>{notes}</ul></div>' if notes else ""
     missing = len(every) - len(record)
