@@ -79,7 +79,8 @@ def built(tmp_path_factory):
     (folder / "02_rota.py").write_text(BROKEN, encoding="utf-8")
     (folder / "03_muere.py").write_text(DYING, encoding="utf-8")
     (folder / "README.md").write_text(
-        "# Curso\n\n[uno](01_entera.py), [dos](02_rota.py), [cuatro](04_no_hay.py)\n"
+        "# Curso\n\n[uno](01_entera.py), [dos](02_rota.py), [cuatro](04_no_hay.py),\n"
+        "[guías](guides/README.md)\n"
     )
     said = []
     out = tmp_path_factory.mktemp("out") / "site"
@@ -137,6 +138,7 @@ def test_the_first_page_links_to_pages_that_exist(built):
     home = (built[1] / "index.html").read_text(encoding="utf-8")
     assert re.findall(r'href="(\w+\.html)"', home) == ["01_entera.html", "02_rota.html"]
     assert "cuatro" in home and "04_no_hay" not in home
+    assert "guías" in home and ".md" not in home
 
 
 def test_script_and_notebook_can_be_taken(built):
