@@ -151,6 +151,20 @@ def test_replay_finds_the_same_bits(ran):
     assert len(curves) == 3 and all(line.endswith("the same bits") for line in curves)
 
 
+def test_own_tables_are_asked_for_in_the_commands_own_words(ran, tmp_path, here, capsys):
+    """Not by arguments of Python's."""
+    study = joc.Study.load(ran[0] / "runs" / "line-1")
+    task = study.manifest["task"] | {"name": "clients"}
+    [bucket] = study.manifest["buckets"]
+    buckets = [bucket | {"task": bucket["task"] | {"name": "clients"}}]
+    mine = study.manifest | {"task": task, "buckets": buckets}
+    dataclasses.replace(study, manifest=mine).save(tmp_path / "own")
+    with pytest.raises(SystemExit):
+        cli.main(["replay", str(tmp_path / "own"), "0"])
+    error = capsys.readouterr().err
+    assert "own task ('clients')" in error and "--csv FILE --target COLUMN" in error
+
+
 def test_replay_of_other_curves_fails(ran, tmp_path, here, capsys):
     """A curve that was changed on disk is named."""
     study = joc.Study.load(ran[0] / "runs" / "line-1")

@@ -190,6 +190,39 @@ class TestAskAndTell:
         assert set(study.trials["schedule"]) == {"constant", "cosine"}
 
 
+class TestStaticColumns:
+    """The sampler chooses among their values; each combination is a program."""
+
+    def test_each_value_is_a_program_and_its_trials_are_those_of_a_sweep(self):
+        space = ONE | {"batch_size": [2, 5]}
+        theirs, study = search(space, 6, static=["batch_size"], batch_size=64, batch=3)
+        assert {t.params["batch_size"] for t in theirs.trials} == {2, 5}
+        assert study.manifest["static"] == ["batch_size"]
+        assert [one["budget"]["batch_size"] for one in study.manifest["buckets"]] == [2, 5]
+        for trial in theirs.trials:
+            [row] = trial.user_attrs["trials"]
+            assert study.trials["batch_size"][row] == trial.params["batch_size"]
+            assert study.trials["valid_loss"][row] == trial.value
+        one = study.trials[study.trials["batch_size"] == 2].head(1)
+        alone = joc.sweep(
+            "line", one[["optimizer", "learning_rate", "seed"]], epochs=4, batch_size=2, lanes=4,
+            progress=False, devices=jax.devices()[:1],
+        )  # fmt: skip
+        assert alone.trials["valid_loss"][0] == one["valid_loss"].iloc[0]
+
+    @pytest.mark.parametrize(
+        "space, static, message",
+        [
+            (ONE, ["hidden"], "static=: unknown column 'hidden'"),
+            (ONE, "learning_rate", r"static=\['learning_rate'\]"),
+            (ONE, ["learning_rate"], r"must list them: learning_rate=\[…\], not a range"),
+        ],
+    )
+    def test_what_cannot_be_static_is_said_in_words_of_the_space(self, space, static, message):
+        with pytest.raises((TypeError, ValueError), match=message):
+            search(space, 2, static=static)
+
+
 class TestWhatGoesWrong:
     def test_a_crash_fails_the_trials_asked_for_and_keeps_the_others(
         self, compiled, monkeypatch, tmp_path

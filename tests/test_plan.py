@@ -7,6 +7,7 @@ import sys
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 
 import jaxopt_course as joc
@@ -164,8 +165,8 @@ def swept(plan, tmp_path_factory):
 def test_a_sweep_takes_the_lanes_of_its_plan(plan, swept):
     assert {one.lanes for one in plan.probes} == {1, 2, 4}
     assert swept.manifest["lanes"] == plan.lanes
-    there = json.loads((swept.directory / "manifest.json").read_text())["plan"]
-    assert there == plan.describe()
+    there = json.loads((swept.directory / "manifest.json").read_text())["buckets"]
+    assert [bucket["plan"] for bucket in there] == [plan.describe()]
 
 
 def test_resume_knows_the_plan(plan, swept, tmp_path, monkeypatch):
@@ -173,7 +174,7 @@ def test_resume_knows_the_plan(plan, swept, tmp_path, monkeypatch):
         patch.setattr(sweeping, "train", lambda *_: None)  # killed as soon as it is compiled
         sweep(plan=plan, directory=tmp_path)
     resumed = joc.Study.resume(tmp_path, devices=jax.devices()[:1], progress=False)
-    assert resumed.manifest["plan"] == plan.describe()
+    assert resumed.manifest["buckets"][0]["plan"] == plan.describe()
     assert resumed.manifest["lanes"] == plan.lanes
     np.testing.assert_array_equal(resumed.curves["train_loss"], swept.curves["train_loss"])
 
@@ -192,6 +193,29 @@ def test_resume_knows_the_plan(plan, swept, tmp_path, monkeypatch):
 def test_a_plan_of_something_else_is_refused(plan, settings, message):
     with pytest.raises((ValueError, TypeError), match=message):
         sweep(**{"plan": plan} | settings)
+
+
+def test_static_columns_have_a_plan_a_bucket(plan):
+    """Each as of a sweep of it alone; a sweep with other buckets refuses them."""
+    both = TRIALS.merge(pd.DataFrame({"batch_size": [5, 4]}), how="cross")
+    made = joc.plan(
+        "line", both, static=["batch_size"], devices=jax.devices()[:1],
+        epochs=3, progress=False,
+    )  # fmt: skip
+    assert made.labels == ("batch_size=5", "batch_size=4") and len(made.plans) == 2
+    assert made.seconds == sum(one.seconds for one in made.plans)
+    assert str(made).count("plan for 4 trials of 3 steps") == 2
+    settings = {"static": ["batch_size"], "batch_size": 64}
+    study = sweep(trials=both, plan=made, **settings)
+    buckets = study.manifest["buckets"]
+    assert [one["lanes"] for one in buckets] == [one.lanes for one in made.plans]
+    assert [one["plan"] for one in buckets] == [one.describe() for one in made.plans]
+    with pytest.raises(ValueError, match="the plan is of programs for batch_size=5; batch_size=4"):
+        sweep(plan=made)
+    with pytest.raises(ValueError, match="the plan is of one program, the sweep has 2"):
+        sweep(trials=both, plan=plan, **settings)
+    with pytest.raises(ValueError, match="other budget"):
+        sweep(trials=both, plan=made, epochs=4, **settings)
 
 
 def test_the_command_plans_and_obeys(monkeypatch, capsys):
