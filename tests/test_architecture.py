@@ -1,6 +1,8 @@
 """The folder tree tells the story: data flows one way, and so do the imports."""
 
 import ast
+import graphlib
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +106,86 @@ def test_imports_point_down(file):
     part = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
     ours = {n.split(".")[1] for n in imports(file) if n.startswith("jaxopt_course.")}
     assert ours <= MAY_IMPORT[part] | {part}
+
+
+def module_name(file: Path) -> str:
+    """``.../jaxopt_course/tables/space.py`` -> ``jaxopt_course.tables.space``."""
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def import_graph(files: list[Path]) -> dict[str, set[str]]:
+    """Module -> the others of ``files`` that it imports, anywhere in it, for types too."""
+    modules = {module_name(file): file for file in files}
+
+    def module_of(name: str) -> str | None:
+        """The longest head of a dotted name that is a module: it names what is inside, too."""
+        while name and name not in modules:
+            name = name.rpartition(".")[0]
+        return name or None
+
+    return {
+        module: {found for name in imports(file) if (found := module_of(name))} - {module}
+        for module, file in modules.items()
+    }
+
+
+def circle(graph: dict[str, set[str]]) -> list[str]:
+    """The modules of a circle, each importing the next, the first again at the end; else []."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1][::-1]  # it lists who is imported before who imports
+    return []
+
+
+def test_no_module_comes_round_to_itself():
+    """Inside folders too, which the table above does not see; nor by way of the facade."""
+    graph = import_graph(sorted(PACKAGE.rglob("*.py")))
+    assert sum(map(len, graph.values())) > len(graph)  # it sees imports at all
+    found = circle(graph)
+    assert not found, f"a circle of imports: {' -> '.join(found)}"
+
+
+def test_a_circle_is_seen_and_told_in_the_order_of_its_imports(tmp_path, monkeypatch):
+    package = tmp_path / "jaxopt_course"
+    (package / "room").mkdir(parents=True)
+    monkeypatch.setitem(globals(), "PACKAGE", package)
+    sources = {
+        "__init__.py": "",
+        "room/__init__.py": "",
+        "room/a.py": "from jaxopt_course.room import b",
+        "room/b.py": "def f():\n    from jaxopt_course.room.c import g",
+        "room/c.py": "import jaxopt_course.room.a",
+        "room/d.py": "from jaxopt_course.room.a import x",  # it imports the circle, is not in it
+    }
+    for name, text in sources.items():
+        (package / name).write_text(text)
+    files = sorted(package.rglob("*.py"))
+    told = circle(import_graph(files))
+    a, b, c = (f"jaxopt_course.room.{name}" for name in "abc")
+    assert told[0] == told[-1]
+    assert {*itertools.pairwise(told)} == {(a, b), (b, c), (c, a)}
+    (package / "room" / "c.py").write_text("")
+    assert circle(import_graph(files)) == []
+    (package / "__init__.py").write_text("from jaxopt_course.room.d import x")
+    (package / "room" / "c.py").write_text("import jaxopt_course as joc")
+    assert "jaxopt_course" in circle(import_graph(files))
+
+
+def test_few_modules_stand_outside_the_rooms():
+    loose = {file.stem for file in PACKAGE.glob("*.py")} - {"__init__", "__main__"}
+    assert len(loose) <= 8, sorted(loose)
+
+
+def test_no_file_is_long():
+    """Beyond this two rooms share a door."""
+    lines = {
+        str(file.relative_to(PACKAGE)): len(file.read_text(encoding="utf-8").splitlines())
+        for file in PACKAGE.rglob("*.py")
+    }
+    long = {name for name, count in lines.items() if count > 350}
+    assert long == {"studies/study.py", "sweeps/engine.py"}  # for now
 
 
 def test_the_report_reads_files_only():
