@@ -42,7 +42,7 @@ MAY_IMPORT = {  # part -> the parts below it
     },
     "sweeps": set(),  # numbers and pure functions: neither optimizers nor data sets nor disks
     "records": set(),  # files: arrays, frames and plain dictionaries
-    "report": {"records"},  # what it needs of files, never jax
+    "report": {"messages", "records"},  # what it needs of files, never jax
     "search": {
         "conventions",
         "messages",
@@ -76,6 +76,7 @@ MAY_IMPORT = {  # part -> the parts below it
     "cli": {
         "course",
         "devices",
+        "messages",
         "problems",
         "records",
         "report",

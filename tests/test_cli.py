@@ -1,5 +1,6 @@
 """The commands, as their users run them: in a process of their own."""
 
+import ast
 import dataclasses
 import json
 import os
@@ -9,10 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jax
 import pandas as pd
 import pytest
+import report_studies
 
 import jaxopt_course as joc
 from jaxopt_course import cli
@@ -232,6 +235,64 @@ def test_ctrl_c_saves_what_is_over(number, tmp_path):
     trials = pd.read_csv(tmp_path / "out" / "trials.csv")
     assert set(trials["status"]) == {"finished", "unfinished"}
     assert (tmp_path / "out" / "report.html").exists()
+
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["compare", "--csv", "t.csv"], "which column is to be predicted"),
+        (["compare", "--csv", "t.csv", "--target", "x"], "unknown"),
+        (["report", "hostile"], "valid_"),
+        (["resume", f"no{EVIL}where"], "holds no sweep"),
+    ],
+)
+def test_a_terminal_obeys_no_error(args, words, tmp_path, monkeypatch, here, capsys):
+    """Names of columns, of files and of a stranger's study are text."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text(f"a{EVIL},b\n" + "1,2\n" * 30, encoding="utf-8")
+    rows = [report_studies.trial(f"sgd{EVIL}", x) for x in (0.1, 0.2)]
+    report_studies.write(tmp_path / "hostile", rows, metric=f"valid_{EVIL}")
+    with pytest.raises(SystemExit) as stop:
+        cli.main(args)
+    captured = capsys.readouterr()
+    assert stop.value.code == 2 and words in captured.err
+    assert [c for c in captured.err + captured.out if not c.isprintable() and c != "\n"] == []
+
+
+@pytest.mark.parametrize(
+    "fault, args, code",
+    [("ValueError", [], 2), ("ValueError", ["--verbose"], 1), ("RuntimeError", [], 1)],
+)
+def test_a_terminal_obeys_no_traceback_and_no_warning(fault, args, code):
+    """In a process of its own, for here pytest takes the warnings."""
+    text = f"""
+import warnings
+from jaxopt_course.cli import dispatch
+def failing(_):
+    warnings.warn({EVIL!r} + "minded")
+    raise {fault}({EVIL!r} + "broken")
+dispatch.RUN[dispatch.Compare] = failing
+dispatch.main(["compare", *{args}])
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True)
+    assert done.returncode == code
+    assert "minded" in done.stderr and "broken" in done.stderr
+    assert ("Traceback" in done.stderr) == (code == 1)
+    assert [c for c in done.stderr if not c.isprintable() and c != "\n"] == []
+
+
+def test_commands_print_in_one_place_only():
+    folder = Path(cli.__file__).parent
+    printing = {
+        file.name
+        for file in folder.glob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Name) and node.id == "print"
+    }
+    assert printing == {"say.py"}
 
 
 def test_version_and_tasks(capsys):

@@ -356,6 +356,46 @@ def test_the_terminal_marks_an_edge_and_reads_no_markup(tmp_path):
     assert "*: at the edge of the range tried" in text
 
 
+EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
+
+
+def test_nothing_in_a_study_is_obeyed_by_a_terminal(tmp_path):
+    """Wherever a stranger may write, and in what cannot be read too."""
+    rows = [
+        trial(f"{name}{EVIL}", x, s, x, "finished" if s else "stopped", stopped_step=10)
+        for name in ("sgd", "adam")
+        for x in (0.1, 0.2, 0.3)
+        for s in SEEDS
+    ]
+    named = {f"valid_{EVIL}accuracy": row["valid_accuracy"] for row in rows}
+    rows = [
+        row | {f"b1{EVIL}": row["learning_rate"]} | dict.fromkeys(named, row["valid_accuracy"])
+        for row in rows
+    ]
+    write(
+        tmp_path,
+        rows,
+        task={"name": EVIL},
+        scheduler={"name": f"ASHA{EVIL}"},
+        metric=f"valid_{EVIL}accuracy",
+        hyperparameters=["optimizer", "learning_rate", f"b1{EVIL}"],
+        searched=["optimizer", "learning_rate", f"b1{EVIL}"],
+    )
+    text = printed(tmp_path, width=1000)
+    assert [c for c in text if not (c.isprintable() or c == "\n")] == []
+    for part in ("sgd", "ASHA", "b1", "valid", "owned"):  # it is said, and said harmlessly
+        assert part in text
+
+
+def test_a_command_to_copy_is_one_line_without_orders(tmp_path):
+    """Pasted, a line break would run what stands before it."""
+    command = f"jaxopt-course compare --csv 'my table.csv'\nrm -rf ~{EVIL}"
+    shown = Page(write_report(write(tmp_path, search(), command=command), png=False))
+    (said,) = [text for text in shown.texts if "compare" in text]
+    assert said.startswith(r"jaxopt-course compare --csv 'my table.csv'\nrm -rf ~\x1b")
+    assert said.isprintable()
+
+
 def without(rows, *names):
     return [{key: row[key] for key in row if key not in names} for row in rows]
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from jaxopt_course.cli.outcome import confirm, explain, seconds, show, stopped
 from jaxopt_course.cli.own_table import DIGITS, Table, table_of
+from jaxopt_course.cli.say import say
 
 COURSE = (  # the optimizers of the course notes
     "sgd",
@@ -104,7 +105,7 @@ def compare(arguments: Compare) -> None:
         if arguments.lanes is not None:
             raise ValueError("give either --lanes or --plan auto, not both")
         planned = plan(task, trials, static=static, **budget)
-        print(planned)
+        say(*str(planned).splitlines())
     out = arguments.out or next_free(Path("runs"), task.name)
     try:
         with warnings.catch_warnings():
@@ -130,7 +131,7 @@ def compare(arguments: Compare) -> None:
         show(out)
         stopped(stop, out)
     show(out)
-    print(f"{seconds():.1f} s from command to report")
+    say(f"{seconds():.1f} s from command to report")
 
 
 def scheduler_of(arguments: Compare) -> Any:

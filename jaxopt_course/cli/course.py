@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jaxopt_course.cli.outcome import seconds
+from jaxopt_course.cli.say import say
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,6 @@ def course(arguments: Course) -> None:
     ran = build(
         arguments.out, arguments.lesson, quick=arguments.quick, overwrite=arguments.overwrite
     )
-    print(f"{arguments.out / 'index.html'}\n{seconds():.1f} s in all")
+    say(arguments.out / "index.html", f"{seconds():.1f} s in all")
     if any(lesson.failure for lesson in ran):
         sys.exit(1)

@@ -11,6 +11,7 @@ from jaxopt_course.cli.course import Course, course
 from jaxopt_course.cli.replay import Replay, replay
 from jaxopt_course.cli.report import Report, report
 from jaxopt_course.cli.resume import Resume, resume
+from jaxopt_course.cli.say import say, say_traceback, warnings_said
 from jaxopt_course.cli.tasks import Tasks, tasks
 
 USAGE_ERRORS = (ValueError, TypeError, OSError)  # raised with a sentence for the user
@@ -30,7 +31,7 @@ def main(args: list[str] | None = None) -> None:
     if args == ["--version"]:
         from importlib.metadata import version
 
-        print(f"jaxopt-course {version('jaxopt-course')}")
+        say(f"jaxopt-course {version('jaxopt-course')}")
         return
     command = tyro.cli(
         Compare | Report | Resume | Replay | Course | Tasks,
@@ -40,15 +41,20 @@ def main(args: list[str] | None = None) -> None:
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
     try:
-        RUN[type(command)](command)
+        with warnings_said():
+            RUN[type(command)](command)
     except USAGE_ERRORS as error:
         if getattr(command, "verbose", False):
-            raise
+            say_traceback()
+            sys.exit(1)
         said = [again(error), *getattr(error, "__notes__", ())]
-        print(f"jaxopt-course: {'; '.join(said)}", file=sys.stderr)
+        say(f"jaxopt-course: {'; '.join(said)}", error=True)
         sys.exit(2)
+    except Exception:  # a fault of ours: all of it, and still nothing that a terminal obeys
+        say_traceback()
+        sys.exit(1)
     except KeyboardInterrupt:
-        print("jaxopt-course: stopped", file=sys.stderr)
+        say("jaxopt-course: stopped", error=True)
         sys.exit(130)
 
 

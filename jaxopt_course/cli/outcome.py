@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from jaxopt_course.cli.say import say
+
 if TYPE_CHECKING:
     from jaxopt_course.problems.tasks import Task
     from jaxopt_course.studies.study import Study, SweepInterrupted
@@ -24,14 +26,14 @@ def explain(study: "Study", verbose: bool) -> None:
     event, manifest = study.events[-1], study.manifest
     count = len(manifest["buckets"])
     programs = "one program" if count == 1 else f"{count} programs"
-    print(
+    say(
         f"{manifest['kind']}: {manifest['trials']} trials in {programs}, lowered "
         f"{event['lowerings']} time(s), compiled for {len(event['devices'])} device(s) in "
         f"{event['compile_seconds']:.1f} s; {manifest['lanes']} lanes a device, "
         f"{event['occupancy']:.0%} occupied; {event['trial_steps']:,} trial-steps in "
         f"{event['seconds']:.1f} s ({event['trial_steps_per_second']:,.0f}/s), "
         f"{event['calls']} calls{repeated(manifest, event)}",
-        file=sys.stderr,
+        error=True,
     )
 
 
@@ -62,10 +64,10 @@ def show(directory: Path) -> None:
     from jaxopt_course.report import print_report, write_report
 
     print_report(directory)
-    print(f"\n{write_report(directory)}")
+    say("", write_report(directory))
 
 
 def stopped(stop: "SweepInterrupted", directory: Path) -> NoReturn:
     """Say what was saved, and exit with 130, as programs do that a signal ended."""
-    print(f"jaxopt-course: {stop}; saved in {directory}", file=sys.stderr)
+    say(f"jaxopt-course: {stop}; saved in {directory}", error=True)
     sys.exit(130)

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from jaxopt_course.cli.own_table import Table, table_of
+from jaxopt_course.cli.say import say
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,14 @@ def replay(arguments: Replay) -> None:
         for name in [*study.manifest["searched"], "seed"]
         if row[name] == row[name]
     )
-    print(f"trial {arguments.trial} ({settings}): {row['status']}")
+    say(f"trial {arguments.trial} ({settings}): {row['status']}")
     for name, curve in again.curves.data_vars.items():
         same = "other" if name in again.different else "the same bits"
         if not again.exact:
             same += f", {again.deviations[str(name)]:.2g} apart at most, of the largest"
             same = same.replace("the same bits", "the same to rounding")
-        print(f"  {name}: {int(curve.notnull().sum())} readings, {same}")
+        say(f"  {name}: {int(curve.notnull().sum())} readings, {same}")
     if not again.exact:
-        print("to rounding, as the versions are others or the machine does not repeat its bits")
+        say("to rounding, as the versions are others or the machine does not repeat its bits")
     if again.different:
         sys.exit(1)

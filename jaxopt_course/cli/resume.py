@@ -1,6 +1,5 @@
 """``resume``: on with a sweep that was killed or interrupted."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +8,7 @@ import tyro
 
 from jaxopt_course.cli.outcome import confirm, show, stopped
 from jaxopt_course.cli.own_table import Table, table_of
+from jaxopt_course.cli.say import say
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def resume(arguments: Resume) -> None:
         try:
             confirm(study, arguments.confirm, verbose=False, task=task)
         except ValueError as error:  # an own task, or other versions: the search is there anyway
-            print(f"jaxopt-course: not confirmed: {error}", file=sys.stderr)
+            say(f"jaxopt-course: not confirmed: {error}", error=True)
     except SweepInterrupted as stop:
         stopped(stop, arguments.directory)
     show(arguments.directory)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from jaxopt_course.cli.say import say
+
 
 @dataclass(frozen=True)
 class Tasks:
@@ -14,11 +16,13 @@ def tasks(_: Tasks) -> None:
     from jaxopt_course.problems.downloads import DOWNLOADS
 
     for name, description in TASK_DESCRIPTIONS.items():
-        print(f"{name:19s}{description}")
+        say(f"{name:19s}{description}")
     for name, description in DOWNLOADS.items():
-        print(f"{name:19s}{description} (openml.org: downloaded once)")
-    print(
-        "\nA number takes fewer training images, and a fifth of it in each other part: "
-        "mnist_cnn-5000.\n-torch takes the network as the notes print it for PyTorch, not for "
-        "Keras: mnist_cnn-torch."
+        say(f"{name:19s}{description} (openml.org: downloaded once)")
+    say(
+        "",
+        "A number takes fewer training images, and a fifth of it in each other part: "
+        "mnist_cnn-5000.",
+        "-torch takes the network as the notes print it for PyTorch, not for Keras: "
+        "mnist_cnn-torch.",
     )

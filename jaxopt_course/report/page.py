@@ -7,6 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from jaxopt_course.messages import printable
 from jaxopt_course.records import claims, files, ownership
 from jaxopt_course.records.format import CONFIRMATION, FIGURES, PAGE, PICTURES, STUDY
 from jaxopt_course.report import figures, figures_html, verdict, words
@@ -151,7 +152,7 @@ def _configurations(findings: Findings) -> str:
 
 
 def _origin(findings: Findings) -> str:
-    command = findings.manifest.get("command", "")
+    command = printable(findings.manifest.get("command") or "")  # to be pasted: it has one line
     parts = ["<section><h2>How it was made</h2>"]
     if command:
         parts.append(
@@ -238,4 +239,4 @@ def _cell(text: str) -> str:
 
 
 def _text(text: Any) -> str:
-    return html.escape(str(text))
+    return html.escape(printable(text, keep="\n"))

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxopt_course.messages import printable
 from jaxopt_course.report import verdict
 from jaxopt_course.report.findings import read
 
 if TYPE_CHECKING:
-    from rich.console import Console, JustifyMethod
+    from rich.console import Console, JustifyMethod, OverflowMethod
 
 
 def print_report(directory: str | Path, console: "Console | None" = None) -> None:
@@ -26,6 +27,10 @@ def print_report(directory: str | Path, console: "Console | None" = None) -> Non
     from rich.table import Table
     from rich.text import Text
 
+    def text(said: str, overflow: "OverflowMethod | None" = None) -> Text:
+        """Text, not str: a name may hold what rich reads as markup, or a terminal as orders."""
+        return Text(printable(said), overflow=overflow)
+
     findings = read(directory)
     console = console or Console()
     header, rows = verdict.ranking_table(findings, edge="*")
@@ -33,14 +38,14 @@ def print_report(directory: str | Path, console: "Console | None" = None) -> Non
     for i, column in enumerate(header):
         whole = any("±" in row[i] for row in rows)  # an estimate is not broken over two lines
         justify: JustifyMethod = "right" if column.numeric else "left"
-        table.add_column(Text(column.short.replace(" ", "\n")), justify=justify, no_wrap=whole)
+        name = "\n".join(printable(column.short).split(" "))
+        table.add_column(Text(name), justify=justify, no_wrap=whole)
     for place, row in enumerate(rows):
-        # Text, not str: a name may hold what rich reads as markup.
-        cells = [Text(cell, overflow="fold") for cell in row]
+        cells = [text(cell, overflow="fold") for cell in row]
         table.add_row(*cells, style="bold" if place == 0 else "")
     console.print(table)
     console.print()
-    console.print(Text(verdict.legend(findings)), style="dim")
-    console.print(Text(verdict.headline(findings)), style="bold")
+    console.print(text(verdict.legend(findings)), style="dim")
+    console.print(text(verdict.headline(findings)), style="bold")
     for sentence in verdict.remarks(findings):
-        console.print(Text(sentence))
+        console.print(text(sentence))

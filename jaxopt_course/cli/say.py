@@ -1,0 +1,36 @@
+"""All that the commands print goes through here: a terminal obeys nothing of it."""
+
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jaxopt_course.messages import printable
+
+
+def say(*lines: object, error: bool = False) -> None:
+    """Print lines, with ``error`` on standard error; a line break within one is only shown."""
+    for line in lines:
+        print(printable(line), file=sys.stderr if error else sys.stdout)
+
+
+def say_traceback() -> None:
+    """The exception that is being handled, as Python shows one that nobody handles."""
+    say(*traceback.format_exc().splitlines(), error=True)
+
+
+@contextmanager
+def warnings_said() -> Iterator[None]:
+    """Warnings as Python shows them, but for what a terminal would obey in their texts."""
+    python = warnings.formatwarning
+
+    def format_warning(*given: Any, **named: Any) -> str:
+        return printable(python(*given, **named), keep="\n")
+
+    warnings.formatwarning = format_warning
+    try:
+        yield
+    finally:
+        warnings.formatwarning = python
