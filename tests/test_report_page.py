@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from io import StringIO
 
 import numpy as np
+import pandas as pd
 import pytest
 from report_studies import trial, write
 from rich.console import Console
@@ -362,7 +363,8 @@ EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
 def test_nothing_in_a_study_is_obeyed_by_a_terminal(tmp_path):
     """Wherever a stranger may write, and in what cannot be read too."""
     rows = [
-        trial(f"{name}{EVIL}", x, s, x, "finished" if s else "stopped", stopped_step=10)
+        trial(f"{name}{EVIL}", x, s, x, "finished" if s else "stopped")
+        | {"stopped_step": pd.NA if s else 10, "best_valid_loss": 0.5}
         for name in ("sgd", "adam")
         for x in (0.1, 0.2, 0.3)
         for s in SEEDS
@@ -496,6 +498,61 @@ def test_what_was_not_re_trained_comes_last_and_says_so(tmp_path):
     assert last[1] == "<b>x</b>"
     assert [cell.partition(" (")[2] for cell in last[4:6]] == ["1 of 4 unfinished)"] * 2
     assert "1 trial on fresh seeds did not finish." in verdict.remarks(found)
+
+
+def test_an_empty_hyperparameter_keeps_its_optimizer_in_the_report(tmp_path):
+    """sgd takes no b1: its cells are empty, and equal each other."""
+    rows = [
+        trial(name, seed=s, score=score + s / 100, b1=b1)
+        for name, score, b1 in (("sgd", 0.7, np.nan), ("adam", 0.8, 0.9))
+        for s in SEEDS
+    ]
+    fresh = [row | {"seed": row["seed"] + 10} for row in rows]
+    for path, confirmation in ((tmp_path / "a", None), (tmp_path / "b", fresh)):
+        found = findings.read(write(path, rows, confirmation))
+        assert set(found.curves["optimizer"]) == {"sgd", "adam"}
+        assert found.finals["optimizer"].value_counts().to_dict() == {"sgd": 3, "adam": 3}
+        assert found.ranking["optimizer"].tolist() == ["adam", "sgd"]
+        assert found.ranking["b1"].isna().tolist() == [False, True]
+    assert found.ranking["fresh_mean"].tolist() == pytest.approx([0.81, 0.71])
+    assert found.ranking["fresh_n"].tolist() == [3, 3]
+
+
+LINE = {"event": "finished", "seconds": 12.34, "compile_seconds": 1.2, "occupancy": 0.5}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "null", "[1]", "3", "true", '"finished"', "{}", "{", "", "\x00",
+        '{"event": "finished", "seconds": "x"}', '{"event": "finished", "seconds": null}',
+        '{"event": "finished", "seconds": {}, "occupancy": [1], "devices": {"a": 1}}',
+        '{"event": "finished", "compile_seconds": NaN, "trial_steps_per_second": Infinity}',
+        '{"event": "finished", "trial_steps_per_second": 1' + "0" * 400 + "}",
+        '{"event": ["finished"]}',
+    ],
+)  # fmt: skip
+def test_events_break_no_report(tmp_path, odd):
+    """Nothing needs them, and anybody may write there; what is sound is shown."""
+    path = write(tmp_path, search())
+    (path / store.EVENTS).write_text(f"{odd}\n{json.dumps(LINE)}\n", encoding="utf-8")
+    rows = findings.read(path).environment.set_index("name")["value"]
+    assert rows["wall time"] == "12.3 s" and rows["lanes that trained"] == "50%"
+    (path / store.EVENTS).write_text(f"{json.dumps(LINE)}\n{odd}\n", encoding="utf-8")
+    rows = findings.read(path).environment.set_index("name")["value"]
+    assert rows.get("wall time", "12.3 s") == "12.3 s"
+    assert not rows.isin(["nan s", "inf"]).any()
+    write_report(path, png=False)
+    assert printed(path)
+
+
+@pytest.mark.parametrize("odd", [None, [], 3, "x", {"a": {}}])
+def test_odd_manifests_lose_their_rows_only(tmp_path, odd):
+    """Of what the report shows and does not compute with."""
+    named = ("task", "budget", "platform", "versions", "scheduler", "command")
+    path = write(tmp_path, search(), **dict.fromkeys(named, odd))
+    write_report(path, png=False)
+    assert printed(path)
 
 
 def test_no_study_no_report(tmp_path):

@@ -133,6 +133,35 @@ def test_a_lucky_part_does_not_beat_a_whole():
     assert found["valid_accuracy"].tolist() == [0.5, 0.99]
 
 
+def test_one_seed_does_not_beat_two():
+    """Even where a hyperparameter's other values have one seed only, as a table cut by hand."""
+    rows = [trial("sgd", 1.0, 0, 0.99), trial("sgd", 0.3, 0, 0.98)]
+    rows += [trial("adam", 0.1, seed, 0.95) for seed in (0, 1)]
+    found = ranked(rows)
+    assert found["optimizer"].tolist() == ["adam", "sgd", "sgd"]
+    assert found["learning_rate"].tolist() == [0.1, 1.0, 0.3]  # among equals the score decides
+    assert found["valid_accuracy"].tolist() == [0.95, 0.99, 0.98]
+    assert tables.winners(found)["optimizer"].tolist() == ["adam", "sgd"]
+    worse = [trial("lion", 2.0, 0), trial("lion", 2.0, 1, status="diverged")]
+    assert ranked(rows + worse)["optimizer"].tolist() == ["adam", "sgd", "sgd", "lion"]
+
+
+def test_a_repeated_trial_is_no_further_seed():
+    rows = [trial(score=0.8), trial(score=0.8, duplicate_of=0), trial(learning_rate=0.2)]
+    assert order(rows) == [0.2, 0.1]
+
+
+def test_undefined_values_are_counted():
+    rows = [trial(seed=s, score=x) for s, x in enumerate((0.5, np.nan, np.inf))]
+    rows += [trial(learning_rate=0.2, seed=s, status=x) for s, x in
+             enumerate(("finished", "diverged", "unfinished"))]  # fmt: skip
+    found = ranked(rows).set_index("learning_rate")
+    assert found["valid_accuracy_undefined"].to_dict() == {0.1: 2, 0.2: 0}
+    (row, _) = bands.intervals(table(rows), HYPER, ["valid_accuracy"]).to_dict("records")
+    assert [row["n"], row["seeds"], row["diverged"], row["undefined"]] == [1, 3, 0, 2]
+    assert row["mean"] == 0.5
+
+
 def test_a_repeated_trial_counts_once():
     rows = [trial(score=0.8), trial(seed=1, score=0.6), trial(score=0.8, duplicate_of=0)]
     found = ranked(rows)
@@ -246,6 +275,17 @@ def test_an_interval_says_how_many_seeds_diverged():
     assert [row["n"], row["seeds"], row["diverged"]] == [3, 4, 0.25]
     assert row["mean"] == pytest.approx(0.1)
     assert row["half_width"] == pytest.approx(stats.t.ppf(0.975, 2) * 0.1 / np.sqrt(3))
+
+
+def test_two_seeds_have_an_interval():
+    """Half width t(1, 0.975) s / √2, a wide one: s = 0.1 √2 / 2 makes it t / 20."""
+    found = bands.intervals(table([trial(score=0.7), trial(seed=1, score=0.8)]), HYPER,
+                            ["valid_accuracy"])  # fmt: skip
+    assert found["n"].tolist() == [2]
+    t = np.tan(np.pi * (0.975 - 0.5))  # Student's t of one degree of freedom is Cauchy's
+    assert found["half_width"].tolist() == pytest.approx([t * 0.05], rel=1e-9)
+    assert found["low"].tolist() == pytest.approx([0.75 - t * 0.05], rel=1e-9)
+    assert found["high"].tolist() == pytest.approx([0.75 + t * 0.05], rel=1e-9)
 
 
 def test_one_seed_has_no_interval_and_none_has_no_mean():

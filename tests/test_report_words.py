@@ -38,6 +38,14 @@ def test_estimates_have_the_decimals_that_their_interval_deserves(mean, half, te
     assert words.plus_minus(mean, half) == text
 
 
+@pytest.mark.parametrize(
+    "value, text",
+    [(1234, "1,234"), (0, "0"), (True, ""), ("1", ""), (None, ""), (np.nan, ""), (10**400, "")],
+)
+def test_amounts_are_numbers_or_nothing(value, text):
+    assert words.amount(value, "{:,}") == text
+
+
 def test_lists():
     assert words.listed(["a"]) == "a"
     assert words.listed(["a", "b"]) == "a and b"

@@ -21,8 +21,9 @@ def intervals(
     Returns:
         A row a configuration (in order of appearance) and metric: the hyperparameters, ``metric``,
         ``seeds`` (trials), ``n`` (those with a finite value), ``mean``, ``half_width``, ``low``,
-        ``high`` of those ``n`` and ``diverged`` (share of the seeds, 0 to 1). One value has no
-        interval: NaN. Where ``diverged`` is not 0 the mean is that of the finished seeds only.
+        ``high`` of those ``n``, ``diverged`` (share of the seeds, 0 to 1) and ``undefined``
+        (number of those that finished without a finite value). One value has no interval: NaN.
+        Where ``diverged`` or ``undefined`` is not 0 the mean is that of the other seeds only.
     """
     from scipy.special import stdtrit  # the quantile of Student's t; scipy.stats takes 0.5 s more
 
@@ -31,7 +32,8 @@ def intervals(
     for _, group in trials.groupby(configuration_numbers(trials, hyperparameters)):
         configuration = group[list(hyperparameters)].iloc[0].to_dict()
         for metric in metrics:
-            values = finite(group[metric]).dropna().to_numpy()
+            found = finite(group[metric])
+            values = found.dropna().to_numpy()
             n = len(values)
             mean = values.mean() if n else np.nan
             half = np.nan
@@ -42,8 +44,9 @@ def intervals(
                 | {"metric": metric, "seeds": len(group), "n": n, "mean": mean}
                 | {"half_width": half, "low": mean - half, "high": mean + half}
                 | {"diverged": group["status"].eq("diverged").mean()}
+                | {"undefined": int((group["status"].eq("finished") & found.isna()).sum())}
             )
-    own = ["metric", "seeds", "n", "mean", "half_width", "low", "high", "diverged"]
+    own = ["metric", "seeds", "n", "mean", "half_width", "low", "high", "diverged", "undefined"]
     return pd.DataFrame(rows, columns=[*hyperparameters, *own])
 
 

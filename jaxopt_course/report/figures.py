@@ -113,7 +113,7 @@ def sensitivity(findings: Findings, figure: "Figure") -> bool:
             main.plot(x, y, **_mark(styles[best["optimizer"]], 11, filled=False))
     if table["mean"].isna().all():
         main.text(
-            0.5, 0.5, "no configuration finished on all its seeds",
+            0.5, 0.5, "no configuration has a score",
             transform=main.transAxes, ha="center", color=FAINT,
         )  # fmt: skip
         main.set_yticks([])

@@ -67,7 +67,7 @@ def sensitivity(findings: Findings) -> Plot | None:
     layout = _layout("learning rate", title(findings.metric), _scale(axis), y, 470 + strip)
     layout["annotations"] = []
     if table["mean"].isna().all():
-        layout["annotations"].append(_note("no configuration finished on all its seeds", 0.5, 0.7))
+        layout["annotations"].append(_note("no configuration has a score", 0.5, 0.7))
         layout["yaxis"]["showticklabels"] = False
     if rows:
         layout["xaxis"]["anchor"] = "y2"

@@ -10,8 +10,8 @@ import pandas as pd
 
 from jaxopt_course.records import store
 from jaxopt_course.records.format import TRIALS
-from jaxopt_course.report import bands, tables
-from jaxopt_course.report.words import listed
+from jaxopt_course.report import bands, tables, words
+from jaxopt_course.report.words import amount, listed
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,11 @@ class Findings:
 
     ``ranking`` is a row an optimizer, best first: by its winner's mean over the fresh seeds if they
     were run (``confirmed``), else by the search. Beside the columns of :func:`tables.winners` it
-    has ``search_rank`` and, of the metric over fresh seeds, ``fresh_mean``, ``fresh_half_width``,
-    ``fresh_low``, ``fresh_high``, ``fresh_n`` and ``fresh_diverged`` (share). ``intervals`` and
-    ``finals`` (a row a winner's trial) are of the fresh seeds if ``confirmed``, else of the search,
-    and then without intervals.
+    has ``search_rank``, ``missing`` (seeds fewer than the most that a configuration has) and, of
+    the metric over fresh seeds, ``fresh_mean``, ``fresh_half_width``, ``fresh_low``,
+    ``fresh_high``, ``fresh_n``, ``fresh_missing``, ``fresh_undefined`` and ``fresh_diverged``
+    (share). ``intervals`` (with ``missing``) and ``finals`` (a row a winner's trial) are of the
+    fresh seeds if ``confirmed``, else of the search, and then without intervals.
     """
 
     directory: Path
@@ -57,6 +58,7 @@ def read(directory: str | Path) -> Findings:
     trials, hyperparameters, searched = _prepared(record)
     ranked = tables.configurations(trials, hyperparameters, metric, manifest["direction"])
     ranking = tables.winners(ranked, searched).assign(search_rank=lambda table: table["rank"])
+    ranking["missing"] = ranked["seeds"].max() - ranking["seeds"]
     final = _winners_only(trials, ranking, hyperparameters)
     dataset = record.curves
     confirmed = False
@@ -72,6 +74,7 @@ def read(directory: str | Path) -> Findings:
         if name.startswith(("valid_", "test_", metric)) and name not in hyperparameters
     ]
     intervals = bands.intervals(final, hyperparameters, metrics)
+    intervals["missing"] = intervals["seeds"].max() - intervals["seeds"]
     if confirmed:
         fresh = tables.configurations(final, hyperparameters, metric, manifest["direction"])
         ranking = _by_fresh_seeds(ranking, fresh, intervals, metric)
@@ -155,7 +158,7 @@ def _by_fresh_seeds(
 ) -> pd.DataFrame:
     """Order the winners by the same rule on the fresh seeds; those not re-trained come last."""
     found = intervals[intervals["metric"] == metric].set_index(tables.OPTIMIZER)
-    for name in ("n", "half_width", "low", "high", "diverged"):
+    for name in ("n", "half_width", "low", "high", "diverged", "undefined", "missing"):
         ranking[f"fresh_{name}"] = ranking[tables.OPTIMIZER].map(found[name])
     place = fresh.set_index(tables.OPTIMIZER)
     ranking["fresh_mean"] = ranking[tables.OPTIMIZER].map(place[metric])
@@ -173,31 +176,30 @@ def _programs(manifest: dict[str, Any]) -> str:
 
 def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ()) -> pd.DataFrame:
     """What made a study and how long it took, as rows of ``name`` and ``value`` (text)."""
-    task, budget = manifest.get("task", {}), manifest.get("budget", {})
-    platform = manifest.get("platform", {})
-    done = [event for event in events if event.get("event") == "finished"]
+    task, budget = words.mapping(manifest, "task"), words.mapping(manifest, "budget")
+    platform = words.mapping(manifest, "platform")
+    known = [event for event in events if isinstance(event, dict)]  # anybody may write there
+    done = [event for event in known if event.get("event") == "finished"]
     last = done[-1] if done else {}
-    examples = task.get("examples", {})
+    examples = words.mapping(task, "examples")
     epochs = budget.get("epochs")
     rows = {
-        "task": " – ".join(filter(None, [task.get("name"), task.get("description")])),
-        "examples": ", ".join(f"{count:,} {part}" for part, count in examples.items()),
-        "budget of a trial": f"{budget['steps']:,} steps" if "steps" in budget else "",
+        "task": " – ".join(str(task[key]) for key in ("name", "description") if task.get(key)),
+        "examples": ", ".join(f"{amount(n, '{:,}')} {part}" for part, n in examples.items()),
+        "budget of a trial": amount(budget.get("steps"), "{:,} steps"),
         "epochs": "" if epochs is None else str(epochs),
         "batch size": str(budget.get("batch_size", "")),
         "programs": _programs(manifest),
         "seeds": ", ".join(map(str, manifest.get("seeds", []))),
         "lanes a device": str(manifest.get("lanes", "")),
         "devices": str(last.get("devices", "")),
-        "scheduler": _named(manifest.get("scheduler") or {}),
+        "scheduler": _named(words.mapping(manifest, "scheduler")),
         "device": " ".join(dict.fromkeys(map(str, platform.values()))),
-        "wall time": f"{last['seconds']:.1f} s" if "seconds" in last else "",
-        "of it compiling": f"{last['compile_seconds']:.1f} s" if "compile_seconds" in last else "",
-        "training steps a second": (
-            f"{last['trial_steps_per_second']:,.0f}" if "trial_steps_per_second" in last else ""
-        ),
-        "lanes that trained": f"{last['occupancy']:.0%}" if "occupancy" in last else "",
-        **{name: str(version) for name, version in manifest.get("versions", {}).items()},
+        "wall time": amount(last.get("seconds"), "{:.1f} s"),
+        "of it compiling": amount(last.get("compile_seconds"), "{:.1f} s"),
+        "training steps a second": amount(last.get("trial_steps_per_second"), "{:,.0f}"),
+        "lanes that trained": amount(last.get("occupancy"), "{:.0%}"),
+        **{name: str(version) for name, version in words.mapping(manifest, "versions").items()},
         "data split (SHA-256)": str(task.get("split_sha256", "")),
         "program (SHA-256)": str(manifest.get("program_sha256", "")),
         "trials (SHA-256)": str(manifest.get("trials_sha256", "")),
@@ -209,4 +211,4 @@ def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ())
 def _named(scheduler: dict[str, Any]) -> str:
     """``ASHA, eta 3.0``: its name and the settings that were given."""
     given = [f"{k} {v}" for k, v in scheduler.items() if k != "name" and v is not None]
-    return ", ".join([scheduler["name"], *given]) if scheduler else ""
+    return ", ".join([str(scheduler.get("name", "unnamed")), *given]) if scheduler else ""

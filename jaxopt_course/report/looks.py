@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxopt_course.report.findings import Findings
-from jaxopt_course.report.words import number, short
+from jaxopt_course.report.words import mapping, number, short
 
 Dash = tuple[int, tuple[int, ...]]
 
@@ -99,7 +99,7 @@ def value_axis(findings: Findings, quantity: str, values: Iterable[float]) -> Ax
     if not len(given) or given.min() <= 0 or given.max() <= 10 * given.min():
         return Axis(False, [], [])
     metric = re.sub("^(best_)?(train|valid|test)_", "", quantity)
-    directions = findings.manifest.get("task", {}).get("metrics", {})
+    directions = mapping(mapping(findings.manifest, "task"), "metrics")
     if directions.get(metric, "min" if metric == "loss" else "max") == "max":
         return Axis(False, [], [])
     ticks = log_ticks(given.min(), given.max())
@@ -118,7 +118,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def time_axis(findings: Findings) -> tuple[float, str]:
     """Updates a unit of the axis of training time, and the axis' title."""
-    budget = findings.manifest.get("budget", {})
+    budget = mapping(findings.manifest, "budget")
     if budget.get("epochs") and budget.get("steps_per_epoch"):
         return float(budget["steps_per_epoch"]), "epoch (passes over the training data)"
     return 1.0, "training step (updates)"

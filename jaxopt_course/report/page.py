@@ -52,7 +52,7 @@ def page(findings: Findings, pictures: Sequence[Path] = ()) -> str:
     """The page's text; ``pictures`` are the PNG files it offers."""
     from plotly.offline import get_plotlyjs
 
-    task = findings.manifest.get("task", {}).get("name") or "this task"
+    task = words.mapping(findings.manifest, "task").get("name") or "this task"
     names = findings.ranking["optimizer"].tolist()
     question = f"Which optimizer wins on {task}?"
     if len(names) == 1:
@@ -139,8 +139,10 @@ def _configurations(findings: Findings) -> str:
     counts = ["seeds", "diverged", "unfinished"]
     if table["stopped"].any():
         counts.insert(2, "stopped")
+    if table[f"{findings.metric}_undefined"].any():
+        counts.append(f"{findings.metric}_undefined")
     header = [("rank", True)] + [(name, name != "optimizer") for name in findings.hyperparameters]
-    header += [(name, True) for name in counts]
+    header += [(name.removeprefix(f"{metric}_"), True) for name in counts]
     header += [(words.title(metric), True), ("standard deviation", True)]
     columns = ["rank", *findings.hyperparameters, *counts, metric, f"{metric}_std"]
     rows = [[words.number(cell) for cell in row] for row in table[columns].head(SHOWN).values]

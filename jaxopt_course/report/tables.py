@@ -2,7 +2,8 @@
 
 The unit is the configuration: all hyperparameters but the seed. Its score is the mean over seeds of
 the final validation metric, and a configuration with a diverged seed has no score: the mean of the
-survivors would reward divergence.
+survivors would reward divergence.  A mean of fewer seeds than others have is luck more easily: it
+ranks after those of all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ OPTIMIZER = "optimizer"
 OWN_COLUMNS = {
     "rank", "search_rank", "seeds", "diverged", "stopped", "unfinished", "at_edge", "trials", "n",
     "mean", "trials_diverged", "metric", "low", "high", "half_width", "quantity", "step",
-    "stopped_step",
+    "stopped_step", "undefined", "missing",
 }  # fmt: skip
 
 
@@ -36,12 +37,13 @@ def configurations(
         A row a configuration: ``rank`` (from 1), the hyperparameters, ``seeds``, ``diverged``,
         ``stopped`` (by a scheduler) and ``unfinished`` (numbers of trials), and of the metric over
         the finished seeds ``<metric>`` (the mean), ``<metric>_std`` (sample standard deviation),
-        ``<metric>_min`` and ``<metric>_max``; these are NaN where a seed diverged or none finished.
+        ``<metric>_min`` and ``<metric>_max``; these are NaN where a seed diverged, none finished or
+        one that did has no finite value: ``<metric>_undefined`` is the number of these.
         ``stopped_step`` is where the scheduler stopped the last of its seeds.  First come those
-        with all seeds finished, then those with some, with none, and last those with a diverged
-        seed; among equals the better mean, the lower mean ``valid_loss``, the smaller share of
-        diverged seeds, whom the scheduler let train longer, the lower mean ``best_valid_loss`` of
-        such, and the earlier row.
+        with all seeds finished, as many as any configuration has, then those with some, with none,
+        and last those with a diverged seed; among equals the better mean, the lower mean
+        ``valid_loss``, the smaller share of diverged seeds, whom the scheduler let train longer,
+        the lower mean ``best_valid_loss`` of such, and the earlier row.
 
     Raises:
         ValueError: ``direction`` is neither ``"min"`` nor ``"max"``, or a hyperparameter has the
@@ -82,7 +84,10 @@ def configurations(
                 table[[f"{name}_{part}" for part in ("std", "min", "max")]] = parts[
                     ["std", "min", "max"]
                 ]
-    partial = np.select([table["diverged"] > 0, table[metric].isna(), short > 0], [3, 2, 1], 0)
+    undefined = status.eq("finished") & finite(trials[metric]).isna()
+    table[f"{metric}_undefined"] = undefined.groupby(number).sum().astype("int64")
+    fewer = (short > 0) | (table["seeds"] < table["seeds"].max())
+    partial = np.select([table["diverged"] > 0, table[metric].isna(), fewer], [3, 2, 1], 0)
     score = table[metric] if direction == "min" else -table[metric]
     ties = table.get("valid_loss", score)
     share = table["diverged"] / table["seeds"]

@@ -6,9 +6,19 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from jaxopt_course.report import doubts
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
-from jaxopt_course.report.words import counted, listed, number, plus_minus, settings, title
+from jaxopt_course.report.words import (
+    capital,
+    counted,
+    listed,
+    mapping,
+    number,
+    plus_minus,
+    settings,
+    title,
+)
 
 
 def headline(findings: Findings) -> str:
@@ -17,26 +27,55 @@ def headline(findings: Findings) -> str:
     column, fresh = ("fresh_mean", "fresh ") if findings.confirmed else (findings.metric, "")
     scored = ranking[ranking[column].notna()]
     if scored.empty:
-        return f"No winner: no optimizer has a configuration that finished on all its {fresh}seeds."
-    first = scored.iloc[0]
-    seeds, half = int(first["seeds"] - first["stopped"] - first["unfinished"]), math.nan
+        return _no_winner(findings)
+    done, asked = _seeds(findings, scored)
+    first, half, n = scored.iloc[0], math.nan, int(done.iloc[0])
     if findings.confirmed:
-        seeds, half = int(first["fresh_n"]), first["fresh_half_width"]
-    result = f"{metric} {plus_minus(first[column], half)}, mean of {counted(seeds, fresh + 'seed')}"
+        half = first["fresh_half_width"]
+    seeds = counted(n, f"{fresh}seed") if n == asked else f"{n} of {counted(asked, fresh + 'seed')}"
+    result = f"{metric} {plus_minus(first[column], half)}, mean of {seeds}"
     given = settings(first, findings.tuned)
     winner = names[first["optimizer"]] + (f" with {given}" if given else "")
-    tied = scored.loc[scored[column] == first[column], "optimizer"].map(names)
+    equals = scored[done.ge(asked) == (n >= asked)]  # whoever has fewer seeds ranks after all these
+    tied = equals.loc[equals[column] == first[column], "optimizer"].map(names)
     if len(scored) == 1:
         verb = "reaches" if len(ranking) == 1 else "alone has a score:"
         said = f"{winner} {verb} {result}."
     elif len(tied) > 1:
         said = f"{listed(list(tied))} tie: {result}."
+    elif len(equals) == 1:
+        said = f"{winner} alone has a score on all its {fresh}seeds: {result}."
     else:
-        second = scored.iloc[1]
+        second = equals.iloc[1]
         ahead = number(abs(first[column] - second[column]), 2)
         verb = "wins" if findings.confirmed else "leads the search"
         said = f"{winner} {verb}: {result}, {ahead} better than {names[second['optimizer']]}."
+    sign = 1 if findings.manifest["direction"] == "max" else -1
+    for place, row in scored.drop(equals.index).iterrows():
+        if sign * (row[column] - first[column]) > 0:
+            said += (
+                f" {names[row['optimizer']]} has {number(row[column])}, but on {done[place]} of "
+                f"{counted(asked, fresh + 'seed')}: it ranks after."
+            )
+    if first["optimizer"] in doubts.has_learned_nothing(findings):
+        said += " It has learned nothing: one answer for all examples does as well."
     return f"{said} {separation(findings, scored)}".strip()
+
+
+def _seeds(findings: Findings, scored: pd.DataFrame) -> tuple[pd.Series, int]:
+    """Of each scored winner how many seeds are in its mean, and how many there may be."""
+    if findings.confirmed:
+        return scored["fresh_n"].astype(int), int(findings.intervals["seeds"].max())
+    done = scored["seeds"] - scored["stopped"] - scored["unfinished"]
+    return done.astype(int), int(findings.configurations["seeds"].max())
+
+
+def _no_winner(findings: Findings) -> str:
+    trials = findings.finals if findings.confirmed else findings.trials
+    why = doubts.undefined(trials, findings.metric)
+    fresh = "fresh " if findings.confirmed else ""
+    why = why or f"no optimizer has a configuration that finished on all its {fresh}seeds"
+    return f"No winner: {why}."
 
 
 def separation(findings: Findings, scored: pd.DataFrame) -> str:
@@ -76,7 +115,7 @@ def remarks(findings: Findings) -> list[str]:
         )
     stopped = int(trials["status"].eq("stopped").sum())
     if stopped:
-        scheduler = (findings.manifest.get("scheduler") or {}).get("name", "the scheduler")
+        scheduler = mapping(findings.manifest, "scheduler").get("name", "the scheduler")
         said.append(
             f"{stopped:,} of {counted(len(trials), 'trial')} were stopped early by {scheduler}; "
             "they have no score and cannot win."
@@ -87,6 +126,11 @@ def remarks(findings: Findings) -> list[str]:
             f"{unfinished:,} of {counted(len(trials), 'trial')} did not finish; scores are means "
             "of the seeds that did, and configurations with all seeds finished rank first."
         )
+    said += doubts.fewer_seeds(findings, names)
+    if why := doubts.undefined(trials, findings.metric):
+        said.append(f"{capital(why)}; a configuration with such a trial has no score.")
+    if findings.confirmed and (why := doubts.undefined(findings.finals, findings.metric)):
+        said.append(f"On fresh seeds {why}; an optimizer with such a trial has no score.")
     if findings.confirmed and ranking["fresh_diverged"].gt(0).any():
         lost = list(ranking.loc[ranking["fresh_diverged"] > 0, "optimizer"].map(names))
         said.append(
@@ -96,6 +140,7 @@ def remarks(findings: Findings) -> list[str]:
     short = int((~findings.finals["status"].isin(["finished", "diverged"])).sum())
     if findings.confirmed and short:
         said.append(f"{counted(short, 'trial')} on fresh seeds did not finish.")
+    said += doubts.not_learned(findings, names)
     edges = ranking[ranking["at_edge"] != ""]
     if len(edges):
         ends = [f"{names[row['optimizer']]}: {row['at_edge']}" for _, row in edges.iterrows()]
@@ -135,13 +180,14 @@ def ranking_table(findings: Findings, edge: str = " ({})") -> tuple[list[Column]
     ]
     header += [Column("trials diverged", "diverged", True)]
     found = findings.intervals.set_index(["optimizer", "metric"])
-    names, rows = _names(findings), []
+    names, rows, constant = _names(findings), [], doubts.has_learned_nothing(findings)
     for _, row in findings.ranking.iterrows():
         cells = [str(row["rank"]), names[row["optimizer"]]]
         for name in findings.tuned:
             end = re.search(rf"(?:^|, ){re.escape(name)} \((\w+)\)", row["at_edge"])
             cells.append(number(row[name], 3) + (edge.format(end[1]) if end else ""))
-        cells.append(number(row[metric]) + _trouble(row))
+        more = ["has learned nothing"] if row["optimizer"] in constant else []
+        cells.append(number(row[metric]) + _trouble(row, metric, more))
         for key in [(row["optimizer"], name) for name in estimated]:
             cells.append(estimate(found.loc[key]) if key in found.index else "not re-trained")
         cells.append(f"{row['trials_diverged'] / row['trials']:.0%}")
@@ -165,24 +211,36 @@ def legend(findings: Findings) -> str:
 
 def estimate(row: pd.Series) -> str:
     """``0.9781 ± 0.0046 (1 of 5 diverged)`` of a row of :func:`bands.intervals`."""
-    seeds, lost = int(row["seeds"]), round(row["diverged"] * row["seeds"])
-    missing = {"diverged": lost, "unfinished": seeds - int(row["n"]) - lost}
-    said = [f"{n} of {seeds} {what}" for what, n in missing.items() if n]
-    note = f" ({', '.join(said)})" if said else ""
-    return plus_minus(row["mean"], row["half_width"]) + note
+    seeds, undefined = int(row["seeds"]), int(row["undefined"])
+    lost = round(row["diverged"] * seeds)
+    troubles = {
+        "diverged": lost,
+        "unfinished": seeds - int(row["n"]) - lost - undefined,
+        "undefined": undefined,
+    }
+    return plus_minus(row["mean"], row["half_width"]) + _brackets(
+        _few(row) + [f"{n} of {seeds} {what}" for what, n in troubles.items() if n]
+    )
 
 
 def _names(findings: Findings) -> dict[str, str]:
     return labels(findings.optimizers, 48)
 
 
-def _trouble(row: pd.Series) -> str:
+def _trouble(row: pd.Series, metric: str, more: list[str]) -> str:
     """What befell the seeds of a configuration, in brackets."""
     if row["stopped"] == row["seeds"] and not pd.isna(row["stopped_step"]):
         return f" (stopped at step {row['stopped_step']:,})"
-    said = [
-        f"{row[what]} of {row['seeds']} {what}"
-        for what in ("diverged", "stopped", "unfinished")
-        if row[what]
-    ]
+    counts = {what: row[what] for what in ("diverged", "stopped", "unfinished")}
+    counts["undefined"] = row[f"{metric}_undefined"]
+    said = [f"{n} of {row['seeds']} {what}" for what, n in counts.items() if n]
+    return _brackets(_few(row) + said + more)
+
+
+def _few(row: pd.Series) -> list[str]:
+    seeds, missing = int(row["seeds"]), int(row["missing"])
+    return [f"{seeds} of {seeds + missing} seeds"] if missing else []
+
+
+def _brackets(said: list[str]) -> str:
     return f" ({', '.join(said)})" if said else ""

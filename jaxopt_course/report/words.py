@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,11 @@ def short(name: str, most: int = 24) -> str:
     return f"{name[:head]}…{name[len(name) - (most - 1 - head) :]}"
 
 
+def capital(said: str) -> str:
+    """A sentence's beginning: its first letter large, the others as they are."""
+    return said[:1].upper() + said[1:]
+
+
 def counted(n: int, noun: str) -> str:
     """``1 seed``, ``4 seeds``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
@@ -62,3 +67,22 @@ def listed(names: Sequence[str], most: int = 4) -> str:
 def settings(row: pd.Series, names: Iterable[str]) -> str:
     """``learning_rate=0.004, b1=0.9``: what a row has of ``names``."""
     return ", ".join(f"{name}={number(row[name], 3)}" for name in names if not pd.isna(row[name]))
+
+
+def amount(value: Any, form: str) -> str:
+    """``form`` filled with ``value``; nothing where that is no finite number, or a file says so.
+
+    >>> amount(12.345, "{:.1f} s"), amount("long", "{:.1f} s"), amount(None, "{:,}")
+    ('12.3 s', '', '')
+    """
+    try:
+        known = isinstance(value, int | float) and not isinstance(value, bool)
+        return form.format(value) if known and math.isfinite(value) else ""
+    except (OverflowError, ValueError):  # JSON may hold a whole number of any length
+        return ""
+
+
+def mapping(holder: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """What a file has under ``key``, if it is a mapping; else an empty one."""
+    value = holder.get(key)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,106 @@
+"""What takes weight from a score: undefined values, fewer seeds than others, nothing learned."""
+
+import numpy as np
+import pandas as pd
+
+from jaxopt_course.report.findings import Findings
+from jaxopt_course.report.tables import finite
+from jaxopt_course.report.words import amount, capital, counted, listed, mapping, number, title
+
+REASONS = {"auc": "AUC needs both classes in the data that it is measured on"}
+CONSTANT = {"r2": 0.0, "auc": 0.5}  # what the best single answer reaches on any data, at most
+
+
+def undefined(trials: pd.DataFrame, metric: str) -> str:
+    """In how many finished trials ``metric`` has no finite value, and why; empty if in none."""
+    finished = trials[trials["status"].eq("finished")]
+    lost = finished[finite(finished[metric]).isna()]
+    if lost.empty:
+        return ""
+    values = lost[metric].astype("float64")
+    what = "infinite" if np.isinf(values).all() else "not a number"
+    if np.isinf(values).any() and values.isna().any():
+        what = "infinite or not a number"
+    name = metric.removeprefix("best_").removeprefix("valid_")
+    losses = finite(lost["valid_loss"]) if "valid_loss" in lost else pd.Series(np.nan, lost.index)
+    if name == "loss" or losses.isna().all():
+        why = "the outputs of these networks are beyond what numbers hold"
+    elif losses.notna().all():
+        why = REASONS.get(name, "their loss is finite, so it is the metric that is undefined")
+    else:
+        why = "in some of them the validation loss is not finite either"
+    return (
+        f"{title(metric)} is {what} in {len(lost):,} of the {counted(len(finished), 'trial')} "
+        f"that finished: {why}"
+    )
+
+
+def fewer_seeds(findings: Findings, names: dict[str, str]) -> list[str]:
+    """Which configurations have fewer seeds than others, and what that means for their rank."""
+    said, table = [], findings.configurations
+    few = int((table["seeds"] < table["seeds"].max()).sum())
+    if few:
+        verbs = ("has", "it ranks") if few == 1 else ("have", "they rank")
+        said.append(
+            f"{few:,} of {counted(len(table), 'configuration')} {verbs[0]} fewer than "
+            f"{counted(int(table['seeds'].max()), 'seed')}; {verbs[1]} after those with all, for a "
+            "mean of few seeds is luck more easily."
+        )
+    short = findings.intervals.loc[findings.intervals["missing"] > 0, "optimizer"].unique()
+    if findings.confirmed and len(short):
+        verbs = ("has", "ranks") if len(short) == 1 else ("have", "rank")
+        said.append(
+            f"{listed([names[name] for name in short])} {verbs[0]} fewer fresh seeds than others, "
+            f"and {verbs[1]} after them."
+        )
+    return said
+
+
+def unlearned(findings: Findings) -> dict[str, list[str]]:
+    """Metric -> the optimizers whose winner is no better in it than one answer for all examples.
+
+    What such an answer reaches on the validation part is ``task.baselines`` of the manifest (metric
+    -> number; the commonest class, the mean); of R² and AUC it is known without.
+    """
+    found: dict[str, list[str]] = {}
+    directions = _directions(findings)
+    for name, constant in constants(findings).items():
+        rows = findings.intervals[findings.intervals["metric"] == f"valid_{name}"]
+        sign = {"max": 1, "min": -1}.get(str(directions.get(name)))
+        if sign is None or rows.empty:
+            continue
+        ahead = sign * (rows["mean"] - constant)
+        behind = ahead <= 1e-6 * max(1.0, abs(constant))  # a float32's rounding is not learning
+        found[name] = rows.loc[behind, "optimizer"].tolist()
+    return found
+
+
+def constants(findings: Findings) -> dict[str, float]:
+    """Metric -> what one answer for all examples reaches, where it is known."""
+    directions = _directions(findings)
+    known = {name: x for name, x in CONSTANT.items() if directions.get(name) == "max"}
+    given = mapping(mapping(findings.manifest, "task"), "baselines")
+    return known | {name: float(x) for name, x in given.items() if amount(x, "{}")}
+
+
+def _directions(findings: Findings) -> dict[str, str]:
+    return dict.fromkeys(CONSTANT, "max") | mapping(mapping(findings.manifest, "task"), "metrics")
+
+
+def has_learned_nothing(findings: Findings) -> set[str]:
+    """The optimizers that are behind in every metric for which it is known."""
+    lists = [set(names) for names in unlearned(findings).values()]
+    return set.intersection(*lists) if lists else set()
+
+
+def not_learned(findings: Findings, names: dict[str, str]) -> list[str]:
+    """A sentence a metric in which some are no better than one answer for all examples."""
+    known = constants(findings)
+    ranked = findings.ranking["optimizer"]
+    return [
+        f"{capital(title(f'valid_{metric}'))} of "
+        f"{listed([names[name] for name in ranked if name in behind])} is no better than that of "
+        f"one answer for all examples ({number(known[metric])})."
+        for metric, behind in unlearned(findings).items()
+        if behind
+    ]
