@@ -97,7 +97,7 @@ LUCKY = [trial("sgd", score=0.99), *[trial("adam", seed=s, score=0.95) for s in 
 def test_one_seed_does_not_lead_two(tmp_path):
     headline, remarks, cells = told(tmp_path, LUCKY)
     assert headline.startswith(
-        "adam with learning_rate=0.1 alone has a score on all its seeds: validation accuracy 0.95, "
+        "adam with learning_rate=0.1 alone has a score on all 2 seeds: validation accuracy 0.95, "
         "mean of 2 seeds. sgd has 0.99, but on 1 of 2 seeds: it ranks after."
     )
     assert "1 of 2 configurations has fewer than 2 seeds; it ranks after those with all" in remarks
@@ -133,7 +133,7 @@ def test_fewer_fresh_seeds_rank_after(tmp_path):
     fresh = [trial("sgd", seed=5, score=0.9)]
     fresh += [trial("adam", seed=s, score=0.7 + s / 1000) for s in (5, 6)]
     headline, remarks, cells = told(tmp_path, rows, fresh)
-    assert headline.startswith("adam with learning_rate=0.1 alone has a score on all its fresh")
+    assert headline.startswith("adam with learning_rate=0.1 alone has a score on all 2 fresh")
     assert "sgd has 0.9, but on 1 of 2 fresh seeds: it ranks after." in headline
     assert "sgd has fewer fresh seeds than others, and ranks after them." in remarks
     assert "0.9 (1 of 2 seeds)" in cells["sgd"]

@@ -546,10 +546,11 @@ def test_events_break_no_report(tmp_path, odd):
     assert printed(path)
 
 
-@pytest.mark.parametrize("odd", [None, [], 3, "x", {"a": {}}])
+@pytest.mark.parametrize("odd", [None, [], [3, None], 3, "x", {"a": {}}])
 def test_odd_manifests_lose_their_rows_only(tmp_path, odd):
     """Of what the report shows and does not compute with."""
-    named = ("task", "budget", "platform", "versions", "scheduler", "command")
+    named = ("task", "budget", "platform", "versions", "scheduler", "command", "seeds")
+    named += ("optimizers", "buckets", "static", "lanes")
     path = write(tmp_path, search(), **dict.fromkeys(named, odd))
     write_report(path, png=False)
     assert printed(path)

@@ -89,7 +89,7 @@ def read(directory: str | Path) -> Findings:
         metric=metric,
         test_metric=test if test in trials and test != metric else None,
         optimizers=list(
-            dict.fromkeys([*manifest.get("optimizers", []), *ranking[tables.OPTIMIZER]])
+            dict.fromkeys([*words.sequence(manifest, "optimizers"), *ranking[tables.OPTIMIZER]])
         ),
         confirmed=confirmed,
         hyperparameters=hyperparameters,
@@ -125,7 +125,7 @@ def _prepared(record: store.Record) -> tuple[pd.DataFrame, list[str], list[str]]
     if tables.OPTIMIZER in trials:
         names = trials[tables.OPTIMIZER].astype("str")
     else:
-        given = manifest.get("optimizers") or ["the optimizer"]
+        given = words.sequence(manifest, "optimizers") or ["the optimizer"]
         names = pd.Series(", ".join(given), index=trials.index)
         hyperparameters = [tables.OPTIMIZER, *hyperparameters]
     searched = [name for name in searched if name in hyperparameters]
@@ -169,9 +169,8 @@ def _by_fresh_seeds(
 
 def _programs(manifest: dict[str, Any]) -> str:
     """``4: one a combination of batch_size and hidden``; nothing where one program did it all."""
-    if not manifest.get("static"):
-        return ""
-    return f"{len(manifest['buckets'])}: one a combination of {listed(manifest['static'])}"
+    buckets, static = words.sequence(manifest, "buckets"), words.sequence(manifest, "static")
+    return f"{len(buckets)}: one a combination of {listed(static)}" if buckets and static else ""
 
 
 def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ()) -> pd.DataFrame:
@@ -190,7 +189,7 @@ def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ())
         "epochs": "" if epochs is None else str(epochs),
         "batch size": str(budget.get("batch_size", "")),
         "programs": _programs(manifest),
-        "seeds": ", ".join(map(str, manifest.get("seeds", []))),
+        "seeds": ", ".join(words.sequence(manifest, "seeds")),
         "lanes a device": str(manifest.get("lanes", "")),
         "devices": str(last.get("devices", "")),
         "scheduler": _named(words.mapping(manifest, "scheduler")),

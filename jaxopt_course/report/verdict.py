@@ -44,7 +44,7 @@ def headline(findings: Findings) -> str:
     elif len(tied) > 1:
         said = f"{listed(list(tied))} tie: {result}."
     elif len(equals) == 1:
-        said = f"{winner} alone has a score on all its {fresh}seeds: {result}."
+        said = f"{winner} alone has a score on all {counted(asked, fresh + 'seed')}: {result}."
     else:
         second = equals.iloc[1]
         ahead = number(abs(first[column] - second[column]), 2)

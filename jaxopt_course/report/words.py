@@ -86,3 +86,9 @@ def mapping(holder: Mapping[str, Any], key: str) -> dict[str, Any]:
     """What a file has under ``key``, if it is a mapping; else an empty one."""
     value = holder.get(key)
     return value if isinstance(value, dict) else {}
+
+
+def sequence(holder: Mapping[str, Any], key: str) -> list[str]:
+    """What a file has under ``key`` as text, item by item, if it is a list; else an empty one."""
+    value = holder.get(key)
+    return [str(item) for item in value] if isinstance(value, list) else []
