@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.records import store
+from jaxopt_course.records import ownership, store
+from jaxopt_course.records.format import OWN, table_sha256
 
 INTEGERS = ("duplicate_of", "first_bad_step", "steps", "best_step")
 
@@ -31,7 +32,9 @@ def trial(
 
 def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Rows as the store reads them back: numbered, with nullable columns."""
-    trials = pd.DataFrame({"trial": range(len(rows))}).join(pd.DataFrame(rows))
+    numbers = range(len(rows))
+    trials = pd.DataFrame({"trial": numbers, "id": [f"{i:016x}" for i in numbers]})
+    trials = trials.join(pd.DataFrame(rows))
     for name in INTEGERS:
         given = trials[name] if name in trials else pd.Series(pd.NA, index=trials.index)
         trials[name] = given.astype("Int64")
@@ -67,27 +70,43 @@ def write(
     **manifest: Any,
 ) -> Path:
     """Write a study, and ``fresh`` as its confirmation; returns its directory."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if not (directory / ownership.LIST).is_file():
+        ownership.write_list(directory, OWN)
+    store.write(directory, record(rows, points, manifest))
+    if fresh is not None:
+        manifest = {"hyperparameters": store.read(directory).manifest["hyperparameters"]} | manifest
+        store.write(directory, record(fresh, points, manifest | {"kind": "confirmation"}), True)
+    return directory
+
+
+def record(rows: list[dict[str, Any]], points: int, manifest: dict[str, Any]) -> store.Record:
+    """What :func:`write` writes: a study of one bucket."""
     trials = table(rows)
     names = [name for name in ("optimizer", "learning_rate", "b1") if name in trials]
+    own = ["mine"]
     known = {
         "kind": "sweep",
         "task": {"name": "digits", "metrics": {"accuracy": "max", "loss": "min"}},
         "budget": {"steps": 10 * points, "epochs": points, "batch_size": 8, "steps_per_epoch": 10},
         "hyperparameters": names,
         "searched": names,
+        "static": [],
         "metric": "valid_accuracy",
         "direction": "max",
-        "optimizers": list(trials["optimizer"].unique()) if "optimizer" in trials else ["mine"],
+        "optimizers": list(trials["optimizer"].unique()) if "optimizer" in trials else own,
         "lanes": 4,
         "seeds": sorted(map(int, trials["seed"].unique())),
         "trials": len(trials),
         "versions": {"python": "3.11", "jax": "0.10"},
         "platform": {"backend": "cpu", "device_kind": "cpu"},
         "command": "jaxopt-course compare",
+        "program_sha256": "0" * 64,
     } | manifest
-    directory.mkdir(parents=True, exist_ok=True)
-    store.write(directory, store.Record(known, trials, courses(trials, points)))
-    if fresh is not None:
-        known |= {"kind": "confirmation", "trials": len(table(fresh))}
-        write(directory / "confirm", fresh, points=points, **known)
-    return directory
+    bucket = {name: known[name] for name in ("hyperparameters", "searched", "optimizers", "lanes")}
+    bucket |= {"static": {}, "bucket_dtypes": {}, "program_sha256": "0" * 64}
+    bucket |= {"task": {"name": "digits", "metrics": {}}}
+    every = {"batch_size": 8, "record_every": 10, "evaluate_every": 10}
+    known["buckets"] = [bucket | {"budget": {"steps": 10 * points} | every}]
+    known["trials_sha256"] = table_sha256(trials, known["hyperparameters"])
+    return store.Record(known, trials, courses(trials, points))
