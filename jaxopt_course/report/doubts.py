@@ -1,5 +1,7 @@
 """What takes weight from a score: undefined values, fewer seeds than others, nothing learned."""
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -21,7 +23,7 @@ def undefined(trials: pd.DataFrame, metric: str) -> str:
     what = "infinite" if np.isinf(values).all() else "not a number"
     if np.isinf(values).any() and values.isna().any():
         what = "infinite or not a number"
-    name = metric.removeprefix("best_").removeprefix("valid_")
+    name = re.sub("^(best_)?(train|valid)_", "", metric)
     losses = finite(lost["valid_loss"]) if "valid_loss" in lost else pd.Series(np.nan, lost.index)
     if name == "loss" or losses.isna().all():
         why = "the outputs of these networks are beyond what numbers hold"

@@ -58,7 +58,8 @@ def headline(findings: Findings) -> str:
                 f"{counted(asked, fresh + 'seed')}: it ranks after."
             )
     if first["optimizer"] in doubts.has_learned_nothing(findings):
-        said += " It has learned nothing: one answer for all examples does as well."
+        name = names[first["optimizer"]]
+        said += f" {name} has learned nothing: one answer for all examples does as well."
     return f"{said} {separation(findings, scored)}".strip()
 
 
