@@ -89,6 +89,21 @@ def held(directory: Path) -> Iterator[None]:
         yield
 
 
+def take_again(path: Path) -> None:
+    """Make a directory again that was deleted while a sweep ran; another's is not touched.
+
+    Raises:
+        FileExistsError: something else is there now.
+    """
+    if path.exists():
+        raise FileExistsError(
+            f"{path} was moved away while the sweep ran, and something else is there now; nothing "
+            "is lost: the study is this exception's attribute .study; save it elsewhere"
+        )
+    path.mkdir(parents=True)
+    ownership.write_list(path, OWN)
+
+
 def sweep_up(directory: Path) -> None:
     """Remove what a process that was killed left half written."""
     folders = [directory, directory / CONFIRMATION, directory / CHECKPOINT]

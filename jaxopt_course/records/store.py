@@ -165,6 +165,15 @@ def read_events(directory: Path) -> list[dict[str, Any]]:
     return events
 
 
+def earlier_events(directory: Path, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of the same study, cut short by Ctrl-C; none where the directory has another one."""
+    try:
+        there = read(directory).manifest
+    except (FileNotFoundError, ValueError):
+        return []
+    return read_events(directory) if identity(there) == identity(manifest) else []
+
+
 def read(directory: str | Path) -> Record:
     """Read the study that :func:`write` left in ``directory``; nothing is written.
 

@@ -1,9 +1,10 @@
 """What may choose a winner, and on which seeds it is confirmed."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from jaxopt_course.messages import unknown
 
@@ -48,3 +49,22 @@ def check_metric(metric: str | None, metrics: Mapping[str, str]) -> tuple[str, s
     if metric not in directions:
         raise ValueError(unknown("metric", metric, directions))
     return metric, directions[metric]
+
+
+def fresh_trials(
+    winners: pd.DataFrame,
+    trials: pd.DataFrame,
+    columns: Sequence[str],
+    metric: str,
+    seeds: Sequence[int],
+) -> pd.DataFrame:
+    """The winners with each of these seeds, in the dtypes of the table that they won.
+
+    Raises:
+        ValueError: no configuration has a score.
+    """
+    winners = winners[winners[metric].notna()]
+    if winners.empty:
+        raise ValueError("no configuration finished on all of its seeds; nothing to confirm")
+    chosen = winners[[*columns]].astype(dict(trials[[*columns]].dtypes))
+    return chosen.merge(pd.DataFrame({"seed": pd.Series([*seeds], dtype="Int64")}), how="cross")

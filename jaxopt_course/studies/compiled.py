@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from jaxopt_course.messages import printable
 from jaxopt_course.studies.made_with import command
 from jaxopt_course.studies.results import assemble, scorer
 from jaxopt_course.sweeps import engine
@@ -131,7 +132,7 @@ def train_bucket(
     arrays = columns.arrays(trials)
     start = time.perf_counter()
     before = 0 if resume is None else resume.results.trial_steps
-    label = "confirming" if kind == "confirmation" else compiled.bucket.task.name
+    label = "confirming" if kind == "confirmation" else printable(compiled.bucket.task.name)
     with ProgressLine(label, show=progress) as line:
         if resume is not None:
             over = int(resume.results.over.sum())
@@ -220,7 +221,9 @@ def _teller(
             return ""
         value = better(scores)
         row = int(np.flatnonzero(scores == value)[0])
-        return f"{value:.4g}" + (f" ({trials['optimizer'].iloc[row]})" if several else "")
+        return f"{value:.4g}" + (
+            f" ({printable(trials['optimizer'].iloc[row])})" if several else ""
+        )
 
     def tell(results: engine.Results, last: bool = False) -> None:
         tally = Tally(

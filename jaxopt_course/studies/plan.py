@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pandas as pd
 
+from jaxopt_course.messages import printable
 from jaxopt_course.records.format import table_sha256
 from jaxopt_course.studies.compiled import rhythm_of
 from jaxopt_course.sweeps.lanes import Data, Rhythm, lane_bytes
@@ -113,7 +114,7 @@ def plan(
     questions = [_ask(bucket, devices) for bucket in table.buckets]
     table.check_read()
     plans = []
-    with ProgressLine(table.buckets[0].task.name, show=progress) as line:
+    with ProgressLine(printable(table.buckets[0].task.name), show=progress) as line:
         for bucket, question in zip(table.buckets, questions, strict=True):
             tell = lambda text, of=bucket: line.note(", ".join(filter(None, (text, of.label))))
             made = make_plan(

@@ -7,6 +7,7 @@ from typing import Any, Self
 import pandas as pd
 import xarray as xr
 
+from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints, claims, store
 from jaxopt_course.records.format import CONFIRMATION
 from jaxopt_course.report import optuna, tables
@@ -28,7 +29,7 @@ class RecordedStudy:
 
     def __repr__(self) -> str:
         counts = self.trials["status"].value_counts().to_dict()
-        states = ", ".join(f"{n} {status}" for status, n in counts.items())
+        states = ", ".join(f"{n} {printable(status)}" for status, n in counts.items())
         where = f", saved in {self.directory}" if self.directory else ""
         return f"Study of {self.manifest['task']['name']!r}: {states}{where}"
 
@@ -40,7 +41,9 @@ class RecordedStudy:
     def configurations(self, metric: str | None = None) -> pd.DataFrame:
         """All configurations, best first: the mean of ``metric`` over the seeds, and its spread.
 
-        A configuration with a diverged seed ranks after all others and has no mean.
+        A configuration with a diverged seed ranks after all others and has no mean; one with fewer
+        seeds than others have ranks after those.  ``<metric>_undefined`` counts seeds whose metric
+        is no number.
 
         Args:
             metric: a validation metric, ``train_loss`` or ``best_valid_loss``; default the task's.

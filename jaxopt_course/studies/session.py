@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints
 from jaxopt_course.records.format import join_sha256, table_sha256
 from jaxopt_course.studies.compiled import Compiled, Trained, compile_bucket, train_bucket
@@ -102,7 +103,8 @@ class Session:
         missing = [number for number in wanted if number not in self.programs]
         if not missing:
             return
-        with ProgressLine(self.table.buckets[0].task.name, show=progress) as line:
+        name = printable(self.table.buckets[0].task.name)
+        with ProgressLine(name, show=progress) as line:
             for number in missing:
                 bucket = self.table.buckets[number]
                 if count == 1:

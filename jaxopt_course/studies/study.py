@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from jaxopt_course.records import checkpoints, claims, files, lock, ownership, store
+from jaxopt_course.records import checkpoints, claims, files, lock, store
 from jaxopt_course.records.format import LOCK, MANIFEST
-from jaxopt_course.studies.choosing import fresh_seeds
+from jaxopt_course.studies.choosing import fresh_seeds, fresh_trials
 from jaxopt_course.studies.extend import extended
 from jaxopt_course.studies.made_with import scheduler_of
 from jaxopt_course.studies.recorded import RecordedStudy
@@ -85,14 +85,10 @@ class Study(RecordedStudy):
         """
         fresh = fresh_seeds(seeds, set(self.manifest["seeds"]))
         metric, _ = self._metric(None)
-        winners = self.winners()
-        winners = winners[winners[metric].notna()]
-        if winners.empty:
-            raise ValueError("no configuration finished on all of its seeds; nothing to confirm")
         columns = self.hyperparameters
-        chosen = winners[columns].astype(dict(self.trials[columns].dtypes))
-        table = chosen.merge(pd.DataFrame({"seed": pd.Series(fresh, dtype="Int64")}), how="cross")
-        trials = identify(table, columns)
+        trials = identify(
+            fresh_trials(self.winners(), self.trials, columns, metric, fresh), columns
+        )
         with self._held():
             session = self._recalled(task, optimizer, devices, exact=False)
             outcome = session.train(trials, "confirmation", progress)
@@ -274,15 +270,6 @@ class Study(RecordedStudy):
         return study
 
 
-def _earlier_events(path: Path, manifest: dict[str, Any]) -> list[dict[str, Any]]:
-    """Those of the same study, cut short by Ctrl-C; none where the directory has another one."""
-    try:
-        there = store.read(path).manifest
-    except (FileNotFoundError, ValueError):
-        return []
-    return store.read_events(path) if store.identity(there) == store.identity(manifest) else []
-
-
 def train(
     session: Session,
     path: Path | None,
@@ -342,25 +329,16 @@ def _finish(
     manifest, events = outcome.manifest, [outcome.event]
     if asked is not None and path is not None:  # the command that resumes stands in the events
         manifest = manifest | {"command": asked["command"]}
-        events = [*_earlier_events(path, manifest), *events]
+        events = [*store.earlier_events(path, manifest), *events]
     study = Study(outcome.trials, curves, manifest, None, tuple(events), session)
     if path is not None:
         if before is not None and not lock.still_held(path, before):
-            _take_again(path, study)
+            try:
+                claims.take_again(path)
+            except FileExistsError as error:
+                error.study = study  # type: ignore[attr-defined]
+                raise
         study = study._write(path, confirmation)
     if outcome.interrupted:
         raise SweepInterrupted(study)
     return study
-
-
-def _take_again(path: Path, study: Study) -> None:
-    """A directory that was deleted while a sweep ran is made again; another's is not touched."""
-    if path.exists():
-        error = FileExistsError(
-            f"{path} was moved away while the sweep ran, and something else is there now; nothing "
-            "is lost: the study is this exception's attribute .study; save it elsewhere"
-        )
-        error.study = study  # type: ignore[attr-defined]
-        raise error
-    path.mkdir(parents=True)
-    ownership.write_list(path, ownership.OWN)

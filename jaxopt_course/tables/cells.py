@@ -36,6 +36,7 @@ def normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             )
     table = pd.DataFrame({c: nullable(c, trials[c]) for c in trials.columns})
     table = table.reset_index(drop=True)
+    _refuse_controls(table)
     searched = [c for c in table.columns if c != "seed"]
     for column in searched:
         if table[column].dtype == "Float64":
@@ -62,6 +63,17 @@ def normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     table["seed"] = _seeds(table["seed"]) if "seed" in table else 0
     table["seed"] = table["seed"].astype("Int64")
     return table[[c for c in table.columns if c != "seed"] + ["seed"]], searched
+
+
+def _refuse_controls(table: pd.DataFrame) -> None:
+    """Names and text go into files of lines and onto terminals, so they must be printable."""
+    for column in table:
+        text = [column, *(table[column].dropna() if table[column].dtype == "string" else ())]
+        for word in text:
+            if not word.isprintable():
+                raise ValueError(
+                    f"column {column!r} holds {word!r}, with characters that cannot be printed"
+                )
 
 
 def _seeds(column: pd.Series) -> pd.Series:
