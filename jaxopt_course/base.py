@@ -71,8 +71,11 @@ class ClosedDecay(NamedTuple):
 def number(x: Any) -> jax.Array:
     """A hyperparameter as a strong scalar of at least float32, closed to constant folding.
 
-    Behind the barrier a literal meets the same arithmetic as a traced scalar, to the last bit;
-    without it XLA turns, for example, a division by a constant into a multiplication.
+    Behind the barrier a literal meets the same operations as a traced scalar: without it XLA turns,
+    for example, a division by a constant into a multiplication.  Below XLA, LLVM still knows which
+    numbers are constants, and chooses by it which product of β m - η x becomes an FMA.  Every
+    recipe agrees to the last bit all the same (jax 0.10 to 0.12, on CPU), because the one factor
+    that such sums have beside a decay, -η, is computed behind the barrier: a result in both cases.
     """
     return jax.lax.optimization_barrier(_rounded(x))
 

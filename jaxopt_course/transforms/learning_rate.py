@@ -108,7 +108,7 @@ def scale_by_learning_rate(
     rate = 1.0 if learning_rate is None else learning_rate
 
     def signed(eta: Any) -> Any:
-        eta = eta if isinstance(eta, float) else number(eta)  # an unsigned integer has no minus
+        eta = number(eta)  # first: -η is then a result, also of a literal; see number
         return either(flip_sign, lambda: -eta, lambda: eta)
 
     if callable(rate):
