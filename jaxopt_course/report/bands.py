@@ -76,7 +76,7 @@ def curves(
     """
     trials = once(trials)
     parts = []
-    for _, row in chosen.iterrows():
+    for place, (_, row) in enumerate(chosen.iterrows()):
         mine = trials[same(trials, row, hyperparameters)]
         ended = mine[mine["status"].isin(["finished", "diverged"])]
         wanted = (ended if len(ended) else mine)["trial"].to_numpy()
@@ -88,13 +88,15 @@ def curves(
             values = array.to_numpy().astype("float64")[:, kept]
             values = np.where(np.isfinite(values), values, np.nan)
             band = {"step": step[kept], "mean": values.mean(0), "low": values.min(0)}
-            part = pd.DataFrame(band | {"high": values.max(0), "seeds": len(wanted)})
+            part = pd.DataFrame(band | {"high": values.max(0)}, index=np.full(len(kept), place))
             part.insert(0, "quantity", name)
-            for column in reversed(hyperparameters):
-                part.insert(0, column, row[column])
+            part["seeds"] = len(wanted)
             parts.append(part[part["mean"].notna()])
     parts = [part for part in parts if len(part)]
     own = ["quantity", "step", "mean", "low", "high", "seeds"]
     if not parts:
         return pd.DataFrame(columns=[*hyperparameters, *own])
-    return pd.concat(parts, ignore_index=True)
+    bands = pd.concat(parts)
+    # taken from chosen, a column keeps its dtype: pieces without a value would have a say in it
+    configurations = chosen[list(hyperparameters)].iloc[bands.index].reset_index(drop=True)
+    return pd.concat([configurations, bands.reset_index(drop=True)], axis=1)
