@@ -24,7 +24,16 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxopt_course.tree import Tree, abs_square, cast_like, check_fits, check_floating, leafwise
+from jaxopt_course.tree import (
+    Tree,
+    abs_square,
+    cast_like,
+    check_fits,
+    check_floating,
+    is_floating,
+    leafwise,
+    standard_promotion,
+)
 
 Transform: TypeAlias = optax.GradientTransformation
 Scalar = float | np.ndarray | jax.Array  # a number, or a traced one
@@ -230,14 +239,35 @@ def chain(*transforms: Transform) -> optax.GradientTransformationExtraArgs:
 def apply_updates(params: Tree, updates: Tree) -> Tree:
     """θ ← θ + u, in the dtypes of the parameters.
 
+    A leaf of another kind than floating point (a table, a counter, a PRNG key; see ``freeze``)
+    stays as it is where its update is 0; where it is not, an integer moves as optax's does.
+
     Raises:
-        ValueError: an update is missing or has another shape than its parameter (path in the
-            message); ``optax.apply_updates`` would broadcast.
+        ValueError: an update is missing, has another shape than its parameter or another kind
+            (path in the message); ``optax.apply_updates`` would broadcast.
 
     >>> print(apply_updates(jnp.array(3.0), jnp.array(-1.0)))
     2.0
     """
-    return cast_like(leafwise(lambda p, u: p + u, params, updates), params)
+    leaves, structure = jax.tree.flatten(params)
+    moving = [is_floating(p) for p in leaves]
+    if all(moving):
+        return cast_like(leafwise(lambda p, u: p + u, params, updates), params)
+    check_fits(updates, params)
+    # None holds no leaf, so the others are left out
+    part = lambda xs: structure.unflatten([x if m else None for x, m in zip(xs, moving)])
+    steps = jax.tree.leaves(updates)
+    moved = iter(jax.tree.leaves(apply_updates(part(leaves), part(steps))))
+    rest = zip(leaves, steps, moving, strict=True)
+    return structure.unflatten([next(moved) if m else _counted(p, u) for p, u, m in rest])
+
+
+def _counted(p: Any, u: Any) -> Any:
+    kind = getattr(u, "dtype", None)
+    if kind is None or not (jnp.issubdtype(kind, jnp.number) or kind == bool):
+        return p  # float0, what jax.grad gives for an integer, or of a key
+    with standard_promotion():
+        return jnp.where(u == 0, p, (p + u).astype(jnp.asarray(p).dtype))
 
 
 def check_gradient(g: Tree, params: Tree) -> None:

@@ -13,7 +13,10 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
+import jax
 import optax
+
+from jaxopt_course.tree import standard_promotion
 
 P = ParamSpec("P")
 T = TypeVar("T", bound=optax.GradientTransformation)
@@ -42,7 +45,8 @@ class Description(NamedTuple):
 def described(factory: Callable[P, T]) -> Callable[P, T]:
     """A decorator: what ``factory`` makes knows its name and arguments, see :func:`description`.
 
-    The factory must make a new ``update`` function at each call.
+    The factory must make a new ``update`` function at each call.  ``update`` computes with standard
+    promotion of dtypes, and raises ValueError for a state that another transformation made.
 
     >>> @described
     ... def double(times: float = 2.0) -> optax.GradientTransformation:
@@ -51,9 +55,10 @@ def described(factory: Callable[P, T]) -> Callable[P, T]:
     ('double', {'times': 2.0})
     """
     signature, name, note, key = inspect.signature(factory), factory.__name__, _note, NOTE
+    guard = _guarded
 
     def make(*args: Any, **kwargs: Any) -> Any:
-        tx = factory(*args, **kwargs)
+        tx = guard(factory(*args, **kwargs), name)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return note(tx, key, (name, dict(bound.arguments)))
@@ -63,6 +68,35 @@ def described(factory: Callable[P, T]) -> Callable[P, T]:
         make.__code__, factory.__globals__, make.__name__, None, make.__closure__
     )
     return cast(Callable[P, T], functools.wraps(factory)(home))
+
+
+def _guarded(tx: Any, name: str) -> Any:
+    if hasattr(tx.update, NOTE) or hasattr(tx.update, "__self__"):
+        return tx
+    init, inner = tx.init, tx.update
+
+    @functools.wraps(inner)
+    def update(g: Any, state: Any, params: Any = None, **extra: Any) -> Any:
+        try:
+            with standard_promotion():
+                return inner(g, state, params, **extra)
+        except (AttributeError, IndexError, KeyError, TypeError) as error:
+            if _is_of(init, state, g if params is None else params):
+                raise
+            raise ValueError(
+                f"{name}: this state was made by another transformation, or for other parameters "
+                f"({type(error).__name__}: {error}); make a new one with init"
+            ) from error
+
+    return tx._replace(update=update)
+
+
+def _is_of(init: Callable[[Any], Any], state: Any, params: Any) -> bool:
+    """Whether ``init`` makes states of this structure; True if it cannot be told."""
+    try:
+        return bool(jax.tree.structure(jax.eval_shape(init, params)) == jax.tree.structure(state))
+    except Exception:
+        return True
 
 
 def _note(tx: Any, key: str, note: Any) -> Any:

@@ -5,15 +5,18 @@ trees.  It computes in at least float32 and refuses trees that do not fit; :func
 gives the result the dtypes that it must keep.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.dtypes import canonicalize_dtype
-from jax.tree_util import keystr, tree_leaves_with_path
+from jax.tree_util import GetAttrKey, keystr, tree_flatten_with_path, tree_leaves_with_path
 
 Tree = Any  # a pytree whose leaves are arrays
+Keys = tuple[Any, ...]  # of jax.tree_util, from the top of a tree to a leaf
+_BOXES = {"Variable", "VariableState", "AxisMetadata"}  # flax's own boxes of one array
 
 
 def leafwise(formula: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
@@ -42,8 +45,9 @@ def leafwise(formula: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
         check_fits(other, tree)
         check_floating(other)
     columns = [map(widen, jax.tree.leaves(each)) for each in (tree, *rest)]
-    result = jax.tree.unflatten(jax.tree.structure(tree), map(formula, *columns))
-    check_fits(result, tree)  # a hyperparameter that is not a scalar may have broadcast
+    with standard_promotion():
+        result = jax.tree.unflatten(jax.tree.structure(tree), map(formula, *columns))
+    _check_scalars(result, tree)
     return result
 
 
@@ -80,7 +84,7 @@ def squares_like(tree: Tree, value: Any = 0.0) -> Tree:
     check_floating(tree)
 
     def full(x: Any) -> jax.Array:
-        dtype = jnp.real(widen(x)).dtype
+        dtype = jnp.finfo(wide_dtype(x)).dtype
         return jnp.full_like(x, jnp.asarray(value, dtype), dtype=dtype)
 
     return jax.tree.map(full, tree)
@@ -90,6 +94,67 @@ def widen(x: Any) -> jax.Array:
     """``x`` as an array of at least 32 bits a number."""
     x = x if isinstance(x, jax.Array) else jnp.asarray(x)
     return x.astype(jnp.float32) if x.dtype.itemsize < 4 else x
+
+
+def wide_dtype(x: Any) -> Any:
+    """The dtype of ``widen(x)``; ``x`` may be abstract, a ``jax.ShapeDtypeStruct``."""
+    dtype = canonicalize_dtype(_dtype(x))
+    return jnp.dtype(jnp.float32) if dtype.itemsize < 4 else dtype
+
+
+def standard_promotion() -> contextlib.AbstractContextManager[Any]:
+    """A context in which float64 times float32 is float64, also under ``strict`` promotion.
+
+    Hyperparameters are at least float32, counts are integers, leaves have dtypes of their own; the
+    results are cast back to these, so what a user's strict mode guards against cannot happen.
+    """
+    if jax.config.jax_numpy_dtype_promotion == "standard":
+        return contextlib.nullcontext()
+    return jax.numpy_dtype_promotion("standard")
+
+
+def named_leaves(
+    tree: Tree, is_leaf: Callable[[Any], bool] | None = None
+) -> list[tuple[Keys, Any]]:
+    """The leaves with their keys, in the order of ``jax.tree.leaves``.
+
+    The box around an array of flax (an NNX variable, Linen's ``Partitioned``) has no key: its
+    ``.value`` is left out, that of a user's own class is not.
+    """
+    stop = lambda x: _is_box(x) or (is_leaf is not None and is_leaf(x))
+    found: list[tuple[Keys, Any]] = []
+    for keys, leaf in tree_flatten_with_path(tree, is_leaf=stop)[0]:
+        if not _is_box(leaf) or (is_leaf is not None and is_leaf(leaf)):
+            found.append((keys, leaf))
+            continue
+        for own, child in tree_flatten_with_path(leaf, is_leaf=lambda x, box=leaf: x is not box)[0]:
+            inside = own[1:] if own[:1] == (GetAttrKey("value"),) else own
+            found += [(keys + inside + rest, x) for rest, x in named_leaves(child, is_leaf)]
+    return found
+
+
+def path_name(keys: Keys) -> str:
+    """Keys as text, joined by "/": the path of a leaf, as all arguments and tables have it.
+
+    >>> [path_name(keys) for keys, _ in named_leaves({"a": [1, {"b": 2}]})]
+    ['a/0', 'a/1/b']
+    """
+    return "/".join(keystr((key,), simple=True) for key in keys)
+
+
+def paths(tree: Tree) -> list[str]:
+    """The paths of the leaves, see :func:`path_name`.
+
+    >>> paths({"dense": {"bias": 0.0, "kernel": 1.0}})
+    ['dense/bias', 'dense/kernel']
+    """
+    return [path_name(keys) for keys, _ in named_leaves(tree)]
+
+
+def _is_box(x: Any) -> bool:
+    return any(
+        kind.__name__ in _BOXES and kind.__module__.startswith("flax.") for kind in type(x).__mro__
+    )
 
 
 def abs_square(x: jax.Array) -> jax.Array:
@@ -108,11 +173,11 @@ def root(x: jax.Array) -> jax.Array:
 
 def check_floating(tree: Tree) -> None:
     """Raise ValueError, with the leaf's path, if a leaf is not real or complex floating point."""
-    if all(map(_is_floating, jax.tree.leaves(tree))):
+    if all(map(is_floating, jax.tree.leaves(tree))):
         return
-    path, leaf = next((p, x) for p, x in tree_leaves_with_path(tree) if not _is_floating(x))
+    path, leaf = next((p, x) for p, x in tree_leaves_with_path(tree) if not is_floating(x))
     raise ValueError(
-        f"{_name(path)} is {jnp.dtype(_dtype(leaf))}: gradients and parameters are floating point; "
+        f"{_name(path)} is {kind_of(leaf)}: gradients and parameters are floating point; "
         "keep other leaves out of the parameters, or behind optax.masked"
     )
 
@@ -140,13 +205,43 @@ def check_fits(updates: Tree, params: Tree) -> None:
     raise ValueError(f"gradients and parameters are different trees: {ours} and {theirs}")
 
 
+def is_floating(leaf: Any) -> bool:
+    """Whether a leaf is an array, or a number, of a real or complex floating dtype."""
+    dtype = _dtype(leaf)
+    return dtype is not None and bool(jnp.issubdtype(dtype, jnp.inexact))
+
+
+def kind_of(leaf: Any) -> str:
+    """What a leaf is, in words: its dtype, or its type and itself.
+
+    >>> kind_of(jnp.arange(3)), kind_of("relu")
+    ('int32', "no array but a str, 'relu'")
+    """
+    dtype = _dtype(leaf)
+    if dtype is not None:
+        return str(dtype)
+    text = repr(leaf)
+    text = text if len(text) <= 40 else f"{text[:37]}..."
+    return f"no array but a {type(leaf).__name__}, {text}"
+
+
+def _check_scalars(result: Tree, tree: Tree) -> None:
+    """What fits goes in; if something else comes out, a hyperparameter has broadcast."""
+    pairs = zip(jax.tree.leaves(result), tree_leaves_with_path(tree), strict=True)
+    for new, (path, leaf) in pairs:
+        if jnp.shape(new) != jnp.shape(leaf):
+            raise ValueError(
+                f"the update {_name(path)} has shape {jnp.shape(new)}, its parameter has shape "
+                f"{jnp.shape(leaf)}: a hyperparameter is an array with axes; give a number"
+            )
+
+
 def _name(path: Any) -> str:
     return keystr(path) or "(the whole tree)"
 
 
 def _dtype(leaf: Any) -> Any:
-    return leaf.dtype if hasattr(leaf, "dtype") else jnp.result_type(leaf)
-
-
-def _is_floating(leaf: Any) -> bool:
-    return bool(jnp.issubdtype(_dtype(leaf), jnp.inexact))
+    """The dtype of an array, an abstract one or a number; None of anything else."""
+    if isinstance(leaf, bool | int | float | complex):
+        return jnp.result_type(leaf)
+    return None if isinstance(leaf, type) else getattr(leaf, "dtype", None)

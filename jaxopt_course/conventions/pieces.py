@@ -218,6 +218,8 @@ def by_coordinates(scaling: Transform) -> Transform:
 
 
 def _pair(x: Any) -> Any:
+    if isinstance(x, jax.ShapeDtypeStruct) and np.iscomplexobj(x):
+        return jax.ShapeDtypeStruct((*x.shape, 2), jnp.finfo(x.dtype).dtype)
     return jnp.stack([jnp.real(x), jnp.imag(x)], axis=-1) if np.iscomplexobj(x) else x
 
 

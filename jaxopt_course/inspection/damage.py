@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_course.inspection.members import places_with_members
-from jaxopt_course.inspection.places import Place, Table, places_of
-from jaxopt_course.tree import Tree
+from jaxopt_course.inspection.places import Place, Table, parameters_of, places_of
+from jaxopt_course.tree import Tree, is_floating
 
 SQUARES = {"nu", "nu_max", "sum_of_squares", "e_g", "v", "v_row", "v_col", "exp_inf"}
 NORMALIZED = "divides the update: it is 0 for good, the parameter frozen"
@@ -63,11 +63,11 @@ def diagnose(
         lanes = any(_is_count(place) and np.ndim(place.leaf) == 1 for place in places)
     one = jax.tree.map(lambda x: x[0], params) if lanes else params
     places = list(places_with_members(tx, state, one))
-    places += [place._replace(field="(parameter)") for place in places_of(params)]
+    places += parameters_of(params)
     first = {(place.where, place.path): place.leaf for place in places if place.field == "mu"}
     rows: list[list[Any]] = []
     for place in places:
-        if not jnp.issubdtype(jnp.result_type(place.leaf), jnp.inexact):
+        if not is_floating(place.leaf):
             continue
         mean = first.get((place.where, place.path))
         for problem, wrong in _wrong(place, mean):

@@ -5,13 +5,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.tree_util import tree_flatten_with_path
 
 from jaxopt_course.describe import description
 from jaxopt_course.inspection.places import Table, places_of
 from jaxopt_course.inspection.values import hyperparameters
-from jaxopt_course.transforms.groups import is_frozen, path_name
-from jaxopt_course.tree import Tree
+from jaxopt_course.transforms.groups import is_frozen
+from jaxopt_course.tree import Tree, kind_of, named_leaves, path_name
 
 
 def audit(tx: Any, params: Tree) -> Table:
@@ -24,6 +23,9 @@ def audit(tx: Any, params: Tree) -> Table:
             .partition_by_path`, ``optax.partition``) or without.
         params: arrays, or ``jax.ShapeDtypeStruct``, in any tree.
 
+    Raises:
+        ValueError: a leaf is no array (path in the message).
+
     Returns:
         A table with a row a leaf and the columns ``path``, ``group``, ``hyperparameters`` (of the
         first update) and ``state_bytes``; the row "(shared)" has what belongs to no leaf (counts),
@@ -35,8 +37,9 @@ def audit(tx: Any, params: Tree) -> Table:
     w               decay=0.9, nesterov=False, learning_rate=0.5  24
     (total)                                                       24
     """
+    _refuse_objects(params)
     shapes = jax.eval_shape(lambda tree: tree, params)
-    leaves = {path_name(path): leaf for path, leaf in tree_flatten_with_path(shapes)[0]}
+    leaves = {path_name(path): leaf for path, leaf in named_leaves(shapes)}
     state = jax.eval_shape(tx.init, shapes)
     values = hyperparameters(tx, _at_the_start(tx, shapes, state))
     groups, frozen = _groups(tx, shapes)
@@ -59,6 +62,15 @@ def audit(tx: Any, params: Tree) -> Table:
     return Table(lines, columns=["path", "group", "hyperparameters", "state_bytes"])
 
 
+def _refuse_objects(params: Tree) -> None:
+    for keys, leaf in named_leaves(params):
+        if not (hasattr(leaf, "dtype") or isinstance(leaf, bool | int | float | complex)):
+            raise ValueError(
+                f"{path_name(keys)} is {kind_of(leaf)}: parameters are arrays; keep other leaves "
+                "out of the tree"
+            )
+
+
 def _at_the_start(tx: Any, shapes: Tree, state: Any) -> Any:
     """The state with its scalars (counts, injected numbers) computed, all else left abstract."""
     zeros = lambda: jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
@@ -74,7 +86,7 @@ def _groups(tx: Any, shapes: Tree) -> tuple[dict[str, list[str]], set[str]]:
     if labels is not None and what.parts:
         labels = labels(shapes) if callable(labels) else labels
         full = jax.tree.map(lambda x, sub: jax.tree.map(lambda _: str(x), sub), labels, shapes)
-        groups = {path_name(path): [name] for path, name in tree_flatten_with_path(full)[0]}
+        groups = {path_name(path): [name] for path, name in named_leaves(full)}
         frozen = {part.label for part in what.parts if is_frozen(part.update)}
         return groups, frozen
     for part in what.parts:

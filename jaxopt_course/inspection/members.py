@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxopt_course.describe import Description, description
-from jaxopt_course.inspection.places import Place, places_of
+from jaxopt_course.inspection.places import Place, parameters_of, places_of
 from jaxopt_course.transforms.switch import SwitchState, member_state
 from jaxopt_course.tree import Tree
 
@@ -57,7 +57,7 @@ def _guessed(place: Place, shapes: Tree) -> str:
     if place.field != "slots":
         return place.path
     text = place.path.rpartition("/")[0].partition("[")[2].rstrip("]")
-    fits = [p.path for p in places_of(shapes) if ",".join(map(str, p.leaf.shape)) == text]
+    fits = [p.path for p in parameters_of(shapes) if ",".join(map(str, p.leaf.shape)) == text]
     if not fits:
         return place.path
     return f"{place.path} (of {'' if len(fits) == 1 else 'one of '}{', '.join(fits)})"

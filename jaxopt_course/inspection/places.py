@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pandas as pd
-from jax.tree_util import GetAttrKey, tree_flatten_with_path
+from jax.tree_util import GetAttrKey
 
-from jaxopt_course.transforms.groups import path_name
+from jaxopt_course.tree import Tree, named_leaves, path_name
 
 
 class Table(pd.DataFrame):
@@ -41,12 +41,18 @@ class Place(NamedTuple):
 
 def places_of(state: Any, is_leaf: Callable[[Any], bool] | None = None) -> Iterator[Place]:
     """Every leaf, its path cut at the field: of chain[1].inner_state.nu['w'], "nu" and "w"."""
-    for path, leaf in tree_flatten_with_path(state, is_leaf)[0]:
+    for path, leaf in named_leaves(state, is_leaf):
         fields = [i for i, key in enumerate(path) if _is_field(key)]
         at = fields[0] if fields else -1
         where = tuple(map(str, path[: max(at, 0)]))
         name = path[at].name if fields else ""
         yield Place(where, name, path_name(path[at + 1 :]), leaf)
+
+
+def parameters_of(params: Tree) -> Iterator[Place]:
+    """Every leaf of the parameters, which have no fields: of params.policy, "policy" is the path."""
+    for path, leaf in named_leaves(params):
+        yield Place((), "(parameter)", path_name(path), leaf)
 
 
 def _is_field(key: Any) -> bool:

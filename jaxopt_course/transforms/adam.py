@@ -163,7 +163,8 @@ def scale_by_adamax(
         m_hat = corrected_mean(beta1, t)
 
         def scaled(m: jax.Array, v: jax.Array, g: jax.Array) -> jax.Array:
-            return m_hat(m, g) / jnp.where(v + outside == 0, jnp.inf, v + outside)
+            none = v + outside == 0
+            return jnp.where(none, 0, m_hat(m, g) / jnp.where(none, 1, v + outside))
 
         u = leafwise(scaled, m, v, g)
         return cast_like(u, g), ScaleByAdamState(t, cast_like(m, state.mu), cast_like(v, state.nu))

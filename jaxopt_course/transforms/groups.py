@@ -6,6 +6,7 @@ The path of a leaf is its keys joined by "/": ``Dense_0/kernel`` in Linen's ``va
 ``params/Dense_0/kernel`` in the whole variables, ``layers/0/kernel`` in an NNX state.
 """
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
@@ -13,11 +14,11 @@ from typing import Any
 
 import jax
 import optax
-from jax.tree_util import tree_flatten_with_path
 
 from jaxopt_course.base import Transform, chain
 from jaxopt_course.describe import described, description
 from jaxopt_course.tree import Tree
+from jaxopt_course.tree import paths as paths_of
 
 Pattern = str | re.Pattern[str]
 DEFAULT = "(default)"  # the group of the leaves that no pattern matches
@@ -66,7 +67,8 @@ def partition_by_path(
     Raises:
         TypeError: no mapping of patterns (text or compiled) to transformations.
         ValueError: no patterns; in ``init`` and ``update``, a leaf that no pattern or more than one
-            matches, or a pattern that matches no leaf (with the paths).
+            matches, or a pattern that matches no leaf (with the paths); in ``update``, the state of
+            other groups.
 
     Built on ``optax.partition``.
 
@@ -89,7 +91,7 @@ def partition_by_path(
     def labels(tree: Tree) -> Tree:
         return _labels(tree, patterns, DEFAULT if default is not None else None)
 
-    parted = optax.partition(groups, labels)
+    parted = _of_these_groups(optax.partition(groups, labels))
     if before is None:
         return parted
     frozen = {name for name, tx in groups.items() if is_frozen(tx)}
@@ -102,16 +104,21 @@ def is_frozen(tx: Transform) -> bool:
     return description(tx).name in ("freeze", "set_to_zero")
 
 
-def path_name(path: Any) -> str:
-    """A path of ``jax.tree_util`` as text: keys joined by "/", NNX's ``.value`` left out.
+def _of_these_groups(parted: Any) -> optax.GradientTransformationExtraArgs:
+    inner = parted.update
 
-    >>> [path_name(path) for path, _ in tree_flatten_with_path({"a": [1, {"b": 2}]})[0]]
-    ['a/0', 'a/1/b']
-    """
-    keys = [jax.tree_util.keystr((key,), simple=True) for key in path]
-    if keys and isinstance(path[-1], jax.tree_util.GetAttrKey) and keys[-1] == "value":
-        keys.pop()
-    return "/".join(keys)
+    @functools.wraps(inner)
+    def update(g: Tree, state: Any, params: Tree = None, **extra: Any) -> tuple[Tree, Any]:
+        theirs = getattr(state, "inner_states", None)
+        ours = description(inner).closure["transforms"]
+        if theirs is not None and set(theirs) != set(ours):
+            raise ValueError(
+                f"the state is of other groups: it has {_listed(theirs)}, the groups here are "
+                f"{_listed(ours)}; make a new one with init"
+            )
+        return inner(g, state, params, **extra)
+
+    return optax.GradientTransformationExtraArgs(parted.init, update)
 
 
 def _check(patterns: Any, others: Mapping[str, Any]) -> None:
@@ -134,8 +141,7 @@ def _check(patterns: Any, others: Mapping[str, Any]) -> None:
 
 def _labels(tree: Tree, patterns: Mapping[Pattern, Any], default: str | None) -> Tree:
     """The name of its group for each leaf."""
-    leaves = tree_flatten_with_path(tree)[0]
-    paths = [path_name(path) for path, _ in leaves]
+    paths = paths_of(tree)
     found = {path: [_text(p) for p, test in _tests(patterns) if test(path)] for path in paths}
     unmatched = [path for path in paths if not found[path]]
     if unmatched and default is None:

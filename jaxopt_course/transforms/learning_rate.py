@@ -45,10 +45,15 @@ def scale(step_size: Scalar) -> Transform:
     return Transform(stateless, lambda g, state, params=None: (_times(step_size, g, params), state))
 
 
-def _times(c: Scalar, g: Tree, params: Tree) -> Tree:
+def _times(c: Scalar, g: Tree, params: Tree, name: str = "step_size") -> Tree:
     check_gradient(g, params)
     c = number(c)
-    return cast_like(leafwise(lambda g: c * g, g), g)
+    try:
+        return cast_like(leafwise(lambda g: c * g, g), g)
+    except (TypeError, ValueError) as error:
+        if not jnp.ndim(c):
+            raise
+        raise ValueError(f"{name} has shape {jnp.shape(c)}, not (): {error}") from error
 
 
 class ScaleByScheduleState(NamedTuple):
@@ -113,4 +118,5 @@ def scale_by_learning_rate(
 
     if callable(rate):
         return scale_by_schedule(lambda step: signed(rate(step)))
-    return Transform(stateless, lambda g, s, params=None: (_times(signed(rate), g, params), s))
+    times = lambda g, params: _times(signed(rate), g, params, "learning_rate")
+    return Transform(stateless, lambda g, s, params=None: (times(g, params), s))

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_course.base import ClosedDecay, Flag, Scalar, either, number, numbers, select
-from jaxopt_course.tree import Tree, check_floating, leafwise, widen
+from jaxopt_course.tree import Tree, check_floating, leafwise, wide_dtype
 
 
 def memory(params: Tree, dtype: Any = None) -> Tree:
@@ -36,7 +36,7 @@ def memory(params: Tree, dtype: Any = None) -> Tree:
     [Array([0., 0.], dtype=float32)]
     """
     check_floating(params)
-    return jax.tree.map(lambda p: jnp.zeros_like(p, dtype=dtype or widen(p).dtype), params)
+    return jax.tree.map(lambda p: jnp.zeros_like(p, dtype=dtype or wide_dtype(p)), params)
 
 
 def bias(b: ClosedDecay, t: jax.Array, corrected: Flag = True) -> Any:

@@ -87,7 +87,8 @@ def scale_by_rss(
         S = leafwise(lambda S, g: S + abs_square(g), state.sum_of_squares, g)
 
         def scaled(g: jax.Array, S: jax.Array) -> jax.Array:
-            return g / jnp.where(S == 0, jnp.inf, root(S + inside) + outside)
+            none = S == 0
+            return jnp.where(none, 0, g / jnp.where(none, 1, root(S + inside) + outside))
 
         u = leafwise(scaled, g, S)
         return cast_like(u, g), ScaleByRssState(cast_like(S, state.sum_of_squares))
