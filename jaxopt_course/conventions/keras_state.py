@@ -1,8 +1,8 @@
 """From Keras: a ``keras.optimizers`` optimizer in the middle of its training, brought over.
 
 Keras itself is not needed: a config is a dict, variables are arrays.  Not in either, so to be said:
-variables excluded from weight decay (``mask=``) and which variable is which (``names=``), for
-Keras lists them in the order of the layers, JAX sorts dicts.
+variables excluded from weight decay (``mask=``) and, unless the variables' paths tell, which
+variable is which (``names=``), for Keras lists them in the order of the layers, JAX sorts dicts.
 
 Surprises: RMSprop's momentum buffer has the opposite sign of SGD's; ``get_config()`` does not name
 its class, which Adamax, Nadam and Lamb share all options with (``keras.optimizers.serialize`` names
@@ -11,6 +11,7 @@ CosineDecay takes the cosine in float32 whatever the floatx (6e-8 of the rate), 
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,14 +26,15 @@ from jaxopt_course.conventions.odd_values import (
     refuse_odd_options,
     refuse_odd_rates,
 )
-from jaxopt_course.conventions.ports import Axes, array, filled, gathered, grouped, ordered, paths
+from jaxopt_course.conventions.pairing import Axes, Theirs, leaf_of_each, spelled
+from jaxopt_course.conventions.ports import array, filled, gathered, grouped
 from jaxopt_course.messages import unknown
 from jaxopt_course.schedules import (
     exponential_decay,
     inverse_time_decay,
     polynomial_schedule,
 )
-from jaxopt_course.tree import Tree
+from jaxopt_course.tree import Tree, paths
 
 # class -> our recipe, their option -> our argument, the memories in their order: those in one
 # tuple alternate from variable to variable
@@ -80,8 +82,10 @@ def from_keras(
         variables: ``optimizer.variables``, or their arrays in that order, or (path, array) pairs.
         params: the present parameters, a tree of arrays.
         optimizer: Keras's class, where the options do not tell (Adamax, Nadam).
-        names: the path of the leaf ("dense/kernel") of each trainable variable, in Keras's order;
-            by default the order of ``jax.tree.leaves(params)``.  Leaves not named are frozen.
+        names: the path of the leaf ("dense/kernel") of each trainable variable, in Keras's order.
+            By default those that the variables' paths name, where all name one; else the order of
+            ``jax.tree.leaves(params)``, where another one would not fit.  Leaves not named are
+            frozen.
         transpose: as in ``from_torch``; Keras's kernels are laid out as Flax's.
         learning_rate: η, in the place of the config's; a schedule is called with the number of
             updates done, those in Keras included.
@@ -94,7 +98,8 @@ def from_keras(
     Raises:
         TypeError: an argument of another kind than said above.
         ValueError: an unknown class, option or schedule, another number of variables or another
-            shape (leaf in the message), averaging, accumulation or loss scaling.
+            shape (leaf in the message), memories of one shape whose leaves nothing tells,
+            averaging, accumulation or loss scaling.
 
     >>> config = {"learning_rate": 0.5, "momentum": 0.5, "nesterov": False}
     >>> w = jnp.array([1.0])
@@ -103,6 +108,8 @@ def from_keras(
     {'w': Array([-1.5], dtype=float32)}
     """
     refuse_odd_config(config, variables, mask, params)
+    if isinstance(transpose, Mapping):
+        transpose = dict(zip(spelled(list(transpose), params), transpose.values(), strict=True))
     refuse_odd_options(params, optimizer, names, transpose)
     refuse_odd_rates(learning_rate)
     kind, config = _class(optimizer, config, variables)
@@ -115,7 +122,8 @@ def from_keras(
         rate = config["learning_rate"]
         learning_rate = schedule_from_keras(rate) if scheduled else float(rate)
     arrays = [array(v[1] if isinstance(v, tuple | list) and _is_pair(v) else v) for v in variables]
-    count, memory = int(arrays[0]), arrays[1 if scheduled else 2 :]
+    first = 1 if scheduled else 2  # after the count and the rate
+    count, memory, called = int(arrays[0]), arrays[first:], _names(variables)[first:]
     absent = {
         "trace": not arguments.get("momentum"),
         "nu_max": not arguments.get("amsgrad"),
@@ -135,7 +143,12 @@ def from_keras(
         )
     if width and not memory:
         raise ValueError(f"Keras's {kind} is not built yet: it has no memories")
-    order = ordered(names, params, many, "Keras")
+    each = len(blocks[0]) if blocks else 1
+    theirs = [
+        Theirs(called[i * each], memory[i * each].shape) if width else Theirs(None, None)
+        for i in range(many)
+    ]
+    order = leaf_of_each(names, theirs, params, transpose, "Keras")
     for block in blocks:
         part, memory = memory[: many * len(block)], memory[many * len(block) :]
         for i, field in enumerate(block):
@@ -156,6 +169,20 @@ def _is_pair(x: Sequence[Any]) -> bool:
     return len(x) == 2 and isinstance(x[0], str)
 
 
+def _paths(variables: Sequence[Any]) -> list[str | None]:
+    """The paths of variables of Keras, or of (path, array) pairs; None for arrays."""
+    pairs = [v[0] if isinstance(v, tuple | list) and _is_pair(v) else None for v in variables]
+    own = [getattr(v, "path", None) for v in variables]
+    return [a if a is not None else b for a, b in zip(pairs, own, strict=True)]
+
+
+def _names(variables: Sequence[Any]) -> list[str | None]:
+    """Of memories: the parameter's own path, "/" written "_", out of "adam/dense_kernel_velocity"."""
+    memory = "momentum|velocity(_hat)?|average_gradient|accumulat(or|ed_grad|ed_delta_var)|norm"
+    bare = lambda path: re.sub(f"_({memory})(_[0-9]+)?$", "", path.partition("/")[2] or path)
+    return [None if path is None else bare(path) for path in _paths(variables)]
+
+
 def _class(
     given: str | None, config: Mapping[str, Any], variables: Sequence[Any]
 ) -> tuple[str, Mapping[str, Any]]:
@@ -172,9 +199,8 @@ def _class(
         return "Adam", config
     if len(fits) == 1:
         return fits[0], config
-    pairs = [str(v[0]) for v in variables if isinstance(v, tuple | list) and _is_pair(v)]
-    named = pairs or [str(getattr(v, "path", "")) for v in variables]
-    if "Adamax" in fits and any(name.endswith("_norm") for name in named):
+    called = [path for path in _paths(variables) if path is not None]
+    if "Adamax" in fits and any(path.endswith("_norm") for path in called):
         return "Adamax", config
     raise ValueError(
         f"no single optimizer known for the options {sorted(own)}; say optimizer=, one of "

@@ -7,9 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_course.conventions.ports import paths
 from jaxopt_course.messages import unknown
-from jaxopt_course.tree import Tree
+from jaxopt_course.tree import Tree, paths
 
 _DECAYS = {"momentum", "rho", "b1", "b2", "decay"}
 _SCHEDULED = {"learning_rate", "weight_decay", "multiplier"}
@@ -156,6 +155,11 @@ def refuse_odd_config(config: Any, variables: Any, mask: Any, params: Tree) -> N
     if not isinstance(config, Mapping):
         raise TypeError(_odd("config", config, "optimizer.get_config()"))
     options = config.get("config") if "class_name" in config else config
+    if isinstance(options, Mapping) and "inner_optimizer" in options:
+        raise ValueError(
+            "a LossScaleOptimizer wraps another optimizer: give the config and the variables of "
+            "its inner_optimizer (its loss scale has no part in the updates)"
+        )
     if not isinstance(options, Mapping) or "learning_rate" not in options:
         raise ValueError(
             f"config has no 'learning_rate' but {sorted(map(str, config))[:5]}: give the "

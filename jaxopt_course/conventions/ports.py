@@ -1,4 +1,4 @@
-"""What bringing an optimizer over has in common: whose array is whose, and where it goes."""
+"""What bringing an optimizer over has in common: arrays, and where they go in a state."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -8,22 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.tree_util import keystr, tree_leaves_with_path
 
+from jaxopt_course.conventions.pairing import Axes
 from jaxopt_course.messages import unknown
-from jaxopt_course.tree import Tree
-
-Axes = bool | Mapping[str, Sequence[int]]
-
-
-def paths(params: Tree) -> list[str]:
-    """The paths of the leaves, parts joined by "/".
-
-    >>> paths({"dense": {"bias": 0.0, "kernel": 1.0}})
-    ['dense/bias', 'dense/kernel']
-    """
-    return [keystr(path, simple=True, separator="/") for path, _ in tree_leaves_with_path(params)]
-
+from jaxopt_course.tree import Tree, paths
 
 def array(x: Any) -> np.ndarray:
     """A copy of a tensor of any framework as a NumPy array; bfloat16 widened to float32.
@@ -34,63 +22,11 @@ def array(x: Any) -> np.ndarray:
     array([1., 2.])
     """
     if hasattr(x, "detach"):  # torch
+        x = x.full_tensor() if hasattr(x, "full_tensor") else x  # DTensor: in pieces, on many
         x = x.detach().cpu()
         x = x.float() if "bfloat16" in str(x.dtype) else x
         return np.array(x.numpy())
     return np.array(x.value if hasattr(x, "value") and hasattr(x, "path") else x)
-
-
-def ordered(names: Sequence[str] | None, params: Tree, count: int, whose: str) -> list[str]:
-    """The leaf of each of the framework's ``count`` parameters.
-
-    Raises:
-        ValueError: another number of them, or names that are not leaves or come twice.
-    """
-    leaves = paths(params)
-    if names is None:
-        if count != len(leaves):
-            raise ValueError(
-                f"{whose} has {count} parameters, params has {len(leaves)} leaves "
-                f"({', '.join(leaves)}); say with names= which leaf each of them is"
-            )
-        return leaves
-    for name in names:
-        if name not in leaves:
-            raise ValueError(unknown("leaf", name, leaves))
-    if len(set(names)) != len(names):
-        raise ValueError(f"names= has a leaf twice: {list(names)}")
-    if len(names) != count:
-        raise ValueError(f"{whose} has {count} parameters, names= has {len(names)}")
-    return list(names)
-
-
-def named(names: Sequence[str], params: Tree) -> list[str] | None:
-    """The leaves of torch's own names; None where they are not leaves, and the order must do.
-
-    Raises:
-        ValueError: by its name, a parameter is another leaf than by the order.
-
-    >>> named(["b.w", "a.w"], {"a": {"w": 0.0}, "b": {"w": 1.0}})
-    ['b/w', 'a/w']
-    """
-    leaves = paths(params)
-    found = [name.replace(".", "/") for name in names]
-    if set(found) <= set(leaves):
-        return found
-    for name, leaf in zip(found, leaves, strict=False):  # another number of them is refused later
-        best = max(leaves, key=lambda other: _alike(name, other))
-        if _alike(name, best) > _alike(name, leaf):
-            raise ValueError(
-                f"by its name torch's {name.replace('/', '.')!r} is {best}, by the order of params "
-                f"it is {leaf}; say with names= which leaf each of torch's parameters is: "
-                f"{', '.join(names)}"
-            )
-    return None
-
-
-def _alike(name: str, leaf: str) -> int:
-    """How many parts of the path they share; numbers are those of a list, and say nothing."""
-    return len({part for part in name.split("/") if not part.isdigit()} & set(leaf.split("/")))
 
 
 def matched(patterns: Sequence[str], leaves: Sequence[str], whose: str) -> set[str]:
@@ -172,9 +108,18 @@ def _replaced(old: Any, new: Any) -> Any:
             return o
         if jnp.iscomplexobj(n) and not jnp.iscomplexobj(o):  # two coordinates, see by_coordinates
             n = np.stack([np.real(n), np.imag(n)], axis=-1)
-        return jnp.asarray(n, jnp.asarray(o).dtype)
+        return _laid_out(n, o)
 
     return jax.tree.map(placed, old, new, is_leaf=masked)
+
+
+def _laid_out(new: Any, like: Any) -> Any:
+    """An array in dtype and sharding of another; where that is on no device in particular, so it is."""
+    dtype = jnp.asarray(like).dtype
+    placed = isinstance(like, jax.Array) and not isinstance(like, jax.core.Tracer)
+    if placed and (like.committed or len(like.sharding.device_set) > 1):
+        return jax.device_put(np.asarray(new, dtype), like.sharding)
+    return jnp.asarray(new, dtype)
 
 
 def grouped(transforms: Mapping[str, Any], labels: Mapping[str, str], params: Tree) -> Any:
@@ -182,4 +127,6 @@ def grouped(transforms: Mapping[str, Any], labels: Mapping[str, str], params: Tr
     if len(transforms) == 1:
         return next(iter(transforms.values()))
     of_leaves = [labels[p] for p in paths(params)]
-    return optax.partition(transforms, jax.tree.unflatten(jax.tree.structure(params), of_leaves))
+    tree = jax.tree.unflatten(jax.tree.structure(params), of_leaves)
+    # a function, for optax calls labels that can be called, as a tree of the user's kind may be
+    return optax.partition(transforms, lambda _: tree)

@@ -3,8 +3,8 @@
 torch itself is not needed: a state dict is nested dicts of tensors or arrays.  Not in it, so to be
 said: the schedule of the rate (``learning_rate=``), for SGD the number of steps done (``step=``,
 which matters to a schedule only), and which parameter is which (``names=``), for torch numbers
-them in the order in which they were given, JAX sorts dicts; unless the optimizer was made of
-``model.named_parameters()``, and the leaves have these names.
+them in the order in which they were given, JAX sorts dicts; unless the state dict has names
+(``model.named_parameters()``, FSDP, ``torch.distributed.checkpoint``), and they are the leaves'.
 
 Surprises: torch skips parameters without a gradient altogether, decay included, so a parameter
 that has no memory while others of its group have one is frozen here; a whole group without memory
@@ -26,17 +26,8 @@ from jaxopt_course.conventions.odd_values import (
     refuse_odd_state,
     refuse_odd_step,
 )
-from jaxopt_course.conventions.ports import (
-    Axes,
-    array,
-    filled,
-    gathered,
-    grouped,
-    matched,
-    named,
-    ordered,
-    paths,
-)
+from jaxopt_course.conventions.pairing import Axes, leaf_of_each, spelled
+from jaxopt_course.conventions.ports import array, filled, gathered, grouped, matched
 from jaxopt_course.conventions.torch_classes import (
     CLASSES,
     class_of,
@@ -44,7 +35,8 @@ from jaxopt_course.conventions.torch_classes import (
     transform_of,
     value,
 )
-from jaxopt_course.tree import Tree
+from jaxopt_course.conventions.torch_saved import memories_of, nested, parameters_of
+from jaxopt_course.tree import Tree, paths
 
 Memory = Mapping[str, Mapping[str, Any]]  # leaf -> their name -> array
 
@@ -64,12 +56,15 @@ def from_torch(
     """A torch optimizer's hyperparameters and memory: ``(tx, state)``, to go on training with.
 
     Args:
-        state_dict: of ``optimizer.state_dict()``.
+        state_dict: of ``optimizer.state_dict()``, or as ``torch.distributed.checkpoint`` and FSDP
+            have it: keyed by names, flat or nested.
         params: the present parameters, a tree of arrays.
         optimizer: torch's class, where the options do not tell (AdamW of torch < 2.6).
-        names: the path of the leaf ("dense/kernel") of each torch parameter, in torch's order; by
-            default the leaves of torch's own names ("dense.kernel"), where it has them and all are
-            leaves, else the order of ``jax.tree.leaves(params)``.  Leaves not named are frozen.
+        names: the path of the leaf ("dense/kernel") of each torch parameter, in torch's order.  By
+            default the leaves of torch's own names, where it has them and all find one
+            ("dense.weight" is ``dense/kernel``, "layers.0.bias" is ``layers_0/bias``); else the
+            order of ``jax.tree.leaves(params)``, where another one would not fit or all are alike.
+            Leaves not named are frozen.
         transpose: True transposes all matrices (torch's Linear weights are those of Flax,
             transposed); or path -> axes, such as ``{"conv/kernel": (2, 3, 1, 0)}``.
         learning_rate: η of all groups, in the place of the state dict's, or a list of one a group;
@@ -89,7 +84,7 @@ def from_torch(
     Raises:
         TypeError: an argument of another kind than said above.
         ValueError: an unknown class or option, another number of parameters or another shape (leaf
-            in the message), names that contradict the order, parameters of one group with
+            in the message), memories of one shape whose leaves nothing tells, parameters of one group with
             different numbers of steps, a whole group without memory while others have some, or a
             number that a scheduler has set and that no argument replaces.
 
@@ -102,21 +97,23 @@ def from_torch(
     >>> print(tx.update({"w": w}, state)[0])  # 0.5 · (0.5 · 4 + 1)
     {'w': Array([-1.5], dtype=float32)}
     """
+    state_dict = nested(state_dict)
     refuse_odd_state(state_dict)
     groups = state_dict["param_groups"]
+    if isinstance(transpose, Mapping):
+        transpose = dict(zip(spelled(list(transpose), params), transpose.values(), strict=True))
     refuse_odd_options(params, optimizer, names, transpose, momentum, frozen)
     refuse_odd_rates(learning_rate, len(groups))
     refuse_odd_step(step)
-    indices = [i for group in groups for i in group["params"]]
-    if names is None and groups and all("param_names" in group for group in groups):
-        names = named([name for group in groups for name in group["param_names"]], params)
-    leaves = dict(zip(indices, ordered(names, params, len(indices), "torch"), strict=True))
-    begun = {int(i): entry for i, entry in state_dict["state"].items() if _has_begun(entry)}
+    theirs = parameters_of(state_dict)
+    order = leaf_of_each(names, list(theirs.values()), params, transpose, "torch")
+    leaves = dict(zip(theirs, order, strict=True))
+    begun = {i: entry for i, entry in memories_of(state_dict).items() if _has_begun(entry)}
     memory = {leaves[i]: entry for i, entry in begun.items()}
     many = isinstance(learning_rate, list | tuple)
     done = max((_steps(entry) for entry in memory.values()), default=0)
     updates = done or None if step is None else step
-    still = None if frozen is None else matched(frozen, paths(params), "frozen")
+    still = None if frozen is None else matched(spelled(frozen, params), paths(params), "frozen")
     transforms: dict[str, Any] = {}
     labels: dict[str, str] = {}
     fields: dict[str, dict[str, Any]] = {}
