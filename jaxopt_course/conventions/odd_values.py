@@ -12,7 +12,7 @@ from jaxopt_course.tree import Tree, paths
 
 _DECAYS = {"momentum", "rho", "b1", "b2", "decay"}
 _SCHEDULED = {"learning_rate", "weight_decay", "multiplier"}
-_FREE = {"mask", "others"}  # whose kinds are checked where they are used
+_FREE = {"mask"}  # whose kind is checked where it is used
 
 
 def checked_arguments(signature: inspect.Signature, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,12 +38,16 @@ from jaxopt_course.tree import Tree
 
 
 def is_zero(x: Any) -> bool:
-    """Whether ``x`` is None or the number 0, of Python, NumPy or JAX; a traced one is neither.
+    """Whether ``x`` is None or written as 0; an array of JAX is data, of which no state depends.
 
-    >>> is_zero(0), is_zero(jnp.array(0.0)), is_zero(0.1)
-    (True, True, False)
+    ``optax.inject_hyperparams`` makes the state with arrays and updates it with traced ones.
+
+    >>> is_zero(0), is_zero(np.float64(0)), is_zero(jnp.array(0.0)), is_zero(0.1)
+    (True, True, False, False)
     """
-    return x is None or (_is_known(x) and bool(np.asarray(x) == 0))
+    return x is None or (
+        _is_known(x) and not isinstance(x, jax.Array) and bool(np.asarray(x) == 0)
+    )
 
 
 def is_on(flag: Flag) -> bool:

@@ -17,6 +17,24 @@ from jaxopt_course.conventions.registry import convention
 from jaxopt_course.optimizers import Optimizer
 
 
+class _Signature(inspect.Signature):
+    """The recipe's own and, where ``like=`` is among the arguments, that of the framework's recipe.
+
+    Whoever binds arguments and fills in the defaults, as ``optax.inject_hyperparams`` does, would
+    else hand optax's defaults to a framework as if they had been written.
+    """
+
+    recipe: str
+
+    def bind(self, *args: Any, **kwargs: Any) -> inspect.BoundArguments:
+        """The arguments by name, see ``inspect.Signature.bind``."""
+        like = kwargs.get("like")
+        if like is None:
+            return super().bind(*args, **kwargs)
+        theirs = inspect.signature(convention(self.recipe, like)).parameters.values()
+        return inspect.Signature([*theirs, self.parameters["like"]]).bind(*args, **kwargs)
+
+
 def _with_like(recipe: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
     @functools.wraps(recipe)
     def chosen(*args: Any, like: str | None = None, **arguments: Any) -> Optimizer:
@@ -27,9 +45,11 @@ def _with_like(recipe: Callable[..., Optimizer]) -> Callable[..., Optimizer]:
     option = inspect.Parameter(
         "like", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=str | None
     )
-    chosen.__signature__ = own.replace(  # type: ignore[attr-defined]
-        parameters=[*own.parameters.values(), option]
+    signature = _Signature(
+        [*own.parameters.values(), option], return_annotation=own.return_annotation
     )
+    signature.recipe = recipe.__name__
+    chosen.__signature__ = signature  # type: ignore[attr-defined]
     head, _, tail = (recipe.__doc__ or "").partition("\n\n    >>> ")
     note = (
         '\n\n    like="keras", "torch" or "paper" takes that rule, its defaults and its arguments '

@@ -39,7 +39,13 @@ def sgd(
 
 @recipe
 def momentum(
-    learning_rate: ScalarOrSchedule = 0.01, momentum: DecayLike = 0.9, **others: Any
+    learning_rate: ScalarOrSchedule = 0.01,
+    momentum: DecayLike = 0.9,
+    weight_decay: Pull = None,
+    mask: Any = None,
+    clipnorm: Bound = None,
+    clipvalue: Bound = None,
+    global_clipnorm: Bound = None,
 ) -> Optimizer:
     """:func:`sgd` with momentum; Keras has no default for it but 0.
 
@@ -47,12 +53,19 @@ def momentum(
     >>> print(tx.update(4.0, tx.init(1.0))[0])
     -2.0
     """
-    return sgd(learning_rate, momentum, **others)
+    clips = (clipnorm, clipvalue, global_clipnorm)
+    return sgd(learning_rate, momentum, False, weight_decay, mask, *clips)
 
 
 @recipe
 def nesterov(
-    learning_rate: ScalarOrSchedule = 0.01, momentum: DecayLike = 0.9, **others: Any
+    learning_rate: ScalarOrSchedule = 0.01,
+    momentum: DecayLike = 0.9,
+    weight_decay: Pull = None,
+    mask: Any = None,
+    clipnorm: Bound = None,
+    clipvalue: Bound = None,
+    global_clipnorm: Bound = None,
 ) -> Optimizer:
     """:func:`sgd` with ``nesterov=True``.
 
@@ -60,7 +73,8 @@ def nesterov(
     >>> print(tx.update(4.0, tx.init(1.0))[0])
     -3.0
     """
-    return sgd(learning_rate, momentum, nesterov=True, **others)
+    clips = (clipnorm, clipvalue, global_clipnorm)
+    return sgd(learning_rate, momentum, True, weight_decay, mask, *clips)
 
 
 @recipe

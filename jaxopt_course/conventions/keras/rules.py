@@ -28,7 +28,6 @@ ARGUMENTS = {
     "clipvalue": "bound on |g|, coordinate by coordinate; <= 0: none.",
     "global_clipnorm": "bound on the norm of all leaves together; <= 0: none.",
     "amsgrad": "divide by the largest v so far; traced, the state has room for it anyhow.",
-    "others": "the arguments of :func:`sgd` after ``nesterov``, by name.",
 }
 recipe = documented(
     ARGUMENTS,

@@ -29,7 +29,7 @@ def sgd(
     >>> print(tx.update(4.0, state)[0])  # m = 0.5 · 4 + 0.5 · 4
     -2.0
     """
-    if is_on(nesterov) and (is_zero(momentum) or not is_zero(dampening)):
+    if is_on(nesterov) and (is_zero(momentum) or is_on(dampening)):
         raise ValueError("torch's nesterov needs a momentum and no dampening")
     return chain(
         directed(maximize),
@@ -41,7 +41,12 @@ def sgd(
 
 @recipe
 def momentum(
-    learning_rate: ScalarOrSchedule = 0.001, momentum: DecayLike = 0.9, **others: Any
+    learning_rate: ScalarOrSchedule = 0.001,
+    momentum: DecayLike = 0.9,
+    dampening: DecayLike = 0.0,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    mask: Any = None,
 ) -> Optimizer:
     """:func:`sgd` with momentum; torch has no default for it but 0.
 
@@ -49,12 +54,16 @@ def momentum(
     >>> print(tx.update(4.0, tx.init(1.0))[0])
     -2.0
     """
-    return sgd(learning_rate, momentum, **others)
+    return sgd(learning_rate, momentum, False, dampening, weight_decay, maximize, mask)
 
 
 @recipe
 def nesterov(
-    learning_rate: ScalarOrSchedule = 0.001, momentum: DecayLike = 0.9, **others: Any
+    learning_rate: ScalarOrSchedule = 0.001,
+    momentum: DecayLike = 0.9,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    mask: Any = None,
 ) -> Optimizer:
     """:func:`sgd` with ``nesterov=True``.
 
@@ -62,4 +71,4 @@ def nesterov(
     >>> print(tx.update(4.0, tx.init(1.0))[0])
     -3.0
     """
-    return sgd(learning_rate, momentum, nesterov=True, **others)
+    return sgd(learning_rate, momentum, True, 0.0, weight_decay, maximize, mask)

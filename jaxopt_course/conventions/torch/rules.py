@@ -27,7 +27,6 @@ ARGUMENTS = {
     "decoupled_weight_decay": "η λ θ comes off θ instead, outside all means; may be traced.",
     "mask": "which leaves decay (param_groups): a tree of bools, or a function that makes one.",
     "amsgrad": "divide by the largest v so far; traced, the state has room for it anyhow.",
-    "others": "the arguments of :func:`sgd` after ``nesterov``, by name.",
 }
 recipe = documented(
     ARGUMENTS,
