@@ -99,6 +99,12 @@ def scale_by_rss(
 class ScaleByRmsState(NamedTuple):
     """Memory of :func:`scale_by_rms`."""
 
+    nu: Tree  # v: shapes of the parameters, real, at least float32
+
+
+class ScaleByRmsWithCountState(NamedTuple):
+    """The same with bias correction, or with room for it."""
+
     count: Any  # t: (), int32
     nu: Tree  # v: shapes of the parameters, real, at least float32
 
@@ -120,7 +126,8 @@ def scale_by_rms(
         eps: ε > 0; in units of g² inside the root, of g outside.
         initial_scale: v_0, in units of g².
         eps_in_sqrt: ε inside the root (Keras, the notes) or outside (PyTorch); may be traced.
-        bias_correction: v / (1 - ρ^t) in the place of v; may be traced.
+        bias_correction: v / (1 - ρ^t) in the place of v; may be traced.  Unless it is False, the
+            state has a count, as optax's.
 
     A gradient whose square overflows (1.8e19 in float32) makes v infinite and u 0 for good
     (NaN for ρ < 1/2).  Same as ``optax.scale_by_rms``.  Tieleman and Hinton (2012), lecture 6.5.
@@ -131,21 +138,36 @@ def scale_by_rms(
     [ 2. -2.]
     """
 
-    def init(params: Tree) -> ScaleByRmsState:
-        return ScaleByRmsState(jnp.zeros((), jnp.int32), squares_like(params, initial_scale))
+    counted = _may_be_on(bias_correction)
 
-    def update(g: Tree, state: ScaleByRmsState, params: Tree = None) -> tuple[Tree, Any]:
-        rho, t = as_decay(decay), advance(state.count)
+    def init(params: Tree) -> Any:
+        v = squares_like(params, initial_scale)
+        count = jnp.zeros((), jnp.int32)
+        return ScaleByRmsWithCountState(count, v) if counted else ScaleByRmsState(v)
+
+    def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
+        rho = as_decay(decay)
+        t = advance(state.count) if counted else None
         v = leafwise(mean_square(rho), state.nu, g)
         v_hat = either(bias_correction, lambda: unbias(v, rho, t), lambda: v)
         u = _divide_by_root(g, v_hat, eps, eps_in_sqrt)
-        return cast_like(u, g), ScaleByRmsState(t, cast_like(v, state.nu))
+        new = cast_like(v, state.nu)
+        return cast_like(u, g), (
+            ScaleByRmsWithCountState(t, new) if counted else ScaleByRmsState(new)
+        )
 
     return Transform(init, update)
 
 
 class ScaleByRStdDevState(NamedTuple):
     """Memory of :func:`scale_by_stddev`."""
+
+    mu: Tree  # m: structure and shapes of the parameters, at least float32, or mu_dtype
+    nu: Tree  # v: shapes of the parameters, real, at least float32
+
+
+class ScaleByRStdDevWithCountState(NamedTuple):
+    """The same with bias correction, or with room for it."""
 
     count: Any  # t: (), int32
     mu: Tree  # m: structure and shapes of the parameters, at least float32, or mu_dtype
@@ -175,7 +197,8 @@ def scale_by_stddev(
         initial_scale: v_0, in units of g².
         eps_in_sqrt: ε inside the root or outside; may be traced.
         bias_correction: both means divided by 1 - ρ^t; may be traced.  The variance of one
-            gradient is 0, so the first update is then g/√ε (or g/ε).
+            gradient is 0, so the first update is then g/√ε (or g/ε).  Unless it is False, the state
+            has a count, as optax's.
         centered: subtract m²; may be traced: the state has room for m in both cases.
         mu_dtype: dtype of m; that of the parameters by default, but at least float32.
 
@@ -189,23 +212,32 @@ def scale_by_stddev(
     1.4142135
     """
 
-    def init(params: Tree) -> ScaleByRStdDevState:
-        v = squares_like(params, initial_scale)
-        return ScaleByRStdDevState(jnp.zeros((), jnp.int32), memory(params, mu_dtype), v)
+    counted = _may_be_on(bias_correction)
 
-    def update(g: Tree, state: ScaleByRStdDevState, params: Tree = None) -> tuple[Tree, Any]:
-        rho, t = as_decay(decay), advance(state.count)
+    def init(params: Tree) -> Any:
+        m, v = memory(params, mu_dtype), squares_like(params, initial_scale)
+        count = jnp.zeros((), jnp.int32)
+        return ScaleByRStdDevWithCountState(count, m, v) if counted else ScaleByRStdDevState(m, v)
+
+    def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
+        rho = as_decay(decay)
+        t = advance(state.count) if counted else None
         m = leafwise(mean(rho), state.mu, g)
         v = leafwise(mean_square(rho), state.nu, g)
         m_hat = either(bias_correction, lambda: unbias(m, rho, t), lambda: m)
         v_hat = either(bias_correction, lambda: unbias(v, rho, t), lambda: v)
         var = either(centered, lambda: leafwise(_variance, v_hat, m_hat), lambda: v_hat)
         u = _divide_by_root(g, var, eps, eps_in_sqrt)
-        return cast_like(u, g), ScaleByRStdDevState(
-            t, cast_like(m, state.mu), cast_like(v, state.nu)
+        new = cast_like(m, state.mu), cast_like(v, state.nu)
+        return cast_like(u, g), (
+            ScaleByRStdDevWithCountState(t, *new) if counted else ScaleByRStdDevState(*new)
         )
 
     return Transform(init, update)
+
+
+def _may_be_on(flag: Flag) -> bool:
+    return isinstance(flag, jax.Array) or bool(flag)
 
 
 def _variance(v: jax.Array, m: jax.Array) -> jax.Array:
