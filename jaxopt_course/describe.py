@@ -21,7 +21,9 @@ from jaxopt_course.tree import standard_promotion
 P = ParamSpec("P")
 T = TypeVar("T", bound=optax.GradientTransformation)
 NOTE = "jaxopt_course_note"  # the attribute of an update function
-WRAPPED = ("inner_state", "inner_opt_state")  # where optax's wrappers keep the state of the inner
+# where optax's wrappers keep the state of the inner: groups and masks, MultiSteps, lookahead, ...
+WRAPPED = ("inner_state", "inner_opt_state", "fast_state", "base_optimizer_state")
+BESIDE = {"optimizer": "opt_state", "adv_optimizer": "adv_state"}  # of two, as optax's sam has them
 
 
 class Part(NamedTuple):
@@ -30,6 +32,7 @@ class Part(NamedTuple):
     label: str  # the name of its group or link, or ""
     update: Any  # its update function
     state: Callable[[Any], Any]  # its state, out of the state of the whole
+    beside: bool = False  # it works on its own, its label before the names of its numbers
 
 
 class Description(NamedTuple):
@@ -148,6 +151,11 @@ def _factory_of(update: Any) -> str:
 
 
 def _parts(closed: Mapping[str, Any]) -> tuple[Part, ...]:
+    if all(_is_transformation(closed.get(name)) for name in BESIDE):
+        main, *others = BESIDE.items()
+        first = Part("", closed[main[0]].update, _field(main[1]), beside=True)
+        rest = [Part(n, closed[n].update, _field(field), beside=True) for n, field in others]
+        return (first, *rest)
     for name, value in closed.items():
         if _is_transformation(value):
             return (Part("", value.update, _inner),)
@@ -175,6 +183,10 @@ def _is_named(value: Any) -> bool:
 
 def _inner(state: Any) -> Any:
     return next((getattr(state, name) for name in WRAPPED if hasattr(state, name)), state)
+
+
+def _field(name: str) -> Callable[[Any], Any]:
+    return lambda state: getattr(state, name)
 
 
 def _item(key: Any) -> Callable[[Any], Any]:

@@ -1,15 +1,17 @@
 """The hyperparameters of an optimizer at its present step."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import GetAttrKey, tree_flatten_with_path
 
 from jaxopt_course.base import Decay
 from jaxopt_course.describe import Description, Part, description
+from jaxopt_course.tree import standard_promotion
 
 FUNCTIONS = {
     "mask",
@@ -17,6 +19,19 @@ FUNCTIONS = {
     "mu_dtype",
     "accumulator_dtype",
 }  # arguments, no schedules
+PLATEAU = "reduce_on_plateau"
+LINEAR = {  # in the update: a factor before them is one after them
+    "identity",
+    "scale",
+    "scale_by_schedule",
+    "scale_by_learning_rate",
+    "trace",
+    "ema",
+    "sgd",
+    "momentum",
+    "ema_momentum",
+    "nesterov",
+}
 SCHEDULED = {
     "learning_rate",
     "weight_decay",
@@ -43,6 +58,11 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     evaluated at the count in the state: its value in the *next* update.  What
     ``optax.inject_hyperparams`` made is read from the state.  A ``Decay`` pair is given as its
     value.  Arguments that are no numbers (None, dtypes, masks) are left out.
+
+    A ``learning_rate`` is the one that acts: behind (or, for gradient descent, before) optax's
+    ``reduce_on_plateau`` it is multiplied by the ``scale`` of the last update, which is told too;
+    the value given to the next one may lower it once more.  Of optax's ``lookahead`` the fast
+    optimizer is read, of ``sam`` the optimizer; the adversary's numbers are "adv_optimizer.…".
 
     A name that two pieces have is prefixed by the piece ("adam.b1"; numbered, if it stands there
     twice), the names of a group by its pattern ("*/bias.learning_rate"), those of a ``switch``
@@ -91,21 +111,57 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     return numbers
 
 
-def _pieces(tx: Any, state: Any, group: str = "", last: bool = True) -> Iterator[_Piece]:
+def _pieces(
+    tx: Any, state: Any, group: str = "", last: bool = True, factor: Any = None
+) -> Iterator[_Piece]:
+    """The pieces of ``tx``, whose rates are multiplied by ``factor``."""
     what = description(tx)
     if "sched_hps" in what.arguments:  # optax.inject_hyperparams
-        yield _Piece(what.name, group, _injected(what, state))
+        yield _Piece(what.name, group, _scaled(_injected(what, state), factor))
     elif "index" in what.arguments and what.parts:  # switch
-        yield from _chosen(what, state, group)
+        yield from _chosen(what, state, group, factor)
     elif what.parts and (not what.noted or what.name == "partition_by_path"):
-        for i, part in enumerate(what.parts):
+        names = [description(part.update).name for part in what.parts]
+        states = [_state_of(part, state) for part in what.parts]
+        for i, (part, own) in enumerate(zip(what.parts, states, strict=True)):
             grouped = hasattr(state, "inner_states")
-            name = ".".join(filter(None, (group, part.label))) if grouped else group
-            rest = [description(part.update).name for part in what.parts[i + 1 :]]
-            end = last and (grouped or not set(rest) - {"identity"})
-            yield from _pieces(part.update, _state_of(part, state), name, end)
+            label = part.label if grouped or part.beside else ""
+            name = ".".join(filter(None, (group, label)))
+            apart = grouped or part.beside
+            end = last and (apart or not set(names[i + 1 :]) - {"identity"})
+            scales = [] if apart else _scales(i, names, states)
+            yield from _pieces(part.update, own, name, end, _product([factor, *scales]))
     else:
-        yield _Piece(what.name, group, _numbers(tx, what, state, last))
+        numbers = _numbers(tx, what, state, last)
+        if what.name == PLATEAU and hasattr(state, "scale"):
+            numbers["scale"] = _first(state.scale)
+        yield _Piece(what.name, group, _scaled(numbers, factor))
+
+
+def _scales(i: int, names: Sequence[str], states: Sequence[Any]) -> list[Any]:
+    """The scales of plateaus in a chain that multiply the rate of its piece number i."""
+    found = []
+    for j, (name, state) in enumerate(zip(names, states, strict=True)):
+        if name == PLATEAU and j != i and hasattr(state, "scale"):
+            between = names[j + 1 : i + 1]  # none if the plateau comes later
+            if set(between) <= LINEAR | {PLATEAU}:
+                found.append(_first(state.scale))
+    return found
+
+
+def _product(factors: Sequence[Any]) -> Any:
+    product = None
+    for factor in factors:
+        if factor is not None:
+            product = factor if product is None else product * factor
+    return product
+
+
+def _scaled(numbers: dict[str, Any], factor: Any) -> dict[str, Any]:
+    if factor is None or "learning_rate" not in numbers:
+        return numbers
+    with standard_promotion():
+        return {**numbers, "learning_rate": jnp.asarray(numbers["learning_rate"]) * factor}
 
 
 def _state_of(part: Part, state: Any) -> Any:
@@ -122,18 +178,19 @@ def _injected(what: Description, state: Any) -> dict[str, Any]:
     return {**now, **fixed}
 
 
-def _chosen(what: Description, state: Any, group: str) -> Iterator[_Piece]:
+def _chosen(what: Description, state: Any, group: str, factor: Any) -> Iterator[_Piece]:
     slots = state.slots.get("int32[]", ()) if hasattr(state, "slots") else ()
     inside = _Count(slots[0]) if slots else _Count(None)
     index, members = what.arguments["index"], what.parts
     if not isinstance(index, jax.core.Tracer) and np.ndim(index) == 0:
         chosen = int(np.clip(int(index), 0, len(members) - 1))
-        yield from _pieces(members[chosen].update, inside, group)
+        yield from _pieces(members[chosen].update, inside, group, factor=factor)
         return
     names = [description(part.update).name for part in members]
-    for i, (part, name) in enumerate(zip(members, names, strict=True)):
-        label = name if names.count(name) == 1 else f"{name}_{i}"
-        yield from _pieces(part.update, inside, ".".join(filter(None, (group, label))))
+    for i, (part, own) in enumerate(zip(members, names, strict=True)):
+        label = own if names.count(own) == 1 else f"{own}_{i}"
+        name = ".".join(filter(None, (group, label)))
+        yield from _pieces(part.update, inside, name, factor=factor)
 
 
 def _numbers(tx: Any, what: Description, state: Any, last: bool) -> dict[str, Any]:
