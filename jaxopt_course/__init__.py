@@ -35,6 +35,9 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.conventions.recipes import sgd as sgd
     from jaxopt_course.conventions.registry import CONVENTIONS as CONVENTIONS
     from jaxopt_course.conventions.registry import convention as convention
+    from jaxopt_course.conventions.torch_schedules import (
+        torch_onecycle_schedule as torch_onecycle_schedule,
+    )
     from jaxopt_course.conventions.torch_state import from_torch as from_torch
     from jaxopt_course.devices import use_cpu_cores as use_cpu_cores
     from jaxopt_course.inspection.damage import diagnose as diagnose
@@ -229,6 +232,7 @@ _HOMES = {
         "partition_by_path",
     ),
     "conventions.compare": ("explain",),
+    "conventions.torch_schedules": ("torch_onecycle_schedule",),
     "conventions.torch_state": ("from_torch",),
     "conventions.keras_state": ("from_keras",),
 }

@@ -6,4 +6,7 @@ from jaxopt_course.conventions.keras_state import schedule_from_keras as schedul
 from jaxopt_course.conventions.registry import CONVENTIONS as CONVENTIONS
 from jaxopt_course.conventions.registry import REGISTERED as REGISTERED
 from jaxopt_course.conventions.registry import convention as convention
+from jaxopt_course.conventions.torch_schedules import (
+    torch_onecycle_schedule as torch_onecycle_schedule,
+)
 from jaxopt_course.conventions.torch_state import from_torch as from_torch

@@ -34,6 +34,7 @@ from jaxopt_course.schedules import (
     inverse_time_decay,
     polynomial_schedule,
 )
+from jaxopt_course.schedules.ranges import reached
 from jaxopt_course.tree import Tree, paths
 
 # class -> our recipe, their option -> our argument, the memories in their order: those in one
@@ -299,9 +300,9 @@ def _polynomial(c: Mapping[str, Any]) -> Schedule:
 
 def _piecewise(c: Mapping[str, Any]) -> Schedule:
     def schedule(step: Any) -> jax.Array:
-        boundaries = jnp.asarray(c["boundaries"])
         values = jnp.stack([number(value) for value in c["values"]])
-        return values[jnp.sum(step > boundaries)]
+        passed = [reached(step, math.floor(b) + 1) for b in c["boundaries"]]
+        return values[sum(map(jnp.int32, passed))]
 
     return schedule
 

@@ -6,7 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_course.base import Flag, Scalar, Schedule, either, number
-from jaxopt_course.schedules.ranges import at_least_0, check_range, power_of, share_of
+from jaxopt_course.schedules.ranges import (
+    at_least_0,
+    check_range,
+    power_of,
+    share_of,
+    whole_steps,
+)
 
 
 def constant_schedule(value: Scalar) -> Schedule:
@@ -87,8 +93,11 @@ def exponential_decay(
         eta, r, span = number(init_value), number(decay_rate), number(transition_steps)
         s = jnp.asarray(step, eta.dtype) - jnp.maximum(number(transition_begin), 0)
         moving = (span > 0) & (r > 0)
-        share = jnp.maximum(s, 0) / jnp.where(moving, span, 1)
-        share = either(staircase, lambda: jnp.floor(share), lambda: share)
+        safe = jnp.where(moving, span, 1)
+        begins = isinstance(transition_begin, int)  # else a number that may be no whole one
+        elapsed = jnp.asarray(step) - max(transition_begin, 0) if begins else s
+        share = jnp.maximum(s, 0) / safe
+        share = either(staircase, lambda: whole_steps(elapsed, safe), lambda: share)
         ratio = jnp.where(moving, r, 1)
         # where r^share would overflow it stays, for 0 times an infinite slope is NaN
         grows = ratio > 1

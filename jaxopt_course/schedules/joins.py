@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_course.base import Scalar, Schedule, number
-from jaxopt_course.schedules.ranges import is_number
+from jaxopt_course.schedules.ranges import is_number, reached
 
 
 def piecewise_constant_schedule(
@@ -49,8 +49,7 @@ def piecewise_constant_schedule(
     def schedule(step: Any) -> jax.Array:
         value = number(init_value)
         for boundary, scale in zip(boundaries, scales, strict=True):
-            passed = jnp.asarray(step, value.dtype) >= number(boundary)
-            value = jnp.where(passed, value * number(scale), value)
+            value = jnp.where(reached(step, boundary), value * number(scale), value)
         return value
 
     return schedule
@@ -82,11 +81,14 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[Scalar]) 
     if known != sorted(known):
         raise ValueError(f"boundaries must rise: {known}")
 
+    # 100.0 is 100: a float would round the steps after 2**24
+    boundaries = [int(b) if is_number(b) and float(b).is_integer() else b for b in boundaries]
+
     def schedule(step: Any) -> jax.Array:
         value = jnp.asarray(schedules[0](step))
         for boundary, following in zip(boundaries, schedules[1:], strict=True):
             own = jnp.maximum(jnp.asarray(step) - boundary, 0)  # before its time it is not used
-            value = jnp.where(jnp.asarray(step) < boundary, value, following(own))
+            value = jnp.where(reached(step, boundary), following(own), value)
         return value
 
     return schedule

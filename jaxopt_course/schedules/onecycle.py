@@ -51,7 +51,7 @@ def linear_onecycle_schedule(
         low = peak * (1 / d)
         return [0 * up, up, back, span], [first, peak, low, low * (1 / f)]
 
-    return _interpolated(knots, lambda a, b, x: (b - a) * x + a)
+    return _interpolated(knots, linear)
 
 
 def cosine_onecycle_schedule(
@@ -75,7 +75,8 @@ def cosine_onecycle_schedule(
             a share below 0 or above 1.
 
     Same as ``optax.cosine_onecycle_schedule``.  Smith and Topin (2018), section 3; the cosine is
-    that of fastai and PyTorch's ``OneCycleLR``.
+    that of fastai and PyTorch's ``OneCycleLR``, whose peak stands elsewhere:
+    :func:`~jaxopt_course.torch_onecycle_schedule`.
 
     >>> rate = cosine_onecycle_schedule(10, 1.0, div_factor=4.0)
     >>> [round(float(rate(step)), 4) for step in (0, 3, 10)]
@@ -89,7 +90,17 @@ def cosine_onecycle_schedule(
         up, peak = whole(pct_start, span), first * d
         return [0 * up, up, jnp.floor(span)], [first, peak, peak / (d * f)]
 
-    return _interpolated(knots, lambda a, b, x: b + 0.5 * (a - b) * (1 + jnp.cos(jnp.pi * x)))
+    return _interpolated(knots, half_wave)
+
+
+def linear(a: Any, b: Any, x: Any) -> Any:
+    """From a to b."""
+    return (b - a) * x + a
+
+
+def half_wave(a: Any, b: Any, x: Any) -> Any:
+    """From a to b by half a wave of the cosine."""
+    return b + 0.5 * (a - b) * (1 + jnp.cos(jnp.pi * x))
 
 
 def _interpolated(

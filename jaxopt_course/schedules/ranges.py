@@ -47,6 +47,36 @@ def power_of(x: jax.Array, p: jax.Array) -> jax.Array:
     return jnp.where(some, jnp.where(some, x, 1) ** p, jnp.where(p == 0, 1, 0))
 
 
+def reached(step: Any, boundary: Scalar) -> jax.Array:
+    """Whether s >= b, for a whole number of steps exactly: float32 knows no 16,777,217.
+
+    >>> print(reached(jnp.int32(16_777_216), 16_777_217), reached(2, 1.5))
+    False True
+    """
+    s = jnp.asarray(step)
+    if not jnp.issubdtype(s.dtype, jnp.signedinteger):
+        return s >= number(boundary)
+    if isinstance(boundary, int | np.integer) or jnp.issubdtype(
+        jnp.result_type(boundary), jnp.integer
+    ):
+        least, most = jnp.iinfo(s.dtype).min, jnp.iinfo(s.dtype).max
+        return s >= jnp.clip(jnp.asarray(boundary), least, most).astype(s.dtype)
+    b = jnp.ceil(number(boundary))
+    most = 2.0 ** (jnp.iinfo(s.dtype).bits - 1)
+    return (b < most) & (s >= jnp.where(b < most, b, 0).astype(s.dtype))
+
+
+def whole_steps(elapsed: Any, span: jax.Array) -> jax.Array:
+    """⌊s/T⌋ for s >= 0 and T > 0, exact where both are whole."""
+    s = jnp.asarray(elapsed)
+    share = jnp.floor(jnp.maximum(s.astype(span.dtype), 0) / span)
+    if not jnp.issubdtype(s.dtype, jnp.signedinteger):
+        return share
+    whole_span = (jnp.floor(span) == span) & (span < 2.0**31)
+    exact = jnp.maximum(s, 0) // jnp.where(whole_span, span, 1).astype(s.dtype)
+    return jnp.where(whole_span, exact.astype(span.dtype), share)
+
+
 def at_least_0(x: jax.Array) -> jax.Array:
     """The number; 0 below 0."""
     return jnp.where(x >= 0, x, 0)  # jnp.maximum would halve the derivative at 0
