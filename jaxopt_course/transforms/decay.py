@@ -14,7 +14,9 @@ For plain gradient descent both are one: θ ← (1 - η λ) θ - η g.
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxopt_course.base import ScalarOrSchedule, Transform, advance, number, stateless
@@ -68,4 +70,13 @@ def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) 
         return cast_like(leafwise(lambda p, g: g + lam * p, params, g), g), state
 
     transform = Transform(init, update)
-    return transform if mask is None else optax.masked(transform, mask)
+    return transform if mask is None else optax.masked(transform, _tree_or_function(mask))
+
+
+def _tree_or_function(mask: Any) -> Any:
+    """The mask; a tree of bools that can be called, as a module can, in a function of its own."""
+    if not callable(mask) or isinstance(mask, jax.tree_util.Partial):
+        return mask
+    leaves = jax.tree.leaves(mask)
+    is_tree = bool(leaves) and all(isinstance(leaf, bool | np.bool_) for leaf in leaves)
+    return (lambda _: mask) if is_tree else mask

@@ -1,0 +1,258 @@
+"""Imported memories find their leaves by name, by position only where nothing else fits, or ask."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from jaxopt_course.conventions import from_keras, from_torch
+from jaxopt_course.conventions.pairing import by_names
+from jaxopt_course.inspection import audit
+from jaxopt_course.optimizers import adam
+from jaxopt_course.transforms import add_decayed_weights
+
+SGD = {"lr": 0.1, "momentum": 0.9, "dampening": 0, "weight_decay": 0, "nesterov": False}
+ADAM = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "amsgrad": False}
+LAYERS = 12  # more than ten: sorted as text, 10 stands before 2
+
+
+def numbered(names=None, shape=(2, 2), count=LAYERS, **options):
+    """What ``torch.optim.SGD`` saves of equal layers: layer i remembers i."""
+    group = {**SGD, **options, "params": list(range(count))}
+    group |= {} if names is None else {"param_names": list(names)}
+    memory = {i: {"momentum_buffer": np.full(shape, i, np.float32)} for i in range(count)}
+    return {"state": memory, "param_groups": [group]}
+
+
+def zeros(*names, shape=(2, 2)):
+    """A tree with these paths."""
+    tree = {}
+    for name in names:
+        *above, last = name.split("/")
+        inner = tree
+        for key in above:
+            inner = inner.setdefault(key, {})
+        inner[last] = jnp.zeros(shape)
+    return tree
+
+
+def remembered(state, params):
+    """The number in each leaf's momentum, by path."""
+    trace = optax.tree.get(state, "trace")
+    leaves = jax.tree.leaves(trace)
+    paths = [jax.tree_util.keystr(k, simple=True, separator="/") for k, _ in keyed(params)]
+    return {path: int(leaf.ravel()[0]) for path, leaf in zip(paths, leaves, strict=True)}
+
+
+keyed = jax.tree_util.tree_leaves_with_path
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("{}.weight", "Dense_{}/kernel"),
+        ("layers.{}.weight", "layers_{}/kernel"),
+        ("layers.{}.weight", "layers/{}/kernel"),
+        ("model.blocks.{}.norm.weight", "params/blocks_{}/norm/scale"),
+        ("module._orig_mod.h.{}.attn.weight", "h/{}/attn/weight"),
+        ("embed_{}.weight", "embed_{}/embedding"),
+    ],
+)
+def test_twelve_equal_layers_of_torch_by_their_names(theirs, ours):
+    paths = [ours.format(i) for i in range(LAYERS)]
+    params = zeros(*paths)
+    _, state = from_torch(numbered(theirs.format(i) for i in range(LAYERS)), params)
+    assert remembered(state, params) == {path: i for i, path in enumerate(paths)}
+
+
+@pytest.mark.parametrize("names", [None, [f"{2 * i}.weight" for i in range(LAYERS)]])
+def test_what_no_name_tells_is_asked(names):
+    """A Sequential with activations between its layers has even numbers; which leaf is 4?"""
+    paths = [f"Dense_{i}/kernel" for i in range(LAYERS)]
+    params = zeros(*paths)
+    first = "number 0 and number 1" if names is None else "0.weight and 2.weight"
+    with pytest.raises(ValueError, match=f"parameters {first} have memories of the same shape.*nam"):
+        from_torch(numbered(names), params)
+    _, state = from_torch(numbered(names), params, names=paths)
+    assert remembered(state, params) == {path: i for i, path in enumerate(paths)}
+
+
+def test_a_layer_norm_is_not_taken_for_its_bias():
+    """torch has the weight first, JAX sorts the bias before the scale; both are vectors."""
+    params = zeros("norm/bias", "norm/scale", shape=(2,))
+    _, state = from_torch(numbered(["norm.weight", "norm.bias"], (2,), 2), params)
+    assert remembered(state, params) == {"norm/bias": 1, "norm/scale": 0}
+    with pytest.raises(ValueError, match="nothing says which leaf each is"):
+        from_torch(numbered(None, (2,), 2), params)
+
+
+def test_where_the_order_cannot_be_wrong_nothing_is_asked():
+    lists = [jnp.zeros((2, 2)) for _ in range(LAYERS)]  # their maker's order, nothing is sorted
+    _, state = from_torch(numbered(), lists)
+    assert list(remembered(state, lists).values()) == list(range(LAYERS))
+    same = zeros("a", "b")
+    tx, state = from_torch(  # without memories, in one group, all are alike
+        {"state": {}, "param_groups": [{**SGD, "momentum": 0, "params": [0, 1]}]}, same
+    )
+    assert jax.tree.leaves(tx.update(same, state, same)[0])
+    apart = [{**SGD, "momentum": 0, "lr": lr, "params": [i]} for i, lr in enumerate((0.1, 0.2))]
+    with pytest.raises(ValueError, match="number 0 and number 1 cannot be told apart"):
+        from_torch({"state": {}, "param_groups": apart}, same)
+
+
+def test_shapes_are_compared_as_torch_has_them():
+    """Both memories are (2, 3); after transposing, the first one could be either leaf's."""
+    params = {"a": jnp.zeros((3, 2)), "b": jnp.zeros((2, 3))}
+    state = numbered(None, (2, 3), 2)
+    with pytest.raises(ValueError, match="same shape"):
+        from_torch(state, params, transpose={"a": (1, 0)})
+
+
+def test_one_name_in_doubt_leaves_all_in_doubt():
+    assert by_names(["a.weight", "b.weight"], ["a/kernel", "a/scale", "b/kernel"]) is None
+    assert by_names(["dense_1", "dense_2"], ["Dense_0", "Dense_1"]) is None
+    assert by_names(["head.weight"], ["body/kernel", "head/kernel"]) == ["head/kernel"]
+
+
+def test_two_leaves_of_one_path_are_refused():
+    params = {"a/b": jnp.zeros(2), "a": {"b": jnp.zeros(2)}}
+    with pytest.raises(ValueError, match="two leaves have the path 'a/b'"):
+        from_torch(numbered(None, (2,), 2), params)
+
+
+def test_twelve_equal_layers_of_keras_by_their_paths():
+    layers = ["dense"] + [f"dense_{i}" for i in range(1, LAYERS)]
+    memory = [
+        (f"sgd/sequential_{name}_kernel_momentum", np.full((2, 2), i, np.float32))
+        for i, name in enumerate(layers)
+    ]
+    variables = [("sgd/iteration", np.int64(1)), ("sgd/learning_rate", np.float32(0.1)), *memory]
+    params = {name: {"kernel": jnp.zeros((2, 2))} for name in layers}
+    config = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": False}
+    _, state = from_keras(config, variables, params)
+    assert remembered(state, params) == {f"{name}/kernel": i for i, name in enumerate(layers)}
+    arrays = [x for _, x in variables]
+    with pytest.raises(ValueError, match="Keras's parameters number 0 and number 1 have memories"):
+        from_keras(config, arrays, params)
+    linen = zeros(*(f"Dense_{i}/kernel" for i in range(LAYERS)))  # is dense_1 Dense_1, or Dense_0?
+    with pytest.raises(ValueError, match="say it with names="):
+        from_keras(config, variables, linen)
+
+
+def test_both_memories_of_keras_s_adam_go_to_the_variable_of_their_name():
+    kinds = [("gamma", "scale", 1.0), ("beta", "bias", 2.0)]
+    memory = [
+        (f"adam/norm_{theirs}_{kind}", np.full(2, value * times, np.float32))
+        for theirs, _, value in kinds
+        for kind, times in (("momentum", 1), ("velocity", 10))
+    ]
+    variables = [("adam/iteration", 3), ("adam/learning_rate", 0.1), *memory]
+    config = {"learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+    config |= {"amsgrad": False}
+    _, state = from_keras(config, variables, zeros("norm/bias", "norm/scale", shape=(2,)))
+    mu, nu = optax.tree.get(state, "mu")["norm"], optax.tree.get(state, "nu")["norm"]
+    assert [float(x[0]) for x in (mu["scale"], mu["bias"], nu["scale"], nu["bias"])] == [1, 2, 10, 20]
+
+
+def entry(shape, value=1.0, step=1.0):
+    x = np.full(shape, value, np.float32)
+    return {"step": step, "exp_avg": x, "exp_avg_sq": x}
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_states_keyed_by_names(flat):
+    """What FSDP and torch.distributed.checkpoint write; torch 2.13's keys."""
+    shapes = {"0.weight": (3, 2), "0.bias": (3,)}
+    group = {**ADAM, "foreach": None, "capturable": False, "fused": None, "maximize": False}
+    group |= {"differentiable": False, "decoupled_weight_decay": False}
+    memory = {name: entry(shape, i + 1.0) for i, (name, shape) in enumerate(shapes.items())}
+    saved = {"state": memory, "param_groups": [{**group, "params": list(shapes)}]}
+    if flat:
+        saved = {f"state.{n}.{key}": x for n, e in memory.items() for key, x in e.items()}
+        saved |= {f"param_groups.{n}.{key}": x for n in shapes for key, x in group.items()}
+    params = {"Dense_0": {"bias": jnp.ones(3), "kernel": jnp.ones((2, 3))}}
+    for options in ({}, {"names": ["Dense_0/kernel", "Dense_0/bias"]}):
+        _, state = from_torch(saved, params, transpose=True, **options)
+        mu = optax.tree.get(state, "mu")["Dense_0"]
+        assert float(mu["kernel"][0, 0]) == 1 and float(mu["bias"][0]) == 2
+
+
+def test_memories_of_unknown_parameters_are_named():
+    saved = {"state": {"x": entry(2)}, "param_groups": [{**ADAM, "params": ["fc.weight"]}]}
+    with pytest.raises(ValueError, match="state has memories of 'x', which is in no param group"):
+        from_torch(saved, {"fc": {"weight": jnp.ones(2)}})
+
+
+def test_parameters_of_a_group_with_different_steps_are_refused():
+    saved = {"state": {0: entry((2,), step=3.0), 1: entry((3,), step=4.0)}}
+    saved["param_groups"] = [{**ADAM, "params": [0, 1]}]
+    with pytest.raises(ValueError, match="different numbers of steps: .'a': 3, 'b': 4"):
+        from_torch(saved, {"a": jnp.ones(2), "b": jnp.ones(3)})
+
+
+@dataclasses.dataclass
+class Net:
+    """As an Equinox module: a pytree that can be called."""
+
+    w: jax.Array
+    b: jax.Array
+
+    def __call__(self, x):
+        return x @ self.w + self.b
+
+
+jax.tree_util.register_dataclass(Net, ["w", "b"], [])
+
+
+def test_trees_that_can_be_called():
+    net = Net(jnp.ones((2, 2)), jnp.ones(2))
+    groups = [{**SGD, "lr": 0.1, "params": [0]}, {**SGD, "lr": 0.2, "params": [1]}]
+    memory = {0: {"momentum_buffer": np.ones((2, 2))}, 1: {"momentum_buffer": np.ones(2)}}
+    tx, state = from_torch({"state": memory, "param_groups": groups}, net)
+    u, _ = tx.update(net, state, net)
+    np.testing.assert_allclose([u.w[0, 0], u.b[0]], [-0.19, -0.38], rtol=1e-6)
+    variables = [1, 0.1, np.ones((2, 2))]
+    config = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": False}
+    tx, state = from_keras(config, variables, net, names=["w"])  # b is frozen
+    assert not np.asarray(tx.update(net, state, net)[0].b).any()
+    pull = add_decayed_weights(0.5, Net(True, False))
+    u, _ = pull.update(net, pull.init(net), net)
+    assert u.w[0, 0] == 1.5 and u.b[0] == 1
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_imported_memories_lie_as_their_parameters_do(kind):
+    mesh = jax.make_mesh((4,), ("d",), axis_types=(kind,))
+    saved = {"state": {0: entry((8, 4))}, "param_groups": [{**ADAM, "params": [0]}]}
+    with jax.set_mesh(mesh):
+        rows = NamedSharding(mesh, PartitionSpec("d", None))
+        params = {"w": jax.device_put(jnp.ones((8, 4)), rows)}
+        tx, state = from_torch(saved, params)
+        assert optax.tree.get(state, "mu")["w"].sharding == rows
+        u, _ = jax.jit(tx.update)(params, state, params)
+        assert u["w"].sharding == rows
+
+
+def test_a_leaf_of_nnx_has_one_path_everywhere():
+    params = nnx.state(nnx.Linear(3, 2, rngs=nnx.Rngs(0)), nnx.Param)
+    assert audit(adam(0.1), params)["path"].tolist()[:2] == ["bias", "kernel"]
+    saved = {"state": {0: {"momentum_buffer": np.ones((2, 3))}, 1: {"momentum_buffer": np.ones(2)}}}
+    saved["param_groups"] = [{**SGD, "params": [0, 1]}]
+    for names in (["kernel", "bias"], ["kernel/value", "bias/value"]):  # the second is older
+        turned = {names[0]: (1, 0)}
+        tx, state = from_torch(saved, params, names=names, transpose=turned, frozen=names[1:])
+        u = jax.tree.leaves(tx.update(params, state, params)[0])
+        assert not np.asarray(u[0]).any() and np.asarray(u[1]).all()
+
+
+def test_a_loss_scale_optimizer_is_named():
+    inner = {"class_name": "Adam", "config": {"learning_rate": 0.1}}
+    config = {"inner_optimizer": inner, "initial_scale": 32768.0}
+    for given in (config, {"class_name": "LossScaleOptimizer", "config": config}):
+        with pytest.raises(ValueError, match="LossScaleOptimizer wraps another.*inner_optimizer"):
+            from_keras(given, [1, 2, 3], {"w": jnp.ones(2)})
