@@ -249,13 +249,16 @@ def apply_updates(params: Tree, updates: Tree) -> Tree:
     >>> print(apply_updates(jnp.array(3.0), jnp.array(-1.0)))
     2.0
     """
-    leaves, structure = jax.tree.flatten(params)
+    leaves: list[Any] = jax.tree.leaves(params)
+    structure: Any = jax.tree.structure(params)
     moving = [is_floating(p) for p in leaves]
     if all(moving):
         return cast_like(leafwise(lambda p, u: p + u, params, updates), params)
     check_fits(updates, params)
     # None holds no leaf, so the others are left out
-    part = lambda xs: structure.unflatten([x if m else None for x, m in zip(xs, moving)])
+    part = lambda xs: structure.unflatten(
+        [x if m else None for x, m in zip(xs, moving, strict=True)]
+    )
     steps = jax.tree.leaves(updates)
     moved = iter(jax.tree.leaves(apply_updates(part(leaves), part(steps))))
     rest = zip(leaves, steps, moving, strict=True)
@@ -264,7 +267,7 @@ def apply_updates(params: Tree, updates: Tree) -> Tree:
 
 def _counted(p: Any, u: Any) -> Any:
     kind = getattr(u, "dtype", None)
-    if kind is None or not (jnp.issubdtype(kind, jnp.number) or kind == bool):
+    if kind is None or not (jnp.issubdtype(kind, jnp.number) or jnp.issubdtype(kind, jnp.bool_)):
         return p  # float0, what jax.grad gives for an integer, or of a key
     with standard_promotion():
         return jnp.where(u == 0, p, (p + u).astype(jnp.asarray(p).dtype))

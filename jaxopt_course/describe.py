@@ -97,7 +97,8 @@ def _guarded(tx: Any, name: str) -> Any:
 def _is_of(init: Callable[[Any], Any], state: Any, params: Any) -> bool:
     """Whether ``init`` makes states of this structure; True if it cannot be told."""
     try:
-        return bool(jax.tree.structure(jax.eval_shape(init, params)) == jax.tree.structure(state))
+        ours: Any = jax.tree.structure(jax.eval_shape(init, params))
+        return bool(ours == jax.tree.structure(state))
     except Exception:
         return True
 

@@ -108,7 +108,7 @@ def standard_promotion() -> contextlib.AbstractContextManager[Any]:
     Hyperparameters are at least float32, counts are integers, leaves have dtypes of their own; the
     results are cast back to these, so what a user's strict mode guards against cannot happen.
     """
-    if jax.config.jax_numpy_dtype_promotion == "standard":
+    if jax.config.jax_numpy_dtype_promotion == "standard":  # type: ignore[attr-defined]
         return contextlib.nullcontext()
     return jax.numpy_dtype_promotion("standard")
 
@@ -188,10 +188,10 @@ def check_fits(updates: Tree, params: Tree) -> None:
     theirs: Any = jax.tree.structure(params)
     if ours == theirs:
         pairs = zip(jax.tree.leaves(updates), jax.tree.leaves(params), strict=True)
-        if all(jnp.shape(u) == jnp.shape(p) for u, p in pairs):
+        if all(_shape(u) == _shape(p) for u, p in pairs):
             return
-    want = {_name(path): jnp.shape(leaf) for path, leaf in tree_leaves_with_path(params)}
-    have = {_name(path): jnp.shape(leaf) for path, leaf in tree_leaves_with_path(updates)}
+    want = {_name(path): _shape(leaf) for path, leaf in tree_leaves_with_path(params)}
+    have = {_name(path): _shape(leaf) for path, leaf in tree_leaves_with_path(updates)}
     for name in want | have:
         if name not in have:
             raise ValueError(f"no gradient for the parameter {name} of shape {want[name]}")
@@ -234,6 +234,11 @@ def _check_scalars(result: Tree, tree: Tree) -> None:
                 f"the update {_name(path)} has shape {jnp.shape(new)}, its parameter has shape "
                 f"{jnp.shape(leaf)}: a hyperparameter is an array with axes; give a number"
             )
+
+
+def _shape(leaf: Any) -> tuple[int, ...]:
+    """() too of what is no array: its kind is told, not its shape."""
+    return jnp.shape(leaf) if _dtype(leaf) is not None else ()
 
 
 def _name(path: Any) -> str:

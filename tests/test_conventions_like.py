@@ -5,6 +5,7 @@ import inspect
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxopt_course import optimizers
@@ -196,3 +197,59 @@ def test_without_a_convention_the_number_is_named_too():
     with pytest.raises(TypeError, match="a switch must be True or False, not 'yes'"):
         step(optimizers.sgd(0.1, momentum=0.9, nesterov="yes"))
     assert step(optimizers.sgd(1.0, momentum=1.0)) == -1
+
+
+def three_steps(tx, jitted):
+    update = jax.jit(tx.update) if jitted else tx.update
+    params, state = PARAMS, tx.init(PARAMS)
+    for _ in range(3):
+        u, state = update({"w": jnp.array([0.3, -2.0, 1e-6])}, state, params)
+        params = jax.tree.map(jnp.add, params, u)
+    return params["w"]
+
+
+INJECTED = ["torch.adagrad", "keras.adamax", "paper.adamax", "keras.momentum", "torch.nesterov"]
+
+
+@pytest.mark.parametrize("jitted", [False, True])
+@pytest.mark.parametrize("name", INJECTED)
+def test_a_convention_keeps_its_defaults_inside_inject_hyperparams(name, jitted):
+    like, name = name.split(".")
+    recipe = getattr(recipes, name)
+    right = three_steps(recipe(0.1, like=like), jitted=False)
+    injected = optax.inject_hyperparams(recipe)(0.1, like=like)
+    np.testing.assert_allclose(three_steps(injected, jitted), right, rtol=2e-6)
+    injected = optax.inject_hyperparams(convention(name, like))(0.1)
+    np.testing.assert_allclose(three_steps(injected, jitted), right, rtol=2e-6)
+
+
+def test_the_arguments_that_like_binds_are_the_framework_s():
+    bound = inspect.signature(recipes.adam).bind(0.1, like="torch")
+    bound.apply_defaults()
+    assert bound.arguments["maximize"] is False and "mu_dtype" not in bound.arguments
+    assert "mu_dtype" in inspect.signature(recipes.adam).parameters
+    with pytest.raises(TypeError, match="mu_dtype"):
+        inspect.signature(recipes.adam).bind(0.1, like="torch", mu_dtype=None)
+
+
+# torch 2.13 in float64 from (2, -1), η = 0.1 (Adadelta: 1), λ = 0.5, climbing
+CLIMBED = {
+    "adam": (0.1, [2.0, -1.0999999996], [1.9146258171021433, -1.1191092518515395]),
+    "adagrad": (0.1, [2.0, -1.099999999996], [1.9573462344397452, -1.000057396485637]),
+    "radam": (0.1, [2.0, -1.25], [1.9095940959409594, -1.2698339483394834]),
+    "adadelta": (1.0, [2.0, -1.0031622751303493], [1.9994117390893487, -0.9984924800539994]),
+}
+
+
+@pytest.mark.parametrize("name", CLIMBED)
+def test_climbing_in_torch_turns_the_gradient_and_not_the_decay(name):
+    rate, first, last = CLIMBED[name]
+    with jax.enable_x64(True):
+        w = jnp.array([2.0, -1.0])
+        tx = convention(name, "torch")(rate, maximize=True, weight_decay=0.5)
+        state, path = tx.init(w), []
+        for g in ([1.0, -3.0], [-0.5, 0.25], [2.0, 2.0]):
+            u, state = tx.update(jnp.array(g), state, w)
+            w = w + u
+            path.append(w)
+        np.testing.assert_allclose([path[0], path[2]], [first, last], rtol=1e-13)

@@ -76,7 +76,9 @@ def test_what_no_name_tells_is_asked(names):
     paths = [f"Dense_{i}/kernel" for i in range(LAYERS)]
     params = zeros(*paths)
     first = "number 0 and number 1" if names is None else "0.weight and 2.weight"
-    with pytest.raises(ValueError, match=f"parameters {first} have memories of the same shape.*nam"):
+    with pytest.raises(
+        ValueError, match=f"parameters {first} have memories of the same shape.*nam"
+    ):
         from_torch(numbered(names), params)
     _, state = from_torch(numbered(names), params, names=paths)
     assert remembered(state, params) == {path: i for i, path in enumerate(paths)}
@@ -156,7 +158,12 @@ def test_both_memories_of_keras_s_adam_go_to_the_variable_of_their_name():
     config |= {"amsgrad": False}
     _, state = from_keras(config, variables, zeros("norm/bias", "norm/scale", shape=(2,)))
     mu, nu = optax.tree.get(state, "mu")["norm"], optax.tree.get(state, "nu")["norm"]
-    assert [float(x[0]) for x in (mu["scale"], mu["bias"], nu["scale"], nu["bias"])] == [1, 2, 10, 20]
+    assert [float(x[0]) for x in (mu["scale"], mu["bias"], nu["scale"], nu["bias"])] == [
+        1,
+        2,
+        10,
+        20,
+    ]
 
 
 def entry(shape, value=1.0, step=1.0):
@@ -191,7 +198,7 @@ def test_memories_of_unknown_parameters_are_named():
 def test_parameters_of_a_group_with_different_steps_are_refused():
     saved = {"state": {0: entry((2,), step=3.0), 1: entry((3,), step=4.0)}}
     saved["param_groups"] = [{**ADAM, "params": [0, 1]}]
-    with pytest.raises(ValueError, match="different numbers of steps: .'a': 3, 'b': 4"):
+    with pytest.raises(ValueError, match=r"different numbers of steps: .'a': 3, 'b': 4"):
         from_torch(saved, {"a": jnp.ones(2), "b": jnp.ones(3)})
 
 
@@ -254,5 +261,5 @@ def test_a_loss_scale_optimizer_is_named():
     inner = {"class_name": "Adam", "config": {"learning_rate": 0.1}}
     config = {"inner_optimizer": inner, "initial_scale": 32768.0}
     for given in (config, {"class_name": "LossScaleOptimizer", "config": config}):
-        with pytest.raises(ValueError, match="LossScaleOptimizer wraps another.*inner_optimizer"):
+        with pytest.raises(ValueError, match=r"LossScaleOptimizer wraps another.*inner_optimizer"):
             from_keras(given, [1, 2, 3], {"w": jnp.ones(2)})

@@ -1,7 +1,9 @@
 """Hyperparameters, audit and damage, read from optimizers that really ran."""
 
 import inspect
+from typing import NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -419,3 +421,95 @@ def test_signatures():
     assert list(inspect.signature(hyperparameters).parameters) == ["tx", "state"]
     assert list(inspect.signature(audit).parameters) == ["tx", "params"]
     assert list(inspect.signature(diagnose).parameters) == ["state", "params", "tx", "lanes"]
+
+
+# --- fields called value, and optax's wrappers of more than one number ---
+
+
+class Heads(NamedTuple):
+    policy: jax.Array
+    value: jax.Array
+
+
+class Only(NamedTuple):
+    value: jax.Array
+
+
+def test_a_field_called_value_is_a_key_like_others():
+    params = {"heads": Heads(jnp.ones(2), jnp.array([jnp.nan, 1.0])), "only": Only(jnp.ones(3))}
+    tx = partition_by_path({"*/policy": sgd(0.1), "*/value": momentum(0.2)})
+    u, state = tx.update(params, tx.init(params), params)
+    np.testing.assert_allclose(u["heads"].policy, [-0.1, -0.1])
+    np.testing.assert_allclose(u["only"].value, [-0.2] * 3)
+    table = audit(tx, params)
+    assert table["path"].tolist()[:3] == ["heads/policy", "heads/value", "only/value"]
+    assert table["state_bytes"].tolist()[:3] == [0, 8, 12]
+    assert diagnose(state, params)["path"].tolist() == ["heads/value", "heads/value"]
+
+
+@pytest.mark.parametrize("box", [nnx.Param, lambda x: nn.Partitioned(x, names=("rows",))])
+def test_the_box_around_an_array_has_no_key(box):
+    params = {"value": box(jnp.ones(2)), "other": {"value": box(jnp.ones(2))}}
+    assert audit(sgd(0.1), params)["path"].tolist() == ["other/value", "value", "(total)"]
+
+
+def test_leaves_that_are_no_arrays_are_named():
+    with pytest.raises(ValueError, match="layer/act is no array but a function"):
+        audit(adam(0.1), {"layer": {"act": falling}, "w": jnp.ones(2)})
+    key = jax.random.key(0)
+    assert diagnose((key, {"w": jnp.ones(2)})).empty
+
+
+def test_the_rate_under_sam_is_the_optimizer_s():
+    params = {"w": jnp.ones(2)}
+    adversary = optax.chain(optax.contrib.normalize(), sgd(0.05))
+    read = lambda tx: hyperparameters(tx, tx.init(params))
+    for inner in (adam(falling), optax.adam(falling)):
+        told = read(optax.contrib.sam(inner, adversary))
+        assert float(told["learning_rate"]) == 0.5
+        assert told["adv_optimizer.learning_rate"] == 0.05
+
+
+def test_wrappers_of_optax_are_seen_through():
+    params = {"w": jnp.ones(2)}
+    pair = optax.LookaheadParams.init_synced(params)
+    tx = optax.lookahead(adam(falling), 3, 0.5)
+    state = tx.init(pair)
+    assert float(hyperparameters(tx, state)["learning_rate"]) == 0.5
+    _, state = tx.update(params, state, pair)
+    assert float(hyperparameters(tx, state)["learning_rate"]) == 0.25
+    for wrap in (optax.contrib.mechanize, lambda tx: optax.contrib.schedule_free(tx, 0.1)):
+        tx = wrap(adam(falling))
+        assert float(hyperparameters(tx, tx.init(params))["learning_rate"]) == 0.5
+
+
+def plateau():
+    return optax.contrib.reduce_on_plateau(factor=0.5, patience=1)
+
+
+PLATEAUS = {  # how the rate is called there, and what is left of it after three equal values
+    "behind": (optax.chain(sgd(0.1), plateau()), "learning_rate", 0.25),
+    "behind adam": (optax.chain(optax.adam(lambda s: 0.1), plateau()), "learning_rate", 0.25),
+    "before": (optax.chain(plateau(), sgd(0.1)), "learning_rate", 0.25),
+    "before adam": (optax.chain(plateau(), adam(0.1)), "learning_rate", 1),
+    "injected": (optax.chain(optax.inject_hyperparams(sgd)(0.1), plateau()), "learning_rate", 0.25),
+    "groups": (chain(partition_by_path({"w": sgd(0.1)}), plateau()), "w.learning_rate", 0.25),
+    "in a group": (partition_by_path({"w": chain(sgd(0.1), plateau())}), "w.learning_rate", 0.25),
+}
+
+
+@pytest.mark.parametrize("place", PLATEAUS)
+def test_the_rate_behind_a_plateau_is_the_one_that_acts(place):
+    tx, name, left = PLATEAUS[place]
+    params = {"w": jnp.ones(2)}
+    state = tx.init(params)
+    assert float(hyperparameters(tx, state)[name]) == np.float32(0.1)
+    for _ in range(3):
+        _, state = tx.update(params, state, params, value=jnp.float32(1.0))
+    told = hyperparameters(tx, state)
+    np.testing.assert_allclose(told[name], 0.1 * left, rtol=1e-6)
+    assert float(told[name.replace("learning_rate", "scale") if place == "in a group" else "scale"])
+    if left < 1:  # of a value that is better the scale stays
+        u, _ = tx.update(params, state, params, value=jnp.float32(0.0))
+        if "adam" not in place:
+            np.testing.assert_allclose(u["w"], -told[name] * params["w"], rtol=1e-6)

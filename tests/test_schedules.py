@@ -11,6 +11,7 @@ import pytest
 from helpers import DEFAULT_EFFORT, as_arrays, descend, start
 
 from jaxopt_course import schedules
+from jaxopt_course.conventions import schedule_from_keras, torch_onecycle_schedule
 from jaxopt_course.optimizers import sgd
 from jaxopt_course.schedules import constant_schedule, inverse_time_decay
 
@@ -381,3 +382,74 @@ def test_arguments_are_optax_s(name):
     ]
     more = ("boundaries", "scales") if name == "piecewise_constant_schedule" else ()
     assert [a for a in arguments(schedules) if a[0] not in more] == arguments(optax)
+
+
+# torch 2.13: OneCycleLR(max_lr=0.1, total_steps=T, ...) in float64
+ONE_CYCLES = [
+    (
+        {"transition_steps": 25},  # the peak is at step 6.5
+        {0: 0.0040000000000000036, 3: 0.046214239347744504, 6: 0.0986052072364505}
+        | {7: 0.09979871550490317, 12: 0.07754493889320883, 23: 0.0008039173559862364, 24: 4e-07},
+    ),
+    (
+        {"transition_steps": 12, "anneal_strategy": "linear", "three_phase": True},
+        {0: 0.004, 2: 0.07784615384615387, 3: 0.08523076923076922, 5: 0.011384615384615368}
+        | {6: 0.0034482758620689655 + 55172413793103e-21, 10: 0.000689986206896552, 11: 4e-07},
+    ),
+    (
+        {"transition_steps": 5, "pct_start": 1.0},  # nothing is left to fall
+        {0: 0.0040000000000000036, 1: 0.018058874503045733, 3: 0.08594112549695429, 4: 0.1},
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "rates"), ONE_CYCLES)
+def test_one_cycle_as_torch_has_it(options, rates):
+    with jax.enable_x64(True):
+        ours = [torch_onecycle_schedule(peak_value=0.1, **options)(step) for step in rates]
+        np.testing.assert_allclose(ours, list(rates.values()), rtol=1e-7, atol=1e-17)
+
+
+def test_one_cycle_of_torch_where_torch_divides_by_zero():
+    """T p = 1: torch raises at step 0, which is the peak."""
+    rate = torch_onecycle_schedule(4, 1.0, 0.25)
+    assert float(rate(0)) == 1 and np.isfinite([rate(step) for step in range(9)]).all()
+    with pytest.raises(ValueError, match="unknown anneal_strategy 'cosine'; did you mean 'cos'"):
+        torch_onecycle_schedule(4, 1.0, anneal_strategy="cosine")
+
+
+AT = 20_000_001  # > 2**24, the first whole number that float32 lacks
+
+
+@pytest.mark.parametrize("step", [jnp.int32, int])
+def test_boundaries_beyond_what_float32_counts(step):
+    halves = lambda rate: [float(rate(step(s))) for s in (AT - 1, AT)]
+    assert halves(schedules.piecewise_constant_schedule(1.0, {AT: 0.5})) == [1, 0.5]
+    assert halves(
+        schedules.piecewise_constant_schedule(1.0, boundaries=jnp.array([AT]), scales=[0.5])
+    ) == [1, 0.5]
+    assert halves(
+        schedules.exponential_decay(1.0, AT, 0.5, staircase=True),
+    ) == [1, 0.5]
+    assert halves(
+        schedules.exponential_decay(1.0, AT - 7, 0.5, transition_begin=7, staircase=True),
+    ) == [1, 0.5]
+    joined = [constant_schedule(1.0), constant_schedule(0.5)]
+    assert halves(schedules.join_schedules(joined, [AT])) == [1, 0.5]
+    inner = schedules.piecewise_constant_schedule(1.0, {AT - 3: 0.5})
+    assert halves(schedules.join_schedules([constant_schedule(1.0), inner], [3.0])) == [1, 0.5]
+    keras = {"boundaries": [AT - 1], "values": [1.0, 0.5]}
+    keras = {"class_name": "PiecewiseConstantDecay", "config": keras}
+    assert halves(schedule_from_keras(keras)) == [1, 0.5]
+
+
+@pytest.mark.parametrize("boundary", [np.inf, 3e9, 2**40])
+def test_a_boundary_that_no_count_reaches(boundary):
+    rate = schedules.piecewise_constant_schedule(1.0, {boundary: 0.5})
+    assert float(rate(jnp.int32(2**31 - 1))) == 1 and float(rate(0)) == 1
+
+
+@pytest.mark.parametrize("boundary", [1.5, jnp.float32(1.5), np.float64(1.5)])
+def test_a_boundary_between_two_steps(boundary):
+    rate = schedules.piecewise_constant_schedule(1.0, boundaries=[boundary], scales=[0.5])
+    assert [float(rate(jnp.int32(s))) for s in (0, 1, 2)] == [1, 1, 0.5]

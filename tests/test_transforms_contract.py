@@ -30,6 +30,7 @@ from transcriptions import transcribed
 
 import jaxopt_course.transforms as transforms
 from jaxopt_course.base import apply_updates, chain
+from jaxopt_course.conventions import convention
 
 ALL = pytest.mark.parametrize("name", together("contract", PIECES))
 SWITCHES = [(name, flag) for name, (_, flags) in PIECES.items() for flag in flags]
@@ -308,3 +309,75 @@ def test_works_under_optax_s_state_tools(name):
     for field in ("trace", "mu", "nu", "nu_max", "e_g"):
         old, new = optax.tree.get(state, field), optax.tree.get(doubled, field)
         assert_trees_equal(new, jax.tree.map(lambda x: x + 1, old))
+
+
+# --- what is no array yet, no number at all, or another's ---
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_abstract_parameters_make_the_state_of_concrete_ones(name):
+    """As optax's own recipes, and ``nnx.Optimizer`` of an abstract model, have it."""
+    shapes = {"w": jax.ShapeDtypeStruct((2, 3), jnp.bfloat16), "z": jax.ShapeDtypeStruct((), "f4")}
+    params = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    tx = RECIPES[name](**defaults(RECIPES[name], float) | {"learning_rate": 0.1})
+    assert_trees_equal(tx.init(shapes), tx.init(params))
+
+
+def test_abstract_complex_parameters_of_torch_s_recipes():
+    tx = convention("adam", "torch")(0.1)
+    shapes = {"w": jax.ShapeDtypeStruct((2,), jnp.complex64)}
+    assert_trees_equal(tx.init(shapes), tx.init({"w": jnp.zeros(2, jnp.complex64)}))
+
+
+ODD = {
+    "a function": (jax.nn.relu, "no array but a"),
+    "a string": ("relu", "no array but a str, 'relu'"),
+    "a string that is a dtype": ("float32", "no array but a str"),
+    "a dtype": (jnp.float32, "no array but a"),
+    "an object": (object(), "no array but a object"),
+    "a typed key": (jax.random.key(0), "key<fry>"),
+    "an int": (3, "int32"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize("name", ["adam", "sgd", "adagrad"])
+def test_leaves_that_are_no_numbers_are_named(name, odd):
+    leaf, word = ODD[odd]
+    params = {"w": jnp.ones(2), "layer": {"x": leaf}}
+    with pytest.raises(ValueError, match=rf"\['layer'\]\['x'\] is {word}"):
+        RECIPES[name](0.1).init(params)
+    fine = {"w": jnp.ones(2), "layer": {"x": jnp.ones(())}}
+    with pytest.raises(ValueError, match=r"\['layer'\]\['x'\]"):
+        RECIPES[name](0.1).update(params, RECIPES[name](0.1).init(fine), fine)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("name", ["adam", "radam", "keras.nadam", "torch.nadam", "torch.rmsprop"])
+def test_no_promotion_is_left_to_jax(name, x64):
+    """A user's strict mode is for the user's own code."""
+    like, _, recipe = name.rpartition(".")
+    with jax.numpy_dtype_promotion("strict"), jax.enable_x64(x64):
+        params = jnp.ones(3, jnp.float32)
+        tx = convention(recipe, like or "optax")(0.1)
+        for update in (tx.update, jax.jit(tx.update)):
+            u, _ = update(params, tx.init(params), params)
+            assert apply_updates(params, u).dtype == jnp.float32
+        with pytest.raises(ValueError, match="promotion"):
+            jnp.float32(1) + jnp.int32(1)
+
+
+def test_a_rate_with_axes_is_named():
+    params = {"scale": jnp.ones(()), "w": jnp.ones(3)}
+    for rate in (jnp.array([1e-3]), jnp.ones(2), lambda step: jnp.ones(2)):
+        tx = RECIPES["adam"](rate)
+        word = "step_size" if callable(rate) else "learning_rate"
+        with pytest.raises(ValueError, match=rf"{word} has shape \(\d,\), not \(\)"):
+            tx.update(params, tx.init(params), params)
+
+
+def test_the_state_of_another_transformation_is_refused():
+    params = jnp.ones(3)
+    adam, sgd = RECIPES["adam"](0.1), RECIPES["sgd"](0.1, momentum=0.9)
+    with pytest.raises(ValueError, match="scale_by_adam: this state was made by another transform"):
+        adam.update(params, sgd.init(params), params)

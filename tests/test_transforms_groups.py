@@ -268,3 +268,16 @@ def test_linen_params_and_whole_variables():
         u, _ = tx.update(g, tx.init(tree), tree)
         u = u["params"] if prefix else u
         assert np.all(u["layers_0"]["kernel"] == -0.5) and np.all(u["layers_1"]["kernel"] == 0)
+
+
+def test_the_state_of_other_groups_is_refused():
+    tree = {"a": jnp.ones(2), "b": jnp.ones(2)}
+    first = partition_by_path({"a": freeze()}, default=adam(0.1))
+    second = partition_by_path({"b": freeze()}, default=adam(0.1))
+    with pytest.raises(
+        ValueError, match=r"it has 'a', '.default.', the groups here are 'b', '.def"
+    ):
+        second.update(tree, first.init(tree), tree)
+    turned = partition_by_path({"a": adam(0.1)}, default=freeze())  # the same names of groups
+    with pytest.raises(ValueError, match="a chain of 2 got a state of 0: call its init"):
+        turned.update(tree, first.init(tree), tree)

@@ -1,5 +1,6 @@
 """Second moments: by hand, by their laws, and where optax fails by float64 transcriptions."""
 
+import flax.serialization
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +12,7 @@ from jaxopt_course.optimizers import adadelta, adagrad, rmsprop
 from jaxopt_course.transforms import (
     scale_by_adadelta,
     scale_by_adam,
+    scale_by_adamax,
     scale_by_rms,
     scale_by_rss,
     scale_by_stddev,
@@ -165,3 +167,43 @@ def test_the_notes_adagrad_starts_from_nothing():
     """002: S_0 = 0, ε in the root; the first step is η, whatever the gradient."""
     u = rollout(adagrad(0.01, 0.0, 0.0), jnp.array([[5.0, -1e-4]]), jnp.zeros(2))[0]
     np.testing.assert_allclose(u[0], [-0.01, 0.01], rtol=1e-6)
+
+
+def test_the_variance_of_gradients_whose_squares_overflow_is_no_nan():
+    """v is ∞ and m² too; the update is 0, not ∞ - ∞."""
+    tx = scale_by_stddev()
+    state = tx.init(jnp.zeros(1))
+    for _ in range(4):
+        u, state = tx.update(jnp.array([1e30]), state)
+        assert u[0] == 0
+
+
+@pytest.mark.parametrize("like", [optax.rmsprop, rmsprop])
+@pytest.mark.parametrize("centered", [False, True])
+@pytest.mark.parametrize("corrected", [False, True])
+def test_optax_s_checkpoints_of_rmsprop_go_on_here(like, centered, corrected):
+    params = {"w": jnp.ones(2)}
+    make = lambda recipe: recipe(0.1, centered=centered, bias_correction=corrected, momentum=0.9)
+    _, state = make(like).update(params, make(like).init(params), params)
+    there = flax.serialization.to_state_dict(state)
+    here = flax.serialization.from_state_dict(make(rmsprop).init(params), there)
+    g = {"w": jnp.array([-3.0, 2.0])}  # a constant one has no variance but that of rounding
+    u, _ = make(rmsprop).update(g, here, params)
+    right, _ = make(like).update(g, state, params)
+    np.testing.assert_allclose(u["w"], right["w"], rtol=1e-5)
+    assert set(flax.serialization.to_state_dict(make(rmsprop).init(params))["0"]) == set(there["0"])
+
+
+def test_a_traced_bias_correction_has_room_for_its_count():
+    step = lambda on: rmsprop(0.1, bias_correction=on).init(jnp.ones(2))[0].count
+    assert jax.jit(step)(True) == 0
+
+
+@pytest.mark.parametrize(
+    "tx", [scale_by_rss(0.0, 0.0, eps_in_sqrt=False), scale_by_adamax(eps=0.0)]
+)
+def test_no_update_divides_by_infinity(tx):
+    """A healthy step under jax_debug_infs, not jitted: the gradient 0 gives 0."""
+    with jax.debug_infs(True), jax.debug_nans(True):
+        u, _ = tx.update(jnp.zeros(2), tx.init(jnp.zeros(2)))
+    assert not np.asarray(u).any()

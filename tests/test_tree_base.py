@@ -239,3 +239,28 @@ def test_importing_touches_no_device():
         "jaxopt_course.optimizers.adam(1e-3)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- leaves that stay ---
+
+
+@pytest.mark.parametrize("zero", [jnp.zeros(3, jnp.int32), jnp.zeros(3), np.zeros(3, jax.float0)])
+def test_frozen_leaves_of_any_kind_stay_as_they_are(zero):
+    table = jnp.array([0, 1, 2**24 + 1])
+    key = jax.random.key(0)
+    params = {"w": jnp.ones(2), "table": table, "on": jnp.array(True), "key": key}
+    none = jnp.zeros(())
+    updates = {"w": jnp.full(2, -0.5), "table": zero, "on": none, "key": np.zeros((), jax.float0)}
+    new = apply_updates(params, updates)
+    np.testing.assert_array_equal(new["w"], [0.5, 0.5])
+    np.testing.assert_array_equal(new["table"], table)
+    assert new["table"].dtype == table.dtype and new["on"].dtype == bool and bool(new["on"])
+    assert (jax.random.key_data(new["key"]) == jax.random.key_data(key)).all()
+
+
+def test_an_integer_moves_as_optax_moves_it():
+    params, updates = {"n": jnp.array([5, -5])}, {"n": jnp.array([2.7, 2.7])}
+    right = optax.apply_updates(params, updates)
+    assert_trees_equal(apply_updates(params, updates), right)
+    with pytest.raises(ValueError, match=r"\['n'\] has shape"):
+        apply_updates(params, {"n": jnp.zeros(3)})

@@ -178,7 +178,7 @@ def _paths(variables: Sequence[Any]) -> list[str | None]:
 
 
 def _names(variables: Sequence[Any]) -> list[str | None]:
-    """Of memories: the parameter's own path, "/" written "_", out of "adam/dense_kernel_velocity"."""
+    """The parameters' paths, "/" written "_": "dense_kernel" of "adam/dense_kernel_velocity"."""
     memory = "momentum|velocity(_hat)?|average_gradient|accumulat(or|ed_grad|ed_delta_var)|norm"
     bare = lambda path: re.sub(f"_({memory})(_[0-9]+)?$", "", path.partition("/")[2] or path)
     return [None if path is None else bare(path) for path in _paths(variables)]

@@ -65,7 +65,9 @@ def leaf_of_each(
     leaves = paths(params)
     twice = [path for path, times in Counter(leaves).items() if times > 1]
     if twice:
-        raise ValueError(f"two leaves have the path {twice[0]!r}: rename a key that has a '/' in it")
+        raise ValueError(
+            f"two leaves have the path {twice[0]!r}: rename a key that has a '/' in it"
+        )
     if names is not None:
         return _given(spelled(names, params), leaves, len(theirs), whose)
     given = [each.name for each in theirs]
@@ -139,9 +141,7 @@ def _apart(names: list[Parts]) -> list[Parts]:
     return names
 
 
-def _given(
-    names: Sequence[str], leaves: Sequence[str], count: int, whose: str
-) -> list[str]:
+def _given(names: Sequence[str], leaves: Sequence[str], count: int, whose: str) -> list[str]:
     for name in names:
         if name not in leaves:
             raise ValueError(unknown("leaf", name, leaves))
@@ -160,10 +160,10 @@ def _refuse_contradiction(names: Sequence[str], leaves: Sequence[str], whose: st
     for name, mine, here, leaf in zip(names, words, ours, leaves, strict=True):
         alike = [len(mine & other) for other in ours]
         if max(alike) > len(mine & here):
+            best = leaves[alike.index(max(alike))]
             raise ValueError(
-                f"by its name {whose}'s {name!r} is {leaves[alike.index(max(alike))]}, by the order "
-                f"of params it is {leaf}; say with names= which leaf each of {whose}'s parameters "
-                f"is: {_listed(names)}"
+                f"by its name {whose}'s {name!r} is {best}, by the order of params it is {leaf}; "
+                f"say with names= which leaf each of {whose}'s parameters is: {_listed(names)}"
             )
 
 
@@ -202,7 +202,9 @@ def _question(
 ) -> str:
     called = [each.name or f"number {i}" for i, each in enumerate(theirs)]
     alike = "have memories of the same shape" if theirs[pair[0]].shape else "cannot be told apart"
-    natural = sorted(leaves, key=lambda leaf: [int(x) if x.isdecimal() else x for x in _pieces(leaf)])
+    natural = sorted(
+        leaves, key=lambda leaf: [int(x) if x.isdecimal() else x for x in _pieces(leaf)]
+    )
     return (
         f"{whose}'s parameters {called[pair[0]]} and {called[pair[1]]} {alike}, and nothing says "
         f"which leaf each is; say it with names=, a leaf for each in {whose}'s order "

@@ -45,9 +45,12 @@ def is_zero(x: Any) -> bool:
     >>> is_zero(0), is_zero(np.float64(0)), is_zero(jnp.array(0.0)), is_zero(0.1)
     (True, True, False, False)
     """
-    return x is None or (
-        _is_known(x) and not isinstance(x, jax.Array) and bool(np.asarray(x) == 0)
-    )
+    return x is None or (_is_known(x) and not isinstance(x, jax.Array) and bool(np.asarray(x) == 0))
+
+
+def is_other_than_zero(x: Any) -> bool:
+    """Whether ``x`` is a number other than 0, for certain; a traced one is not."""
+    return _is_known(x) and bool(np.asarray(x) != 0)
 
 
 def is_on(flag: Flag) -> bool:

@@ -13,6 +13,7 @@ from jaxopt_course.conventions.pairing import Axes
 from jaxopt_course.messages import unknown
 from jaxopt_course.tree import Tree, paths
 
+
 def array(x: Any) -> np.ndarray:
     """A copy of a tensor of any framework as a NumPy array; bfloat16 widened to float32.
 
@@ -114,7 +115,7 @@ def _replaced(old: Any, new: Any) -> Any:
 
 
 def _laid_out(new: Any, like: Any) -> Any:
-    """An array in dtype and sharding of another; where that is on no device in particular, so it is."""
+    """An array in the dtype of another, and in its sharding, if it was put somewhere."""
     dtype = jnp.asarray(like).dtype
     placed = isinstance(like, jax.Array) and not isinstance(like, jax.core.Tracer)
     if placed and (like.committed or len(like.sharding.device_set) > 1):

@@ -1,5 +1,6 @@
 """PyTorch's one cycle, whose knots are no whole steps."""
 
+import itertools
 from typing import Any
 
 import jax
@@ -60,7 +61,7 @@ def torch_onecycle_schedule(
         knots = [(0 * up, start), (up, peak), (2 * up, start), (span - 1, end)]
         knots = knots if three_phase else [knots[0], knots[1], knots[3]]
         s, value = jnp.asarray(step, span.dtype), end
-        for (first, a), (last, b) in reversed(list(zip(knots, knots[1:], strict=False))):
+        for (first, a), (last, b) in reversed(list(itertools.pairwise(knots))):
             some = last > first
             share = jnp.clip((s - first) / jnp.where(some, last - first, 1), 0, 1)
             piece = jnp.where(some, between(a, b, share), b)

@@ -84,9 +84,9 @@ def from_torch(
     Raises:
         TypeError: an argument of another kind than said above.
         ValueError: an unknown class or option, another number of parameters or another shape (leaf
-            in the message), memories of one shape whose leaves nothing tells, parameters of one group with
-            different numbers of steps, a whole group without memory while others have some, or a
-            number that a scheduler has set and that no argument replaces.
+            in the message), memories of one shape whose leaves nothing tells, parameters of one
+            group with different numbers of steps, a whole group without memory while others have
+            some, or a number that a scheduler has set and that no argument replaces.
 
     >>> group = {"lr": 0.5, "momentum": 0.5, "dampening": 0, "weight_decay": 0, "nesterov": False}
     >>> groups = [group | {"params": [0]}]

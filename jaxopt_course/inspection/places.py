@@ -50,7 +50,7 @@ def places_of(state: Any, is_leaf: Callable[[Any], bool] | None = None) -> Itera
 
 
 def parameters_of(params: Tree) -> Iterator[Place]:
-    """Every leaf of the parameters, which have no fields: of params.policy, "policy" is the path."""
+    """Every leaf of the parameters, which have no fields: params.policy has the path "policy"."""
     for path, leaf in named_leaves(params):
         yield Place((), "(parameter)", path_name(path), leaf)
 

@@ -97,7 +97,9 @@ def exponential_decay(
         begins = isinstance(transition_begin, int)  # else a number that may be no whole one
         elapsed = jnp.asarray(step) - max(transition_begin, 0) if begins else s
         share = jnp.maximum(s, 0) / safe
-        share = either(staircase, lambda: whole_steps(elapsed, safe), lambda: share)
+        share = either(
+            staircase, lambda: whole_steps(elapsed, transition_steps, safe), lambda: share
+        )
         ratio = jnp.where(moving, r, 1)
         # where r^share would overflow it stays, for 0 times an infinite slope is NaN
         grows = ratio > 1

@@ -56,25 +56,35 @@ def reached(step: Any, boundary: Scalar) -> jax.Array:
     s = jnp.asarray(step)
     if not jnp.issubdtype(s.dtype, jnp.signedinteger):
         return s >= number(boundary)
-    if isinstance(boundary, int | np.integer) or jnp.issubdtype(
-        jnp.result_type(boundary), jnp.integer
-    ):
-        least, most = jnp.iinfo(s.dtype).min, jnp.iinfo(s.dtype).max
+    least, most = int(jnp.iinfo(s.dtype).min), int(jnp.iinfo(s.dtype).max)
+    if isinstance(boundary, int | np.integer):
+        b = int(boundary)
+        return s >= max(b, least) if b <= most else jnp.zeros_like(s, bool)
+    if jnp.issubdtype(jnp.result_type(boundary), jnp.integer):
         return s >= jnp.clip(jnp.asarray(boundary), least, most).astype(s.dtype)
-    b = jnp.ceil(number(boundary))
-    most = 2.0 ** (jnp.iinfo(s.dtype).bits - 1)
-    return (b < most) & (s >= jnp.where(b < most, b, 0).astype(s.dtype))
+    up = jnp.ceil(number(boundary))
+    below = up < 2.0 ** (jnp.iinfo(s.dtype).bits - 1)
+    return below & (s >= jnp.where(below, up, 0).astype(s.dtype))
 
 
-def whole_steps(elapsed: Any, span: jax.Array) -> jax.Array:
-    """⌊s/T⌋ for s >= 0 and T > 0, exact where both are whole."""
+def whole_steps(elapsed: Any, span: Scalar, safe: jax.Array) -> jax.Array:
+    """⌊s/T⌋ for s >= 0, exact where both are whole.
+
+    Args:
+        elapsed: s, steps.
+        span: T, as it was given.
+        safe: the same as a float above 0.
+    """
     s = jnp.asarray(elapsed)
-    share = jnp.floor(jnp.maximum(s.astype(span.dtype), 0) / span)
+    share = jnp.floor(jnp.maximum(s.astype(safe.dtype), 0) / safe)
     if not jnp.issubdtype(s.dtype, jnp.signedinteger):
         return share
-    whole_span = (jnp.floor(span) == span) & (span < 2.0**31)
-    exact = jnp.maximum(s, 0) // jnp.where(whole_span, span, 1).astype(s.dtype)
-    return jnp.where(whole_span, exact.astype(span.dtype), share)
+    s, most = jnp.maximum(s, 0), int(jnp.iinfo(s.dtype).max)
+    if isinstance(span, int | np.integer) and span > 0:
+        return (s // min(int(span), most)).astype(safe.dtype)
+    whole_span = (jnp.floor(safe) == safe) & (safe < 2.0**31)
+    exact = s // jnp.where(whole_span, safe, 1).astype(s.dtype)
+    return jnp.where(whole_span, exact.astype(safe.dtype), share)
 
 
 def at_least_0(x: jax.Array) -> jax.Array:

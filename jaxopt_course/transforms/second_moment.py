@@ -137,7 +137,6 @@ def scale_by_rms(
     >>> print(u)  # ±1 / √(1 - 0.75)
     [ 2. -2.]
     """
-
     counted = _may_be_on(bias_correction)
 
     def init(params: Tree) -> Any:
@@ -147,7 +146,7 @@ def scale_by_rms(
 
     def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
         rho = as_decay(decay)
-        t = advance(state.count) if counted else None
+        t = advance(state.count) if counted else jnp.zeros((), jnp.int32)
         v = leafwise(mean_square(rho), state.nu, g)
         v_hat = either(bias_correction, lambda: unbias(v, rho, t), lambda: v)
         u = _divide_by_root(g, v_hat, eps, eps_in_sqrt)
@@ -211,7 +210,6 @@ def scale_by_stddev(
     >>> print(u)  # 2 / √(2 - 1 + 1)
     1.4142135
     """
-
     counted = _may_be_on(bias_correction)
 
     def init(params: Tree) -> Any:
@@ -221,7 +219,7 @@ def scale_by_stddev(
 
     def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
         rho = as_decay(decay)
-        t = advance(state.count) if counted else None
+        t = advance(state.count) if counted else jnp.zeros((), jnp.int32)
         m = leafwise(mean(rho), state.mu, g)
         v = leafwise(mean_square(rho), state.nu, g)
         m_hat = either(bias_correction, lambda: unbias(m, rho, t), lambda: m)

@@ -3,7 +3,14 @@
 from typing import Any
 
 from jaxopt_course.base import DecayLike, Flag, ScalarOrSchedule, chain
-from jaxopt_course.conventions.pieces import decayed, directed, is_on, is_zero, remembered
+from jaxopt_course.conventions.pieces import (
+    decayed,
+    directed,
+    is_on,
+    is_other_than_zero,
+    is_zero,
+    remembered,
+)
 from jaxopt_course.conventions.torch.rules import recipe
 from jaxopt_course.optimizers import Optimizer
 from jaxopt_course.transforms import scale_by_learning_rate
@@ -29,7 +36,7 @@ def sgd(
     >>> print(tx.update(4.0, state)[0])  # m = 0.5 · 4 + 0.5 · 4
     -2.0
     """
-    if is_on(nesterov) and (is_zero(momentum) or is_on(dampening)):
+    if is_on(nesterov) and (is_zero(momentum) or is_other_than_zero(dampening)):
         raise ValueError("torch's nesterov needs a momentum and no dampening")
     return chain(
         directed(maximize),
