@@ -1,5 +1,7 @@
 """Metrics are scikit-learn's, to float32, with ties, with few positives and inside vmap."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -106,3 +108,47 @@ def test_vmap_over_networks_with_shared_targets(metric):
     one_by_one = [metric(lane, labels) for lane in scores]
     np.testing.assert_allclose(lanes, one_by_one, **CLOSE)
     assert len(set(map(float, one_by_one))) > 1
+
+
+# Shapes
+
+
+def wide_and_flat(kind):
+    """Outputs (n, 1) and targets (n,), the other way round, or both (n, 1)."""
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=60).astype(np.float32), rng.integers(0, 2, 60)
+    shapes = {"outputs": ((60, 1), 60), "targets": (60, (60, 1)), "both": ((60, 1), (60, 1))}[kind]
+    return jnp.asarray(z.reshape(shapes[0])), jnp.asarray(y.reshape(shapes[1])), z, y
+
+
+@pytest.mark.parametrize("kind", ["outputs", "targets", "both"])
+@pytest.mark.parametrize("name", ["binary_accuracy", "f1", "auc", "r2"])
+def test_a_last_axis_of_one_changes_nothing(kind, name):
+    """It was broadcast to (n, n): an F1 of 35."""
+    outputs, targets, z, y = wide_and_flat(kind)
+    function = getattr(metrics, name)
+    np.testing.assert_allclose(function(outputs, targets), function(z, y), rtol=1e-6)
+
+
+def test_accuracy_of_targets_with_a_last_axis_of_one():
+    scores, labels = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50) % 3
+    want = metrics.accuracy(scores, labels)
+    assert metrics.accuracy(scores, labels[:, None]) == want == (scores.argmax(1) == labels).mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "targets"),
+    [
+        ("binary_accuracy", (5, 5), (5,)),
+        ("f1", (5, 2), (5,)),
+        ("auc", (5, 2), (5,)),
+        ("r2", (5, 1), (5, 5)),
+        ("r2", (5,), (1, 5)),
+        ("accuracy", (5, 1), (5,)),
+        ("accuracy", (5, 3), (5, 3)),
+        ("accuracy", (3, 5, 3), (5, 3)),
+    ],
+)
+def test_other_shapes_are_refused(name, outputs, targets):
+    with pytest.raises(ValueError, match=f"{name} wants outputs .*{re.escape(str(outputs))}"):
+        getattr(metrics, name)(jnp.zeros(outputs), jnp.zeros(targets, int))

@@ -13,8 +13,10 @@ import pytest
 import scipy.sparse
 from flax import nnx
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.metrics import f1_score
 
 import jaxopt_course as joc
+from jaxopt_course.problems import metrics
 from jaxopt_course.problems.catalog import TASK_DESCRIPTIONS, TASKS, load_task
 from jaxopt_course.problems.datasets import PARTS, split_indices
 from jaxopt_course.problems.tasks import Task
@@ -353,6 +355,94 @@ def test_a_loss_and_metrics_of_ones_own():
     np.testing.assert_allclose((measured["loss"], measured["worst"]), (x.mean(), x.max()))
 
 
+@pytest.fixture
+def broadcasting():
+    """As it is for users; in these tests JAX raises where ranks differ."""
+    with jax.numpy_rank_promotion("allow"):
+        yield
+
+
+def measured_beside_an_own_loss(targets, loss, metrics):
+    """The metrics of the same outputs, (B, 1), beside a loss that takes them apart itself."""
+    x = np.random.default_rng(0).normal(size=(100, 3))
+    task = Task.from_flax(linear(3, 1), x, targets(x), loss=loss, metrics=metrics)
+    params = {"kernel": jnp.array([[1.0], [2.0], [-1.0]]), "bias": jnp.zeros(1)}
+    z = task.valid["inputs"] @ np.array([1.0, 2.0, -1.0], np.float32)
+    return task.evaluate(params, {}, task.valid), z, task.valid["targets"]
+
+
+def test_metrics_beside_an_own_loss_are_not_broadcast(broadcasting):
+    """(B, 1) against (B,) is (B, B): an accuracy of 0.5 where all are right, an F1 of 35."""
+    measured, _, _ = measured_beside_an_own_loss(
+        lambda x: (x @ [1, 2, -1] > 0).astype(int),
+        lambda z, y: optax.losses.sigmoid_binary_cross_entropy(z[:, 0], y * 1.0),
+        {"accuracy": (metrics.binary_accuracy, "max"), "f1": (metrics.f1, "max"),
+         "auc": (metrics.auc, "max")},
+    )  # fmt: skip
+    assert measured["accuracy"] == measured["f1"] == measured["auc"] == 1
+    measured, z, y = measured_beside_an_own_loss(
+        lambda x: x @ [1, 2, -1] + 0.3 * x[:, 0],
+        lambda z, y: optax.losses.huber_loss(z[:, 0], y),
+        {
+            "mae": (lambda z, y: jnp.mean(jnp.abs(z - y)), "min"),
+            "apart": (lambda z, y: jnp.mean(jnp.abs(z[:, 0] - y)), "min"),
+            "dots": (lambda z, y: jnp.mean(jnp.abs(z[..., 0] - y)), "min"),
+            "r2": (metrics.r2, "max"),
+            "pairs": (lambda z, y: jnp.mean(z > z.T), "max"),
+        },
+    )
+    for name in ("mae", "apart", "dots"):
+        np.testing.assert_allclose(measured[name], np.mean(np.abs(z - y)), rtol=1e-5)
+    np.testing.assert_allclose(measured["r2"], metrics.r2(z, y), rtol=1e-5)
+    np.testing.assert_allclose(measured["pairs"], (z[:, None] > z).mean())  # all pairs on purpose
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets"),
+    [
+        (lambda z, y: jnp.mean((z - y) ** 2, axis=1), (20,)),
+        (lambda z, y: jnp.sum(jnp.abs(z - y), axis=0), (20,)),
+    ],
+)
+def test_a_loss_that_broadcasts_is_refused_whatever_it_returns(loss, targets):
+    with pytest.raises(ValueError, match=r"\(12, 1\) and targets \(12,\) are broadcast; take out"):
+        Task.from_flax(linear(3, 1), X, np.ones(targets), loss=loss)
+
+
+def test_a_loss_of_all_pairs_is_taken_as_it_is(broadcasting):
+    def contrast(z, y):
+        return jnp.mean(jax.nn.softplus(-(z[:, 0][:, None] - z[:, 0]) * (y[:, None] - y)), axis=1)
+
+    assert Task.from_flax(linear(3, 1), X, Y, loss=contrast).metrics == {"loss": "min"}
+
+
+@pytest.mark.parametrize("function", [f1_score, lambda z, y: 1.0 if (z > 0).all() else 0.0])
+def test_a_metric_that_cannot_be_traced_is_named(function):
+    with pytest.raises(TypeError, match=r"metric 'f' must be written with jax\.numpy"):
+        Task.from_flax(linear(3, 2), X, Y, loss="softmax_cross_entropy",
+                       metrics={"f": (function, "max")})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "values",
+    [1e9 + 0.001 * np.arange(20.0), 10**9 + np.arange(20), 1e4 + 1e-4 * np.arange(20.0)],
+)
+def test_numbers_that_float32_cannot_tell_apart_are_refused(values):
+    """1e9 + 0.001 y trained as a constant."""
+    said = "numbers.* that float32 cannot tell apart"
+    with pytest.raises(ValueError, match=rf"data\['targets'\] has {said}"):
+        Task.from_flax(linear(3, 1), X, values, loss="squared_error")
+    inputs = np.stack([np.arange(20.0), values], axis=1)
+    with pytest.raises(ValueError, match=rf"data\['inputs'\] has {said}.*standardize=True"):
+        Task.from_flax(linear(2, 1), inputs, Y, loss="squared_error")
+    with pytest.raises(ValueError, match=rf"train\['x'\] has {said}"):
+        Task(**GOOD | train_with(x=np.resize(values, (6, 2)).astype(float)))
+    scaled = Task.from_flax(linear(2, 1), inputs, Y, loss="squared_error", standardize=True)
+    assert len(np.unique(scaled.train["inputs"][:, 1])) == 12
+    far = Task.from_flax(linear(3, 1), X, 1e9 * np.arange(20.0), loss="squared_error")
+    assert len(np.unique(far.train["targets"])) == 12
+
+
 @pytest.mark.parametrize("examples", [5, 6, 12, 14])
 def test_evaluation_in_chunks_is_evaluation_at_once(examples):
     rng = np.random.default_rng(0)
@@ -542,7 +632,7 @@ NAN = np.where(np.arange(60).reshape(20, 3) == 58, np.nan, 1.0)
         ({"metrics": {"loss": (jnp.mean, "min")}}, '"loss" is always measured'),
         ({"metrics": {"f": (lambda z, y: 0 * z[0, 0], "up")}}, "metric 'f' must be .*not 'up'"),
         ({"metrics": {"f": (lambda z, y: z, "max")}}, r"metric 'f' must be a scalar.*\(4, 2\)"),
-        ({"targets": np.array([1] + [0] * 19)}, "cannot split 20 examples.*stratify=False"),
+        ({"targets": np.array([1] + [0] * 19)}, "split 20 examples.* class 1 has 1 .*stratify=F"),
         ({"inputs": X[:2], "targets": Y[:2], "stratify": False}, "cannot split 2 examples"),
         ({"evaluate_chunk": 0}, "evaluate_chunk must be whole and at least 1, not 0"),
         ({"evaluate_chunk": 2.5}, "evaluate_chunk must be whole and at least 1, not 2.5"),

@@ -7,7 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_course.problems import shapes
 from jaxopt_course.tree import Tree
+
+ROUNDING = 0.01  # of a column's deviation: more, and float32 has other numbers
 
 
 def directions(metrics: Mapping[str, str]) -> None:
@@ -30,10 +33,37 @@ def measures(metrics: Mapping[str, object]) -> None:
             )
 
 
-def canonical(data: Tree, part: str, uint8: bool = False) -> Tree:
+def measured(
+    name: str, function: Callable[..., Any], outputs: jax.Array, targets: jax.Array
+) -> jax.Array:
+    """One metric, of one shape where a broadcast would compare all with all.
+
+    Raises:
+        TypeError: it cannot be traced.
+        ValueError: it is no scalar.
+    """
+    try:
+        if shapes.broadcasts(function, outputs, targets):
+            outputs, targets = shapes.narrow(outputs), shapes.narrow(targets)
+        value = function(outputs, targets)
+    except jax.errors.JAXTypeError as error:  # NumPy or scikit-learn, or an if on a value
+        raise TypeError(
+            f"metric {name!r} must be written with jax.numpy, as it runs inside the compiled "
+            f"sweep; NumPy, scikit-learn and an if on values cannot: {str(error).splitlines()[0]}"
+        ) from error
+    if jnp.shape(value) != ():
+        raise ValueError(
+            f"metric {name!r} must be a scalar, and is {_kind(value)} for outputs {outputs.shape} "
+            f"and targets {targets.shape}"
+        )
+    return jnp.asarray(value)
+
+
+def canonical(data: Tree, part: str, uint8: bool = False, rounding: bool = True) -> Tree:
     """``data`` as read-only int32 and float32 NumPy arrays with one first axis, all finite.
 
-    With ``uint8``, arrays of that type stay what they are.
+    With ``uint8``, arrays of that type stay what they are.  Without ``rounding``, numbers that
+    float32 cannot tell apart are let through, as those that will be standardised.
     """
     leaves = jax.tree.leaves_with_path(data)
     if not leaves:
@@ -52,7 +82,7 @@ def canonical(data: Tree, part: str, uint8: bool = False) -> Tree:
     if len(first) == 0:
         raise ValueError(f"{part} has no examples")
     return jax.tree.unflatten(
-        jax.tree.structure(data), [_narrow(name, array, uint8) for name, array in arrays]
+        jax.tree.structure(data), [_narrow(name, array, uint8, rounding) for name, array in arrays]
     )
 
 
@@ -63,7 +93,7 @@ def dense(name: str, values: Any) -> np.ndarray:
     return np.asarray(values)
 
 
-def _narrow(name: str, array: np.ndarray, uint8: bool) -> np.ndarray:
+def _narrow(name: str, array: np.ndarray, uint8: bool, rounding: bool) -> np.ndarray:
     """One array as int32 or float32, or an error if a value would be lost."""
     if uint8 and array.dtype == np.uint8:
         dtype: type = np.uint8
@@ -79,9 +109,35 @@ def _narrow(name: str, array: np.ndarray, uint8: bool) -> np.ndarray:
         dtype = np.float32
     else:
         raise TypeError(f"{name} must hold numbers, and its dtype is {array.dtype}")
+    if rounding and dtype is not np.uint8 and array.dtype.itemsize > 2:
+        _refuse_rounded(name, array)
     narrow: np.ndarray = array.astype(dtype, copy=False).view()
     narrow.flags.writeable = False
     return narrow
+
+
+def _refuse_rounded(name: str, array: np.ndarray) -> None:
+    """Raise where float32 would change numbers by more than a hundredth of their deviation.
+
+    1e9 and 1e9 + 1 are one number there.  Whole numbers become float32 in the network or the loss.
+    """
+    exact_already = array.dtype.kind == "f" and array.dtype.itemsize <= 4
+    if exact_already or array.dtype.kind not in "iuf" or len(array) < 2:
+        return
+    if array.dtype.kind in "iu" and abs(array.astype(np.float64)).max(initial=0) <= 2**24:
+        return
+    error = abs(array.astype(np.float64) - array.astype(np.float32)).max(axis=0)
+    lost = np.asarray(error > ROUNDING * array.std(axis=0, dtype=np.float64))
+    lost &= np.asarray((array != array[:1]).any(axis=0))
+    if lost.any():
+        place = tuple(int(i) for i in np.argwhere(lost)[0])
+        cells = array.reshape(len(array), -1)[:, int(lost.ravel().argmax())]
+        where = f" in column {place[0] if len(place) == 1 else place}" if place else ""
+        raise ValueError(
+            f"{name} has numbers{where} that float32 cannot tell apart ({cells.min()} to "
+            f"{cells.max()}, and steps of {np.spacing(np.float32(abs(cells).max())):g}): subtract "
+            "their mean first (for inputs, standardize=True does it)"
+        )
 
 
 def _refuse(name: str, array: np.ndarray, bad: np.ndarray, what: str) -> None:

@@ -96,8 +96,15 @@ def split_indices(
             stratify=None if labels is None else labels[rest],
         )
     except ValueError as error:
-        how = "" if labels is None else ", stratified (stratify=False ignores classes)"
-        raise ValueError(f"cannot split {examples} examples in 60/20/20{how}: {error}") from error
+        said = f"cannot split {examples} examples in 60/20/20"
+        if labels is None:
+            raise ValueError(f"{said}: {error}") from error
+        known, counts = np.unique(labels, return_counts=True)
+        rare = [f"{c} has {n}" for c, n in zip(known, counts, strict=True) if n < 5][:10]
+        raise ValueError(
+            f"{said} with every class in each part: "
+            f"{'class ' + ', '.join(rare) if rare else error} (stratify=False ignores classes)"
+        ) from error
     return dict(zip(PARTS, map(np.sort, (train, valid, test)), strict=True))
 
 
@@ -126,7 +133,7 @@ def divide(
     Values are checked before anything is split or scaled, so that an error names the user's row.
     """
     if valid is None and test is None:
-        data = _checked(whole, "data", uint8)
+        data = _checked(whole, "data", uint8, scale)
         examples = len(data["targets"])
         labels = data["targets"].reshape(examples, -1).squeeze() if stratify else None
         rows = split_indices(examples, seed, labels)
@@ -135,7 +142,7 @@ def divide(
         raise ValueError("give both valid and test, or neither")
     else:
         pairs = zip(PARTS, (whole, valid, test), strict=True)
-        parts = {part: _checked(pair, part, uint8) for part, pair in pairs}
+        parts = {part: _checked(pair, part, uint8, scale) for part, pair in pairs}
     if scale:
         scaled = standardize(*(parts[part]["inputs"] for part in PARTS))
         for part, inputs in zip(PARTS, scaled, strict=True):
@@ -143,11 +150,13 @@ def divide(
     return {part: checks.canonical(data, part, uint8) for part, data in parts.items()}
 
 
-def _checked(pair: Arrays, name: str, uint8: bool) -> dict[str, np.ndarray]:
+def _checked(pair: Arrays, name: str, uint8: bool, scale: bool) -> dict[str, np.ndarray]:
     inputs, targets = pair
     arrays = {"inputs": inputs, "targets": targets}
     data = {key: checks.dense(f"{name}['{key}']", values) for key, values in arrays.items()}
-    checks.canonical(data, name, uint8)
+    for key, values in data.items():  # together, for their lengths; inputs may still be scaled
+        checks.canonical({key: values}, name, uint8, rounding=not (scale and key == "inputs"))
+    checks.canonical(data, name, uint8, rounding=False)
     if data["targets"].dtype == np.uint8:  # bytes are for images; labels are small anyway
         data["targets"] = data["targets"].astype(np.int32)
     return data

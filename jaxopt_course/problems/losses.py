@@ -4,8 +4,9 @@ The formulas are optax's; what is ours is that outputs and targets are matched f
 silent broadcast of (B, 1) against (B,) trains something else (erratum E22 of the notes).
 """
 
+import functools
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import numpy as np
 import optax
 
 from jaxopt_course.problems import metrics as m
+from jaxopt_course.problems import shapes
 
 Metric = tuple[Callable[[jax.Array, jax.Array], jax.Array], str]  # (function, "min" or "max")
 
@@ -32,13 +34,6 @@ def _mean_of_each(values: jax.Array) -> jax.Array:
     return values if values.ndim == 1 else jnp.mean(values, axis=tuple(range(1, values.ndim)))
 
 
-def _mismatch(loss: str, wanted: str, outputs: Any, targets: Any) -> ValueError:
-    return ValueError(
-        f"{loss} wants {wanted}: the network's outputs have shape {outputs.shape} "
-        f"and the targets {targets.shape}"
-    )
-
-
 # softmax cross-entropy: -log softmax(outputs)[target]
 
 
@@ -50,7 +45,7 @@ def _softmax_per_example(outputs: jax.Array, targets: jax.Array) -> jax.Array:
 def _softmax_match(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     if outputs.shape[:-1] != targets.shape:
         wanted = "outputs (B, ..., classes) for targets (B, ...)"
-        raise _mismatch("softmax_cross_entropy", wanted, outputs, targets)
+        raise shapes.mismatch("softmax_cross_entropy", wanted, outputs, targets)
     if not jnp.issubdtype(targets.dtype, jnp.integer):
         raise ValueError(f"softmax_cross_entropy wants integer class labels, not {targets.dtype}")
     return outputs
@@ -88,15 +83,7 @@ def _squared_per_example(outputs: jax.Array, targets: jax.Array) -> jax.Array:
 
 def _same_shape(name: str) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """Outputs reshaped to the targets' shape where only a last axis of one differs."""
-
-    def match(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-        with_one = (*outputs.shape, 1), outputs.shape, outputs.shape[:-1]
-        if targets.shape not in with_one or np.prod(targets.shape) != np.prod(outputs.shape):
-            wanted = "outputs in the shape of the targets, but for a last axis of one"
-            raise _mismatch(name, wanted, outputs, targets)
-        return jnp.reshape(outputs, targets.shape)
-
-    return match
+    return functools.partial(shapes.like_targets, name)
 
 
 def _no_check(targets: np.ndarray, classes: int) -> None:
@@ -128,9 +115,15 @@ LOSSES: dict[str, Loss] = {
 
 
 def own_loss(per_example: Callable[[jax.Array, jax.Array], jax.Array]) -> Loss:
-    """A user's (outputs, targets) -> losses (B,), taken as it is."""
+    """A user's (outputs, targets) -> losses (B,), taken as it is; refused where it broadcasts."""
 
     def checked(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+        if shapes.broadcasts(per_example, outputs, targets):
+            which = "outputs" if outputs.ndim > targets.ndim else "targets"
+            raise ValueError(
+                f"the loss compares every example with every other: outputs {outputs.shape} and "
+                f"targets {targets.shape} are broadcast; take {which}[..., 0]"
+            )
         losses = jnp.asarray(per_example(outputs, targets))
         if losses.shape != targets.shape[:1]:
             raise ValueError(

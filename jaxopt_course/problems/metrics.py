@@ -1,11 +1,14 @@
 """What is measured on a whole part of the data: pure JAX, so that it runs inside a sweep.
 
 Each takes the network's outputs and the targets and returns a float32 scalar.  A score above
-zero (a logit) or above its rivals is a prediction; class 1 is the positive one.
+zero (a logit) or above its rivals is a prediction; class 1 is the positive one.  Outputs and
+targets may differ by a last axis of one; other shapes are refused, as nothing is broadcast.
 """
 
 import jax
 import jax.numpy as jnp
+
+from jaxopt_course.problems import shapes
 
 
 def accuracy(outputs: jax.Array, targets: jax.Array) -> jax.Array:
@@ -15,6 +18,7 @@ def accuracy(outputs: jax.Array, targets: jax.Array) -> jax.Array:
         outputs: scores, (..., C); the first of equal scores wins.
         targets: class labels 0 .. C-1, (...).
     """
+    targets = shapes.classes("accuracy", outputs, targets)
     return jnp.mean(jnp.argmax(outputs, axis=-1) == targets)
 
 
@@ -23,8 +27,9 @@ def binary_accuracy(outputs: jax.Array, targets: jax.Array) -> jax.Array:
 
     Args:
         outputs: logits, any shape; a logit of 0 is a probability of 1/2 and counts as class 0.
-        targets: 0 or 1, the shape of ``outputs``.
+        targets: 0 or 1, the shape of ``outputs`` but for a last axis of one.
     """
+    outputs = shapes.like_targets("binary_accuracy", outputs, targets)
     return jnp.mean((outputs > 0) == (targets > 0))
 
 
@@ -33,8 +38,9 @@ def f1(outputs: jax.Array, targets: jax.Array) -> jax.Array:
 
     Args:
         outputs: logits, any shape; positive where above 0.
-        targets: 0 or 1, the shape of ``outputs``.
+        targets: 0 or 1, the shape of ``outputs`` but for a last axis of one.
     """
+    outputs = shapes.like_targets("f1", outputs, targets)
     called, is_one = outputs > 0, targets > 0
     hits = 2 * jnp.sum(called & is_one)
     total = jnp.sum(called) + jnp.sum(is_one)  # 2 TP + FP + FN
@@ -52,8 +58,9 @@ def auc(outputs: jax.Array, targets: jax.Array) -> jax.Array:
 
     Args:
         outputs: scores, any shape.
-        targets: 0 or 1, the shape of ``outputs``.
+        targets: 0 or 1, the shape of ``outputs`` but for a last axis of one.
     """
+    outputs = shapes.like_targets("auc", outputs, targets)
     scores, is_one = jnp.ravel(outputs), jnp.ravel(targets > 0)
     negatives = jnp.sum(~is_one)
     ranked = jnp.sort(jnp.where(is_one, jnp.inf, scores))  # the negatives, then filling
@@ -72,8 +79,9 @@ def r2(outputs: jax.Array, targets: jax.Array) -> jax.Array:
 
     Args:
         outputs: predictions, (B, ...).
-        targets: the shape of ``outputs``.
+        targets: the shape of ``outputs`` but for a last axis of one.
     """
+    outputs = shapes.like_targets("r2", outputs, targets)
     left = jnp.sum((targets - outputs) ** 2, axis=0)
     whole = jnp.sum((targets - jnp.mean(targets, axis=0, keepdims=True)) ** 2, axis=0)
     share = 1 - left / jnp.where(whole > 0, whole, 1)

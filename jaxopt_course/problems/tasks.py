@@ -41,6 +41,8 @@ class Task:
         metrics: name -> "min" or "max", which way is better; the first one chooses by default.
         split_seed: the seed that split the data; None where the parts were given.
         description: one line for ``jaxopt-course tasks``.
+        about: what a report says of the data, as JSON has it: see
+            :func:`~jaxopt_course.problems.tables.table_task`.
         uint8: whether arrays of bytes stay so, a quarter of the memory in every copy of the data.
             The functions must take them: ``x - 128`` of a uint8 is a uint8, and wraps around.
 
@@ -64,6 +66,7 @@ class Task:
     split_seed: int | None = 0
     description: str = ""
     uint8: bool = False
+    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the arrays canonical and check everything that can be checked without running."""
@@ -155,7 +158,8 @@ metrics={'accuracy': 'max', 'loss': 'min'})
                 differ by a last axis of one, and no other difference: nothing is broadcast.
             metrics: name -> (function of all (outputs, targets) to a scalar, "min" or "max"), in
                 place of the loss's own: accuracy; accuracy, F1 and AUC; R².  Outputs come in the
-                shape of the targets where the named losses match them.  "loss" is always measured.
+                shape of the targets where the named losses match them, and where a function would
+                otherwise broadcast (B, 1) against (B,).  "loss" is always measured.
             valid: (inputs, targets) to choose by; with ``test``, in place of the split.
             test: (inputs, targets).
             name: a word for tables and directories.
@@ -214,7 +218,10 @@ metrics={'accuracy': 'max', 'loss': 'min'})
 
             outputs = _in_chunks(network, data["inputs"], evaluate_chunk)
             outputs, targets = rule.match(outputs, data["targets"]), data["targets"]
-            values = {name: function(outputs, targets) for name, (function, _) in measured.items()}
+            values = {
+                name: checks.measured(name, function, outputs, targets)
+                for name, (function, _) in measured.items()
+            }
             values["loss"] = jnp.mean(rule.per_example(outputs, targets))
             broken = jnp.isnan(outputs).any()
             return {name: jnp.where(broken, jnp.nan, value) for name, value in values.items()}
