@@ -1,5 +1,7 @@
 """Tables as tasks: the arrays are those of scikit-learn's pipeline; errors name the column."""
 
+import json
+
 import jax
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import jaxopt_course as joc
 from jaxopt_course import cli
+from jaxopt_course.problems.csv import telling
 from jaxopt_course.problems.datasets import PARTS, split_indices
 from jaxopt_course.problems.tables import prepare, read_table, table_task
 
@@ -228,14 +231,14 @@ EMPTY = people().assign(income=np.nan)
         (people(), "buys", {"drop": ["jobs"]}, "unknown column 'jobs'; did you mean 'job'"),
         (people()[:0], "buys", {}, "no rows"),
         (people()[["buys"]], "buys", {}, "no column beside the target 'buys'"),
-        (HOLE, "buys", {}, "target 'buys' is empty in 2 rows, the first is row 4"),
+        (HOLE, "buys", {}, "'buys' is empty in 2 rows, the first is row 4 .*leave_out=..empty"),
         (people().assign(buys="no"), "buys", {}, "target 'buys' is 'no' in every row"),
-        (INFINITE, "buys", {}, "column 'income' is infinite in row 7"),
+        (INFINITE, "buys", {}, "column 'income' cannot be made inputs and is infinite in row 7"),
         (
-            people().assign(income=[f"{i}.5" if i else "-" for i in range(N)]),
+            people().assign(income=[f"{i}.5" if i else "none yet" for i in range(N)]),
             "buys",
             {"split_seed": 1},
-            "numbers, and '-'; leave such cells empty",
+            "numbers, and 'none yet'; leave such cells empty",
         ),
         (
             people().assign(**{"job=cook": 1.0}),
@@ -246,8 +249,8 @@ EMPTY = people().assign(income=np.nan)
         (people().assign(income=1e306 * people()["spent"]), "buys", {}, "too large to"),
         (NAMES, "buys", {}, "column 'name' cannot be made inputs and is text with 120 diff"),
         (NAMES, "name", {}, "the target 'name' is text with 200 different"),
-        (EMPTY, "buys", {}, "column 'income' is empty in every row of the train part"),
-        (RARE, "buys", {}, "cannot split 200 examples"),
+        (EMPTY, "buys", {}, "column 'income' .* is empty in every row of the train part"),
+        (RARE, "buys", {}, "too rare are 'yes' .1 row.: merge .*leave_out=..rare"),
         (people(), "job", {"kind": "regression"}, "target 'job' is no number .*no regression"),
         (people(), "job", {"kind": "regresion"}, "kind must be auto, classification or"),
         (people().rename(columns={"age": "job"}), "buys", {}, "two columns are called 'job'"),
@@ -276,6 +279,143 @@ def test_files_that_are_refused(tmp_path, content, message):
         read_table("https://example.org/people.csv")
 
 
+# What is left out, and what is said
+
+
+def test_all_columns_that_cannot_be_used_are_named_at_once():
+    table = people().assign(
+        **{"Full name": [f"person {i}" for i in range(N)], "gone": np.nan},
+        day=pd.date_range("2020-01-01", periods=N).strftime("%Y-%m-%d"),
+        ticket=[f"{i}" if i % 3 else f"B/7 {i}" for i in range(N)],
+    )
+    with pytest.raises(ValueError) as error:
+        prepare(table, "buys")
+    said = str(error.value)
+    assert said.startswith("4 columns cannot be made inputs: 'Full name' is text with 120 diff")
+    assert "(--drop 'Full name' gone day ticket)" in said
+    assert "drop=['Full name', 'gone', 'day', 'ticket']" in said
+    assert "leave such cells empty" not in said, "a ticket is no number with gaps"
+    assert "--dates" in said
+    drop = ["Full name", "gone", "day", "ticket"]
+    assert prepare(table, "buys", drop=drop).features == prepare(people(), "buys").features
+
+
+def test_rare_classes_are_named_with_what_helps():
+    classes = ["a"] * 120 + ["b"] * 77 + ["c"] + ["d"] * 2
+    table = people().drop(columns="buys").assign(bag=classes)
+    with pytest.raises(
+        ValueError, match=r"too rare are 'c' \(1 row\), 'd' \(2 rows\): merge"
+    ) as error:
+        prepare(table, "bag")
+    assert "--leave-out rare" in str(error.value) and "regression" not in str(error.value)
+    ready = prepare(table, "bag", leave_out=["rare"])
+    assert ready.classes == ("a", "b") and ready.left_out["of rare classes"] == 3
+    assert set(np.concatenate(list(ready.rows.values()))) == set(range(197))
+    counts = people().assign(visits=[7 if i == 0 else i % 4 for i in range(N)])
+    with pytest.raises(ValueError, match=r"'visits' .*7 .1 row.*--kind regression"):
+        prepare(counts, "visits")
+    assert prepare(counts, "visits", kind="regression").classes == ()
+
+
+def test_rows_without_a_target_are_left_out_on_demand():
+    hole = HOLE.assign(buys=HOLE["buys"].mask(HOLE.index % 2 == 0, "yes"))
+    ready = prepare(hole, "buys", leave_out=["empty"])
+    assert ready.left_out["without a target"] == 1
+    rows = np.sort(np.concatenate(list(ready.rows.values())))
+    assert rows.tolist() == [i for i in range(N) if i != 9], "rows are those of the table"
+    with pytest.raises(ValueError, match="unknown reason to leave out rows 'empt'"):
+        prepare(HOLE, "buys", leave_out=["empt"])
+
+
+def test_the_positive_class_is_chosen_and_said():
+    first = prepare(people(), "buys")
+    other = prepare(people(), "buys", positive="no")
+    assert (first.classes, other.classes) == (("no", "yes"), ("yes", "no"))
+    np.testing.assert_array_equal(first.parts["test"][1], 1 - other.parts["test"][1])
+    assert (first.about()["positive"], other.about()["positive"]) == ("yes", "no")
+    assert prepare(people(), "member", positive="FALSE").classes == (True, False)
+    with pytest.raises(ValueError, match="unknown class 'ys'; did you mean 'yes'"):
+        prepare(people(), "buys", positive="ys")
+    with pytest.raises(ValueError, match="one of two, and 'job' has 3"):
+        prepare(people(), "job", positive="cook")
+    with pytest.raises(ValueError, match="the target 'spent' is a number"):
+        prepare(people(), "spent", positive="1")
+
+
+def test_dates_become_their_parts():
+    days = pd.date_range("2019-11-25", periods=N, freq="36h")
+    table = people().assign(day=days.strftime("%d/%m/%Y %H:%M"), stamp=days)
+    ready = prepare(table, "buys", dates=["day", "stamp"])
+    names = [
+        f"{c} {p}" for c in ("day", "stamp") for p in ("year", "month", "day", "weekday", "hour")
+    ]
+    assert [name for name in ready.features if name.split()[0] in ("day", "stamp")] == names
+    for column in ("day", "stamp"):
+        month = ready.parts["test"][0][:, ready.features.index(f"{column} month")]
+        want = days.month.to_numpy()[ready.rows["test"]]
+        assert np.corrcoef(month, want)[0, 1] > 0.999
+    with pytest.raises(ValueError, match=r"column 'job' is no date that is known"):
+        prepare(table, "buys", drop=["stamp", "day"], dates=["job"])
+
+
+def test_dates_that_can_be_read_in_two_ways_are_asked():
+    days = [f"{1 + i % 12:02d}/{1 + i // 20:02d}/2020" for i in range(N)]
+    table = people().assign(day=days)
+    with pytest.raises(ValueError, match=r"'day' can be read as %d/%m/%Y and as %m/%d/%Y: give"):
+        prepare(table, "buys", dates=["day"])
+    one = prepare(table, "buys", dates={"day": "%d/%m/%Y"})
+    two = prepare(table, "buys", dates=["day=%d/%m/%Y"])
+    assert one.features == two.features and "day month" in one.features
+    with pytest.raises(ValueError, match="has '01/01/2020', which is no date as %Y"):
+        prepare(table, "buys", dates=["day=%Y"])
+
+
+def test_what_became_of_the_table_is_said(tmp_path):
+    file = tmp_path / "people.csv"
+    table = people().assign(
+        same=1, number=range(1, N + 1), code=np.random.default_rng(0).permutation(N)
+    )
+    table.assign(rate=[f"{i % 9}%" for i in range(N)], gap=["-"] * 3 + list(range(N - 3))).to_csv(
+        file
+    )
+    task = table_task(file, "buys", drop=["job"])
+    about = json.loads(json.dumps(task.about))
+    columns = {column["name"]: column for column in about["columns"]}
+    assert columns["Unnamed: 0"]["became"] == "left out"
+    assert columns["job"] == {"name": "job", "became": "left out", "inputs": 0, "note": "as asked"}
+    assert columns["buys"]["became"] == "target" and columns["member"]["became"] == "booleans"
+    for name, note in {
+        "same": "the same in every row",
+        "number": "numbers the rows",
+        "code": "whole and different in every row",
+        "rate": "without its '%'",
+        "gap": "'-' is an empty cell",
+    }.items():
+        assert note in columns[name]["note"], name
+    shares = table["buys"].value_counts().to_dict()
+    assert about["classes"] == shares and about["rows"] == N and about["positive"] == "yes"
+    valid = task.valid["targets"]
+    assert about["baseline"]["answer"] == "no"
+    assert about["baseline"]["valid_accuracy"] == pytest.approx((valid == 0).mean())
+    said = "\n".join(telling.lines(about))
+    assert (
+        f"classes: no {shares['no'] / N:.1%}, yes {shares['yes'] / N:.1%}; positive is yes" in said
+    )
+    assert f"always answering no: accuracy {(valid == 0).mean():.3f} valid" in said
+    assert "  number: numbers (numbers the rows" in said
+    number = prepare(people(), "spent").about()["baseline"]
+    assert number["valid_loss"] == pytest.approx(1, abs=0.4)
+
+
+def test_a_constant_that_is_no_binary_number_is_constant():
+    """The deviation of 0.1, 0.1, ... is 1e-17; a change in another part would be 1e16 of them."""
+    table = people().assign(same=0.1)
+    ready = prepare(table, "buys")
+    table.loc[ready.rows["valid"], "same"] = 0.2
+    values = prepare(table, "buys").parts["valid"][0][:, ready.features.index("same")]
+    np.testing.assert_allclose(values, 0.1, rtol=1e-6)
+
+
 # The command
 
 
@@ -293,7 +433,12 @@ def folder(tmp_path, monkeypatch):
         (["--csv", "people.csv"], "--target: one of age, income, job, member, buys, spent, stars"),
         (["--csv", "people.csv", "--target", "buy"], "did you mean 'buys'"),
         (["--csv", "none.csv", "--target", "buys"], "No such file or directory: 'none.csv'"),
-        (["--target", "buys"], "give --csv FILE too"),
+        (["--target", "buys"], "--target is of a table: give --csv FILE too"),
+        (["--kind", "regression", "--sep", ";"], "--kind and --sep are of a table: give --csv"),
+        (["--csv", "people.csv", "--target", "buys", "--positive", "y"], "unknown class 'y'"),
+        (["--csv", "people.csv", "--target", "buys", "--dates", "age"], "'age' is no date"),
+        (["--csv", "people.csv", "--target", "job", "--kind", "regression"], "no regression"),
+        (["--csv", "people.csv", "--target", "b", "--sep", "tab"], "are split by tabs"),
         (["--csv", "people.csv", "--target", "buys", "--task", "line"], "either --task or --csv"),
     ],
 )
@@ -311,9 +456,10 @@ def test_a_csv_is_compared_and_replayed(folder, capsys, monkeypatch):
     table = ["--csv", "people.csv", "--target", "buys", "--drop", "income", "spent"]
     cli.main(["compare", *table, "--optimizers", "sgd", "--learning-rates", "1", "--seeds", "1",
               "--epochs", "1", "--confirm", "0", "--lanes", "1"])  # fmt: skip
+    said = capsys.readouterr().out
+    assert "positive is yes" in said and "income: left out (as asked)" in said
     study = joc.Study.load(folder / "runs" / "people-1")
     assert study.manifest["task"]["name"] == "people" and len(study.trials) == 1
-    capsys.readouterr()
     cli.main(["replay", "runs/people-1", "0", *table])
     assert capsys.readouterr().out.count("the same bits") >= 3
     with pytest.raises(SystemExit):

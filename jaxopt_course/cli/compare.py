@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jaxopt_course.cli.outcome import confirm, explain, seconds, show, stopped
-from jaxopt_course.cli.own_table import DIGITS, Table, table_of
+from jaxopt_course.cli.own_table import DIGITS, Table, table_of, tell
 from jaxopt_course.cli.say import say
 
 COURSE = (  # the optimizers of the course notes
@@ -86,6 +86,8 @@ def compare(arguments: Compare) -> None:
     if arguments.seeds < 1 or arguments.confirm < 0:
         raise ValueError("--seeds must be at least 1, and --confirm at least 0")
     task = table_of(arguments) or load_task(arguments.task)
+    if arguments.csv is not None:
+        tell(task)
     sizes = list(dict.fromkeys(arguments.batch_size)) or [min(64, count_examples(task.train))]
     several = len(sizes) > 1
     trials = grid(

@@ -1,8 +1,8 @@
 """A table of one's own: the arguments that name it, and the task it makes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from jaxopt_course.problems.tasks import Task
@@ -20,19 +20,70 @@ class Table:
     """The column of --csv to predict; text and few whole numbers are classes, others numbers."""
     drop: tuple[str, ...] = ()
     """Columns of --csv to leave out, as names and dates."""
+    kind: Literal["auto", "classification", "regression"] = "auto"
+    """What --target is, where it is not to be told by its values."""
+    positive: str | None = None
+    """Of a --target of two classes the one that F1 and AUC look for; default the second."""
+    dates: tuple[str, ...] = ()
+    """Columns of --csv that become year, month, day, weekday; NAME=%d/%m/%Y gives a format."""
+    leave_out: tuple[Literal["empty", "rare"], ...] = ()
+    """Rows of --csv to leave out: those without a target, those of classes with fewer than 5."""
+    sep: str | None = None
+    """What splits the cells of --csv: a character, tab or blank; default what splits them best."""
+    encoding: str | None = None
+    """Of --csv, as cp1252; default UTF-8."""
+    decimal: Literal[".", ","] | None = None
+    """The mark before decimals in --csv; default what its numbers say."""
+    header: Literal["auto", "yes", "no"] = "auto"
+    """Whether the first line of --csv names its columns; else they are column 1, column 2, ..."""
 
 
 def table_of(arguments: Table) -> "Task | None":
     """The task that --csv makes, if it is given."""
+    given = [
+        f"--{field.name.replace('_', '-')}"
+        for field in fields(Table)
+        if field.name != "csv" and getattr(arguments, field.name) != field.default
+    ]
     if arguments.csv is None:
-        if arguments.target is not None or arguments.drop:
-            raise ValueError("--target and --drop are of a table: give --csv FILE too")
+        if given:
+            some = " and ".join(given)
+            be = "is" if len(given) == 1 else "are"
+            raise ValueError(f"{some} {be} of a table: give --csv FILE too")
         return None
+    from jaxopt_course.problems.catalog import TASKS
+    from jaxopt_course.problems.downloads import split_name
     from jaxopt_course.problems.tables import read_table, table_task
 
     if getattr(arguments, "task", DIGITS) != DIGITS:
         raise ValueError("give either --task or --csv, not both")
+    header = {"auto": None, "yes": True, "no": False}[arguments.header]
+    file: dict[str, Any] = {
+        "sep": arguments.sep,
+        "encoding": arguments.encoding,
+        "decimal": arguments.decimal,
+        "header": header,
+    }
     if arguments.target is None:
-        columns = ", ".join(map(str, read_table(arguments.csv).columns))
+        columns = ", ".join(map(str, read_table(arguments.csv, **file).columns))
         raise ValueError(f"which column is to be predicted? --target: one of {columns}")
-    return table_task(arguments.csv, arguments.target, drop=arguments.drop)
+    stem = arguments.csv.stem  # no study of one's own wine.csv may be taken for one of the wine
+    return table_task(
+        arguments.csv,
+        arguments.target,
+        name=f"{stem}_csv" if stem in TASKS or split_name(stem) else None,
+        drop=arguments.drop,
+        kind=arguments.kind,
+        positive=arguments.positive,
+        dates=arguments.dates,
+        leave_out=arguments.leave_out,
+        **file,
+    )
+
+
+def tell(task: "Task") -> None:
+    """Print what became of the table: its rows, classes and columns."""
+    from jaxopt_course.cli.say import say
+    from jaxopt_course.problems.csv.telling import lines
+
+    say(*lines(task.about))

@@ -1,0 +1,228 @@
+"""Columns as inputs: numbers are standardised, categories become columns of 0 and 1."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from jaxopt_course.problems.csv import numbers as n
+
+MAX_CATEGORIES = 50  # of a column of text: more are names or dates, not categories
+MISSING = "(missing)"
+
+
+class Column(NamedTuple):
+    """What became of a column of the table."""
+
+    name: str
+    became: str  # "numbers", "booleans", "categories", "date", "target", "left out"
+    inputs: int  # how many
+    note: str = ""
+
+
+def exact(column: pd.Series) -> tuple[np.ndarray, float]:
+    """Float64, NaN where empty, and what was taken from all; whole numbers lose nothing.
+
+    Beyond 2**53 neighbours would be one number in float64, so the smallest is taken away first.
+    """
+    whole = types.is_integer_dtype(column) or column.dtype == object
+    if whole:
+        seen = column.dropna()
+        low, high = int(seen.min()) if len(seen) else 0, int(seen.max()) if len(seen) else 0
+        if max(abs(low), abs(high)) > 2**53:
+            less = [np.nan if pd.isna(cell) else float(int(cell) - low) for cell in column]
+            return np.array(less), float(low)
+    values = column.to_numpy(np.float64, na_value=np.nan)
+    if np.isinf(values).any():
+        first = int(np.isinf(values).argmax())
+        raise ValueError(f"column {column.name!r} is infinite in row {first}")
+    return values, 0.0
+
+
+def center_and_scale(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column, without gaps; a column that never changes has scale 1."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = np.nanmean(seen, axis=0), np.nanstd(seen, axis=0)
+        same = np.nanmin(seen, axis=0) == np.nanmax(seen, axis=0)  # std may be a rounding error
+    return mean, np.where(same | (std == 0), 1.0, std)
+
+
+class Encoded(NamedTuple):
+    """Inputs by name, what became of each column, and why others cannot be used."""
+
+    inputs: dict[str, np.ndarray]
+    columns: list[Column]
+    refused: dict[str, str]
+
+
+def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
+    """Every column of a table as inputs, measured on the rows of the train part."""
+    made: dict[str, dict[str, np.ndarray]] = {}
+    told: dict[str, Column] = {}
+    refused: dict[str, str] = {}
+    plain = [place for place, dtype in enumerate(table.dtypes) if _is_plain(dtype)]
+    names = [str(table.columns[place]) for place in plain]
+    block = table.iloc[:, plain].to_numpy(np.float64) if plain else np.empty((len(table), 0))
+    large = {names[i] for i in np.flatnonzero((abs(block) >= 2.0**53).any(axis=0))}
+    _numbers(names, block, train, made, told, refused)
+    for name, column in table.items():
+        name = str(name)
+        if (name in made or name in refused) and name not in large:
+            continue
+        if types.is_numeric_dtype(column) or _all_whole(column):
+            refused.pop(name, None)
+            try:
+                values, _ = exact(column)
+            except ValueError as error:
+                refused[name] = str(error).removeprefix(f"column {name!r} ")
+                continue
+            _numbers([name], values[:, None], train, made, told, refused)
+        else:
+            _one_hot(column, train, made, told, refused)
+    inputs: dict[str, np.ndarray] = {}
+    for name, dtype in zip(map(str, table.columns), table.dtypes, strict=True):
+        if types.is_bool_dtype(dtype) and name in told:
+            told[name] = told[name]._replace(became="booleans")
+        for input_name, values in made.get(name, {}).items():
+            if input_name in inputs:
+                raise ValueError(
+                    f"two inputs would be called {input_name!r}: rename column {name!r}"
+                )
+            inputs[input_name] = values
+    order = list(map(str, table.columns))
+    return Encoded(
+        inputs,
+        [told[name] for name in order if name in told],
+        {name: refused[name] for name in order if name in refused},
+    )
+
+
+def _is_plain(dtype: Any) -> bool:
+    return isinstance(dtype, np.dtype) and dtype.kind in "iufb"
+
+
+def _all_whole(column: pd.Series) -> bool:
+    """Python's own whole numbers, too long for int64."""
+    return column.dtype == object and column.map(lambda c: type(c) is int or pd.isna(c)).all()
+
+
+def _numbers(
+    names: Sequence[str],
+    block: np.ndarray,
+    train: np.ndarray,
+    made: dict[str, dict[str, np.ndarray]],
+    told: dict[str, Column],
+    refused: dict[str, str],
+) -> None:
+    """Standardise columns side by side: many at once cost what one costs."""
+    if not names:
+        return
+    missing, infinite = np.isnan(block), np.isinf(block)
+    empty = missing[train].all(axis=0)
+    seen = np.where(infinite[train], 0.0, block[train])
+    seen[:, empty] = 0.0
+    mean, std = center_and_scale(seen)
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = np.where(missing, 0.0, (block - mean) / std)
+    few, gaps = np.isfinite(mean) & np.isfinite(std), missing[train].any(axis=0)
+    constant = np.nanmin(seen, axis=0) == np.nanmax(seen, axis=0)
+    for i, name in enumerate(names):
+        if infinite[:, i].any():
+            refused[name] = f"is infinite in row {int(infinite[:, i].argmax())}"
+        elif empty[i]:
+            refused[name] = "is empty in every row of the train part"
+        elif not few[i]:
+            refused[name] = "has numbers too large to standardise: divide it"
+        else:
+            made[name] = {name: values[:, i]}
+            note = _note(block[:, i], constant[i])
+            if gaps[i]:
+                made[name][f"{name} is missing"] = missing[:, i].astype(np.float64)
+            if missing[:, i].any():
+                note = "; ".join(
+                    [*([note] if note else []), f"empty in {missing[:, i].sum()} rows"]
+                )
+            told[name] = Column(name, "numbers", len(made[name]), note)
+
+
+def _note(values: np.ndarray, constant: bool) -> str:
+    """What a reader may want to leave out."""
+    if constant:
+        return "the same in every row of the train part"
+    steps = np.diff(values)
+    if len(values) > 2 and (steps == 1).all():
+        return "numbers the rows: leave it out if it is no measurement"
+    if (
+        len(values) > 2
+        and (values == np.round(values)).all()
+        and len(np.unique(values)) == len(values)
+    ):
+        return "whole and different in every row: leave it out if it is an identifier"
+    return ""
+
+
+def _one_hot(
+    column: pd.Series,
+    train: np.ndarray,
+    made: dict[str, dict[str, np.ndarray]],
+    told: dict[str, Column],
+    refused: dict[str, str],
+) -> None:
+    name = str(column.name)
+    texts = column.astype(object).where(column.notna(), MISSING).astype(str).to_numpy(object)
+    categories = sorted(set(texts[train]))
+    hint = _hint(texts)
+    if len(categories) > MAX_CATEGORIES:
+        distinct = len(set(texts) - {MISSING})
+        if not hint and distinct == (texts != MISSING).sum():
+            hint = "different in every row: a name or a number of the row"
+        refused[name] = (
+            f"is text with {len(categories)} different values, more than {MAX_CATEGORIES}"
+            f"{'; ' if hint else ''}{hint}"
+        )
+        return
+    made[name] = {f"{name}={c}": (texts == c) * 1.0 for c in categories}
+    note = "the same in every row of the train part" if len(categories) == 1 else hint
+    told[name] = Column(name, "categories", len(categories), note)
+
+
+def _hint(texts: np.ndarray) -> str:
+    """Why a column of text is none of numbers, or that it is one of dates; "" if it is words."""
+    words = [word for word in dict.fromkeys(texts) if word != MISSING]
+    cells = [n.cell_of(word) for word in words]
+    odd = [word for word, cell in zip(words, cells, strict=True)
+           if cell is None and not n.is_empty_word(word)]  # fmt: skip
+    dated = sum(_like_a_date(word) for word in words[:20])
+    if words and dated == len(words[:20]):
+        return "dates: as year, month, day by dates=[…] (--dates)"
+    if len(words) > 2 and odd and len(odd) <= max(3, len(words) / 20):
+        shown = ", ".join(map(repr, odd[:3]))
+        return f"numbers, and {shown}; leave such cells empty, or write numbers"
+    dresses = {cell.dress for cell in cells if cell is not None}
+    if words and not odd and len(dresses) > 1:
+        return f"numbers in different units ({', '.join(map(repr, sorted(dresses)))})"
+    return ""
+
+
+def _like_a_date(word: str) -> bool:
+    day = word.replace("T", " ").split(" ")[0]
+    digits = re.split("[-/]", day) if re.search("[-/]", day) else day.split(".")
+    return len(digits) == 3 and all(part.isdigit() for part in digits)
+
+
+def refusal(refused: Mapping[str, str]) -> str:
+    """One message for all columns that cannot be used, with what to paste."""
+    names = list(refused)
+    if len(names) == 1:
+        begin = f"column {names[0]!r} cannot be made inputs and {refused[names[0]]}: leave it out"
+    else:
+        each = "; ".join(f"{name!r} {why}" for name, why in list(refused.items())[:20])
+        more = f"; and {len(names) - 20} more" if len(names) > 20 else ""
+        begin = f"{len(names)} columns cannot be made inputs: {each}{more}. Leave them out"
+    # a name may hold anything: what a terminal would obey is shown, not sent
+    pasted = " ".join(shlex.quote(name) if name.isprintable() else repr(name) for name in names)
+    return f"{begin}, drop={names} (--drop {pasted})"

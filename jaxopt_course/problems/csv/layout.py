@@ -1,0 +1,189 @@
+"""How a file is laid out: the mark between its cells, and whether its first line names them."""
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxopt_course.problems.csv.numbers import BOOLEANS, cell_of, is_empty_word, reading
+
+MARKS = ",;\t|"
+BLANKS = r"\s+"  # a mark of its own: any number of blanks
+SAMPLE = 100  # records that are looked at; fewer, where they are long
+SAMPLE_LENGTH = 1 << 19  # characters of them
+MARK_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks"}
+_ELSEWHERE = "\ue000"  # stands for a mark inside quotes
+
+
+class Layout(NamedTuple):
+    """What must be known before pandas can read a file."""
+
+    mark: str
+    names: list[str] | None  # None where the first line is data
+    skip: int  # lines before the first record: "sep=;" as Excel writes it
+    extra: bool  # rows have one cell more than there are names, as R's write.table has it
+
+
+def layout(text: str, mark: str | None = None, header: bool | None = None) -> Layout:
+    """The layout of a file's text.
+
+    Args:
+        text: the whole file.
+        mark: what splits the cells; default what splits the first lines best.
+        header: whether the first line names the columns; default yes, unless it looks like data.
+
+    Raises:
+        ValueError: the first line looks like data, or two columns are called the same.
+    """
+    records = _records(text)
+    skip = 0
+    while records and not records[0].strip():
+        records, skip = records[1:], skip + 1
+    said = re.fullmatch(r'"?sep=(.|\\t)"?[,;\s]*', records[0]) if records else None
+    if said:
+        records, skip = records[1:], skip + 1
+        mark = mark or said[1].replace("\\t", "\t")
+    records = [record for record in records if record.strip()]
+    if not records:
+        return Layout(mark or ",", [], skip, False)
+    mark = mark or best_mark(records)
+    first, *rows = [split(record, mark) for record in records]
+    if header is False:
+        return Layout(mark, None, skip, False)
+    if header is None:
+        _refuse_data(first, rows)
+    names = [name for name in first if name]
+    repeated = [name for name, times in Counter(names).items() if times > 1]
+    if repeated:
+        raise ValueError(
+            f"two columns are called {repeated[0]!r}; rename one (or the first line is no names: "
+            "header=False, --header no)"
+        )
+    widths = {len(row) for row in rows}
+    begins = [row[0] for row in rows]
+    counted = begins == [str(place + 1) for place in range(len(rows))]
+    quoted = all(record.lstrip().startswith('"') for record in records[1:])
+    # Names of rows, as R writes them; else a name is missing, and nobody knows which.
+    rows_named = len(set(begins)) == len(begins) and (counted or quoted)
+    extra = widths == {len(first) + 1} and any(row[-1] for row in rows) and rows_named
+    return Layout(mark, first, skip, extra)
+
+
+def _records(text: str) -> list[str]:
+    """The first records; a line break inside quotes ends none."""
+    records: list[str] = []
+    begin, open_record = 0, ""
+    while begin < len(text) and len(records) < SAMPLE:
+        if len(records) > 5 and begin > SAMPLE_LENGTH:
+            break
+        end = text.find("\n", begin)
+        end = len(text) if end < 0 else end
+        line = text[begin:end].rstrip("\r")
+        begin = end + 1
+        whole = f"{open_record}\n{line}" if open_record else line
+        if whole.count('"') % 2 and whole.count("\n") < 50 and begin < len(text):
+            open_record = whole
+            continue
+        records.append(whole)
+        open_record = ""
+    return records
+
+
+def split(record: str, mark: str) -> list[str]:
+    """The cells of a record, without their quotes and the blanks around them."""
+    parts = record.split('"')
+    if len(parts) > 2:
+        inside = re.compile(BLANKS) if mark == BLANKS else re.compile(re.escape(mark))
+        parts[1::2] = [inside.sub(_ELSEWHERE, part) for part in parts[1::2]]
+    hidden = '"'.join(parts)
+    cells = hidden.split() if mark == BLANKS else hidden.split(mark)
+    shown = " " if mark == BLANKS else mark
+    return [_unquoted(cell.strip()).replace(_ELSEWHERE, shown) for cell in cells]
+
+
+def _unquoted(cell: str) -> str:
+    if len(cell) > 1 and cell[0] == cell[-1] == '"':
+        return cell[1:-1].replace('""', '"').strip()
+    return cell
+
+
+def best_mark(records: Sequence[str]) -> str:
+    """The mark that gives most records as many cells as the first, and cells that read well."""
+    return max((*MARKS, BLANKS), key=lambda mark: _score(records, mark))
+
+
+def _score(records: Sequence[str], mark: str) -> tuple[float, int]:
+    """How well a mark splits, and into how many; the earlier mark wins a tie."""
+    widths = [_width(record, mark) for record in records]
+    # Rows that end with a mark, or begin with a name of their own, have one cell more.
+    alike = [r for r, w in zip(records, widths, strict=True) if w in (widths[0], widths[0] + 1)]
+    if widths[0] < 2:
+        return 0.0, 1
+    cells = [cell for record in alike[:20] for cell in split(record[:4096], mark)[:200]]
+    clean = sum(map(_reads_well, cells)) / len(cells)
+    return round(len(alike) / len(records) * clean, 3), widths[0]
+
+
+def _width(record: str, mark: str) -> int:
+    """How many cells a record has."""
+    if '"' in record:
+        return len(split(record, mark))
+    return len(record.split()) if mark == BLANKS else record.count(mark) + 1
+
+
+def _reads_well(cell: str) -> bool:
+    """No mark is left in it, but in a number."""
+    if not re.search(r"[,;\t|]", cell) and not re.search(r"\d\s+[-+\d.]", cell):
+        return True
+    number = cell_of(cell)
+    return number is not None and reading(number) != set()
+
+
+def _refuse_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Raise where the first line is more like a row than like names.
+
+    Above a column of numbers it has numbers, which are not in the order of years or of positions;
+    above columns of words it has one of the words.
+    """
+    columns = list(zip(*[row for row in rows if len(row) == len(first)], strict=True))
+    if not columns:
+        return
+    words, above, heads = 0, 0, []
+    for name, column in zip(first, columns, strict=True):
+        known = [cell for cell in column if cell and not is_empty_word(cell)]
+        if not known or not name or is_empty_word(name):
+            continue
+        values = [value for cell in known if (value := _value(cell)) is not None]
+        if len(values) == len(known):
+            head = _value(name)
+            if head is None:
+                return  # a word above numbers is a name
+            heads.append((head, min(values), max(values)))
+        elif name.lower() not in BOOLEANS:
+            words += 1
+            above += name in known
+    numbers = [head for head, _, _ in heads]
+    steps = {after - before for before, after in itertools.pairwise(numbers)}
+    counted = len(numbers) > 2 and steps == {1.0}
+    ordered = len(numbers) > 1 and (min(steps) > 0 or max(steps) < 0)
+    within = all(low <= head <= high for head, low, high in heads)
+    ordered &= len(numbers) > 2 or words > 0  # 1, 2 over two columns is no order yet
+    looks = (not ordered or within or above > 0) if heads else above >= max(2, words / 2)
+    if looks and not counted:
+        shown = ", ".join(map(repr, first[:4])) + (", …" if len(first) > 4 else "")
+        raise ValueError(
+            f"the first line looks like data, not like names ({shown}): put a line of names above "
+            "it, or say header=False (--header no), and the columns are called column 1, column 2, "
+            "…; if these are names, header=True (--header yes)"
+        )
+
+
+def _value(cell: str) -> float | None:
+    number = cell_of(cell)
+    if number is None or number.dress not in ("", "%"):
+        return None
+    try:
+        return number.sign * float(f"{number.digits.replace(',', '.')}e{number.exponent or 0}")
+    except ValueError:
+        return None

@@ -1,0 +1,198 @@
+"""A table as arrays in three parts, and what became of each of its columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from jaxopt_course.messages import unknown
+from jaxopt_course.problems.csv import columns, dates, numbers, target
+from jaxopt_course.problems.csv.columns import Column
+from jaxopt_course.problems.csv.reading import told
+from jaxopt_course.problems.csv.target import Kind
+from jaxopt_course.problems.datasets import PARTS
+
+Rows = Literal["empty", "rare"]
+EMPTY, RARE = "without a target", "of rare classes"
+
+
+class Prepared(NamedTuple):
+    """A table as arrays, split."""
+
+    parts: dict[str, tuple[np.ndarray, np.ndarray]]  # part -> inputs (n, d) float32, targets (n,)
+    rows: dict[str, np.ndarray]  # part -> rows of the table
+    features: tuple[str, ...]  # d names, as "age", "job=student", "age is missing"
+    classes: tuple[Any, ...]  # class 0, 1, ..., sorted; empty for a regression
+    center: float  # a regression's targets are (target - center) / scale
+    scale: float
+    columns: tuple[Column, ...] = ()  # what became of each
+    left_out: dict[str, int] = {}  # noqa: RUF012 -- why -> rows of the table
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Class -> rows, in all parts."""
+        if not self.classes:
+            return {}
+        labels = np.concatenate([self.parts[part][1] for part in PARTS])
+        counted = np.bincount(labels, minlength=len(self.classes))
+        return {str(known): int(n) for known, n in zip(self.classes, counted, strict=True)}
+
+    @property
+    def baseline(self) -> dict[str, Any]:
+        """What the same answer for every row scores: the train part's commonest class, or mean."""
+        train, valid, test = (self.parts[part][1] for part in PARTS)
+        if self.classes:
+            commonest = int(np.bincount(train).argmax())
+            shares = {f"{part}_accuracy": float((y == commonest).mean())
+                      for part, y in (("valid", valid), ("test", test))}  # fmt: skip
+            return {"answer": str(self.classes[commonest]), **shares}
+        losses = {f"{part}_loss": float(np.square(y, dtype=np.float64).mean())
+                  for part, y in (("valid", valid), ("test", test))}  # fmt: skip
+        return {"answer": self.center, **losses}
+
+    def about(self) -> dict[str, Any]:
+        """All of it that a report says, as JSON has it."""
+        return {
+            "rows": sum(map(len, self.rows.values())),
+            "rows_left_out": {why: n for why, n in self.left_out.items() if n},
+            "columns": [column._asdict() for column in self.columns],
+            "classes": self.counts,
+            "positive": str(self.classes[1]) if len(self.classes) == 2 else None,
+            "baseline": self.baseline,
+        }
+
+
+def prepare(
+    table: pd.DataFrame,
+    target_name: str,
+    *,
+    kind: Kind = "auto",
+    drop: Sequence[str] = (),
+    split_seed: int = 0,
+    positive: object | None = None,
+    dates_of: Sequence[str] | Mapping[str, str] = (),
+    leave_out: Sequence[Rows] = (),
+    decimal: numbers.Decimal | None = None,
+    typed: bool = False,
+) -> Prepared:
+    """See :func:`jaxopt_course.problems.tables.prepare`; ``typed`` tables have no text to read."""
+    formats = dates.formats_of(dates_of, table.columns)
+    for name in (target_name, *drop, *formats):
+        if name not in table:
+            raise ValueError(unknown("column", name, map(str, table.columns)))
+    for asked in leave_out:
+        if asked not in ("empty", "rare"):
+            raise ValueError(unknown("reason to leave out rows", asked, ["empty", "rare"]))
+    repeated = table.columns[table.columns.duplicated()]
+    if len(repeated):
+        raise ValueError(f"two columns are called {repeated[0]!r}")
+    if table.empty:
+        raise ValueError("the table has no rows")
+    dropped = [name for name in drop if name != target_name]
+    table, notes = _readable(table.drop(columns=dropped), decimal, typed)
+    table = table.assign(**{target_name: table[target_name].convert_dtypes()})
+    kept = np.arange(len(table))
+    left_out = {EMPTY: 0, RARE: 0}
+    if "empty" in leave_out:
+        kept = np.flatnonzero(table[target_name].notna())
+        left_out[EMPTY] = len(table) - len(kept)
+        if not len(kept):
+            raise ValueError(f"the target {target_name!r} is empty in every row")
+    goal = target.encode(table[target_name].iloc[kept], kind, positive)
+    if "rare" in leave_out and goal.classes:
+        rare = target.rare_rows(table[target_name].iloc[kept])
+        kept, left_out[RARE] = kept[~rare], int(rare.sum())
+        if not len(kept):
+            raise ValueError(f"every class of the target {target_name!r} is rare")
+        goal = target.encode(table[target_name].iloc[kept], kind, positive)
+    if len(kept) < len(table):
+        table = table.iloc[kept]
+    rows = target.split(goal, target_name, split_seed)
+    values, center, scale = goal.values, 0.0, 1.0
+    if not goal.classes:
+        mean, std = columns.center_and_scale(values[rows["train"]][:, None])
+        center, scale = float(mean[0]) + goal.offset, float(std[0])
+        values = ((values - mean[0]) / std[0]).astype(np.float32)
+    others = table.drop(columns=target_name)
+    if not len(others.columns):
+        raise ValueError(f"the table has no column beside the target {target_name!r}")
+    encoded = columns.encode(_with_dates(others, formats), rows["train"])
+    if encoded.refused:
+        raise ValueError(columns.refusal(encoded.refused))
+    inputs = np.stack(list(encoded.inputs.values()), axis=1).astype(np.float32)
+    what = f"classes: {', '.join(map(str, goal.classes[:20]))}" if goal.classes else "a number"
+    told_of = [
+        *(Column(name, "left out", 0, "as asked") for name in dropped),
+        Column(target_name, "target", 0, "; ".join([what, *notes.get(target_name, [])])),
+        *(c._replace(note="; ".join([*([c.note] if c.note else []), *notes.get(c.name, [])]))
+          for c in encoded.columns),
+    ]  # fmt: skip
+    return Prepared(
+        {part: (inputs[rows[part]], values[rows[part]]) for part in PARTS},
+        {part: kept[rows[part]] for part in PARTS},
+        tuple(encoded.inputs),
+        goal.classes,
+        center,
+        scale,
+        tuple(told_of),
+        left_out,
+    )
+
+
+def _readable(
+    table: pd.DataFrame, decimal: numbers.Decimal | None, typed: bool
+) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """Text that is numbers in a dress, or TRUE and false, as what it is; text "12" stays text."""
+    made: dict[Any, Any] = {}
+    notes: dict[str, list[str]] = {}
+    evidence: dict[str, numbers.Marks] = {}
+    texts: dict[str, numbers.Texts] = {}
+    for name, column in table.items():
+        if column.dtype == object:
+            column = made[name] = column.convert_dtypes()
+        if typed or not (types.is_string_dtype(column) and not types.is_numeric_dtype(column)):
+            continue
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            continue
+        column = numbers.Texts.of(column.astype(object).where(column.notna(), np.nan))
+        if (pair := numbers.booleans(column)) is not None:
+            made[name], notes[str(name)] = pair[0], told(numbers.Numbers(None, "", pair[1], {}))
+        elif all(_bare(word) for word in column.words):
+            continue
+        elif (marks := numbers.marks_of(column)) is not None:
+            evidence[str(name)], texts[str(name)] = marks, column
+    floats = any(types.is_float_dtype(dtype) for dtype in table.dtypes)
+    usual: numbers.Decimal | None = decimal or ("." if floats else None)
+    decided = dict.fromkeys(evidence, decimal) if decimal else numbers.decide(evidence, usual)
+    for name, mark in decided.items():
+        if mark and (number := numbers.numbers(texts[name], mark)) is not None:
+            made[name], notes[name] = number.values, told(number)
+    if made:
+        table = table.assign(**{str(name): values for name, values in made.items()})
+    return table, notes
+
+
+def _bare(word: str) -> bool:
+    """A number as Python writes it, or how it writes a gap: what ``astype(str)`` makes."""
+    if word in ("nan", "None", "<NA>", "NaT"):
+        return True
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _with_dates(table: pd.DataFrame, formats: Mapping[str, str]) -> pd.DataFrame:
+    """The columns of dates replaced by their parts."""
+    if not formats:
+        return table
+    made: dict[str, pd.Series] = {}
+    for name, column in table.items():
+        if name in formats:
+            made |= dates.parts(column, formats[str(name)])
+        else:
+            made[str(name)] = column
+    return pd.DataFrame(made)

@@ -1,0 +1,296 @@
+"""From a file to a table: each column numbers, booleans or words, and what was done to it."""
+
+import io
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+
+from jaxopt_course.problems.csv import numbers as n
+from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, layout
+from jaxopt_course.problems.csv.source import read_text
+
+EXACT = 2.0**53  # beyond, float64 has not every whole number
+TOLD = 1_000, 1_000_000  # columns, cells that are looked at again to say which words were gaps
+QUOTED = "\ue001"  # stands before a cell that the file has in quotes
+_WORDS = sorted({f(w) for w in n.EMPTY_WORDS for f in (str, str.upper, str.title, str.capitalize)})
+
+
+class Reading(NamedTuple):
+    """A table, and what became of the file."""
+
+    table: pd.DataFrame
+    left_out: dict[str, str]  # column of the file that is no column of the table -> why
+    notes: dict[str, list[str]]  # column -> what was done to its cells
+    mark: str  # what splits the cells
+    decimal: str | None  # the mark of decimals, where one was given
+    empty_rows: int  # left out
+
+
+def read(
+    file: str | Path,
+    *,
+    sep: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    decimal: n.Decimal | None = None,
+) -> Reading:
+    """A CSV file as a table; see :func:`jaxopt_course.problems.tables.read_table`."""
+    if sep is not None and sep not in MARK_NAMES:
+        sep = {"tab": "\t", "\\t": "\t", "blank": BLANKS, " ": BLANKS}.get(sep, sep)
+        if len(sep) != 1 and sep != BLANKS:
+            raise ValueError(f"sep must be one character, 'tab' or 'blank', not {sep!r}")
+    if decimal not in (None, ".", ","):
+        raise ValueError(f"decimal must be '.' or ',', not {decimal!r}")
+    text = read_text(file, encoding)
+    if not text.strip():
+        raise ValueError(f"{file} is empty")
+    try:
+        how = layout(text, sep, header)
+        parse = _Parser(text, how)
+        guess = decimal or _guess(how, text)
+        table = parse(decimal=guess, na_values=["", *_WORDS])
+        if not table.index.equals(pd.RangeIndex(len(table))):
+            raise ValueError(
+                "there are more cells in its rows than names in its first line: give every column "
+                "a name, or take out the mark that ends the rows"
+            )
+        if not table.columns.is_unique:
+            name = table.columns[table.columns.duplicated()][0]
+            raise ValueError(f"two columns are called {name!r}; rename one")
+        table, notes = _typed(table, parse, guess, decimal)
+    except pd.errors.EmptyDataError:
+        raise ValueError(f"{file} is empty") from None
+    except pd.errors.ParserError as error:
+        raise ValueError(
+            f"{file} is not a table, its cells split by {MARK_NAMES.get(how.mark, how.mark)}: "
+            f"{str(error).strip()} (another mark: sep=…, --sep)"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+    table, left_out = _named(table, notes)
+    filled = np.zeros(len(table), bool)
+    for _, column in table.items():
+        filled |= column.notna().to_numpy()
+        if filled.all():  # after the first column, as a rule
+            break
+    empty = int((~filled).sum())
+    if empty:
+        table = table[filled].reset_index(drop=True)
+    return Reading(table, left_out, notes, how.mark, decimal, empty)
+
+
+class _Parser:
+    """pandas's reader of one text."""
+
+    def __init__(self, text: str, how: Layout) -> None:
+        text = text.split("\n", how.skip)[-1]
+        if how.extra:  # R's write.table names its rows, and not their column
+            text = f'""{" " if how.mark == BLANKS else how.mark}{text.lstrip()}'
+        self.text, self.how = text, how
+
+    def __call__(self, columns: Any = None, text: str | None = None, **how: Any) -> pd.DataFrame:
+        table = pd.read_csv(
+            io.BytesIO((text or self.text).encode()),  # StringIO takes four bytes a character
+            sep=self.how.mark,
+            header=None if self.how.names is None else 0,
+            usecols=columns,
+            skipinitialspace=self.how.mark != BLANKS,
+            keep_default_na=False,
+            low_memory=False,
+            **how,
+        )
+        if self.how.names is None:
+            table.columns = [f"column {place + 1}" for place in table.columns]
+        # A name with a line break or an escape would break the messages that name it.
+        table.columns = [
+            re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", str(c)).strip() for c in table.columns
+        ]
+        return table
+
+    def texts(self, columns: list[int], text: str | None = None) -> dict[str, n.Texts]:
+        """Some columns as the file has them."""
+        if not columns:
+            return {}
+        raw = self(columns, text, dtype=object, na_values=[""])
+        cells = raw.to_numpy(object).T
+        return {name: n.Texts.of(column) for name, column in zip(raw, cells, strict=True)}
+
+    def quoted(self, columns: list[int]) -> list[n.Texts] | None:
+        """The same, with a sign before each cell that is in quotes; None where there are none."""
+        parts = self.text.split('"')
+        if len(parts) < 3:
+            return None
+        mark = self.how.mark
+        begins = re.compile(r"(^|\s)$" if mark == BLANKS else rf"(^|[\n{re.escape(mark)}])[ ]*$")
+        for place in range(1, len(parts) - 1, 2):
+            before = parts[place - 1]
+            if place == 1 or before:  # an empty part is the middle of a doubled quote
+                if not begins.search(before):
+                    return None  # a quote inside a cell: inches, feet
+                parts[place] = QUOTED + parts[place]
+        # names may be in quotes as well, so columns are known by their places
+        return list(self.texts(columns, '"'.join(parts)).values())
+
+
+def _guess(how: Layout, text: str) -> n.Decimal:
+    """The decimal mark that pandas tries first, as the first rows have it; checked afterwards."""
+    begin = text.find("\n", sum(map(len, how.names or [])))
+    head = text[begin : begin + (1 << 16)]
+    if how.mark == "," or "." in head:
+        return "."
+    return "," if re.search(r"\d,(\d{1,2}|\d{4,})(?!\d)|\b0,\d", head) else "."
+
+
+def _typed(
+    table: pd.DataFrame, parse: _Parser, guess: n.Decimal, decimal: n.Decimal | None
+) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """Each column numbers, booleans or words; and what was done to its cells."""
+    kinds = np.array([dtype.kind for dtype in table.dtypes])
+    floats = np.flatnonzero(kinds == "f")
+    arrays = [column.to_numpy() for _, column in table.items()]
+    block = np.array([arrays[place] for place in floats]).reshape(len(floats), len(table)).T
+    with np.errstate(invalid="ignore"):
+        large = (abs(block) >= EXACT).any(axis=0) & np.isfinite(block).any(axis=0)
+        lost = np.isnan(block).all(axis=0) | large  # all words for gaps; digits that float64 lacks
+    again = np.union1d(np.flatnonzero(~np.isin(kinds, list("iufb"))), floats[lost])
+    texts = parse.texts(again.tolist())
+    made: dict[str, Any] = {}
+    notes: dict[str, list[str]] = {}
+    evidence: dict[str, n.Marks] = {}
+    for name, column in texts.items():
+        if (pair := n.booleans(column)) is not None:
+            made[name], notes[name] = pair[0], _gaps(pair[1])
+        elif (marks := n.marks_of(column)) is not None:
+            evidence[name] = marks
+    decided: dict[str, n.Decimal] = dict.fromkeys(evidence, decimal or ".")
+    if decimal is None:
+        other = any(marks.certain or marks.either for marks in evidence.values())
+        native, raw = _native(floats[~lost], block[:, ~lost], parse, guess, other)
+        usual: n.Decimal | None = "." if parse.how.mark == "," else None
+        decided = n.decide(evidence | native, usual)
+        wrong = [name for name in raw if decided.get(name, guess) != guess]
+        texts |= {name: raw[name] for name in wrong}
+    for name in decided.keys() & texts.keys():
+        if (number := n.numbers(texts[name], decided[name])) is not None:
+            made[name], notes[name] = number.values, told(number)
+    words = {name: column for name, column in texts.items() if name not in made}
+    made |= _words(words, parse, table, notes)
+    gaps = floats[~lost & np.isnan(block).any(axis=0)]
+    few = len(gaps) <= TOLD[0] and len(gaps) * len(table) <= TOLD[1]
+    if few:  # say which words pandas took for gaps
+        for name, column in parse.texts(gaps.tolist()).items():
+            empty = sorted(word for word in column.seen if n.is_empty_word(word))
+            notes.setdefault(name, []).extend(_gaps(tuple(empty)))
+    if len(made) > 100:  # one by one would take longer
+        table = pd.DataFrame({c: made.get(c, s) for c, s in table.items()}, columns=table.columns)
+    else:
+        for name, values in made.items():
+            table[name] = values
+    return table, {name: said for name, said in notes.items() if said}
+
+
+def told(number: n.Numbers) -> list[str]:
+    """What was done to the cells of a column of numbers."""
+    said = _gaps(number.empty)
+    if number.dress:
+        said.append(f"without its {number.dress!r}")
+    return said + [f"{cell!r} is {plain}" for cell, plain in number.marked.items()]
+
+
+def _native(
+    floats: np.ndarray, block: np.ndarray, parse: _Parser, guess: n.Decimal, other: bool
+) -> tuple[dict[str, n.Marks], dict[str, n.Texts]]:
+    """What columns that pandas read as numbers say about marks, and their texts where needed.
+
+    A point in a column of 7.715 and 903 may be one of thousands, which pandas cannot know.
+    """
+    evidence: dict[str, n.Marks] = {}
+    raw: dict[str, n.Texts] = {}
+    with np.errstate(invalid="ignore", over="ignore"):
+        size = abs(block)
+        broken = block != np.round(block)
+        small = (size < 1) & (size > 0)
+        long = broken & ((size >= 1000) | (abs(size * 1000 - np.round(size * 1000)) > 1e-6))
+        certain = (small | long).any(axis=0)
+    if certain.any():
+        evidence[""] = n.Marks(frozenset({guess}), (), "")
+    if parse.how.mark == "," and not other:
+        return evidence, raw
+    unsure = floats[~certain & ~np.isnan(block).all(axis=0)]
+    for begin in range(0, len(unsure), 64):
+        if evidence and not other:
+            break
+        for name, column in parse.texts(unsure[begin : begin + 64].tolist()).items():
+            marks = n.marks_of(column)
+            if marks is not None and (marks.certain or marks.either):
+                evidence[name], raw[name] = marks, column
+        if any(marks.certain for marks in evidence.values()) and not other:
+            break
+    return evidence, raw
+
+
+def _words(
+    columns: dict[str, n.Texts], parse: _Parser, table: pd.DataFrame, notes: dict[str, list[str]]
+) -> dict[str, Any]:
+    """Columns of text; None, NA and null are words, unless all other words are in quotes."""
+    suspects = {
+        name: found
+        for name, column in columns.items()
+        if (found := {word for word in column.seen if n.is_empty_word(word)})
+    }
+    places = [place for place, name in enumerate(table.columns) if name in suspects]
+    signed = parse.quoted(places) if places else None
+    quoted = dict(zip((table.columns[p] for p in places), signed or (), strict=signed is not None))
+    made: dict[str, Any] = {}
+    for name, column in columns.items():
+        if column.tidy and name not in suspects and isinstance(table[name].dtype, pd.StringDtype):
+            continue  # as pandas has it
+        words: list[Any] = [word if word not in ("", "?") else np.nan for word in column.words]
+        cells = column.spread(words)
+        if name in suspects:
+            gaps = np.zeros(len(cells), bool)
+            if name in quoted:
+                shown = quoted[name]
+                in_quotes = np.array([w.startswith(QUOTED) for w in [*shown.words, ""]])[
+                    shown.codes
+                ]
+                bare = ~in_quotes & (column.codes >= 0)
+                if not (set(cells[bare]) - suspects[name]):  # as R writes its NA
+                    gaps = bare
+            notes[name] = _gaps(tuple(sorted(set(cells[gaps]))))
+            if left := sorted(suspects[name] - set(cells[gaps])):
+                notes[name].append(f"{', '.join(map(repr, left))} is a category")
+            cells[gaps] = np.nan
+        made[name] = pd.array(cells, dtype="str")
+    return made
+
+
+def _gaps(words: tuple[str, ...]) -> list[str]:
+    return [f"{', '.join(map(repr, words))} is an empty cell"] if words else []
+
+
+def _named(table: pd.DataFrame, notes: dict[str, list[str]]) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The table without columns that have no name and say nothing; and why they are left out."""
+    why: dict[str, str] = {}
+    for place, name in enumerate(table.columns):
+        if not re.fullmatch(r"(Unnamed: \d+(_level_\d+)?(\.\d+)*|\.\.\.\d+|)", name):
+            continue
+        column = table[name]
+        if column.isna().all():
+            why[name] = "without a name, and empty"
+        elif types.is_integer_dtype(column) and (place == 0 or column.is_unique):
+            why[name] = "without a name: numbers of the rows"
+        elif place == 0 and column.is_unique:
+            why[name] = "without a name: names of the rows"
+        else:
+            filled = int(column.notna().sum())
+            if filled < len(table) / 2:
+                notes.setdefault(name, []).append(
+                    f"without a name, and filled in {filled} of {len(table)} rows: are cells "
+                    "shifted there?"
+                )
+    return (table.drop(columns=list(why)) if why else table), why

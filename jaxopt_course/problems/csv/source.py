@@ -1,0 +1,69 @@
+"""The text of a file, read once, so that a pipe serves as well."""
+
+import os
+import select
+import stat
+from pathlib import Path
+
+PATIENCE = 60.0  # seconds until a pipe must have said something
+LARGEST_PIPE = 2**31  # bytes; a file's size is known, a pipe may never end
+
+
+def read_text(file: str | Path, encoding: str | None = None) -> str:
+    """What the file says, without a byte order mark.
+
+    Args:
+        file: a file, or a pipe that somebody writes to.
+        encoding: as Python names it; default UTF-8.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: an address, a device, a pipe without a writer or without an end; an unknown
+            encoding, or bytes that are not of it.
+    """
+    if str(file).startswith(("http:/", "https:/", "ftp:/")):
+        raise ValueError(f"{file} is an address, not a file: download it, and give the file")
+    content = _read_bytes(file)
+    if content[:2] in (b"\x1f\x8b", b"PK", b"BZ"):
+        raise ValueError(f"{file} is compressed, or a workbook: unpack it, or save it as CSV")
+    try:
+        text = content.decode(encoding or "utf-8-sig").removeprefix("\ufeff")
+    except LookupError:
+        raise ValueError(
+            f"unknown encoding {encoding!r} (utf-8, latin-1, cp1252, utf-16, …)"
+        ) from None
+    except UnicodeDecodeError as error:
+        utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+        raise ValueError(
+            f"{file} is not a text file in {(encoding or 'UTF-8').upper()}: {error}; say what it "
+            f"is in, as encoding={'utf-16' if utf16 else 'cp1252'!r} "
+            f"(--encoding {'utf-16' if utf16 else 'cp1252'}), or save it again as CSV in UTF-8"
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _read_bytes(file: str | Path) -> bytes:
+    mode = os.stat(file).st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise ValueError(f"{file} is a device, not a file")
+    if not stat.S_ISFIFO(mode):
+        with open(file, "rb") as stream:
+            return stream.read()
+    # Opened without waiting: a pipe that nobody writes to would wait for ever.
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as stream:
+        pieces, length = [], 0
+        while True:
+            piece = stream.read(1 << 20)
+            if piece is None:
+                if not select.select([stream], [], [], PATIENCE)[0]:
+                    raise ValueError(f"{file} is a pipe, and nothing came for {PATIENCE:.0f} s")
+                continue
+            if not piece:
+                break
+            pieces.append(piece)
+            length += len(piece)
+            if length > LARGEST_PIPE:
+                raise ValueError(f"{file} is a pipe that gave more than 2 GiB: save it as a file")
+    if not pieces:
+        raise ValueError(f"{file} is a pipe that nobody writes to, or is empty")
+    return b"".join(pieces)

@@ -1,0 +1,360 @@
+"""Files of strangers: marks, headers, gaps, numbers in a dress; what cannot be told is asked."""
+
+import os
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from jaxopt_course.cli.compare import Compare
+from jaxopt_course.cli.own_table import table_of
+from jaxopt_course.problems.csv import numbers, reading
+from jaxopt_course.problems.tables import prepare, read_table, table_task
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(content):
+        file = tmp_path / "table.csv"
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return file
+
+    return written
+
+
+# Marks of decimals and thousands
+
+
+def test_decimal_commas_elsewhere_make_a_point_one_of_thousands(write):
+    table = read_table(
+        write("area;rooms;height;price\n7.715;2;2,5;932086,84\n903;4;2,8;131788,25\n")
+    )
+    assert table["area"].tolist() == [7715, 903]
+    assert table["height"].tolist() == [2.5, 2.8]
+    assert table["price"].tolist() == [932086.84, 131788.25]
+
+
+@pytest.mark.parametrize(("sep", "mark"), [("\t", ","), (";", "."), ("|", ","), (";", ",")])
+def test_numbers_whose_thousands_have_marks_and_others_none(write, sep, mark):
+    values = np.random.default_rng(0).integers(100, 9_000, 200)
+    cells = [f"{v:,}".replace(",", mark) for v in values]
+    table = read_table(
+        write(f"area{sep}n\n" + "".join(f"{c}{sep}{i}\n" for i, c in enumerate(cells)))
+    )
+    assert table["area"].tolist() == values.tolist()
+
+
+@pytest.mark.parametrize("cells", [("7,715", "9,303"), ("7.715", "9.303"), ("7,715", "903")])
+def test_what_nothing_tells_is_asked(write, cells):
+    file = write("area\trooms\n" + "".join(f"{cell}\t3\n" for cell in cells))
+    with pytest.raises(ValueError, match=r"'area': is '7.715' 7715 or 7\.715.*--decimal"):
+        read_table(file)
+    mark = cells[0][1]
+    assert read_table(file, decimal=mark)["area"][0] == 7.715
+    assert read_table(file, decimal="," if mark == "." else ".")["area"][0] == 7715
+
+
+@pytest.mark.parametrize(
+    ("cells", "want"),
+    [
+        (["7,715", "1,234.5"], [7715, 1234.5]),
+        (["7.715", "1.234,5"], [7715, 1234.5]),
+        (["7,715", "1,234,567"], [7715, 1234567]),
+        (["7.715", "1.234.567"], [7715, 1234567]),
+        (["7,715", "0,123"], [7.715, 0.123]),
+        (["7.715", "0.123"], [7.715, 0.123]),
+        (["7.715", "12345.678"], [7.715, 12345.678]),
+        (["7 715", "1 234,5"], [7715, 1234.5]),
+        (["7'715", "1'234.5"], [7715, 1234.5]),
+        (["7\u202f715", "-1\xa0234,5"], [7715, -1234.5]),
+        (["1,23,456", "7,715"], [123456, 7715]),
+        (["1e3", "2,5"], [1000, 2.5]),
+    ],
+)
+def test_one_cell_with_one_reading_decides(write, cells, want):
+    table = read_table(write("x;n\n" + "".join(f"{cell};1\n" for cell in cells)))
+    assert table["x"].tolist() == want
+
+
+def test_one_column_decides_for_the_others(write):
+    assert read_table(write("x;y\n7.715;0,5\n8.815;1,5\n"))["x"].tolist() == [7715, 8815]
+    assert read_table(write("x;y\n7,715;0.5\n8,815;1.5\n"))["x"].tolist() == [7715, 8815]
+    with pytest.raises(ValueError, match="both are decimal marks here"):
+        read_table(write("x;y;z\n7,715;0.5;2,5\n8,815;1.5;3,5\n"))
+
+
+def test_beside_commas_the_point_is_for_decimals(write):
+    table = read_table(write('x,y,z\n"7,715",7.715,1\n"9,303",9.303,2\n'))
+    assert table["x"].tolist() == [7715, 9303] and table["y"].tolist() == [7.715, 9.303]
+    both = read_table(write('x,y\n7.715,"2,5"\n9.303,"3,5"\n'))
+    assert both["x"].tolist() == [7715, 9303] and both["y"].tolist() == [2.5, 3.5]
+
+
+# Numbers in a dress
+
+
+@pytest.mark.parametrize(
+    ("cells", "want"),
+    [
+        (["12%", "3 %", "0"], [12, 3, 0]),
+        (["$7.50", "-$8", "0"], [7.5, -8, 0]),
+        (["7.50 €", "8 €"], [7.5, 8]),
+        (["USD 1,200.50", "($3)"], None),
+        (["USD 1,200.50", "USD 3"], [1200.5, 3]),
+        (["1,200.0", "(3)", "5"], [1200, -3, 5]),
+        (["12 kg", "3.5kg"], [12, 3.5]),
+        (["12 kg", "3 g"], None),
+        (["19M", "201k"], None),
+        (["0", "1", "3+"], None),
+        (["12%", "0.5"], None),
+        (["$5", "€5"], None),
+        (["1.2.3", "1.0"], None),
+    ],
+)
+def test_numbers_in_a_dress(write, cells, want):
+    column = read_table(write("x|y\n" + "".join(f"{cell}|z\n" for cell in cells)))["x"]
+    if want is None:
+        assert column.tolist() == cells
+    else:
+        assert column.tolist() == want
+
+
+def test_few_different_numbers_in_a_dress_are_one_input():
+    """They were a column of 0 and 1 for each, without a word."""
+    rate = np.arange(200) % 40 + 1
+    table = pd.DataFrame({"rate": [f"{r}%" for r in rate], "y": 3.0 * rate + np.arange(200) / 7})
+    assert prepare(table, "y").features == ("rate",)
+    gaps = [str(r) if i % 17 else "-" for i, r in enumerate(rate)]
+    assert prepare(table.assign(rate=gaps), "y").features == ("rate", "rate is missing")
+    texts = table.assign(rate=rate.astype(str))
+    assert len(prepare(texts, "y").features) == 40, "text of one's own making stays text"
+
+
+# Gaps
+
+
+@pytest.mark.parametrize("word", ["NA", "None", "null", "nan", "n/a", "N/A", "-"])
+def test_words_for_gaps_are_words_among_words(write, word):
+    file = write("bag,n,on\n" + f"{word},1,TRUE\nDriver,{word},{word}\nBoth,3,false\n" * 40)
+    table = read_table(file)
+    assert set(table["bag"]) == {word, "Driver", "Both"}
+    assert table["n"].isna().sum() == table["on"].isna().sum() == 40
+    assert set(prepare(table, "bag").classes) == {word, "Driver", "Both"}
+    assert f"bag={word}" in prepare(table, "n", leave_out=["empty"]).features
+
+
+def test_what_is_not_in_quotes_among_quoted_words_is_a_gap(write):
+    """As R writes them: "None" is a word, NA is none."""
+    table = read_table(write('"bag","n"\n"None",1\n"a, NA,b",NA\nNA,3\n"Both",4\n"say ""NA""",5\n'))
+    assert table["bag"].isna().tolist() == [False, False, True, False, False]
+    assert table["bag"][0] == "None" and table["bag"][4] == 'say "NA"'
+
+
+@pytest.mark.parametrize(
+    "cells", [["TRUE", "true", "False"], ["TRUE", "", "FALSE"], ["true", "NA", "FALSE"]]
+)
+def test_booleans_however_they_are_written(write, cells):
+    column = read_table(write("x,y\n" + "".join(f"{cell},1\n" for cell in cells)))["x"]
+    assert [bool(c) for c in column.dropna()] == [c.lower() == "true" for c in cells if len(c) > 3]
+    assert column.isna().sum() == sum(len(cell) < 3 for cell in cells)
+
+
+def test_whole_numbers_are_exact(write):
+    big = 2**53
+    table = read_table(write("x,y,z\n" + "".join(
+        f"{big + i},{'' if i == 3 else big + i},{10**20 + i}\n" for i in range(40))))  # fmt: skip
+    assert [int(v) for v in table["y"].dropna()] == [big + i for i in range(40) if i != 3]
+    ready = prepare(table.assign(t=["a", "b"] * 20), "t")
+    for name in ("x", "y", "z"):
+        values = ready.parts["train"][0][:, ready.features.index(name)]
+        assert len(np.unique(values)) >= 23, name
+    target = prepare(table[["x"]].assign(t=2**60 + np.arange(40)), "t").parts["train"][1]
+    assert len(np.unique(target)) == 24
+
+
+# Rows and columns that are none
+
+
+@pytest.mark.parametrize("index", [range(1, 41), range(40), [7 * i % 41 for i in range(40)]])
+@pytest.mark.parametrize("name", ['""', "", "Unnamed: 0"])
+def test_numbers_of_rows_are_no_column(write, index, name):
+    rows = "".join(f'"{i}",{k / 7:.3f},a\n' for k, i in enumerate(index))
+    assert list(read_table(write(f"{name},x,y\n{rows}"))) == ["x", "y"]
+
+
+def test_names_of_rows_are_no_column(write):
+    assert list(read_table(write('"","mpg"\n"Mazda RX4",21\n"Datsun 710",22.8\n'))) == ["mpg"]
+    assert list(read_table(write('"mpg" "cyl"\n"Mazda RX4" 21 6\n"Datsun 710" 22.8 4\n'))) == [
+        "mpg",
+        "cyl",
+    ]
+    assert "n" in read_table(write("n,x\n1,.5\n2,.6\n3,.7\n")), "with a name it may be one"
+
+
+def test_rows_without_any_cell_are_none(write):
+    found = reading.read(write("a;b;\n1;x;\n;;\n;;\n2;y;\n"))
+    assert found.table["a"].tolist() == [1, 2] and found.empty_rows == 2
+    assert "empty" in found.left_out["Unnamed: 2"]
+
+
+def test_cells_beyond_the_last_name_are_remarked(write):
+    found = reading.read(write("a;b;\n" + "1;x;\n" * 9 + "1;x;2\n"))
+    assert "filled in 1 of 10 rows: are cells shifted" in found.notes["Unnamed: 2"][0]
+
+
+def test_a_file_is_not_called_like_a_task_of_the_library(tmp_path):
+    """Its study would be replayed on the data of the library."""
+    for name, task in {"wine": "wine_csv", "mnist_cnn": "mnist_cnn_csv", "wines": "wines"}.items():
+        file = tmp_path / f"{name}.csv"
+        file.write_text("x,y\n" + "1,a\n2,b\n" * 20)
+        assert table_of(Compare(csv=file, target="y")).name == task
+
+
+# Layout
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["5.1,3.5,1.4,0.2,setosa", "39,State,77516,x,13", "A11,6,4,4,a", "0.1,0.2,0.3,?,a"],
+)
+def test_a_first_line_that_looks_like_data(write, first):
+    cells = first.split(",")
+    rows = [",".join([cells[0], *[c if c[0].isalpha() else str(i) for c in cells[1:]]])
+            for i in range(20)]  # fmt: skip
+    file = write("\n".join([first, *rows]))
+    with pytest.raises(ValueError, match=r"looks like data, not like names .*--header no"):
+        read_table(file)
+    table = read_table(file, header=False)
+    assert len(table) == 21 and list(table)[:2] == ["column 1", "column 2"]
+    if len(set(cells)) == len(cells):
+        assert len(read_table(file, header=True)) == 20
+
+
+@pytest.mark.parametrize(
+    "names",
+    ["country,2010,2011,2012", "0,1,2,3", "kind,400.5,401.0,401.5", "a,b,c,d", "yes,no,n,m"],
+)
+def test_names_that_are_numbers_may_be_names(write, names):
+    rows = "".join(f"{'yes' if i % 2 else 'x'},{i / 3:.2f},{i},{i * 2}\n" for i in range(30))
+    assert list(read_table(write(f"{names}\n{rows}"))) == names.split(",")
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        (
+            "temp, C;hum, %;wind, m/s\n21,5;40,0;3,2\n20,5;41,0;3,1\n",
+            ["temp, C", "hum, %", "wind, m/s"],
+        ),
+        ("sep=;\na;b\n1;2\n", ["a", "b"]),
+        ('mpg   cyl  name\n18.0   8   "a b"\n15.0   8   "c d"\n', ["mpg", "cyl", "name"]),
+        ('a;note\n1;"x, y, z"\n2;"u, v, w"\n', ["a", "note"]),
+        ("a|b,c|d\n1|2|3\n4|5|6\n", ["a", "b,c", "d"]),
+    ],
+)
+def test_the_mark_is_chosen_by_all_lines(write, content, names):
+    assert list(read_table(write(content))) == names
+
+
+def test_what_splits_the_cells_may_be_said(write):
+    assert read_table(write("a:b\n1:2\n"), sep=":")["b"].tolist() == [2]
+    assert read_table(write("a\tb,c\n1\t2\n"), sep="tab")["b,c"].tolist() == [2]
+    with pytest.raises(ValueError, match="sep must be one character"):
+        read_table(write("a,b\n1,2\n"), sep="::")
+    with pytest.raises(ValueError, match="unknown column 'b'") as error:
+        table_task(write("a:b\n1:2\n3:4\n"), "b")
+    assert "split by commas" in error.value.__notes__[0]
+
+
+def test_encodings(write):
+    file = write("naïf,b\n1,2\n".encode("latin-1"))
+    with pytest.raises(ValueError, match="--encoding cp1252"):
+        read_table(file)
+    assert list(read_table(file, encoding="cp1252")) == ["naïf", "b"]
+    assert list(read_table(write("a,b\n1,2\n".encode("utf-16")), encoding="utf-16")) == ["a", "b"]
+    with pytest.raises(ValueError, match="unknown encoding 'utf-99'"):
+        read_table(file, encoding="utf-99")
+
+
+def test_names_cannot_speak_to_a_terminal(write):
+    table = read_table(write('"a\x1b]0;owned\x07",b\n1,2\n'))
+    assert all(name.isprintable() for name in table)
+
+
+# Pipes and devices
+
+
+def test_a_pipe_is_read_once_and_one_without_a_writer_is_refused(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ValueError, match="a pipe that nobody writes to"):
+        read_table(pipe)
+    read_end, write_end = os.pipe()
+
+    def speak():
+        time.sleep(0.1)
+        with os.fdopen(write_end, "w") as stream:
+            stream.write("a,b\n1,2\n")
+
+    threading.Thread(target=speak).start()
+    assert read_table(f"/dev/fd/{read_end}")["b"].tolist() == [2]
+    os.close(read_end)
+    with pytest.raises(ValueError, match="is a device"):
+        read_table("/dev/zero")
+
+
+# Size
+
+
+@pytest.mark.parametrize(
+    ("sep", "cell"), [(",", "{:.3f}"), (";", "{:.3f}"), (";", "{:.1f}x"), (",", "gap")]
+)
+def test_many_columns_take_linear_time(write, sep, cell):
+    """16,000 genes: their names alone are longer than csv's limit of a field."""
+    rng, columns = np.random.default_rng(0), 16_000
+    lines = [sep.join(f"ENSG{i:011d}" for i in range(columns))]
+    for row in rng.normal(size=(20, columns)):
+        if cell == "gap":
+            cells = ["NA" if v > 1 else f"{v:.3f}" for v in row]
+        else:
+            form = cell.replace("x", "")
+            cells = [form.format(v) for v in row]
+            cells = [c.replace(".", ",") for c in cells] if "x" in cell else cells
+        lines.append(sep.join(cells))
+    file = write("\n".join(lines))
+    seconds = []
+    for _ in range(2):  # the first has to import
+        start = time.process_time()
+        table = read_table(file)
+        seconds.append(time.process_time() - start)
+    assert min(seconds) < 2
+    assert table.shape == (20, columns) and all(dtype.kind == "f" for dtype in table.dtypes)
+
+
+def test_cells_with_two_readings_of_a_number():
+    texts = numbers.Texts.of(["7,715", "-7.715", "0,5"])
+    marks = numbers.marks_of(texts)
+    assert marks.certain == {","} and set(marks.either) == {"7,715", "7.715"}
+
+
+def test_any_text_is_a_table_or_a_sentence(write):
+    rng, marks = np.random.default_rng(0), list(',";\t|\n\n 0123456789.-ab$%\r\0é')
+    read = 0
+    for _ in range(200):
+        file = write("".join(rng.choice(marks, rng.integers(80))))
+        try:
+            table = read_table(file)
+            read += 1
+            prepare(table, table.columns[-1])
+        except ValueError as error:
+            assert str(error), "every other error would end the test"
+    assert read > 20
+
+
+@pytest.mark.parametrize("content", [b"\x1f\x8b\x08\0", b"PK\x03\x04", b"a,b\n" + b"1,2,3\n" * 9])
+def test_what_is_no_table_is_one_sentence(write, content):
+    with pytest.raises(ValueError, match=r"table\.csv(:| is).*[a-z]") as error:
+        read_table(write(content))
+    assert "\n" not in str(error.value)
