@@ -1,13 +1,19 @@
 """The weather of tests: four CPU devices, strict rank promotion, quick compiles, patient collector.
 
+The programs of studies are compiled again and again, optimized as always: workers, and what tests
+start, share them in a directory that lasts as long as the run.
+
 Thousands of little programs are compiled once and run once: LLVM's optimizations would cost a fifth
 of the time, the emitters of fusions half of it, and the 32 modules that each program is cut into,
 for as many threads, two fifths of what is left.  Where bits are claimed, tests ask for the default
 effort (``DEFAULT_EFFORT`` of helpers.py); the engine's programs are optimized as always.
 """
 
+import atexit
 import gc
 import os
+import shutil
+import tempfile
 
 import jaxlib.version
 
@@ -20,6 +26,10 @@ if jaxlib.version.__version_info__ >= (0, 11):
     del FLAGS["xla_cpu_use_fusion_emitters"]  # there is no choice any more
 words = [os.environ.get("XLA_FLAGS", ""), *(f"--{name}={value}" for name, value in FLAGS.items())]
 os.environ["XLA_FLAGS"] = " ".join(words)
+if "PYTEST_XDIST_WORKER" not in os.environ:  # whoever starts workers owns what they share
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="programs-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"  # small ones: not worth a file
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax  # noqa: E402  (flags first)
 
@@ -29,6 +39,8 @@ if "xla_cpu_use_fusion_emitters" in FLAGS:
     for effort in program.CPU_EFFORT:
         effort["xla_cpu_use_fusion_emitters"] = True
 
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(300_000, 50, 1000)  # by default a fifth of the time goes into walking programs
