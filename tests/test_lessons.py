@@ -6,11 +6,19 @@ from pathlib import Path
 
 import jax
 import pytest
+from matplotlib.figure import Figure
 
 from jaxopt_course.course import lesson
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 LESSONS = sorted(EXPERIMENTS.glob("[0-9][0-9]_*.py"))
+
+savefig = Figure.savefig
+
+
+def save_small(figure, path, **how):
+    """A figure with a tight box is drawn twice, in the size for readers: here once, small."""
+    savefig(figure, path, **({"dpi": 30} if how.get("bbox_inches") == "tight" else how))
 
 
 @pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
@@ -22,6 +30,7 @@ def test_lesson(file, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [str(file)])
     monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])  # each compiles anew
+    monkeypatch.setattr(Figure, "savefig", save_small)
     runpy.run_path(str(file), run_name="__main__")
     figures = list((tmp_path / "runs" / "course" / file.stem).glob("*.png"))
     assert figures and f"{file.stem}/" in capsys.readouterr().out
