@@ -1,7 +1,8 @@
 """The weather of tests: four CPU devices, strict rank promotion, quick compiles, patient collector.
 
-The programs of studies are compiled again and again, optimized as always: workers, and what tests
-start, share them in a directory that lasts as long as the run.
+Many programs are compiled again and again: workers, and what tests start, share them in a directory
+that lasts as long as the run.  To store one costs a tenth of compiling it, to find it saves two
+thirds.
 
 Thousands of little programs are compiled once and run once: LLVM's optimizations would cost a fifth
 of the time, the emitters of fusions half of it, and the 32 modules that each program is cut into,
@@ -28,11 +29,10 @@ words = [os.environ.get("XLA_FLAGS", ""), *(f"--{name}={value}" for name, value 
 os.environ["XLA_FLAGS"] = " ".join(words)
 if "PYTEST_XDIST_WORKER" not in os.environ:  # whoever starts workers owns what they share
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="programs-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"  # small ones: not worth a file
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax  # noqa: E402  (flags first)
-
 from jax._src.interpreters import mlir  # noqa: E402
 
 from jaxopt_course.sweeps import program  # noqa: E402
@@ -49,7 +49,7 @@ def share_dialects():
     def shared():
         if not kept:
             kept.append(fresh())
-            jax.jit(lambda x: x + 1).lower(0.0).compile()  # loads what threads must not load at once
+            jax.jit(lambda x: x + 1).lower(0.0).compile()  # loads the rest, before threads do
         return kept[0]
 
     mlir.make_ir_context = shared
@@ -58,7 +58,7 @@ def share_dialects():
 if hasattr(mlir, "make_ir_context"):  # private to jax: without it tests are slower, no more
     share_dialects()
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(300_000, 50, 1000)  # by default a fifth of the time goes into walking programs
