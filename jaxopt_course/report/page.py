@@ -166,6 +166,10 @@ def _origin(findings: Findings) -> str:
         f"<details><summary>Environment</summary>{_table([('', False), ('', False)], rows)}"
         "</details>"
     )
+    told = findings.manifest.get("task", {}).get("data")
+    if isinstance(told, list) and told:
+        items = "".join(f"<li>{_text(printable(line))}</li>" for line in told)
+        parts.append(f"<details><summary>The table</summary><ul>{items}</ul></details>")
     names = [*STUDY, *(f"{CONFIRMATION}/{name}" for name in STUDY)]
     links = "".join(
         f'<li><a href="{name}">{name}</a></li>'

@@ -1,4 +1,4 @@
-"""With what a study is made: versions, command, scheduler, in words that JSON can hold."""
+"""With what a study is made: versions, command, task, scheduler, as JSON can hold it."""
 
 import platform
 import shlex
@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from jaxopt_course.problems.csv.telling import lines
+from jaxopt_course.problems.tasks import Task
 from jaxopt_course.sweeps import schedulers
 from jaxopt_course.sweeps.schedulers import Scheduler
 
@@ -51,6 +53,23 @@ def changed_versions(manifest: Mapping[str, Any]) -> list[str]:
     if all(now[name] == was.get(name) for name in COMPILER):
         return []
     return [f"{name} {was.get(name)} -> {now[name]}" for name in now if now[name] != was.get(name)]
+
+
+def describe_task(task: Task) -> dict[str, Any]:
+    """What a manifest says of a task, for JSON; of a table also what became of its columns."""
+    facts = {
+        "name": task.name,
+        "description": task.description,
+        "split_seed": task.split_seed,
+        "split_sha256": task.split_sha256,
+        "examples": task.examples,
+        "metrics": dict(task.metrics),
+    }
+    if not task.about:
+        return facts
+    valid = {k: x for k, x in task.about["baseline"].items() if k.startswith("valid_")}
+    baselines = {name.removeprefix("valid_"): score for name, score in valid.items()}
+    return facts | {"baselines": baselines, "data": lines(task.about)}
 
 
 def describe_scheduler(scheduler: Scheduler | None) -> dict[str, Any] | None:

@@ -26,7 +26,12 @@ from jaxopt_course.studies.joining import (
     join_trials,
     own_rows,
 )
-from jaxopt_course.studies.made_with import command, describe_scheduler, versions
+from jaxopt_course.studies.made_with import (
+    command,
+    describe_scheduler,
+    describe_task,
+    versions,
+)
 from jaxopt_course.studies.snapshots import keep, newest, saver
 from jaxopt_course.sweeps.progress import ProgressLine, clock
 from jaxopt_course.sweeps.schedulers import Scheduler
@@ -253,14 +258,7 @@ class Session:
             }
         )
         return static | {
-            "task": {
-                "name": task.name,
-                "description": task.description,
-                "split_seed": task.split_seed,
-                "split_sha256": task.split_sha256,
-                "examples": task.examples,
-                "metrics": dict(task.metrics),
-            },
+            "task": describe_task(task),
             "budget": bucket.budget._asdict(),
             "hyperparameters": list(columns.hyperparameters),
             "searched": list(columns.searched),

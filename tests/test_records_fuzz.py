@@ -1,0 +1,203 @@
+"""Files of strangers: whatever they hold, an answer of ours, and nothing written.
+
+``-m fuzz`` tries 2,000 inputs, ``-m soak`` 100,000.
+"""
+
+import copy
+import json
+import random
+import shutil
+import warnings
+
+import jax
+import numpy as np
+import pytest
+
+import jaxopt_course as joc
+from jaxopt_course.records import checkpoints, claims, lock, ownership, store
+from jaxopt_course.report import findings
+from jaxopt_course.studies.made_with import scheduler_of
+from jaxopt_course.studies.snapshots import unpack
+from jaxopt_course.sweeps import engine
+
+pytestmark = pytest.mark.xdist_group("records")
+
+TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.02], seed=range(2))
+ANSWERS = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)
+ODD = [
+    None, True, False, 0, -1, 1, 3, 10**400, 1e308, float("nan"), float("inf"), -0.5,
+    "", "x", "../x", "/etc/x", "\x1b[2J", "a" * 10_000, "é\u202e", [], {}, [None], [[]], {"": None},
+    ["sgd"] * 3, {"name": "ASHA", "eta": "x"}, {"name": 3}, [1, 2], {"loss": "min"},
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study with its confirmation, and a sweep cut short beside it, as bytes by name."""
+    directory = tmp_path_factory.mktemp("fuzz") / "study"
+    settings = {"epochs": 4, "batch_size": 5, "progress": False, "devices": jax.devices()[:1]}
+    made = joc.sweep("line", TRIALS, directory=directory, lanes=4, **settings)
+    made.confirm(1, progress=False)
+    cut = tmp_path_factory.mktemp("fuzz") / "cut"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "SAVE_SECONDS", 0.0)
+        patch.setattr(engine, "SAVE_SHARE", 1e9)
+        patch.setattr(engine, "SEGMENT_SECONDS", 1e-9)
+        patch.setattr(checkpoints, "forget", lambda _: None)
+        patch.setattr(store, "write", lambda *_, **__: (_ for _ in ()).throw(OSError("cut")))
+        from helpers import reuse
+
+        reuse(patch, made)
+        with pytest.raises(OSError):
+            joc.sweep("line", TRIALS, directory=cut, lanes=4, **settings)
+    shutil.copytree(cut / "checkpoint", directory / "checkpoint")
+    return directory
+
+
+def readers(directory, whole):
+    """Who reads each file; ``whole`` is its manifest."""
+    first = directory / "checkpoint" / "0000"
+    study = lambda: store.read(directory)
+    asked = lambda: scheduler_of(checkpoints.asked(directory).settings["scheduler"])
+    state = lambda: unpack(checkpoints.newest(first) or {}, 8)
+    return {
+        "manifest.json": study,
+        "trials.csv": study,
+        "curves.nc": study,
+        "confirm/manifest.json": lambda: store.read_confirmation(directory, whole),
+        "events.jsonl": lambda: store.read_events(directory),
+        "checkpoint/question.json": asked,
+        "checkpoint/question.csv": asked,
+        "checkpoint/0000/0.state": state,
+        "checkpoint/0000/1.state": state,
+        ".study.json": lambda: ownership.read_list(directory),
+        ".lock": lambda: lock.locked(directory).__enter__(),
+    }
+
+
+def answer(reader):
+    """Let it read: an answer of ours, or none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            reader()
+        except ANSWERS as error:
+            assert "Errno" not in str(error), error
+
+
+def paths(content, path=()):
+    """The places in JSON."""
+    yield path
+    if isinstance(content, dict):
+        for key, value in content.items():
+            yield from paths(value, (*path, key))
+    if isinstance(content, list):
+        for key, value in enumerate(content[:3]):
+            yield from paths(value, (*path, key))
+
+
+def put(content, path, value):
+    """A copy with another value at a place, or without what stood there."""
+    if not path:
+        return value
+    content = copy.deepcopy(content)
+    inner = content
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is ...:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return content
+
+
+def odd_json(moments, content):
+    """The bytes of a JSON with one or two odd places."""
+    value = json.loads(content)
+    for _ in range(moments.randint(1, 2)):
+        value = put(value, moments.choice(list(paths(value))), moments.choice([..., *ODD]) or 0)
+    return json.dumps(value if value is not ... else None).encode()
+
+
+def odd_bytes(moments, content):
+    """Flipped, cut, doubled, or something else."""
+    spoilt = bytearray(content)
+    for _ in range(moments.randint(1, 5)):
+        if spoilt:
+            place = moments.randrange(len(spoilt))
+            match moments.randrange(5):
+                case 0:
+                    spoilt[place] ^= 1 << moments.randrange(8)
+                case 1:
+                    del spoilt[place:]
+                case 2:
+                    spoilt[place:place] = moments.choice([b"\n", b",", b'"', b"\x00", b"9" * 50])
+                case 3:
+                    spoilt[place : place + 8] = np.float64(moments.choice([1e300, 0.1])).tobytes()
+                case 4:
+                    spoilt[place:place] = spoilt[place : place + 100]
+    return bytes(spoilt)
+
+
+FILES = {  # the share of each in the inputs
+    "manifest.json": 0.3,
+    "confirm/manifest.json": 0.08,
+    "checkpoint/question.json": 0.2,
+    "trials.csv": 0.1,
+    "curves.nc": 0.06,
+    "events.jsonl": 0.1,
+    "checkpoint/question.csv": 0.05,
+    "checkpoint/0000/0.state": 0.04,
+    "checkpoint/0000/1.state": 0.04,
+    ".study.json": 0.02,
+    ".lock": 0.01,
+}
+
+
+def listing(directory):
+    return {file: file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+def fuzz(study, tmp_path, name, inputs, seed):
+    directory = tmp_path / "fuzzed"
+    shutil.copytree(study, directory)
+    whole = store.read(study).manifest
+    reader = readers(directory, whole)[name]
+    file, moments = directory / name, random.Random(seed)
+    content = file.read_bytes()
+    states = {one: one.read_bytes() for one in (directory / "checkpoint" / "0000").glob("*.state")}
+    for turn in range(max(3, round(FILES[name] * inputs))):
+        spoil = odd_json if name.endswith(".json") and moments.random() < 0.7 else odd_bytes
+        spoilt = spoil(moments, content)
+        file.write_bytes(spoilt)
+        before = listing(tmp_path)
+        try:
+            answer(reader)
+            if turn % 10 == 0:  # these read all that there is
+                answer(lambda: findings.read(directory))
+                answer(lambda: claims.verified_names(directory))
+        except Exception as error:
+            error.add_note(f"turn {turn}: {spoilt[:3000]!r}")
+            raise
+        if name.endswith(".state"):  # damaged ones make room for whole ones
+            for state, whole_state in states.items():
+                state.write_bytes(whole_state)
+        elif name != ".lock":
+            assert listing(tmp_path) == before, turn
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_odd_files_get_an_answer(study, tmp_path, name):
+    fuzz(study, tmp_path, name, 300, seed=0)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("name", FILES)
+def test_many_odd_files_get_an_answer(study, tmp_path, name):
+    fuzz(study, tmp_path, name, 2_000, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", FILES)
+def test_very_many_odd_files_get_an_answer(study, tmp_path, name):
+    fuzz(study, tmp_path, name, 100_000, seed=2)
