@@ -3,7 +3,7 @@
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from importlib import metadata
 from pathlib import Path
@@ -29,6 +29,16 @@ class GiveAgain(ValueError):
             f"the study was made with {made}, which files cannot hold; give it again: {what}=…"
         )
         self.what, self.made = what, made
+
+
+class OtherVersions(ValueError):
+    """The study was made with another compiler, with which its trials would not be the same."""
+
+    def __init__(self, changed: Sequence[str]) -> None:
+        super().__init__(
+            "the study was made with other versions, with which its trials would not be the same: "
+            f"{', '.join(changed)}; install those, or sweep the table anew into another directory"
+        )
 
 
 def command() -> str:

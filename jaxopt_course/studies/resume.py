@@ -18,7 +18,7 @@ from jaxopt_course.problems.downloads import split_name
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.records.format import table_sha256
 from jaxopt_course.studies.joining import belong, own_rows
-from jaxopt_course.studies.made_with import GiveAgain, changed_versions
+from jaxopt_course.studies.made_with import GiveAgain, OtherVersions, changed_versions
 from jaxopt_course.studies.session import Session
 from jaxopt_course.tables.buckets import Bucket, Table
 from jaxopt_course.tables.columns import check_columns
@@ -47,15 +47,13 @@ def recall(
 
     Raises:
         GiveAgain: an own task or own functions, which must be given.
+        OtherVersions: of the compiler, where they are refused.
         ValueError: something is not what it was; the message names it.
     """
     _check_table(manifest, trials)
     changed = changed_versions(manifest)
     if changed and exact:
-        raise ValueError(
-            "the study was made with other versions, with which its trials would not be the same: "
-            f"{', '.join(changed)}; install those, or sweep the table anew into another directory"
-        )
+        raise OtherVersions(changed)
     devices = jax.local_devices() if devices is None else list(devices)
     _check_device(manifest, devices)
     entries = manifest["buckets"]

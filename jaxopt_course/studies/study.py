@@ -14,7 +14,7 @@ from jaxopt_course.records import checkpoints, claims, files, lock, store
 from jaxopt_course.records.format import LOCK, MANIFEST
 from jaxopt_course.studies.choosing import fresh_seeds, fresh_trials
 from jaxopt_course.studies.extend import extended
-from jaxopt_course.studies.made_with import scheduler_of
+from jaxopt_course.studies.made_with import OtherVersions, scheduler_of
 from jaxopt_course.studies.recorded import RecordedStudy
 from jaxopt_course.studies.replay import Replay, replay
 from jaxopt_course.studies.results import join
@@ -251,9 +251,8 @@ class Study(RecordedStudy):
         with self._held():
             try:
                 session = self._recalled(task, optimizer, devices, exact)
-            except ValueError as error:
-                if "other versions" in str(error):
-                    error.add_note("or extend it to rounding: extend(…, exact=False)")
+            except OtherVersions as error:
+                error.add_note("or extend it to rounding: extend(…, exact=False)")
                 raise
             session, outcome = extended(
                 session, self.trials, self.curves, self.manifest, trials, progress
