@@ -148,6 +148,15 @@ class TestConfirm:
         assert (copy.directory / "confirm" / "manifest.json").is_file()
 
 
+def test_numpys_numbers_are_numbers(tmp_path):
+    """In what is asked too, which the manifest holds as JSON."""
+    asked = {"epochs": np.int64(2), "batch_size": np.int32(5), "evaluate_every": np.int64(1)}
+    study = make(tmp_path, diverges_above=np.float32(1e6), **asked)
+    loaded = joc.Study.load(tmp_path)
+    assert loaded.manifest["asked"] == study.manifest["asked"]
+    assert loaded.manifest["asked"]["epochs"] == 2
+
+
 class TestDirectories:
     def test_a_study_is_not_overwritten_unasked(self, study, monkeypatch):
         before = (study.directory / "trials.csv").read_bytes()

@@ -65,6 +65,8 @@ OF_STUDY: dict[str, type] = TEXT | {
     "trials_sha256": str,
     "dtypes": dict,
 }
+ASKED = {"epochs", "steps", "batch_size", "record_every", "evaluate_every", "diverges_above"}
+ASKED |= {"equal"}
 BUDGET = ("steps", "batch_size", "record_every", "evaluate_every")
 
 
@@ -96,6 +98,9 @@ def check(content: Any, of: str) -> dict[str, Any]:
         raise ValueError(f"{of} is damaged: a name that is no text")
     if not all(_is(seed, int) for seed in content["seeds"]):
         raise ValueError(f"{of} is damaged: a seed that is no number")
+    asked = content.get("asked")
+    if asked is not None and not (isinstance(asked, dict) and set(asked) == ASKED):
+        raise ValueError(f"{of} is damaged: asked {str(asked)[:60]!r}")
     scheduler = content.get("scheduler")
     if scheduler is not None and not (
         isinstance(scheduler, dict) and isinstance(scheduler.get("name"), str)

@@ -280,7 +280,8 @@ class Session:
         lanes = [entry["lanes"] for entry in entries]
         asked = None
         if self.lengths is not None:
-            asked = {**self.lengths, "equal": self.equal}
+            plain = lambda x: x.item() if isinstance(x, np.generic) else x  # as JSON has it
+            asked = {name: plain(x) for name, x in self.lengths.items()} | {"equal": self.equal}
         return {
             "kind": kind,
             "task": _agreed([entry["task"] for entry in entries])
