@@ -14,6 +14,7 @@ import atexit
 import gc
 import os
 import shutil
+import signal
 import tempfile
 
 import jaxlib.version
@@ -27,6 +28,8 @@ if jaxlib.version.__version_info__ >= (0, 11):
     del FLAGS["xla_cpu_use_fusion_emitters"]  # there is no choice any more
 words = [os.environ.get("XLA_FLAGS", ""), *(f"--{name}={value}" for name, value in FLAGS.items())]
 os.environ["XLA_FLAGS"] = " ".join(words)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" not in os.environ:  # whoever starts workers owns what they share
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="programs-")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"

@@ -15,6 +15,7 @@ import jaxopt_course as joc
 from jaxopt_course.records import checkpoints
 from jaxopt_course.studies import joining, session
 from jaxopt_course.studies.compiled import Trained, train_bucket
+from jaxopt_course.tables import lengthen
 from jaxopt_course.tables.buckets import split
 from jaxopt_course.tables.cells import content_id
 from jaxopt_course.tables.columns import check_columns
@@ -155,11 +156,12 @@ class TestJoined:
         assert "3: one a combination of batch_size and activation" in page
         assert "training step (updates)" in page  # epochs differ in steps
 
-    def test_is_extended_bucket_by_bucket(self, study):
+    def test_is_extended_bucket_by_bucket(self, study, tmp_path):
         """By seeds of buckets that are there, and by a bucket that is new."""
         before = study.curves.copy(deep=True)
         more = pd.concat([TRIALS.query("seed == 0").assign(seed=7), NEW], ignore_index=True)
-        grown = study.extend(pd.concat([TRIALS, more], ignore_index=True), progress=False)
+        copy = study.save(tmp_path / "copy")
+        grown = copy.extend(pd.concat([TRIALS, more], ignore_index=True), progress=False)
         assert len(grown.trials) == 12 + 6 + 2 and len(grown.manifest["buckets"]) == 4
         assert grown.trials["trial"].tolist() == list(range(20))
         for name, curve in before.data_vars.items():
@@ -174,6 +176,43 @@ class TestJoined:
         loaded = joc.Study.load(grown.directory)
         pd.testing.assert_frame_equal(loaded.trials, grown.trials)
         assert loaded.replay(19, task=net).identical
+
+    def test_two_extensions_of_one_study_are_two(self, study):
+        """Each new bucket has the number that the other's has, and a program of its own."""
+        small = dataclasses.replace(study, directory=None)
+        first = small.extend(NEW, progress=False)
+        other = NEW.assign(batch_size=6, activation="tanh")
+        second = small.extend(other, progress=False)
+        alone = sweep(trials=other)
+        assert first.trials["id"].iloc[-1] != second.trials["id"].iloc[-1]
+        mine = second.trials["valid_loss"].iloc[12:].tolist()
+        assert mine == alone.trials["valid_loss"].tolist()
+
+    def test_a_new_bucket_that_was_not_reached_is_not_there(self, study, tmp_path, monkeypatch):
+        """Ctrl-C between two buckets leaves a study that goes on."""
+        copy = study.save(tmp_path / "copy")
+        real = train_bucket
+
+        def stopped(made, trials, *arguments, **named):
+            part = real(made, trials, *arguments, **named)
+            empty = part.trials.assign(status="unfinished")
+            return part._replace(trials=empty, interrupted=True)
+
+        monkeypatch.setattr(session, "train_bucket", stopped)
+        with pytest.raises(joc.SweepInterrupted):
+            copy.extend(NEW, progress=False)
+        monkeypatch.undo()
+        loaded = joc.Study.load(copy.directory)
+        assert len(loaded.manifest["buckets"]) == 3 and len(loaded.trials) == 12
+        given = {"task": net, "devices": jax.devices()[:1], "progress": False}
+        assert len(loaded.extend(NEW, **given).trials) == 14
+
+    def test_an_extension_keeps_the_kinds_of_columns(self, study):
+        with pytest.raises(ValueError, match="column 'learning_rate' holds Float64 in the study"):
+            by = study._session.table
+            same = dataclasses.replace(by, trials=by.trials)
+            kinds = by.trials.assign(learning_rate=by.trials["learning_rate"].astype("string"))
+            lengthen._same_kinds(same, kinds)
 
     def test_a_new_bucket_of_a_study_that_did_not_keep_its_budget(self, study):
         """As those of the first format."""
@@ -350,6 +389,15 @@ class TestRefused:
             ),
             ({"static": ["batch_size"]}, "function of 'activation', which is a column: add it"),
             ({"static": None}, "static="),
+            (
+                {
+                    "task": lambda eps: "line",
+                    "static": ["eps"],
+                    "trials": joc.grid(optimizer="adam", eps=[1e-8, 10.0], learning_rate=[0.1]),
+                    "optimizer": None,
+                },
+                "both the task and adam take the static column 'eps'",
+            ),
             ({"static": None, "equal": "steps"}, "equal= is for static columns"),
             ({"trials": TRIALS.assign(batch_size=2.5)}, "'batch_size' must hold whole numbers"),
             ({"trials": TRIALS.assign(batch_size=19)}, "larger than the 18"),

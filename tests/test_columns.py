@@ -193,3 +193,10 @@ def test_a_clean_table_warns_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_columns(table(optimizer=list(joc.OPTIMIZERS), seed=range(3)))
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\rb", "x\x1b[2J"])
+def test_names_that_nobody_can_read_are_refused(name):
+    table = joc.grid(optimizer="sgd", learning_rate=[0.1]).assign(**{name: 1.0})
+    with pytest.raises(ValueError, match=r"has no name|cannot be printed"):
+        check_columns(table)

@@ -460,3 +460,9 @@ def test_schedules_at_the_edge_of_their_options_are_keras_s(kind, options, rates
     np.testing.assert_allclose(
         [ours(step) for step in rates], list(rates.values()), rtol=1e-6, atol=1e-8
     )
+
+
+def test_a_state_without_groups_is_refused():
+    """It was taken for one that freezes all."""
+    with pytest.raises(ValueError, match="no param group"):
+        from_torch({"state": {}, "param_groups": []}, {"w": np.ones(2)})

@@ -210,6 +210,27 @@ class TestStaticColumns:
         )  # fmt: skip
         assert alone.trials["valid_loss"][0] == one["valid_loss"].iloc[0]
 
+    @pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
+    def test_what_was_never_asked_does_not_matter_afterwards(self, tmp_path, monkeypatch):
+        """From disk: a value of a static column, and an optimizer, that no trial has."""
+        space = ONE | {"optimizer": ["sgd", "adam"], "batch_size": [2, 5]}
+        asks = optuna.samplers.PartialFixedSampler(
+            {"optimizer": "adam", "batch_size": 2}, sampler()
+        )
+        _, study = search(space, 3, static=["batch_size"], asks=asks, directory=tmp_path,
+                          batch_size=64)  # fmt: skip
+        assert set(study.trials["optimizer"]) == {"adam"}
+        reuse(monkeypatch, study)
+        loaded = joc.Study.load(tmp_path)
+        assert loaded.replay(1).identical
+        settings = {"devices": jax.devices()[:1], "progress": False}
+        assert len(loaded.confirm(1, **settings).trials) == 1
+        more = loaded.trials[[*loaded.hyperparameters, "seed"]].assign(seed=5, batch_size=5)
+        grown = loaded.extend(more, **settings)
+        assert len(grown.trials) == 6 and grown.replay(5).identical
+        again = joc.Study.load(tmp_path)
+        assert again.replay(5).identical and len(again.extend(more, **settings).trials) == 6
+
     @pytest.mark.parametrize(
         "space, static, message",
         [

@@ -287,6 +287,8 @@ def test_extend_after_an_upgrade_is_asked_for_and_marked(upgraded, plain, monkey
     assert grown.manifest["versions"] == plain.manifest["versions"]
     [added] = grown.manifest["added_with"]
     assert added["trials"] == [10, 14] and added["versions"]["jaxlib"] == "99.0"
+    with pytest.raises(ValueError, match="other versions"):  # in the same process too
+        grown.extend(table([4]), progress=False)
     monkeypatch.undo()
     reuse(monkeypatch, plain)
     loaded = joc.Study.load(grown.directory)  # with the old versions again

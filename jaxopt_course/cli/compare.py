@@ -75,8 +75,8 @@ def compare(arguments: Compare) -> None:
 
     use_cpu_cores()
     from jaxopt_course.problems.catalog import load_task
+    from jaxopt_course.studies.many import ManyProgramsWarning
     from jaxopt_course.studies.plan import plan
-    from jaxopt_course.studies.session import ManyProgramsWarning
     from jaxopt_course.studies.study import SweepInterrupted
     from jaxopt_course.studies.sweep import sweep
     from jaxopt_course.tables.space import grid

@@ -105,6 +105,8 @@ def from_torch(
     refuse_odd_options(params, optimizer, names, transpose, momentum, frozen)
     refuse_odd_rates(learning_rate, len(groups))
     refuse_odd_step(step)
+    if not groups:
+        raise ValueError("the state dict has no param group, so it says nothing of any parameter")
     theirs = parameters_of(state_dict)
     order = leaf_of_each(names, list(theirs.values()), params, transpose, "torch")
     leaves = dict(zip(theirs, order, strict=True))

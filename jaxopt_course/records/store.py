@@ -229,6 +229,11 @@ def read_confirmation(directory: Path, manifest: dict[str, Any]) -> Record | Non
     return record if of in (None, identity(manifest)) else None
 
 
+def has_confirmation(directory: Path) -> bool:
+    """Whether winners were trained on fresh seeds before."""
+    return files.is_file(files.require_folder(directory, CONFIRMATION) / MANIFEST)
+
+
 def identity(manifest: dict[str, Any]) -> dict[str, str]:
     """What makes a study this one and no other."""
     return {name: manifest[name] for name in ("trials_sha256", "program_sha256")}

@@ -8,6 +8,7 @@ A sampler decides within a batch without the batch's results; ``TPESampler(const
 spreads such proposals.  What is asked for twice is trained once and told twice.
 """
 
+import dataclasses
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -279,6 +280,8 @@ def _joined(session: Session, outcomes: Sequence[Outcome]) -> Study:
     trials = pd.concat([outcome.trials for outcome in outcomes], ignore_index=True)
     trials = trials.astype(dict(outcomes[0].trials.dtypes))
     curves = xr.concat([outcome.curves for outcome in outcomes], "trial")
+    asked = session.table.trials[[*session.table.hyperparameters, "seed"]]
+    session = dataclasses.replace(session, examples=asked)
     manifest = session.manifest(trials, "sweep")
     events = tuple(outcome.event for outcome in outcomes)
     joined = join(curves, trials, session.table.hyperparameters)

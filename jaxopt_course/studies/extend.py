@@ -43,7 +43,7 @@ def extended(
         warnings.filterwarnings("ignore", r"\d+ trials repeat")
         longer = session.lengthened(known[columns], trials)
     table = longer.table.trials
-    old, new = table.iloc[: len(known)], table.iloc[len(known) :]
+    old, new = table.iloc[: len(known)], table.iloc[len(known) : len(known) + len(trials)]
     new = new[~new["id"].isin(set(old["id"])) & ~new["id"].duplicated()]
     if new.empty:
         return session, None
@@ -54,6 +54,7 @@ def extended(
     whole = pd.concat([known, added], ignore_index=True).astype(added.dtypes)
     fresh = outcome.curves.isel(trial=over).assign_coords(trial=added["trial"].to_numpy())
     joined = xr.concat([bare(curves), fresh], "trial", join="outer")
+    longer = longer.reached(whole)  # Ctrl-C may have come before a new bucket was
     manifest = longer.manifest(whole, "sweep") | {"command": was["command"]}
     manifest |= _mixed(was, manifest, longer, len(known))
     return longer, outcome._replace(trials=whole, curves=joined, manifest=manifest)

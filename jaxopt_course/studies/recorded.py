@@ -83,7 +83,7 @@ class RecordedStudy:
             checkpoints.forget(path)  # of a sweep that was cut short and may be replaced
         return study
 
-    def _write(self, path: Path, confirmation: bool = False) -> Self:
+    def _write(self, path: Path, confirmation: bool = False, resumable: bool = False) -> Self:
         """Write into a directory that this process holds.
 
         Raises:
@@ -95,10 +95,15 @@ class RecordedStudy:
             store.write(path, record, confirmation)
             store.write_events(own, self.events)
         except OSError as error:
+            later = "save it once there is room, or elsewhere"
+            if resumable:
+                later = (
+                    "and once there is room, Study.resume(directory) or jaxopt-course resume "
+                    "writes it from the last checkpoint"
+                )
             error.add_note(
                 f"the study could not be written into {own}; nothing is lost: it is this "
-                "exception's attribute .study, and once there is room, Study.resume(directory) or "
-                "jaxopt-course resume writes it from the last checkpoint"
+                f"exception's attribute .study, {later}"
             )
             error.study = self  # type: ignore[attr-defined]
             raise

@@ -93,7 +93,17 @@ def recall(
         equal,
         tuple(entries),
         not changed,
+        _examples(entries, trials),
     )
+
+
+def _examples(entries: Sequence[Mapping[str, Any]], trials: pd.DataFrame) -> pd.DataFrame | None:
+    """The examples of all buckets, with their static values."""
+    rows = [one | entry["static"] for entry in entries for one in entry.get("examples", [])]
+    if not rows:
+        return None
+    frame = pd.DataFrame(rows)
+    return frame.astype({name: trials[name].dtype for name in frame if name in trials})
 
 
 def _bucket(
@@ -112,6 +122,9 @@ def _bucket(
         raise GiveAgain("optimizer", f"own functions ({', '.join(own)})")
     columns = [*entry["hyperparameters"], "seed"]
     table = mine[columns]
+    if examples := entry.get("examples"):  # they shape the program beside the trials
+        like = pd.DataFrame(examples, columns=columns).astype({**dict(table.dtypes)})
+        table = pd.concat([table, like], ignore_index=True)
     function = with_static(optimizer, static)
     if callable(function):
         table = table.drop(columns="optimizer", errors="ignore")

@@ -6,7 +6,6 @@ somebody first needs it, so that a study read from disk makes only the programs 
 
 import dataclasses
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,10 +31,12 @@ from jaxopt_course.studies.made_with import (
     describe_task,
     versions,
 )
+from jaxopt_course.studies.many import warn_of_many
 from jaxopt_course.studies.snapshots import keep, newest, saver
-from jaxopt_course.sweeps.progress import ProgressLine, clock
+from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.schedulers import Scheduler
-from jaxopt_course.tables.buckets import MANY, Bucket, Table, lengthen
+from jaxopt_course.tables.buckets import MANY, Bucket, Table
+from jaxopt_course.tables.lengthen import lengthen
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
 
@@ -51,10 +52,6 @@ class Outcome(NamedTuple):
     event: dict[str, Any]
     interrupted: bool
     states: dict[int, Any]  # of the trials that finished, where they were asked for
-
-
-class ManyProgramsWarning(UserWarning):
-    """A sweep's static columns have so many values that compiling takes long."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +70,7 @@ class Session:
         equal: what the budgets have in common.
         expected: of a study on disk, the entry of each bucket in its manifest; else none.
         exact: whether a program must be the one expected; false under other versions.
+        examples: rows that shape the programs beside the trials', as a search's choices do.
         programs: by number of the bucket, as far as they are compiled.
     """
 
@@ -87,6 +85,7 @@ class Session:
     equal: Any = None
     expected: tuple[Mapping[str, Any], ...] = ()
     exact: bool = True
+    examples: pd.DataFrame | None = None
     programs: dict[int, Compiled] = dataclasses.field(default_factory=dict)
 
     def compile(
@@ -120,7 +119,7 @@ class Session:
                 start = time.perf_counter()
                 self.programs[number] = self._compile(number, bucket)
                 if len(missing) > MANY and number == missing[0]:
-                    _warn(self.table, time.perf_counter() - start)
+                    warn_of_many(self.table, time.perf_counter() - start, MANY)
                 if number == missing[-1] or callable(bucket.columns.functions):
                     self.table.check_read()
 
@@ -225,6 +224,8 @@ class Session:
             TypeError, ValueError: the new trials make no sense here; see ``lengthen``.
         """
         own = None if isinstance(self.optimizer, str) else self.optimizer
+        if self.examples is not None:  # they shape the program, and come last
+            trials = pd.concat([trials, self.examples], ignore_index=True)
         table = lengthen(self.table, known, trials, self.task, own, self.equal, self.lengths)
         more = len(table.buckets) - len(self.table.buckets)
         same = set(self.lanes)
@@ -234,6 +235,25 @@ class Session:
             table=table,
             lanes=(*self.lanes, *[width] * more),
             plans=(*self.plans, *[None] * more),
+            programs=dict(self.programs),  # of its own: numbers may come to mean other buckets
+        )
+
+    def reached(self, trials: pd.DataFrame) -> "Session":
+        """The session without buckets that have neither trials nor examples."""
+        numbers = [
+            number
+            for number in range(len(self.table.buckets))
+            if self.examples is not None or len(own_rows(trials, self._static(number)))
+        ]
+        pick = lambda items: tuple(items[number] for number in numbers)
+        made = {n: self.programs[old] for n, old in enumerate(numbers) if old in self.programs}
+        return dataclasses.replace(
+            self,
+            table=dataclasses.replace(self.table, buckets=pick(self.table.buckets)),
+            lanes=pick(self.lanes),
+            plans=pick(self.plans),
+            expected=tuple(self.expected[n] for n in numbers if n < len(self.expected)),
+            programs=made,
         )
 
     def _static(self, number: int) -> dict[str, Any]:
@@ -266,9 +286,19 @@ class Session:
             "lanes": made["lanes"],
             "program_sha256": made["program_sha256"],
             "plan": self.plans[number],
+            **self._examples(static),
             "trials": len(own),
             "trials_sha256": table_sha256(own, columns.hyperparameters),
         }
+
+    def _examples(self, static: Mapping[str, Any]) -> dict[str, Any]:
+        """A bucket's examples, for JSON; nothing where there are none."""
+        if self.examples is None:
+            return {}
+        own = own_rows(self.examples, static)
+        names = [*static["bucket_dtypes"], "seed"]
+        rows = own[names].astype(object).where(own[names].notna(), None).to_dict("records")
+        return {"examples": rows}
 
     def manifest(
         self, trials: pd.DataFrame, kind: str, scheduler: Scheduler | None = None
@@ -316,19 +346,3 @@ def _agreed(dictionaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _common(names: Sequence[str]) -> str:
     """A name for tasks of several names: ``mlp_16, mlp_32, …``."""
     return ", ".join(names[:2]) + (", …" if len(names) > 2 else "")
-
-
-def _warn(table: Table, seconds: float) -> None:
-    """Say how long it will take, where there are many programs to compile."""
-    count = len(table.buckets)
-    values = {name: table.trials[name].nunique() for name in table.static}
-    most = max(values, key=lambda name: values[name])
-    what = f"static column {most!r} has {values[most]} different values"
-    if values[most] <= MANY:
-        what = f"static columns {', '.join(table.static)} have {count} combinations"
-    warnings.warn(
-        f"{what}: {count} programs are compiled, which takes about {clock(seconds * count)} (the "
-        f"first took {seconds:.1f} s); a column that changes no shape need not be static",
-        ManyProgramsWarning,
-        stacklevel=4,
-    )

@@ -14,7 +14,7 @@ from jaxopt_course.records import checkpoints, claims, files, lock, store
 from jaxopt_course.records.format import LOCK, MANIFEST
 from jaxopt_course.studies.choosing import fresh_seeds, fresh_trials
 from jaxopt_course.studies.extend import extended
-from jaxopt_course.studies.made_with import OtherVersions, scheduler_of
+from jaxopt_course.studies.made_with import OtherVersions, changed_versions, scheduler_of
 from jaxopt_course.studies.recorded import RecordedStudy
 from jaxopt_course.studies.replay import Replay, replay
 from jaxopt_course.studies.results import join
@@ -119,6 +119,8 @@ class Study(RecordedStudy):
     ) -> Session:
         """The session that made the study, or one made again from what is on disk."""
         if self._session is not None:
+            if exact and (changed := changed_versions(self.manifest)):
+                raise OtherVersions(changed)
             return self._session
         return recall(self.manifest, self.trials, task, optimizer, devices, exact)
 
@@ -337,7 +339,9 @@ def _finish(
             except FileExistsError as error:
                 error.study = study  # type: ignore[attr-defined]
                 raise
-        study = study._write(path, confirmation)
+        kept = confirmation and outcome.interrupted and store.has_confirmation(path)
+        if not kept:  # a whole confirmation is worth more than one cut short
+            study = study._write(path, confirmation, resumable=before is not None)
     if outcome.interrupted:
         raise SweepInterrupted(study)
     return study

@@ -8,7 +8,7 @@ bit.
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -115,7 +115,7 @@ def buckets(
         TypeError, ValueError: see :func:`sweep`.
     """
     table, _ = normalise(trials)
-    groups = _groups(table, check_names(static, table))
+    groups = groups_of(table, check_names(static, table))
     frame = table.loc[[rows[0] for _, rows in groups], list(static)].reset_index(drop=True)
     frame["trials"] = [len(rows) for _, rows in groups]
     if task is None:
@@ -169,100 +169,14 @@ def split(
     table, searched = normalise(trials)
     names = check_names(static, table)
     check_taken(names, task, table, optimizer)
-    groups = _groups(table, names)
+    groups = groups_of(table, names)
     tasks = make_tasks(task, [values for values, _ in groups], table)
     sizes = batch_sizes([values for values, _ in groups], lengths.get("batch_size", 64))
     budgets = budgets_of(tasks, sizes, equal=equal, **lengths)
-    return _assemble(table, searched, names, groups, tasks, budgets, task, optimizer)
+    return assemble(table, searched, names, groups, tasks, budgets, task, optimizer)
 
 
-def lengthen(
-    old: Table,
-    known: pd.DataFrame,
-    trials: pd.DataFrame,
-    task: AnyTask,
-    optimizer: Optimizer,
-    equal: Equal | None = None,
-    lengths: Mapping[str, Any] | None = None,
-) -> Table:
-    """The table with more trials, its buckets as they are; those of new static values are added.
-
-    Args:
-        old: the table.
-        known: its rows, with the columns that make a configuration and the seed.
-        trials: more of them.
-        task: as for :func:`split`.
-        optimizer: as for :func:`split`.
-        equal: as for :func:`split`; it and what follows are for new buckets.
-        lengths: as for :func:`split`; None where they are not known.
-
-    Raises:
-        TypeError, ValueError: as :func:`split`; or a bucket would need another program.
-    """
-    names = {name for bucket in old.buckets for name in bucket.columns.optimizers}
-    if "optimizer" in known and "optimizer" not in trials and len(names) == 1:
-        trials = trials.assign(optimizer=names.pop())  # one for all rows, as the study was made
-    whole = pd.concat([known, trials], ignore_index=True)
-    if callable(optimizer):
-        whole = whole.drop(columns="optimizer", errors="ignore")
-    if not old.static:
-        (bucket,) = old.buckets
-        columns = check_columns(whole, optimizer, bucket.budget.steps)
-        _same_program(bucket.columns, columns, "")
-        bucket = replace(bucket, rows=np.arange(len(whole)), columns=columns)
-        return replace(old, trials=columns.trials, buckets=(bucket,))
-    table, _ = normalise(whole)
-    groups = _groups(table, old.static)
-    there = {_key(bucket.static): bucket for bucket in old.buckets}
-    found = [there.get(_key(values)) for values, _ in groups]
-    tasks = [one.task for one in found if one is not None]
-    budgets = [one.budget for one in found if one is not None]
-    if new := [values for (values, _), one in zip(groups, found, strict=True) if one is None]:
-        if lengths is None:
-            raise ValueError(
-                f"the study has no trials with {label_of(new[0])}, and was made by a version that "
-                "did not keep what its budget was asked as; sweep these trials on their own"
-            )
-        more = make_tasks(task, new, table)
-        sizes = batch_sizes(new, lengths.get("batch_size", 64))
-        tasks += more
-        budgets += budgets_of(more, sizes, equal=equal, **lengths)
-    longer = _assemble(
-        table,
-        list(old.searched),
-        old.static,
-        groups,
-        tasks,
-        budgets,
-        task,
-        optimizer,
-        old.hyperparameters,
-    )
-    for before, after in zip(old.buckets, longer.buckets, strict=False):
-        _same_program(before.columns, after.columns, f"of the trials with {before.label}: ")
-    if longer.hyperparameters != old.hyperparameters:
-        raise ValueError(
-            f"the new trials have other columns, {list(longer.hyperparameters)}, than the study, "
-            f"{list(old.hyperparameters)}; sweep them on their own"
-        )
-    return longer
-
-
-def _key(static: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(static.items())
-
-
-def _same_program(before: Columns, after: Columns, label: str) -> None:
-    same = (after.hyperparameters, after.optimizers, after.schedules)
-    mine = (before.hyperparameters, before.optimizers, before.schedules)
-    if same != mine:
-        raise ValueError(
-            f"{label}the new trials need another program: columns, optimizers and schedules are "
-            f"{same}, the study has {mine}; sweep them on their own"
-        )
-
-
-def _assemble(
+def assemble(
     table: pd.DataFrame,
     searched: Sequence[str],
     names: tuple[str, ...],
@@ -320,7 +234,9 @@ def _check(table: pd.DataFrame, optimizer: Optimizer, steps: int, label: str) ->
         raise type(error)(f"of the trials with {label}: {error}") from None
 
 
-def _groups(table: pd.DataFrame, static: Sequence[str]) -> list[tuple[dict[str, Any], np.ndarray]]:
+def groups_of(
+    table: pd.DataFrame, static: Sequence[str]
+) -> list[tuple[dict[str, Any], np.ndarray]]:
     """The static values of each bucket and its rows, in the order of the table."""
     found = []
     for _, rows in table.groupby(list(static), sort=False, dropna=False).indices.items():

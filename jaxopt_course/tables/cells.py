@@ -68,6 +68,8 @@ def normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 def _refuse_controls(table: pd.DataFrame) -> None:
     """Names and text go into files of lines and onto terminals, so they must be printable."""
     for column in table:
+        if not column.strip():
+            raise ValueError(f"a column has no name: {list(table.columns)}")
         text = [column, *(table[column].dropna() if table[column].dtype == "string" else ())]
         for word in text:
             if not word.isprintable():

@@ -136,16 +136,23 @@ def arguments_of(task: AnyTask, names: Sequence[str] | Mapping[str, Any]) -> lis
     return [name for name in names if name in parameters or (anything and name not in own)]
 
 
+def _recipes(table: pd.DataFrame, optimizer: Optimizer) -> list[str]:
+    """The registered recipes that the rows name."""
+    if optimizer is not None and callable(optimizer):
+        return []
+    names = {optimizer} if isinstance(optimizer, str) else set(table.get("optimizer", ()))
+    own = set(optimizer) if isinstance(optimizer, Mapping) else set()
+    return sorted((names & set(REGISTERED)) - own)
+
+
 def kept_in_tables(
     names: Sequence[str], task: AnyTask, table: pd.DataFrame, optimizer: Optimizer
 ) -> set[str]:
     """Static columns that stay in the tables of the buckets, because recipes take them."""
     if optimizer is not None and callable(optimizer):
         return set()
-    recipes = {optimizer} if isinstance(optimizer, str) else set(table.get("optimizer", ()))
-    taken = {"optimizer"} | {
-        argument for name in recipes & set(REGISTERED) for argument in parameters_of(name)
-    }
+    recipes = _recipes(table, optimizer)
+    taken = {"optimizer"} | {argument for name in recipes for argument in parameters_of(name)}
     given = {*arguments_of(task, names), BATCH_SIZE}
     return {name for name in names if name not in given and (name in taken or is_schedule(name))}
 
@@ -156,6 +163,13 @@ def check_taken(
     """Refuse a static column that nobody could take."""
     kept = kept_in_tables(names, task, table, optimizer)
     arguments = arguments_of(task, names)
+    for name in arguments:
+        takers = [r for r in _recipes(table, optimizer) if name in parameters_of(r)]
+        if takers:
+            raise ValueError(
+                f"both the task and {takers[0]} take the static column {name!r}; give the argument "
+                "of the task's function another name, and the column too"
+            )
     functions = callable(optimizer) or isinstance(optimizer, Mapping)
     for name in names:
         if not (functions or name in kept or name in arguments or name == BATCH_SIZE):
