@@ -15,7 +15,6 @@ import jaxopt_course as joc
 from jaxopt_course.records import checkpoints
 from jaxopt_course.studies import joining, session
 from jaxopt_course.studies.compiled import Trained, train_bucket
-from jaxopt_course.tables import lengthen
 from jaxopt_course.tables.buckets import split
 from jaxopt_course.tables.cells import content_id
 from jaxopt_course.tables.columns import check_columns
@@ -207,12 +206,15 @@ class TestJoined:
         given = {"task": net, "devices": jax.devices()[:1], "progress": False}
         assert len(loaded.extend(NEW, **given).trials) == 14
 
-    def test_an_extension_keeps_the_kinds_of_columns(self, study):
-        with pytest.raises(ValueError, match="column 'learning_rate' holds Float64 in the study"):
-            by = study._session.table
-            same = dataclasses.replace(by, trials=by.trials)
-            kinds = by.trials.assign(learning_rate=by.trials["learning_rate"].astype("string"))
-            lengthen._same_kinds(same, kinds)
+    def test_an_extension_keeps_the_kinds_of_columns(self):
+        """A float among whole numbers would change the programs and the names of the old trials."""
+        own = lambda h: joc.sgd(h["learning_rate"] / h["k"])
+        table = joc.grid(k=[1, 2], learning_rate=[0.1], batch_size=[5])
+        old = sweep("line", table, own, static=["batch_size"])
+        for size in (5, 4):  # of a bucket that is there, and of a new one
+            new = joc.grid(k=[1.5], learning_rate=[0.1], batch_size=[size])
+            with pytest.raises(ValueError, match="column 'k' holds Int64 in the study"):
+                old.extend(new, progress=False)
 
     def test_a_new_bucket_of_a_study_that_did_not_keep_its_budget(self, study):
         """As those of the first format."""

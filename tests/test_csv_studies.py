@@ -21,4 +21,3 @@ def test_a_study_of_a_table_tells_of_it(tmp_path):
     assert any(line.strip().startswith("same:") for line in told["data"])
     page = study.report().read_text(encoding="utf-8")
     assert "always answering no" in page
-    assert "baselines" not in joc.load_task("line").about

@@ -337,6 +337,8 @@ def test_a_machine_that_repeats_its_bits_says_so(plain, tmp_path, monkeypatch):
     settings |= {"progress": False, "devices": jax.devices()[:1]}
     study = joc.sweep(make_task(), table(range(12)), FUNCTIONS, directory=tmp_path, **settings)
     assert study.manifest["repeatable"] is True and study.manifest["calls_compared"] == 1
+    grown = study.extend(table([77]), progress=False)
+    assert grown.manifest["repeatable"] is True and grown.manifest["calls_compared"] == 1
     assert "repeatable" not in plain.manifest  # too small: a call more would be felt
     monkeypatch.setattr("jaxopt_course.sweeps.repeat.memory_limit", lambda _: 10)
     study = joc.sweep(make_task(), table(range(12)), FUNCTIONS, directory=tmp_path,

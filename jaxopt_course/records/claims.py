@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxopt_course.records import checkpoints, format_1, ownership, store
-from jaxopt_course.records.files import is_file, partial_of
+from jaxopt_course.records.files import is_file, partial_of, require_regular
 from jaxopt_course.records.format import (
     CHECKPOINT,
     COMMIT,
@@ -157,7 +157,8 @@ def verified_names(path: Path) -> set[str]:
     with contextlib.suppress(FileNotFoundError, ValueError):
         store.read(path / CONFIRMATION)
         names |= {f"{CONFIRMATION}/{name}" for name in STUDY}
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
+        require_regular(path / PAGE)  # nobody waits for a pipe
         page = (path / PAGE).read_text(encoding="utf-8", errors="replace")
         if '<p class="headline">' in page and "plotly" in page:
             names |= {PAGE, *(f"{PICTURES}/{name}" for name in FIGURES)}

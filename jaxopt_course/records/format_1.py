@@ -26,7 +26,6 @@ from jaxopt_course.records.format import (
 VERSION = 1
 STATES = ("0.state", "1.state")
 QUESTION, RESULTS = "question.json", "results.json"
-RESULT_COLUMNS = "duplicate_of"  # the last column of a table before its results
 
 
 def lift(content: dict[str, Any], of: str) -> dict[str, Any]:

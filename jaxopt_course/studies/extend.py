@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.records.format import join_sha256
+from jaxopt_course.studies.joining import REPEATABLE
 from jaxopt_course.studies.results import bare
 from jaxopt_course.studies.session import Outcome, Session
 
@@ -56,6 +57,7 @@ def extended(
     joined = xr.concat([bare(curves), fresh], "trial", join="outer")
     longer = longer.reached(whole)  # Ctrl-C may have come before a new bucket was
     manifest = longer.manifest(whole, "sweep") | {"command": was["command"]}
+    manifest |= {name: was[name] for name in REPEATABLE if name in was}
     manifest |= _mixed(was, manifest, longer, len(known))
     return longer, outcome._replace(trials=whole, curves=joined, manifest=manifest)
 

@@ -10,6 +10,8 @@ import xarray as xr
 from jaxopt_course.studies.compiled import Trained
 from jaxopt_course.studies.results import ticks
 
+REPEATABLE = ("calls_compared", "repeatable", "calls_differ_in")  # entries of a manifest
+
 
 def belong(trials: pd.DataFrame, static: Mapping[str, Any]) -> np.ndarray:
     """(N,), bool: which trials have these static values."""
