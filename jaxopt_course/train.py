@@ -1,8 +1,8 @@
 """One trial as pure functions: the only place where a problem meets an optimizer.
 
     state           = init(hyperparameters, seed)
-    state, loss     = step(hyperparameters, state, seed, data)
-    metrics         = evaluate(state, data)
+    state, loss, recorded = step(hyperparameters, state, seed, data)
+    metrics         = evaluate(hyperparameters, state, part of the data, shared)
 
 ``step`` number s (from 0) of a trial with seed k takes batch s mod m of epoch s div m, where an
 epoch is m = n // batch_size steps over a permutation of the n examples that depends on (k, epoch)
@@ -39,8 +39,11 @@ class Trial(NamedTuple):
     """What the sweep engine needs to know of a training."""
 
     init: Callable[[Hyperparameters, jax.Array], TrialState]
-    step: Callable[[Hyperparameters, TrialState, jax.Array, Tree], tuple[TrialState, jax.Array]]
-    evaluate: Callable[[TrialState, Tree], dict[str, jax.Array]]
+    step: Callable[
+        [Hyperparameters, TrialState, jax.Array, Any],
+        tuple[TrialState, jax.Array, dict[str, jax.Array]],
+    ]
+    evaluate: Callable[[Hyperparameters, TrialState, Tree, Tree], dict[str, jax.Array]]
 
 
 class Budget(NamedTuple):
@@ -143,20 +146,22 @@ def make_trial(
         return TrialState(params, model_state, opt_state, jnp.zeros((), jnp.int32))
 
     def step(
-        hyperparameters: Hyperparameters, state: TrialState, seed: jax.Array, data: Tree
-    ) -> tuple[TrialState, jax.Array]:
+        hyperparameters: Hyperparameters, state: TrialState, seed: jax.Array, data: Any
+    ) -> tuple[TrialState, jax.Array, dict[str, jax.Array]]:
         params, model_state, opt_state, s = state
-        batch = take_batch(data, seed, s, batch_size)
+        batch = take_batch(data.train, seed, s, batch_size)
         key = jax.random.fold_in(jax.random.key(seed), s)
         gradient = jax.value_and_grad(task.loss, has_aux=True)
         (loss, (model_state, _)), g = gradient(params, model_state, batch, key)
         # transformations that look at the loss (Polyak's step, plateaus) get it; others ignore it
         tx = optax.with_extra_args_support(optimizer(hyperparameters))
         u, opt_state = tx.update(g, opt_state, params, value=loss, grad=g)
-        return TrialState(apply_updates(params, u), model_state, opt_state, s + 1), loss
+        return TrialState(apply_updates(params, u), model_state, opt_state, s + 1), loss, {}
 
-    def evaluate(state: TrialState, data: Tree) -> dict[str, jax.Array]:
-        return dict(task.evaluate(state.params, state.model_state, data))
+    def evaluate(
+        hyperparameters: Hyperparameters, state: TrialState, part: Tree, shared: Tree
+    ) -> dict[str, jax.Array]:
+        return dict(task.evaluate(state.params, state.model_state, part))
 
     return Trial(init, step, evaluate)
 

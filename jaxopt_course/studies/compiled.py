@@ -83,10 +83,10 @@ def compile_bucket(
     if table.together_name:
         row[table.together_name] = table.together[0]
     try:
-        size = lane_bytes(trial, row, data.train)
+        size = lane_bytes(trial, row, data)
     except Exception as error:
         own = [name for name in row if name not in ("optimizer", "schedule")]
-        if needed := needed_concrete(trial, row, own, data.train):
+        if needed := needed_concrete(trial, row, own, data):
             raise TypeError(
                 f"column {needed[0]!r} is needed as a plain value, as for a shape or a "
                 "Python if, but columns are traced; name it in static=, which makes a program "

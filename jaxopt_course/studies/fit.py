@@ -10,6 +10,7 @@ import xarray as xr
 
 from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.sweeps.lanes import Data
 from jaxopt_course.train import TrialState, count_examples, make_budget, make_trial
 
 
@@ -60,24 +61,30 @@ def fit(
     trial = make_trial(task, lambda _: optimizer, budget.batch_size)
     key = jnp.uint32(seed)
     advance = jax.jit(lambda state, data: trial.step({}, state, key, data), donate_argnums=0)
-    evaluate = jax.jit(trial.evaluate)
-    train, valid = jax.device_put((task.train, task.valid))
+    evaluate = jax.jit(lambda state, part, shared: trial.evaluate({}, state, part, shared))
+    data = jax.device_put(Data(task.train, task.valid, task.test))
     state = jax.jit(lambda: trial.init({}, key))()
-    losses: list[jax.Array] = []
-    records: dict[int, np.float32] = {}
+    losses: list[dict[str, jax.Array]] = []
+    records: dict[int, dict[str, np.float32]] = {}
     evaluations: dict[int, dict[str, jax.Array]] = {}
     for s in range(1, budget.steps + 1):
-        state, loss = advance(state, train)
-        losses.append(loss)
+        state, loss, more = advance(state, data)
+        losses.append({"train_loss": loss} | more)
         if s % budget.record_every == 0 or s == budget.steps:
-            records[s] = np.float32(np.mean(np.asarray(losses, np.float64)))
+            records[s] = {
+                name: np.float32(np.mean([np.float64(one[name]) for one in losses]))
+                for name in losses[0]
+            }
             losses.clear()
         if s % budget.evaluate_every == 0 or s == budget.steps:
-            evaluations[s] = evaluate(state, valid)
-    test = evaluate(state, jax.device_put(task.test))
+            evaluations[s] = evaluate(state, data.valid, data.shared)
+    test = evaluate(state, data.test, data.shared)
     last = evaluations[budget.steps]
     curves = xr.Dataset(
-        {"train_loss": ("step", np.array(list(records.values()), np.float32))}
+        {
+            name: ("step", np.array([r[name] for r in records.values()], np.float32))
+            for name in records[budget.steps]
+        }
         | {
             f"valid_{name}": ("eval_step", np.array([e[name] for e in evaluations.values()]))
             for name in last

@@ -24,10 +24,16 @@ def assemble(
     eval_steps = ticks(rhythm.evaluate_every, rhythm.steps)
     losses = _record_means(results.loss_sums, record_steps, rhythm)
     losses = np.where(record_steps > bad, np.float32(np.nan), losses)
+    recorded = {
+        name: np.where(record_steps > bad, np.float32(np.nan), means)
+        for name, sums in results.recorded.items()
+        for means in [_record_means(sums, record_steps, rhythm)]
+    }
     gone = (eval_steps > bad) | ~np.isfinite(results.valid["loss"])
     valid = {name: np.where(gone, np.float32(np.nan), x) for name, x in results.valid.items()}
     curves = xr.Dataset(
         {"train_loss": (("trial", "step"), losses)}
+        | {name: (("trial", "step"), x) for name, x in recorded.items()}
         | {f"valid_{name}": (("trial", "eval_step"), x) for name, x in valid.items()},
         coords={
             "trial": trials["trial"].to_numpy(np.int64),
@@ -35,7 +41,7 @@ def assemble(
             "eval_step": eval_steps,
         },
     )
-    return _table(trials, results, losses, valid, eval_steps), curves
+    return _table(trials, results, losses, recorded, valid, eval_steps), curves
 
 
 def ticks(every: int, steps: int) -> np.ndarray:
@@ -57,6 +63,7 @@ def _table(
     trials: pd.DataFrame,
     results: Results,
     losses: np.ndarray,
+    recorded: Mapping[str, np.ndarray],
     valid: Mapping[str, np.ndarray],
     eval_steps: np.ndarray,
 ) -> pd.DataFrame:
@@ -79,6 +86,7 @@ def _table(
         "stopped_step": last.mask(status != "stopped"),
         "last_finite_loss": _last_finite(losses),
         "train_loss": final(losses[:, -1]),
+        **{name: final(x[:, -1]) for name, x in recorded.items()},
         **{f"valid_{name}": final(x[:, -1]) for name, x in valid.items()},
         "best_valid_loss": np.where(some, filled.min(axis=1), np.nan),
         "best_step": pd.Series(eval_steps[best], dtype="Int64").mask(~some),

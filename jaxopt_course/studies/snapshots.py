@@ -13,7 +13,7 @@ from jaxopt_course.studies.compiled import Trained
 from jaxopt_course.sweeps.snapshot import Results, Snapshot, Waiting
 
 COUNTS = ("trial_steps", "calls", "lane_intervals", "trial_intervals")
-TABLES = ("valid", "test")
+TABLES = ("recorded", "valid", "test")
 
 
 def pack(snapshot: Snapshot) -> dict[str, np.ndarray]:
@@ -63,7 +63,8 @@ def unpack(arrays: Mapping[str, np.ndarray], trials: int) -> Snapshot:
     except (KeyError, TypeError) as error:
         raise ValueError(f"no snapshot of a sweep: {error}") from None
     by_trial = [results.loss_sums, results.first_bad, results.finished, results.progress]
-    by_trial += [results.until, results.stopped, *results.valid.values(), *results.test.values()]
+    by_trial += [results.until, results.stopped]
+    by_trial += [x for name in TABLES for x in getattr(results, name).values()]
     uneven = any(len(x) % max(1, len(rows)) for x in leaves)  # bytes are several a number
     if {len(x) for x in by_trial} != {trials} or len(waited) != len(rows) or uneven:
         raise ValueError(f"a snapshot of another table than this one of {trials} trials")

@@ -21,7 +21,7 @@ from jaxopt_course.sweeps import repeat
 from jaxopt_course.sweeps.climb import Climb, Score
 from jaxopt_course.sweeps.device import FREE, Call, Device, place, shapes_of_one, take
 from jaxopt_course.sweeps.interrupts import interrupts
-from jaxopt_course.sweeps.lanes import Data, Readings, Trial, empty_lanes, room
+from jaxopt_course.sweeps.lanes import Data, Readings, Trial, empty_lanes, names_of, room
 from jaxopt_course.sweeps.program import Program, Table, make_seats
 from jaxopt_course.sweeps.snapshot import Results, Snapshot, Waiting, no_results
 
@@ -120,8 +120,8 @@ class _Loop:
         self.waiting: dict[int, Any] = {}  # row -> state, of those that left before their end
         self.stopped: set[int] = set()  # rows that will never train on: nobody needs their state
         if resume is None:
-            names = list(jax.eval_shape(trial.evaluate, shapes_of_one(empty.state), data.valid))
-            self.results = no_results(len(table.seeds), self.rhythm, names)
+            names = names_of(trial, table, shapes_of_one(empty.state), data)
+            self.results = no_results(len(table.seeds), self.rhythm, *names)
         else:
             self.results = resume.results
             rows, _, leaves = resume.waiting
@@ -299,8 +299,11 @@ class _Loop:
         results, n, units = self.results, call.intervals, self.rhythm.units
         begins = call.begins[lanes]
         ends = begins + n
-        sums = readings.loss_sums[:n, :, lanes].reshape(n * units, len(lanes)).T
-        results.loss_sums[rows[:, None], begins[:, None] * units + np.arange(n * units)] = sums
+        place = rows[:, None], begins[:, None] * units + np.arange(n * units)
+        by_lane = lambda sums: sums[:n, :, lanes].reshape(n * units, len(lanes)).T
+        results.loss_sums[place] = by_lane(readings.loss_sums)
+        for name, sums in readings.recorded.items():
+            results.recorded[name][place] = by_lane(sums)
         for name, values in readings.valid.items():
             results.valid[name][rows[:, None], begins[:, None] + np.arange(n)] = values[:n, lanes].T
         results.first_bad[rows] = readings.first_bad[lanes]

@@ -41,19 +41,24 @@ class Trial(Protocol):
 
     @property
     def step(self) -> Callable[..., Any]:
-        """(hyperparameters, state, seed, data) -> (state, loss)."""
+        """(hyperparameters, state, seed, data) -> (state, loss, recorded).
+
+        ``recorded`` is a dict of scalars, by the names of their curves; the means between records
+        are kept.  ``data`` is the whole :class:`Data`.
+        """
 
     @property
     def evaluate(self) -> Callable[..., Any]:
-        """(state, data) -> metrics, with a "loss" among them."""
+        """(hyperparameters, state, part of the data, shared) -> metrics, with a "loss"."""
 
 
 class Data(NamedTuple):
-    """The three parts of the data; they enter the program as arguments."""
+    """The three parts of the data, and what all read; they enter the program as arguments."""
 
     train: Tree
     valid: Tree
     test: Tree
+    shared: Tree = ()  # arrays of any shape that loss and metrics read, one copy a device
 
 
 class Rhythm(NamedTuple):
@@ -104,6 +109,7 @@ class Readings(NamedTuple):
     """What a call reports; S = room for intervals, K = units an interval."""
 
     loss_sums: jax.Array  # (S, K, W): sums of the training losses of a unit's steps
+    recorded: dict[str, jax.Array]  # (S, K, W): such sums of what else a step records
     valid: dict[str, jax.Array]  # (S, W)
     test: dict[str, jax.Array]  # (W,), where a trial ended in this call, else 0
     first_bad: jax.Array  # (W,)
@@ -149,68 +155,81 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
             return ~jnp.isfinite(loss)
         return ~(jnp.abs(loss) <= rhythm.diverges_above)
 
-    def advance(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, jax.Array]:
+    def advance(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, Any]:
         """One step of every lane."""
 
-        def one(shared: Any, own: Any, state: Any, seed: Any, train: Any) -> tuple[Any, Any]:
-            new, loss = trial.step({**shared, **own}, state, seed, train)
+        def one(shared: Any, own: Any, state: Any, seed: Any, data: Any) -> tuple[Any, Any]:
+            new, *measured = trial.step({**shared, **own}, state, seed, data)
             if rhythm.whole:
-                return new, loss
+                return new, measured
             active = state.step < rhythm.steps
             keep = lambda new, old: jnp.where(active, new, old)
-            return jax.tree.map(keep, new, state), jnp.where(active, loss, 0.0)
+            zero = lambda x: jnp.where(active, x, 0.0)
+            return jax.tree.map(keep, new, state), jax.tree.map(zero, measured)
 
         steps = lanes.state.step
-        state, loss = jax.vmap(one, in_axes=(None, 0, 0, 0, None))(
-            seats.shared, seats.hyperparameters, lanes.state, seats.seeds, data.train
+        state, (loss, recorded) = jax.vmap(one, in_axes=(None, 0, 0, 0, None))(
+            seats.shared, seats.hyperparameters, lanes.state, seats.seeds, data
         )
         bad = is_bad(loss) & (lanes.first_bad < 0)
-        return Lanes(state, jnp.where(bad, steps, lanes.first_bad)), loss
+        return Lanes(state, jnp.where(bad, steps, lanes.first_bad)), (loss, recorded)
 
-    def interval(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, jax.Array, Any]:
-        def unit(lanes: Lanes, _: None) -> tuple[Lanes, jax.Array]:
-            def one(carry: tuple[Lanes, jax.Array], _: None) -> tuple[Any, None]:
-                lanes, total = carry
-                lanes, loss = advance(lanes, seats, data)
-                return (lanes, total + loss.astype(jnp.float32)), None
+    def interval(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, Any, Any]:
+        zero = jnp.zeros(lanes.first_bad.shape, jnp.float32)
 
-            start = (lanes, jnp.zeros(lanes.first_bad.shape, jnp.float32))
-            (lanes, total), _ = jax.lax.scan(one, start, length=rhythm.unit)
-            return lanes, total
+        def unit(lanes: Lanes, _: None) -> tuple[Lanes, Any]:
+            def one(carry: tuple[Lanes, Any], _: None) -> tuple[Any, None]:
+                lanes, totals = carry
+                lanes, measured = advance(lanes, seats, data)
+                add = lambda total, x: total + x.astype(jnp.float32)
+                return (lanes, jax.tree.map(add, totals, measured)), None
 
-        lanes, loss_sums = jax.lax.scan(unit, lanes, length=rhythm.units)
-        metrics = evaluate(lanes, data.valid)
+            start = (lanes, jax.tree.map(lambda _: zero, shapes))
+            (lanes, totals), _ = jax.lax.scan(one, start, length=rhythm.unit)
+            return lanes, totals
+
+        _, shapes = jax.eval_shape(advance, lanes, seats, data)
+        lanes, sums = jax.lax.scan(unit, lanes, length=rhythm.units)
+        metrics = evaluate(lanes, seats, data.valid, data.shared)
         bad = is_bad(metrics["loss"]) & (lanes.first_bad < 0)
         first_bad = jnp.where(bad, lanes.state.step, lanes.first_bad)
-        return Lanes(lanes.state, first_bad), loss_sums, metrics
+        return Lanes(lanes.state, first_bad), sums, metrics
 
-    def evaluate(lanes: Lanes, part: Tree) -> dict[str, jax.Array]:
-        metrics = jax.vmap(trial.evaluate, in_axes=(0, None))(lanes.state, part)
+    def evaluate(lanes: Lanes, seats: Seats, part: Tree, all_read: Tree) -> dict[str, jax.Array]:
+        def one(shared: Any, own: Any, state: Any, part: Any, all_read: Any) -> Any:
+            return trial.evaluate({**shared, **own}, state, part, all_read)
+
+        metrics = jax.vmap(one, in_axes=(None, 0, 0, None, None))(
+            seats.shared, seats.hyperparameters, lanes.state, part, all_read
+        )
         return {name: x.astype(jnp.float32) for name, x in metrics.items()}
 
     def segment(
         lanes: Lanes, seats: Seats, data: Data, intervals: jax.Array, ends: jax.Array
     ) -> tuple[Lanes, Readings]:
         width, size = lanes.first_bad.shape[0], room(rhythm)
-        names = jax.eval_shape(evaluate, lanes, data.valid)
-        loss_sums = jnp.zeros((size, rhythm.units, width), jnp.float32)
+        names = jax.eval_shape(evaluate, lanes, seats, data.valid, data.shared)
+        _, measured = jax.eval_shape(advance, lanes, seats, data)
+        start = jnp.zeros((size, rhythm.units, width), jnp.float32)
+        sums = jax.tree.map(lambda _: start, measured)
         valid = {name: jnp.zeros((size, width), jnp.float32) for name in names}
 
         def body(i: jax.Array, carry: Any) -> Any:
-            lanes, loss_sums, valid = carry
-            lanes, sums, metrics = interval(lanes, seats, data)
+            lanes, sums, valid = carry
+            lanes, new, metrics = interval(lanes, seats, data)
             put = jax.lax.dynamic_update_index_in_dim
             valid = {name: put(valid[name], metrics[name], i, 0) for name in names}
-            return lanes, put(loss_sums, sums, i, 0), valid
+            return lanes, jax.tree.map(lambda x, one: put(x, one, i, 0), sums, new), valid
 
-        lanes, loss_sums, valid = jax.lax.fori_loop(0, intervals, body, (lanes, loss_sums, valid))
+        lanes, sums, valid = jax.lax.fori_loop(0, intervals, body, (lanes, sums, valid))
         test = jax.lax.cond(
             ends,
-            lambda lanes: evaluate(lanes, data.test),
+            lambda lanes: evaluate(lanes, seats, data.test, data.shared),
             lambda lanes: {name: jnp.zeros((width,), jnp.float32) for name in names},
             lanes,
         )
-        return lanes, Readings(loss_sums, valid, test, lanes.first_bad)
+        loss_sums, recorded = sums
+        return lanes, Readings(loss_sums, recorded, valid, test, lanes.first_bad)
 
     return segment
 
@@ -222,7 +241,25 @@ def empty_lanes(trial: Trial, seats: Seats) -> Lanes:
     return Lanes(zeros, np.full(len(seats.seeds), -1, np.int32))
 
 
-def lane_bytes(trial: Trial, hyperparameters: Mapping[str, Any], train: Tree) -> int:
+def names_of(trial: Trial, table: Any, state: Any, data: Data) -> tuple[list[str], list[str]]:
+    """What an evaluation measures, and what a step records beside its loss.
+
+    Args:
+        trial: its functions.
+        table: of the program, for the names and dtypes of its numbers.
+        state: shapes of one lane's.
+        data: of the program.
+    """
+    one = lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
+    row = jax.tree.map(one, dict(table.hyperparameters))
+    if table.together_name is not None:
+        row[table.together_name] = one(table.together)
+    measured = jax.eval_shape(trial.evaluate, row, state, data.valid, data.shared)
+    _, _, recorded = jax.eval_shape(trial.step, row, state, one(table.seeds), data)
+    return list(measured), list(recorded)
+
+
+def lane_bytes(trial: Trial, hyperparameters: Mapping[str, Any], data: Data) -> int:
     """Bytes of the state of one lane: parameters, optimizer, model.
 
     Traces a step as well, so that whatever does not trace says so before anything compiles.
@@ -239,7 +276,7 @@ def lane_bytes(trial: Trial, hyperparameters: Mapping[str, Any], train: Tree) ->
                 f"the state{jax.tree_util.keystr(path)} is a PRNG key; use the key that the loss "
                 "gets at each step, so that a trial is a function of its seed and step"
             )
-    after, _ = jax.eval_shape(trial.step, hyperparameters, state, seed, train)
+    after, *_ = jax.eval_shape(trial.step, hyperparameters, state, seed, data)
     if after != state:
         raise ValueError(f"a step changes the state from {state} to {after}")
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(state))

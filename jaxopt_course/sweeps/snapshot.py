@@ -14,6 +14,7 @@ class Results:
     """What the trials of a table left; NaN where a trial has nothing to report."""
 
     loss_sums: np.ndarray  # (N, units), float32: sums of training losses
+    recorded: dict[str, np.ndarray]  # (N, units), float32: of what else a step records
     valid: dict[str, np.ndarray]  # (N, intervals), float32
     test: dict[str, np.ndarray]  # (N,), float32
     first_bad: np.ndarray  # (N,), int32, -1 where none
@@ -57,11 +58,22 @@ class Snapshot(NamedTuple):
     waiting: Waiting
 
 
-def no_results(rows: int, rhythm: Rhythm, names: Sequence[str]) -> Results:
-    """Of ``rows`` trials before the first reading; ``names`` are the metrics."""
+def no_results(
+    rows: int, rhythm: Rhythm, names: Sequence[str], recorded: Sequence[str] = ()
+) -> Results:
+    """Of ``rows`` trials before the first reading.
+
+    Args:
+        rows: how many.
+        rhythm: of each.
+        names: of the metrics.
+        recorded: what a step records beside its loss.
+    """
     nan = np.float32(np.nan)
+    units = rhythm.intervals * rhythm.units
     return Results(
-        loss_sums=np.full((rows, rhythm.intervals * rhythm.units), nan),
+        loss_sums=np.full((rows, units), nan),
+        recorded={name: np.full((rows, units), nan) for name in recorded},
         valid={name: np.full((rows, rhythm.intervals), nan) for name in names},
         test={name: np.full(rows, nan) for name in names},
         first_bad=np.full(rows, -1, np.int32),
