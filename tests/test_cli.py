@@ -19,7 +19,7 @@ import report_studies
 
 import jaxopt_course as joc
 from jaxopt_course import cli
-from jaxopt_course.cli.compare import next_free
+from jaxopt_course.cli.training import next_free
 from jaxopt_course.problems.downloads import DOWNLOADS, split_name
 from jaxopt_course.studies import session
 

@@ -451,7 +451,7 @@ def test_bad_input_is_one_sentence(folder, capsys, args, words):
 
 
 def test_a_csv_is_compared_and_replayed(folder, capsys, monkeypatch):
-    monkeypatch.setattr("jaxopt_course.cli.compare.show", lambda directory: None)
+    monkeypatch.setattr("jaxopt_course.cli.training.show", lambda directory: None)
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])  # each compiles anew
     table = ["--csv", "people.csv", "--target", "buys", "--drop", "income", "spent"]
     cli.main(["compare", *table, "--optimizers", "sgd", "--learning-rates", "1", "--seeds", "1",

@@ -8,15 +8,19 @@ import tyro
 
 from jaxopt_course.cli.compare import Compare, compare
 from jaxopt_course.cli.course import Course, course
+from jaxopt_course.cli.init import Init, init
 from jaxopt_course.cli.replay import Replay, replay
 from jaxopt_course.cli.report import Report, report
 from jaxopt_course.cli.resume import Resume, resume
 from jaxopt_course.cli.say import say, say_traceback, warnings_said
+from jaxopt_course.cli.sweep import Sweep, sweep
 from jaxopt_course.cli.tasks import Tasks, tasks
 
 USAGE_ERRORS = (ValueError, TypeError, OSError)  # raised with a sentence for the user
 RUN: dict[type, Callable[[Any], None]] = {
     Compare: compare,
+    Sweep: sweep,
+    Init: init,
     Report: report,
     Resume: resume,
     Replay: replay,
@@ -33,8 +37,10 @@ def main(args: list[str] | None = None) -> None:
 
         say(f"jaxopt-course {version('jaxopt-course')}")
         return
+    if args[:1] == ["--completion"]:
+        args = ["--tyro-print-completion", *args[1:]]
     command = tyro.cli(
-        Compare | Report | Resume | Replay | Course | Tasks,
+        Compare | Sweep | Init | Report | Resume | Replay | Course | Tasks,
         args=args,
         prog="jaxopt-course",
         description="Train hundreds of networks at once, and see which optimizer wins.",
@@ -65,5 +71,7 @@ def again(error: BaseException) -> str:
         return str(error)
     way = f"go on in Python, where {what}= can be given: joc.Study"
     if what == "task":
-        way = f"give the table that it was made of, --csv FILE --target COLUMN; or {way}"
+        way = f"give what it was made of, --csv FILE --target COLUMN or --file FILE.py; or {way}"
+    elif what == "optimizer":
+        way = f"give the file that it was made of, --file FILE.py; or {way}"
     return f"the study was made with {made}, which files cannot hold; {way}"

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from jaxopt_course.cli.say import say
 
 if TYPE_CHECKING:
-    from jaxopt_course.problems.tasks import Task
     from jaxopt_course.studies.study import Study, SweepInterrupted
 
 START = time.perf_counter()
@@ -47,7 +46,9 @@ def repeated(manifest: dict[str, Any], event: dict[str, Any]) -> str:
     return ""
 
 
-def confirm(study: "Study", seeds: int, verbose: bool, task: "Task | None" = None) -> None:
+def confirm(
+    study: "Study", seeds: int, verbose: bool, task: Any = None, optimizer: Any = None
+) -> None:
     """Train the winners on fresh seeds, if there are any and it was not done yet."""
     import numpy as np
 
@@ -56,7 +57,7 @@ def confirm(study: "Study", seeds: int, verbose: bool, task: "Task | None" = Non
     assert study.directory is not None
     done = store.read_confirmation(study.directory, study.manifest) is not None
     if seeds and not done and np.isfinite(study.winners()[study.manifest["metric"]]).any():
-        explain(study.confirm(seeds, task=task), verbose)
+        explain(study.confirm(seeds, task=task, optimizer=optimizer), verbose)
 
 
 def show(directory: Path) -> None:

@@ -81,6 +81,25 @@ def table_of(arguments: Table) -> "Task | None":
     )
 
 
+def made_of(arguments: Any) -> tuple[Any, Any]:
+    """The task and the optimizer that a study was made of, where files could not hold them.
+
+    Args:
+        arguments: a command's, with the table's, ``file`` and ``directory``.
+
+    Raises:
+        ValueError: a table and a file.
+    """
+    from jaxopt_course.cli.own_file import given_again
+
+    task = table_of(arguments)
+    if task is not None and arguments.file is not None:
+        raise ValueError("give either --csv or --file, not both")
+    if task is not None:
+        return task, None
+    return given_again(arguments.file, arguments.directory)
+
+
 def tell(task: "Task") -> None:
     """Print what became of the table: its rows, classes and columns."""
     from jaxopt_course.cli.say import say

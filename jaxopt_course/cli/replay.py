@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from jaxopt_course.cli.own_table import Table, table_of
+from jaxopt_course.cli.own_table import Table, made_of
 from jaxopt_course.cli.say import say
 
 
@@ -16,9 +16,11 @@ class Replay(Table):
     """Train one trial of a study again and compare its curves bit for bit."""
 
     directory: Annotated[Path, tyro.conf.Positional]
-    """What --out of compare was."""
+    """What --out was."""
     trial: Annotated[int, tyro.conf.Positional]
     """Its number in trials.csv."""
+    file: str | None = None
+    """FILE.py or FILE.py:NAME, where the study is of a task of your own."""
 
 
 def replay(arguments: Replay) -> None:
@@ -29,7 +31,8 @@ def replay(arguments: Replay) -> None:
     from jaxopt_course.studies.study import Study
 
     study = Study.load(arguments.directory)
-    again = study.replay(arguments.trial, task=table_of(arguments), progress=True)
+    task, optimizer = made_of(arguments)
+    again = study.replay(arguments.trial, task=task, optimizer=optimizer, progress=True)
     row = study.trials.set_index("trial").loc[arguments.trial]
     settings = ", ".join(
         f"{name} {row[name]}"

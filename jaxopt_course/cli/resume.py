@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from jaxopt_course.cli.outcome import confirm, show, stopped
-from jaxopt_course.cli.own_table import Table, table_of
+from jaxopt_course.cli.own_table import Table, made_of
 from jaxopt_course.cli.say import say
 
 
@@ -16,7 +16,9 @@ class Resume(Table):
     """Go on with a sweep that was killed or interrupted; confirm its winners, and report."""
 
     directory: Annotated[Path, tyro.conf.Positional]
-    """What --out of compare was."""
+    """What --out was."""
+    file: str | None = None
+    """FILE.py or FILE.py:NAME, where the study is of a task of your own."""
     confirm: int = 5
     """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
 
@@ -31,10 +33,10 @@ def resume(arguments: Resume) -> None:
     if arguments.confirm < 0:
         raise ValueError("--confirm must be at least 0")
     try:
-        task = table_of(arguments)
-        study = Study.resume(arguments.directory, task=task)
+        task, optimizer = made_of(arguments)
+        study = Study.resume(arguments.directory, task=task, optimizer=optimizer)
         try:
-            confirm(study, arguments.confirm, verbose=False, task=task)
+            confirm(study, arguments.confirm, verbose=False, task=task, optimizer=optimizer)
         except ValueError as error:  # an own task, or other versions: the search is there anyway
             say(f"jaxopt-course: not confirmed: {error}", error=True)
     except SweepInterrupted as stop:

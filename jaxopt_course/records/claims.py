@@ -39,7 +39,8 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """Hold a directory for a new study, before any work starts; its path.
 
     Args:
-        directory: where the study goes; made if it does not exist.
+        directory: where the study goes; made if it does not exist, and gone again where it was
+            and work fails before there is anything to go on with.
         overwrite: whether a study that it already holds may be replaced; nothing else ever is.
 
     Raises:
@@ -51,6 +52,7 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
     """
     path = where(directory)
     _refuse(path, overwrite)
+    missing = [one for one in (path, *path.parents) if not one.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -64,7 +66,22 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
         _refuse(path, overwrite)  # another process may have been quicker
         if not is_file(path / LIST):
             ownership.write_list(path, OWN)
-        yield path
+        try:
+            yield path
+        except BaseException:
+            _leave_nothing(path, missing)
+            raise
+
+
+def _leave_nothing(path: Path, made: list[Path]) -> None:
+    """Remove the directories that were made for a study, the innermost first, if none is there."""
+    if path not in made or set(os.listdir(path)) != {LIST, LOCK}:
+        return
+    with contextlib.suppress(OSError):  # somebody else may have put something there
+        for name in (LIST, LOCK):
+            (path / name).unlink()
+        for one in made:
+            one.rmdir()
 
 
 @contextlib.contextmanager

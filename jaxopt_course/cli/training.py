@@ -1,0 +1,139 @@
+"""What ``compare`` and ``sweep`` have in common: their options, and what they do with a table."""
+
+import re
+import sys
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from jaxopt_course.cli.outcome import confirm, explain, seconds, show, stopped
+from jaxopt_course.cli.say import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How a table of trials is trained, chosen from and reported."""
+
+    seeds: int = 4
+    """Trainings of each configuration, from seeds 0, 1, ..."""
+    confirm: int = 5
+    """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
+    metric: str | None = None
+    """What chooses the winners, as valid_loss; default the task's."""
+    lanes: int | None = None
+    """Trials trained side by side on a device; default by the size of the network."""
+    plan: Literal["none", "auto"] = "none"
+    """auto chooses the lanes from memory and short timed probes, and says why."""
+    scheduler: Literal["none", "halving", "hyperband", "asha", "median"] = "none"
+    """What stops trials that do not look promising; none trains all to their end."""
+    eta: float = 3.0
+    """Of halving, hyperband and asha: 1/eta of the configurations of a rung train on."""
+    evaluate_every: int | None = None
+    """Steps between evaluations, where schedulers may stop a trial; default an epoch."""
+    out: Path | None = None
+    """Where to write; default runs/<task>-<next free number>."""
+    overwrite: bool = False
+    """Whether a study that --out holds may be replaced."""
+    yes: bool = False
+    """Whether to go on, without asking, where many programs must be compiled."""
+    verbose: bool = False
+    """Also print how the program was compiled and how busy the lanes were."""
+
+
+def check(arguments: Training) -> None:
+    """Refuse what makes no sense before anything is loaded.
+
+    Raises:
+        ValueError: a number of seeds that is none, or two ways to say how many lanes.
+    """
+    if arguments.seeds < 1 or arguments.confirm < 0:
+        raise ValueError("--seeds must be at least 1, and --confirm at least 0")
+    if arguments.plan == "auto" and arguments.lanes is not None:
+        raise ValueError("give either --lanes or --plan auto, not both")
+
+
+def train(
+    arguments: Training,
+    task: Any,
+    name: str,
+    trials: "pd.DataFrame",
+    optimizer: Any,
+    static: Sequence[str] | None,
+    budget: dict[str, Any],
+) -> None:
+    """Sweep a table, confirm its winners, print the report and write the page.
+
+    Args:
+        arguments: of the command.
+        task: as ``sweep`` takes it.
+        name: of the directory under runs/, where --out names none.
+        trials: a row a trial.
+        optimizer: as ``sweep`` takes it.
+        static: columns that have a program a value.
+        budget: epochs or steps, and batch_size.
+    """
+    from jaxopt_course.studies.many import ManyProgramsWarning
+    from jaxopt_course.studies.plan import plan
+    from jaxopt_course.studies.study import SweepInterrupted
+    from jaxopt_course.studies.sweep import sweep
+
+    budget = budget | {"evaluate_every": arguments.evaluate_every}
+    planned = None
+    if arguments.plan == "auto":
+        planned = plan(task, trials, optimizer, static=static, **budget)
+        say(*str(planned).splitlines())
+    out = arguments.out or next_free(Path("runs"), name)
+    try:
+        with warnings.catch_warnings():
+            if sys.stdin.isatty() and not arguments.yes:  # before the second is compiled
+                warnings.simplefilter("error", ManyProgramsWarning)
+            study = sweep(
+                task,
+                trials,
+                optimizer,
+                **budget,
+                static=static,
+                lanes=arguments.lanes,
+                plan=planned,
+                metric=arguments.metric,
+                scheduler=scheduler_of(arguments),
+                directory=out,
+                overwrite=arguments.overwrite,
+            )
+        explain(study, arguments.verbose)
+        confirm(study, arguments.confirm, arguments.verbose)
+    except ManyProgramsWarning as warning:
+        raise ValueError(f"{warning}; to go on nevertheless, add --yes") from None
+    except SweepInterrupted as stop:
+        show(out)
+        stopped(stop, out)
+    show(out)
+    say(f"{seconds():.1f} s from command to report")
+
+
+def scheduler_of(arguments: Training) -> Any:
+    """The scheduler asked for, or None."""
+    from jaxopt_course.sweeps import schedulers
+
+    made = {
+        "halving": lambda: schedulers.SuccessiveHalving(arguments.eta),
+        "hyperband": lambda: schedulers.Hyperband(arguments.eta),
+        "asha": lambda: schedulers.ASHA(arguments.eta),
+        "median": schedulers.MedianStopping,
+    }
+    return None if arguments.scheduler == "none" else made[arguments.scheduler]()
+
+
+def next_free(parent: Path, name: str) -> Path:
+    """``parent/name-N`` for the first N above all that are taken."""
+    numbers = [
+        int(match[1])
+        for path in parent.glob(f"{name}-*")
+        if (match := re.fullmatch(re.escape(name) + r"-(\d+)", path.name))
+    ]
+    return parent / f"{name}-{max(numbers, default=0) + 1}"
