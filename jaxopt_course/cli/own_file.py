@@ -4,7 +4,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,7 +108,8 @@ def given_again(where: str | None, directory: Path) -> tuple[Any, Any]:
     asked = checkpoints.asked(directory).settings if unfinished else store.read(directory).manifest
     own = read(where)
     task, _ = task_with(own, asked["static"])
-    return task, own.optimizer
+    made = own.optimizer if callable(own.optimizer) or isinstance(own.optimizer, Mapping) else None
+    return task, made
 
 
 def _run(path: Path) -> Any:
