@@ -6,35 +6,26 @@ variable is which (``names=``), for Keras lists them in the order of the layers,
 
 Surprises: RMSprop's momentum buffer has the opposite sign of SGD's; ``get_config()`` does not name
 its class, which Adamax, Nadam and Lamb share all options with (``keras.optimizers.serialize`` names
-it); a boundary b of PiecewiseConstantDecay still belongs to the rate before it;
-CosineDecay takes the cosine in float32 whatever the floatx (6e-8 of the rate), copied here.
+it).
 """
 
-import math
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import optax
 
-from jaxopt_course.base import ScalarOrSchedule, Schedule, number
+from jaxopt_course.base import ScalarOrSchedule
 from jaxopt_course.conventions import keras
-from jaxopt_course.conventions.odd_values import (
-    refuse_odd_config,
-    refuse_odd_options,
-    refuse_odd_rates,
-)
+from jaxopt_course.conventions.arrays import number, shape_of, step_count
+from jaxopt_course.conventions.keras_schedules import schedule_from_keras
+from jaxopt_course.conventions.odd_states import refuse_odd_config
+from jaxopt_course.conventions.odd_values import refuse_odd_options, refuse_odd_rates
 from jaxopt_course.conventions.pairing import Axes, Theirs, leaf_of_each, spelled
-from jaxopt_course.conventions.ports import array, filled, gathered, grouped
+from jaxopt_course.conventions.ports import filled, gathered, grouped
 from jaxopt_course.messages import unknown
-from jaxopt_course.schedules import (
-    exponential_decay,
-    inverse_time_decay,
-    polynomial_schedule,
-)
-from jaxopt_course.schedules.ranges import reached
 from jaxopt_course.tree import Tree, paths
 
 # class -> our recipe, their option -> our argument, the memories in their order: those in one
@@ -121,19 +112,20 @@ def from_keras(
     scheduled = isinstance(config["learning_rate"], Mapping)
     if learning_rate is None:
         rate = config["learning_rate"]
-        learning_rate = schedule_from_keras(rate) if scheduled else float(rate)
-    arrays = [array(v[1] if isinstance(v, tuple | list) and _is_pair(v) else v) for v in variables]
+        learning_rate = schedule_from_keras(rate) if scheduled else number(rate, "learning_rate")
+    arrays = [v[1] if isinstance(v, tuple | list) and _is_pair(v) else v for v in variables]
     first = 1 if scheduled else 2  # after the count and the rate
-    count, memory, called = int(arrays[0]), arrays[first:], _names(variables)[first:]
+    count = step_count(arrays[0], "Keras's first variable, the updates done,")
+    memory, called = arrays[first:], _names(variables)[first:]
     absent = {
         "trace": not arguments.get("momentum"),
         "nu_max": not arguments.get("amsgrad"),
-        "mu": kind == "RMSprop" and not arguments["centered"],
+        "mu": kind == "RMSprop" and not arguments.get("centered"),
     }
     blocks = [block for block in layout if not absent.get(block[0], False)]
     fields: dict[str, Any] = {"count": count}
-    if kind == "Nadam":
-        fields["mu_product"] = memory.pop()
+    if kind == "Nadam" and memory:
+        fields["mu_product"] = number(memory.pop(), "Nadam's last variable, the product of μ,")
     width = sum(map(len, blocks))
     if not width and memory:
         raise ValueError(f"Keras's {kind} has {len(memory)} variables, but no memory is expected")
@@ -146,7 +138,9 @@ def from_keras(
         raise ValueError(f"Keras's {kind} is not built yet: it has no memories")
     each = len(blocks[0]) if blocks else 1
     theirs = [
-        Theirs(called[i * each], memory[i * each].shape) if width else Theirs(None, None)
+        Theirs(called[i * each], shape_of(memory[i * each], "a memory of Keras's"))
+        if width
+        else Theirs(None, None)
         for i in range(many)
     ]
     order = leaf_of_each(names, theirs, params, transpose, "Keras")
@@ -154,9 +148,9 @@ def from_keras(
         part, memory = memory[: many * len(block)], memory[many * len(block) :]
         for i, field in enumerate(block):
             found = dict(zip(order, part[i :: len(block)], strict=True))
-            if kind == "RMSprop" and field == "trace":
-                found = {path: -x for path, x in found.items()}
             fields[field] = gathered(found, params, transpose, field, "Keras")
+            if kind == "RMSprop" and field == "trace":
+                fields[field] = jax.tree.map(operator.neg, fields[field])
     tx = recipe(learning_rate=learning_rate, **arguments)
     labels = {path: "trained" if path in order else "frozen" for path in paths(params)}
     transforms = {"trained": tx}
@@ -191,7 +185,7 @@ def _class(
     if "class_name" in config:
         given, config = given or config["class_name"], config["config"]
     if given is not None:
-        if given not in _CLASSES:
+        if not isinstance(given, str) or given not in _CLASSES:
             raise ValueError(unknown("Keras optimizer", given, _CLASSES))
         return given, config
     own = set(config) - _COMMON - _UNUSED - set(_MUST_BE_OFF)
@@ -209,108 +203,21 @@ def _class(
     )
 
 
+def _is_off(x: Any) -> bool:
+    return x is None or (isinstance(x, bool | int | float) and x == 0)
+
+
 def _arguments(kind: str, config: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
     for name in _MUST_BE_OFF:
-        if config.get(name):
-            raise ValueError(f"Keras's {name}={config[name]} cannot be brought over")
+        if not _is_off(config.get(name)):
+            raise ValueError(f"Keras's {name}={str(config[name])[:40]!r} cannot be brought over")
     strange = sorted(set(config) - _COMMON - _UNUSED - set(_MUST_BE_OFF) - set(options))
     if strange:
         raise ValueError(f"Keras's {kind} with the option {strange[0]!r} cannot be brought over")
-    arguments = {ours: config[theirs] for theirs, ours in options.items() if theirs in config}
+    arguments = {o: number(config[t], f"Keras's {t}") for t, o in options.items() if t in config}
     if "momentum" in arguments and not arguments["momentum"]:
         arguments["momentum"] = None
-    arguments["weight_decay"] = config.get("weight_decay")
-    for name in ("clipnorm", "clipvalue", "global_clipnorm"):
-        arguments[name] = config.get(name)
+    for name in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
+        given = config.get(name)
+        arguments[name] = None if given is None else number(given, f"Keras's {name}")
     return arguments
-
-
-def schedule_from_keras(config: Mapping[str, Any]) -> Schedule:
-    """A schedule of ours from ``keras.optimizers.schedules.serialize(schedule)``.
-
-    Args:
-        config: its class and options.
-
-    Returns:
-        A schedule: step (), int32 -> rate ().
-
-    Raises:
-        ValueError: CosineDecayRestarts, a cycling PolynomialDecay, or an unknown class.
-
-    >>> options = {"initial_learning_rate": 1.0, "decay_steps": 2, "decay_rate": 1.0}
-    >>> print(schedule_from_keras({"class_name": "InverseTimeDecay", "config": options})(2))
-    0.5
-    """
-    kind, c = config["class_name"], config["config"]
-    if kind not in _SCHEDULES:
-        raise ValueError(unknown("Keras schedule", kind, _SCHEDULES))
-    return _SCHEDULES[kind](c)
-
-
-def _inverse_time(c: Mapping[str, Any]) -> Schedule:
-    steps = c["decay_steps"]
-    if c.get("staircase"):
-        falling = inverse_time_decay(c["initial_learning_rate"], c["decay_rate"])
-        return lambda step: falling(step // steps)
-    return inverse_time_decay(c["initial_learning_rate"], c["decay_rate"] / steps)
-
-
-def _exponential(c: Mapping[str, Any]) -> Schedule:
-    start, steps, staircase = (
-        c["initial_learning_rate"],
-        c["decay_steps"],
-        c.get("staircase", False),
-    )
-    if c["decay_rate"] == 0:  # Keras's 0^0 is 1, and then there is no rate; ours would hold it
-        first = steps if staircase else 1
-        return lambda step: jnp.where(step < first, number(start), 0)
-    return exponential_decay(start, steps, c["decay_rate"], staircase=staircase)
-
-
-def _cosine(c: Mapping[str, Any]) -> Schedule:
-    start, steps, share = c["initial_learning_rate"], c["decay_steps"], c.get("alpha", 0.0)
-    warms = c.get("warmup_target") is not None  # then from the target, also after a warm-up of 0
-    warm, peak = (c.get("warmup_steps", 0), c["warmup_target"]) if warms else (0, start)
-
-    def schedule(step: Any) -> jax.Array:
-        top, low = number(peak), number(start)
-        s = jnp.asarray(step, top.dtype)
-        # Keras's cosine is float32, whatever its floatx; so is all after it: after a warm-up in one
-        # compiled branch, where × and + round once, else operation by operation
-        rounded = lambda x: x.astype(jnp.float32).astype(top.dtype)
-        angle = math.pi * (jnp.clip(s - warm, 0, steps) / steps)
-        cosine = jnp.cos(angle.astype(jnp.float32))
-        if warms:
-            fall = top * ((1 - share) * (0.5 * (1 + cosine)) + share)
-        else:
-            wave = 0.5 * rounded(1 + cosine.astype(top.dtype))
-            level = rounded(rounded(rounded(number(1 - share)) * wave) + rounded(number(share)))
-            fall = rounded(rounded(top) * level)
-        return jnp.where(s < warm, low + (top - low) * s / max(warm, 1), fall)
-
-    return schedule
-
-
-def _polynomial(c: Mapping[str, Any]) -> Schedule:
-    if c.get("cycle"):
-        raise ValueError("Keras's PolynomialDecay with cycle=True cannot be brought over")
-    start, end = c["initial_learning_rate"], c["end_learning_rate"]
-    return polynomial_schedule(start, end, c["power"], c["decay_steps"])
-
-
-def _piecewise(c: Mapping[str, Any]) -> Schedule:
-    def schedule(step: Any) -> jax.Array:
-        values = jnp.stack([number(value) for value in c["values"]])
-        passed = [reached(step, math.floor(b) + 1) for b in c["boundaries"]]
-        return values[sum(map(jnp.int32, passed))]
-
-    return schedule
-
-
-_SCHEDULES = {
-    "InverseTimeDecay": _inverse_time,
-    "ExponentialDecay": _exponential,
-    "CosineDecay": _cosine,
-    "PolynomialDecay": _polynomial,
-    "PiecewiseConstantDecay": _piecewise,
-}

@@ -38,13 +38,13 @@ def checked_arguments(signature: inspect.Signature, given: Mapping[str, Any]) ->
             continue  # no momentum is a momentum
         if isinstance(default, bool):
             if isinstance(value, str) or value is None:
-                raise TypeError(_odd(name, value, "True or False"))
+                raise TypeError(odd(name, value, "True or False"))
             if isinstance(value, int | np.bool_):
                 checked[name] = bool(value)
         elif value is None or isinstance(value, str | Mapping | list):
             right = "a number or a schedule" if name in _SCHEDULED else "a number"
             way = "" if default is inspect.Parameter.empty else f"; leave it out for {default}"
-            raise TypeError(_odd(name, value, right) + way)
+            raise TypeError(odd(name, value, right) + way)
         elif name in _DECAYS and _is_number(value) and not 0 <= value <= 1:
             raise ValueError(f"{name}={value}: the share that is kept is in [0, 1]")
     return checked
@@ -71,9 +71,9 @@ def refuse_odd_options(
     if not leaves:
         raise ValueError("params has no leaves: give the tree of the present parameters")
     if optimizer is not None and not isinstance(optimizer, str):
-        raise TypeError(_odd("optimizer", optimizer, "the name of the class, such as 'Adam'"))
+        raise TypeError(odd("optimizer", optimizer, "the name of the class, such as 'Adam'"))
     if names is not None and not _are_strings(names):
-        raise TypeError(_odd("names", names, f"a list of paths, such as {leaves[:1]}"))
+        raise TypeError(odd("names", names, f"a list of paths, such as {leaves[:1]}"))
     if isinstance(transpose, Mapping):
         for path, axes in transpose.items():
             if path not in leaves:
@@ -83,12 +83,12 @@ def refuse_odd_options(
         sizes = zip(leaves, map(np.ndim, jax.tree.leaves(params)), strict=True)
         leaf = next((path for path, axes in sizes if axes == 2), "dense/kernel")
         right = f"True (all matrices), False, or axes by path, such as {{{leaf!r}: (1, 0)}}"
-        raise TypeError(_odd("transpose", transpose, right))
+        raise TypeError(odd("transpose", transpose, right))
     if momentum is not None and not _is_scalar(momentum):
-        raise TypeError(_odd("momentum", momentum, "a number"))
+        raise TypeError(odd("momentum", momentum, "a number"))
     if frozen is not None and not _are_strings(frozen):
         right = f"a list of paths or patterns, such as {leaves[:1]}, or [] for none"
-        raise TypeError(_odd("frozen", frozen, right))
+        raise TypeError(odd("frozen", frozen, right))
 
 
 def refuse_odd_rates(learning_rate: Any, groups: int | None = None) -> None:
@@ -110,24 +110,7 @@ def refuse_odd_rates(learning_rate: Any, groups: int | None = None) -> None:
         rates = [] if learning_rate is None else [learning_rate]
     for rate in rates:
         if not callable(rate) and not _is_scalar(rate):
-            raise TypeError(_odd("learning_rate", rate, "a number or a schedule"))
-
-
-def refuse_odd_state(state_dict: Any) -> None:
-    """Of ``from_torch``.
-
-    Raises:
-        TypeError: not a state dict.
-        ValueError: a dict without a state dict's keys.
-    """
-    if not isinstance(state_dict, Mapping):
-        raise TypeError(_odd("state_dict", state_dict, "optimizer.state_dict()"))
-    for key in ("param_groups", "state"):
-        if key not in state_dict:
-            raise ValueError(
-                f"state_dict has no {key!r} but {sorted(map(str, state_dict))[:5]}: give the "
-                "optimizer's state_dict(), not the model's or a whole checkpoint"
-            )
+            raise TypeError(odd("learning_rate", rate, "a number or a schedule"))
 
 
 def refuse_odd_step(step: Any) -> None:
@@ -140,39 +123,9 @@ def refuse_odd_step(step: Any) -> None:
     if step is None:
         return
     if isinstance(step, bool) or np.ndim(step) or np.asarray(step).dtype.kind not in "iu":
-        raise TypeError(_odd("step", step, "a whole number, the updates done"))
+        raise TypeError(odd("step", step, "a whole number, the updates done"))
     if step < 0:
         raise ValueError(f"step={step}: the updates done are at least 0")
-
-
-def refuse_odd_config(config: Any, variables: Any, mask: Any, params: Tree) -> None:
-    """Of ``from_keras``.
-
-    Raises:
-        TypeError: not a config, variables that are no list, or a mask that is no tree of bools.
-        ValueError: a config without its rate, too few variables.
-    """
-    if not isinstance(config, Mapping):
-        raise TypeError(_odd("config", config, "optimizer.get_config()"))
-    options = config.get("config") if "class_name" in config else config
-    if isinstance(options, Mapping) and "inner_optimizer" in options:
-        raise ValueError(
-            "a LossScaleOptimizer wraps another optimizer: give the config and the variables of "
-            "its inner_optimizer (its loss scale has no part in the updates)"
-        )
-    if not isinstance(options, Mapping) or "learning_rate" not in options:
-        raise ValueError(
-            f"config has no 'learning_rate' but {sorted(map(str, config))[:5]}: give the "
-            "optimizer's get_config(), or keras.optimizers.serialize(optimizer)"
-        )
-    if isinstance(variables, str | Mapping) or not hasattr(variables, "__len__"):
-        raise TypeError(_odd("variables", variables, "the list optimizer.variables"))
-    if not len(variables):
-        raise ValueError("variables is empty: give optimizer.variables, all of them, in order")
-    if isinstance(mask, str | int | float):
-        leaf = paths(params)[0]
-        right = f"a tree of bools like params (leaves {leaf}, ...), or a function that makes one"
-        raise TypeError(_odd("mask", mask, right))
 
 
 def refuse_odd_comparison(a: Any, b: Any, optimizer: Any, steps: Any) -> None:
@@ -188,9 +141,9 @@ def refuse_odd_comparison(a: Any, b: Any, optimizer: Any, steps: Any) -> None:
         ("optimizer", optimizer, "a recipe, such as 'adam'"),
     ):
         if not isinstance(value, str):
-            raise TypeError(_odd(name, value, right))
+            raise TypeError(odd(name, value, right))
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer):
-        raise TypeError(_odd("steps", steps, "a whole number"))
+        raise TypeError(odd("steps", steps, "a whole number"))
     if steps < 1:
         raise ValueError(f"steps={steps}: at least 1 is needed to measure anything")
 
@@ -203,7 +156,8 @@ def _is_scalar(x: Any) -> bool:
     return not isinstance(x, str | bool | Mapping) and x is not None and np.ndim(x) == 0
 
 
-def _odd(name: str, value: Any, right: str) -> str:
+def odd(name: str, value: Any, right: str) -> str:
+    """That an argument is something else than ``right``."""
     text = repr(value)
     text = text if len(text) <= 40 else f"{text[:37]}..."
     return f"{name}= is {right}; got {text} ({type(value).__name__})"

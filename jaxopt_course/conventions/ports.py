@@ -9,25 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxopt_course.conventions.arrays import array, shape_of
 from jaxopt_course.conventions.pairing import Axes
 from jaxopt_course.messages import unknown
 from jaxopt_course.tree import Tree, paths
-
-
-def array(x: Any) -> np.ndarray:
-    """A copy of a tensor of any framework as a NumPy array; bfloat16 widened to float32.
-
-    A copy, because the framework goes on writing to its own memory, which JAX may share.
-
-    >>> array([1.0, 2.0])
-    array([1., 2.])
-    """
-    if hasattr(x, "detach"):  # torch
-        x = x.full_tensor() if hasattr(x, "full_tensor") else x  # DTensor: in pieces, on many
-        x = x.detach().cpu()
-        x = x.float() if "bfloat16" in str(x.dtype) else x
-        return np.array(x.numpy())
-    return np.array(x.value if hasattr(x, "value") and hasattr(x, "path") else x)
 
 
 def matched(patterns: Sequence[str], leaves: Sequence[str], whose: str) -> set[str]:
@@ -51,29 +36,37 @@ def gathered(
     """A tree like ``params`` of the arrays by leaf; zeros where there is none.
 
     Raises:
-        ValueError: an array has another shape than its leaf (path in the message).
+        TypeError: what is no array of numbers.
+        ValueError: an array has another shape than its leaf (path in the message), or holds
+            switches, or complex numbers for a real leaf.
     """
 
     def placed(path: str, leaf: Any) -> Any:
         if path not in arrays:
             return jnp.zeros_like(leaf)
-        x, turned = array(arrays[path]), False
-        if transpose is True and x.ndim == 2:
-            x, turned = x.T, True
+        called = f"{whose}'s {what} for {path}"
+        shape = shape_of(arrays[path], called)
+        axes: Sequence[int] = range(len(shape))
+        if transpose is True and len(shape) == 2:
+            axes = (1, 0)
         elif isinstance(transpose, Mapping) and path in transpose:
-            if len(transpose[path]) != x.ndim:
+            axes = transpose[path]
+            if len(axes) != len(shape):
                 raise ValueError(
-                    f"transpose= of {path} has {len(transpose[path])} axes, {whose}'s {what} for "
-                    f"it has the shape {x.shape}"
+                    f"transpose= of {path} has {len(axes)} axes, {whose}'s {what} for "
+                    f"it has the shape {shape}"
                 )
-            x, turned = x.transpose(transpose[path]), True
-        if x.shape != jnp.shape(leaf):
+        turned, found = axes != range(len(shape)), tuple(shape[axis] for axis in axes)
+        if found != jnp.shape(leaf):  # before it is copied: it may claim to be of any size
             raise ValueError(
-                f"{whose}'s {what} for {path} has shape {x.shape}"
+                f"{called} has shape {found}"
                 f"{' after transposing' if turned else ''}, the leaf {jnp.shape(leaf)}; "
                 "names= says which leaf is which, transpose= turns kernels"
             )
-        return x
+        x = array(arrays[path], called)
+        if x.dtype == bool or (np.iscomplexobj(x) and not jnp.iscomplexobj(leaf)):
+            raise ValueError(f"{called} is {x.dtype}, the leaf {jnp.result_type(leaf)}")
+        return x.transpose(axes) if turned else x
 
     leaves, structure = jax.tree.flatten(params)
     new = [placed(p, x) for p, x in zip(paths(params), leaves, strict=True)]

@@ -12,8 +12,8 @@ from typing import Any
 
 from jaxopt_course.base import Scalar, ScalarOrSchedule, Transform
 from jaxopt_course.conventions import torch
+from jaxopt_course.conventions.arrays import number, shape_of
 from jaxopt_course.conventions.pieces import is_zero
-from jaxopt_course.conventions.ports import array
 from jaxopt_course.messages import unknown
 
 Group = Mapping[str, Any]
@@ -79,11 +79,11 @@ def class_of(group: Group, memory: Iterable[Mapping[str, Any]]) -> str:
         "rho": "Adadelta",
         "momentum_decay": "NAdam",
     }
-    for option, kind in tells.items():
-        if option in group and "t0" not in group:  # ASGD has an alpha too
+    for told, kind in tells.items():
+        if told in group and "t0" not in group:  # ASGD has an alpha too
             return kind
     if "amsgrad" in group:
-        if "decoupled_weight_decay" in group or not float(array(group["weight_decay"])):
+        if "decoupled_weight_decay" in group or not option(group, "weight_decay"):
             return "Adam"
         raise ValueError("Adam or AdamW? the options do not tell; say optimizer='Adam' or 'AdamW'")
     moments = set(group) - _COMMON - _SPEED - _SCHEDULED
@@ -128,10 +128,10 @@ def transform_of(
     _refuse_scheduled(group, learning_rate, momentum)
     if kind == "AdamW" and "decoupled_weight_decay" not in group:
         group = {**group, "decoupled_weight_decay": True}
-    arguments = {ours: value(group[option]) for option, ours in options.items() if option in group}
+    arguments = {ours: option(group, name) for name, ours in options.items() if name in group}
     if "betas" in group:
-        arguments["b1"], arguments["b2"] = map(value, group["betas"])
-        arguments["eps"] = value(group["eps"])
+        arguments["b1"], arguments["b2"] = _betas(group["betas"])
+        arguments["eps"] = option(group, "eps")
     if momentum is not None:
         name = "b1" if "betas" in group else "momentum"
         if name not in arguments:
@@ -140,9 +140,9 @@ def transform_of(
     if is_zero(arguments.get("momentum", 1)):
         arguments["momentum"] = None
     return recipe(
-        learning_rate=value(group["lr"]) if learning_rate is None else learning_rate,
-        weight_decay=value(group["weight_decay"]),
-        maximize=group.get("maximize", False),
+        learning_rate=option(group, "lr") if learning_rate is None else learning_rate,
+        weight_decay=option(group, "weight_decay"),
+        maximize=option(group, "maximize") if "maximize" in group else False,
         **arguments,
     )
 
@@ -167,13 +167,29 @@ def remembers(kind: str, group: Group) -> bool:
     >>> remembers("SGD", {"momentum": 0.0}), remembers("SGD", {"momentum": 0.9})
     (False, True)
     """
-    return kind != "SGD" or bool(value(group.get("momentum", 0)))
+    return kind != "SGD" or ("momentum" in group and bool(option(group, "momentum")))
 
 
-def value(x: Any) -> Any:
+def option(group: Group, name: str) -> Any:
     """An option as a Python number or switch; torch has tensors too.
 
-    >>> value([0.5]), value(True)
+    Raises:
+        TypeError: it is no number.
+        ValueError: the group has none of that name, or no finite one.
+
+    >>> option({"lr": [0.5]}, "lr"), option({"nesterov": True}, "nesterov")
     (0.5, True)
     """
-    return x if isinstance(x, bool) else array(x).item()
+    if name not in group:
+        raise ValueError(f"a param group without {name!r}; it has {sorted(group)}")
+    return number(group[name], f"torch's {name}")
+
+
+def _betas(betas: Any) -> tuple[Any, Any]:
+    listed = betas if isinstance(betas, list | tuple) else ()
+    if not listed and shape_of(betas, "torch's betas") == (2,):
+        listed = list(betas)
+    if len(listed) != 2:
+        raise TypeError("torch's betas are two numbers")
+    first, second = (number(b, "one of torch's betas") for b in listed)
+    return first, second

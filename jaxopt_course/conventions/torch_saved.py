@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from jaxopt_course.conventions.arrays import refuse_deep, shape_of
 from jaxopt_course.conventions.pairing import Theirs
 
 _NO_MEMORY = {"step", "mu_product"}  # scalars, whatever the parameter's shape
@@ -16,9 +15,13 @@ def nested(state_dict: Any) -> Any:
     ``torch.distributed.checkpoint`` writes flat ones, "state.fc.weight.exp_avg" and
     "param_groups.fc.weight.lr"; parameters with equal options are then one group.
 
+    Raises:
+        ValueError: it is nested without reason.
+
     >>> nested({"param_groups.fc.weight.lr": 0.1})
     {'state': {}, 'param_groups': [{'lr': 0.1, 'params': ['fc.weight']}]}
     """
+    refuse_deep([state_dict], "state_dict")
     flat = isinstance(state_dict, Mapping) and "param_groups" not in state_dict
     parts = {key: str(key).split(".") for key in state_dict} if flat else {}
     kinds = {split[0] for split in parts.values() if len(split) > 2}
@@ -66,7 +69,8 @@ def memories_of(state_dict: Mapping[str, Any]) -> dict[Any, Mapping[str, Any]]:
     known = {key for group in state_dict["param_groups"] for key in group["params"]}
     found = {}
     for key, entry in state_dict["state"].items():
-        own = int(key) if isinstance(key, str) and key.isdecimal() and key not in known else key
+        plain = isinstance(key, str) and len(key) < 10 and key.isdecimal() and key not in known
+        own = int(key) if plain else key
         if own not in known:
             raise ValueError(f"state has memories of {key!r}, which is in no param group")
         found[own] = entry
@@ -76,5 +80,5 @@ def memories_of(state_dict: Mapping[str, Any]) -> dict[Any, Mapping[str, Any]]:
 def _shape(entry: Mapping[str, Any]) -> tuple[int, ...] | None:
     for name, x in entry.items():
         if name not in _NO_MEMORY and x is not None:
-            return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+            return shape_of(x, f"torch's {name}")
     return None

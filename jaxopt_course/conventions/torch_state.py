@@ -20,20 +20,22 @@ from typing import Any
 import optax
 
 from jaxopt_course.base import Scalar, ScalarOrSchedule
+from jaxopt_course.conventions.arrays import number as finite
+from jaxopt_course.conventions.arrays import step_count
+from jaxopt_course.conventions.odd_states import refuse_odd_state
 from jaxopt_course.conventions.odd_values import (
     refuse_odd_options,
     refuse_odd_rates,
-    refuse_odd_state,
     refuse_odd_step,
 )
 from jaxopt_course.conventions.pairing import Axes, leaf_of_each, spelled
-from jaxopt_course.conventions.ports import array, filled, gathered, grouped, matched
+from jaxopt_course.conventions.ports import filled, gathered, grouped, matched
 from jaxopt_course.conventions.torch_classes import (
     CLASSES,
     class_of,
+    option,
     remembers,
     transform_of,
-    value,
 )
 from jaxopt_course.conventions.torch_saved import memories_of, nested, parameters_of
 from jaxopt_course.tree import Tree, paths
@@ -136,7 +138,7 @@ def from_torch(
                 raise ValueError(
                     "the state does not say how many updates are done: a schedule needs step="
                 )
-            if kind == "Adagrad" and value(group.get("lr_decay", 0)):
+            if kind == "Adagrad" and "lr_decay" in group and option(group, "lr_decay"):
                 # its one counter is that of the parameter, whose rate falls by itself
                 rate, at = _later(rate, (updates or 0) - count), count
             transforms[label] = transform_of(kind, group, rate, momentum)
@@ -163,7 +165,7 @@ def _has_begun(entry: Mapping[str, Any]) -> bool:
 
 
 def _steps(entry: Mapping[str, Any]) -> int:
-    return int(array(entry["step"])) if "step" in entry else 0
+    return step_count(entry["step"], "torch's step") if "step" in entry else 0
 
 
 def _parts(
@@ -210,7 +212,7 @@ def _memories(kind: str, found: Memory, params: Tree, transpose: Axes) -> dict[s
     for theirs, field in CLASSES[kind][2].items():
         arrays = {path: x for path, entry in found.items() if (x := entry.get(theirs)) is not None}
         if arrays and field == "mu_product":
-            fields[field] = array(next(iter(arrays.values())))
+            fields[field] = finite(next(iter(arrays.values())), f"torch's {theirs}")
         elif arrays:
             fields[field] = gathered(arrays, params, transpose, theirs, "torch")
     return fields
