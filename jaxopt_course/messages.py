@@ -4,6 +4,8 @@ import difflib
 import unicodedata
 from collections.abc import Iterable
 
+MOST = 200  # names that a message lists
+
 
 def unknown(kind: str, name: object, options: Iterable[str]) -> str:
     """A sentence that names the thing, the nearest known name and all of them.
@@ -14,7 +16,9 @@ def unknown(kind: str, name: object, options: Iterable[str]) -> str:
     known = list(options)
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r}{hint} (known: {', '.join(known)})"
+    # a table may have tens of thousands of names, and a stranger's may hold anything
+    more = f" and {len(known) - MOST:,} more" if len(known) > MOST else ""
+    return f"unknown {kind} {name!r}{hint} (known: {printable(', '.join(known[:MOST]))}{more})"
 
 
 # What a terminal obeys or does not show: controls, directions of writing, halves of characters.

@@ -93,6 +93,7 @@ def from_keras(
             shape (leaf in the message), memories of one shape whose leaves nothing tells,
             averaging, accumulation or loss scaling.
 
+    >>> import jax.numpy as jnp
     >>> config = {"learning_rate": 0.5, "momentum": 0.5, "nesterov": False}
     >>> w = jnp.array([1.0])
     >>> tx, state = from_keras(config, [1, 0.5, [-2.0]], {"w": w})

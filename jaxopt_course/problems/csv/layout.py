@@ -41,7 +41,7 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
     while records and not records[0].strip():
         records, skip = records[1:], skip + 1
     said = re.fullmatch(r'"?sep=(.|\\t)"?[,;\s]*', records[0]) if records else None
-    if said:
+    if said and is_mark(said[1].replace("\\t", "\t")):
         records, skip = records[1:], skip + 1
         mark = mark or said[1].replace("\\t", "\t")
     records = [record for record in records if record.strip()]
@@ -68,6 +68,11 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
     rows_named = len(set(begins)) == len(begins) and (counted or quoted)
     extra = widths == {len(first) + 1} and any(row[-1] for row in rows) and rows_named
     return Layout(mark, first, skip, extra)
+
+
+def is_mark(mark: str) -> bool:
+    """Whether cells can be split by it; pandas takes one byte, and quotes are no mark."""
+    return mark in (BLANKS, "\t") or (len(mark) == 1 and "!" <= mark <= "~" and mark != '"')
 
 
 def _records(text: str) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 Decimal = Literal[".", ","]
+LONGEST = 300  # digits of a number: beyond, float64 has none, and Python reads no more than 4,300
 GROUPED = 20  # cells as 7,715 beside 903: decimals would have lost a last 0 among so many
 
 # Beside numbers these are empty cells; in a column of words they are words.
@@ -227,7 +228,7 @@ def numbers(texts: Texts, decimal: Decimal) -> Numbers | None:
             continue
         cell = cell_of(word)
         plain = None if cell is None else _plain(cell, decimal)
-        if cell is None or plain is None:
+        if cell is None or plain is None or len(plain) > LONGEST:
             return None
         if cell.dress:
             dresses.add(cell.dress)

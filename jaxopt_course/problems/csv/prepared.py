@@ -92,7 +92,7 @@ def prepare(
         raise ValueError("the table has no rows")
     dropped = [name for name in drop if name != target_name]
     table, notes = _readable(table.drop(columns=dropped), decimal, typed)
-    table = table.assign(**{target_name: table[target_name].convert_dtypes()})
+    table = _replaced(table, {target_name: table[target_name].convert_dtypes()})
     kept = np.arange(len(table))
     left_out = {EMPTY: 0, RARE: 0}
     if "empty" in leave_out:
@@ -169,9 +169,15 @@ def _readable(
     for name, mark in decided.items():
         if mark and (number := numbers.numbers(texts[name], mark)) is not None:
             made[name], notes[name] = number.values, told(number)
-    if made:
-        table = table.assign(**{str(name): values for name, values in made.items()})
-    return table, notes
+    return _replaced(table, made), notes
+
+
+def _replaced(table: pd.DataFrame, made: Mapping[Any, Any]) -> pd.DataFrame:
+    """A copy with these columns in the place of their own; one may be called "self"."""
+    table = table.copy(deep=False)
+    for name, values in made.items():
+        table[name] = values
+    return table
 
 
 def _bare(word: str) -> bool:

@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.api import types
 
 from jaxopt_course.problems.csv import numbers as n
-from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, layout
+from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, is_mark, layout
 from jaxopt_course.problems.csv.source import read_text
 
 EXACT = 2.0**53  # beyond, float64 has not every whole number
@@ -41,8 +41,8 @@ def read(
     """A CSV file as a table; see :func:`jaxopt_course.problems.tables.read_table`."""
     if sep is not None and sep not in MARK_NAMES:
         sep = {"tab": "\t", "\\t": "\t", "blank": BLANKS, " ": BLANKS}.get(sep, sep)
-        if len(sep) != 1 and sep != BLANKS:
-            raise ValueError(f"sep must be one character, 'tab' or 'blank', not {sep!r}")
+        if not is_mark(sep):
+            raise ValueError(f"sep must be one ASCII character, 'tab' or 'blank', not {sep!r}")
     if decimal not in (None, ".", ","):
         raise ValueError(f"decimal must be '.' or ',', not {decimal!r}")
     text = read_text(file, encoding)

@@ -39,6 +39,8 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
             f"is in, as encoding={'utf-16' if utf16 else 'cp1252'!r} "
             f"(--encoding {'utf-16' if utf16 else 'cp1252'}), or save it again as CSV in UTF-8"
         ) from None
+    except ValueError as error:  # a codec that gives up otherwise, a name that is none
+        raise ValueError(f"{file} cannot be read as {encoding!r}: {error}") from None
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 

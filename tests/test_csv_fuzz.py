@@ -1,0 +1,175 @@
+"""Tables of strangers: whatever a file of CSV holds, an answer of ours that names it.
+
+``-m fuzz`` tries 2,000 inputs, ``-m soak`` 100,000.
+"""
+
+import random
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+from odd_input import little_memory, odd_bytes, put, refused, watched
+
+from jaxopt_course.problems.csv.telling import lines
+from jaxopt_course.problems.tables import read_table, table_task
+
+pytestmark = pytest.mark.xdist_group("csv_fuzz")
+CELLS = [
+    "", " ", "?", "NA", "null", "-", "nan", "inf", "-inf", "1e400", "1e308", "-1e308", "9" * 400,
+    "9" * 5000, "9223372036854775808", "1e-320", "0x10", "1_000", "1,5", "1.234,5", "1 234", "12%",
+    "$7.50", "3 kg", "(5)", "--", "2020-01-01", "2020-13-45", "0000-00-00", "99999-01-01", "24:00",
+    "true", "FALSE", '"', '""', '"x', "'", "a\nb", '"a\nb"', "\r", "\x00", "\x1b[2J", "\u202e", "é",
+    "e\u0301", "\ud800", "\ue000", "\ue001x", "x" * 5_000, "=1+1", "١٢", "²", "½", "−5", "+-3",
+    "1+2j", "None", "None,None", ";", "\t", "|", "\ufeff", "<b>", "{", "Unnamed: 0", "sep=;",
+    "Infinity",
+]  # fmt: skip
+NAMES = [
+    "",
+    "a",
+    "y",
+    "A",
+    " y ",
+    "Unnamed: 0",
+    "1",
+    "y=1",
+    "y is missing",
+    "self",
+    "\x1b[2J",
+    "x" * 3000,
+]
+ENCODINGS = ["utf-16", "utf-16-le", "utf-32", "latin-1", "utf-7", "cp037", "utf-8-sig"]
+ARGUMENTS = {
+    "sep": [",", ";", "tab", "blank", "|", "\x00", "", "ab", "\n", '"', "é", "\ud800", "\\s+", "."],
+    "encoding": ["utf-16", "latin-1", "cp037", "base64", "rot13", "idna", "", "\x00",
+                 "mbcs", "undefined", "unicode_escape", "utf-7", "zlib"],
+    "header": [True, False],
+    "decimal": [".", ",", "x"],
+    "kind": ["classification", "regression", "auto"],
+    "positive": ["1", "b", "", None, 1],
+    "dates": [["day"], ["day=%d/%m/%Y"], ["day=%"], ["day=\x00"], ["n"], {"day": "%Q"}],
+    "leave_out": [["empty"], ["rare"], ["empty", "rare"]],
+    "drop": [["a"], ["n"], ["nobody"], ["a", "n", "word", "day"]],
+}  # fmt: skip
+
+
+def valid(moments):
+    """A table of numbers, words, dates and gaps, as rows of text."""
+    rows = moments.choice([3, 12, 30, 60])
+    kinds = {
+        "n": lambda i: str(i),
+        "a": lambda i: f"{(i * 37 % 11) / 7:.3f}",
+        "word": lambda i: ["red", "green", "blue"][i % 3],
+        "day": lambda i: f"2021-{1 + i % 12:02d}-{1 + i % 28:02d}",
+        "gap": lambda i: "" if i % 4 == 0 else str(i % 5),
+        "flag": lambda i: str(i % 2 == 0),
+        "money": lambda i: f"${i}.50",
+    }
+    names = moments.sample(list(kinds), moments.randint(1, 5))
+    targets = [lambda i: str(i % 2), lambda i: "abc"[i % 3], lambda i: f"{i / 3:.2f}"]
+    target = moments.choice(targets)
+    table = [[*names, "y"]]
+    return table + [[*(kinds[name](i) for name in names), target(i)] for i in range(rows)]
+
+
+def spoilt(moments, table):
+    """Cells, names, rows and columns that do not belong there."""
+    row, width = moments.randrange(len(table)), len(table[0]) or 1
+    column, cell = moments.randrange(width), moments.choice(CELLS)
+    match moments.randrange(10):
+        case 0 | 1 | 2:
+            return (
+                put(table, (row, min(column, len(table[row]) - 1)), cell) if table[row] else table
+            )
+        case 3 | 4:
+            return [table[0], *(put(each, (min(column, len(each) - 1),), cell) if each else each
+                                for each in table[1:])]  # fmt: skip
+        case 5:
+            return put(table, (0, column), moments.choice(NAMES)) if table[0] else table
+        case 6:
+            return put(table, (row,), table[row] * moments.choice([0, 2, 50]))
+        case 7:
+            more = [cell] * moments.choice([0, 1, 3, width])
+            return [*table[:row], more, *table[row:]] if row else table
+        case 8:
+            return table[: moments.randint(1, 5)]
+        case _:
+            return put(table, (row,), ...) if len(table) > 1 else table
+
+
+def written(moments):
+    """The bytes of a file."""
+    table = valid(moments)
+    for _ in range(moments.choice([0, 1, 1, 2])):
+        table = spoilt(moments, table)
+    mark = moments.choice([*",,,,,,", ";", "\t", "|", " "])
+    cell = (lambda c: f'"{c}"') if moments.random() < 0.1 else str
+    end = moments.choice([*["\n"] * 8, "\r\n", "\r", "\n\n"])
+    text = end.join(mark.join(map(cell, row)) for row in table)
+    if moments.random() < 0.2:
+        text = moments.choice(["sep=;\n", "sep=\x00\n", "# of 3\n", "\ufeff", "\n\n", '"']) + text
+    text += moments.choice([*["\n"] * 8, "", "\n\n", "\x1a", '"', mark])
+    encoding = moments.choice([*ENCODINGS, *["utf-8"] * 80])
+    wide = encoding in ("utf-8", "utf-16", "utf-16-le", "utf-32", "utf-8-sig")
+    content = text.encode(encoding, "surrogatepass" if wide else "replace")
+    if moments.random() < 0.1:
+        content = odd_bytes(moments, content)
+    if moments.random() < 0.02:
+        content = moments.choice([b"", b"\x00" * 50, b"PK\x03\x04", b"\xff\xfe", b"\n" * 9])
+    return content
+
+
+def chosen(moments):
+    """Arguments, odd ones among them."""
+    if moments.random() < 0.6:
+        return {}
+    names = moments.sample(list(ARGUMENTS), moments.choice([1, 1, 2]))
+    return {name: moments.choice(ARGUMENTS[name]) for name in names}
+
+
+def answer(file, target, arguments):
+    """The reader's answer, and the task's."""
+    of_file = {n: x for n, x in arguments.items() if n in ("sep", "encoding", "header", "decimal")}
+    ours = [str(file), "sep must", "decimal must", "unknown encoding"]
+    if refused(lambda: read_table(file, **of_file), names=ours) is None:
+        refused(lambda: whole(table_task(file, target, **arguments)))
+
+
+def whole(task):
+    """What was accepted is finite, and can be told."""
+    for part in (task.train, task.valid, task.test):
+        assert all(np.isfinite(array).all() for array in part.values())
+    assert all(isinstance(line, str) for line in lines(task.about))
+
+
+def case(moments, folder):
+    content, arguments = written(moments), chosen(moments)
+    target = moments.choice([*["y"] * 12, "n", "a", "word", "", "\x1b[2J", "nobody"])
+    file = folder / "strange.csv"
+    file.write_bytes(content)
+    return (content, arguments, target), lambda: answer(file, target, arguments)
+
+
+def fuzz(folder, inputs, seed):
+    moments = random.Random(seed)
+    for turn in range(inputs):
+        spoilt, read = case(moments, folder)
+        try:
+            with watched(), little_memory(len(spoilt[0])) if turn % 20 == 0 else nullcontext():
+                read()
+        except BaseException as error:
+            error.add_note(f"turn {turn}: {str(spoilt)[:3000]}")
+            raise
+
+
+def test_odd_tables_get_an_answer(tmp_path):
+    fuzz(tmp_path, 150, seed=0)
+
+
+@pytest.mark.fuzz
+def test_many_odd_tables_get_an_answer(tmp_path):
+    fuzz(tmp_path, 2_000, seed=1)
+
+
+@pytest.mark.soak
+def test_very_many_odd_tables_get_an_answer(tmp_path):
+    fuzz(tmp_path, 100_000, seed=2)
