@@ -46,7 +46,8 @@ ARGUMENTS = {
     "decimal": [".", ",", "x"],
     "kind": ["classification", "regression", "auto"],
     "positive": ["1", "b", "", None, 1],
-    "dates": [["day"], ["day=%d/%m/%Y"], ["day=%"], ["day=\x00"], ["n"], {"day": "%Q"}],
+    "dates": [["day"], ["day=%d/%m/%Y"], ["day=%"], ["day=\x00"], ["n"], ["zone"], {"day": "%Q"},
+              ["day=%Y-%m-%d"], ["day=(%d"], ["day=%z"], ["day=%Y%Y"]],
     "leave_out": [["empty"], ["rare"], ["empty", "rare"]],
     "drop": [["a"], ["n"], ["nobody"], ["a", "n", "word", "day"]],
 }  # fmt: skip
@@ -63,6 +64,7 @@ def valid(moments):
         "gap": lambda i: "" if i % 4 == 0 else str(i % 5),
         "flag": lambda i: str(i % 2 == 0),
         "money": lambda i: f"${i}.50",
+        "zone": lambda i: f"2021-0{1 + i % 9}-0{1 + i % 9}T10:00:00+0{i % 3}:00",
     }
     names = moments.sample(list(kinds), moments.randint(1, 5))
     targets = [lambda i: str(i % 2), lambda i: "abc"[i % 3], lambda i: f"{i / 3:.2f}"]
@@ -111,7 +113,7 @@ def written(moments):
     encoding = moments.choice([*ENCODINGS, *["utf-8"] * 80])
     wide = encoding in ("utf-8", "utf-16", "utf-16-le", "utf-32", "utf-8-sig")
     content = text.encode(encoding, "surrogatepass" if wide else "replace")
-    if moments.random() < 0.1:
+    if moments.random() < 0.6:
         content = odd_bytes(moments, content)
     if moments.random() < 0.02:
         content = moments.choice([b"", b"\x00" * 50, b"PK\x03\x04", b"\xff\xfe", b"\n" * 9])

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from jaxopt_course.messages import printable
 from jaxopt_course.problems.csv.numbers import is_empty_word
 
 FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y",
@@ -54,9 +55,16 @@ def _times(column: pd.Series, form: str) -> pd.Series:
     texts = texts.mask(texts.map(lambda cell: isinstance(cell, str) and is_empty_word(cell)))
     seen = texts.dropna()
     if form:
-        times = pd.to_datetime(texts, format=form, errors="coerce")
+        try:
+            times = pd.to_datetime(texts, format=form, errors="coerce")
+        except (ValueError, TypeError, re.error) as error:
+            raise ValueError(
+                f"the format {form!r} of column {column.name!r} is none: {printable(error)}"
+            ) from None
         if bad := _first_bad(times, texts):
-            raise ValueError(f"column {column.name!r} has {bad!r}, which is no date as {form}")
+            raise ValueError(
+                f"column {column.name!r} has {bad!r}, which is no date as {printable(form)}"
+            )
         return times
     found: dict[str, pd.Series] = {}
     sample = seen.iloc[:1].tolist()
@@ -72,7 +80,10 @@ def _times(column: pd.Series, form: str) -> pd.Series:
     if not found:  # the first cell may be the 1st of a month, read otherwise
         zoned = re.compile(r"\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d\d:?\d\d)")
         if len(seen) and seen.map(lambda cell: zoned.fullmatch(cell) is not None).all():
-            return pd.to_datetime(texts, utc=True, format="ISO8601")
+            times = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
+            if bad := _first_bad(times, texts):
+                raise ValueError(f"column {column.name!r} has {bad!r}, which is no date")
+            return times
         raise ValueError(
             f"column {column.name!r} is no date that is known ({sample[0] if sample else ''!r}): "
             f"give its format, dates={{{column.name!r}: '%d/%m/%Y'}} "

@@ -45,7 +45,7 @@ def encode(column: pd.Series, kind: Kind, positive: object | None) -> Target:
         )
     distinct = column.nunique()
     if distinct < 2:
-        raise ValueError(f"the target {name!r} is {column.iloc[0]!r} in every row")
+        raise ValueError(f"the target {name!r} is {str(column.iloc[0])!r} in every row")
     numbers = is_number(column)
     whole = numbers and types.is_integer_dtype(column)
     by_itself = not numbers or distinct == 2 or (whole and distinct <= MAX_CLASSES)
