@@ -1,5 +1,6 @@
 """The sweep engine against a plain loop of ``fit``, and its bookkeeping at the edges."""
 
+import dataclasses
 import os
 import signal
 
@@ -328,3 +329,19 @@ def test_ctrl_c_is_not_ours_where_it_was_ignored(monkeypatch, sigint):
     study = sweep(joc.grid(learning_rate=[0.01] * 9).assign(seed=range(9)), "sgd", epochs=40)
     assert sent and (study.trials["status"] == "finished").all()
     assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_what_diverges_is_beyond_the_bound_on_either_side_and_the_first_of_equals_is_best():
+    """The loss is w, which goes from 0 down by the learning rate: 0, -η, -2η."""
+    task = dataclasses.replace(
+        linear_task(),
+        init=lambda key: ({"w": jnp.zeros(())}, {}),
+        loss=lambda params, model_state, batch, key: (params["w"], (model_state, {})),
+        evaluate=lambda params, model_state, data: {"loss": params["w"]},
+    )
+    rates = joc.grid(learning_rate=[0.0, 0.5, 1.0], seed=[0])
+    budget = {"steps": 2, "record_every": 1, "evaluate_every": 1}
+    rows = sweep(rates, "sgd", task, diverges_above=1.0, **budget).trials
+    assert rows["status"].tolist() == ["finished", "finished", "diverged"]  # -1 is on the bound
+    assert rows["first_bad_step"].tolist() == [pd.NA, pd.NA, 2]
+    assert rows["best_step"][0] == 1  # of two losses of 0

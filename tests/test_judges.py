@@ -268,3 +268,16 @@ class TestSeeds:
             if diverged[row] or progress[row] >= made.until[row]:
                 made.arrive(row, progress, diverged, lambda row, rung: curves[row, :rung])
         assert made.until.tolist() == [expected[c] for c in configurations]
+
+
+def test_a_share_that_is_whole_is_not_rounded_down():
+    """33 / 2.2 is 15, and in float64 a little less."""
+    judge = joc.SuccessiveHalving(eta=2.2, min_steps=1).judge(33, 3, 1)
+    until = climb(judge, np.tile(np.arange(33.0)[:, None], 3), seed=0)
+    assert sorted(one for one, end in until.items() if end > min(until.values())) == [*range(15)]
+
+
+def test_hyperband_s_brackets_are_as_large_as_their_shares():
+    """20 configurations in shares of 9, 4.5 and 3: 10.9, 5.5 and 3.6, rounded as they add up."""
+    first = joc.Hyperband(eta=3).judge(20, 9, 1).first
+    assert [list(first).count(rung) for rung in (1, 3, 9)] == [11, 5, 4]

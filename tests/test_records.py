@@ -464,3 +464,34 @@ def test_format_1_is_known_to_one_file_only():
             continue
         text = file.read_text(encoding="utf-8")
         assert "buckets/" not in text and "seal.json" not in text, file
+
+
+# ---------------------------------------------------------------- snapshots
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    """A bucket's folder with three snapshots, of which the last two are there."""
+    folder = tmp_path / "checkpoint" / "0000"
+    folder.mkdir(parents=True)
+    (folder.parent / "question.json").write_text('{"sha256": "asked"}')
+    for number in range(3):
+        checkpoints.save(folder, {"x": np.array([number])}, "asked")
+    return folder
+
+
+def test_of_two_whole_snapshots_the_newer_counts(bucket):
+    assert checkpoints.newest(bucket)["x"] == 2
+    (bucket / "0.state").unlink()  # the third
+    assert checkpoints.newest(bucket)["x"] == 1
+
+
+def test_a_damaged_snapshot_makes_room_for_the_next_and_the_whole_one_stays(bucket):
+    newer = bucket / "0.state"
+    newer.write_bytes(newer.read_bytes()[:-1])
+    with pytest.warns(UserWarning, match="0.state is damaged"):
+        assert checkpoints.newest(bucket)["x"] == 1
+    saved = checkpoints.save(bucket, {"x": np.array([3])}, "asked")
+    assert saved == newer and checkpoints.newest(bucket)["x"] == 3
+    saved.unlink()
+    assert checkpoints.newest(bucket)["x"] == 1

@@ -139,6 +139,8 @@ class TestConfirm:
     def test_fresh_seeds_stay_below_the_limit_and_off_the_used(self):
         assert fresh_seeds(3, {0, 1}) == [2, 3, 4]
         assert fresh_seeds(np.int64(2), {0, 2**32 - 1}) == [1, 2]
+        assert fresh_seeds(4, {2**32 - 5}) == [2**32 - k for k in (4, 3, 2, 1)]
+        assert fresh_seeds(5, {2**32 - 5}) == [0, 1, 2, 3, 4]
 
     def test_a_loaded_study_compiles_the_program_again(self, study, tmp_path):
         there = study.confirm([5], progress=False)
