@@ -12,6 +12,8 @@ trial that is FAIL they would learn nothing, and ask for the like of it again: i
 a third diverges TPE does so 19 times of 64 instead of 7.
 """
 
+import contextlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +22,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from jaxopt_course.messages import printable
 from jaxopt_course.report.tables import configuration_numbers, finite
 
+LONGEST = 1 << 20  # bytes of a journal's last line that are looked at
 LOG_RATIO = 100.0  # a column that spans more than this was searched by orders of magnitude
 RANKED = ("diverged", "unfinished", "stopped")  # the first that a seed has is the configuration's
 
@@ -168,21 +172,25 @@ def export(
                 intermediate_values=told.curve,
             )
         )
-    backend, storage = _open(optuna, Path(journal_file))
-    if name in optuna.get_all_study_names(storage):
-        raise ValueError(f"{journal_file} holds a study {name!r} already; give another name=…")
+    file = Path(journal_file)
     directed = {"min": "minimize", "max": "maximize"}[direction]
-    optuna.create_study(study_name=name, storage=storage, direction=directed)
-    try:
-        held = _OneWrite(backend)
-        study = optuna.load_study(study_name=name, storage=optuna.storages.JournalStorage(held))
-        set_attributes(study, manifest, constant)
-        study.add_trials(frozen)
-        held.write()
-    except BaseException:
-        optuna.delete_study(study_name=name, storage=storage)
-        raise
-    return optuna.load_study(study_name=name, storage=_open(optuna, Path(journal_file))[1])
+    with _readable(file):
+        backend, storage = _open(optuna, file)
+        known = optuna.get_all_study_names(storage)
+    if name in known:
+        raise ValueError(f"{journal_file} holds a study {name!r} already; give another name=…")
+    with _readable(file):
+        optuna.create_study(study_name=name, storage=storage, direction=directed)
+        try:
+            held = _OneWrite(backend)
+            study = optuna.load_study(study_name=name, storage=optuna.storages.JournalStorage(held))
+            set_attributes(study, manifest, constant)
+            study.add_trials(frozen)
+            held.write()
+        except BaseException:
+            optuna.delete_study(study_name=name, storage=storage)
+            raise
+        return optuna.load_study(study_name=name, storage=_open(optuna, file)[1])
 
 
 def set_attributes(
@@ -200,11 +208,47 @@ def _open(optuna: Any, file: Path) -> tuple[Any, Any]:
         raise IsADirectoryError(f"{file} is a directory; name a file in it, as {file}/optuna.log")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"there is no directory {file.parent} for the journal {file.name}")
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file} is a pipe or a device, not a journal of Optuna's")
     backend = optuna.storages.journal.JournalFileBackend(str(file))
+    storage = optuna.storages.JournalStorage(backend)
+    _check_end(file)
+    return backend, storage
+
+
+def _check_end(file: Path) -> None:
+    """Refuse a last line that Optuna passes over, and fails on once there is another after it."""
+    with file.open("rb") as stream:
+        size = file.stat().st_size
+        stream.seek(max(0, size - LONGEST))
+        tail = stream.read(LONGEST)
+    lines, _, torn = tail.rpartition(b"\n")
+    last = lines.rpartition(b"\n")[2]
     try:
-        return backend, optuna.storages.JournalStorage(backend)
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} is no journal of Optuna's: {error}") from error
+        if torn:
+            raise ValueError("its last line has no end")
+        if tail and (len(last) < len(lines) or size <= LONGEST):  # it is there as a whole
+            json.loads(last)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} is damaged at its end ({error}): remove its last line") from None
+
+
+@contextlib.contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Whatever Optuna meets in a journal, say which file it is: entries are replayed unchecked."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        if _is_of(file, error):
+            raise
+        what = printable(error) or type(error).__name__
+        raise ValueError(f"{file} is no journal of Optuna's, or damaged: {what}") from error
+
+
+def _is_of(file: Path, error: Exception) -> bool:
+    return type(error) is ValueError and str(error).startswith(str(file))
 
 
 class _OneWrite:
