@@ -1,16 +1,20 @@
 """Loaders of openml.org: small files in its format, served in the place of the network."""
 
+import copy
 import gzip
 import hashlib
 import http.client
 import io
 import json
+import random
+import shutil
 import urllib.error
 
 import numpy as np
 import pandas as pd
 import pytest
 import sklearn.datasets._openml as sklearn_openml
+from odd_input import ODD, odd_bytes, paths, put, refused
 
 import jaxopt_course as joc
 from jaxopt_course import cli
@@ -84,6 +88,7 @@ def site(monkeypatch, tmp_path):
     site.use(site.open)
     monkeypatch.setattr(sklearn_openml.time, "sleep", lambda seconds: None)
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    monkeypatch.setitem(SOURCES, "mnist", SOURCES["mnist"]._replace(md5=None))  # the test's own
     return site
 
 
@@ -325,3 +330,134 @@ def test_the_command_says_it_in_one_line(site, monkeypatch, capsys):
         cli.main(["compare", "--task", "mnist_cnn"])
     error = capsys.readouterr().err
     assert error.startswith("jaxopt-course: 'mnist' is not in ") and error.count("\n") == 1
+
+
+# --- strangers: poisoned caches, odd files ---
+
+
+def described(folder, data_id=1461):
+    """The description in the cache, and a function that writes another one."""
+    (file,) = folder.rglob(f"data/{data_id}.gz")
+    content = json.loads(gzip.decompress(file.read_bytes()))
+
+    def write(**changes):
+        content["data_set_description"] |= changes
+        file.write_bytes(gzip.compress(json.dumps(content).encode()))
+
+    return file, write
+
+
+def test_a_file_and_its_description_changed_together_are_found_out_where_the_md5_is_known(
+    site, tmp_path, monkeypatch
+):
+    columns, rows, *_ = pictures("mnist", 20)
+    site.serve(554, columns, rows)
+    pixels("mnist")
+    arff = next(content for content in site.answers.values() if isinstance(content, bytes))
+    known = SOURCES["mnist"]._replace(md5=hashlib.md5(arff).hexdigest())
+    monkeypatch.setitem(SOURCES, "mnist", known)
+    pixels("mnist")
+    poisoned = arff.replace(b"@DATA\n", b"@DATA\n" + arff.split(b"@DATA\n")[1], 1)
+    cached(tmp_path).write_bytes(gzip.compress(poisoned))
+    file, write = described(tmp_path, 554)
+    write(md5_checksum=hashlib.md5(poisoned).hexdigest())
+    with pytest.raises(ConnectionError, match=r"554.gz is another file than was published \(MD5"):
+        pixels("mnist")
+    file.unlink()  # then openml.org says what it says
+    pixels("mnist")
+    site.answers["https://www.openml.org/api/v1/json/data/554"]["data_set_description"] |= {
+        "md5_checksum": hashlib.md5(b"").hexdigest()
+    }
+    file.unlink()
+    with pytest.raises(ConnectionError, match="'mnist'"):
+        pixels("mnist")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://www.openml.org/../../../../mine", "file:///etc/hostname", "https://x.org/a"]
+)
+def test_a_description_that_leads_out_of_the_cache_is_not_followed(site, tmp_path, url):
+    """scikit-learn removes the file that it names, where that is not what it should be."""
+    home = tmp_path / "a" / "home"
+    site.serve(1461, *bank_rows())
+    table("bank_marketing", home)
+    (tmp_path / "mine.gz").write_text("mine")
+    described(home)[1](url=url)
+    with pytest.raises(ConnectionError, match=r"1461.gz leads elsewhere"):
+        table("bank_marketing", home)
+    assert (tmp_path / "mine.gz").read_text() == "mine"
+
+
+ARFF = [
+    "@ATTRIBUTE day DATE \"yyyy-MM-dd\"", "@ATTRIBUTE word STRING", "@ATTRIBUTE '' REAL",
+    "@ATTRIBUTE 'a b' {'x y',\"z\",'it\\'s'}", "@ATTRIBUTE a {", "@ATTRIBUTE a {}", "@ATTRIBUTE",
+    "@ATTRIBUTE V1 REAL", "@ATTRIBUTE \x1b[2J REAL", "@RELATION", "@DATA", "@data", "% note", "",
+    "{0 1, 1 'TRUE'}", "{", "{-1 5}", "{99999999999 1}", "1,2,3,TRUE,5", "?", "?,?,?", "'", "\"",
+    "'1,TRUE", "nan,inf,TRUE", "9" * 400, "1e400,1,TRUE", "\x00", "\u202e", "\ud800", "1;2;TRUE",
+]  # fmt: skip
+
+
+def odd_answer(moments, site, data_id):
+    """One of the four answers with something else in it; the MD5 fits."""
+    answers = copy.deepcopy(site.answers)
+    arff = next(url for url in answers if url.endswith(".arff"))
+    if moments.random() < 0.6:
+        lines = answers[arff].decode().split("\n")
+        for _ in range(moments.randint(1, 3)):
+            line = moments.randrange(len(lines))
+            match moments.randrange(4):
+                case 0:
+                    lines[line] = moments.choice(ARFF)
+                case 1:
+                    lines.insert(line, moments.choice(ARFF))
+                case 2:
+                    lines[line] = ",".join(put(lines[line].split(","), (0,), moments.choice(ARFF)))
+                case 3:
+                    del lines[line:]
+                    lines = lines or [""]
+        answers[arff] = "\n".join(lines).encode(errors="surrogatepass")
+    if moments.random() < 0.2:
+        answers[arff] = odd_bytes(moments, answers[arff])
+    about = f"https://www.openml.org/api/v1/json/data/{data_id}"
+    answers[about]["data_set_description"]["md5_checksum"] = hashlib.md5(answers[arff]).hexdigest()
+    if moments.random() < 0.5:
+        url = moments.choice([url for url in answers if url != arff])
+        place = moments.choice(list(paths(answers[url])))
+        answers[url] = put(answers[url], place, moments.choice(ODD[:-1]))
+    return answers
+
+
+def fuzz(site, folder, inputs, seed):
+    moments = random.Random(seed)
+    kinds = {"Month": "{Feb,May}", "Weekend": "{FALSE,TRUE}", "PageValues": "REAL"}
+    rows = [(("Feb", "'May'", "?")[i % 3], "TRUE", i / 10, str(i % 5 == 0).upper())
+            for i in range(30)]  # fmt: skip
+    site.serve(46947, kinds | {"Revenue": "{FALSE,TRUE}"}, rows)
+    whole = site.answers
+    for turn in range(inputs):
+        site.answers = whole
+        site.answers = odd_answer(moments, site, 46947)
+        home = folder / "home"
+        if moments.random() < 0.7:  # what is in the cache counts too
+            shutil.rmtree(home, ignore_errors=True)
+        read = lambda home=home: table("online_shoppers", home)
+        try:
+            refused(read, names=["online_shoppers", "46947"])
+        except BaseException as error:
+            error.add_note(f"turn {turn}: {str(site.answers)[:3000]}")
+            raise
+        assert {file.name for file in folder.iterdir()} <= {"home"}
+
+
+def test_odd_answers_of_openml_get_an_answer(site, tmp_path):
+    fuzz(site, tmp_path, 60, seed=0)
+
+
+@pytest.mark.fuzz
+def test_many_odd_answers_of_openml_get_an_answer(site, tmp_path):
+    fuzz(site, tmp_path, 2_000, seed=1)
+
+
+@pytest.mark.soak
+def test_very_many_odd_answers_of_openml_get_an_answer(site, tmp_path):
+    fuzz(site, tmp_path, 100_000, seed=2)

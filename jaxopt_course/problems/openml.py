@@ -1,9 +1,14 @@
 """Data sets of openml.org, by scikit-learn's ``fetch_openml``: downloaded once, then cached.
 
-The cache is scikit-learn's, ``~/scikit_learn_data`` or ``$SCIKIT_LEARN_DATA``.
+The cache is scikit-learn's, ``~/scikit_learn_data`` or ``$SCIKIT_LEARN_DATA``.  It holds each file
+beside the description that openml.org gives of it, with its MD5: who can write there can change
+both.  Where a checksum is known here (``Source.md5``), theirs must be the same.
 """
 
+import gzip
+import json
 import math
+import re
 import warnings
 import zlib
 from http.client import HTTPException
@@ -14,7 +19,9 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from jaxopt_course.messages import unknown
+from jaxopt_course.messages import printable, unknown
+
+LARGEST = 1 << 24  # bytes of a description
 
 
 class Source(NamedTuple):
@@ -25,6 +32,7 @@ class Source(NamedTuple):
     shape: tuple[int, ...] | None = None  # of an image, channels first as stored; None for a table
     train: int = 0  # images before those of the official test part
     test: tuple[int, ...] = ()  # images of each class in the official test part
+    md5: str | None = None  # of the ARFF file, where two sources agree on it
 
 
 SOURCES: dict[str, Source] = {
@@ -34,6 +42,7 @@ SOURCES: dict[str, Source] = {
         (1, 28, 28),
         60_000,
         (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+        "0298d579eb1b86163de7723944c7e495",
     ),
     "cifar10": Source(
         40927,
@@ -72,6 +81,7 @@ def fetch(name: str, data_home: str | Path | None = None) -> Any:
     kwargs = {"dtype": None, "low_memory": False} if table else {"dtype": np.float32}
     where = f"openml.org/d/{source.data_id}"
     try:
+        _check_cached(home, name)
         with warnings.catch_warnings():  # of retries; the error says it all
             warnings.filterwarnings("ignore", "(A network error occurred|Invalid cache)")
             data = fetch_openml(
@@ -85,23 +95,50 @@ def fetch(name: str, data_home: str | Path | None = None) -> Any:
     except (OSError, EOFError, HTTPException, zlib.error) as error:  # URLError, cut-off answers
         raise ConnectionError(
             f"{name!r} is not in {home} and could not be downloaded "
-            f"({where}: {error}). Run this once where there is a network, "
+            f"({where}: {printable(error)}). Run this once where there is a network, "
             "or point $SCIKIT_LEARN_DATA to a folder that has it. The tasks that come with the "
             "library (jaxopt-course tasks) need no network."
         ) from error
-    except (
-        ValueError,
-        LookupError,
-        TypeError,
-    ) as error:  # a wrong checksum, another form
+    except Exception as error:  # a wrong checksum, another form: as many errors as there are parts
         raise ConnectionError(
-            f"{name!r} as {where} gives it cannot be used, also when downloaded anew: {error}"
+            f"{name!r} as {where} gives it cannot be used, also when downloaded anew: "
+            f"{printable(error) or type(error).__name__}"
         ) from error
+    _check_md5(name, data.details.get("md5_checksum"), str(home))
     if len(data.target_names) != 1:
         raise ConnectionError(
             f"{name!r} as {where} gives it has {len(data.target_names)} targets, not one"
         )
     return data
+
+
+def _check_cached(home: str, name: str) -> None:
+    """Look at a description in the cache before anything is done that it says.
+
+    Raises:
+        ConnectionError: it gives another checksum than is known, or a file out of the cache.
+    """
+    file = Path(home, "openml", "openml.org", "api/v1/json/data", f"{_source(name).data_id}.gz")
+    try:
+        if not file.is_file():
+            return
+        with gzip.open(file) as stream:
+            about = json.loads(stream.read(LARGEST))["data_set_description"]
+        url, md5 = str(about["url"]), about.get("md5_checksum")
+    except (OSError, EOFError, ValueError, LookupError, TypeError, zlib.error, RecursionError):
+        return  # scikit-learn will find that it is damaged, and download it again
+    if ".." in url or not re.match(r"https?://([\w-]+\.)*openml\.org/", url):
+        raise ConnectionError(f"{file} leads elsewhere ({printable(url)[:80]}): remove it")
+    _check_md5(name, md5, str(file))
+
+
+def _check_md5(name: str, md5: Any, where: str) -> None:
+    known = _source(name).md5
+    if known is not None and md5 != known:
+        raise ConnectionError(
+            f"{name!r} in {where} is another file than was published (MD5 "
+            f"{printable(md5)[:40]}, not {known}): remove it, and download it again"
+        )
 
 
 def _source(name: str) -> Source:
