@@ -109,6 +109,36 @@ def test_among_diverged_the_smaller_share_comes_first():
     assert order(rows) == [0.1, 1.0]
 
 
+@pytest.mark.parametrize("direction", ["min", "max"])
+def test_equal_sums_of_right_answers_are_equal(direction):
+    """In float32, split otherwise over the seeds, they differ in the 8th digit of the mean."""
+    right = np.float32(1) / np.float32(60) if direction == "max" else np.float32(-1) / 60
+    for _ in range(300):
+        n = int(RANDOM.integers(2, 6))
+        counts = RANDOM.integers(20, 61, n)
+        other = counts[::-1].copy()
+        if counts[0] > 20 and counts[1] < 60:
+            other = counts + np.array([-1, 1] + [0] * (n - 2))
+        rows = [
+            trial(name, 0.1, seed, np.float32(np.float32(count) * right), loss=loss)
+            for name, scores, loss in (("high", counts, 0.9), ("low", other, 0.1))
+            for seed, count in enumerate(scores)
+        ]
+        found = ranked(rows, direction=direction)
+        assert found["optimizer"].tolist() == ["low", "high"]
+        one_more = [r | {"valid_accuracy": np.float32(r["valid_accuracy"] + right)}
+                    if (r["optimizer"], r["seed"]) == ("high", 0) else r for r in rows]  # fmt: skip
+        assert ranked(one_more, direction=direction)["optimizer"].tolist() == ["high", "low"]
+
+
+def test_levels_do_not_chain():
+    """Each is within rounding of the next, the last is not within it of the first."""
+    apart = 0.8 * tables.ROUNDING
+    found = tables.levels(pd.Series([1.0, 1 + apart, 1 + 2 * apart, 1 + 3 * apart, np.nan]))
+    assert found.tolist() == [0, 0, 1, 1, 5]
+    assert tables.levels(pd.Series([0.0, 0.0, 1e-30, -1e-30])).tolist() == [1, 1, 2, 0]
+
+
 def test_ties_go_to_the_lower_loss_and_then_to_the_earlier_row():
     rows = [
         trial(learning_rate=0.1, score=0.9, loss=0.3),

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 OPTIMIZER = "optimizer"
+ROUNDING = 2 * float(np.finfo(np.float32).eps)  # of a mean of values that were rounded twice
 # A hyperparameter of such a name must be renamed before it comes here.
 OWN_COLUMNS = {
     "rank", "search_rank", "seeds", "diverged", "stopped", "unfinished", "at_edge", "trials", "n",
@@ -43,7 +44,8 @@ def configurations(
         with all seeds finished, as many as any configuration has, then those with some, with none,
         and last those with a diverged seed; among equals the better mean, the lower mean
         ``valid_loss``, the smaller share of diverged seeds, whom the scheduler let train longer,
-        the lower mean ``best_valid_loss`` of such, and the earlier row.
+        the lower mean ``best_valid_loss`` of such, and the earlier row.  Means that differ by no
+        more than float32 rounds are equal, see :func:`levels`.
 
     Raises:
         ValueError: ``direction`` is neither ``"min"`` nor ``"max"``, or a hyperparameter has the
@@ -88,11 +90,12 @@ def configurations(
     table[f"{metric}_undefined"] = undefined.groupby(number).sum().astype("int64")
     fewer = (short > 0) | (table["seeds"] < table["seeds"].max())
     partial = np.select([table["diverged"] > 0, table[metric].isna(), fewer], [3, 2, 1], 0)
-    score = table[metric] if direction == "min" else -table[metric]
-    ties = table.get("valid_loss", score)
+    sizes = table[[f"{metric}_min", f"{metric}_max"]].abs().max(axis=1)
+    score = levels(table[metric] if direction == "min" else -table[metric], sizes)
+    ties = levels(table["valid_loss"]) if "valid_loss" in table else score
     share = table["diverged"] / table["seeds"]
     longer = -stopped_at.fillna(0).to_numpy(float)
-    order = np.lexsort([reached, longer, share, ties.fillna(np.inf), score.fillna(np.inf), partial])
+    order = np.lexsort([reached, longer, share, ties, score, partial])
     if metric != "valid_loss":
         table = table.drop(columns="valid_loss", errors="ignore")
     table = table.iloc[order].reset_index(drop=True)
@@ -131,6 +134,29 @@ def winners(ranked: pd.DataFrame, searched: Iterable[str] = ()) -> pd.DataFrame:
         pd.DataFrame(rows, columns=["at_edge", "trials", "trials_diverged"])
     )
     return table.assign(rank=np.arange(1, len(table) + 1))
+
+
+def levels(scores: pd.Series, sizes: pd.Series | None = None) -> np.ndarray:
+    """Place of each score, the least first; those that rounding alone tells apart share one.
+
+    A metric is rounded to float32 a seed, so that two configurations with as many right answers,
+    split otherwise over their seeds, have means that differ in the 8th digit.  A score is level
+    with the least of its group where it is at most :data:`ROUNDING` times as large a value beyond.
+
+    Args:
+        scores: means of float32 values; no score (NaN) comes last.
+        sizes: the largest absolute value behind each mean; default the mean's own.
+    """
+    values = scores.to_numpy(float)
+    scale = np.abs(values) if sizes is None else sizes.to_numpy(float)
+    places, place, least = np.full(len(values), len(values)), -1, np.nan
+    for row in np.argsort(values, kind="stable").tolist():
+        if np.isnan(values[row]):
+            break
+        if place < 0 or not values[row] - least <= ROUNDING * max(scale[row], abs(least)):
+            place, least = place + 1, values[row]
+        places[row] = place
+    return places
 
 
 def edge(tried: pd.DataFrame, best: pd.Series, name: str) -> str:

@@ -4,11 +4,13 @@ import math
 import re
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from jaxopt_course.report import doubts
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
+from jaxopt_course.report.tables import ROUNDING
 from jaxopt_course.report.words import (
     capital,
     counted,
@@ -37,7 +39,7 @@ def headline(findings: Findings) -> str:
     given = settings(first, findings.tuned)
     winner = names[first["optimizer"]] + (f" with {given}" if given else "")
     equals = scored[done.ge(asked) == (n >= asked)]  # whoever has fewer seeds ranks after all these
-    tied = equals.loc[equals[column] == first[column], "optimizer"].map(names)
+    tied = equals.loc[_ties(equals, column), "optimizer"].map(names)
     if len(scored) == 1:
         verb = "reaches" if len(ranking) == 1 else "alone has a score:"
         said = f"{winner} {verb} {result}."
@@ -71,6 +73,13 @@ def _seeds(findings: Findings, scored: pd.DataFrame) -> tuple[pd.Series, int]:
     return done.astype(int), int(findings.configurations["seeds"].max())
 
 
+def _ties(ranked: pd.DataFrame, column: str) -> np.ndarray:
+    """Which rows have the score of the first, but for rounding; the first is one of them."""
+    apart = (ranked[column] - ranked[column].iloc[0]).abs()
+    size = ranked[column].abs().clip(lower=abs(ranked[column].iloc[0]))
+    return (apart <= ROUNDING * size).to_numpy()
+
+
 def _no_winner(findings: Findings) -> str:
     trials = findings.finals if findings.confirmed else findings.trials
     why = doubts.undefined(trials, findings.metric)
@@ -86,7 +95,7 @@ def separation(findings: Findings, scored: pd.DataFrame) -> str:
     first, others = scored.iloc[0], scored.iloc[1:]
     if pd.isna(first["fresh_half_width"]):
         return "One fresh seed gives no interval: it separates nothing."
-    if others.empty or others["fresh_mean"].iloc[0] == first["fresh_mean"]:
+    if others.empty or _ties(scored, "fresh_mean")[1]:
         return ""
     overlaps = (others["fresh_low"] <= first["fresh_high"]) & (
         others["fresh_high"] >= first["fresh_low"]
