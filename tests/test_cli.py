@@ -2,9 +2,11 @@
 
 import ast
 import dataclasses
+import errno
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,8 +21,10 @@ import report_studies
 
 import jaxopt_course as joc
 from jaxopt_course import cli
+from jaxopt_course.cli import own_table
 from jaxopt_course.cli.training import next_free
 from jaxopt_course.problems.downloads import DOWNLOADS, split_name
+from jaxopt_course.records import store
 from jaxopt_course.studies import session
 
 pytestmark = pytest.mark.xdist_group("cli")  # one process, which trains the study once
@@ -166,6 +170,67 @@ def test_own_tables_are_asked_for_in_the_commands_own_words(ran, tmp_path, here,
         cli.main(["replay", str(tmp_path / "own"), "0"])
     error = capsys.readouterr().err
     assert "own task ('clients')" in error and "--csv FILE --target COLUMN" in error
+
+
+def test_own_tables_are_asked_for_by_the_command_that_made_the_study(
+    tmp_path, monkeypatch, here, capsys
+):
+    """Quoted for the shell, and nothing else of what a manifest calls its command."""
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{i % 7},{i % 3},{'ab'[i % 2]}\n" for i in range(60))
+    (tmp_path / "my table.csv").write_text("x,a b,life exp (y)\n" + rows)
+    made = ["compare", "--csv", "my table.csv", "--target", "life exp (y)", "--drop", "a b",
+            "--optimizers", "sgd", "--learning-rates", "1", "--seeds", "1", "--epochs", "1",
+            "--confirm", "0", "--out", "my study"]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["jaxopt-course", *made])
+    cli.main(made)
+    with pytest.raises(SystemExit):
+        cli.main(["replay", "my study", "0"])
+    paste = capsys.readouterr().err.rpartition("made of: ")[2]
+    assert shlex.split(paste) == ["jaxopt-course", "replay", "my study", "0", "--csv",
+        "my table.csv", "--target", "life exp (y)", "--drop", "a b"]  # fmt: skip
+    cli.main(shlex.split(paste)[1:])
+    with pytest.raises(SystemExit):
+        cli.main(["replay", "my study", "0", *shlex.split(paste)[4:8]])
+    error = capsys.readouterr().err
+    assert "not those of the study, which was made by: jaxopt-course compare --csv" in error
+    assert own_table.table_words("x --csv 'a;b' --out / ; rm --drop=c") == [
+        "--csv", "a;b", "--drop", "c"]  # fmt: skip
+    assert own_table.table_words("compare --csv 'no end") == []
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["compare", "--csv", "no/where.csv", "--target", "y"], "no/where.csv: no such file"),
+        (["compare", "--csv", "t.csv", "--target", "y", "--out", "t.csv/x"], "t.csv"),
+        (["compare", "--csv", ".", "--target", "y"], ".: is a directory; a file is wanted"),
+        (["compare", "--csv", "x" * 300, "--target", "y"], "file name too long; choose a shorter"),
+        (["report", "t.csv"], "t.csv"),
+        (["replay", "t.csv", "0"], "t.csv"),
+        (["resume", "t.csv"], "t.csv"),
+    ],
+)
+def test_what_the_system_refuses_is_a_sentence(args, words, tmp_path, monkeypatch, here, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("x,y\n" + "1,a\n2,b\n" * 20)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(args)
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and words in error and "Errno" not in error
+    assert error.count("\n") == 1
+
+
+def test_a_full_disk_is_said_without_pythons_words(tmp_path, monkeypatch, here, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "out" / "trials.csv"))
+
+    monkeypatch.setattr(store, "write", full)
+    with pytest.raises(SystemExit):
+        cli.main(["compare", *TINY, "--out", str(tmp_path / "the study")])
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "no space left on device; make room" in error and "exception" not in error
+    assert f"jaxopt-course resume '{tmp_path / 'the study'}' goes on from there" in error
 
 
 def test_replay_of_other_curves_fails(ran, tmp_path, here, capsys):

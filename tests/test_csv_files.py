@@ -186,11 +186,20 @@ def test_numbers_of_rows_are_no_column(write, index, name):
 
 def test_names_of_rows_are_no_column(write):
     assert list(read_table(write('"","mpg"\n"Mazda RX4",21\n"Datsun 710",22.8\n'))) == ["mpg"]
-    assert list(read_table(write('"mpg" "cyl"\n"Mazda RX4" 21 6\n"Datsun 710" 22.8 4\n'))) == [
-        "mpg",
-        "cyl",
-    ]
+    file = write('"mpg" "cyl"\n"Mazda RX4" 21 6\n"Datsun 710" 22.8 4\n')
+    with pytest.warns(UserWarning, match="taken for names of the rows, as R writes them"):
+        assert list(read_table(file)) == ["mpg", "cyl"]
     assert "n" in read_table(write("n,x\n1,.5\n2,.6\n3,.7\n")), "with a name it may be one"
+
+
+def test_a_cell_more_than_names_is_said(write):
+    """R's write.table names its rows so; a forgotten first name looks the same."""
+    file = write("x,y\n1,0.5,a\n2,0.7,b\n3,0.9,a\n")
+    with pytest.warns(UserWarning, match="one cell more than .* names of the rows.* give every"):
+        table = read_table(file)
+    assert list(table) == ["x", "y"] and table["x"].tolist() == [0.5, 0.7, 0.9]
+    with pytest.raises(ValueError, match="more cells in its rows than names"):
+        read_table(write("x,y\n7,0.5,a\n7,0.7,b\n3,0.9,a\n"))
 
 
 def test_rows_without_any_cell_are_none(write):
@@ -309,7 +318,8 @@ def test_a_pipe_is_read_once_and_one_without_a_writer_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sep", "cell"), [(",", "{:.3f}"), (";", "{:.3f}"), (";", "{:.1f}x"), (",", "gap")]
+    ("sep", "cell"),
+    [(",", "{:.3f}"), (";", "{:.3f}"), (";", "{:.1f}x"), (",", "gap"), (",", "word")],
 )
 def test_many_columns_take_linear_time(write, sep, cell):
     """16,000 genes: their names alone are longer than csv's limit of a field."""
@@ -318,6 +328,8 @@ def test_many_columns_take_linear_time(write, sep, cell):
     for row in rng.normal(size=(20, columns)):
         if cell == "gap":
             cells = ["NA" if v > 1 else f"{v:.3f}" for v in row]
+        elif cell == "word":
+            cells = ["low" if v < 0 else "high" for v in row]
         else:
             form = cell.replace("x", "")
             cells = [form.format(v) for v in row]
@@ -330,7 +342,51 @@ def test_many_columns_take_linear_time(write, sep, cell):
         table = read_table(file)
         seconds.append(time.process_time() - start)
     assert min(seconds) < 2
-    assert table.shape == (20, columns) and all(dtype.kind == "f" for dtype in table.dtypes)
+    assert table.shape == (20, columns)
+    assert {dtype.kind for dtype in table.dtypes} == {"O" if cell == "word" else "f"}
+
+
+def test_many_columns_become_inputs_in_linear_time():
+    """Of words an input a word; in the order of the columns, and as one by one."""
+    words = np.array(["low", "mid", "high", None], object)
+    cells = words[np.random.default_rng(0).integers(0, 4, (40, 16_000))]
+    table = pd.DataFrame(cells, columns=[f"g{i}" for i in range(16_000)], dtype="str")
+    table["y"] = ["a", "b"] * 20
+    start = time.process_time()
+    ready = prepare(table, "y")
+    assert time.process_time() - start < 8
+    some = prepare(table[["g3", "g5", "y"]], "y")
+    places = [ready.features.index(name) for name in some.features]
+    assert len(places) == 8 and places == sorted(places)
+    for part in ready.parts:
+        np.testing.assert_array_equal(ready.parts[part][0][:, places], some.parts[part][0])
+
+
+def test_categories_of_one_text_and_a_category_called_as_gaps_are():
+    """1 and True are equal to Python; whoever calls a category (missing) means a gap."""
+    mixed = pd.Series([1, True, "1", None, "(missing)"] * 10, dtype=object)
+    table = pd.DataFrame({"x": mixed, "y": ["a", "b"] * 25})
+    ready = prepare(table, "y")
+    assert set(ready.features) == {"x=1", "x=True", "x=(missing)"}
+    for part, (inputs, _) in ready.parts.items():
+        cells = mixed[ready.rows[part]].map(lambda c: "(missing)" if c is None else str(c))
+        for name, column in zip(ready.features, inputs.T, strict=True):
+            np.testing.assert_array_equal(column, cells == name[2:])
+
+
+@pytest.mark.parametrize("cells", ["a", " a ", "NA", "?", "", "1", "1.5", "TRUE", "x y", "-"])
+def test_many_columns_are_read_as_few_are(write, monkeypatch, cells):
+    """Wide tables are split without pandas: nothing may come out otherwise."""
+    rng, wide = np.random.default_rng(1), reading.MANY + 20
+    known = np.array([cells, "a", "b", "2"])
+    lines = [",".join(f"c{i}" for i in range(wide))]
+    lines += [",".join(known[rng.integers(0, 1 + i % 4, wide)]) for i in range(30)]
+    file = write("\n".join([*lines, "", "  ", ""]))
+    split = reading.read(file)
+    monkeypatch.setattr(reading, "MANY", 10**9)
+    whole = reading.read(file)
+    pd.testing.assert_frame_equal(split.table, whole.table)
+    assert split.notes == whole.notes and split.left_out == whole.left_out
 
 
 def test_cells_with_two_readings_of_a_number():

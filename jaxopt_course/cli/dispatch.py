@@ -8,6 +8,7 @@ import tyro
 
 from jaxopt_course.cli.compare import Compare, compare
 from jaxopt_course.cli.course import Course, course
+from jaxopt_course.cli.errors import again, notes
 from jaxopt_course.cli.init import Init, init
 from jaxopt_course.cli.replay import Replay, replay
 from jaxopt_course.cli.report import Report, report
@@ -53,7 +54,7 @@ def main(args: list[str] | None = None) -> None:
         if getattr(command, "verbose", False):
             say_traceback()
             sys.exit(1)
-        said = [again(error), *getattr(error, "__notes__", ())]
+        said = [again(error, command), *notes(error)]
         say(f"jaxopt-course: {'; '.join(said)}", error=True)
         sys.exit(2)
     except Exception:  # a fault of ours: all of it, and still nothing that a terminal obeys
@@ -62,16 +63,3 @@ def main(args: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         say("jaxopt-course: stopped", error=True)
         sys.exit(130)
-
-
-def again(error: BaseException) -> str:
-    """An error as people at a command line can use it: they have no arguments of Python's."""
-    what, made = getattr(error, "what", None), getattr(error, "made", None)
-    if what is None or made is None:
-        return str(error)
-    way = f"go on in Python, where {what}= can be given: joc.Study"
-    if what == "task":
-        way = f"give what it was made of, --csv FILE --target COLUMN or --file FILE.py; or {way}"
-    elif what == "optimizer":
-        way = f"give the file that it was made of, --file FILE.py; or {way}"
-    return f"the study was made with {made}, which files cannot hold; {way}"

@@ -1,10 +1,12 @@
 """What follows a sweep: how it ran, its winners on fresh seeds, its report."""
 
+import shlex
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from jaxopt_course.cli.own_table import table_words
 from jaxopt_course.cli.say import say
 
 if TYPE_CHECKING:
@@ -70,5 +72,7 @@ def show(directory: Path) -> None:
 
 def stopped(stop: "SweepInterrupted", directory: Path) -> NoReturn:
     """Say what was saved, and exit with 130, as programs do that a signal ended."""
-    say(f"jaxopt-course: {stop}; saved in {directory}", error=True)
+    words = table_words(stop.study.manifest["command"])
+    on = shlex.join(["jaxopt-course", "resume", str(directory), *words])
+    say(f"jaxopt-course: {stop}; saved in {directory}; to go on: {on}", error=True)
     sys.exit(130)

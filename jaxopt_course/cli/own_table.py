@@ -1,5 +1,6 @@
 """A table of one's own: the arguments that name it, and the task it makes."""
 
+import shlex
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -98,6 +99,33 @@ def made_of(arguments: Any) -> tuple[Any, Any]:
     if task is not None:
         return task, None
     return given_again(arguments.file, arguments.directory)
+
+
+def table_words(command: str) -> list[str]:
+    """The words of a command that name its table, as ``["--csv", "my table.csv", ...]``.
+
+    Of a sweep of a task in a file, ``["--file", "mine.py"]``.
+
+    Args:
+        command: as a manifest has it; anybody may have written there, so nothing else is taken.
+    """
+    known = {f"--{field.name.replace('_', '-')}" for field in fields(Table)}
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quote that nothing closes
+        return []
+    if words[1:2] == ["sweep"] and len(words) > 2 and not words[2].startswith("-"):
+        return ["--file", words[2]]
+    taken, ours = [], False
+    for word in words:
+        if word.startswith("--"):
+            name, equals, value = word.partition("=")
+            name = name.replace("_", "-")
+            ours = name in known
+            taken += [name, *([value] if equals else [])] if ours else []
+        elif ours:
+            taken.append(word)
+    return taken if "--csv" in taken else []
 
 
 def tell(task: "Task") -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from jaxopt_course.cli.errors import again
 from jaxopt_course.cli.outcome import confirm, show, stopped
 from jaxopt_course.cli.own_table import Table, made_of
 from jaxopt_course.cli.say import say
@@ -38,7 +39,7 @@ def resume(arguments: Resume) -> None:
         try:
             confirm(study, arguments.confirm, verbose=False, task=task, optimizer=optimizer)
         except ValueError as error:  # an own task, or other versions: the search is there anyway
-            say(f"jaxopt-course: not confirmed: {error}", error=True)
+            say(f"jaxopt-course: not confirmed: {again(error, arguments)}", error=True)
     except SweepInterrupted as stop:
         stopped(stop, arguments.directory)
     show(arguments.directory)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -148,7 +149,7 @@ def _refuse(path: Path, overwrite: bool) -> None:
     if checkpoints.is_unfinished(path):
         raise FileExistsError(
             f"{path} holds a sweep that was cut short; go on with it (Study.resume(directory), "
-            f"jaxopt-course resume), choose another directory, {REPLACE}"
+            f"jaxopt-course resume {shlex.quote(str(path))}), choose another directory, {REPLACE}"
         )
     if is_file(path / MANIFEST):
         raise FileExistsError(f"{path} already holds a study; choose another directory, {REPLACE}")

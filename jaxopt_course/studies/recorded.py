@@ -105,7 +105,7 @@ class RecordedStudy:
                 f"the study could not be written into {own}; nothing is lost: it is this "
                 f"exception's attribute .study, {later}"
             )
-            error.study = self  # type: ignore[attr-defined]
+            error.study, error.directory = self, path  # type: ignore[attr-defined]
             raise
         return type(self)(self.trials, self.curves, self.manifest, own, self.events, self._session)
 

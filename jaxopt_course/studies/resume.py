@@ -61,7 +61,7 @@ def recall(
     buckets = []
     for entry in entries:
         try:
-            buckets.append(_bucket(entry, trials, task, optimizer, tasks))
+            buckets.append(_bucket(entry, trials, task, optimizer, tasks, manifest["command"]))
         except GiveAgain:
             raise
         except (TypeError, ValueError) as error:
@@ -112,11 +112,12 @@ def _bucket(
     task: AnyTask | None,
     optimizer: Optimizer,
     tasks: dict[str, Task],
+    command: str,
 ) -> Bucket:
     """A bucket as it was, of its entry in the manifest and its share of the table."""
     static = entry["static"]
     mine = own_rows(trials, entry)
-    one = _task(entry["task"], task, static, trials, tasks)
+    one = _task(entry["task"], task, static, trials, tasks, command)
     own = sorted(set(entry["optimizers"]) - set(REGISTERED))
     if own and optimizer is None:
         raise GiveAgain("optimizer", f"own functions ({', '.join(own)})")
@@ -157,6 +158,7 @@ def _task(
     static: Mapping[str, Any],
     trials: pd.DataFrame,
     tasks: dict[str, Task],
+    command: str,
 ) -> Task:
     """The task of a bucket, checked to be the one that it was."""
     name = was["name"]
@@ -169,7 +171,10 @@ def _task(
     if task.name != name:
         raise ValueError(f"the task is {task.name!r}, the study's is {name!r}")
     if task.split_sha256 != was.get("split_sha256"):
-        raise ValueError(f"the data of the task {name!r} are not those of the study")
+        raise ValueError(
+            f"the data of the task {name!r} are not those of the study, which was made by: "
+            f"{command}"
+        )
     if list(task.metrics.items()) != list(was["metrics"].items()):
         raise ValueError(f"the task's metrics are {task.metrics}, the study's {was['metrics']}")
     return task

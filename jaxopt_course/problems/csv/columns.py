@@ -173,26 +173,45 @@ def _one_hot(
     refused: dict[str, str],
 ) -> None:
     name = str(column.name)
-    texts = column.astype(object).where(column.notna(), MISSING).astype(str).to_numpy(object)
-    categories = sorted(set(texts[train]))
-    hint = _hint(texts)
+    codes, words = _coded(column)
+    here = np.zeros(len(words), bool)
+    here[codes[train]] = True
+    categories = sorted(words[place] for place in np.flatnonzero(here))
+    hint = _hint(words)
     if len(categories) > MAX_CATEGORIES:
-        distinct = len(set(texts) - {MISSING})
-        if not hint and distinct == (texts != MISSING).sum():
+        distinct = len(set(words) - {MISSING})
+        if not hint and distinct == sum(words[code] != MISSING for code in codes):
             hint = "different in every row: a name or a number of the row"
         refused[name] = (
             f"is text with {len(categories)} different values, more than {MAX_CATEGORIES}"
             f"{'; ' if hint else ''}{hint}"
         )
         return
-    made[name] = {f"{name}={c}": (texts == c) * 1.0 for c in categories}
+    place = {word: place for place, word in enumerate(words)}
+    block = (codes == np.array([place[c] for c in categories])[:, None]).astype(np.float64)
+    made[name] = {f"{name}={c}": row for c, row in zip(categories, block, strict=True)}
     note = "the same in every row of the train part" if len(categories) == 1 else hint
     told[name] = Column(name, "categories", len(categories), note)
 
 
-def _hint(texts: np.ndarray) -> str:
+def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    """The different cells as text, a gap as ``MISSING``, and where they are: (n,) into these."""
+    cells = column.to_numpy(object)
+    if not isinstance(column.dtype, pd.StringDtype):  # 1 and True are equal, "1" and "True" are not
+        cells = np.array([None if pd.isna(cell) else str(cell) for cell in cells], object)
+    codes, found = pd.factorize(cells)
+    words = found.tolist()
+    if (codes < 0).any():
+        words, codes = [*words, MISSING], np.where(codes < 0, len(words), codes)
+    if len(set(words)) < len(words):  # somebody's category is called as gaps are
+        codes = np.where(codes == len(words) - 1, words.index(MISSING), codes)
+        words = words[:-1]
+    return codes, words
+
+
+def _hint(words: Sequence[str]) -> str:
     """Why a column of text is none of numbers, or that it is one of dates; "" if it is words."""
-    words = [word for word in dict.fromkeys(texts) if word != MISSING]
+    words = [word for word in words if word != MISSING]
     cells = [n.cell_of(word) for word in words]
     odd = [word for word, cell in zip(words, cells, strict=True)
            if cell is None and not n.is_empty_word(word)]  # fmt: skip

@@ -1,6 +1,7 @@
 """Dates as numbers: year, month, day and the like, where a table's user asks for them."""
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -87,13 +88,13 @@ def _times(column: pd.Series, form: str) -> pd.Series:
         raise ValueError(
             f"column {column.name!r} is no date that is known ({sample[0] if sample else ''!r}): "
             f"give its format, dates={{{column.name!r}: '%d/%m/%Y'}} "
-            f"(--dates '{column.name}=%d/%m/%Y')"
+            f"(--dates {shlex.quote(f'{column.name}=%d/%m/%Y')})"
         )
     if len(found) > 1:
         raise ValueError(
             f"column {column.name!r} can be read as {' and as '.join(found)}: give the format, "
             f"dates={{{column.name!r}: {next(iter(found))!r}}} "
-            f"(--dates '{column.name}={next(iter(found))}')"
+            f"(--dates {shlex.quote(f'{column.name}={next(iter(found))}')})"
         )
     return next(iter(found.values()))
 

@@ -5,7 +5,7 @@ by cells that can only be read in one way, else by the shape of the column, else
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -72,6 +72,15 @@ class Texts(NamedTuple):
             codes = np.array([places[word] for word in words] + [-1])[codes]
             words = list(dict.fromkeys(words))
         return cls(codes, words, tidy)
+
+    @classmethod
+    def of_words(cls, cells: Sequence[str]) -> "Texts":
+        """From strings alone; quicker than :meth:`of` for few rows."""
+        tidied = [cell.strip() for cell in cells]
+        found = list(dict.fromkeys(tidied))
+        places = {word: place for place, word in enumerate(w for w in found if w not in ("", "?"))}
+        codes = np.array([places.get(word, -1) for word in tidied], np.int64)
+        return cls(codes, list(places), tidied == list(cells) and "?" not in found)
 
     @property
     def seen(self) -> list[str]:

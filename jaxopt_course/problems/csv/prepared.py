@@ -156,7 +156,7 @@ def _readable(
             continue
         if isinstance(column.dtype, pd.CategoricalDtype):
             continue
-        column = numbers.Texts.of(column.astype(object).where(column.notna(), np.nan))
+        column = numbers.Texts.of(column.to_numpy(object))
         if (pair := numbers.booleans(column)) is not None:
             made[name], notes[str(name)] = pair[0], told(numbers.Numbers(None, "", pair[1], {}))
         elif all(_bare(word) for word in column.words):
