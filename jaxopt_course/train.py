@@ -105,10 +105,16 @@ def make_budget(
             f"batch_size={batch_size} is larger than the {examples} training examples; "
             f"take at most {examples} (which is full-batch descent)"
         )
+    if diverges_above is not None and (
+        isinstance(diverges_above, bool) or not isinstance(diverges_above, (int, float, np.number))
+    ):
+        raise TypeError(f"diverges_above must be a number, not {diverges_above!r}")
     if diverges_above is not None and not 0 < diverges_above < float("inf"):
         raise ValueError(f"diverges_above must be a positive number, not {diverges_above!r}")
     steps_per_epoch = examples // int(batch_size)
     total = int(steps) if steps is not None else int(epochs or 0) * steps_per_epoch
+    if total >= 2**31:
+        raise ValueError(f"{total:,} steps are more than are counted, 2**31 - 1; train in parts")
     evaluate = min(int(evaluate_every or steps_per_epoch), total)
     return Budget(
         steps=total,

@@ -426,3 +426,23 @@ class TestRefused:
         said = r"'batch_size' has 2 .* 2 programs .* about \d+ s"
         with pytest.warns(UserWarning, match=said), pytest.raises(StopIteration):
             sweep("line", table, None, static=["batch_size"])
+
+
+@pytest.mark.parametrize("name", ["epochs", "steps", "record_every", "diverges_above"])
+def test_budgets_are_no_columns_at_the_first_step(name):
+    """Once static= was advised, then a function, and then the table lied."""
+    table = joc.grid(optimizer="sgd", learning_rate=0.1, **{name: [2, 5]})
+    given = {"epochs": 3, "static": [name]}
+    for task, more in (("line", {}), ("line", given), (lambda **_: "line", given)):
+        with pytest.raises(ValueError, match=f"{name!r} is no column.*{name}=…"):
+            sweep(task, table, None, **more)
+    with pytest.raises(ValueError, match="no column"):
+        joc.buckets(table, [name])
+
+
+def test_a_batch_size_that_is_not_static_is_named():
+    """A function of the row that reads it would not change the batches."""
+    table = joc.grid(learning_rate=0.1, batch_size=[4, 9])
+    for optimizer in ("sgd", lambda h: joc.sgd(h["learning_rate"] * h["batch_size"])):
+        with pytest.raises(ValueError, match=r"static=\['batch_size'\]"):
+            sweep("line", table, optimizer, epochs=1, static=None)

@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+import warnings
 
 import jax
 import numpy as np
@@ -14,8 +15,13 @@ from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
+from report_studies import courses, table, trial
 
 import jaxopt_course as joc
+from jaxopt_course.report.optuna import tell_all
+from jaxopt_course.report.tables import configurations
+from jaxopt_course.search.asked import check_study
+from jaxopt_course.search.space import make_space
 from jaxopt_course.studies.session import Session
 
 pytestmark = pytest.mark.xdist_group("optuna_search")  # one process, which trains each study once
@@ -329,6 +335,68 @@ class TestWhatGoesWrong:
             joc.OptunaSearch(theirs, space).sweep("line", **settings)
         assert theirs.trials == []
 
+    def test_a_pruner_that_nobody_asks_is_said(self, compiled):
+        """Once it was ignored without a word."""
+        for pruner in (optuna.pruners.ThresholdPruner(upper=0.0), optuna.pruners.MedianPruner(3)):
+            theirs = optuna.create_study(pruner=pruner, sampler=sampler())
+            with pytest.warns(UserWarning, match="Pruner stops nothing here.*scheduler="):
+                check_study(theirs, make_space(ONE, [0]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for usual in (None, optuna.pruners.NopPruner()):
+                check_study(optuna.create_study(pruner=usual), make_space(ONE, [0]))
+
+    @pytest.mark.parametrize(
+        "space, known, message",
+        [
+            ({"optimizer": ["sgd", "adam"]}, {"optimizer": ["sgd", "lion"]},
+             "column 'optimizer': the Optuna study knows it as one of sgd, lion, the space as one "
+             "of sgd, adam"),
+            ({"learning_rate": joc.uniform(0.1, 1)}, {"learning_rate": [0.1, 0.2]},
+             "column 'learning_rate': .* one of 0.1, 0.2, the space as FloatDistribution"),
+        ],
+    )  # fmt: skip
+    def test_choices_that_change_are_refused_before_any_is_asked(self, space, known, message):
+        """Optuna would refuse in the middle, without the column, and leave a trial as FAIL."""
+        theirs = optuna.create_study(sampler=sampler())
+        for column, choices in known.items():
+            trial = theirs.ask()
+            theirs.tell(trial, trial.suggest_categorical(column, choices) != choices[0])
+        asking = joc.OptunaSearch(theirs, ONE | space)
+        with pytest.raises(ValueError, match=message):
+            asking.sweep("line", 2, epochs=1, metric="valid_loss")
+        assert len(theirs.trials) == 1
+
+    @pytest.mark.parametrize(
+        "given, message",
+        [
+            ({"learnign_rate": 0.1}, "enqueued trial 0 has an unknown column 'learnign_rate'; did "
+             "you mean 'learning_rate'"),
+            ({"learning_rate": 5.0}, "has learning_rate=5.0, and the space has 0.001 to 0.1"),
+            ({"learning_rate": "0.1"}, "has learning_rate='0.1', and the space"),
+            ({"optimizer": "adam"}, "has optimizer='adam', and the space has only sgd"),
+        ],
+    )  # fmt: skip
+    def test_what_is_enqueued_outside_the_space_is_refused(self, given, message):
+        """Optuna would pass over it, and another trial be trained in its place."""
+        theirs = optuna.create_study(sampler=sampler())
+        theirs.enqueue_trial(given)
+        asking = joc.OptunaSearch(theirs, ONE)
+        with pytest.raises(ValueError, match=message):
+            asking.sweep("line", 2, epochs=1, metric="valid_loss")
+        [still] = theirs.trials
+        assert still.state == TrialState.WAITING
+        with pytest.warns(optuna.exceptions.ExperimentalWarning):
+            fixed = optuna.samplers.PartialFixedSampler(given, sampler())
+        with pytest.raises(ValueError, match="PartialFixedSampler has"):
+            check_study(optuna.create_study(sampler=fixed), make_space(ONE, [0]))
+
+    @pytest.mark.parametrize("name", ["epochs", "steps", "evaluate_every"])
+    def test_budgets_are_no_columns(self, name):
+        asking = joc.OptunaSearch(optuna.create_study(), ONE | {name: [2, 5]})
+        with pytest.raises(ValueError, match=f"{name!r} is no column.* all trials of a study"):
+            asking.sweep("line", 2, epochs=1, metric="valid_loss")
+
     def test_without_optuna_it_says_how_to_install_it(self, ones, monkeypatch, tmp_path):
         _, study = ones
         monkeypatch.setitem(sys.modules, "optuna", None)
@@ -414,6 +482,15 @@ class TestExport:
         values = study.trials["divisor"].dropna()
         assert kinds["divisor"] == optuna.distributions.IntDistribution(values.min(), values.max())
         assert kinds["seed"] == optuna.distributions.IntDistribution(1, 3)
+
+    def test_a_configuration_of_fewer_seeds_is_not_best(self):
+        """One lucky seed beside two: it ranks after them, and Optuna must not put it first."""
+        rows = [trial("sgd", 0.1, 0, 0.99), trial("adam", 0.1, 0, 0.95), trial("adam", 0.1, 1, 0.9)]
+        trials, names = table(rows), ["optimizer", "learning_rate"]
+        told = list(tell_all(trials, courses(trials), names, "valid_accuracy", "max"))
+        assert [(one.state, one.value) for one in told] == [("PRUNED", 0.99), ("COMPLETE", 0.925)]
+        ranked = configurations(trials, names, "valid_accuracy", "max")
+        assert ranked["optimizer"].tolist() == ["adam", "sgd"]
 
     def test_says_the_same_as_the_search(self, both, tmp_path):
         """But for the bounds of the space, which the table does not know."""

@@ -53,7 +53,8 @@ def notes(error: BaseException) -> list[str]:
     """What else an error says; where a study could not be written, how to write it later."""
     directory = getattr(error, "directory", None)
     if directory is None:
-        return list(getattr(error, "__notes__", ()))
+        said = getattr(error, "__notes__", ())
+        return [note for note in said if not note.startswith("-----")]  # JAX's, on tracebacks
     later = shlex.join(["jaxopt-course", "resume", str(directory)])
     return [f"what is trained is not lost: once that is mended, {later} goes on from there"]
 

@@ -1,6 +1,8 @@
 """What a task refuses, and in which words: each message names the array, metric or leaf."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -10,6 +12,7 @@ import numpy as np
 from jaxopt_course.problems import shapes
 from jaxopt_course.tree import Tree
 
+MOST = 400  # characters of somebody else's error
 ROUNDING = 0.01  # of a column's deviation: more, and float32 has other numbers
 
 
@@ -33,6 +36,51 @@ def measures(metrics: Mapping[str, object]) -> None:
             )
 
 
+@contextmanager
+def traced(what: str, **arrays: Any) -> Iterator[None]:
+    """Errors of a user's function say whose they are; it is traced, never run.
+
+    Args:
+        what: the function, as "metric 'f1'".
+        **arrays: what it is called with, whose shapes are said.
+
+    Raises:
+        TypeError: NumPy, scikit-learn or an ``if`` asked for values, or another error of type.
+        ValueError: any other error.
+    """
+    try:
+        yield
+    except jax.errors.JAXTypeError as error:
+        raise TypeError(
+            f"{what} must be written with jax.numpy, as it runs inside the compiled sweep; NumPy, "
+            f"scikit-learn and an if on values cannot: {_first_line(error)}"
+        ) from error
+    except Exception as error:
+        if _is_ours(error) or getattr(error, "said", False):
+            raise
+        shown = [f"{name} {_kind(x)}" for name, x in arrays.items()]
+        given = f" for {' and '.join(shown)}" if shown else ""
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        text = f"{what} fails{given}: {kind}{' '.join(str(error).split())[:MOST]}"
+        made = (TypeError if isinstance(error, TypeError) else ValueError)(text)
+        made.said = True  # type: ignore[attr-defined]  # so that nobody says it again
+        raise made from error
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether a line of this library raised it, with a sentence; a call that failed is none."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
+    called = isinstance(error, TypeError) and re.search(r"\) (got|takes|missing) ", str(error))
+    return name.startswith("jaxopt_course.") and not called
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def measured(
     name: str, function: Callable[..., Any], outputs: jax.Array, targets: jax.Array
 ) -> jax.Array:
@@ -40,21 +88,17 @@ def measured(
 
     Raises:
         TypeError: it cannot be traced.
-        ValueError: it is no scalar.
+        ValueError: it fails, or is no scalar.
     """
-    try:
+    with traced(f"metric {name!r}", outputs=outputs, targets=targets):
         if shapes.broadcasts(function, outputs, targets):
             outputs, targets = shapes.narrow(outputs), shapes.narrow(targets)
         value = function(outputs, targets)
-    except jax.errors.JAXTypeError as error:  # NumPy or scikit-learn, or an if on a value
-        raise TypeError(
-            f"metric {name!r} must be written with jax.numpy, as it runs inside the compiled "
-            f"sweep; NumPy, scikit-learn and an if on values cannot: {str(error).splitlines()[0]}"
-        ) from error
-    if jnp.shape(value) != ():
+    number = isinstance(value, int | float | np.ndarray | np.generic | jax.Array)
+    if not number or jnp.shape(value) != () or jnp.iscomplexobj(value):
         raise ValueError(
-            f"metric {name!r} must be a scalar, and is {_kind(value)} for outputs {outputs.shape} "
-            f"and targets {targets.shape}"
+            f"metric {name!r} must be a real scalar, and is {_kind(value)} for outputs "
+            f"{outputs.shape} and targets {targets.shape}"
         )
     return jnp.asarray(value)
 
@@ -216,11 +260,13 @@ def functions(
 ) -> None:
     """The three functions return what the engine relies on; traced on shapes, never run."""
     key = any_key()
-    start = jax.eval_shape(init, key)
+    with traced("init"):
+        start = jax.eval_shape(init, key)
     if not _is_pair(start):
         raise ValueError(f"init must return (params, model_state), and returns {_kind(start)}")
     params, state = start
-    jaxpr, result = jax.make_jaxpr(loss, return_shape=True)(params, state, train, key)
+    with traced("loss"):
+        jaxpr, result = jax.make_jaxpr(loss, return_shape=True)(params, state, train, key)
     if any(isinstance(const, jax.core.Tracer) for const in jaxpr.consts):
         raise ValueError(
             "loss holds an array that was traced elsewhere: a module that keeps one inside an "
@@ -245,7 +291,8 @@ def functions(
                 f"loss changes model_state{jax.tree_util.keystr(path)} from {old.dtype} "
                 f"{old.shape} to {new.dtype} {new.shape}"
             )
-    values = jax.eval_shape(evaluate, params, state, valid)
+    with traced("evaluate"):
+        values = jax.eval_shape(evaluate, params, state, valid)
     if not isinstance(values, Mapping):
         raise ValueError(f"evaluate must return a dict of scalars, and returns {_kind(values)}")
     missing = [name for name in metrics if name not in values]

@@ -14,7 +14,7 @@ import numpy as np
 import optax
 
 from jaxopt_course.problems import metrics as m
-from jaxopt_course.problems import shapes
+from jaxopt_course.problems import checks, shapes
 
 Metric = tuple[Callable[[jax.Array, jax.Array], jax.Array], str]  # (function, "min" or "max")
 
@@ -118,13 +118,16 @@ def own_loss(per_example: Callable[[jax.Array, jax.Array], jax.Array]) -> Loss:
     """A user's (outputs, targets) -> losses (B,), taken as it is; refused where it broadcasts."""
 
     def checked(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-        if shapes.broadcasts(per_example, outputs, targets):
+        with checks.traced("the loss", outputs=outputs, targets=targets):
+            broadcasts = shapes.broadcasts(per_example, outputs, targets)
+        if broadcasts:
             which = "outputs" if outputs.ndim > targets.ndim else "targets"
             raise ValueError(
                 f"the loss compares every example with every other: outputs {outputs.shape} and "
                 f"targets {targets.shape} are broadcast; take {which}[..., 0]"
             )
-        losses = jnp.asarray(per_example(outputs, targets))
+        with checks.traced("the loss", outputs=outputs, targets=targets):
+            losses = jnp.asarray(per_example(outputs, targets))
         if losses.shape != targets.shape[:1]:
             raise ValueError(
                 f"the loss must return one value an example, shape {targets.shape[:1]}, and "

@@ -28,7 +28,16 @@ REPLACE = "or allow it to be replaced (overwrite=True, on the command line --ove
 
 
 def where(directory: str | Path) -> Path:
-    """The directory's own path; what leads to it may be a link."""
+    """The directory's own path; what leads to it may be a link.
+
+    Raises:
+        TypeError, ValueError: no name of a directory.
+        PermissionError: it leads nowhere.
+    """
+    if not isinstance(directory, str | os.PathLike):
+        raise TypeError(f"a directory is named by a string or a path, not {directory!r}")
+    if not os.fspath(directory) or "\0" in str(directory):
+        raise ValueError(f"{directory!r} names no directory ('.' is the one of this process)")
     try:
         return Path(directory).expanduser().resolve()
     except (OSError, RuntimeError) as error:

@@ -6,6 +6,7 @@ Optuna chooses by one value a trial, as a study chooses by the mean over a confi
     diverged      COMPLETE, the worst value there is: inf, or -inf where more is better
     stopped       PRUNED, the last value of the curve
     unfinished    FAIL
+    fewer seeds   PRUNED, the mean over those that there are: it ranks after those with all
 
 A diverged configuration is worse than every other, and samplers learn to keep away from it; of a
 trial that is FAIL they would learn nothing, and ask for the like of it again: in a space of which
@@ -72,6 +73,7 @@ def tell_all(
     worst = float("inf") if direction == "min" else float("-inf")
     cells = {name: trials[name].to_numpy(object) for name in ("trial", "seed", "status")}
     first_bad = trials["first_bad_step"].to_numpy(float, na_value=np.inf)
+    most = int(numbers.value_counts().max())
     values = [x if np.isfinite(x) else None for x in scores.tolist()]
     for number, rows in numbers.groupby(numbers, sort=True).indices.items():
         own = rows.tolist()
@@ -97,6 +99,8 @@ def tell_all(
                 state, value = "PRUNED", curve[max(curve)] if curve else None
             case _ if None in attributes["values"]:
                 value = worst  # a loss that is finite, and a metric that is not
+            case _ if len(own) < most:
+                state = "PRUNED"  # as in a study's ranks: a mean of few is luck more easily
         yield Told(own[0], state, value, curve, attributes)
 
 

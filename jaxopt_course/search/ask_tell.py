@@ -20,6 +20,7 @@ import xarray as xr
 
 from jaxopt_course.records import checkpoints, claims
 from jaxopt_course.report.optuna import Told, import_optuna, set_attributes, tell_all
+from jaxopt_course.search.asked import check_study
 from jaxopt_course.search.space import Reads, Space, make_space
 from jaxopt_course.studies.choosing import check_metric
 from jaxopt_course.studies.results import join
@@ -43,7 +44,8 @@ class OptunaSearch:
         study = search.sweep("digits", n_trials=64, epochs=20)
 
     Args:
-        optuna_study: whose sampler is asked, and who is told; what it knows already counts.
+        optuna_study: whose sampler is asked, and who is told; what it knows already counts.  Its
+            pruner is not asked, which is said where it has one of its own.
         space: a distribution (``uniform``, ``log_uniform``, ``integers``, or one of Optuna's), a
             sequence to choose from, or a fixed value, per column.  A column is asked for only
             where the row's optimizer and schedule take it.
@@ -133,7 +135,8 @@ class OptunaSearch:
 
         Raises:
             SweepInterrupted: Ctrl-C; Optuna is told that the trials that were not over failed.
-            TypeError, ValueError: as ``sweep``; or the Optuna study looks the other way.
+            TypeError, ValueError: as ``sweep``; or the Optuna study looks the other way, knows a
+                column with other choices, or has an enqueued trial outside the space.
         """
         _whole("n_trials", n_trials)
         lengths: dict[str, Any] = {
@@ -145,6 +148,7 @@ class OptunaSearch:
             "diverges_above": diverges_above,
         }
         space = self.space.with_static(static)
+        check_study(self.optuna_study, space)
         examples = space.table([], optimizer)
         table = split(task, examples, static, optimizer, equal=equal, **lengths)
         check_metrics(table)

@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.messages import printable
+from jaxopt_course.problems.checks import traced
 from jaxopt_course.studies.made_with import command
 from jaxopt_course.studies.results import assemble, scorer
 from jaxopt_course.sweeps import engine
@@ -92,7 +93,8 @@ def compile_bucket(
                 "Python if, but columns are traced; name it in static=, which makes a program "
                 f"of each of its values: static={needed}"
             ) from error
-        raise
+        with traced(f"a step with {', '.join(columns.optimizers)}"):
+            raise
     columns.check_read()
     width = lanes or default_lanes(size, devices[0].platform)
     program = compile_program(trial, rhythm_of(bucket.budget), data, table, width, devices)

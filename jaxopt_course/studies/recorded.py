@@ -140,9 +140,10 @@ class RecordedStudy:
         """Add the study to a journal file of Optuna's, for ``optuna.load_study`` and its dashboard.
 
         A configuration becomes a trial, with the mean over its seeds as value and validation curve
-        as intermediate values, so that Optuna's best is :meth:`best`; a diverged one has the worst
-        value there is, a stopped one is PRUNED, an unfinished one FAIL.  Columns that vary become
-        parameters, constant ones stand in the study's user attributes.
+        as intermediate values, so that Optuna's best is :meth:`best` (of equals Optuna takes the
+        first); a diverged one has the worst value there is, a stopped one and one with fewer seeds
+        than others have is PRUNED, an unfinished one FAIL.  Columns that vary become parameters,
+        constant ones stand in the study's user attributes.
 
         Args:
             journal_file: made if it is not there; it may hold other studies.

@@ -1,7 +1,7 @@
 """``sweep``: a table in, a study out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,9 +158,14 @@ def check_devices(devices: Sequence[Any] | None) -> tuple[Any, ...]:
     """The devices; default all local ones.
 
     Raises:
+        TypeError: what is given is none.
         ValueError: there is none.
     """
+    if devices is not None and (isinstance(devices, str) or not isinstance(devices, Iterable)):
+        raise TypeError(f"devices= takes a list of JAX's, as jax.devices()[:1], not {devices!r}")
     found = jax.local_devices() if devices is None else list(devices)
+    if strange := [one for one in found if not hasattr(one, "platform")]:
+        raise TypeError(f"devices= takes devices of JAX's, not {strange[0]!r}")
     if not found:
         raise ValueError("devices must name at least one device")
     return tuple(found)

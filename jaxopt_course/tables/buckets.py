@@ -17,7 +17,7 @@ import pandas as pd
 
 from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.tasks import Task
-from jaxopt_course.tables.budgets import Equal, batch_sizes, budgets_of
+from jaxopt_course.tables.budgets import Equal, batch_sizes, budgets_of, refuse_batch_size, refuse_budgets
 from jaxopt_course.tables.cells import identify, normalise
 from jaxopt_course.tables.columns import Columns, check_columns
 from jaxopt_course.tables.signatures import Optimizer
@@ -115,6 +115,7 @@ def buckets(
         TypeError, ValueError: see :func:`sweep`.
     """
     table, _ = normalise(trials)
+    refuse_budgets(table)
     groups = groups_of(table, check_names(static, table))
     frame = table.loc[[rows[0] for _, rows in groups], list(static)].reset_index(drop=True)
     frame["trials"] = [len(rows) for _, rows in groups]
@@ -156,9 +157,12 @@ def split(
         TypeError, ValueError: a static column that is missing, empty somewhere, or that nobody
             takes; budgets that cannot be made equal; and whatever a sweep of a bucket raises.
     """
+    names_given = list(map(str, trials.columns)) if isinstance(trials, pd.DataFrame) else []
+    refuse_budgets(names_given)
     if static is None:
         if equal is not None:
             raise ValueError("equal= is for static columns: give static= too")
+        refuse_batch_size(names_given)
         one = task_of(task)
         budget = make_budget(count_examples(one.train), **lengths)
         columns = check_columns(trials, optimizer, budget.steps)
@@ -168,6 +172,7 @@ def split(
         )
     table, searched = normalise(trials)
     names = check_names(static, table)
+    refuse_batch_size(table, names)
     check_taken(names, task, table, optimizer)
     groups = groups_of(table, names)
     tasks = make_tasks(task, [values for values, _ in groups], table)

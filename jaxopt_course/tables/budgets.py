@@ -1,6 +1,6 @@
 """How long each bucket of a table trains."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from jaxopt_course.messages import unknown
@@ -10,6 +10,36 @@ from jaxopt_course.train import Budget, count_examples, make_budget
 
 Equal = Literal["epochs", "steps", "examples"]
 EQUAL = ("epochs", "steps", "examples")
+OF_A_STUDY = ("epochs", "steps", "record_every", "evaluate_every", "diverges_above")
+
+
+def refuse_budgets(columns: Iterable[str]) -> None:
+    """Refuse columns that would say of a trial what is the same for all trials of a study.
+
+    Whoever takes them, the table would claim a budget that its trials did not have.
+
+    Raises:
+        ValueError: there is such a column; the message says what to do instead.
+    """
+    for name in columns:
+        if name in OF_A_STUDY:
+            raise ValueError(
+                f"{name!r} is no column: it is the same for all trials of a study, {name}=…; sweep "
+                "each value on its own (or, if it is a number of your own, give it another name)"
+            )
+
+
+def refuse_batch_size(columns: Iterable[str], static: Sequence[str] = ()) -> None:
+    """Refuse a column of batch sizes that is not static, whoever reads it.
+
+    Raises:
+        ValueError: there is one.
+    """
+    if BATCH_SIZE in columns and BATCH_SIZE not in static:
+        raise ValueError(
+            f"a column {BATCH_SIZE!r} changes the shape of the batches, so it is named in "
+            f"static=[{BATCH_SIZE!r}], which makes a program of each of its values"
+        )
 
 
 def batch_sizes(groups: Sequence[Mapping[str, Any]], default: int) -> list[int]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from jaxopt_course.base import Decay
 from jaxopt_course.conventions.registry import REGISTERED
+from jaxopt_course.problems.checks import traced
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.cells import identify, normalise, numbers_of
 from jaxopt_course.tables.encode import encode
@@ -135,6 +136,12 @@ def check_columns(
         trials.insert(0, "optimizer", pd.Series([optimizer] * len(trials), dtype="string"))
     elif isinstance(optimizer, Mapping):
         functions = dict(optimizer)
+        for name, function in functions.items():
+            if not callable(function):
+                raise TypeError(
+                    f"optimizer={{{name!r}: …}} takes a function of the row, as lambda h: "
+                    f'joc.adam(h["learning_rate"]), not {type(function).__name__}'
+                )
     elif callable(optimizer):
         name = getattr(optimizer, "__name__", "optimizer")
         if getattr(optimizer, "__wrapped__", optimizer) in REGISTERED.values():
@@ -165,7 +172,8 @@ def check_columns(
 
     def member(h: Hyperparameters, name: str) -> optax.GradientTransformation:
         if name in functions:
-            made = functions[name](_Row(h, name, reads))
+            with traced(f"the optimizer function {name!r}"):
+                made = functions[name](_Row(h, name, reads))
             if not isinstance(made, optax.GradientTransformation):
                 raise TypeError(
                     f"optimizer function {name!r} must return a gradient transformation, "

@@ -54,7 +54,21 @@ def make_task(task: AnyTask, static: Mapping[str, Any], table: pd.DataFrame) -> 
             raise ValueError(
                 f"the task is a function of {name!r}, which {where} (static: {', '.join(static)})"
             )
-    return task_of(task(**{name: static[name] for name in taken}))
+    given = {name: static[name] for name in taken}
+    try:
+        return task_of(task(**given))
+    except Exception as error:
+        fractions = [name for name, x in given.items() if isinstance(x, float) and x % 1]
+        hint = (
+            f"; if {fractions[0]} is a width or a number of things, give whole ones, as "
+            f"joc.integers(…) or [8, 16]"
+            if fractions
+            else ""
+        )
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        text = f"the task's function fails for {label_of(given)}: {first.rstrip('.')}{hint}"
+        raise kind(text) from error
 
 
 def with_static(
