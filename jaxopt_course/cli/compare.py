@@ -86,4 +86,10 @@ def learning_rates(arguments: Compare) -> list[float]:
             "learning rates need a number of at least 1 and 0 < minimum <= maximum, "
             f"not {n} from {low} to {high}"
         )
+    info = np.finfo(np.float32)
+    if low < float(info.tiny) or high > float(info.max):
+        raise ValueError(
+            f"trials train in float32, where --learning-rate-min must be at least {info.tiny:.2g} "
+            f"and --learning-rate-max at most {info.max:.2g}, not {low} and {high}"
+        )
     return [float(f"{rate:.12g}") for rate in np.geomspace(low, high, n)]

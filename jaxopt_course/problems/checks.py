@@ -97,7 +97,7 @@ def measured(
     number = isinstance(value, int | float | np.ndarray | np.generic | jax.Array)
     if not number or jnp.shape(value) != () or jnp.iscomplexobj(value):
         raise ValueError(
-            f"metric {name!r} must be a real scalar, and is {_kind(value)} for outputs "
+            f"metric {name!r} must be a scalar, and is {_kind(value)} for outputs "
             f"{outputs.shape} and targets {targets.shape}"
         )
     return jnp.asarray(value)

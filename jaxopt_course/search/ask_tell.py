@@ -167,6 +167,8 @@ class OptunaSearch:
             lengths,
             equal,
         )
+        if tried := space.extremes(optimizer):
+            _complete(tried, space, session)  # what cannot be would end the search in its middle
         if directory is None:
             return self._searched(session, space, n_trials, None, progress)
         with claims.claimed(directory, overwrite) as path:

@@ -35,6 +35,11 @@ class _Column(NamedTuple):
         """Whether it has no list of values."""
         return self.ask is not None and not hasattr(self.ask, "choices")
 
+    @property
+    def ends(self) -> list[Any]:
+        """The choices, the fixed value, or both ends of a range."""
+        return [self.ask.low, self.ask.high] if self.is_range else self.examples
+
     def suggest(self, trial: Any) -> Any:
         """The value that the sampler suggests for ``trial``."""
         ask, name = self.ask, self.name
@@ -119,6 +124,21 @@ class Space:
         if decides not in self.columns:
             return True
         return takes(row[decides]) or not any(map(takes, self.columns[decides].examples))
+
+    def extremes(self, optimizer: Optimizer) -> list[dict[str, Any]]:
+        """Rows that try each choice and both ends of each range, for every choice that decides.
+
+        What the check refuses of them would end a search in its middle.
+        """
+        decide = [name for name in dict.fromkeys((*self.static, *DECIDE)) if name in self.columns]
+        rows = []
+        for values in itertools.product(*(self.columns[name].examples for name in decide)):
+            chosen = dict(zip(decide, values, strict=True))
+            usual = self.row(optimizer, chosen)
+            for name in usual:
+                if name not in decide:
+                    rows += [usual | {name: value} for value in self.columns[name].ends]
+        return rows
 
     def table(self, rows: Sequence[dict[str, Any]], optimizer: Optimizer) -> pd.DataFrame:
         """A row for each choice that shapes the program, then ``rows`` with every seed."""

@@ -20,6 +20,7 @@ from jaxopt_course.problems.tasks import Task
 from jaxopt_course.tables.budgets import Equal, batch_sizes, budgets_of, refuse_batch_size, refuse_budgets
 from jaxopt_course.tables.cells import identify, normalise
 from jaxopt_course.tables.columns import Columns, check_columns
+from jaxopt_course.tables.precision import check_precision
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import (
     BATCH_SIZE,
@@ -166,6 +167,7 @@ def split(
         one = task_of(task)
         budget = make_budget(count_examples(one.train), **lengths)
         columns = check_columns(trials, optimizer, budget.steps)
+        check_precision(normalise(trials)[0], [c for c in columns.searched if c in trials], columns.trials)
         bucket = Bucket({}, np.arange(len(trials)), one, budget, columns)
         return Table(
             columns.trials, columns.hyperparameters, columns.searched, (), (bucket,), set(), set()
@@ -174,6 +176,7 @@ def split(
     names = check_names(static, table)
     refuse_batch_size(table, names)
     check_taken(names, task, table, optimizer)
+    check_precision(table, searched)
     groups = groups_of(table, names)
     tasks = make_tasks(task, [values for values, _ in groups], table)
     sizes = batch_sizes([values for values, _ in groups], lengths.get("batch_size", 64))

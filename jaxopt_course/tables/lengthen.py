@@ -11,6 +11,7 @@ from jaxopt_course.tables.buckets import Table, assemble, groups_of
 from jaxopt_course.tables.budgets import Equal, batch_sizes, budgets_of
 from jaxopt_course.tables.cells import normalise
 from jaxopt_course.tables.columns import Columns, check_columns
+from jaxopt_course.tables.precision import check_precision
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask, label_of, make_tasks
 
@@ -41,6 +42,7 @@ def lengthen(
     names = {name for bucket in old.buckets for name in bucket.columns.optimizers}
     if "optimizer" in known and "optimizer" not in trials and len(names) == 1:
         trials = trials.assign(optimizer=names.pop())  # one for all rows, as the study was made
+    check_new(trials, old)
     whole = pd.concat([known, trials], ignore_index=True)
     if callable(optimizer):
         whole = whole.drop(columns="optimizer", errors="ignore")
@@ -87,6 +89,15 @@ def lengthen(
         )
     _same_kinds(old, longer.trials)
     return longer
+
+
+def check_new(trials: pd.DataFrame, old: Table) -> None:
+    """Refuse new numbers that float32 would change; those of the study stay what they are."""
+    if not len(trials):
+        return
+    table, names = normalise(trials)
+    known = old.trials.reindex(columns=names)  # for its dtypes
+    check_precision(table, names, known)
 
 
 def _key(static: Mapping[str, Any]) -> tuple[Any, ...]:
