@@ -46,7 +46,7 @@ def traced(what: str, **arrays: Any) -> Iterator[None]:
 
     Raises:
         TypeError: NumPy, scikit-learn or an ``if`` asked for values, or another error of type.
-        ValueError: any other error.
+        ValueError: another error of value, index or attribute.  The rest stays what it is.
     """
     try:
         yield
@@ -55,7 +55,7 @@ def traced(what: str, **arrays: Any) -> Iterator[None]:
             f"{what} must be written with jax.numpy, as it runs inside the compiled sweep; NumPy, "
             f"scikit-learn and an if on values cannot: {_first_line(error)}"
         ) from error
-    except Exception as error:
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
         if _is_ours(error) or getattr(error, "said", False):
             raise
         shown = [f"{name} {_kind(x)}" for name, x in arrays.items()]
