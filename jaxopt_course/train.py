@@ -25,6 +25,13 @@ from jaxopt_course.tree import Tree
 
 Hyperparameters = Mapping[str, Any]
 
+# Of its own first loss, beyond which a trial counts as diverged.  In float32 the steps between
+# numbers are there larger than the loss that training began with.  Measured on digits, wine,
+# breast_cancer, diabetes and line, 12 optimizers at 37 rates from 1e-3 to 1e15: no trial of the
+# three with more than 200 examples that passed it was better afterwards than one answer for all;
+# at rates up to 10, those of ``compare``, trials that recovered had been at 4e6 times at most.
+DIVERGES_TIMES = 1e8
+
 
 class TrialState(NamedTuple):
     """All that a trial carries from step to step."""
@@ -55,7 +62,8 @@ class Budget(NamedTuple):
     steps_per_epoch: int
     record_every: int
     evaluate_every: int
-    diverges_above: float | None = None  # a loss; None is infinity
+    diverges_above: float | None = None  # a loss; None is infinity, or a multiple is given
+    diverges_times: float | None = None  # the trial's own first loss, beyond which it diverges
 
 
 def make_budget(
@@ -67,6 +75,7 @@ def make_budget(
     record_every: int | None = None,
     evaluate_every: int | None = None,
     diverges_above: float | None = None,
+    diverges_times: float | None = DIVERGES_TIMES,
 ) -> Budget:
     """Resolve and check how long to train.
 
@@ -78,7 +87,9 @@ def make_budget(
         record_every: steps between records of the training loss; default as ``evaluate_every``.
         evaluate_every: steps between evaluations on the validation part; default one epoch.
         diverges_above: a loss beyond which, in absolute value, a trial counts as diverged; a loss
-            that is not finite always does.
+            that is not finite always does.  ``inf``: only such ones.
+        diverges_times: where ``diverges_above`` is not given, the multiple of a trial's own first
+            loss (or of 1, if that is more) beyond which it counts as diverged; None is infinity.
 
     Raises:
         TypeError: a value is not a whole number.
@@ -109,6 +120,10 @@ def make_budget(
         isinstance(diverges_above, bool) or not isinstance(diverges_above, (int, float, np.number))
     ):
         raise TypeError(f"diverges_above must be a number, not {diverges_above!r}")
+    if diverges_above is not None:
+        diverges_times = None
+    if diverges_above == float("inf"):
+        diverges_above = None
     if diverges_above is not None and not 0 < diverges_above < float("inf"):
         raise ValueError(f"diverges_above must be a positive number, not {diverges_above!r}")
     steps_per_epoch = examples // int(batch_size)
@@ -124,6 +139,7 @@ def make_budget(
         record_every=min(int(record_every or evaluate), total),
         evaluate_every=evaluate,
         diverges_above=None if diverges_above is None else float(diverges_above),
+        diverges_times=diverges_times,
     )
 
 

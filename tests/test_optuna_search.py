@@ -15,7 +15,8 @@ from optuna.samplers import TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
-from report_studies import courses, table, trial
+from report_studies import courses, table
+from report_studies import trial as row_of
 
 import jaxopt_course as joc
 from jaxopt_course.report.optuna import tell_all
@@ -485,7 +486,8 @@ class TestExport:
 
     def test_a_configuration_of_fewer_seeds_is_not_best(self):
         """One lucky seed beside two: it ranks after them, and Optuna must not put it first."""
-        rows = [trial("sgd", 0.1, 0, 0.99), trial("adam", 0.1, 0, 0.95), trial("adam", 0.1, 1, 0.9)]
+        scores = [("sgd", 0, 0.99), ("adam", 0, 0.95), ("adam", 1, 0.9)]
+        rows = [row_of(name, 0.1, seed, score) for name, seed, score in scores]
         trials, names = table(rows), ["optimizer", "learning_rate"]
         told = list(tell_all(trials, courses(trials), names, "valid_accuracy", "max"))
         assert [(one.state, one.value) for one in told] == [("PRUNED", 0.99), ("COMPLETE", 0.925)]

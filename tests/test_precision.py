@@ -127,5 +127,5 @@ def test_spaces_are_looked_at_to_their_ends(column, message):
 @pytest.mark.parametrize("low, high", [(1e-50, 1.0), (1e-3, 1e39)])
 def test_the_command_names_its_options(low, high):
     asked = Compare(learning_rate_min=low, learning_rate_max=high)
-    with pytest.raises(ValueError, match="--learning-rate-min must be at least 1.2e-38"):
+    with pytest.raises(ValueError, match=r"--learning-rate-min must be at least 1\.2e-38"):
         learning_rates(asked)

@@ -35,6 +35,8 @@ class Training:
     """Of halving, hyperband and asha: 1/eta of the configurations of a rung train on."""
     evaluate_every: int | None = None
     """Steps between evaluations, where schedulers may stop a trial; default an epoch."""
+    diverges_above: float | None = None
+    """A loss beyond which a trial counts as diverged; default 1e8 times its own first loss."""
     out: Path | None = None
     """Where to write; default runs/<task>-<next free number>."""
     overwrite: bool = False
@@ -82,7 +84,10 @@ def train(
     from jaxopt_course.studies.study import SweepInterrupted
     from jaxopt_course.studies.sweep import sweep
 
-    budget = budget | {"evaluate_every": arguments.evaluate_every}
+    budget = budget | {
+        "evaluate_every": arguments.evaluate_every,
+        "diverges_above": arguments.diverges_above,
+    }
     planned = None
     if arguments.plan == "auto":
         planned = plan(task, trials, optimizer, static=static, **budget)

@@ -62,8 +62,8 @@ def traced(what: str, **arrays: Any) -> Iterator[None]:
         given = f" for {' and '.join(shown)}" if shown else ""
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
         text = f"{what} fails{given}: {kind}{' '.join(str(error).split())[:MOST]}"
-        made = (TypeError if isinstance(error, TypeError) else ValueError)(text)
-        made.said = True  # type: ignore[attr-defined]  # so that nobody says it again
+        made: Any = (TypeError if isinstance(error, TypeError) else ValueError)(text)
+        made.said = True  # so that nobody says it again
         raise made from error
 
 

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxopt_course.problems import metrics as m
 from jaxopt_course.problems import checks, shapes
+from jaxopt_course.problems import metrics as m
 
 Metric = tuple[Callable[[jax.Array, jax.Array], jax.Array], str]  # (function, "min" or "max")
 

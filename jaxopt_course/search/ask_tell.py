@@ -123,7 +123,7 @@ class OptunaSearch:
             batch_size: examples a step.
             record_every: steps between records of the training loss.
             evaluate_every: steps between evaluations.
-            diverges_above: a loss beyond which a trial counts as diverged.
+            diverges_above: a loss beyond which a trial counts as diverged; default as in ``sweep``.
             metric: what the sampler is told; its direction must be that of the Optuna study.
             directory: where to save, once all is over or something stops it; default nowhere.
             overwrite: whether a study that the directory holds may be replaced.

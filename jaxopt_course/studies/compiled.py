@@ -19,6 +19,7 @@ from jaxopt_course.studies.results import assemble, scorer
 from jaxopt_course.sweeps import engine
 from jaxopt_course.sweeps.climb import Climb
 from jaxopt_course.sweeps.concrete import needed_concrete
+from jaxopt_course.sweeps.first_loss import Judged, judged
 from jaxopt_course.sweeps.lanes import Data, Rhythm, default_lanes, lane_bytes
 from jaxopt_course.sweeps.program import Program, Table, compile_program
 from jaxopt_course.sweeps.progress import ProgressLine, Tally
@@ -58,7 +59,16 @@ class Compiled:
 
 def rhythm_of(budget: Budget) -> Rhythm:
     """A budget as the engine knows it."""
-    return Rhythm(budget.steps, budget.record_every, budget.evaluate_every, budget.diverges_above)
+    by_first_loss = budget.diverges_times is not None
+    every = budget.record_every, budget.evaluate_every
+    return Rhythm(budget.steps, *every, budget.diverges_above, by_first_loss)
+
+
+def trial_of(bucket: Bucket) -> Any:
+    """The functions of the bucket's trials, as the engine gets them."""
+    trial = make_trial(bucket.task, bucket.columns.optimizer, bucket.budget.batch_size)
+    times = bucket.budget.diverges_times
+    return trial if times is None else judged(trial, times)
 
 
 def compile_bucket(
@@ -77,7 +87,7 @@ def compile_bucket(
         ValueError: a column that nobody reads, an empty cell that somebody reads.
     """
     columns = bucket.columns
-    trial = make_trial(bucket.task, columns.optimizer, bucket.budget.batch_size)
+    trial = trial_of(bucket)
     data = Data(bucket.task.train, bucket.task.valid, bucket.task.test)
     table = Table(**columns.arrays(columns.trials))
     row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
@@ -96,6 +106,8 @@ def compile_bucket(
         with traced(f"a step with {', '.join(columns.optimizers)}"):
             raise
     columns.check_read()
+    if bucket.budget.diverges_times is not None:
+        size -= 4  # the limit of a lane's losses: its width is as before there was one
     width = lanes or default_lanes(size, devices[0].platform)
     program = compile_program(trial, rhythm_of(bucket.budget), data, table, width, devices)
     return Compiled(bucket, chosen, trial, data, program)
@@ -182,6 +194,7 @@ def train_bucket(
 
 def _own_state(columns: Columns, arrays: Mapping[str, Any], row: int, last: Any) -> Any:
     """A trial's last state, its optimizer's as that optimizer has it where it is alone."""
+    last = last.trial if isinstance(last, Judged) else last
     return last._replace(opt_state=columns.state_of(arrays, row, last.opt_state, last.params))
 
 

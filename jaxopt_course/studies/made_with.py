@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxopt_course.problems.csv.telling import lines
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.sweeps import schedulers
@@ -80,6 +82,15 @@ def describe_task(task: Task) -> dict[str, Any]:
     valid = {k: x for k, x in task.about["baseline"].items() if k.startswith("valid_")}
     baselines = {name.removeprefix("valid_"): score for name, score in valid.items()}
     return facts | {"baselines": baselines, "data": lines(task.about)}
+
+
+def describe_lengths(lengths: Mapping[str, Any] | None, equal: Any) -> dict[str, Any] | None:
+    """What budgets were asked as, for JSON; that no loss is too large, the budgets say."""
+    if lengths is None:
+        return None
+    plain = lambda x: x.item() if isinstance(x, np.generic) else x
+    asked = {name: plain(x) for name, x in lengths.items()}
+    return {name: None if x == float("inf") else x for name, x in asked.items()} | {"equal": equal}
 
 
 def describe_scheduler(scheduler: Scheduler | None) -> dict[str, Any] | None:

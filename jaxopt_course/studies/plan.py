@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records.format import table_sha256
-from jaxopt_course.studies.compiled import rhythm_of
+from jaxopt_course.studies.compiled import rhythm_of, trial_of
 from jaxopt_course.sweeps.lanes import Data, Rhythm, lane_bytes
 from jaxopt_course.sweeps.plan import Plan, make_plan
 from jaxopt_course.sweeps.probes import Probe, Prober
@@ -21,7 +21,6 @@ from jaxopt_course.tables.budgets import Equal
 from jaxopt_course.tables.columns import check_columns
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
-from jaxopt_course.train import make_trial
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def plan(
         batch_size: examples a step.
         record_every: steps between records of the training loss.
         evaluate_every: steps between evaluations.
-        diverges_above: a loss beyond which a trial counts as diverged.
+        diverges_above: a loss beyond which a trial counts as diverged; default as in ``sweep``.
         devices: default all local ones.
         progress: whether to show a line on standard error.
 
@@ -192,7 +191,7 @@ def _words(names: Sequence[str], was: Mapping[str, Any], now: Mapping[str, Any])
 def _program(bucket: Bucket) -> tuple[Any, Rhythm, Data, Numbers]:
     """What the engine needs to know."""
     task, columns = bucket.task, bucket.columns
-    trial = make_trial(task, columns.optimizer, bucket.budget.batch_size)
+    trial = trial_of(bucket)
     data = Data(task.train, task.valid, task.test)
     return trial, rhythm_of(bucket.budget), data, Numbers(**columns.arrays(columns.trials))
 

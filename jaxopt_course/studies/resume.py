@@ -80,6 +80,8 @@ def recall(
         set(),
     )
     lengths = dict(manifest.get("asked") or {})
+    if lengths and not any(_limited(entry["budget"]) for entry in entries):
+        lengths["diverges_above"] = float("inf")  # as asked, or of a time before the default
     equal = lengths.pop("equal", None)
     return Session(
         buckets[0].task if task is None else task,
@@ -95,6 +97,11 @@ def recall(
         not changed,
         _examples(entries, trials),
     )
+
+
+def _limited(budget: Mapping[str, Any]) -> bool:
+    """Whether a finite loss can be a divergence."""
+    return any(budget.get(name) is not None for name in ("diverges_above", "diverges_times"))
 
 
 def _examples(entries: Sequence[Mapping[str, Any]], trials: pd.DataFrame) -> pd.DataFrame | None:
@@ -134,6 +141,7 @@ def _bucket(
         **{k: entry["budget"][k] for k in ("batch_size", "record_every", "evaluate_every")},
         steps=entry["budget"]["steps"],
         diverges_above=entry["budget"].get("diverges_above"),
+        diverges_times=entry["budget"].get("diverges_times"),  # of older studies: infinity
     )._replace(epochs=entry["budget"].get("epochs"))
     with warnings.catch_warnings():  # said when the study was made
         warnings.filterwarnings("ignore", message=".* repeat an earlier one")

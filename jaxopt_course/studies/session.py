@@ -27,6 +27,7 @@ from jaxopt_course.studies.joining import (
 )
 from jaxopt_course.studies.made_with import (
     command,
+    describe_lengths,
     describe_scheduler,
     describe_task,
     versions,
@@ -308,16 +309,12 @@ class Session:
         entries = [self._entry(number, trials) for number in range(len(table.buckets))]
         names = list(dict.fromkeys(entry["task"]["name"] for entry in entries))
         lanes = [entry["lanes"] for entry in entries]
-        asked = None
-        if self.lengths is not None:
-            plain = lambda x: x.item() if isinstance(x, np.generic) else x  # as JSON has it
-            asked = {name: plain(x) for name, x in self.lengths.items()} | {"equal": self.equal}
         return {
             "kind": kind,
             "task": _agreed([entry["task"] for entry in entries])
             | {"name": names[0] if len(names) == 1 else _common(names)},
             "budget": _agreed([entry["budget"] for entry in entries]),
-            "asked": asked,
+            "asked": describe_lengths(self.lengths, self.equal),
             "hyperparameters": list(table.hyperparameters),
             "searched": list(table.searched),
             "static": list(table.static),

@@ -72,7 +72,8 @@ def sweep(
             default as ``evaluate_every``.
         evaluate_every: steps between evaluations on the validation part; default an epoch.
         diverges_above: a loss beyond which a trial counts as diverged: never best, its lane given
-            to the next; default infinity.
+            to the next; default 1e8 times the trial's own first loss (or 1e8, if that began below
+            1), where float32 has no room for what it began with.  ``inf``: only what is not finite.
         metric: chooses the winners; default the task's first, as "valid_accuracy".
         scheduler: stops what does not look promising: ``SuccessiveHalving()``, ``Hyperband()``,
             ``ASHA()`` or ``MedianStopping()``; default all train to their end.  It compares the

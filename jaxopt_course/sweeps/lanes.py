@@ -68,6 +68,7 @@ class Rhythm(NamedTuple):
     record_every: int
     evaluate_every: int
     diverges_above: float | None = None  # a loss, beyond which a trial is bad; None is infinity
+    by_first_loss: bool = False  # whether the state has the limit, see ``first_loss``
 
     @property
     def intervals(self) -> int:
@@ -150,7 +151,9 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
     and so the test part is to be evaluated.
     """
 
-    def is_bad(loss: jax.Array) -> jax.Array:
+    def is_bad(loss: jax.Array, lanes: Lanes) -> jax.Array:
+        if rhythm.by_first_loss:
+            return ~(jnp.isfinite(loss) & (jnp.abs(loss) <= lanes.state.limit))
         if rhythm.diverges_above is None:
             return ~jnp.isfinite(loss)
         return ~(jnp.abs(loss) <= rhythm.diverges_above)
@@ -171,7 +174,7 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
         state, (loss, recorded) = jax.vmap(one, in_axes=(None, 0, 0, 0, None))(
             seats.shared, seats.hyperparameters, lanes.state, seats.seeds, data
         )
-        bad = is_bad(loss) & (lanes.first_bad < 0)
+        bad = is_bad(loss, lanes._replace(state=state)) & (lanes.first_bad < 0)
         return Lanes(state, jnp.where(bad, steps, lanes.first_bad)), (loss, recorded)
 
     def interval(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, Any, Any]:
@@ -191,7 +194,7 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
         _, shapes = jax.eval_shape(advance, lanes, seats, data)
         lanes, sums = jax.lax.scan(unit, lanes, length=rhythm.units)
         metrics = evaluate(lanes, seats, data.valid, data.shared)
-        bad = is_bad(metrics["loss"]) & (lanes.first_bad < 0)
+        bad = is_bad(metrics["loss"], lanes) & (lanes.first_bad < 0)
         first_bad = jnp.where(bad, lanes.state.step, lanes.first_bad)
         return Lanes(lanes.state, first_bad), sums, metrics
 

@@ -17,7 +17,13 @@ import pandas as pd
 
 from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.tasks import Task
-from jaxopt_course.tables.budgets import Equal, batch_sizes, budgets_of, refuse_batch_size, refuse_budgets
+from jaxopt_course.tables.budgets import (
+    Equal,
+    batch_sizes,
+    budgets_of,
+    refuse_batch_size,
+    refuse_budgets,
+)
 from jaxopt_course.tables.cells import identify, normalise
 from jaxopt_course.tables.columns import Columns, check_columns
 from jaxopt_course.tables.precision import check_precision
@@ -167,7 +173,9 @@ def split(
         one = task_of(task)
         budget = make_budget(count_examples(one.train), **lengths)
         columns = check_columns(trials, optimizer, budget.steps)
-        check_precision(normalise(trials)[0], [c for c in columns.searched if c in trials], columns.trials)
+        check_precision(
+            normalise(trials)[0], [c for c in columns.searched if c in trials], columns.trials
+        )
         bucket = Bucket({}, np.arange(len(trials)), one, budget, columns)
         return Table(
             columns.trials, columns.hyperparameters, columns.searched, (), (bucket,), set(), set()

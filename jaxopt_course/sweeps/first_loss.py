@@ -1,0 +1,60 @@
+"""A trial that remembers its own first loss, by which its divergence is judged.
+
+    bad     |loss| > times * max(|first loss|, 1), or not finite
+
+``first loss`` is that of step 0, on the first batch, with the weights that the seed draws.  The 1
+keeps losses that begin near 0 (a generator's, a policy's, a penalty that is satisfied at first)
+from being judged by nothing.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_course.sweeps.lanes import Trial
+
+LEAST = 1.0  # a smaller first loss counts as this
+
+
+class Judged(NamedTuple):
+    """A trial's state and the limit of its losses."""
+
+    trial: Any
+    limit: jax.Array  # (), float32; 0 before the first step
+
+    @property
+    def step(self) -> Any:
+        """Updates done."""
+        return self.trial.step
+
+
+class JudgedTrial(NamedTuple):
+    """The pure functions of a trial whose state is a :class:`Judged`."""
+
+    init: Any
+    step: Any
+    evaluate: Any
+
+
+def judged(trial: Trial, times: float) -> JudgedTrial:
+    """The trial, with the limit of its losses in its state; what it computes stays as it is.
+
+    Args:
+        trial: its functions.
+        times: of the first loss, beyond which a loss is bad.
+    """
+
+    def init(hyperparameters: Any, seed: Any) -> Judged:
+        return Judged(trial.init(hyperparameters, seed), jnp.zeros((), jnp.float32))
+
+    def step(hyperparameters: Any, state: Judged, seed: Any, data: Any) -> tuple[Any, ...]:
+        new, loss, *rest = trial.step(hyperparameters, state.trial, seed, data)
+        first = jnp.maximum(jnp.abs(loss).astype(jnp.float32), LEAST)
+        limit = jnp.where(state.step == 0, times * first, state.limit)
+        return Judged(new, limit), loss, *rest
+
+    def evaluate(hyperparameters: Any, state: Judged, *parts: Any) -> Any:
+        return trial.evaluate(hyperparameters, state.trial, *parts)
+
+    return JudgedTrial(init, step, evaluate)
