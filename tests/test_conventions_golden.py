@@ -21,34 +21,43 @@ PATHS = np.load(GOLDEN / "trajectories.npz", allow_pickle=False)
 ABOUT = json.loads((GOLDEN / "trajectories.json").read_text())
 
 
-def follow(tx, dtype):
-    """Parameters after each step, (open and closed loop, 30, 6)."""
+def follow(txs, dtype):
+    """Parameters after each step: (transformations, open and closed loop, 30, 6).
 
-    def train(start, closed):
-        def step(carry, g):
-            params, state = carry
+    One step of them all is one program, whose kinds do not change from step to step.
+    """
+
+    @jax.jit
+    def step(carries, g, closed):
+        after = []
+        for tx, (params, state) in zip(txs, carries, strict=True):
             w = jnp.concatenate([params["w"].ravel(), params["b"]])
             u, state = tx.update(split(jnp.where(closed, gradient(w), g)), state, params)
-            params = apply_updates(params, u)
-            return (params, state), jnp.concatenate([params["w"].ravel(), params["b"]])
+            after.append((apply_updates(params, u), state))
+        return after
 
-        return jax.lax.scan(step, (split(start), tx.init(split(start))), gradients)[1]
+    def train(loop):
+        params, path = split(jnp.asarray(START[loop], dtype)), []
+        carries = [(params, tx.init(params)) for tx in txs]
+        for g in STREAM.astype(dtype):
+            carries = step(carries, g, np.bool_(loop == "closed"))
+            path.append([params for params, _ in carries])
+        return path
 
-    gradients = jnp.asarray(STREAM, dtype)
-    starts = jnp.stack([jnp.asarray(START[loop], dtype) for loop in LOOPS])
-    closed = jnp.array([loop == "closed" for loop in LOOPS])
-    return jax.lax.map(lambda loop: train(*loop), (starts, closed))  # quicker to trace than vmap
+    paths = [train(loop) for loop in LOOPS]
+    assert step._cache_size() == 1
+    flat = lambda params: np.concatenate([np.ravel(params["w"]), params["b"]])
+    paths = np.array([[[flat(p) for p in now] for now in path] for path in paths])
+    assert paths.dtype == dtype
+    return np.moveaxis(paths, 2, 0)
 
 
 def ours(cell, dtype):
     """As the golden files: (rates, loops, steps, coordinates)."""
     recipe = convention(cell.recipe, cell.like)
     with jax.enable_x64(dtype == "float64"):
-        slow = inverse_time_decay(ABOUT["rates"][cell.name], SLOWING)
-        constant, scheduled = cell.ours, {**cell.ours, "learning_rate": slow}
-        paths = jax.jit(lambda: [follow(recipe(**a), dtype) for a in (constant, scheduled)])()
-    assert all(path.dtype == dtype for path in paths)
-    return np.stack(paths)
+        runs = _with_both_rates(cell.ours, ABOUT["rates"][cell.name])
+        return follow([recipe(**arguments) for arguments in runs], dtype)
 
 
 def theirs(cell, dtype):
@@ -115,14 +124,10 @@ PAPER_RATES = {"rmsprop": 0.001, "adadelta": 1.0, "adam": 0.001, "adamax": 0.002
 def test_optax_itself_takes_the_same_steps(recipe):
     """In float64; its own centered RMSProp is not clamped, which shows nowhere here."""
     with jax.enable_x64(True):
-        for arguments in _with_both_rates(OPTAX[recipe], OPTAX[recipe]["learning_rate"]):
-            mine = follow(convention(recipe, "optax")(**arguments), "float64")
-            assert (
-                error(
-                    np.asarray(mine), np.asarray(follow(their(recipe, arguments), "float64"))
-                ).max()
-                <= 1e-12
-            )
+        runs = _with_both_rates(OPTAX[recipe], OPTAX[recipe]["learning_rate"])
+        mine = follow([convention(recipe, "optax")(**a) for a in runs], "float64")
+        optax_s = follow([their(recipe, a) for a in runs], "float64")
+    assert error(mine, optax_s).max() <= 1e-12
 
 
 def _with_both_rates(arguments, eta):
@@ -205,7 +210,7 @@ def test_the_papers_formulas_take_the_same_steps(recipe):
     eta = PAPER[recipe].get("learning_rate") or PAPER_RATES[recipe]
     with jax.enable_x64(True):
         runs = _with_both_rates(PAPER[recipe], eta)
-        paths = [np.asarray(follow(convention(recipe, "paper")(**a), "float64")) for a in runs]
+        paths = follow([convention(recipe, "paper")(**a) for a in runs], "float64")
     for slowing, path in zip((0.0, SLOWING), paths, strict=True):
         for mine, loop in zip(path, LOOPS, strict=True):
             paper = _papers_path(recipe, PAPER[recipe], eta, slowing, loop)
