@@ -67,6 +67,28 @@ def descend(tx, params, steps, loss=quartic):
     return jax.lax.scan(step, (params, tx.init(params)), length=steps)[1]
 
 
+def side_by_side(fed, closed, gradients, params, loss=quartic):
+    """Rollouts of ``fed`` and closed loops of ``closed`` in one scan, which compiles sooner.
+
+    Returns:
+        The updates of each of ``fed``, then the parameters after each step of each of ``closed``.
+    """
+    slope = jax.grad(loss)
+
+    def step(carries, g):
+        states, runs = carries
+        updates, states = zip(*(tx.update(g, s, params) for tx, s in zip(fed, states, strict=True)), strict=True)
+        after = []
+        for tx, (p, state) in zip(closed, runs, strict=True):
+            u, state = tx.update(slope(p), state, p)
+            after.append((apply_updates(p, u), state))
+        return (states, after), [*updates, *(p for p, _ in after)]
+
+    states = tuple(tx.init(params) for tx in fed)
+    runs = [(params, tx.init(params)) for tx in closed]
+    return jax.lax.scan(step, (states, runs), gradients)[1]
+
+
 def deviation(ours, theirs):
     """The largest difference, relative to the largest size that the coordinate ever has."""
     worst = 0.0

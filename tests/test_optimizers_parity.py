@@ -16,11 +16,11 @@ from helpers import (
     DEFAULT_EFFORT,
     RECIPES,
     TWINS,
-    descend,
     deviation,
     our,
     quartic,
     rollout,
+    side_by_side,
     start,
     stream,
     their,
@@ -231,29 +231,34 @@ def test_equals_its_twin(name, kwargs):
     """500 steps: a fixed stream of gradients; a closed loop at a constant and a falling rate."""
     rate = kwargs.get("learning_rate", 0.03)
 
-    def trajectories(twin):
+    def made(twin):
+        """Of a stream, and of closed loops."""
         if name in RECIPES:
             one, two = (twin(name, {**kwargs, "learning_rate": r}) for r in (rate, SCHEDULE))
-            loops = [one, two]
-        else:
-            one = twin(name, kwargs)
-            rates = () if name in RATES else (0.03, SCHEDULE)
-            loops = [chain(one, scale_by_learning_rate(rate)) for rate in rates]
-        return [rollout(one, stream(), start())[0], *(descend(tx, start(), 500) for tx in loops)]
+            return one, [one, two]
+        one = twin(name, kwargs)
+        rates = () if name in RATES else (0.03, SCHEDULE)
+        return one, [chain(one, scale_by_learning_rate(rate)) for rate in rates]
 
     def written_out(tx):
         rates = (lambda s: 0.03, SCHEDULE)
         loops = [transcriptions.descend(tx, start(), 500, rate, slope) for rate in rates]
         return [transcriptions.rollout(tx, stream(), start()), *loops]
 
+    def trajectories(*twins):
+        fed, closed = zip(*map(made, twins), strict=True)
+        return side_by_side(fed, sum(closed, []), stream(), start())
+
     with jax.enable_x64(True):
         # RMS at a constant rate dances around its goal: the same bits, or two loops part for good.
         dances = name in ("scale_by_rms", "scale_by_stddev", "rmsprop")
         jit = functools.partial(jax.jit, compiler_options=DEFAULT_EFFORT if dances else None)
-        ours = jit(lambda: trajectories(our))()
-        twin = transcribed(name, kwargs)
-        theirs = written_out(twin) if twin else jit(lambda: trajectories(their))()
-        for a, b in zip(ours, theirs, strict=True):
+        if twin := transcribed(name, kwargs):
+            pairs = zip(jit(lambda: trajectories(our))(), written_out(twin), strict=True)
+        else:
+            ran = jit(lambda: trajectories(our, their))()
+            pairs = [ran[:2], *zip(ran[2:][: len(ran) // 2 - 1], ran[2:][len(ran) // 2 - 1 :])]
+        for a, b in pairs:
             assert deviation(a, b) <= 1e-12
 
 
