@@ -7,7 +7,10 @@ thirds.
 Thousands of little programs are compiled once and run once: LLVM's optimizations would cost a fifth
 of the time, the emitters of fusions half of it, and the 32 modules that each program is cut into,
 for as many threads, two fifths of what is left.  Where bits are claimed, tests ask for the default
-effort (``DEFAULT_EFFORT`` of helpers.py); the engine's programs are optimized as always.
+effort (``DEFAULT_EFFORT`` of helpers.py); the engine's programs are optimized as its users' are
+where the fixture ``optimized`` is asked for (``optimized_here``: in one test): in the tests of
+lanes, resume and replay, which hold the promise of bits, and in the lessons, which train more than
+they compile.
 """
 
 import atexit
@@ -36,13 +39,27 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # whoever starts workers owns what 
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
 
 import jax  # noqa: E402  (flags first)
+import pytest  # noqa: E402
 from jax._src.interpreters import mlir  # noqa: E402
 
 from jaxopt_course.sweeps import program  # noqa: E402
 
-if "xla_cpu_use_fusion_emitters" in FLAGS:
-    for effort in program.CPU_EFFORT:
-        effort["xla_cpu_use_fusion_emitters"] = True
+OPTIMIZED = tuple(
+    effort | {key: True for key in FLAGS if key == "xla_cpu_use_fusion_emitters"}
+    for effort in program.CPU_EFFORT
+)
+program.CPU_EFFORT = ({}, {})
+
+
+def as_users_have_them():
+    """The engine's programs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(program, "CPU_EFFORT", OPTIMIZED)
+        yield
+
+
+optimized = pytest.fixture(as_users_have_them, scope="module")
+optimized_here = pytest.fixture(as_users_have_them)
 
 
 def share_dialects():

@@ -67,26 +67,28 @@ def descend(tx, params, steps, loss=quartic):
     return jax.lax.scan(step, (params, tx.init(params)), length=steps)[1]
 
 
-def side_by_side(fed, closed, gradients, params, loss=quartic):
-    """Rollouts of ``fed`` and closed loops of ``closed`` in one scan, which compiles sooner.
+def side_by_side(runs, gradients, params, loss=quartic):
+    """:func:`rollout` and :func:`descend` of several in one scan, which compiles sooner than many.
+
+    Args:
+        runs: pairs of a transformation and whether its loop is closed.
 
     Returns:
-        The updates of each of ``fed``, then the parameters after each step of each of ``closed``.
+        For each, the updates of the stream of gradients, or the parameters after each closed step.
     """
     slope = jax.grad(loss)
 
-    def step(carries, g):
-        states, runs = carries
-        updates, states = zip(*(tx.update(g, s, params) for tx, s in zip(fed, states, strict=True)), strict=True)
-        after = []
-        for tx, (p, state) in zip(closed, runs, strict=True):
-            u, state = tx.update(slope(p), state, p)
-            after.append((apply_updates(p, u), state))
-        return (states, after), [*updates, *(p for p, _ in after)]
+    def advance(tx, closed, params, state, g):
+        u, state = tx.update(slope(params) if closed else g, state, params)
+        moved = apply_updates(params, u) if closed else params
+        return (moved, state), moved if closed else u
 
-    states = tuple(tx.init(params) for tx in fed)
-    runs = [(params, tx.init(params)) for tx in closed]
-    return jax.lax.scan(step, (states, runs), gradients)[1]
+    def step(carries, g):
+        both = zip(runs, carries, strict=True)
+        after = [advance(*run, *carry, g) for run, carry in both]
+        return [carry for carry, _ in after], [seen for _, seen in after]
+
+    return jax.lax.scan(step, [(params, tx.init(params)) for tx, _ in runs], gradients)[1]
 
 
 def deviation(ours, theirs):

@@ -19,7 +19,7 @@ GO_ON = (1, 2, 50, 100, 200)
 
 
 def go_on(tx, state, params):
-    """Parameters after each step, (200, 6); each step the same program, which compiles sooner than a scan."""
+    """Parameters after each step, (200, 6); one program a step, which compiles before a scan."""
 
     @jax.jit
     def step(params, state, noise):

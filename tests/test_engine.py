@@ -197,6 +197,7 @@ class TestDivergence:
         assert lane_steps < 40 * 600 / 2
 
 
+@pytest.mark.usefixtures("optimized_here")  # bits
 def test_optimizers_share_a_program_and_keep_to_themselves():
     """A trial is the same beside other optimizers' trials, whatever the order of the rows."""
     both = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.1], seed=range(3))

@@ -23,6 +23,7 @@ def save_small(figure, path, **how):
 
 @pytest.mark.parametrize("file", LESSONS, ids=lambda file: file.stem)
 @pytest.mark.filterwarnings("default")
+@pytest.mark.usefixtures("optimized_here")
 def test_lesson(file, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(lesson.QUICK, "1")
     monkeypatch.setenv("MPLBACKEND", "agg")

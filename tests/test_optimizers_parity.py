@@ -3,7 +3,6 @@
 The twin is optax's; for what optax has not, the formula of another framework.
 """
 
-import functools
 import inspect
 
 import jax
@@ -231,34 +230,32 @@ def test_equals_its_twin(name, kwargs):
     """500 steps: a fixed stream of gradients; a closed loop at a constant and a falling rate."""
     rate = kwargs.get("learning_rate", 0.03)
 
-    def made(twin):
+    def runs(twin):
         """Of a stream, and of closed loops."""
         if name in RECIPES:
             one, two = (twin(name, {**kwargs, "learning_rate": r}) for r in (rate, SCHEDULE))
-            return one, [one, two]
+            return [(one, False), (one, True), (two, True)]
         one = twin(name, kwargs)
         rates = () if name in RATES else (0.03, SCHEDULE)
-        return one, [chain(one, scale_by_learning_rate(rate)) for rate in rates]
+        loops = [chain(one, scale_by_learning_rate(rate)) for rate in rates]
+        return [(one, False), *((tx, True) for tx in loops)]
 
     def written_out(tx):
         rates = (lambda s: 0.03, SCHEDULE)
         loops = [transcriptions.descend(tx, start(), 500, rate, slope) for rate in rates]
         return [transcriptions.rollout(tx, stream(), start()), *loops]
 
-    def trajectories(*twins):
-        fed, closed = zip(*map(made, twins), strict=True)
-        return side_by_side(fed, sum(closed, []), stream(), start())
-
     with jax.enable_x64(True):
         # RMS at a constant rate dances around its goal: the same bits, or two loops part for good.
         dances = name in ("scale_by_rms", "scale_by_stddev", "rmsprop")
-        jit = functools.partial(jax.jit, compiler_options=DEFAULT_EFFORT if dances else None)
-        if twin := transcribed(name, kwargs):
-            pairs = zip(jit(lambda: trajectories(our))(), written_out(twin), strict=True)
-        else:
-            ran = jit(lambda: trajectories(our, their))()
-            pairs = [ran[:2], *zip(ran[2:][: len(ran) // 2 - 1], ran[2:][len(ran) // 2 - 1 :])]
-        for a, b in pairs:
+        effort = DEFAULT_EFFORT if dances else None
+        twin = transcribed(name, kwargs)
+        mine = runs(our)
+        chosen = mine if twin else mine + runs(their)
+        go = lambda: side_by_side(chosen, stream(), start())
+        paths = jax.jit(go, compiler_options=effort)()
+        theirs = written_out(twin) if twin else paths[len(mine) :]
+        for a, b in zip(paths[: len(mine)], theirs, strict=True):
             assert deviation(a, b) <= 1e-12
 
 

@@ -19,7 +19,10 @@ from jaxopt_course.studies import compiled, made_with
 from jaxopt_course.studies.resume import recall
 from jaxopt_course.sweeps import engine
 
-pytestmark = pytest.mark.xdist_group("replay")  # one process, which trains each study once
+pytestmark = [
+    pytest.mark.xdist_group("replay"),  # one process, which trains each study once
+    pytest.mark.usefixtures("optimized"),
+]
 
 DATA = Path(__file__).parent / "data"
 FUNCTIONS = {"mine": lambda h: joc.momentum(h["learning_rate"], momentum=h["momentum"])}
