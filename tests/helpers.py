@@ -67,6 +67,38 @@ def descend(tx, params, steps, loss=quartic):
     return jax.lax.scan(step, (params, tx.init(params)), length=steps)[1]
 
 
+def stepwise(make, lanes=False):
+    """:func:`rollout`, one program a step: it compiles in half the time of a scan.
+
+    As in a scan, no kind of the state may change.
+
+    Args:
+        make: what is given, to a transformation.
+        lanes: whether what is given has an axis of lanes; so have updates (before steps) and state.
+
+    Returns:
+        A function of gradients, parameters and what is given: the updates, and the last state.
+    """
+    init = lambda given, params: make(given).init(params)
+    update = lambda given, g, state, params: make(given).update(g, state, params)
+    if lanes:
+        init = jax.vmap(init, in_axes=(0, None))
+        update = jax.vmap(update, in_axes=(0, None, 0, None))
+    update, kinds = jax.jit(update), lambda state: jax.tree.map(lambda x: (x.shape, x.dtype), state)
+
+    def run(gradients, params, given=None):
+        state, updates = init(given, params), []
+        before, leaves = kinds(state), [np.asarray(x) for x in jax.tree.leaves(gradients)]
+        for g in zip(*leaves, strict=True):
+            g = jax.tree.unflatten(jax.tree.structure(gradients), g)
+            u, state = update(given, g, state, params)
+            updates.append(u)
+        assert kinds(state) == before
+        return jax.tree.map(lambda *u: np.stack(u, axis=int(lanes)), *updates), state
+
+    return run
+
+
 def side_by_side(runs, gradients, params, loss=quartic):
     """:func:`rollout` and :func:`descend` of several in one scan, which compiles sooner than many.
 

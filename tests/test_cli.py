@@ -233,6 +233,7 @@ def test_a_full_disk_is_said_without_pythons_words(tmp_path, monkeypatch, here, 
     assert f"jaxopt-course resume '{tmp_path / 'the study'}' goes on from there" in error
 
 
+@pytest.mark.usefixtures("optimized_here")  # as the process that trained
 def test_replay_of_other_curves_fails(ran, tmp_path, here, capsys):
     """A curve that was changed on disk is named."""
     study = joc.Study.load(ran[0] / "runs" / "line-1")
@@ -251,6 +252,7 @@ def test_a_complete_study_is_resumed_by_showing_it(ran, here, capsys):
     assert "report.html" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("optimized_here")  # as the process that trained
 def test_what_was_killed_before_its_confirmation_is_confirmed(ran, tmp_path, here):
     copy = shutil.copytree(ran[0] / "runs" / "line-1", tmp_path / "copy")
     shutil.rmtree(copy / "confirm")

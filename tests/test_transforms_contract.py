@@ -23,6 +23,7 @@ from helpers import (
     our,
     rollout,
     start,
+    stepwise,
     their,
     together,
 )
@@ -94,24 +95,25 @@ class Variants(chex.TestCase):
 @functools.cache
 def updates_of(name):
     """A program: numbers to the updates of :func:`gradients`."""
-    g, params = gradients(), start()
-    return jax.jit(lambda numbers: rollout(our(name, numbers), g, params)[0])
+    run, g, params = stepwise(lambda numbers: our(name, numbers)), gradients(), start()
+    return lambda numbers: run(g, params, numbers)[0]
 
 
 @ALL
 def test_every_number_is_data(name):
     """One lane for each number changed: together in one trace = each run apart."""
     numbers = PIECES[name][0]
-    g, params, traces = gradients(), start(), []
+    traces = []
 
-    def run(numbers):
+    def made(numbers):
         traces.append(name)
-        return rollout(our(name, numbers), g, params)[0]
+        return our(name, numbers)
 
     rows = [numbers] + [{**numbers, k: v * c} for k, v in numbers.items() for c in (0.5, 0.9)]
     rows = [as_arrays(row) for row in rows]
-    lanes = jax.jit(jax.vmap(run))(jax.tree.map(lambda *x: jnp.stack(x), *rows))
-    assert len(traces) == 1
+    stacked = jax.tree.map(lambda *x: np.stack(x), *rows)
+    lanes, _ = stepwise(made, lanes=True)(gradients(), start(), stacked)
+    assert len(traces) == 2  # of its memory and of its step
     lane = lambda i: jax.tree.map(lambda x: x[i], lanes)
     alone = updates_of(name)
     for i, row in enumerate(rows):
@@ -169,10 +171,10 @@ def test_low_precision_is_computed_in_float32(name):
 
 @pytest.mark.parametrize("name, flag", SWITCHES)
 def test_a_traced_switch_is_the_switch(name, flag):
-    numbers, g = PIECES[name][0], gradients()
-    run = lambda value: rollout(our(name, {**numbers, flag: value}), g, start())[0]
-    traced = jax.jit(jax.vmap(run))(jnp.array([False, True]))
-    static = jax.jit(lambda: (run(False), run(True)))()
+    numbers, g, params = PIECES[name][0], gradients(), start()
+    made = lambda value: our(name, {**numbers, flag: value})
+    traced, _ = stepwise(made, lanes=True)(g, params, np.array([False, True]))
+    static = [stepwise(lambda _, v=value: made(v))(g, params)[0] for value in (False, True)]
     for i in (0, 1):
         assert_trees_close(jax.tree.map(lambda x, i=i: x[i], traced), static[i], 1e-5, 1e-6)
     assert deviation(*static) > 5e-4
