@@ -1,6 +1,7 @@
 """Files of strangers: marks, headers, gaps, numbers in a dress; what cannot be told is asked."""
 
 import os
+import socket
 import threading
 import time
 
@@ -414,3 +415,14 @@ def test_what_is_no_table_is_one_sentence(write, content):
     with pytest.raises(ValueError, match=r"table\.csv(:| is).*[a-z]") as error:
         read_table(write(content))
     assert "\n" not in str(error.value)
+
+
+def test_what_is_no_text_is_not_read_to_its_end(tmp_path):
+    with open(tmp_path / "holes.csv", "wb") as stream:
+        stream.truncate(1 << 40)  # takes no room on the disk
+    with pytest.raises(ValueError, match=r"holes.csv holds zeros and no text"):
+        read_table(tmp_path / "holes.csv")
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(os.path.relpath(tmp_path / "s.csv"))  # such paths are short
+        with pytest.raises(ValueError, match=r"s.csv is a socket"):
+            read_table(tmp_path / "s.csv")

@@ -466,6 +466,40 @@ def test_format_1_is_known_to_one_file_only():
         assert "buckets/" not in text and "seal.json" not in text, file
 
 
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "loop/x"])
+def test_a_path_that_is_none_is_named(tmp_path, name):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    where = f"{tmp_path}/{name}"
+    for use in (joc.Study.load, joc.Study.resume, sweep):
+        with pytest.raises((FileNotFoundError, PermissionError, ValueError)) as error:
+            use(where)
+        said = str(error.value)
+        assert name[:20].replace("\0", r"\x00") in said and "Errno" not in said
+
+
+def test_as_many_events_are_read_as_a_study_may_have(copy):
+    (copy / "events.jsonl").write_text('{"event": 1}\n' * (store.MOST_EVENTS + 5))
+    assert len(store.read_events(copy)) == store.MOST_EVENTS
+    os.truncate(copy / "events.jsonl", 1 << 34)  # holes, that take no room
+    assert store.read_events(copy) == [] and joc.Study.load(copy)
+
+
+def test_a_table_or_a_page_as_large_as_no_study_s_is_not_read(copy):
+    with open(copy / "report.html", "ab") as page, open(copy / "trials.csv", "ab") as table:
+        page.truncate(1 << 34)  # holes, that take no room
+        assert "report.html" not in claims.verified_names(copy)
+        table.truncate(1 << 34)
+    with pytest.raises(ValueError, match=r"trials.csv is damaged: it is larger than"):
+        joc.Study.load(copy)
+
+
+def test_what_a_parser_says_of_a_file_is_no_order_to_a_terminal(copy):
+    with h5py.File(copy / "curves.nc", "r+") as content:
+        content["train_loss"].attrs["units"] = "days since \x1b[2J"
+    with pytest.raises(ValueError, match=r"curves.nc is damaged: .*since \\x1b\[2J"):
+        joc.Study.load(copy)
+
+
 # ---------------------------------------------------------------- snapshots
 
 

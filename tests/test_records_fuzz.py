@@ -10,8 +10,8 @@ import shutil
 import warnings
 
 import jax
-import numpy as np
 import pytest
+from odd_input import odd_bytes
 
 import jaxopt_course as joc
 from jaxopt_course.records import checkpoints, claims, lock, ownership, store
@@ -117,26 +117,6 @@ def odd_json(moments, content):
     for _ in range(moments.randint(1, 2)):
         value = put(value, moments.choice(list(paths(value))), moments.choice([..., *ODD]) or 0)
     return json.dumps(value if value is not ... else None).encode()
-
-
-def odd_bytes(moments, content):
-    """Flipped, cut, doubled, or something else."""
-    spoilt = bytearray(content)
-    for _ in range(moments.randint(1, 5)):
-        if spoilt:
-            place = moments.randrange(len(spoilt))
-            match moments.randrange(5):
-                case 0:
-                    spoilt[place] ^= 1 << moments.randrange(8)
-                case 1:
-                    del spoilt[place:]
-                case 2:
-                    spoilt[place:place] = moments.choice([b"\n", b",", b'"', b"\x00", b"9" * 50])
-                case 3:
-                    spoilt[place : place + 8] = np.float64(moments.choice([1e300, 0.1])).tobytes()
-                case 4:
-                    spoilt[place:place] = spoilt[place : place + 100]
-    return bytes(spoilt)
 
 
 FILES = {  # the share of each in the inputs

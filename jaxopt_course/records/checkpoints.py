@@ -88,7 +88,7 @@ def asked(directory: str | Path) -> Question:
         FileNotFoundError: nothing to resume is there.
         ValueError: it is of an unknown format, damaged or edited.
     """
-    path = Path(directory).expanduser().resolve()
+    path = files.where(directory)
     file = files.require_folder(path, CHECKPOINT) / QUESTION
     if not files.is_file(file):
         done = "; the study there is complete"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxopt_course.records import checkpoints, format_1, ownership, store
-from jaxopt_course.records.files import is_file, partial_of, require_regular
+from jaxopt_course.records.files import MAX_JSON, is_file, partial_of, require_regular, where
 from jaxopt_course.records.format import (
     CHECKPOINT,
     COMMIT,
@@ -25,23 +25,6 @@ from jaxopt_course.records.lock import locked
 from jaxopt_course.records.ownership import LIST
 
 REPLACE = "or allow it to be replaced (overwrite=True, on the command line --overwrite)"
-
-
-def where(directory: str | Path) -> Path:
-    """The directory's own path; what leads to it may be a link.
-
-    Raises:
-        TypeError, ValueError: no name of a directory.
-        PermissionError: it leads nowhere.
-    """
-    if not isinstance(directory, str | os.PathLike):
-        raise TypeError(f"a directory is named by a string or a path, not {directory!r}")
-    if not os.fspath(directory) or "\0" in str(directory):
-        raise ValueError(f"{directory!r} names no directory ('.' is the one of this process)")
-    try:
-        return Path(directory).expanduser().resolve()
-    except (OSError, RuntimeError) as error:
-        raise PermissionError(f"{directory} leads nowhere: {error}") from None
 
 
 @contextlib.contextmanager
@@ -186,6 +169,8 @@ def verified_names(path: Path) -> set[str]:
         names |= {f"{CONFIRMATION}/{name}" for name in STUDY}
     with contextlib.suppress(OSError, ValueError):
         require_regular(path / PAGE)  # nobody waits for a pipe
+        if (path / PAGE).stat().st_size > MAX_JSON:
+            return names
         page = (path / PAGE).read_text(encoding="utf-8", errors="replace")
         if '<p class="headline">' in page and "plotly" in page:
             names |= {PAGE, *(f"{PICTURES}/{name}" for name in FIGURES)}

@@ -112,9 +112,35 @@ def require_regular(file: Path) -> None:
         mode = file.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"{file} is missing") from None
+    except (OSError, ValueError) as error:  # a name that no disk can have
+        raise FileNotFoundError(f"{file} cannot be looked at: {_why(error)}") from None
     if not stat.S_ISREG(mode):
         kind = next((name for name, of in KINDS.items() if of(mode)), "no regular file")
         raise ValueError(f"{file} is {kind}; files of a study are regular files")
+
+
+def where(directory: str | Path) -> Path:
+    """The directory's own path; what leads to it may be a link.
+
+    Raises:
+        TypeError, ValueError: no name of a directory.
+        PermissionError: it leads nowhere, or no disk can have it.
+    """
+    if not isinstance(directory, str | os.PathLike):
+        raise TypeError(f"a directory is named by a string or a path, not {directory!r}")
+    if not os.fspath(directory) or "\0" in str(directory):
+        raise ValueError(f"{directory!r} names no directory ('.' is the one of this process)")
+    try:
+        path = Path(directory).expanduser().resolve()
+        with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            path.lstat()
+        return path
+    except (OSError, RuntimeError) as error:
+        raise PermissionError(f"{directory} leads nowhere: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 KINDS: dict[str, Callable[[int], bool]] = {
@@ -122,6 +148,7 @@ KINDS: dict[str, Callable[[int], bool]] = {
     "a directory": stat.S_ISDIR,
     "a pipe": stat.S_ISFIFO,
     "a device": stat.S_ISCHR,
+    "a socket": stat.S_ISSOCK,
 }
 
 
@@ -145,7 +172,7 @@ def read_json(file: Path) -> Any:
     except RecursionError:
         raise ValueError(f"{file} is not readable JSON: nested too deeply") from None
     except ValueError as error:  # also of Unicode
-        raise ValueError(f"{file} is not readable JSON: {error}") from None
+        raise ValueError(f"{file} is not readable JSON: {_shown(error)}") from None
 
 
 def read_part(file: Path, load: Callable[[Path], Any]) -> Any:
@@ -154,4 +181,9 @@ def read_part(file: Path, load: Callable[[Path], Any]) -> Any:
     try:
         return load(file)
     except Exception as error:  # a damaged file fails in as many ways as there are parsers
-        raise ValueError(f"{file} is damaged: {error}") from error
+        raise ValueError(f"{file} is damaged: {_shown(error)}") from error
+
+
+def _shown(error: Exception) -> str:
+    """What a parser says, which may quote the file: nothing in it that a terminal obeys."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in str(error))

@@ -36,6 +36,8 @@ from jaxopt_course.records.format import (
     table_sha256,
 )
 
+MOST_EVENTS = 100_000  # lines that are read; a sweep has a few, and one more a resume
+LONGEST_CELL = 10_000  # bytes of a table, on average
 SEALED = (TRIALS, CURVES, MANIFEST)
 BOOLEANS = {"true": True, "false": False, "1": True, "0": False}  # spreadsheets write TRUE
 
@@ -155,8 +157,11 @@ def read_events(directory: Path) -> list[dict[str, Any]]:
         files.require_regular(file)
     except (FileNotFoundError, ValueError):
         return []
+    if file.stat().st_size > files.MAX_JSON:
+        return []
     events = []
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
+    lines = file.read_text(encoding="utf-8", errors="replace").split("\n", MOST_EVENTS)
+    for line in lines[:MOST_EVENTS]:
         with suppress(
             ValueError, RecursionError
         ):  # a torn line tells nothing, and nothing needs it
@@ -182,7 +187,7 @@ def read(directory: str | Path) -> Record:
         ValueError: the study is of a format that this version does not know, a file is damaged
             or edited, or the files do not belong together.
     """
-    path = Path(directory).expanduser().resolve()
+    path = files.where(directory)
     place = _pending(path) or {name: path / name for name in SEALED}
     file = place[MANIFEST]
     if not files.is_file(file):
@@ -197,6 +202,10 @@ def read(directory: str | Path) -> Record:
         )
     manifest = check(content, str(file))
     table = lambda file: read_table(file, manifest["dtypes"])
+    files.require_regular(place[TRIALS])
+    most = (manifest["trials"] + 1) * (len(manifest["dtypes"]) + 1) * LONGEST_CELL
+    if place[TRIALS].stat().st_size > most:
+        raise ValueError(f"{place[TRIALS]} is damaged: it is larger than {most:,} bytes")
     trials = files.read_part(place[TRIALS], table)
     files.read_part(place[CURVES], lambda file: check_curves(file, manifest))
     curves = files.read_part(place[CURVES], lambda file: xr.load_dataset(file, engine="h5netcdf"))

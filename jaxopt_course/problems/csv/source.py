@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 PATIENCE = 60.0  # seconds until a pipe must have said something
+BEGIN = 1 << 20  # bytes that are looked at before the rest is read
 LARGEST_PIPE = 2**31  # bytes; a file's size is known, a pipe may never end
 
 
@@ -48,9 +49,14 @@ def _read_bytes(file: str | Path) -> bytes:
     mode = os.stat(file).st_mode
     if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
         raise ValueError(f"{file} is a device, not a file")
+    if stat.S_ISSOCK(mode):
+        raise ValueError(f"{file} is a socket, not a file")
     if not stat.S_ISFIFO(mode):
         with open(file, "rb") as stream:
-            return stream.read()
+            begin = stream.read(BEGIN)
+            if begin and not begin.strip(b"\0"):  # a file of holes may be of any size
+                raise ValueError(f"{file} holds zeros and no text")
+            return begin + stream.read() if len(begin) == BEGIN else begin
     # Opened without waiting: a pipe that nobody writes to would wait for ever.
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as stream:
         pieces, length = [], 0
