@@ -20,6 +20,7 @@ import numpy as np
 import jaxopt_course
 from jaxopt_course.messages import printable
 
+CACHE = os.environ.get("JAX_COMPILATION_CACHE_DIR", "\0")  # the suite's own, see conftest.py
 PACKAGE = str(Path(jaxopt_course.__file__).parent)
 PATIENCE = 20.0  # seconds of one input until it counts as a hang
 FLOOR = 8 << 20  # bytes that any reader may take, for its tables, caches and modules
@@ -37,7 +38,7 @@ _CHANGES = {
 
 
 def _watch(event, arguments):
-    if _seen is None:
+    if _seen is None or (arguments and str(arguments[0]).startswith(CACHE)):
         return
     if event == "open":
         file, _, flags = arguments
