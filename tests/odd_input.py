@@ -23,7 +23,7 @@ from jaxopt_course.messages import printable
 CACHE = os.environ.get("JAX_COMPILATION_CACHE_DIR", "\0")  # the suite's own, see conftest.py
 PACKAGE = str(Path(jaxopt_course.__file__).parent)
 PATIENCE = 20.0  # seconds of one input until it counts as a hang
-FLOOR = 8 << 20  # bytes that any reader may take, for its tables, caches and modules
+FLOOR = 32 << 20  # bytes that any reader may take, for its tables, caches and modules
 ODD = [
     None, True, False, 0, -1, 1, 3, 2**63, 10**400, 1e308, float("nan"), float("inf"), -0.5,
     "", "x", "../x", "/etc/x", "\x1b[2J", "a" * 10_000, "é\u202e", "\ud800", "\x00",
