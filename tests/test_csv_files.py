@@ -426,3 +426,66 @@ def test_what_is_no_text_is_not_read_to_its_end(tmp_path):
         made.bind(os.path.relpath(tmp_path / "s.csv"))  # such paths are short
         with pytest.raises(ValueError, match=r"s.csv is a socket"):
             read_table(tmp_path / "s.csv")
+
+
+# Odd files of all sorts
+
+
+@pytest.mark.parametrize(
+    ("begin", "words"),
+    [
+        (b"PAR1\x00\x01", "Parquet file: read it with pandas"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1" + b"\0" * 99, "a workbook"),
+        (b"SQLite format 3\0" + b"\0" * 99, "a data base"),
+        (b"<!DOCTYPE html><html><table>", "a page, XML or JSON"),
+        (b'{"p": 1, "y": "a"}\n' * 9, "a page, XML or JSON"),
+        (b'[{"p": 1, "y": "a"}]', "a page, XML or JSON"),
+    ],
+)
+def test_files_of_other_kinds(write, begin, words):
+    with pytest.raises(ValueError, match=words):
+        read_table(write(begin))
+
+
+@pytest.mark.parametrize(
+    ("above", "line"),
+    [
+        ("Report 2024\n", 2),
+        ("Report 2024\n\n", 2),
+        ("Report 2024,\n,\n", 3),
+        ("# by hand\n# 2\n", 3),
+    ],
+)
+def test_titles_above_the_names(write, above, line):
+    rows = "p,y\n" + "1,a\n2,b\n" * 20
+    with pytest.raises(ValueError, match=f"names stand in line {line}, .* take out what is above"):
+        read_table(write(above + rows))
+    assert list(read_table(write(rows))) == ["p", "y"]
+    assert list(read_table(write("p\n" + "1\n2\n" * 9))) == ["p"]
+    assert list(read_table(write('"","p"\n"a",1\n"b",2\n'))) == ["p"]
+
+
+def notes_of(file, target="y"):
+    return {c["name"]: c["note"] for c in table_task(file, target).about["columns"]}
+
+
+def test_codes_that_begin_with_0_are_remarked(write):
+    zips = "".join(f"0{1000 + i % 30},{i % 7},{'ab'[i % 2]}\n" for i in range(40))
+    said = notes_of(write("zip,x,y\n" + zips))
+    assert "'01000' is 1000: if these are codes" in said["zip"] and "codes" not in said["x"]
+    quoted = notes_of(write("zip;x;y\n" + zips.replace(",", ";").replace("0", '"0', 0)))
+    assert "codes" in quoted["zip"]
+    assert "codes" not in str(notes_of(write("p,y\n" + "0,a\n0.5,b\n" * 20)))
+
+
+def test_three_words_are_no_numbers(write):
+    """A column of low, mid and high was called one of numbers with odd cells."""
+    rows = "".join(f"{('low', 'mid', 'high')[i % 3]},{'ab'[i % 2]}\n" for i in range(40))
+    assert notes_of(write("x,y\n" + rows))["x"] == ""
+    limits = "".join(f"{'<' if i % 9 == 0 else ''}{i / 10},{'ab'[i % 2]}\n" for i in range(40))
+    assert "numbers, and '<0.0'" in notes_of(write("x,y\n" + limits))["x"]
+
+
+def test_a_column_without_any_cell_is_remarked(write):
+    rows = "".join(f"{i % 5},,{'ab'[i % 2]}\n" for i in range(40))
+    assert notes_of(write("x,e,y\n" + rows))["e"] == "empty in every row: leave it out"

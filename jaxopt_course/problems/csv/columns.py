@@ -191,6 +191,8 @@ def _one_hot(
     block = (codes == np.array([place[c] for c in categories])[:, None]).astype(np.float64)
     made[name] = {f"{name}={c}": row for c, row in zip(categories, block, strict=True)}
     note = "the same in every row of the train part" if len(categories) == 1 else hint
+    if words == [MISSING]:
+        note = "empty in every row: leave it out"
     told[name] = Column(name, "categories", len(categories), note)
 
 
@@ -218,7 +220,8 @@ def _hint(words: Sequence[str]) -> str:
     dated = sum(_like_a_date(word) for word in words[:20])
     if words and dated == len(words[:20]):
         return "dates: as year, month, day by dates=[…] (--dates)"
-    if len(words) > 2 and odd and len(odd) <= max(3, len(words) / 20):
+    numbers = sum(cell is not None for cell in cells)
+    if len(words) > 2 and odd and numbers >= max(len(odd), 3 * (len(odd) - 3)):
         shown = ", ".join(map(repr, odd[:3]))
         return f"numbers, and {shown}; leave such cells empty, or write numbers"
     dresses = {cell.dress for cell in cells if cell is not None}

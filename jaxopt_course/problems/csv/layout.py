@@ -13,6 +13,7 @@ BLANKS = r"\s+"  # a mark of its own: any number of blanks
 SAMPLE = 100  # records that are looked at; fewer, where they are long
 SAMPLE_LENGTH = 1 << 19  # characters of them
 MARK_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks"}
+TITLES = 6  # lines at most, that stand above the names
 _ELSEWHERE = "\ue000"  # stands for a mark inside quotes
 
 
@@ -48,6 +49,8 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
     if not records:
         return Layout(mark or ",", [], skip, False)
     mark = mark or best_mark(records)
+    if header is None:
+        _refuse_titles(records, mark)
     first, *rows = [split(record, mark) for record in records]
     if header is False:
         return Layout(mark, None, skip, False)
@@ -181,6 +184,27 @@ def _refuse_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             f"the first line looks like data, not like names ({shown}): put a line of names above "
             "it, or say header=False (--header no), and the columns are called column 1, column 2, "
             "…; if these are names, header=True (--header yes)"
+        )
+
+
+def _refuse_titles(records: Sequence[str], mark: str) -> None:
+    """Raise where a title or a comment stands above the names."""
+    first = split(records[0], mark)
+    alone = len(first) > 1 and first[0] and not any(first[1:])
+    lines = 0
+    if alone:
+        full = (i for i, r in enumerate(records[1:TITLES], 1) if all(split(r, mark)))
+        lines = next(full, 0)
+    elif _score(records, mark)[0] < 0.5:
+        scores = {
+            i: _score(records[i:], best_mark(records[i:]))
+            for i in range(1, min(TITLES, len(records) - 1))
+        }
+        lines = next((i for i, (score, wide) in scores.items() if score > 0.9 and wide > 1), 0)
+    if lines:
+        raise ValueError(
+            f"the names stand in line {lines + 1}, it seems, below {records[0][:40]!r}: take out "
+            "what is above them (if these are names, header=True, --header yes)"
         )
 
 

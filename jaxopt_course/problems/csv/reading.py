@@ -211,12 +211,29 @@ def _typed(
         for name, column in parse.texts(gaps.tolist()).items():
             empty = sorted(word for word in column.seen if n.is_empty_word(word))
             notes.setdefault(name, []).extend(_gaps(tuple(empty)))
+    for name, column in parse.texts(_zeros(table, parse)).items():
+        codes = [
+            word for word in column.words if len(word) > 1 and word.isdigit() and word[0] == "0"
+        ]
+        if codes:
+            notes.setdefault(name, []).append(
+                f"{codes[0]!r} is {int(codes[0])}: if these are codes, they measure nothing"
+            )
     if len(made) > MANY:
         table = pd.DataFrame({c: made.get(c, s) for c, s in table.items()}, columns=table.columns)
     else:
         for name, values in made.items():
             table[name] = values
     return table, {name: said for name, said in notes.items() if said}
+
+
+def _zeros(table: pd.DataFrame, parse: _Parser) -> list[int]:
+    """Columns of whole numbers that may have cells as 01234, where the file has any at all."""
+    mark = r"\s" if parse.how.mark == BLANKS else re.escape(parse.how.mark)
+    if not re.search(rf'(?:^|[{mark}\n]) *"?0\d+"? *(?:[{mark}\n]|$)', parse.text):
+        return []
+    whole = [place for place, dtype in enumerate(table.dtypes) if dtype.kind == "i"]
+    return whole if len(whole) <= TOLD[0] and len(whole) * len(table) <= TOLD[1] else []
 
 
 def told(number: n.Numbers) -> list[str]:

@@ -5,6 +5,17 @@ import select
 import stat
 from pathlib import Path
 
+KINDS = {  # how files begin that are no text
+    b"\x1f\x8b": "compressed: unpack it",
+    b"BZ": "compressed: unpack it",
+    b"\xfd7zXZ": "compressed: unpack it",
+    b"PK": "compressed, or a workbook: unpack it",
+    b"\xd0\xcf\x11\xe0": "a workbook: open it in a spreadsheet",
+    b"PAR1": "a Parquet file: read it with pandas and give the frame to table_task",
+    b"SQLite format 3": "a data base: read the table with pandas and give it to table_task",
+    b"\x89HDF": "an HDF5 file: read the table with pandas and give it to table_task",
+    b"%PDF": "a PDF: copy the table into a spreadsheet",
+}
 PATIENCE = 60.0  # seconds until a pipe must have said something
 BEGIN = 1 << 20  # bytes that are looked at before the rest is read
 LARGEST_PIPE = 2**31  # bytes; a file's size is known, a pipe may never end
@@ -25,8 +36,12 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
     if str(file).startswith(("http:/", "https:/", "ftp:/")):
         raise ValueError(f"{file} is an address, not a file: download it, and give the file")
     content = _read_bytes(file)
-    if content[:2] in (b"\x1f\x8b", b"PK", b"BZ"):
-        raise ValueError(f"{file} is compressed, or a workbook: unpack it, or save it as CSV")
+    for begin, what in KINDS.items():
+        if content.startswith(begin):
+            raise ValueError(f"{file} is {what}, or save it as CSV")
+    head = content[:256].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml", b'{"', b"[{")):
+        raise ValueError(f"{file} is a page, XML or JSON, not a table: save it as CSV")
     try:
         text = content.decode(encoding or "utf-8-sig").removeprefix("\ufeff")
     except LookupError:
