@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -13,11 +14,13 @@ import pytest
 import jaxopt_course as joc
 from jaxopt_course import cli
 from jaxopt_course.studies import sweep as sweeping
+from jaxopt_course.studies.plan import Plans, _ask, widths_of
 from jaxopt_course.sweeps import plan as planning
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.memory import Memory, fit_memory
 from jaxopt_course.sweeps.plan import APART, CHUNKS, SEQUENTIAL, VMAP, Load
 from jaxopt_course.sweeps.probes import Probe, shorten
+from jaxopt_course.tables.buckets import split
 
 pytestmark = pytest.mark.xdist_group("plan")  # one process, which plans once
 
@@ -212,10 +215,28 @@ def test_static_columns_have_a_plan_a_bucket(plan):
     assert [one["plan"] for one in buckets] == [one.describe() for one in made.plans]
     with pytest.raises(ValueError, match="the plan is of programs for batch_size=5; batch_size=4"):
         sweep(plan=made)
-    with pytest.raises(ValueError, match="the plan is of one program, the sweep has 2"):
+    with pytest.raises(
+        ValueError, match="is of one program, the sweep has programs for batch_size="
+    ):
         sweep(trials=both, plan=plan, **settings)
     with pytest.raises(ValueError, match="other budget"):
         sweep(trials=both, plan=made, epochs=4, **settings)
+
+
+def test_a_plan_finds_its_buckets_in_another_order():
+    """Once it said that the labels differ."""
+    both = TRIALS.merge(pd.DataFrame({"batch_size": [5, 4]}), how="cross")
+    turned = both.sort_values("batch_size", kind="stable").reset_index(drop=True)
+    lengths = {"epochs": 3, "batch_size": 64}
+    old, new = (split("line", t, ["batch_size"], **lengths) for t in (both, turned))
+    devices = jax.devices()[:1]
+    plans = tuple(
+        SimpleNamespace(lanes=lanes, question=_ask(bucket, devices), describe=dict)
+        for lanes, bucket in zip((4, 8), old.buckets, strict=True)
+    )
+    made = Plans(tuple(bucket.label for bucket in old.buckets), plans)
+    assert [bucket.label for bucket in new.buckets] == ["batch_size=4", "batch_size=5"]
+    assert widths_of(made, new, devices)[0] == [8, 4]
 
 
 def test_the_command_plans_and_obeys(monkeypatch, capsys):

@@ -163,12 +163,14 @@ def widths_of(
         raise TypeError(f"plan= takes what joc.plan(...) returns, not {plan!r}")
     plans = [plan] if isinstance(plan, Plan) else list(plan.plans)
     labels = [""] if isinstance(plan, Plan) else list(plan.labels)
-    if labels != [bucket.label for bucket in table.buckets]:
+    ours = [bucket.label for bucket in table.buckets]
+    if sorted(labels) != sorted(ours):
         own = "one program" if labels == [""] else f"programs for {'; '.join(labels)}"
+        has = "one program" if ours == [""] else f"programs for {'; '.join(ours)}"
         raise ValueError(
-            f"the plan is of {own}, the sweep has {len(table.buckets)}: "
-            "plan=joc.plan(...) with the same static="
+            f"the plan is of {own}, the sweep has {has}: plan=joc.plan(...) with the same static="
         )
+    plans = [plans[labels.index(label)] for label in ours]  # rows in another order, the same plan
     for one, bucket in zip(plans, table.buckets, strict=True):
         now = _ask(bucket, devices)
         different = [name for name in now if one.question.get(name) != now[name]]
@@ -182,9 +184,10 @@ def widths_of(
 
 
 def _words(names: Sequence[str], was: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    hashes = ("data", "trials")
+    hashes = {"data": "data", "trials": "trials (or the same in another order)"}
     return ", ".join(
-        name if name in hashes else f"{name} ({was.get(name)}, now {now[name]})" for name in names
+        hashes[name] if name in hashes else f"{name} ({was.get(name)}, now {now[name]})"
+        for name in names
     )
 
 

@@ -73,6 +73,11 @@ class RecordedStudy:
     def save(self, directory: str | Path, *, overwrite: bool = False) -> Self:
         """Write the study into ``directory`` (see ``records/format.py`` for the format).
 
+        Args:
+            directory: made if it is not there.
+            overwrite: whether a study that is there may be replaced.  What was derived from it goes
+                with it: its confirmation, its page and figures, and its checkpoint.
+
         Raises:
             FileExistsError: a study is there already, and ``overwrite`` is false; or files that are
                 no study's.

@@ -224,7 +224,9 @@ class Study(RecordedStudy):
         """Add trials, without running or changing those that are there; known ones are skipped.
 
         The new ones are numbered on, and saved with the old ones if the study has a directory.
-        New values of static columns get programs of their own.
+        New values of static columns get programs of their own.  A confirmation and a page that are
+        there are removed, as the winners may be others now: :meth:`confirm` and :meth:`report`
+        make them again.
 
         Args:
             trials: with the columns of the study's table; empty cells as in :func:`sweep`.
