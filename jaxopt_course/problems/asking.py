@@ -5,13 +5,15 @@
     loss(params, state, batch, key, shared)
 
 The numbers are traced, so one program serves all their values.  Who reads which column is known
-once the functions were traced, so that a column that nobody reads can be refused.
+once the functions were traced, so that a column that nobody reads can be refused.  What is built
+into the package (a named loss, ``MLP``) says beforehand which columns it knows, in an attribute
+``columns``, and does without those that the table does not have.
 """
 
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 
@@ -40,6 +42,31 @@ def asked(function: Callable[..., Any], plain: int = 0) -> frozenset[str]:
     return frozenset(name for name in named if name in ASKABLE and name not in bound)
 
 
+class Asks(NamedTuple):
+    """What functions ask for, and which columns they may read."""
+
+    names: frozenset[str] = frozenset()  # of ASKABLE
+    columns: frozenset[str] | None = frozenset()  # None: any, which only tracing tells
+
+    def __or__(self, other: "Asks") -> "Asks":
+        """What both ask for together."""
+        known = None
+        if self.columns is not None and other.columns is not None:
+            known = self.columns | other.columns
+        return Asks(self.names | other.names, known)
+
+    @property
+    def row(self) -> bool:
+        """Whether they take the row's numbers."""
+        return "h" in self.names
+
+
+def asks_of(function: Callable[..., Any], plain: int = 0) -> Asks:
+    """What a function asks for; without an attribute ``columns`` it may read any."""
+    names = asked(function, plain)
+    return Asks(names, getattr(function, "columns", None) if "h" in names else frozenset())
+
+
 def wanted(function: Callable[..., Any], plain: int, **offered: Any) -> dict[str, Any]:
     """Those of the offered arguments that the function asks for."""
     names = asked(function, plain)
@@ -49,6 +76,36 @@ def wanted(function: Callable[..., Any], plain: int, **offered: Any) -> dict[str
 def call(function: Callable[..., Any], *args: Any, **offered: Any) -> Any:
     """Call a function with its plain arguments and those of the offered ones that it asks for."""
     return function(*args, **wanted(function, len(args), **offered))
+
+
+def bind(function: Callable[..., Any], plain: int, **offered: Any) -> Callable[..., Any]:
+    """The function of its plain arguments alone, what it asks for filled in; itself if nothing."""
+    filled = wanted(function, plain, **offered)
+    return functools.partial(function, **filled) if filled else function
+
+
+def declare(function: Callable[..., Any], asks: Asks) -> Callable[..., Any]:
+    """Let a function with ``**offered`` ask for these and for nothing else.
+
+    It does without a row where all columns that it may read are known.
+    """
+    signature = inspect.signature(function)
+    plain = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    default = inspect.Parameter.empty if asks.columns is None else None
+    named = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+        for name in sorted(asks.names)
+    ]
+    function.__signature__ = signature.replace(parameters=plain + named)  # type: ignore[attr-defined]
+    if asks.columns is not None:
+        function.columns = asks.columns  # type: ignore[attr-defined]
+    return function
+
+
+def read_by(reader: str, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """The offered arguments, the row's readings noted as those of ``reader``."""
+    row = offered.get("h")
+    return {**offered, "h": row.by(reader)} if isinstance(row, Row) else dict(offered)
 
 
 class Reads:
@@ -84,11 +141,15 @@ class Row(Mapping[str, Any]):
         if column not in self._numbers:
             there = ", ".join(self) or "none"
             raise KeyError(
-                f"the {self._reader} of the task reads column {column!r}, which the table does not "
+                f"{self._reader} of the task reads column {column!r}, which the table does not "
                 f"have (it has {there})"
             )
         self._reads.pairs.add((self._reader, column))
         return self._numbers[column]
+
+    def __contains__(self, column: object) -> bool:
+        """Whether the table has the column; to ask is not to read."""
+        return column in self._numbers
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._numbers)

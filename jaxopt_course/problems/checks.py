@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_course.problems import shapes
+from jaxopt_course.problems import asking, shapes
 from jaxopt_course.tree import Tree
 
 MOST = 400  # characters of somebody else's error
@@ -257,16 +257,31 @@ def functions(
     train: Tree,
     valid: Tree,
     metrics: Mapping[str, str],
+    row: asking.Row | None = None,
 ) -> None:
-    """The three functions return what the engine relies on; traced on shapes, never run."""
+    """The three functions return what the engine relies on; traced on shapes, never run.
+
+    ``row``: shapes of a row's numbers, for those that ask for them.
+    """
+
+    def of(reader: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def given(*args: Any) -> Any:
+            *plain, h = args
+            offered = {} if h is None else {"h": h.by(reader)}
+            return asking.call(function, *plain, **offered)
+
+        return given
+
     key = any_key()
     with traced("init"):
-        start = jax.eval_shape(init, key)
+        start = jax.eval_shape(of("init", init), key, row)
     if not _is_pair(start):
         raise ValueError(f"init must return (params, model_state), and returns {_kind(start)}")
     params, state = start
     with traced("loss"):
-        jaxpr, result = jax.make_jaxpr(loss, return_shape=True)(params, state, train, key)
+        jaxpr, result = jax.make_jaxpr(of("the loss", loss), return_shape=True)(
+            params, state, train, key, row
+        )
     if any(isinstance(const, jax.core.Tracer) for const in jaxpr.consts):
         raise ValueError(
             "loss holds an array that was traced elsewhere: a module that keeps one inside an "
@@ -292,7 +307,7 @@ def functions(
                 f"{old.shape} to {new.dtype} {new.shape}"
             )
     with traced("evaluate"):
-        values = jax.eval_shape(evaluate, params, state, valid)
+        values = jax.eval_shape(of("evaluate", evaluate), params, state, valid, row)
     if not isinstance(values, Mapping):
         raise ValueError(f"evaluate must return a dict of scalars, and returns {_kind(values)}")
     missing = [name for name in metrics if name not in values]

@@ -19,7 +19,7 @@ Importing this file imports Flax.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import jax
@@ -28,6 +28,7 @@ from flax import nnx
 
 from jaxopt_course.messages import unknown
 from jaxopt_course.problems.convolution import Conv, max_pool
+from jaxopt_course.problems.regularization import drop
 
 Like = Literal["keras", "torch"]
 LIKES = ("keras", "torch")
@@ -41,6 +42,8 @@ class ImageMLP(nnx.Module):
         widths: of the hidden layers and of the output.
         like: "keras" or "torch": the weights that it starts with, and the scale of the pixels.
         rngs: Flax's random streams; ``params`` draws the weights.
+
+    A column "dropout" drops units of the hidden dense layers; see ``regularization``.
 
     Raises:
         ValueError: a size below 1, no width, or an unknown ``like``.
@@ -59,9 +62,13 @@ class ImageMLP(nnx.Module):
         self.like = like
         self.dense = _dense_layers((math.prod(image), *widths), like, rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    columns = frozenset({"dropout"})
+
+    def __call__(
+        self, x: jax.Array, h: Mapping[str, Any] | None = None, key: jax.Array | None = None
+    ) -> jax.Array:
         """Map images (B, height, width, channels) to logits (B, widths[-1]); see :func:`scaled`."""
-        return _through(self.dense, scaled(x, self.like))
+        return _through(self.dense, scaled(x, self.like), h, key)
 
 
 class CNN(nnx.Module):
@@ -74,6 +81,8 @@ class CNN(nnx.Module):
         pools: how many convolutions, from the first on, a max-pool of 2 x 2 follows.
         like: "keras" or "torch": the weights that it starts with, and the scale of the pixels.
         rngs: Flax's random streams; ``params`` draws the weights.
+
+    A column "dropout" drops units of the hidden dense layers; see ``regularization``.
 
     Raises:
         ValueError: a size below 1, no convolution, no width, an unknown ``like``, or an image too
@@ -117,14 +126,18 @@ class CNN(nnx.Module):
         self.convolutions = nnx.List(layers)
         self.dense = _dense_layers((height * width * channels, *widths), like, rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    columns = frozenset({"dropout"})
+
+    def __call__(
+        self, x: jax.Array, h: Mapping[str, Any] | None = None, key: jax.Array | None = None
+    ) -> jax.Array:
         """Map images (B, height, width, channels) to logits (B, widths[-1]); see :func:`scaled`."""
         x = scaled(x, self.like)
         for i, convolution in enumerate(self.convolutions):
             x = jax.nn.relu(convolution(x))
             if i < self.pools:
                 x = max_pool(x, (2, 2), (2, 2))
-        return _through(self.dense, x)
+        return _through(self.dense, x, h, key)
 
 
 def scaled(pixels: jax.Array, like: Like = "keras") -> jax.Array:
@@ -158,11 +171,14 @@ def _dense_layers(sizes: Sequence[int], like: Like, rngs: nnx.Rngs) -> nnx.List:
     )
 
 
-def _through(dense: Any, x: jax.Array) -> jax.Array:
+def _through(
+    dense: Any, x: jax.Array, h: Mapping[str, Any] | None, key: jax.Array | None
+) -> jax.Array:
+    """The dense layers; the hidden ones' units are dropped as ``MLP`` drops them."""
     x = jnp.reshape(x, (len(x), -1))
     *hidden, last = dense
-    for layer in hidden:
-        x = jax.nn.relu(layer(x))
+    for i, layer in enumerate(hidden):
+        x = drop(jax.nn.relu(layer(x)), h, key, i)
     return last(x)
 
 

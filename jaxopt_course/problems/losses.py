@@ -6,27 +6,31 @@ silent broadcast of (B, 1) against (B,) trains something else (erratum E22 of th
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxopt_course.problems import checks, shapes
+from jaxopt_course.problems import asking, checks, shapes
 from jaxopt_course.problems import metrics as m
+from jaxopt_course.problems.asking import Asks
+from jaxopt_course.problems.regularization import column
 
+Row = Mapping[str, Any] | None  # the row's numbers
 Metric = tuple[Callable[[jax.Array, jax.Array], jax.Array], str]  # (function, "min" or "max")
 
 
 class Loss(NamedTuple):
     """A loss, with what a task needs to know to use it."""
 
-    per_example: Callable[[jax.Array, jax.Array], jax.Array]  # (outputs, targets) -> (B,)
+    per_example: Callable[..., jax.Array]  # (outputs, targets) -> (B,)
     match: Callable[[jax.Array, jax.Array], jax.Array]  # outputs in the shape the formulas want
     check: Callable[[np.ndarray, int], None]  # (targets, classes) -> None, or an error
     metrics: Mapping[str, Metric]  # measured beside the loss itself
     classification: bool = False  # chosen by the first metric, not by the loss; split by class
+    asks: Asks = Asks()  # what per_example takes beside
 
 
 def _mean_of_each(values: jax.Array) -> jax.Array:
@@ -37,8 +41,12 @@ def _mean_of_each(values: jax.Array) -> jax.Array:
 # softmax cross-entropy: -log softmax(outputs)[target]
 
 
-def _softmax_per_example(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+def _softmax_per_example(outputs: jax.Array, targets: jax.Array, h: Row = None) -> jax.Array:
     losses = optax.losses.softmax_cross_entropy_with_integer_labels(outputs, targets)
+    smoothing = column(h, "label_smoothing")
+    if smoothing is not None:
+        even = -jnp.mean(jax.nn.log_softmax(outputs), axis=-1)  # where all classes are as likely
+        losses = (1 - smoothing) * losses + smoothing * even
     return _mean_of_each(losses)
 
 
@@ -62,8 +70,12 @@ def _softmax_check(targets: np.ndarray, classes: int) -> None:
 # binary cross-entropy from logits: -y log σ(z) - (1 - y) log(1 - σ(z))
 
 
-def _binary_per_example(outputs: jax.Array, targets: jax.Array) -> jax.Array:
-    losses = optax.losses.sigmoid_binary_cross_entropy(outputs, targets.astype(outputs.dtype))
+def _binary_per_example(outputs: jax.Array, targets: jax.Array, h: Row = None) -> jax.Array:
+    targets = targets.astype(outputs.dtype)
+    smoothing = column(h, "label_smoothing")
+    if smoothing is not None:
+        targets = (1 - smoothing) * targets + smoothing / 2
+    losses = optax.losses.sigmoid_binary_cross_entropy(outputs, targets)
     return _mean_of_each(losses)
 
 
@@ -90,6 +102,8 @@ def _no_check(targets: np.ndarray, classes: int) -> None:
     del targets, classes
 
 
+SMOOTHED = Asks(frozenset({"h"}), frozenset({"label_smoothing"}))
+
 LOSSES: dict[str, Loss] = {
     "softmax_cross_entropy": Loss(
         _softmax_per_example,
@@ -97,6 +111,7 @@ LOSSES: dict[str, Loss] = {
         _softmax_check,
         {"accuracy": (m.accuracy, "max")},
         classification=True,
+        asks=SMOOTHED,
     ),
     "sigmoid_binary_cross_entropy": Loss(
         _binary_per_example,
@@ -104,6 +119,7 @@ LOSSES: dict[str, Loss] = {
         _binary_check,
         {"accuracy": (m.binary_accuracy, "max"), "f1": (m.f1, "max"), "auc": (m.auc, "max")},
         classification=True,
+        asks=SMOOTHED,
     ),
     "squared_error": Loss(
         _squared_per_example,
@@ -114,12 +130,13 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def own_loss(per_example: Callable[[jax.Array, jax.Array], jax.Array]) -> Loss:
+def own_loss(per_example: Callable[..., jax.Array]) -> Loss:
     """A user's (outputs, targets) -> losses (B,), taken as it is; refused where it broadcasts."""
 
-    def checked(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    def checked(outputs: jax.Array, targets: jax.Array, **offered: Any) -> jax.Array:
+        function = asking.bind(per_example, 2, **offered)
         with checks.traced("the loss", outputs=outputs, targets=targets):
-            broadcasts = shapes.broadcasts(per_example, outputs, targets)
+            broadcasts = shapes.broadcasts(function, outputs, targets)
         if broadcasts:
             which = "outputs" if outputs.ndim > targets.ndim else "targets"
             raise ValueError(
@@ -127,7 +144,7 @@ def own_loss(per_example: Callable[[jax.Array, jax.Array], jax.Array]) -> Loss:
                 f"targets {targets.shape} are broadcast; take {which}[..., 0]"
             )
         with checks.traced("the loss", outputs=outputs, targets=targets):
-            losses = jnp.asarray(per_example(outputs, targets))
+            losses = jnp.asarray(function(outputs, targets))
         if losses.shape != targets.shape[:1]:
             raise ValueError(
                 f"the loss must return one value an example, shape {targets.shape[:1]}, and "
@@ -135,4 +152,6 @@ def own_loss(per_example: Callable[[jax.Array, jax.Array], jax.Array]) -> Loss:
             )
         return losses
 
-    return Loss(checked, lambda outputs, targets: outputs, _no_check, {})
+    asks = asking.asks_of(per_example, 2)
+    match = lambda outputs, targets: outputs
+    return Loss(asking.declare(checked, asks), match, _no_check, {}, asks=asks)

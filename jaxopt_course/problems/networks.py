@@ -5,14 +5,17 @@ Importing this file imports Flax, so the rest of the package imports it where a 
 
 import inspect
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen, nnx
 
+from jaxopt_course.problems import asking
+from jaxopt_course.problems.asking import Asks
 from jaxopt_course.problems.checks import strong
+from jaxopt_course.problems.regularization import drop
 from jaxopt_course.tree import Tree
 
 
@@ -32,9 +35,14 @@ class MLP(nnx.Module):
     Weights start as Flax's default, LeCun normal (truncated normal, variance 1 / fan-in; LeCun et
     al. 1998, §4.6), biases at zero; all float32.
 
+    In training, hidden units are dropped at the rate of the table's column "dropout", where there
+    is one; see :mod:`~jaxopt_course.problems.regularization`.
+
     Raises:
         ValueError: fewer than two sizes, or one below 1.
     """
+
+    columns = frozenset({"dropout"})
 
     def __init__(self, *sizes: int, rngs: nnx.Rngs):
         if len(sizes) < 2 or min(sizes) < 1:
@@ -42,11 +50,13 @@ class MLP(nnx.Module):
         pairs = itertools.pairwise(sizes)
         self.layers = nnx.List([nnx.Linear(n, m, rngs=rngs) for n, m in pairs])
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Map a batch ``(B, sizes[0])`` to outputs ``(B, sizes[-1])``."""
+    def __call__(
+        self, x: jax.Array, h: Mapping[str, Any] | None = None, key: jax.Array | None = None
+    ) -> jax.Array:
+        """Map a batch ``(B, sizes[0])`` to outputs ``(B, sizes[-1])``; with a key it trains."""
         *hidden, last = self.layers
-        for layer in hidden:
-            x = jax.nn.relu(layer(x))
+        for i, layer in enumerate(hidden):
+            x = drop(jax.nn.relu(layer(x)), h, key, i)
         return last(x)
 
 
@@ -57,14 +67,17 @@ class Functional(NamedTuple):
         train(params, model_state, x, key) -> (outputs, model_state)
         apply(params, model_state, x) -> outputs
 
+    Each also takes by name what the module's call asks for, ``h``; see ``asking``.
+
     Plain dicts and not ``nnx.State``: they hold no Flax object, so a treedef says structure only
     and is equal from call to call, every optax wrapper and checkpoint format takes them, and
     ``params["layers"][0]["kernel"]`` is what a reader expects.
     """
 
-    init: Callable[[jax.Array], tuple[Tree, Tree]]
-    train: Callable[[Tree, Tree, Tree, jax.Array], tuple[jax.Array, Tree]]
-    apply: Callable[[Tree, Tree, Tree], jax.Array]
+    init: Callable[..., tuple[Tree, Tree]]
+    train: Callable[..., tuple[jax.Array, Tree]]
+    apply: Callable[..., jax.Array]
+    asks: Asks = Asks()  # what the call takes beside x
 
 
 def functional(module: Any, example: Tree) -> Functional:
@@ -96,8 +109,10 @@ def functional(module: Any, example: Tree) -> Functional:
 def _from_nnx(make: Callable[[nnx.Rngs], Any]) -> Functional:
     graphs: dict[bool, Any] = {}
     keywords: dict[bool, dict[str, bool]] = {}
+    asks = Asks()
 
     def look() -> Tree:
+        nonlocal asks
         model = make(nnx.Rngs(0))
         if not isinstance(model, nnx.Module):
             raise TypeError("module was called with rngs and did not make a flax.nnx module")
@@ -106,25 +121,37 @@ def _from_nnx(make: Callable[[nnx.Rngs], Any]) -> Functional:
             switch()
             graphs[train] = nnx.graphdef(model)
             keywords[train] = _mode(type(model), train)
+        asks = asking.asks_of(model, 1)
         return _parts(model)[1]
 
     streams = jax.eval_shape(look)  # in a trace nothing is computed, and no device wakes
 
-    def init(key: jax.Array) -> tuple[Tree, Tree]:
+    def init(key: jax.Array, **offered: Any) -> tuple[Tree, Tree]:
         params, _, rest = _parts(make(nnx.Rngs(key)))
         return strong(params), strong(rest)
 
-    def train(params: Tree, state: Tree, x: Tree, key: jax.Array) -> tuple[jax.Array, Tree]:
+    def train(
+        params: Tree, state: Tree, x: Tree, key: jax.Array, **offered: Any
+    ) -> tuple[jax.Array, Tree]:
         model = nnx.merge(graphs[True], params, _seeded(streams, key), state)
-        outputs = model(x, **keywords[True])
+        beside = _asked(asks, offered)
+        if beside.get("h") is not None and asks.columns is not None:
+            beside["key"] = key  # our own networks have no streams, which all programs would carry
+        outputs = model(x, **keywords[True], **beside)
         return outputs, _parts(model)[2]
 
-    def apply(params: Tree, state: Tree, x: Tree) -> jax.Array:
+    def apply(params: Tree, state: Tree, x: Tree, **offered: Any) -> jax.Array:
         # In eval mode nothing draws; the graph still wants its streams, and any key will do.
         idle = _seeded(streams, jax.random.key(0))
-        return nnx.merge(graphs[False], params, idle, state)(x, **keywords[False])
+        model = nnx.merge(graphs[False], params, idle, state)
+        return model(x, **keywords[False], **_asked(asks, offered))
 
-    return Functional(init, train, apply)
+    return Functional(init, train, apply, asks)
+
+
+def _asked(asks: Asks, offered: Mapping[str, Any]) -> dict[str, Any]:
+    """What the module's call asks for, its readings noted as the module's."""
+    return {n: x for n, x in asking.read_by("the module", offered).items() if n in asks.names}
 
 
 def _with_arrays_as_data(model: Any) -> Any:
@@ -172,26 +199,32 @@ def _seeded(streams: Tree, key: jax.Array) -> Tree:
 
 def _from_linen(module: Any, example: Tree) -> Functional:
     keywords = {train: _mode(type(module), train) for train in (True, False)}
+    asks = asking.asks_of(type(module).__call__, 2)
 
-    def init(key: jax.Array) -> tuple[Tree, Tree]:
+    def init(key: jax.Array, **offered: Any) -> tuple[Tree, Tree]:
         params_key, other = jax.random.split(key)
         rngs = {"params": params_key, "dropout": other}
-        state = dict(module.init(rngs, jax.tree.map(jnp.asarray, example), **keywords[False]))
+        beside = keywords[False] | _asked(asks, offered)
+        state = dict(module.init(rngs, jax.tree.map(jnp.asarray, example), **beside))
         params = state.pop("params", {})
         return strong(params), strong({k: v for k, v in state.items() if k != "intermediates"})
 
-    def train(params: Tree, state: Tree, x: Tree, key: jax.Array) -> tuple[jax.Array, Tree]:
+    def train(
+        params: Tree, state: Tree, x: Tree, key: jax.Array, **offered: Any
+    ) -> tuple[jax.Array, Tree]:
         # A stream that is not named here falls back, by Flax's rule, to "params".
         rngs = {"params": key, "dropout": jax.random.fold_in(key, 1)}
+        beside = keywords[True] | _asked(asks, offered)
         outputs, changed = module.apply(
-            {"params": params, **state}, x, rngs=rngs, mutable=list(state), **keywords[True]
+            {"params": params, **state}, x, rngs=rngs, mutable=list(state), **beside
         )
         return outputs, {**state, **changed}
 
-    def apply(params: Tree, state: Tree, x: Tree) -> jax.Array:
-        return module.apply({"params": params, **state}, x, **keywords[False])
+    def apply(params: Tree, state: Tree, x: Tree, **offered: Any) -> jax.Array:
+        beside = keywords[False] | _asked(asks, offered)
+        return module.apply({"params": params, **state}, x, **beside)
 
-    return Functional(init, train, apply)
+    return Functional(asking.declare(init, asks), train, apply, asks)
 
 
 TRAINING = ("train", "training", "is_training")

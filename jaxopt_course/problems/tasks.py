@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,9 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_course.messages import unknown
-from jaxopt_course.problems import checks, datasets
+from jaxopt_course.problems import asking, checks, datasets
 from jaxopt_course.problems.datasets import PARTS, Arrays
-from jaxopt_course.problems.losses import LOSSES, Metric, own_loss
+from jaxopt_course.problems.losses import LOSSES, Loss, Metric, own_loss
+from jaxopt_course.problems.regularization import column, squared_weights
 from jaxopt_course.tree import Tree
 
 
@@ -23,7 +25,10 @@ class Task:
 
     Build one from a Flax module with :meth:`from_flax`, take a ready one with :func:`load_task`, or
     give the three functions yourself.  They are traced, so they must be pure JAX; data reach them
-    as arguments only.
+    as arguments only.  Each may ask for the row's numbers by an argument ``h``:
+    ``def loss(params, model_state, batch, key, h): ... h["smoothing"]``.  They are traced, so one
+    program serves all values of a column; what the loss reads for training alone, ``evaluate``
+    should not, as scores are compared between rows.
 
     Args:
         name: a word for tables and directories.
@@ -76,17 +81,36 @@ class Task:
             object.__setattr__(self, part, checks.canonical(getattr(self, part), part, self.uint8))
         for part in PARTS[1:]:
             checks.alike(self.train, getattr(self, part), part)
-        checks.functions(self.init, self.loss, self.evaluate, self.train, self.valid, self.metrics)
+        if self.asks.columns is not None:  # else they are checked with the rows of a table
+            self.check()
         self._strengthen()
 
+    def check(self, row: asking.Row | None = None) -> None:
+        """Trace the three functions on shapes: do they return what they should?
+
+        Args:
+            row: shapes of a row's numbers, or plain ones, where the functions ask for them.
+
+        Raises:
+            ValueError: they do not; see the class.
+        """
+        functions = self.init, self.loss, self.evaluate
+        checks.functions(*functions, self.train, self.valid, self.metrics, row)
+
+    @functools.cached_property
+    def asks(self) -> asking.Asks:
+        """What the three functions ask for."""
+        own = ((self.init, 1), (self.loss, 4), (self.evaluate, 3))
+        return functools.reduce(operator.or_, (asking.asks_of(*one) for one in own))
+
     def _strengthen(self) -> None:
-        """Wrap ``init`` and ``loss`` where they return weak types, and only there."""
+        """Wrap ``init`` and ``loss`` where they return weak types, or where it is not known."""
         init, loss, key = self.init, self.loss, checks.any_key()
-        if checks.is_weak(init, key):
-            object.__setattr__(self, "init", lambda key: checks.strong(init(key)))
-        start = jax.eval_shape(self.init, key)
-        if checks.is_weak(loss, *start, self.train, key):
-            object.__setattr__(self, "loss", lambda *given: checks.strong(loss(*given)))
+        unknown = self.asks.columns is None
+        if unknown or checks.is_weak(init, key):
+            object.__setattr__(self, "init", _strong(init))
+        if unknown or checks.is_weak(loss, *jax.eval_shape(init, key), self.train, key):
+            object.__setattr__(self, "loss", _strong(loss))
 
     @property
     def examples(self) -> dict[str, int]:
@@ -115,7 +139,8 @@ class Task:
         inputs: Any,
         targets: Any,
         *,
-        loss: str | Callable[[jax.Array, jax.Array], jax.Array],
+        loss: str | Callable[..., jax.Array],
+        evaluate_loss: str | Callable[..., jax.Array] | None = None,
         metrics: Mapping[str, Metric] | None = None,
         valid: Arrays | None = None,
         test: Arrays | None = None,
@@ -155,7 +180,12 @@ metrics={'accuracy': 'max', 'loss': 'min'})
                 "sigmoid_binary_cross_entropy" (logits (B,) or (B, 1), targets 0 or 1),
                 "squared_error" (mean over all elements), or a function of (outputs, targets) that
                 returns one loss an example, (B,).  The named ones accept outputs and targets that
-                differ by a last axis of one, and no other difference: nothing is broadcast.
+                differ by a last axis of one, and no other difference: nothing is broadcast.  A
+                function may take the row's numbers too, as may the module's call:
+                ``lambda outputs, targets, h: ... h["smoothing"]``.
+            evaluate_loss: what is measured as "loss", in place of ``loss``: where that reads
+                columns, the same without what is for training only.  Trials that differ in columns
+                that a metric reads are not chosen by it.
             metrics: name -> (function of all (outputs, targets) to a scalar, "min" or "max"), in
                 place of the loss's own: accuracy; accuracy, F1 and AUC; R².  Outputs come in the
                 shape of the targets where the named losses match them, and where a function would
@@ -185,9 +215,8 @@ metrics={'accuracy': 'max', 'loss': 'min'})
         """
         from jaxopt_course.problems.networks import functional
 
-        if not callable(loss) and loss not in LOSSES:
-            raise ValueError(unknown("loss", loss, LOSSES))
-        rule = own_loss(loss) if callable(loss) else LOSSES[loss]
+        rule = _rule_of(loss)
+        measuring = rule if evaluate_loss is None else _rule_of(evaluate_loss)
         measured = dict(rule.metrics if metrics is None else metrics)
         checks.measures(measured)
         if evaluate_chunk < 1 or evaluate_chunk != int(evaluate_chunk):
@@ -205,44 +234,87 @@ metrics={'accuracy': 'max', 'loss': 'min'})
         directions = {"loss": "min"} | directions if by_loss else directions | {"loss": "min"}
         net = functional(module, parts["train"]["inputs"][:1])
 
-        def mean_loss(
-            params: Tree, model_state: Tree, batch: Tree, key: jax.Array
-        ) -> tuple[jax.Array, tuple[Tree, dict[str, Any]]]:
-            outputs, model_state = net.train(params, model_state, batch["inputs"], key)
-            outputs = rule.match(_at_least_float32(outputs), batch["targets"])
-            return jnp.mean(rule.per_example(outputs, batch["targets"])), (model_state, {})
+        def check_labels(outputs: jax.Array) -> None:
+            for part in PARTS:
+                for one in (rule, measuring):
+                    one.check(parts[part]["targets"], outputs.shape[-1])
 
-        def evaluate(params: Tree, model_state: Tree, data: Tree) -> dict[str, jax.Array]:
+        def mean_loss(
+            params: Tree, model_state: Tree, batch: Tree, key: jax.Array, **offered: Any
+        ) -> tuple[jax.Array, tuple[Tree, dict[str, Any]]]:
+            outputs, model_state = net.train(params, model_state, batch["inputs"], key, **offered)
+            outputs = rule.match(_at_least_float32(outputs), batch["targets"])
+            if net.asks.columns is None:  # the labels could not be checked before
+                check_labels(outputs)
+            own = asking.read_by("the loss", offered)
+            mean = jnp.mean(asking.bind(rule.per_example, 2, **own)(outputs, batch["targets"]))
+            decay = None if callable(loss) else column(own.get("h"), "l2")
+            if decay is not None:
+                mean = mean + decay * squared_weights(params)
+            return mean, (model_state, {})
+
+        def evaluate(
+            params: Tree, model_state: Tree, data: Tree, **offered: Any
+        ) -> dict[str, jax.Array]:
             def network(x: jax.Array) -> jax.Array:
-                return _at_least_float32(net.apply(params, model_state, x))
+                return _at_least_float32(net.apply(params, model_state, x, **offered))
+
+            def asked(name: str, function: Any) -> Any:
+                return asking.bind(function, 2, **asking.read_by(f"valid_{name}", offered))
 
             outputs = _in_chunks(network, data["inputs"], evaluate_chunk)
             outputs, targets = rule.match(outputs, data["targets"]), data["targets"]
             values = {
-                name: checks.measured(name, function, outputs, targets)
+                name: checks.measured(name, asked(name, function), outputs, targets)
                 for name, (function, _) in measured.items()
             }
-            values["loss"] = jnp.mean(rule.per_example(outputs, targets))
+            each = measuring.per_example
+            if measuring.asks.columns is None:  # a named one is measured without its columns
+                each = asked("loss", each)
+            values["loss"] = jnp.mean(each(outputs, targets))
             broken = jnp.isnan(outputs).any()
             return {name: jnp.where(broken, jnp.nan, value) for name, value in values.items()}
 
+        asks = net.asks | rule.asks
+        if not callable(loss):
+            asks |= asking.Asks(frozenset({"h"}), frozenset({"l2"}))
+        others = [asking.asks_of(function, 2) for function, _ in measured.values()]
+        if measuring.asks.columns is None:
+            others.append(measuring.asks)
         task = cls(
             name=name,
             init=net.init,
-            loss=mean_loss,
-            evaluate=evaluate,
+            loss=asking.declare(mean_loss, asks),
+            evaluate=asking.declare(evaluate, functools.reduce(operator.or_, others, net.asks)),
             **parts,
             metrics=directions,
             split_seed=split_seed if valid is None else None,
             description=description,
             uint8=uint8,
         )
-        outputs = jax.eval_shape(
-            net.apply, *jax.eval_shape(net.init, checks.any_key()), task.train["inputs"]
-        )
-        for part in PARTS:
-            rule.check(getattr(task, part)["targets"], outputs.shape[-1])
+        if net.asks.columns is not None:
+            check_labels(
+                jax.eval_shape(
+                    net.apply, *jax.eval_shape(net.init, checks.any_key()), task.train["inputs"]
+                )
+            )
         return task
+
+
+def _rule_of(loss: str | Callable[..., jax.Array]) -> Loss:
+    if not callable(loss) and loss not in LOSSES:
+        raise ValueError(unknown("loss", loss, LOSSES))
+    return own_loss(loss) if callable(loss) else LOSSES[loss]
+
+
+def _strong(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, its results without weak types; it asks for what it asked for."""
+
+    @functools.wraps(function)
+    def made(*given: Any, **offered: Any) -> Any:
+        return checks.strong(function(*given, **offered))
+
+    return made
 
 
 def _at_least_float32(outputs: Any) -> jax.Array:
