@@ -19,6 +19,7 @@ import numpy as np
 import optax
 
 from jaxopt_course.base import apply_updates
+from jaxopt_course.problems import asking
 from jaxopt_course.problems.order import shuffled
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.tree import Tree
@@ -152,6 +153,7 @@ def make_trial(
     task: Task,
     optimizer: Callable[[Hyperparameters], optax.GradientTransformation],
     batch_size: int,
+    row: Callable[[Hyperparameters], asking.Row | None] = lambda _: None,
 ) -> Trial:
     """Join a task and an optimizer into the pure functions of one trial.
 
@@ -160,10 +162,18 @@ def make_trial(
         optimizer: from the hyperparameters of one trial (scalars, traced or not) to a gradient
             transformation.
         batch_size: examples a step; a Python integer in [1, n].
+        row: from the hyperparameters to what the task's functions find in ``h``; None where they
+            read nothing.
     """
 
+    def offered(reader: str, hyperparameters: Hyperparameters, **more: Any) -> dict[str, Any]:
+        """What a function of the task may ask for."""
+        found = row(hyperparameters)
+        return more if found is None else {"h": found.by(reader), **more}
+
     def init(hyperparameters: Hyperparameters, seed: jax.Array) -> TrialState:
-        params, model_state = task.init(jax.random.key(seed))
+        first = asking.bind(task.init, 1, **offered("init", hyperparameters))
+        params, model_state = first(jax.random.key(seed))
         opt_state = optimizer(hyperparameters).init(params)
         return TrialState(params, model_state, opt_state, jnp.zeros((), jnp.int32))
 
@@ -173,7 +183,9 @@ def make_trial(
         params, model_state, opt_state, s = state
         batch = take_batch(data.train, seed, s, batch_size)
         key = jax.random.fold_in(jax.random.key(seed), s)
-        gradient = jax.value_and_grad(task.loss, has_aux=True)
+        beside = offered("the loss", hyperparameters, shared=data.shared)
+        objective = asking.bind(task.loss, 4, **beside)
+        gradient = jax.value_and_grad(objective, has_aux=True)
         (loss, (model_state, _)), g = gradient(params, model_state, batch, key)
         # transformations that look at the loss (Polyak's step, plateaus) get it; others ignore it
         tx = optax.with_extra_args_support(optimizer(hyperparameters))
@@ -183,7 +195,9 @@ def make_trial(
     def evaluate(
         hyperparameters: Hyperparameters, state: TrialState, part: Tree, shared: Tree
     ) -> dict[str, jax.Array]:
-        return dict(task.evaluate(state.params, state.model_state, part))
+        beside = offered("evaluate", hyperparameters, shared=shared)
+        measure = asking.bind(task.evaluate, 3, **beside)
+        return dict(measure(state.params, state.model_state, part))
 
     return Trial(init, step, evaluate)
 

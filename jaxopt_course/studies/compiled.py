@@ -66,7 +66,9 @@ def rhythm_of(budget: Budget) -> Rhythm:
 
 def trial_of(bucket: Bucket) -> Any:
     """The functions of the bucket's trials, as the engine gets them."""
-    trial = make_trial(bucket.task, bucket.columns.optimizer, bucket.budget.batch_size)
+    columns = bucket.columns
+    size = bucket.budget.batch_size
+    trial = make_trial(bucket.task, columns.optimizer, size, columns.task.row)
     times = bucket.budget.diverges_times
     return trial if times is None else judged(trial, times)
 

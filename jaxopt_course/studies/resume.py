@@ -23,7 +23,7 @@ from jaxopt_course.studies.session import Session
 from jaxopt_course.tables.buckets import Bucket, Table
 from jaxopt_course.tables.columns import check_columns
 from jaxopt_course.tables.signatures import Optimizer
-from jaxopt_course.tables.static import AnyTask, label_of, make_task, with_static
+from jaxopt_course.tables.static import AnyTask, arguments_of, label_of, make_task, with_static
 from jaxopt_course.train import count_examples, make_budget
 
 
@@ -145,7 +145,9 @@ def _bucket(
     )._replace(epochs=entry["budget"].get("epochs"))
     with warnings.catch_warnings():  # said when the study was made
         warnings.filterwarnings("ignore", message=".* repeat an earlier one")
-        checked = check_columns(table, function, budget.steps)
+        given = arguments_of(task, static)
+        own_static = {name: x for name, x in static.items() if name not in given}
+        checked = check_columns(table, function, budget.steps, one, own_static)
     if list(checked.optimizers) != list(entry["optimizers"]):
         raise ValueError(
             f"the optimizers were {entry['optimizers']}, now they are {list(checked.optimizers)}"

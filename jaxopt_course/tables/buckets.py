@@ -8,7 +8,7 @@ bit.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from jaxopt_course.tables.static import (
     AnyTask,
     arguments_of,
     check_names,
+    check_own,
     check_taken,
     kept_in_tables,
     label_of,
@@ -172,7 +173,7 @@ def split(
         refuse_batch_size(names_given)
         one = task_of(task)
         budget = make_budget(count_examples(one.train), **lengths)
-        columns = check_columns(trials, optimizer, budget.steps)
+        columns = check_columns(trials, optimizer, budget.steps, one)
         check_precision(
             normalise(trials)[0], [c for c in columns.searched if c in trials], columns.trials
         )
@@ -183,10 +184,11 @@ def split(
     table, searched = normalise(trials)
     names = check_names(static, table)
     refuse_batch_size(table, names)
-    check_taken(names, task, table, optimizer)
+    check_own(names, task, table, optimizer)
     check_precision(table, searched)
     groups = groups_of(table, names)
     tasks = make_tasks(task, [values for values, _ in groups], table)
+    check_taken(names, task, tasks, table, optimizer)
     sizes = batch_sizes([values for values, _ in groups], lengths.get("batch_size", 64))
     budgets = budgets_of(tasks, sizes, equal=equal, **lengths)
     return assemble(table, searched, names, groups, tasks, budgets, task, optimizer)
@@ -208,6 +210,7 @@ def assemble(
     ``before``: the columns in the order of a shorter table.
     """
     kept = kept_in_tables(names, task, table, optimizer)
+    given = arguments_of(task, names)
     made, reads = [], set[str]()
     for (values, rows), one, budget in zip(groups, tasks, budgets, strict=True):
         own = table.iloc[rows].drop(columns=[name for name in names if name not in kept])
@@ -216,7 +219,9 @@ def assemble(
             columns=[c for c in own if own[c].isna().all() and c not in ("seed", "optimizer")]
         )
         function = with_static(optimizer, values, reads)
-        columns = _check(own, function, budget.steps, label_of(values))
+        of_task = {name: x for name, x in values.items() if name not in given}
+        columns = _check(own, function, budget.steps, label_of(values), one, of_task)
+        reads |= columns.task.static
         made.append(Bucket(values, rows, one, budget, columns))
     complete = _join(table, made, names)
     first = [] if "optimizer" in table else ["optimizer"]
@@ -235,17 +240,24 @@ def assemble(
         tuple(c for c in hyperparameters if c in searched),
         names,
         tuple(made),
-        set(names) - kept - {*arguments_of(task, names), BATCH_SIZE},
+        set(names) - kept - {*given, BATCH_SIZE},
         reads,
     )
 
 
-def _check(table: pd.DataFrame, optimizer: Optimizer, steps: int, label: str) -> Columns:
+def _check(
+    table: pd.DataFrame,
+    optimizer: Optimizer,
+    steps: int,
+    label: str,
+    task: Task,
+    static: Mapping[str, Any],
+) -> Columns:
     """Check a bucket's table; errors name the bucket, as they count its rows."""
     try:
         with warnings.catch_warnings():  # said once, of the whole table
             warnings.filterwarnings("ignore", message=".* repeat an earlier one")
-            return check_columns(table, optimizer, steps)
+            return check_columns(table, optimizer, steps, task, static)
     except (TypeError, ValueError) as error:
         raise type(error)(f"of the trials with {label}: {error}") from None
 

@@ -1,5 +1,7 @@
 """A checked table: its trials, complete, and the optimizer as a function of a row."""
 
+import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,7 @@ import pandas as pd
 from jaxopt_course.base import Decay
 from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.problems.checks import traced
+from jaxopt_course.problems.tasks import Task
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.cells import identify, normalise, numbers_of
 from jaxopt_course.tables.encode import encode
@@ -24,6 +27,7 @@ from jaxopt_course.tables.signatures import (
     parameters_of,
     taken_by,
 )
+from jaxopt_course.tables.task_columns import TaskColumns, read_by
 from jaxopt_course.train import Hyperparameters
 from jaxopt_course.transforms.switch import member_state, switch
 
@@ -40,6 +44,7 @@ class Columns:
     optimizer: OptimizerFunction
     member: Callable[[Hyperparameters, str], optax.GradientTransformation]  # of a row, by name
     reads: set[tuple[str, str]]  # (optimizer, column) that it takes, or has read so far
+    task: TaskColumns
     functions: Optimizer = None  # as they were given, where they are the user's own
 
     def state_of(self, arrays: Mapping[str, Any], row: int, state: Any, params: Any) -> Any:
@@ -91,13 +96,14 @@ class Columns:
         Raises:
             ValueError: a column that nobody reads, or an empty cell that a function reads.
         """
-        read = {column for _, column in self.reads} | {"optimizer"}
+        read = {column for _, column in self.reads} | {"optimizer"} | self.task.columns
         if self.schedules:
             read |= schedule_columns.columns_of(self.schedules)
         for column in self.hyperparameters:
             if column not in read:
+                nor_task = ", nor does the task" if self.task.asked else ""
                 raise ValueError(
-                    f"the optimizer function does not read the column {column!r}; "
+                    f"the optimizer function does not read the column {column!r}{nor_task}; "
                     "drop the column, or use it"
                 )
         for name, column in sorted(self.reads):
@@ -112,7 +118,11 @@ class Columns:
 
 
 def check_columns(
-    trials: pd.DataFrame, optimizer: Optimizer = None, steps: int | None = None
+    trials: pd.DataFrame,
+    optimizer: Optimizer = None,
+    steps: int | None = None,
+    task: Task | None = None,
+    static: Mapping[str, Any] | None = None,
 ) -> Columns:
     """Check a table and complete it.
 
@@ -122,6 +132,8 @@ def check_columns(
             from names in the column "optimizer" to such functions, beside the registered ones;
             or nothing, where the column "optimizer" has registered names.
         steps: of the study, from which the horizons of schedules have their defaults.
+        task: whose functions may read columns too.
+        static: plain values that they find beside the columns.
 
     Raises:
         TypeError: not a table, or a column of mixed or wrong kind.
@@ -157,7 +169,9 @@ def check_columns(
     names = names_of(trials, functions, optimizer)
     with_rate = {n for n in names if n not in functions and "learning_rate" in parameters_of(n)}
     trials, schedules = schedule_columns.complete(trials, with_rate, functions, steps)
-    trials = complete(trials, names, functions)
+    recipes = {name: parameters_of(name) for name in names if name not in functions}
+    of_task = read_by(task, trials, static or {}, recipes, functools.partial(_reads_of, functions))
+    trials = complete(trials, names, functions, of_task.columns)
     hyperparameters = tuple(c for c in trials.columns if c != "seed")
     for column in hyperparameters:
         if column not in ("optimizer", "schedule") and trials[column].dtype == "string":
@@ -198,8 +212,23 @@ def check_columns(
         choose,
         member,
         reads,
+        of_task,
         None if isinstance(optimizer, str) else optimizer,
     )
+
+
+def _reads_of(functions: Mapping[str, Any], row: Mapping[str, Any]) -> set[str]:
+    """The columns that functions of the row read, as far as that is known without its numbers."""
+    reads: set[tuple[str, str]] = set()
+
+    def trace(numbers: Mapping[str, Any], name: str) -> int:
+        functions[name](_Row(numbers, name, reads))
+        return 0
+
+    for name in functions:
+        with contextlib.suppress(Exception):  # it is traced again, with all there is
+            jax.eval_shape(functools.partial(trace, name=name), dict(row))
+    return {column for _, column in reads}
 
 
 class _Row(Mapping[str, Any]):

@@ -48,7 +48,7 @@ def lengthen(
         whole = whole.drop(columns="optimizer", errors="ignore")
     if not old.static:
         (bucket,) = old.buckets
-        columns = check_columns(whole, optimizer, bucket.budget.steps)
+        columns = check_columns(whole, optimizer, bucket.budget.steps, bucket.task)
         _same_program(bucket.columns, columns, "")
         _same_kinds(old, columns.trials)
         bucket = replace(bucket, rows=np.arange(len(whole)), columns=columns)

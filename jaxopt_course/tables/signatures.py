@@ -1,7 +1,7 @@
 """A table's columns against the optimizers' signatures: what they take, and their defaults."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -68,22 +68,29 @@ def taken_by(trials: pd.DataFrame, name: str) -> tuple[str, ...]:
 
 
 def complete(
-    trials: pd.DataFrame, names: tuple[str, ...], functions: Mapping[str, Any]
+    trials: pd.DataFrame,
+    names: tuple[str, ...],
+    functions: Mapping[str, Any],
+    of_task: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Refuse what an optimizer does not take; write in what it has a default for."""
+    """Refuse what an optimizer does not take; write in what it has a default for.
+
+    ``of_task``: columns that the task reads.
+    """
     registered = {name: parameters_of(name) for name in names if name not in functions}
     offered = sorted({argument for p in registered.values() for argument in p})
     for column in [c for c in trials.columns if c not in ("seed", "optimizer")]:
         whole = trials[column].dtype == "Int64"
         if whole and not trials[column].between(-(2**31), 2**31 - 1).all():
             raise ValueError(f"column {column!r} holds whole numbers beyond 32 bits")
-    apart = {"seed", "optimizer", *filter(schedule_columns.is_schedule, trials.columns)}
+    apart = {"seed", "optimizer", *filter(schedule_columns.is_schedule, trials.columns), *of_task}
     for column in [c for c in trials.columns if c not in apart]:
         if not functions and column not in offered:
             raise ValueError(
                 "no optimizer of this table takes the column "
-                f"{column!r}: {unknown('column', column, offered)}. A column for the task or its "
-                f"batches is named in static=[{column!r}]"
+                f"{column!r}: {unknown('column', column, [*offered, *sorted(of_task)])}. A number "
+                f"for the task is read by its loss, evaluate or module as h[{column!r}]; one for "
+                f"shapes or batches is named in static=[{column!r}]"
             )
         for name, parameters in registered.items():
             rows = (trials["optimizer"] == name) & trials[column].notna()

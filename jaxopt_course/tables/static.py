@@ -171,21 +171,33 @@ def kept_in_tables(
     return {name for name in names if name not in given and (name in taken or is_schedule(name))}
 
 
-def check_taken(
+def check_own(
     names: Sequence[str], task: AnyTask, table: pd.DataFrame, optimizer: Optimizer
 ) -> None:
-    """Refuse a static column that nobody could take."""
-    kept = kept_in_tables(names, task, table, optimizer)
-    arguments = arguments_of(task, names)
-    for name in arguments:
+    """Refuse a static column that the task's function and a recipe take."""
+    for name in arguments_of(task, names):
         takers = [r for r in _recipes(table, optimizer) if name in parameters_of(r)]
         if takers:
             raise ValueError(
                 f"both the task and {takers[0]} take the static column {name!r}; give the argument "
                 "of the task's function another name, and the column too"
             )
+
+
+def check_taken(
+    names: Sequence[str],
+    task: AnyTask,
+    tasks: Sequence[Task],
+    table: pd.DataFrame,
+    optimizer: Optimizer,
+) -> None:
+    """Refuse a static column that nobody could take; ``tasks``: those of the buckets."""
+    kept = kept_in_tables(names, task, table, optimizer)
+    arguments = arguments_of(task, names)
     functions = callable(optimizer) or isinstance(optimizer, Mapping)
     for name in names:
+        if any(one.asks.columns is None or name in one.asks.columns for one in tasks):
+            continue
         if not (functions or name in kept or name in arguments or name == BATCH_SIZE):
             raise ValueError(
                 f"nobody takes the static column {name!r}: give a function of it as the task "
