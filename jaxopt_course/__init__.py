@@ -53,6 +53,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.problems.image_networks import CNN as CNN
     from jaxopt_course.problems.image_networks import ImageMLP as ImageMLP
     from jaxopt_course.problems.networks import MLP as MLP
+    from jaxopt_course.problems.regularization import dropout as dropout
     from jaxopt_course.problems.surfaces import SURFACES as SURFACES
     from jaxopt_course.problems.tables import table_task as table_task
     from jaxopt_course.problems.tasks import Task as Task
@@ -153,6 +154,7 @@ _HOMES = {
         "max_pool",
     ),
     "problems.networks": ("MLP",),
+    "problems.regularization": ("dropout",),
     "problems.downloads": (
         "image_task",
         "openml_task",

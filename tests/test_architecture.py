@@ -61,6 +61,7 @@ MAY_IMPORT = {  # part -> the parts below it
         "problems",
         "records",
         "report",
+        "schedules",
         "sweeps",
         "tables",
         "train",

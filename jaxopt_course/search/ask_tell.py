@@ -22,7 +22,7 @@ from jaxopt_course.records import checkpoints, claims
 from jaxopt_course.report.optuna import Told, import_optuna, set_attributes, tell_all
 from jaxopt_course.search.asked import check_study
 from jaxopt_course.search.space import Reads, Space, make_space
-from jaxopt_course.studies.choosing import check_metric
+from jaxopt_course.studies.choosing import check_measured, check_metric
 from jaxopt_course.studies.results import join
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.studies.study import Study, SweepInterrupted
@@ -147,12 +147,13 @@ class OptunaSearch:
             "evaluate_every": evaluate_every,
             "diverges_above": diverges_above,
         }
-        space = self.space.with_static(static)
+        space = self.space.with_static(static).with_task(task)
         check_study(self.optuna_study, space)
         examples = space.table([], optimizer)
         table = split(task, examples, static, optimizer, equal=equal, **lengths)
         check_metrics(table)
         chosen = check_metric(metric, table.buckets[0].task.metrics)
+        check_measured(chosen[0], table.measured_with, set(space.columns) - set(space.fixed))
         _check_direction(self.optuna_study, *chosen)
         found = check_devices(devices)
         count = len(table.buckets)

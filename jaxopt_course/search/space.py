@@ -15,8 +15,11 @@ from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.messages import unknown
 from jaxopt_course.report.optuna import import_optuna
 from jaxopt_course.tables import schedules as schedule_columns
+from jaxopt_course.tables.cells import normalise
 from jaxopt_course.tables.signatures import Optimizer, parameters_of
 from jaxopt_course.tables.space import Integers, LogUniform, Uniform, nullable
+from jaxopt_course.tables.static import AnyTask, arguments_of, make_task
+from jaxopt_course.tables.task_columns import read_by
 
 DECIDE = ("optimizer", "schedule")  # which other columns a row has
 Reads = Set[tuple[str, str]]  # (optimizer, column)
@@ -58,6 +61,7 @@ class Space:
     columns: Mapping[str, _Column]  # those that decide first
     seeds: Sequence[int]
     static: Sequence[str] = ()  # columns that shape the program
+    of_task: Set[str] = frozenset()  # columns that the task reads, whatever the optimizer
 
     def with_static(self, static: Sequence[str] | None) -> "Space":
         """The space with these columns static: each combination of their values is a program.
@@ -78,6 +82,20 @@ class Space:
                     f"must list them: {name}=[…], not a range"
                 )
         return replace(self, static=tuple(static))
+
+    def with_task(self, task: AnyTask) -> "Space":
+        """The space that knows which columns the task reads.
+
+        Raises:
+            KeyError, TypeError, ValueError: as :func:`~jaxopt_course.tables.task_columns.read_by`.
+        """
+        row = {name: [column.examples[0]] for name, column in self.columns.items()}
+        table, _ = normalise(pd.DataFrame(row))
+        static = {name: row[name][0] for name in self.static}
+        given = arguments_of(task, static)
+        own = {name: value for name, value in static.items() if name not in given}
+        found = read_by(make_task(task, static, table), table, own, {}, lambda _: set())
+        return replace(self, of_task=found.columns)
 
     @property
     def fixed(self) -> dict[str, Any]:
@@ -120,6 +138,8 @@ class Space:
                 return reads is None or (chosen, name) in reads
             return chosen not in REGISTERED or name in parameters_of(chosen)
 
+        if name in self.of_task:
+            return True
         decides = "schedule" if schedule_columns.is_schedule(name) else "optimizer"
         if decides not in self.columns:
             return True

@@ -51,6 +51,39 @@ def check_metric(metric: str | None, metrics: Mapping[str, str]) -> tuple[str, s
     return metric, directions[metric]
 
 
+def check_measured(
+    metric: str, measured_with: Mapping[str, Sequence[str]], varied: Iterable[str]
+) -> None:
+    """Refuse to choose by a metric that is another one for each row.
+
+    Args:
+        metric: as "valid_loss".
+        measured_with: metric -> the columns that it reads itself.
+        varied: the columns in which the rows differ.
+
+    Raises:
+        ValueError: it reads one of them.
+    """
+    read = set(measured_with.get(metric.removeprefix("best_"), ()))
+    for column in sorted(read & set(varied)):
+        other = [name for name in measured_with if name != "train_loss"]
+        raise ValueError(
+            f"the trials differ in {column!r}, which {metric} itself reads, so that it means "
+            "another thing for each of its values and cannot choose between them: choose by a "
+            'metric that does not, as metric="valid_accuracy"'
+            + (
+                ""
+                if metric not in other
+                else ", or give Task.from_flax an evaluate_loss= without what is for training only"
+            )
+        )
+
+
+def varied_in(trials: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """The columns in which rows differ."""
+    return [name for name in columns if trials[name].nunique(dropna=False) > 1]
+
+
 def fresh_trials(
     winners: pd.DataFrame,
     trials: pd.DataFrame,

@@ -14,6 +14,7 @@ import xarray as xr
 
 from jaxopt_course.messages import printable
 from jaxopt_course.problems.checks import traced
+from jaxopt_course.studies.hints import hint_of
 from jaxopt_course.studies.made_with import command
 from jaxopt_course.studies.results import assemble, scorer
 from jaxopt_course.sweeps import engine
@@ -103,7 +104,7 @@ def compile_bucket(
             raise TypeError(
                 f"column {needed[0]!r} is needed as a plain value, as for a shape or a "
                 "Python if, but columns are traced; name it in static=, which makes a program "
-                f"of each of its values: static={needed}"
+                f"of each of its values: static={needed}{hint_of(error)}"
             ) from error
         with traced(f"a step with {', '.join(columns.optimizers)}"):
             raise

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.records.format import join_sha256
+from jaxopt_course.studies.choosing import check_measured, varied_in
 from jaxopt_course.studies.joining import REPEATABLE
 from jaxopt_course.studies.results import bare
 from jaxopt_course.studies.session import Outcome, Session
@@ -43,6 +44,8 @@ def extended(
     with warnings.catch_warnings():  # to repeat what is known is no mistake here
         warnings.filterwarnings("ignore", r"\d+ trials repeat")
         longer = session.lengthened(known[columns], trials)
+    varied = varied_in(longer.table.trials, longer.table.hyperparameters)
+    check_measured(longer.chosen[0], longer.table.measured_with, varied)
     table = longer.table.trials
     old, new = table.iloc[: len(known)], table.iloc[len(known) : len(known) + len(trials)]
     new = new[~new["id"].isin(set(old["id"])) & ~new["id"].duplicated()]

@@ -1,6 +1,7 @@
 """``fit``: one network, trained plainly."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import optax
 import xarray as xr
 
+from jaxopt_course.problems.asking import Reads, Row
 from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.sweeps.lanes import Data
@@ -32,6 +34,7 @@ def fit(
     seed: int = 0,
     record_every: int | None = None,
     evaluate_every: int | None = None,
+    h: Mapping[str, Any] | None = None,
 ) -> Fit:
     """Train one network, plainly: for people who want no sweep.
 
@@ -44,12 +47,23 @@ def fit(
         seed: of the weights, the order of the data and the dropout.
         record_every: steps between records of the training loss (their mean since the last).
         evaluate_every: steps between evaluations on the validation part.
+        h: the numbers of a row, for a task whose functions read them.
 
     Returns:
         the last state, the curves and the final metrics; the numbers of the same trial in a sweep,
         up to float32 rounding.
+
+    Raises:
+        KeyError, ValueError: the task reads a number that ``h`` does not have; or nobody reads one.
     """
     task = task_of(task)
+    numbers = {name: _scalar(x) for name, x in (h or {}).items()}
+    reads = Reads()
+    row = Row(numbers, "", reads)
+    if task.asks.columns is None or numbers:
+        task.check(row)
+    if unread := sorted(set(numbers) - reads.of()):
+        raise ValueError(f"the task does not read {unread[0]!r}; leave it out of h=")
     budget = make_budget(
         count_examples(task.train),
         epochs=epochs,
@@ -58,7 +72,8 @@ def fit(
         record_every=record_every,
         evaluate_every=evaluate_every,
     )
-    trial = make_trial(task, lambda _: optimizer, budget.batch_size)
+    rows = (lambda _: row) if task.asks.columns is None or numbers else (lambda _: None)
+    trial = make_trial(task, lambda _: optimizer, budget.batch_size, rows)
     key = jnp.uint32(seed)
     advance = jax.jit(lambda state, data: trial.step({}, state, key, data), donate_argnums=0)
     evaluate = jax.jit(lambda state, part, shared: trial.evaluate({}, state, part, shared))
@@ -94,3 +109,11 @@ def fit(
     metrics = {f"valid_{name}": float(x) for name, x in last.items()}
     metrics |= {f"test_{name}": float(x) for name, x in test.items()}
     return Fit(state, curves, metrics)
+
+
+def _scalar(value: Any) -> Any:
+    """A number as a row has it; text stays text, as static columns do."""
+    if isinstance(value, str):
+        return value
+    kind = {"b": np.bool_, "i": np.int32, "u": np.int32}.get(np.asarray(value).dtype.kind)
+    return jnp.asarray(value, kind or jnp.float32)

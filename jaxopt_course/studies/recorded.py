@@ -11,7 +11,7 @@ from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints, claims, store
 from jaxopt_course.records.format import CONFIRMATION
 from jaxopt_course.report import optuna, tables
-from jaxopt_course.studies.choosing import check_metric
+from jaxopt_course.studies.choosing import check_measured, check_metric, varied_in
 from jaxopt_course.studies.results import bare, join
 from jaxopt_course.studies.session import Session
 
@@ -170,4 +170,7 @@ class RecordedStudy:
         """A metric that may choose, and its direction."""
         if metric is None:
             return self.manifest["metric"], self.manifest["direction"]
-        return check_metric(metric, self.manifest["task"]["metrics"])
+        chosen = check_metric(metric, self.manifest["task"]["metrics"])
+        varied = varied_in(self.trials, self.manifest["hyperparameters"])
+        check_measured(chosen[0], self.manifest.get("measured_with", {}), varied)
+        return chosen

@@ -145,7 +145,7 @@ def _bucket(
     )._replace(epochs=entry["budget"].get("epochs"))
     with warnings.catch_warnings():  # said when the study was made
         warnings.filterwarnings("ignore", message=".* repeat an earlier one")
-        given = arguments_of(task, static)
+        given = [] if task is None else arguments_of(task, static)
         own_static = {name: x for name, x in static.items() if name not in given}
         checked = check_columns(table, function, budget.steps, one, own_static)
     if list(checked.optimizers) != list(entry["optimizers"]):

@@ -329,6 +329,7 @@ class Session:
             "platform": {"backend": device.platform, "device_kind": device.device_kind},
             "command": command(),
             "buckets": entries,
+            **({"measured_with": read} if (read := table.measured_with) else {}),
             "program_sha256": join_sha256([entry["program_sha256"] for entry in entries]),
             "trials_sha256": table_sha256(trials, table.hyperparameters),
         }

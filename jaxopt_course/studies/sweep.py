@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.records import checkpoints, claims
-from jaxopt_course.studies.choosing import check_metric
+from jaxopt_course.studies.choosing import check_measured, check_metric, varied_in
 from jaxopt_course.studies.plan import Plans, widths_of
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.study import Study, train
@@ -105,6 +105,8 @@ def sweep(
     table = split(task, trials, static, optimizer, equal=equal, **lengths)
     chosen = check_metric(metric, table.buckets[0].task.metrics)
     check_metrics(table)
+    varied = varied_in(table.trials, table.hyperparameters)
+    check_measured(chosen[0], table.measured_with, varied)
     check_lanes(lanes)
     devices = check_devices(devices)
     widths: list[int | None]

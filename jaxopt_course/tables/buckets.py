@@ -73,6 +73,15 @@ class Table:
     asked: set[str]  # static columns that only functions of the row can read ...
     reads: set[str]  # ... and those that they have read so far
 
+    @property
+    def measured_with(self) -> dict[str, list[str]]:
+        """Metrics that read columns themselves, as a loss with label smoothing does."""
+        read = [bucket.columns.task.reads for bucket in self.buckets]
+        names = {"train_loss": "the loss"}
+        names |= {f"valid_{name}": f"valid_{name}" for name in self.buckets[0].task.metrics}
+        found = {name: set().union(*(r.of(by) for r in read)) for name, by in names.items()}
+        return {name: sorted(columns) for name, columns in found.items() if columns}
+
     def check_read(self) -> None:
         """Once the functions of the row were traced: did they read what is there for them?
 
