@@ -57,6 +57,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.problems.surfaces import SURFACES as SURFACES
     from jaxopt_course.problems.tables import table_task as table_task
     from jaxopt_course.problems.tasks import Task as Task
+    from jaxopt_course.problems.windows import windows as windows
     from jaxopt_course.schedules import constant_schedule as constant_schedule
     from jaxopt_course.schedules import cosine_decay_schedule as cosine_decay_schedule
     from jaxopt_course.schedules import cosine_onecycle_schedule as cosine_onecycle_schedule
@@ -149,6 +150,7 @@ _HOMES = {
         "load_task",
     ),
     "problems.tasks": ("Task",),
+    "problems.windows": ("windows",),
     "problems.convolution": (
         "Conv",
         "max_pool",

@@ -10,6 +10,7 @@ alone, and the key ``fold_in(key(k), s)``.  Nothing else enters, so a trial is t
 :func:`~jaxopt_course.studies.fit.fit`, or among hundreds in a sweep.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 

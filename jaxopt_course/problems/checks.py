@@ -1,7 +1,7 @@
 """What a task refuses, and in which words: each message names the array, metric or leaf."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -98,7 +98,7 @@ def measured(
     if not number or jnp.shape(value) != () or jnp.iscomplexobj(value):
         raise ValueError(
             f"metric {name!r} must be a scalar, and is {_kind(value)} for outputs "
-            f"{outputs.shape} and targets {targets.shape}"
+            f"{shapes.of(outputs)} and targets {shapes.of(targets)}"
         )
     return jnp.asarray(value)
 
@@ -160,6 +160,33 @@ def _narrow(name: str, array: np.ndarray, uint8: bool, rounding: bool) -> np.nda
     return narrow
 
 
+def shared(tree: Tree) -> Tree:
+    """What all lanes read, as read-only NumPy arrays of any shape, in their own dtype.
+
+    Only 64 bits become 32, as in JAX.  A memmap stays one.
+    """
+
+    def one(path: Any, leaf: Any) -> np.ndarray:
+        name = f"shared{jax.tree_util.keystr(path)}"
+        if jax.dtypes.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.prng_key):
+            raise TypeError(f"{name} is a PRNG key; give jax.random.key_data of it")
+        array = dense(name, leaf)
+        opaque = array.dtype.kind == "V" and array.dtype.isbuiltin < 2
+        if array.dtype.kind not in "biufV" or opaque:
+            raise TypeError(f"{name} must hold numbers, and its dtype is {array.dtype}")
+        if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+            array = _narrow(name, array, uint8=False, rounding=False)
+        elif array.dtype.kind == "f" and array.dtype.itemsize > 4:
+            array = array.astype(np.float32)
+        if array.dtype.kind in "fV" and np.isnan(np.asarray(array, np.float32)).any():
+            raise ValueError(f"{name} has values that are NaN")
+        view = array.view()
+        view.flags.writeable = False
+        return view
+
+    return jax.tree_util.tree_map_with_path(one, tree)
+
+
 def _refuse_rounded(name: str, array: np.ndarray) -> None:
     """Raise where float32 would change numbers by more than a hundredth of their deviation.
 
@@ -192,18 +219,30 @@ def _refuse(name: str, array: np.ndarray, bad: np.ndarray, what: str) -> None:
         )
 
 
-def alike(train: Tree, data: Tree, part: str) -> None:
-    """``data`` differs from ``train`` in the number of examples only."""
+def alike(train: Tree, data: Tree, part: str, dtypes: bool = True) -> None:
+    """``data`` differs from ``train`` in the number of examples only; maybe in dtypes as well."""
     ours, theirs = _structures(train, data)
     if ours != theirs:
         raise ValueError(f"{part} must have the structure of train, {ours}, and has {theirs}")
     pairs = zip(jax.tree.leaves_with_path(train), jax.tree.leaves(data), strict=True)
     for (path, like), leaf in pairs:
-        if (like.shape[1:], like.dtype) != (leaf.shape[1:], leaf.dtype):
+        if like.shape[1:] != leaf.shape[1:] or (dtypes and like.dtype != leaf.dtype):
             raise ValueError(
                 f"an example of {part}{jax.tree_util.keystr(path)} is {leaf.dtype} "
                 f"{leaf.shape[1:]}, and in train it is {like.dtype} {like.shape[1:]}"
             )
+
+
+def further(validations: Mapping[str, Tree], train: Tree, uint8: bool) -> dict[str, Tree]:
+    """Further validation sets, canonical, named by words and alike the train part."""
+    made = {}
+    for name, data in validations.items():
+        if not (isinstance(name, str) and name.isidentifier()):
+            raise ValueError(f"a validation set's name must be a word as Python's, not {name!r}")
+        own = f"validations[{name!r}]"
+        made[name] = canonical(data, own, uint8)
+        alike(train, made[name], own)
+    return made
 
 
 def _structures(*trees: Tree) -> tuple[Any, ...]:
@@ -258,29 +297,40 @@ def functions(
     valid: Tree,
     metrics: Mapping[str, str],
     row: asking.Row | None = None,
+    shared: Tree = (),
+    taken: Collection[str] = (),
 ) -> None:
     """The three functions return what the engine relies on; traced on shapes, never run.
 
-    ``row``: shapes of a row's numbers, for those that ask for them.
+    Args:
+        init: as the two below, of a task.
+        loss: see :class:`~jaxopt_course.problems.tasks.Task`.
+        evaluate: likewise.
+        train: a batch.
+        valid: what is evaluated.
+        metrics: those that ``evaluate`` must return.
+        row: shapes of a row's numbers, for those that ask for them.
+        shared: what all lanes read, for those that ask for it.
+        taken: names that no metric may have.
     """
 
     def of(reader: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def given(*args: Any) -> Any:
-            *plain, h = args
+            *plain, h, arrays = args
             offered = {} if h is None else {"h": h.by(reader)}
-            return asking.call(function, *plain, **offered)
+            return asking.call(function, *plain, **offered, shared=arrays)
 
         return given
 
     key = any_key()
     with traced("init"):
-        start = jax.eval_shape(of("init", init), key, row)
+        start = jax.eval_shape(of("init", init), key, row, ())
     if not _is_pair(start):
         raise ValueError(f"init must return (params, model_state), and returns {_kind(start)}")
     params, state = start
     with traced("loss"):
         jaxpr, result = jax.make_jaxpr(of("the loss", loss), return_shape=True)(
-            params, state, train, key, row
+            params, state, train, key, row, shared
         )
     if any(isinstance(const, jax.core.Tracer) for const in jaxpr.consts):
         raise ValueError(
@@ -307,12 +357,14 @@ def functions(
                 f"{old.shape} to {new.dtype} {new.shape}"
             )
     with traced("evaluate"):
-        values = jax.eval_shape(of("evaluate", evaluate), params, state, valid, row)
+        values = jax.eval_shape(of("evaluate", evaluate), params, state, valid, row, shared)
     if not isinstance(values, Mapping):
         raise ValueError(f"evaluate must return a dict of scalars, and returns {_kind(values)}")
     missing = [name for name in metrics if name not in values]
     if missing:
         raise ValueError(f"evaluate does not return {missing}, and metrics names them")
+    if both := sorted(set(values) & set(taken)):
+        raise ValueError(f"evaluate returns {both}, and so are metrics of validations= called")
     for name, measured in values.items():
         if not _is_array(measured) or measured.shape != ():
             raise ValueError(f"metric {name!r} must be a scalar, and is {_kind(measured)}")

@@ -3,11 +3,15 @@
 scikit-learn is imported by the function that needs it: its import takes as long as JAX's.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 
-from jaxopt_course.problems import checks
+from jaxopt_course.problems import checks, trees
+from jaxopt_course.problems import missing as gaps
+from jaxopt_course.tree import Tree
 
 PARTS = ("train", "valid", "test")
 Arrays = tuple[Any, Any]  # (inputs, targets), as NumPy understands them
@@ -119,6 +123,13 @@ def standardize(*parts: np.ndarray) -> tuple[np.ndarray, ...]:
     return tuple(((part - mean) / std).astype(np.float32) for part in parts)
 
 
+def one_each(targets: Any) -> np.ndarray | None:
+    """Targets that are one number an example, as an array; None where they are not."""
+    labels = trees.arrays("data['targets']", targets)
+    single = isinstance(labels, np.ndarray) and labels.shape[:1] == (labels.size,)
+    return labels if single else None
+
+
 def divide(
     whole: Arrays,
     valid: Arrays | None,
@@ -127,36 +138,72 @@ def divide(
     stratify: bool,
     scale: bool,
     uint8: bool = False,
-) -> dict[str, dict[str, np.ndarray]]:
+    missing: gaps.Missing | None = None,
+    more: Mapping[str, Arrays] | None = None,
+) -> dict[str, dict[str, Tree]]:
     """The three parts, each ``{"inputs": ..., "targets": ...}``: split from ``whole``, or as given.
 
     Values are checked before anything is split or scaled, so that an error names the user's row.
+    ``more`` are further parts, which are checked, filled and scaled as the others.
     """
+    gaps.check(missing)
     if valid is None and test is None:
-        data = _checked(whole, "data", uint8, scale)
-        examples = len(data["targets"])
-        labels = data["targets"].reshape(examples, -1).squeeze() if stratify else None
+        data = _checked(whole, "data", uint8, scale, missing)
+        examples = trees.count(data["targets"]) or 0
+        labels = None
+        if stratify:
+            labels = jax.tree.leaves(data["targets"])[0].reshape(examples, -1).squeeze()
         rows = split_indices(examples, seed, labels)
-        parts = {part: {k: v[rows[part]] for k, v in data.items()} for part in PARTS}
+        parts = {part: trees.take(data, rows[part]) for part in PARTS}
     elif valid is None or test is None:
         raise ValueError("give both valid and test, or neither")
     else:
         pairs = zip(PARTS, (whole, valid, test), strict=True)
-        parts = {part: _checked(pair, part, uint8, scale) for part, pair in pairs}
-    if scale:
-        scaled = standardize(*(parts[part]["inputs"] for part in PARTS))
-        for part, inputs in zip(PARTS, scaled, strict=True):
-            parts[part]["inputs"] = inputs
+        parts = {part: _checked(pair, part, uint8, scale, missing) for part, pair in pairs}
+    for name, pair in (more or {}).items():
+        own = f"validations[{name!r}]"
+        parts[own] = _checked(pair, own, uint8, scale, missing)
+    inputs = {name: part["inputs"] for name, part in parts.items()}
+    for name in list(inputs)[1:]:  # a feature of one would be broadcast by what follows
+        checks.alike(inputs["train"], inputs[name], f"{name}['inputs']", dtypes=False)
+    if missing is not None:
+        inputs = gaps.fill(inputs, missing, scale)
+    elif scale:
+        scaled = _standardized(list(inputs.values()))
+        inputs = dict(zip(inputs, scaled, strict=True))
+    for name, part in parts.items():
+        part["inputs"] = inputs[name]
     return {part: checks.canonical(data, part, uint8) for part, data in parts.items()}
 
 
-def _checked(pair: Arrays, name: str, uint8: bool, scale: bool) -> dict[str, np.ndarray]:
-    inputs, targets = pair
-    arrays = {"inputs": inputs, "targets": targets}
-    data = {key: checks.dense(f"{name}['{key}']", values) for key, values in arrays.items()}
-    for key, values in data.items():  # together, for their lengths; inputs may still be scaled
-        checks.canonical({key: values}, name, uint8, rounding=not (scale and key == "inputs"))
-    checks.canonical(data, name, uint8, rounding=False)
-    if data["targets"].dtype == np.uint8:  # bytes are for images; labels are small anyway
-        data["targets"] = data["targets"].astype(np.int32)
-    return data
+def _standardized(parts: list[Tree]) -> list[Tree]:
+    """Inputs to mean 0 and deviation 1, leaf by leaf; whole numbers of a tree stay categories."""
+    structure = jax.tree.structure(parts[0])
+    named = zip(*map(jax.tree.leaves_with_path, parts), strict=True)
+    columns = [
+        standardize(*(leaf for _, leaf in place)) if trees.is_scaled(*place[0])
+        else [leaf for _, leaf in place]
+        for place in named
+    ]  # fmt: skip
+    return [jax.tree.unflatten(structure, leaves) for leaves in zip(*columns, strict=True)]
+
+
+def _checked(
+    pair: Arrays, name: str, uint8: bool, scale: bool, missing: gaps.Missing | None
+) -> dict[str, Tree]:
+    if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
+        raise ValueError(f"{name} must be a pair (inputs, targets), not {type(pair).__name__}")
+    targets = trees.arrays(f"{name}['targets']", pair[1])
+    inputs = trees.arrays(f"{name}['inputs']", pair[0], trees.count(targets))
+    data = {"inputs": inputs, "targets": targets}
+    full = data if missing is None else data | {"inputs": gaps.without_gaps(inputs)}
+    try:
+        for key, values in full.items():  # together, for their lengths; inputs may still be scaled
+            checks.canonical({key: values}, name, uint8, rounding=not (scale and key == "inputs"))
+    except ValueError as error:
+        if missing is None and "not finite" in str(error) and gaps.has_gaps(inputs):
+            raise ValueError(f'{error}; missing="mean" or "indicator" fills gaps') from None
+        raise
+    checks.canonical(full, name, uint8, rounding=False)
+    small = lambda x: x.astype(np.int32) if x.dtype == np.uint8 else x
+    return data | {"targets": jax.tree.map(small, targets)}  # bytes are for images

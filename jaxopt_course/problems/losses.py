@@ -17,6 +17,7 @@ from jaxopt_course.problems import asking, checks, shapes
 from jaxopt_course.problems import metrics as m
 from jaxopt_course.problems.asking import Asks
 from jaxopt_course.problems.regularization import column
+from jaxopt_course.tree import Tree
 
 Row = Mapping[str, Any] | None  # the row's numbers
 Metric = tuple[Callable[[jax.Array, jax.Array], jax.Array], str]  # (function, "min" or "max")
@@ -31,6 +32,7 @@ class Loss(NamedTuple):
     metrics: Mapping[str, Metric]  # measured beside the loss itself
     classification: bool = False  # chosen by the first metric, not by the loss; split by class
     asks: Asks = Asks()  # what per_example takes beside
+    own: bool = False  # a user's: outputs and targets may have any structure
 
 
 def _mean_of_each(values: jax.Array) -> jax.Array:
@@ -133,7 +135,7 @@ LOSSES: dict[str, Loss] = {
 def own_loss(per_example: Callable[..., jax.Array]) -> Loss:
     """A user's (outputs, targets) -> losses (B,), taken as it is; refused where it broadcasts."""
 
-    def checked(outputs: jax.Array, targets: jax.Array, **offered: Any) -> jax.Array:
+    def checked(outputs: Tree, targets: Tree, **offered: Any) -> jax.Array:
         function = asking.bind(per_example, 2, **offered)
         with checks.traced("the loss", outputs=outputs, targets=targets):
             broadcasts = shapes.broadcasts(function, outputs, targets)
@@ -145,13 +147,14 @@ def own_loss(per_example: Callable[..., jax.Array]) -> Loss:
             )
         with checks.traced("the loss", outputs=outputs, targets=targets):
             losses = jnp.asarray(function(outputs, targets))
-        if losses.shape != targets.shape[:1]:
+        examples = jax.tree.leaves(targets)[0].shape[:1]
+        if losses.shape != examples:
             raise ValueError(
-                f"the loss must return one value an example, shape {targets.shape[:1]}, and "
-                f"returned {losses.shape} for outputs {outputs.shape} and targets {targets.shape}"
+                f"the loss must return one value an example, shape {examples}, and returned "
+                f"{losses.shape} for outputs {shapes.of(outputs)} and targets {shapes.of(targets)}"
             )
         return losses
 
     asks = asking.asks_of(per_example, 2)
     match = lambda outputs, targets: outputs
-    return Loss(asking.declare(checked, asks), match, _no_check, {}, asks=asks)
+    return Loss(asking.declare(checked, asks), match, _no_check, {}, asks=asks, own=True)

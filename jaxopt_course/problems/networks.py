@@ -67,7 +67,7 @@ class Functional(NamedTuple):
         train(params, model_state, x, key) -> (outputs, model_state)
         apply(params, model_state, x) -> outputs
 
-    Each also takes by name what the module's call asks for, ``h``; see ``asking``.
+    Each also takes by name what the module's call asks for, ``h`` or ``shared``; see ``asking``.
 
     Plain dicts and not ``nnx.State``: they hold no Flax object, so a treedef says structure only
     and is equal from call to call, every optax wrapper and checkpoint format takes them, and
@@ -75,24 +75,31 @@ class Functional(NamedTuple):
     """
 
     init: Callable[..., tuple[Tree, Tree]]
-    train: Callable[..., tuple[jax.Array, Tree]]
-    apply: Callable[..., jax.Array]
+    train: Callable[..., tuple[Tree, Tree]]
+    apply: Callable[..., Tree]
     asks: Asks = Asks()  # what the call takes beside x
 
 
-def functional(module: Any, example: Tree) -> Functional:
+def functional(module: Any, example: Tree, shared: Tree = ()) -> Functional:
     """View a Flax module as pure functions.
 
     Args:
         module: a ``flax.linen.Module`` instance, or what makes a ``flax.nnx.Module`` when called
             with the keyword ``rngs``: a lambda, a class, a ``functools.partial``.
         example: inputs with one example, which Linen needs to initialise.
+        shared: what all lanes read; Linen needs its shapes.
 
     Raises:
         TypeError: ``module`` is neither.
     """
     if isinstance(module, linen.Module):
-        return _from_linen(module, example)
+        return _from_linen(module, example, shared)
+    if _is_equinox(module):
+        raise TypeError(
+            "an equinox module is a tree of its own weights: give joc.Task(init=, loss=, "
+            "evaluate=, ...) with params, static = eqx.partition(module, eqx.is_array) in init and "
+            "eqx.combine(params, static) in loss and evaluate"
+        )
     if isinstance(module, nnx.Module):
         raise TypeError(
             f"module is an NNX module that already has weights, and each trial draws its own: "
@@ -115,7 +122,10 @@ def _from_nnx(make: Callable[[nnx.Rngs], Any]) -> Functional:
         nonlocal asks
         model = make(nnx.Rngs(0))
         if not isinstance(model, nnx.Module):
-            raise TypeError("module was called with rngs and did not make a flax.nnx module")
+            other = " but an equinox one: use joc.Task" if _is_equinox(model) else ""
+            raise TypeError(
+                f"module was called with rngs and did not make a flax.nnx module{other}"
+            )
         # The two graphs differ only in the flags that train() and eval() set on the layers.
         for train, switch in ((True, model.train), (False, model.eval)):
             switch()
@@ -132,7 +142,7 @@ def _from_nnx(make: Callable[[nnx.Rngs], Any]) -> Functional:
 
     def train(
         params: Tree, state: Tree, x: Tree, key: jax.Array, **offered: Any
-    ) -> tuple[jax.Array, Tree]:
+    ) -> tuple[Tree, Tree]:
         model = nnx.merge(graphs[True], params, _seeded(streams, key), state)
         beside = _asked(asks, offered)
         if beside.get("h") is not None and asks.columns is not None:
@@ -140,7 +150,7 @@ def _from_nnx(make: Callable[[nnx.Rngs], Any]) -> Functional:
         outputs = model(x, **keywords[True], **beside)
         return outputs, _parts(model)[2]
 
-    def apply(params: Tree, state: Tree, x: Tree, **offered: Any) -> jax.Array:
+    def apply(params: Tree, state: Tree, x: Tree, **offered: Any) -> Tree:
         # In eval mode nothing draws; the graph still wants its streams, and any key will do.
         idle = _seeded(streams, jax.random.key(0))
         model = nnx.merge(graphs[False], params, idle, state)
@@ -197,13 +207,20 @@ def _seeded(streams: Tree, key: jax.Array) -> Tree:
     return jax.tree.unflatten(treedef, [fresh(i, leaf) for i, leaf in enumerate(leaves)])
 
 
-def _from_linen(module: Any, example: Tree) -> Functional:
+def _is_equinox(module: Any) -> bool:
+    kind = module if isinstance(module, type) else type(module)
+    return any(base.__module__.startswith("equinox") for base in kind.__mro__)
+
+
+def _from_linen(module: Any, example: Tree, shared: Tree) -> Functional:
     keywords = {train: _mode(type(module), train) for train in (True, False)}
     asks = asking.asks_of(type(module).__call__, 2)
 
     def init(key: jax.Array, **offered: Any) -> tuple[Tree, Tree]:
         params_key, other = jax.random.split(key)
         rngs = {"params": params_key, "dropout": other}
+        if "shared" in asks.names:  # the arrays themselves would be text in the program
+            offered["shared"] = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shared)
         beside = keywords[False] | _asked(asks, offered)
         state = dict(module.init(rngs, jax.tree.map(jnp.asarray, example), **beside))
         params = state.pop("params", {})
@@ -211,7 +228,7 @@ def _from_linen(module: Any, example: Tree) -> Functional:
 
     def train(
         params: Tree, state: Tree, x: Tree, key: jax.Array, **offered: Any
-    ) -> tuple[jax.Array, Tree]:
+    ) -> tuple[Tree, Tree]:
         # A stream that is not named here falls back, by Flax's rule, to "params".
         rngs = {"params": key, "dropout": jax.random.fold_in(key, 1)}
         beside = keywords[True] | _asked(asks, offered)
@@ -220,7 +237,7 @@ def _from_linen(module: Any, example: Tree) -> Functional:
         )
         return outputs, {**state, **changed}
 
-    def apply(params: Tree, state: Tree, x: Tree, **offered: Any) -> jax.Array:
+    def apply(params: Tree, state: Tree, x: Tree, **offered: Any) -> Tree:
         beside = keywords[False] | _asked(asks, offered)
         return module.apply({"params": params, **state}, x, **beside)
 

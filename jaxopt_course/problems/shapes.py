@@ -15,6 +15,11 @@ Function = Callable[[jax.Array, jax.Array], jax.Array]
 EXAMPLES = 1009  # of a trace that looks for an axis of examples times itself: no other axis has it
 
 
+def of(tree: Any) -> Any:
+    """A tree's shapes, for messages."""
+    return jax.tree.map(lambda x: x.shape, tree)
+
+
 def mismatch(name: str, wanted: str, outputs: Any, targets: Any) -> ValueError:
     """The error that names both shapes."""
     return ValueError(
@@ -58,6 +63,8 @@ def broadcasts(function: Function, outputs: jax.Array, targets: jax.Array) -> bo
     function that takes them apart itself (``outputs[:, 0]``) does no such thing, and one that
     compares all pairs on purpose does it also where both have one shape.
     """
+    if not (hasattr(outputs, "ndim") and hasattr(targets, "ndim")):
+        return False  # trees: whoever takes them apart knows their shapes
     if outputs.ndim == targets.ndim or not outputs.ndim or not targets.ndim:
         return False
     dtypes = outputs.dtype, targets.dtype

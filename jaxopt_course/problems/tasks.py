@@ -12,9 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_course.messages import unknown
-from jaxopt_course.problems import asking, checks, datasets
+from jaxopt_course.problems import asking, checks, trees
 from jaxopt_course.problems.datasets import PARTS, Arrays
+from jaxopt_course.problems.gathered import gather
 from jaxopt_course.problems.losses import LOSSES, Loss, Metric, own_loss
+from jaxopt_course.problems.missing import Missing
+from jaxopt_course.problems.outputs import any_nan, at_least_float32, in_chunks
 from jaxopt_course.problems.regularization import column, squared_weights
 from jaxopt_course.tree import Tree
 
@@ -50,6 +53,13 @@ class Task:
             :func:`~jaxopt_course.problems.tables.table_task`.
         uint8: whether arrays of bytes stay so, a quarter of the memory in every copy of the data.
             The functions must take them: ``x - 128`` of a uint8 is a uint8, and wraps around.
+        shared: a tree of arrays of any shapes and of their own dtypes that all lanes read and none
+            copies, as base weights, a graph, tokens or features: ``loss`` and ``evaluate`` get it
+            if their signature has an argument ``shared``.  It is an argument of the program, not
+            text in it.  64 bits become 32; a memmap is read when a sweep begins.
+        validations: name -> further data like ``valid``, measured as it is: metrics
+            ``valid_<name>_<metric>``.  ``valid`` stays what divergence and ``best_valid_loss`` are
+            told by; ``metric="valid_<name>_<metric>"`` chooses by another.
 
     Arrays are kept as read-only NumPy arrays, integers and booleans as int32, reals as float32.
 
@@ -72,15 +82,20 @@ class Task:
     description: str = ""
     uint8: bool = False
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    shared: Tree = ()
+    validations: Mapping[str, Tree] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make the arrays canonical and check everything that can be checked without running."""
         checks.directions(self.metrics)
         object.__setattr__(self, "metrics", dict(self.metrics))
+        object.__setattr__(self, "shared", checks.shared(self.shared))
         for part in PARTS:
             object.__setattr__(self, part, checks.canonical(getattr(self, part), part, self.uint8))
         for part in PARTS[1:]:
             checks.alike(self.train, getattr(self, part), part)
+        more = checks.further(self.validations, self.train, self.uint8)
+        object.__setattr__(self, "validations", more)
         if self.asks.columns is not None:  # else they are checked with the rows of a table
             self.check()
         self._strengthen()
@@ -94,8 +109,9 @@ class Task:
         Raises:
             ValueError: they do not; see the class.
         """
-        functions = self.init, self.loss, self.evaluate
-        checks.functions(*functions, self.train, self.valid, self.metrics, row)
+        given = self.init, self.loss, self.evaluate, self.train, self.valid, self.metrics
+        taken = self.directions.keys() - self.metrics.keys()
+        checks.functions(*given, row, self.shared, taken)
 
     @functools.cached_property
     def asks(self) -> asking.Asks:
@@ -109,8 +125,18 @@ class Task:
         unknown = self.asks.columns is None
         if unknown or checks.is_weak(init, key):
             object.__setattr__(self, "init", _strong(init))
-        if unknown or checks.is_weak(loss, *jax.eval_shape(init, key), self.train, key):
+        start = () if unknown else jax.eval_shape(init, key)
+        offered = lambda shared, *given: asking.call(loss, *given, shared=shared)
+        if unknown or checks.is_weak(offered, self.shared, *start, self.train, key):
             object.__setattr__(self, "loss", _strong(loss))
+
+    @property
+    def directions(self) -> dict[str, str]:
+        """All that is measured for validation, and which way is better: also ``<set>_<metric>``."""
+        more = {
+            f"{part}_{name}": way for part in self.validations for name, way in self.metrics.items()
+        }
+        return dict(self.metrics) | more
 
     @property
     def examples(self) -> dict[str, int]:
@@ -119,13 +145,17 @@ class Task:
 
     @functools.cached_property
     def split_sha256(self) -> str:
-        """SHA-256, in hex, of the three parts: names, shapes, dtypes and values."""
+        """SHA-256, in hex, of the data: names, shapes, dtypes and values.
+
+        Of the three parts, then of ``validations`` and ``shared`` where there are any.
+        """
         digest = hashlib.sha256()
-        for part in PARTS:
+        for part in (*PARTS, "validations", "shared"):
             for path, leaf in jax.tree.leaves_with_path(getattr(self, part)):
                 what = f"{part}{jax.tree_util.keystr(path)} {leaf.dtype.name} {leaf.shape}\n"
                 digest.update(what.encode())
-                digest.update(np.ascontiguousarray(leaf, leaf.dtype.newbyteorder("<")).tobytes())
+                for rows in trees.pieces(leaf):
+                    digest.update(rows.astype(rows.dtype.newbyteorder("<"), copy=False).tobytes())
         return digest.hexdigest()
 
     def __repr__(self) -> str:
@@ -137,7 +167,7 @@ class Task:
         cls,
         module: Any,
         inputs: Any,
-        targets: Any,
+        targets: Any = None,
         *,
         loss: str | Callable[..., jax.Array],
         evaluate_loss: str | Callable[..., jax.Array] | None = None,
@@ -151,6 +181,9 @@ class Task:
         evaluate_chunk: int = 2048,
         description: str = "",
         uint8: bool = False,
+        shared: Tree = (),
+        validations: Mapping[str, Arrays] | None = None,
+        missing: Missing | None = None,
     ) -> "Task":
         """Build a task from a Flax module and arrays.
 
@@ -174,12 +207,17 @@ metrics={'accuracy': 'max', 'loss': 'min'})
 
         Args:
             module: a ``flax.linen`` module, or a function ``rngs -> flax.nnx module``.
-            inputs: (n, ...), what the module is called with, a batch at a time.
-            targets: (n, ...).
+            inputs: (n, ...), what the module is called with, a batch at a time; or any tree of
+                such arrays, as {"category": (n,), "numbers": (n, 3)} or a tuple, which reaches the
+                module as it is.  Or :func:`windows` of tokens, without targets, valid and test;
+                its metrics are means over ``evaluate_chunk`` windows at a time, and the loss
+                chooses.
+            targets: (n, ...); or a tree, for a loss of one's own.
             loss: "softmax_cross_entropy" (logits (B, ..., C), integer targets (B, ...)),
                 "sigmoid_binary_cross_entropy" (logits (B,) or (B, 1), targets 0 or 1),
                 "squared_error" (mean over all elements), or a function of (outputs, targets) that
-                returns one loss an example, (B,).  The named ones accept outputs and targets that
+                returns one loss an example, (B,).  A function gets whatever the module returns, a
+                tree as well, and so do ``metrics``.  The named ones accept outputs and targets that
                 differ by a last axis of one, and no other difference: nothing is broadcast.  A
                 function may take the row's numbers too, as may the module's call:
                 ``lambda outputs, targets, h: ... h["smoothing"]``.
@@ -197,11 +235,18 @@ metrics={'accuracy': 'max', 'loss': 'min'})
             stratify: keep the classes' shares in each part; needs one target an example.  Default:
                 where there is one, for the two cross-entropies and for integer targets of a loss
                 of one's own.
-            standardize: inputs to mean 0 and deviation 1 by feature, as measured on the train part.
+            standardize: inputs to mean 0 and deviation 1 by feature, as measured on the train
+                part; in a tree the leaves of real numbers, and not the whole ones, categories.
             evaluate_chunk: examples that ``evaluate`` passes through the network at a time, which
                 bounds the memory that many lanes need at once.
             description: one line.
             uint8: whether inputs that are bytes reach the module as bytes; see :class:`Task`.
+            shared: arrays that all lanes read; the module's ``__call__``, the loss and the metrics
+                get them if their signature has an argument ``shared``; see :class:`Task`.
+            validations: name -> (inputs, targets), further sets to measure on; see :class:`Task`.
+            missing: what fills NaN in inputs, as measured on the train part: "mean", "zero" or
+                "indicator" (the mean, and a 0/1 column behind the features for each that has gaps
+                in the train part); default none, which refuses NaN.
 
         Metrics are NaN where any output is, so that a network that broke down is not given the
         accuracy of always answering the first class.
@@ -222,28 +267,37 @@ metrics={'accuracy': 'max', 'loss': 'min'})
         if evaluate_chunk < 1 or evaluate_chunk != int(evaluate_chunk):
             raise ValueError(f"evaluate_chunk must be whole and at least 1, not {evaluate_chunk}")
 
-        if stratify is None:
-            integers = np.issubdtype(np.asarray(targets).dtype, np.integer)
-            one_each = np.shape(targets)[:1] == (np.size(targets),)
-            stratify = one_each and (rule.classification or (callable(loss) and integers))
-        whole = (inputs, targets)
-        parts = datasets.divide(whole, valid, test, split_seed, stratify, standardize, uint8)
-
+        given = gather(
+            inputs,
+            targets,
+            rule,
+            valid=valid,
+            test=test,
+            split_seed=split_seed,
+            stratify=stratify,
+            standardize=standardize,
+            evaluate_chunk=evaluate_chunk,
+            uint8=uint8,
+            shared=shared,
+            validations=validations,
+            missing=missing,
+        )
         directions = {name: direction for name, (_, direction) in measured.items()}
-        by_loss = metrics is None and not rule.classification
+        by_loss = metrics is None and (given.by_windows or not rule.classification)
         directions = {"loss": "min"} | directions if by_loss else directions | {"loss": "min"}
-        net = functional(module, parts["train"]["inputs"][:1])
+        net = functional(module, given.example, given.offered)
+        single = not (rule.own and measuring.own)  # a named loss wants one array of outputs
 
-        def check_labels(outputs: jax.Array) -> None:
-            for part in PARTS:
-                for one in (rule, measuring):
-                    one.check(parts[part]["targets"], outputs.shape[-1])
+        def check_labels(outputs: Tree) -> None:
+            for one in (rule, measuring):
+                for known in given.targets if not one.own else ():
+                    one.check(known, outputs.shape[-1])
 
         def mean_loss(
             params: Tree, model_state: Tree, batch: Tree, key: jax.Array, **offered: Any
         ) -> tuple[jax.Array, tuple[Tree, dict[str, Any]]]:
             outputs, model_state = net.train(params, model_state, batch["inputs"], key, **offered)
-            outputs = rule.match(_at_least_float32(outputs), batch["targets"])
+            outputs = rule.match(at_least_float32(outputs, single), batch["targets"])
             if net.asks.columns is None:  # the labels could not be checked before
                 check_labels(outputs)
             own = asking.read_by("the loss", offered)
@@ -256,13 +310,13 @@ metrics={'accuracy': 'max', 'loss': 'min'})
         def evaluate(
             params: Tree, model_state: Tree, data: Tree, **offered: Any
         ) -> dict[str, jax.Array]:
-            def network(x: jax.Array) -> jax.Array:
-                return _at_least_float32(net.apply(params, model_state, x, **offered))
+            def network(x: Tree) -> Tree:
+                return at_least_float32(net.apply(params, model_state, x, **offered), single)
 
             def asked(name: str, function: Any) -> Any:
                 return asking.bind(function, 2, **asking.read_by(f"valid_{name}", offered))
 
-            outputs = _in_chunks(network, data["inputs"], evaluate_chunk)
+            outputs = in_chunks(network, data["inputs"], evaluate_chunk)
             outputs, targets = rule.match(outputs, data["targets"]), data["targets"]
             values = {
                 name: checks.measured(name, asked(name, function), outputs, targets)
@@ -272,7 +326,7 @@ metrics={'accuracy': 'max', 'loss': 'min'})
             if measuring.asks.columns is None:  # a named one is measured without its columns
                 each = asked("loss", each)
             values["loss"] = jnp.mean(each(outputs, targets))
-            broken = jnp.isnan(outputs).any()
+            broken = any_nan(outputs)
             return {name: jnp.where(broken, jnp.nan, value) for name, value in values.items()}
 
         asks = net.asks | rule.asks
@@ -281,21 +335,28 @@ metrics={'accuracy': 'max', 'loss': 'min'})
         others = [asking.asks_of(function, 2) for function, _ in measured.values()]
         if measuring.asks.columns is None:
             others.append(measuring.asks)
+        evaluated = asking.declare(evaluate, functools.reduce(operator.or_, others, net.asks))
+        of_parts = given.around(asking.declare(mean_loss, asks), evaluated)
         task = cls(
             name=name,
             init=net.init,
-            loss=asking.declare(mean_loss, asks),
-            evaluate=asking.declare(evaluate, functools.reduce(operator.or_, others, net.asks)),
-            **parts,
-            metrics=directions,
-            split_seed=split_seed if valid is None else None,
+            loss=of_parts[0],
+            evaluate=of_parts[1],
+            **given.parts,
+            metrics={**directions, **given.more_metrics},
+            split_seed=given.split_seed,
             description=description,
             uint8=uint8,
+            shared=given.shared,
+            validations=given.validations,
         )
-        if net.asks.columns is not None:
+        if net.asks.columns is not None and single:
             check_labels(
                 jax.eval_shape(
-                    net.apply, *jax.eval_shape(net.init, checks.any_key()), task.train["inputs"]
+                    lambda shared, *given: net.apply(*given, shared=shared),
+                    given.offered,
+                    *jax.eval_shape(net.init, checks.any_key()),
+                    given.example,
                 )
             )
         return task
@@ -315,23 +376,3 @@ def _strong(function: Callable[..., Any]) -> Callable[..., Any]:
         return checks.strong(function(*given, **offered))
 
     return made
-
-
-def _at_least_float32(outputs: Any) -> jax.Array:
-    """A network's outputs; a mean of many losses in bfloat16 would keep two digits."""
-    checks.one_array(outputs)
-    if not jnp.issubdtype(outputs.dtype, jnp.floating):
-        return outputs
-    return outputs.astype(jnp.promote_types(outputs.dtype, jnp.float32))
-
-
-def _in_chunks(network: Callable[[jax.Array], jax.Array], x: jax.Array, chunk: int) -> jax.Array:
-    """``network(x)``, computed ``chunk`` examples at a time, one after the other."""
-    chunks, rest = divmod(len(x), chunk)
-    if chunks == 0 or (chunks, rest) == (1, 0):
-        return network(x)
-    done = jax.lax.map(
-        lambda i: network(jax.lax.dynamic_slice_in_dim(x, i * chunk, chunk)), jnp.arange(chunks)
-    )
-    done = jnp.reshape(done, (chunks * chunk, *done.shape[2:]))
-    return jnp.concatenate([done, network(x[chunks * chunk :])]) if rest else done

@@ -152,7 +152,7 @@ class OptunaSearch:
         examples = space.table([], optimizer)
         table = split(task, examples, static, optimizer, equal=equal, **lengths)
         check_metrics(table)
-        chosen = check_metric(metric, table.buckets[0].task.metrics)
+        chosen = check_metric(metric, table.buckets[0].task.directions)
         check_measured(chosen[0], table.measured_with, set(space.columns) - set(space.fixed))
         _check_direction(self.optuna_study, *chosen)
         found = check_devices(devices)

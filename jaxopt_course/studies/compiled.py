@@ -14,6 +14,7 @@ import xarray as xr
 
 from jaxopt_course.messages import printable
 from jaxopt_course.problems.checks import traced
+from jaxopt_course.problems.tasks import Task
 from jaxopt_course.studies.hints import hint_of
 from jaxopt_course.studies.made_with import command
 from jaxopt_course.studies.results import assemble, scorer
@@ -74,6 +75,11 @@ def trial_of(bucket: Bucket) -> Any:
     return trial if times is None else judged(trial, times)
 
 
+def data_of(task: Task) -> Data:
+    """A task's arrays as the engine takes them."""
+    return Data(task.train, task.valid, task.test, task.shared, task.validations)
+
+
 def compile_bucket(
     bucket: Bucket, chosen: tuple[str, str], lanes: int | None, devices: Sequence[Any]
 ) -> Compiled:
@@ -91,7 +97,7 @@ def compile_bucket(
     """
     columns = bucket.columns
     trial = trial_of(bucket)
-    data = Data(bucket.task.train, bucket.task.valid, bucket.task.test)
+    data = data_of(bucket.task)
     table = Table(**columns.arrays(columns.trials))
     row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
     if table.together_name:

@@ -1,5 +1,6 @@
 """``fit``: one network, trained plainly."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,7 +13,8 @@ import xarray as xr
 from jaxopt_course.problems.asking import Reads, Row
 from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.tasks import Task
-from jaxopt_course.sweeps.lanes import Data
+from jaxopt_course.studies.compiled import data_of
+from jaxopt_course.sweeps.lanes import on_further_sets
 from jaxopt_course.train import TrialState, count_examples, make_budget, make_trial
 
 
@@ -77,7 +79,7 @@ def fit(
     key = jnp.uint32(seed)
     advance = jax.jit(lambda state, data: trial.step({}, state, key, data), donate_argnums=0)
     evaluate = jax.jit(lambda state, part, shared: trial.evaluate({}, state, part, shared))
-    data = jax.device_put(Data(task.train, task.valid, task.test))
+    data = jax.device_put(data_of(task))
     state = jax.jit(lambda: trial.init({}, key))()
     losses: list[dict[str, jax.Array]] = []
     records: dict[int, dict[str, np.float32]] = {}
@@ -92,7 +94,8 @@ def fit(
             }
             losses.clear()
         if s % budget.evaluate_every == 0 or s == budget.steps:
-            evaluations[s] = evaluate(state, data.valid, data.shared)
+            measure = functools.partial(evaluate, state, shared=data.shared)
+            evaluations[s] = measure(data.valid) | on_further_sets(measure, data)
     test = evaluate(state, data.test, data.shared)
     last = evaluations[budget.steps]
     curves = xr.Dataset(

@@ -75,7 +75,7 @@ def describe_task(task: Task) -> dict[str, Any]:
         "split_seed": task.split_seed,
         "split_sha256": task.split_sha256,
         "examples": task.examples,
-        "metrics": dict(task.metrics),
+        "metrics": task.directions,
     }
     if not task.about:
         return facts

@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records.format import table_sha256
-from jaxopt_course.studies.compiled import rhythm_of, trial_of
+from jaxopt_course.studies.compiled import data_of, rhythm_of, trial_of
 from jaxopt_course.sweeps.lanes import Data, Rhythm, lane_bytes
 from jaxopt_course.sweeps.plan import Plan, make_plan
 from jaxopt_course.sweeps.probes import Probe, Prober
@@ -195,8 +195,7 @@ def _program(bucket: Bucket) -> tuple[Any, Rhythm, Data, Numbers]:
     """What the engine needs to know."""
     task, columns = bucket.task, bucket.columns
     trial = trial_of(bucket)
-    data = Data(task.train, task.valid, task.test)
-    return trial, rhythm_of(bucket.budget), data, Numbers(**columns.arrays(columns.trials))
+    return trial, rhythm_of(bucket.budget), data_of(task), Numbers(**columns.arrays(columns.trials))
 
 
 def _alone(bucket: Bucket, device: Any) -> Callable[[int], Probe] | None:

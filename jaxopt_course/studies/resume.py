@@ -185,8 +185,8 @@ def _task(
             f"the data of the task {name!r} are not those of the study, which was made by: "
             f"{command}"
         )
-    if list(task.metrics.items()) != list(was["metrics"].items()):
-        raise ValueError(f"the task's metrics are {task.metrics}, the study's {was['metrics']}")
+    if list(task.directions.items()) != list(was["metrics"].items()):
+        raise ValueError(f"the task's metrics are {task.directions}, the study's {was['metrics']}")
     return task
 
 

@@ -103,7 +103,7 @@ def sweep(
         "diverges_above": diverges_above,
     }
     table = split(task, trials, static, optimizer, equal=equal, **lengths)
-    chosen = check_metric(metric, table.buckets[0].task.metrics)
+    chosen = check_metric(metric, table.buckets[0].task.directions)
     check_metrics(table)
     varied = varied_in(table.trials, table.hyperparameters)
     check_measured(chosen[0], table.measured_with, varied)
@@ -139,10 +139,10 @@ def check_metrics(table: Table) -> None:
     """
     first = table.buckets[0]
     for bucket in table.buckets:
-        if dict(bucket.task.metrics) != dict(first.task.metrics):
+        if bucket.task.directions != first.task.directions:
             raise ValueError(
-                f"the task of {bucket.label} measures {dict(bucket.task.metrics)}, that of "
-                f"{first.label} {dict(first.task.metrics)}; they cannot be compared"
+                f"the task of {bucket.label} measures {bucket.task.directions}, that of "
+                f"{first.label} {first.task.directions}; they cannot be compared"
             )
 
 

@@ -59,6 +59,7 @@ class Data(NamedTuple):
     valid: Tree
     test: Tree
     shared: Tree = ()  # arrays of any shape that loss and metrics read, one copy a device
+    validations: Mapping[str, Tree] = {}  # further sets, measured as valid is
 
 
 class Rhythm(NamedTuple):
@@ -193,7 +194,7 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
 
         _, shapes = jax.eval_shape(advance, lanes, seats, data)
         lanes, sums = jax.lax.scan(unit, lanes, length=rhythm.units)
-        metrics = evaluate(lanes, seats, data.valid, data.shared)
+        metrics = evaluate_all(lanes, seats, data)
         bad = is_bad(metrics["loss"], lanes) & (lanes.first_bad < 0)
         first_bad = jnp.where(bad, lanes.state.step, lanes.first_bad)
         return Lanes(lanes.state, first_bad), sums, metrics
@@ -207,11 +208,16 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
         )
         return {name: x.astype(jnp.float32) for name, x in metrics.items()}
 
+    def evaluate_all(lanes: Lanes, seats: Seats, data: Data) -> dict[str, jax.Array]:
+        measure = lambda part: evaluate(lanes, seats, part, data.shared)
+        return measure(data.valid) | on_further_sets(measure, data)
+
     def segment(
         lanes: Lanes, seats: Seats, data: Data, intervals: jax.Array, ends: jax.Array
     ) -> tuple[Lanes, Readings]:
         width, size = lanes.first_bad.shape[0], room(rhythm)
-        names = jax.eval_shape(evaluate, lanes, seats, data.valid, data.shared)
+        names = jax.eval_shape(evaluate_all, lanes, seats, data)
+        tested = jax.eval_shape(evaluate, lanes, seats, data.test, data.shared)
         _, measured = jax.eval_shape(advance, lanes, seats, data)
         start = jnp.zeros((size, rhythm.units, width), jnp.float32)
         sums = jax.tree.map(lambda _: start, measured)
@@ -228,7 +234,7 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
         test = jax.lax.cond(
             ends,
             lambda lanes: evaluate(lanes, seats, data.test, data.shared),
-            lambda lanes: {name: jnp.zeros((width,), jnp.float32) for name in names},
+            lambda lanes: {name: jnp.zeros((width,), jnp.float32) for name in tested},
             lanes,
         )
         loss_sums, recorded = sums
@@ -244,8 +250,19 @@ def empty_lanes(trial: Trial, seats: Seats) -> Lanes:
     return Lanes(zeros, np.full(len(seats.seeds), -1, np.int32))
 
 
-def names_of(trial: Trial, table: Any, state: Any, data: Data) -> tuple[list[str], list[str]]:
-    """What an evaluation measures, and what a step records beside its loss.
+def on_further_sets(measure: Callable[[Tree], dict[str, Any]], data: Data) -> dict[str, Any]:
+    """The metrics of the further validation sets, ``<set>_<metric>``."""
+    return {
+        f"{part}_{name}": value
+        for part, more in data.validations.items()
+        for name, value in measure(more).items()
+    }
+
+
+def names_of(
+    trial: Trial, table: Any, state: Any, data: Data
+) -> tuple[list[str], list[str], list[str]]:
+    """What an evaluation measures, what a step records beside its loss, what the test measures.
 
     Args:
         trial: its functions.
@@ -257,9 +274,10 @@ def names_of(trial: Trial, table: Any, state: Any, data: Data) -> tuple[list[str
     row = jax.tree.map(one, dict(table.hyperparameters))
     if table.together_name is not None:
         row[table.together_name] = one(table.together)
-    measured = jax.eval_shape(trial.evaluate, row, state, data.valid, data.shared)
+    tested = jax.eval_shape(trial.evaluate, row, state, data.valid, data.shared)
+    more = on_further_sets(lambda _: tested, data)
     _, _, recorded = jax.eval_shape(trial.step, row, state, one(table.seeds), data)
-    return list(measured), list(recorded)
+    return [*tested, *more], list(recorded), list(tested)
 
 
 def lane_bytes(trial: Trial, hyperparameters: Mapping[str, Any], data: Data) -> int:

@@ -59,7 +59,11 @@ class Snapshot(NamedTuple):
 
 
 def no_results(
-    rows: int, rhythm: Rhythm, names: Sequence[str], recorded: Sequence[str] = ()
+    rows: int,
+    rhythm: Rhythm,
+    names: Sequence[str],
+    recorded: Sequence[str] = (),
+    tested: Sequence[str] | None = None,
 ) -> Results:
     """Of ``rows`` trials before the first reading.
 
@@ -68,6 +72,7 @@ def no_results(
         rhythm: of each.
         names: of the metrics.
         recorded: what a step records beside its loss.
+        tested: of the metrics of the test part; default ``names``.
     """
     nan = np.float32(np.nan)
     units = rhythm.intervals * rhythm.units
@@ -75,7 +80,7 @@ def no_results(
         loss_sums=np.full((rows, units), nan),
         recorded={name: np.full((rows, units), nan) for name in recorded},
         valid={name: np.full((rows, rhythm.intervals), nan) for name in names},
-        test={name: np.full(rows, nan) for name in names},
+        test={name: np.full(rows, nan) for name in (names if tested is None else tested)},
         first_bad=np.full(rows, -1, np.int32),
         finished=np.zeros(rows, bool),
         progress=np.zeros(rows, np.int32),
