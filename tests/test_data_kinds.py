@@ -233,7 +233,7 @@ def test_what_all_read_belongs_to_the_data(lora):
     with pytest.raises(TypeError, match="PRNG key"):
         dataclasses.replace(lora, shared={"w": jax.random.key(0)})
     kept = dataclasses.replace(lora, shared=BASE | {"more": np.arange(3), "mask": -np.inf})
-    assert [x.dtype.name for x in kept.shared.values()] == ["bfloat16", "int32", "float32"]
+    assert [x.dtype.name for x in kept.shared.values()] == ["bfloat16", "float32", "int32"]
 
 
 def test_a_graph_whose_nodes_are_examples():
@@ -348,6 +348,16 @@ def test_windows_of_real_numbers_are_a_forecast():
         lambda rngs: nnx.Linear(1, 1, rngs=rngs), joc.windows(series, 5), loss="squared_error"
     )
     assert task.metrics == {"loss": "min", "r2": "max"}
+    weighted = joc.Task.from_flax(
+        LINEAR, NUMBERS, LABELS, shared={"w": np.float32(3)},
+        loss=lambda z, y, shared: shared["w"] * z[:, 0],
+        metrics={"w": (lambda z, y, shared: shared["w"] + 0 * z.sum(), "max")},
+    )  # fmt: skip
+    params, state = weighted.init(jax.random.key(0))
+    values = weighted.evaluate(params, state, weighted.valid, shared=weighted.shared)
+    want = 3 * dense(weighted.valid["inputs"], params)[:, 0].mean()
+    np.testing.assert_allclose(values["loss"], want, rtol=1e-5)
+    assert float(values["w"]) == 3.0
     assert joc.fit(task, joc.sgd(0.1), steps=20, batch_size=8).metrics["valid_loss"] < 0.5
 
 

@@ -8,17 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 
-from jaxopt_course.messages import unknown
 from jaxopt_course.problems import asking, checks, trees
 from jaxopt_course.problems.datasets import PARTS, Arrays
-from jaxopt_course.problems.gathered import gather
-from jaxopt_course.problems.losses import LOSSES, Loss, Metric, own_loss
+from jaxopt_course.problems.losses import Metric
 from jaxopt_course.problems.missing import Missing
-from jaxopt_course.problems.outputs import any_nan, at_least_float32, in_chunks
-from jaxopt_course.problems.regularization import column, squared_weights
 from jaxopt_course.tree import Tree
 
 
@@ -258,114 +252,29 @@ metrics={'accuracy': 'max', 'loss': 'min'})
             TypeError: a module that is neither kind, one that returns anything but one array, or
                 sparse inputs or targets.
         """
-        from jaxopt_course.problems.networks import functional
+        from jaxopt_course.problems.flax_tasks import ingredients
 
-        rule = _rule_of(loss)
-        measuring = rule if evaluate_loss is None else _rule_of(evaluate_loss)
-        measured = dict(rule.metrics if metrics is None else metrics)
-        checks.measures(measured)
-        if evaluate_chunk < 1 or evaluate_chunk != int(evaluate_chunk):
-            raise ValueError(f"evaluate_chunk must be whole and at least 1, not {evaluate_chunk}")
-
-        given = gather(
+        made = ingredients(
+            module,
             inputs,
             targets,
-            rule,
+            loss=loss,
+            evaluate_loss=evaluate_loss,
+            metrics=metrics,
+            evaluate_chunk=evaluate_chunk,
             valid=valid,
             test=test,
             split_seed=split_seed,
             stratify=stratify,
             standardize=standardize,
-            evaluate_chunk=evaluate_chunk,
             uint8=uint8,
             shared=shared,
             validations=validations,
             missing=missing,
         )
-        directions = {name: direction for name, (_, direction) in measured.items()}
-        by_loss = metrics is None and (given.by_windows or not rule.classification)
-        directions = {"loss": "min"} | directions if by_loss else directions | {"loss": "min"}
-        net = functional(module, given.example, given.offered)
-        single = not (rule.own and measuring.own)  # a named loss wants one array of outputs
-
-        def check_labels(outputs: Tree) -> None:
-            for one in (rule, measuring):
-                for known in given.targets if not one.own else ():
-                    one.check(known, outputs.shape[-1])
-
-        def mean_loss(
-            params: Tree, model_state: Tree, batch: Tree, key: jax.Array, **offered: Any
-        ) -> tuple[jax.Array, tuple[Tree, dict[str, Any]]]:
-            outputs, model_state = net.train(params, model_state, batch["inputs"], key, **offered)
-            outputs = rule.match(at_least_float32(outputs, single), batch["targets"])
-            if net.asks.columns is None:  # the labels could not be checked before
-                check_labels(outputs)
-            own = asking.read_by("the loss", offered)
-            mean = jnp.mean(asking.bind(rule.per_example, 2, **own)(outputs, batch["targets"]))
-            decay = None if callable(loss) else column(own.get("h"), "l2")
-            if decay is not None:
-                mean = mean + decay * squared_weights(params)
-            return mean, (model_state, {})
-
-        def evaluate(
-            params: Tree, model_state: Tree, data: Tree, **offered: Any
-        ) -> dict[str, jax.Array]:
-            def network(x: Tree) -> Tree:
-                return at_least_float32(net.apply(params, model_state, x, **offered), single)
-
-            def asked(name: str, function: Any) -> Any:
-                return asking.bind(function, 2, **asking.read_by(f"valid_{name}", offered))
-
-            outputs = in_chunks(network, data["inputs"], evaluate_chunk)
-            outputs, targets = rule.match(outputs, data["targets"]), data["targets"]
-            values = {
-                name: checks.measured(name, asked(name, function), outputs, targets)
-                for name, (function, _) in measured.items()
-            }
-            each = measuring.per_example
-            if measuring.asks.columns is None:  # a named one is measured without its columns
-                each = asked("loss", each)
-            values["loss"] = jnp.mean(each(outputs, targets))
-            broken = any_nan(outputs)
-            return {name: jnp.where(broken, jnp.nan, value) for name, value in values.items()}
-
-        asks = net.asks | rule.asks
-        if not callable(loss):
-            asks |= asking.Asks(frozenset({"h"}), frozenset({"l2"}))
-        others = [asking.asks_of(function, 2) for function, _ in measured.values()]
-        if measuring.asks.columns is None:
-            others.append(measuring.asks)
-        evaluated = asking.declare(evaluate, functools.reduce(operator.or_, others, net.asks))
-        of_parts = given.around(asking.declare(mean_loss, asks), evaluated)
-        task = cls(
-            name=name,
-            init=net.init,
-            loss=of_parts[0],
-            evaluate=of_parts[1],
-            **given.parts,
-            metrics={**directions, **given.more_metrics},
-            split_seed=given.split_seed,
-            description=description,
-            uint8=uint8,
-            shared=given.shared,
-            validations=given.validations,
-        )
-        if net.asks.columns is not None and single:
-            check_labels(
-                jax.eval_shape(
-                    lambda shared, *given: net.apply(*given, shared=shared),
-                    given.offered,
-                    *jax.eval_shape(net.init, checks.any_key()),
-                    given.example,
-                )
-            )
+        task = cls(name=name, description=description, uint8=uint8, **made.fields)
+        made.check_labels()
         return task
-
-
-def _rule_of(loss: str | Callable[..., jax.Array]) -> Loss:
-    if not callable(loss) and loss not in LOSSES:
-        raise ValueError(unknown("loss", loss, LOSSES))
-    return own_loss(loss) if callable(loss) else LOSSES[loss]
 
 
 def _strong(function: Callable[..., Any]) -> Callable[..., Any]:
