@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.problems.image_networks import ImageMLP as ImageMLP
     from jaxopt_course.problems.networks import MLP as MLP
     from jaxopt_course.problems.regularization import dropout as dropout
+    from jaxopt_course.problems.streams import stream as stream
     from jaxopt_course.problems.surfaces import SURFACES as SURFACES
     from jaxopt_course.problems.tables import table_task as table_task
     from jaxopt_course.problems.tasks import Task as Task
@@ -150,6 +151,7 @@ _HOMES = {
         "load_task",
     ),
     "problems.tasks": ("Task",),
+    "problems.streams": ("stream",),
     "problems.windows": ("windows",),
     "problems.convolution": (
         "Conv",

@@ -10,7 +10,6 @@ alone, and the key ``fold_in(key(k), s)``.  Nothing else enters, so a trial is t
 :func:`~jaxopt_course.studies.fit.fit`, or among hundreds in a sweep.
 """
 
-import functools
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ import optax
 from jaxopt_course.base import apply_updates
 from jaxopt_course.problems import asking
 from jaxopt_course.problems.order import shuffled
+from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.tree import Tree
 
@@ -145,6 +145,35 @@ def make_budget(
     )
 
 
+def budget_of(train: Any, *, batch_size: int = 64, **lengths: Any) -> Budget:
+    """:func:`make_budget` for a train part, which may be a stream of batches.
+
+    Args:
+        train: the part.
+        batch_size: a stream's batches have their own, and the default gives way to it.
+        **lengths: as there.
+
+    Raises:
+        TypeError, ValueError: as there; or a stream's batches have another size, or no length
+            where ``epochs``, ``evaluate_every`` or ``record_every`` depend on it.
+    """
+    if not isinstance(train, Stream):
+        return make_budget(count_examples(train), batch_size=batch_size, **lengths)
+    own = train.batch_size
+    if batch_size not in (own, 64):
+        raise ValueError(
+            f"batch_size={batch_size}, and the stream's batches have {own} examples: leave it out, "
+            "or make the stream of such batches"
+        )
+    if train.batches is None:
+        needed = ("steps", "evaluate_every")
+        if missing := [f"{name}=" for name in needed if lengths.get(name) is None]:
+            raise ValueError(f"the stream has no length: give {' and '.join(missing)}")
+        budget = make_budget(own * lengths["steps"], batch_size=own, **lengths)
+        return budget._replace(steps_per_epoch=budget.steps)
+    return make_budget(own * train.batches, batch_size=own, **lengths)
+
+
 def count_examples(data: Tree) -> int:
     """The length of the leading axis that all arrays of ``data`` share."""
     return int(jax.tree.leaves(data)[0].shape[0])
@@ -166,6 +195,7 @@ def make_trial(
         row: from the hyperparameters to what the task's functions find in ``h``; None where they
             read nothing.
     """
+    streams = isinstance(task.train, Stream)  # then the engine hands over the batch of the step
 
     def offered(reader: str, hyperparameters: Hyperparameters, **more: Any) -> dict[str, Any]:
         """What a function of the task may ask for."""
@@ -182,7 +212,7 @@ def make_trial(
         hyperparameters: Hyperparameters, state: TrialState, seed: jax.Array, data: Any
     ) -> tuple[TrialState, jax.Array, dict[str, jax.Array]]:
         params, model_state, opt_state, s = state
-        batch = take_batch(data.train, seed, s, batch_size)
+        batch = data.train if streams else take_batch(data.train, seed, s, batch_size)
         key = jax.random.fold_in(jax.random.key(seed), s)
         beside = offered("the loss", hyperparameters, shared=data.shared)
         objective = asking.bind(task.loss, 4, **beside)

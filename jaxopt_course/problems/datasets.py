@@ -148,7 +148,7 @@ def divide(
     """
     gaps.check(missing)
     if valid is None and test is None:
-        data = _checked(whole, "data", uint8, scale, missing)
+        data = checked(whole, "data", uint8, scale, missing)
         examples = trees.count(data["targets"]) or 0
         labels = None
         if stratify:
@@ -159,10 +159,10 @@ def divide(
         raise ValueError("give both valid and test, or neither")
     else:
         pairs = zip(PARTS, (whole, valid, test), strict=True)
-        parts = {part: _checked(pair, part, uint8, scale, missing) for part, pair in pairs}
+        parts = {part: checked(pair, part, uint8, scale, missing) for part, pair in pairs}
     for name, pair in (more or {}).items():
         own = f"validations[{name!r}]"
-        parts[own] = _checked(pair, own, uint8, scale, missing)
+        parts[own] = checked(pair, own, uint8, scale, missing)
     inputs = {name: part["inputs"] for name, part in parts.items()}
     for name in list(inputs)[1:]:  # a feature of one would be broadcast by what follows
         checks.alike(inputs["train"], inputs[name], f"{name}['inputs']", dtypes=False)
@@ -188,9 +188,14 @@ def _standardized(parts: list[Tree]) -> list[Tree]:
     return [jax.tree.unflatten(structure, leaves) for leaves in zip(*columns, strict=True)]
 
 
-def _checked(
-    pair: Arrays, name: str, uint8: bool, scale: bool, missing: gaps.Missing | None
+def checked(
+    pair: Arrays,
+    name: str,
+    uint8: bool,
+    scale: bool = False,
+    missing: gaps.Missing | None = None,
 ) -> dict[str, Tree]:
+    """A part ``{"inputs": ..., "targets": ...}``, not yet canonical; errors name what."""
     if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
         raise ValueError(f"{name} must be a pair (inputs, targets), not {type(pair).__name__}")
     targets = trees.arrays(f"{name}['targets']", pair[1])

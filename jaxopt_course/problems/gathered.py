@@ -9,6 +9,7 @@ from jaxopt_course.problems import checks, datasets, trees
 from jaxopt_course.problems.datasets import PARTS, Arrays
 from jaxopt_course.problems.losses import Loss
 from jaxopt_course.problems.missing import Missing
+from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.windows import Windows
 from jaxopt_course.tree import Tree
 
@@ -48,6 +49,14 @@ def gather(
 ) -> Gathered:
     """Check, split, fill and scale; the arguments are those of ``Task.from_flax``."""
     shared = checks.shared(shared)
+    if isinstance(inputs, Stream):
+        idle = {
+            "targets": targets, "stratify": stratify, "standardize": standardize or None,
+            "missing": missing,
+        }  # fmt: skip
+        if given := [name for name, value in idle.items() if value is not None]:
+            raise ValueError(f"a stream's batches are taken as they are: leave {given} out")
+        return _of_stream(inputs, valid, test, validations or {}, uint8, shared)
     if isinstance(inputs, Windows):
         idle = {
             "targets": targets, "valid": valid, "test": test, "stratify": stratify,
@@ -77,6 +86,36 @@ def gather(
         shared,
         shared,
         split_seed if valid is None else None,
+        lambda loss, evaluate: (loss, evaluate),
+    )
+
+
+def _of_stream(
+    stream: Stream,
+    valid: Arrays | None,
+    test: Arrays | None,
+    validations: Mapping[str, Arrays],
+    uint8: bool,
+    shared: Tree,
+) -> Gathered:
+    if valid is None or test is None:
+        raise ValueError("a stream cannot be split: give valid=(inputs, targets) and test=")
+    stream = stream.as_pairs()
+    parts = {"valid": datasets.checked(valid, "valid", uint8)}
+    parts["test"] = datasets.checked(test, "test", uint8)
+    further = {
+        name: datasets.checked(pair, f"validations[{name!r}]", uint8)
+        for name, pair in validations.items()
+    }
+    known = [data["targets"] for data in (stream.first, *parts.values(), *further.values())]
+    return Gathered(
+        {"train": stream, **parts},
+        further,
+        trees.take(stream.first["inputs"], slice(1)),
+        known,
+        shared,
+        shared,
+        None,
         lambda loss, evaluate: (loss, evaluate),
     )
 

@@ -13,6 +13,7 @@ from jaxopt_course.problems import asking, checks, trees
 from jaxopt_course.problems.datasets import PARTS, Arrays
 from jaxopt_course.problems.losses import Metric
 from jaxopt_course.problems.missing import Missing
+from jaxopt_course.problems.streams import Stream, examples_of, sample_of
 from jaxopt_course.tree import Tree
 
 
@@ -37,7 +38,8 @@ class Task:
             strong here too).
         evaluate: ``(params, model_state, data) -> metrics``, a dict of scalars that has "loss" and
             every name in ``metrics``; without dropout and with BatchNorm's averages.
-        train: what is learned from: a tree of arrays whose first axis counts examples.
+        train: what is learned from: a tree of arrays whose first axis counts examples; or a
+            :func:`~jaxopt_course.problems.streams.stream` of such batches.
         valid: what trials are chosen by; the structure and example shapes of ``train``.
         test: what is looked at once, when all is chosen.
         metrics: name -> "min" or "max", which way is better; the first one chooses by default.
@@ -85,10 +87,15 @@ class Task:
         object.__setattr__(self, "metrics", dict(self.metrics))
         object.__setattr__(self, "shared", checks.shared(self.shared))
         for part in PARTS:
-            object.__setattr__(self, part, checks.canonical(getattr(self, part), part, self.uint8))
+            data = getattr(self, part)
+            if isinstance(data, Stream) and part == "train":
+                made: Any = data.with_bytes(self.uint8)
+            else:
+                made = checks.canonical(data, part, self.uint8)
+            object.__setattr__(self, part, made)
         for part in PARTS[1:]:
-            checks.alike(self.train, getattr(self, part), part)
-        more = checks.further(self.validations, self.train, self.uint8)
+            checks.alike(self.sample, getattr(self, part), part)
+        more = checks.further(self.validations, self.sample, self.uint8)
         object.__setattr__(self, "validations", more)
         if self.asks.columns is not None:  # else they are checked with the rows of a table
             self.check()
@@ -103,7 +110,7 @@ class Task:
         Raises:
             ValueError: they do not; see the class.
         """
-        given = self.init, self.loss, self.evaluate, self.train, self.valid, self.metrics
+        given = self.init, self.loss, self.evaluate, self.sample, self.valid, self.metrics
         taken = self.directions.keys() - self.metrics.keys()
         checks.functions(*given, row, self.shared, taken)
 
@@ -121,7 +128,7 @@ class Task:
             object.__setattr__(self, "init", _strong(init))
         start = () if unknown else jax.eval_shape(init, key)
         offered = lambda shared, *given: asking.call(loss, *given, shared=shared)
-        if unknown or checks.is_weak(offered, self.shared, *start, self.train, key):
+        if unknown or checks.is_weak(offered, self.shared, *start, self.sample, key):
             object.__setattr__(self, "loss", _strong(loss))
 
     @property
@@ -133,19 +140,28 @@ class Task:
         return dict(self.metrics) | more
 
     @property
-    def examples(self) -> dict[str, int]:
-        """How many examples each part has: ``{"train": ..., "valid": ..., "test": ...}``."""
-        return {part: len(jax.tree.leaves(getattr(self, part))[0]) for part in PARTS}
+    def sample(self) -> Tree:
+        """The train part as arrays: itself, or the first batch of a stream."""
+        return sample_of(self.train)
+
+    @property
+    def examples(self) -> dict[str, int | None]:
+        """How many examples each part has: ``{"train": ..., "valid": ..., "test": ...}``.
+
+        None for a stream without a length.
+        """
+        return {part: examples_of(getattr(self, part)) for part in PARTS}
 
     @functools.cached_property
     def split_sha256(self) -> str:
         """SHA-256, in hex, of the data: names, shapes, dtypes and values.
 
-        Of the three parts, then of ``validations`` and ``shared`` where there are any.
+        Of the three parts, then of ``validations`` and ``shared`` where there are any; of a stream
+        its first batch alone.
         """
         digest = hashlib.sha256()
         for part in (*PARTS, "validations", "shared"):
-            for path, leaf in jax.tree.leaves_with_path(getattr(self, part)):
+            for path, leaf in jax.tree.leaves_with_path(sample_of(getattr(self, part))):
                 what = f"{part}{jax.tree_util.keystr(path)} {leaf.dtype.name} {leaf.shape}\n"
                 digest.update(what.encode())
                 for rows in trees.pieces(leaf):
@@ -203,9 +219,10 @@ metrics={'accuracy': 'max', 'loss': 'min'})
             module: a ``flax.linen`` module, or a function ``rngs -> flax.nnx module``.
             inputs: (n, ...), what the module is called with, a batch at a time; or any tree of
                 such arrays, as {"category": (n,), "numbers": (n, 3)} or a tuple, which reaches the
-                module as it is.  Or :func:`windows` of tokens, without targets, valid and test;
-                its metrics are means over ``evaluate_chunk`` windows at a time, and the loss
-                chooses.
+                module as it is.  Or :func:`stream`, whose batches are pairs (inputs, targets),
+                without targets and with ``valid`` and ``test``.  Or :func:`windows` of tokens,
+                without targets, valid and test; its metrics are means over ``evaluate_chunk``
+                windows at a time, and the loss chooses.
             targets: (n, ...); or a tree, for a loss of one's own.
             loss: "softmax_cross_entropy" (logits (B, ..., C), integer targets (B, ...)),
                 "sigmoid_binary_cross_entropy" (logits (B,) or (B, 1), targets 0 or 1),

@@ -14,6 +14,7 @@ import xarray as xr
 
 from jaxopt_course.messages import printable
 from jaxopt_course.problems.checks import traced
+from jaxopt_course.problems.streams import Reading, Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.studies.hints import hint_of
 from jaxopt_course.studies.made_with import command
@@ -21,6 +22,7 @@ from jaxopt_course.studies.results import assemble, scorer
 from jaxopt_course.sweeps import engine
 from jaxopt_course.sweeps.climb import Climb
 from jaxopt_course.sweeps.concrete import needed_concrete
+from jaxopt_course.sweeps.feeding import Source
 from jaxopt_course.sweeps.first_loss import Judged, judged
 from jaxopt_course.sweeps.lanes import Data, Rhythm, default_lanes, lane_bytes
 from jaxopt_course.sweeps.program import Program, Table, compile_program
@@ -59,11 +61,12 @@ class Compiled:
         return hashlib.sha256(self.program.text.encode()).hexdigest()
 
 
-def rhythm_of(budget: Budget) -> Rhythm:
-    """A budget as the engine knows it."""
+def rhythm_of(budget: Budget, task: Task) -> Rhythm:
+    """A budget as the engine knows it, of a task's data."""
+    fits = task.train.fits if isinstance(task.train, Stream) else 0
     by_first_loss = budget.diverges_times is not None
     every = budget.record_every, budget.evaluate_every
-    return Rhythm(budget.steps, *every, budget.diverges_above, by_first_loss)
+    return Rhythm(budget.steps, *every, budget.diverges_above, by_first_loss, fits)
 
 
 def trial_of(bucket: Bucket) -> Any:
@@ -75,9 +78,15 @@ def trial_of(bucket: Bucket) -> Any:
     return trial if times is None else judged(trial, times)
 
 
+def source_of(task: Task) -> Source | None:
+    """A task's stream as the engine reads it; None where the data are arrays."""
+    train = task.train
+    return Source(train, lambda: Reading(train)) if isinstance(train, Stream) else None
+
+
 def data_of(task: Task) -> Data:
-    """A task's arrays as the engine takes them."""
-    return Data(task.train, task.valid, task.test, task.shared, task.validations)
+    """A task's arrays as the engine takes them; of a stream one batch, for its shapes."""
+    return Data(task.sample, task.valid, task.test, task.shared, task.validations)
 
 
 def compile_bucket(
@@ -118,7 +127,9 @@ def compile_bucket(
     if bucket.budget.diverges_times is not None:
         size -= 4  # the limit of a lane's losses: its width is as before there was one
     width = lanes or default_lanes(size, devices[0].platform)
-    program = compile_program(trial, rhythm_of(bucket.budget), data, table, width, devices)
+    program = compile_program(
+        trial, rhythm_of(bucket.budget, bucket.task), data, table, width, devices
+    )
     return Compiled(bucket, chosen, trial, data, program)
 
 
@@ -156,6 +167,12 @@ def train_bucket(
     start = time.perf_counter()
     before = 0 if resume is None else resume.results.trial_steps
     label = "confirming" if kind == "confirmation" else printable(compiled.bucket.task.name)
+    source = source_of(compiled.bucket.task)
+    if resume is not None and source is not None and not source.stream.random_access:
+        raise ValueError(
+            "the stream only goes forward, so a sweep of it cannot be resumed where it was; give a "
+            "source with [step], or sweep anew with overwrite=True"
+        )
     with ProgressLine(label, show=progress) as line:
         if resume is not None:
             over = int(resume.results.over.sum())
@@ -175,6 +192,7 @@ def train_bucket(
             on_checkpoint=on_checkpoint,
             keep_states=keep_states,
             probe=probe,
+            source=source,
         )
         tell(results, last=True)
     seconds = time.perf_counter() - start
@@ -193,6 +211,8 @@ def train_bucket(
         "host": platform.node(),
         "command": command(),
     }
+    if results.read:
+        event |= {"stream": results.read}
     if results.compared:
         event |= {"calls_compared": results.compared, "calls_differ_in": results.differ}
     elif probe and results.not_compared:

@@ -12,10 +12,11 @@ import xarray as xr
 
 from jaxopt_course.problems.asking import Reads, Row
 from jaxopt_course.problems.catalog import task_of
+from jaxopt_course.problems.streams import Reading, Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.studies.compiled import data_of
 from jaxopt_course.sweeps.lanes import on_further_sets
-from jaxopt_course.train import TrialState, count_examples, make_budget, make_trial
+from jaxopt_course.train import TrialState, budget_of, make_trial
 
 
 class Fit(NamedTuple):
@@ -66,8 +67,8 @@ def fit(
         task.check(row)
     if unread := sorted(set(numbers) - reads.of()):
         raise ValueError(f"the task does not read {unread[0]!r}; leave it out of h=")
-    budget = make_budget(
-        count_examples(task.train),
+    budget = budget_of(
+        task.train,
         epochs=epochs,
         steps=steps,
         batch_size=batch_size,
@@ -84,7 +85,10 @@ def fit(
     losses: list[dict[str, jax.Array]] = []
     records: dict[int, dict[str, np.float32]] = {}
     evaluations: dict[int, dict[str, jax.Array]] = {}
+    reading = Reading(task.train) if isinstance(task.train, Stream) else None
     for s in range(1, budget.steps + 1):
+        if reading is not None:
+            data = data._replace(train=reading.batch(seed, s - 1))
         state, loss, more = advance(state, data)
         losses.append({"train_loss": loss} | more)
         if s % budget.record_every == 0 or s == budget.steps:

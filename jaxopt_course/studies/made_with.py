@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxopt_course.problems.csv.telling import lines
+from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.sweeps import schedulers
 from jaxopt_course.sweeps.schedulers import Scheduler
@@ -77,6 +78,8 @@ def describe_task(task: Task) -> dict[str, Any]:
         "examples": task.examples,
         "metrics": task.directions,
     }
+    if isinstance(task.train, Stream):
+        facts["stream"] = task.train.describe()
     if not task.about:
         return facts
     valid = {k: x for k, x in task.about["baseline"].items() if k.startswith("valid_")}

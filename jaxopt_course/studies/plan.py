@@ -194,8 +194,8 @@ def _words(names: Sequence[str], was: Mapping[str, Any], now: Mapping[str, Any])
 def _program(bucket: Bucket) -> tuple[Any, Rhythm, Data, Numbers]:
     """What the engine needs to know."""
     task, columns = bucket.task, bucket.columns
-    trial = trial_of(bucket)
-    return trial, rhythm_of(bucket.budget), data_of(task), Numbers(**columns.arrays(columns.trials))
+    trial, rhythm = trial_of(bucket), rhythm_of(bucket.budget, task)
+    return trial, rhythm, data_of(task), Numbers(**columns.arrays(columns.trials))
 
 
 def _alone(bucket: Bucket, device: Any) -> Callable[[int], Probe] | None:

@@ -24,7 +24,7 @@ from jaxopt_course.tables.buckets import Bucket, Table
 from jaxopt_course.tables.columns import check_columns
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask, arguments_of, label_of, make_task, with_static
-from jaxopt_course.train import count_examples, make_budget
+from jaxopt_course.train import budget_of
 
 
 def recall(
@@ -136,8 +136,8 @@ def _bucket(
     function = with_static(optimizer, static)
     if callable(function):
         table = table.drop(columns="optimizer", errors="ignore")
-    budget = make_budget(
-        count_examples(one.train),
+    budget = budget_of(
+        one.train,
         **{k: entry["budget"][k] for k in ("batch_size", "record_every", "evaluate_every")},
         steps=entry["budget"]["steps"],
         diverges_above=entry["budget"].get("diverges_above"),

@@ -1,15 +1,21 @@
 """One device: its lanes, who sits in them, and its calls under way."""
 
+import contextlib
 import functools
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import jax
 import numpy as np
 
+from jaxopt_course.sweeps.feeding import Feed, Source, said
 from jaxopt_course.sweeps.lanes import Lanes, Readings
+from jaxopt_course.sweeps.queues import Key
+from jaxopt_course.sweeps.snapshot import Results
+from jaxopt_course.sweeps.streaming import Span
 
 FREE = -1  # of a lane: nobody sits there
 
@@ -22,6 +28,7 @@ class Call:
     guests: np.ndarray  # (W,), rows or FREE
     begins: np.ndarray  # (W,), intervals that the guests had behind them
     intervals: int
+    span: Span | None = None  # of a stream
 
 
 @dataclass
@@ -35,19 +42,33 @@ class Device:
     data: Any
     guests: np.ndarray  # (W,), rows or FREE
     seats: Any = None  # on the device, as long as nobody moves
-    together: int | None = None
+    together: Key | None = None
     calls: deque[Call] = field(default_factory=deque)
     pace: float | None = None  # seconds an interval
     read_at: float = 0.0
+    feed: Feed | None = None  # of a stream
 
-    def advance(self, intervals: np.int32, ends: np.bool_) -> Readings:
+    def advance(self, data: Any, span: Any, ends: np.bool_) -> Readings:
         """A call, under way."""
-        self.lanes, readings = self.segment(self.lanes, self.seats, self.data, intervals, ends)
+        self.lanes, readings = self.segment(self.lanes, self.seats, data, span, ends)
         return readings
 
     def ready(self) -> bool:
         """Whether the oldest call can be read without waiting."""
         return bool(self.calls[0].readings.first_bad.is_ready())  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def feeding(devices: Sequence[Device], source: Source | None, results: Results) -> Iterator[None]:
+    """Let the threads that read ahead go at the end, and say how the reading went."""
+    feeds, start = [d.feed for d in devices if d.feed is not None], time.perf_counter()
+    try:
+        yield
+    finally:
+        for feed in feeds:
+            feed.close()
+        if source is not None:
+            results.read = said(feeds, source, time.perf_counter() - start)
 
 
 @jax.jit

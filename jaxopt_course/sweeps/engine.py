@@ -10,7 +10,6 @@ state waits beside the lanes, and it goes on in any lane of any device.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -19,10 +18,13 @@ import numpy as np
 
 from jaxopt_course.sweeps import repeat
 from jaxopt_course.sweeps.climb import Climb, Score
-from jaxopt_course.sweeps.device import FREE, Call, Device, place, shapes_of_one, take
+from jaxopt_course.sweeps.collect import write_down
+from jaxopt_course.sweeps.device import FREE, Call, Device, feeding, place, shapes_of_one, take
+from jaxopt_course.sweeps.feeding import Feed, Source
 from jaxopt_course.sweeps.interrupts import interrupts
 from jaxopt_course.sweeps.lanes import Data, Readings, Trial, empty_lanes, names_of, room
 from jaxopt_course.sweeps.program import Program, Table, make_seats
+from jaxopt_course.sweeps.queues import Key, Queues
 from jaxopt_course.sweeps.snapshot import Results, Snapshot, Waiting, no_results
 
 IN_FLIGHT = 2  # calls a device: one running, one waiting
@@ -44,6 +46,7 @@ def run(
     on_checkpoint: Callable[[Snapshot], None] | None = None,
     keep_states: bool = False,
     probe: bool = False,
+    source: Source | None = None,
 ) -> Results:
     """Train every trial of the table to its end, or as far as a scheduler lets it.
 
@@ -62,12 +65,13 @@ def run(
         on_checkpoint: saves a snapshot; called every ten seconds or so, and after Ctrl-C.
         keep_states: whether the results hold the last state of each trial that finishes.
         probe: whether to make one call twice and compare, where that costs little; see ``repeat``.
+        source: of a stream; then ``data.train`` is one batch, for its shapes.
     """
     climb = climb or Climb(program.rhythm.intervals, np.arange(len(table.seeds)))
-    loop = _Loop(program, table, data, trial, climb, score, resume, keep_states)
+    loop = _Loop(program, table, data, trial, climb, score, resume, keep_states, source)
     loop.to_compare = probe and repeat.is_worth_it(program, len(table.seeds))
     saved, cost = time.perf_counter(), 0.0
-    with interrupts() as interrupted:
+    with feeding(loop.devices, source, loop.results), interrupts() as interrupted:
         while not interrupted.is_set() and loop.dispatch():
             loop.read()
             on_progress(loop.results)
@@ -98,7 +102,10 @@ class _Loop:
         score: Callable[[Results], Score] | None,
         resume: Snapshot | None,
         keep_states: bool,
+        source: Source | None,
     ) -> None:
+        self.source = source
+        kept = data if source is None else data._replace(train=())
         self.rhythm, self.table, self.climb = program.rhythm, table, climb
         self.keep_states, self.to_compare = keep_states, False
         width = program.lanes
@@ -109,8 +116,9 @@ class _Loop:
                 seat,
                 segment,
                 jax.device_put(empty, device),
-                jax.device_put(data, device),
+                jax.device_put(kept, device),
                 np.full(width, FREE),
+                feed=None if source is None else Feed(source, program.rhythm, device),
             )
             for device, seat, segment in zip(
                 program.devices, program.seat, program.segment, strict=True
@@ -133,15 +141,20 @@ class _Loop:
         self.reached = np.zeros(len(table.seeds), np.int32)  # intervals dispatched
         if resume is not None:
             self.reached[resume.waiting.rows] = resume.waiting.progress
-        self.queues: dict[int, deque[int]] = {}
+        self.queues = Queues(self._key)
         for row in range(len(table.seeds)):
             self._arrive(row, queue=False)
         over = self.results.over | (self.results.progress >= climb.until)
         for row in climb.order[~over[climb.order]].tolist():
-            self._queue(row).append(row)
+            self.queues.of(row).append(row)
 
-    def _queue(self, row: int) -> deque[int]:
-        return self.queues.setdefault(int(self.table.together[row]), deque())
+    def _key(self, row: int) -> Key:
+        """Who may share a call: of a stream those at one step, and of one reading."""
+        together = int(self.table.together[row])
+        if self.source is None:
+            return (together,)
+        seed = int(self.table.seeds[row]) if self.source.stream.by_seed else 0
+        return together, int(self.reached[row]), seed
 
     def dispatch(self) -> bool:
         """Fill the devices' pipelines, fairly; whether anything is under way."""
@@ -153,11 +166,13 @@ class _Loop:
 
     def _seat(self, device: Device) -> bool:
         """Free the lanes of trials that are over, seat the next ones; whether to call."""
+        if device.feed is not None and device.feed.into:
+            return True  # in the middle of an interval nobody comes or goes
         self._free(device)
         occupied = device.guests != FREE
-        if not occupied.all() and not self._waiting_for(device):
+        if not occupied.all() and not self.queues.waiting(device.together):
             other = self._choose_queue(device)
-            if other is not None and len(self.queues[other]) > occupied.sum():
+            if other is not None and self.queues.waiting(other) > occupied.sum():
                 if device.calls:
                     return False  # first read how its guests are, then let them wait
                 for lane in np.flatnonzero(occupied).tolist():
@@ -165,7 +180,7 @@ class _Loop:
                 device.together = other
         moved, fresh = False, np.zeros(len(device.guests), bool)
         for lane in np.flatnonzero(device.guests == FREE).tolist():
-            row = self._next(device)
+            row = self.queues.next(device.together, self.results.first_bad < 0)
             if row is None:
                 break
             device.guests[lane], moved = row, True
@@ -207,40 +222,48 @@ class _Loop:
         elif self.keep_states:
             self.results.states[row] = take(device.lanes.state, np.int32(lane))
         if back:
-            self._queue(row).appendleft(row)
+            self.queues.of(row).appendleft(row)
 
-    def _waiting_for(self, device: Device) -> bool:
-        return device.together is not None and bool(self.queues.get(device.together))
-
-    def _next(self, device: Device) -> int | None:
-        """The next trial that may sit here."""
-        queue = self.queues.get(device.together, ()) if device.together is not None else ()
-        while queue:
-            row = queue.popleft()
-            if self.results.first_bad[row] < 0:
-                return row
-        return None
-
-    def _choose_queue(self, device: Device) -> int | None:
+    def _choose_queue(self, device: Device) -> Key | None:
         """The longest queue, those that no other device serves first."""
         served = {other.together for other in self.devices if other is not device}
-        waiting = [key for key, queue in self.queues.items() if queue]
-        return max(waiting, key=lambda k: (k not in served, len(self.queues[k])), default=None)
+        return self.queues.longest(served)
 
-    def _call(self, device: Device) -> None:
+    def _call(self, device: Device, wait: bool = False) -> None:
         guests = device.guests[device.guests != FREE]
-        left = self.climb.until[guests] - self.reached[guests]
-        aim = 1 if device.pace is None else max(1, round(SEGMENT_SECONDS / device.pace))
-        intervals = int(min(aim, room(self.rhythm), left.min()))
+        left = int((self.climb.until[guests] - self.reached[guests]).min())
+        data, span, feed = device.data, None, device.feed
+        if feed is None:
+            aim = 1 if device.pace is None else max(1, round(SEGMENT_SECONDS / device.pace))
+            intervals = int(min(aim, room(self.rhythm), left))
+        else:
+            place = int(self.table.seeds[guests[0]]), int(self.reached[guests[0]]), left
+            wanted, span, intervals = feed.next(*place)
+            others = any(one.calls for one in self.devices)
+            if not feed.is_ready(wanted) and others and not wait:
+                return  # others may be read meanwhile
+            data = data._replace(train=feed.take(wanted, span))
+        asked = np.int32(intervals) if span is None else span
         ends = np.bool_((self.reached[guests] + intervals == self.rhythm.intervals).any())
         if self.to_compare and device is self.devices[-1]:  # the others are at work meanwhile
             self.to_compare = False
-            readings = repeat.advance_twice(device, np.int32(intervals), ends, self.results)
+            readings = repeat.advance_twice(device, data, asked, ends, self.results)
         else:
-            readings = device.advance(np.int32(intervals), ends)
+            readings = device.advance(data, asked, ends)
         begins = self.reached[device.guests]
-        device.calls.append(Call(readings, device.guests.copy(), begins, intervals))
+        device.calls.append(Call(readings, device.guests.copy(), begins, intervals, span))
         self.reached[guests] += intervals
+        if feed is not None:
+            device.together = self._key(int(guests[0]))
+            self._look_ahead(device, feed, int(guests[0]), left - intervals)
+
+    def _look_ahead(self, device: Device, feed: Feed, row: int, left: int) -> None:
+        """Read for the call that is likely to come next."""
+        if left == 0 and (key := self._choose_queue(device)) is not None:
+            row = self.queues.first(key)
+            left = int(self.climb.until[row] - self.reached[row])
+        if left:
+            feed.look_ahead(int(self.table.seeds[row]), int(self.reached[row]), left)
 
     def read(self) -> None:
         """Read the oldest call of a device that is ready (or wait for one)."""
@@ -248,11 +271,15 @@ class _Loop:
         device = next((d for d in busy if d.ready()), busy[0])
         call = device.calls.popleft()
         readings = jax.device_get(call.readings)
+        self.results.calls += 1
+        if device.feed is not None and call.span is not None:
+            readings = device.feed.collect(readings, call.span)
+            if readings is None:
+                return  # a part of an interval
         now = time.perf_counter()
         if device.read_at:
             device.pace = (now - device.read_at) / call.intervals
         device.read_at = now
-        self.results.calls += 1
         self.results.lane_intervals += call.intervals * len(call.guests)
         lanes = np.flatnonzero(call.guests != FREE)
         rows = call.guests[lanes]
@@ -260,7 +287,12 @@ class _Loop:
         self._collect(rows[alive], lanes[alive], call, readings)
 
     def drain(self) -> None:
-        """Read all that is under way."""
+        """Read all that is under way; a stream goes on to the end of its interval."""
+        for device in self.devices:
+            while device.feed is not None and device.feed.into:
+                while len(device.calls) >= IN_FLIGHT:
+                    self.read()
+                self._call(device, wait=True)
         for device in self.devices:  # who is promoted by it waits already and is queued once
             self._free(device)
         while any(device.calls for device in self.devices):
@@ -296,33 +328,12 @@ class _Loop:
 
     def _collect(self, rows: np.ndarray, lanes: np.ndarray, call: Call, readings: Readings) -> None:
         """Write down what a call brought, of all lanes at once, and hear who has arrived."""
-        results, n, units = self.results, call.intervals, self.rhythm.units
-        begins = call.begins[lanes]
-        ends = begins + n
-        place = rows[:, None], begins[:, None] * units + np.arange(n * units)
-        by_lane = lambda sums: sums[:n, :, lanes].reshape(n * units, len(lanes)).T
-        results.loss_sums[place] = by_lane(readings.loss_sums)
-        for name, sums in readings.recorded.items():
-            results.recorded[name][place] = by_lane(sums)
-        for name, values in readings.valid.items():
-            results.valid[name][rows[:, None], begins[:, None] + np.arange(n)] = values[:n, lanes].T
-        results.first_bad[rows] = readings.first_bad[lanes]
-        steps = lambda intervals: np.minimum(
-            intervals.astype(np.int64) * self.rhythm.evaluate_every, self.rhythm.steps
-        )
-        results.trial_steps += int((steps(ends) - steps(begins)).sum())
-        results.trial_intervals += n * len(rows)
-        results.progress[rows] = ends
-        bad = results.first_bad[rows] >= 0
+        bad, ends = write_down(self.results, self.rhythm, rows, lanes, call, readings)
         for row in rows[bad].tolist():
             self.waiting.pop(row, None)
-        done = ~bad & (ends == self.rhythm.intervals)
-        results.finished[rows[done]] = True
-        for name, values in readings.test.items():
-            results.test[name][rows[done]] = values[lanes[done]]
         for row in rows[bad | (ends >= self.climb.until[rows])].tolist():
             self._arrive(row)
-        results.until = self.climb.until
+        self.results.until = self.climb.until
 
     def _arrive(self, row: int, queue: bool = True) -> None:
         """Where a trial has reached its target, or diverged, some may be promoted."""
@@ -334,7 +345,7 @@ class _Loop:
                 self.waiting.pop(one, None)
             for one in reversed(news.promoted):
                 if queue:
-                    self._queue(one).appendleft(one)
+                    self.queues.of(one).appendleft(one)
                 else:  # at the start: they may have arrived there before
                     self._arrive(one, queue)
         self.results.until = self.climb.until

@@ -70,6 +70,7 @@ class Rhythm(NamedTuple):
     evaluate_every: int
     diverges_above: float | None = None  # a loss, beyond which a trial is bad; None is infinity
     by_first_loss: bool = False  # whether the state has the limit, see ``first_loss``
+    fits: int = 0  # batches of a stream that a call may hold; 0: the data are on the device
 
     @property
     def intervals(self) -> int:
@@ -145,8 +146,12 @@ def _init(trial: Trial, seats: Seats) -> Any:
     return jax.vmap(one, in_axes=(None, 0, 0))(seats.shared, seats.hyperparameters, seats.seeds)
 
 
-def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Readings]]:
+def make_segment(
+    trial: Trial, rhythm: Rhythm, of_stream: Callable[..., Any] | None = None
+) -> Callable[..., tuple[Lanes, Readings]]:
     """The program ``segment(lanes, seats, data, intervals, ends)`` of the module's docstring.
+
+    ``of_stream`` makes that of a stream instead, of the same steps and evaluations.
 
     ``intervals``: (), int32, in [1, S].  ``ends``: (), bool, whether any trial ends in this call,
     and so the test part is to be evaluated.
@@ -164,7 +169,7 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
 
         def one(shared: Any, own: Any, state: Any, seed: Any, data: Any) -> tuple[Any, Any]:
             new, *measured = trial.step({**shared, **own}, state, seed, data)
-            if rhythm.whole:
+            if rhythm.whole or rhythm.fits:  # a stream's calls end where trials do
                 return new, measured
             active = state.step < rhythm.steps
             keep = lambda new, old: jnp.where(active, new, old)
@@ -211,6 +216,10 @@ def make_segment(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Rea
     def evaluate_all(lanes: Lanes, seats: Seats, data: Data) -> dict[str, jax.Array]:
         measure = lambda part: evaluate(lanes, seats, part, data.shared)
         return measure(data.valid) | on_further_sets(measure, data)
+
+    if of_stream is not None:
+        tested = lambda lanes, seats, data: evaluate(lanes, seats, data.test, data.shared)
+        return of_stream(rhythm, advance, evaluate_all, tested, is_bad)
 
     def segment(
         lanes: Lanes, seats: Seats, data: Data, intervals: jax.Array, ends: jax.Array

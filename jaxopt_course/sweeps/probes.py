@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxopt_course.sweeps.lanes import Data, Rhythm, Trial, empty_lanes, room
 from jaxopt_course.sweeps.program import Program, Table, compile_program, make_seats
+from jaxopt_course.sweeps.streaming import CHUNKS, argument, chunk_bytes, filled, room_of
 
 SAMPLE_SECONDS = 0.1  # calls are timed together for so long ...
 SAMPLES = 3  # ... so often
@@ -40,7 +41,7 @@ def shorten(rhythm: Rhythm, steps: int) -> Rhythm:
     """As many intervals, none longer than ``steps``; itself where that holds already."""
     if rhythm.evaluate_every <= steps:
         return rhythm
-    whole = rhythm.intervals * steps - (not rhythm.whole)
+    whole = rhythm.intervals * steps - (not rhythm.whole and not rhythm.fits)
     return rhythm._replace(steps=whole, record_every=steps, evaluate_every=steps)
 
 
@@ -70,6 +71,8 @@ class Prober:
             last = self._latest  # the next may take longer by as much as it is wider
             longest = CALL_SECONDS / (last.step_seconds * lanes / last.lanes)
             steps = max(1, min(steps, int(longest)))
+        if self._rhythm.fits:  # a call is to hold an interval
+            steps = min(steps, self._rhythm.fits)
         short = shorten(self._rhythm, steps)
         program = compile_program(
             self._trial, short, self._data, self._table, lanes, [self._device]
@@ -102,6 +105,7 @@ class Prober:
         seats = jax.device_put(make_seats(self._table, rows), self._device)
         lanes = jax.device_put(empty_lanes(self._trial, jax.device_get(seats)), self._device)
         short, rhythm = program.rhythm, self._rhythm
+        given = filled(self._on_device, short)
         valid_per_test = _examples(self._data.valid) / _examples(self._data.test)
 
         def seat() -> float:
@@ -115,14 +119,14 @@ class Prober:
             nonlocal lanes
             elapsed = _watch(self._device.platform)
             lanes, readings = program.segment[0](
-                lanes, seats, self._on_device, np.int32(intervals), np.bool_(ends)
+                lanes, seats, given, argument(short, intervals), np.bool_(ends)
             )
             jax.device_get(readings)
             return elapsed()
 
         def measure() -> tuple[float, float]:
             seating, once = min(seat(), seat()), min(call(1), call(1))
-            intervals = min(max(1, int(CALL_SECONDS / once)), room(short))
+            intervals = min(max(1, int(CALL_SECONDS / once)), room_of(short))
             interval = _seconds(lambda: call(intervals)) / intervals
             if short == rhythm:
                 return interval / rhythm.evaluate_every, seating
@@ -136,7 +140,8 @@ class Prober:
 def program_bytes(program: Program, data: Data) -> int:
     """What a device holds at once: data, lanes, what a call needs beside them and returns."""
     data_bytes = sum(x.nbytes for x in jax.tree.leaves(data))
-    return max(_bytes(program.segment[0]), _bytes(program.seat[0]) + data_bytes)
+    size = max(_bytes(program.segment[0]), _bytes(program.seat[0]) + data_bytes)
+    return size + chunk_bytes(data, program.rhythm) * (CHUNKS - 1)
 
 
 def _bytes(executable: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxopt_course.sweeps import streaming
 from jaxopt_course.sweeps.lanes import (
     Data,
     Rhythm,
@@ -16,7 +17,6 @@ from jaxopt_course.sweeps.lanes import (
     Trial,
     empty_lanes,
     make_seat,
-    make_segment,
 )
 
 # of LLVM, for the segment and for "seat": beyond 1 a segment takes up to twice as long to compile
@@ -57,7 +57,8 @@ def compile_program(
     """Lower the segment once and compile it for every device, side by side in threads."""
     start = time.perf_counter()
     traces = []
-    segment = make_segment(trial, rhythm)
+    segment = streaming.segment_of(trial, rhythm)
+    given, span = streaming.chunked(data, rhythm), streaming.argument(rhythm, 1)
 
     @functools.wraps(segment)
     def counted(*args: Any) -> Any:
@@ -67,7 +68,7 @@ def compile_program(
     seats = make_seats(table, np.zeros(lanes, np.int64))
     empty = empty_lanes(trial, seats)
     programs = [
-        (jax.jit(counted, donate_argnums=0), (empty, seats, data, np.int32(1), np.bool_(False))),
+        (jax.jit(counted, donate_argnums=0), (empty, seats, given, span, np.bool_(False))),
         (jax.jit(make_seat(trial), donate_argnums=0), (empty, seats, np.zeros(lanes, bool))),
     ]
     effort = CPU_EFFORT if devices[0].platform == "cpu" else ({}, {})

@@ -26,17 +26,17 @@ def is_worth_it(program: Program, trials: int) -> bool:
 
 
 def advance_twice(
-    device: Device, intervals: np.int32, ends: np.bool_, results: Results
+    device: Device, data: Any, span: Any, ends: np.bool_, results: Results
 ) -> Readings:
     """A call of the sweep, made again and compared; ``results`` hear what came of it."""
     results.not_compared = too_little_memory(device)
     if results.not_compared:
-        return device.advance(intervals, ends)
+        return device.advance(data, span, ends)
     before = on_host(device.lanes)
-    readings = device.advance(intervals, ends)
+    readings = device.advance(data, span, ends)
     once = on_host((device.lanes, readings))
     lanes = jax.device_put(before, device.device)
-    again = device.segment(lanes, device.seats, device.data, intervals, ends)
+    again = device.segment(lanes, device.seats, data, span, ends)
     results.compared += 1
     results.differ += differences(once, on_host(again))
     return readings

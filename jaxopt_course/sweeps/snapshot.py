@@ -31,6 +31,7 @@ class Results:
     compared: int = 0  # calls that this run made twice ...
     differ: list[str] = field(default_factory=list)  # ... where the bits were others ...
     not_compared: str = ""  # ... or why none was
+    read: dict[str, Any] = field(default_factory=dict)  # how the reading of a stream went
 
     @property
     def occupancy(self) -> float:

@@ -40,7 +40,7 @@ from jaxopt_course.tables.static import (
     make_tasks,
     with_static,
 )
-from jaxopt_course.train import Budget, count_examples, make_budget
+from jaxopt_course.train import Budget, budget_of
 
 MANY = 20  # values of a static column, beyond which a sweep warns
 
@@ -181,7 +181,7 @@ def split(
             raise ValueError("equal= is for static columns: give static= too")
         refuse_batch_size(names_given)
         one = task_of(task)
-        budget = make_budget(count_examples(one.train), **lengths)
+        budget = budget_of(one.train, **lengths)
         columns = check_columns(trials, optimizer, budget.steps, one)
         check_precision(
             normalise(trials)[0], [c for c in columns.searched if c in trials], columns.trials

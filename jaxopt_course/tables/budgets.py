@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from jaxopt_course.messages import unknown
+from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.tables.static import BATCH_SIZE
-from jaxopt_course.train import Budget, count_examples, make_budget
+from jaxopt_course.train import Budget, budget_of, count_examples, make_budget
 
 Equal = Literal["epochs", "steps", "examples"]
 EQUAL = ("epochs", "steps", "examples")
@@ -74,11 +75,13 @@ def budgets_of(
     equal = given if equal is None else equal
     if equal not in EQUAL:
         raise ValueError(unknown("equal=", equal, EQUAL))
-    counts = [count_examples(task.train) for task in tasks]
     if equal == given:
         lengths = {"epochs": epochs, "steps": steps}
-        pairs = zip(counts, sizes, strict=True)
-        return [make_budget(n, batch_size=b, **lengths, **rest) for n, b in pairs]
+        pairs = zip(tasks, sizes, strict=True)
+        return [budget_of(task.train, batch_size=b, **lengths, **rest) for task, b in pairs]
+    if any(isinstance(task.train, Stream) for task in tasks):
+        raise ValueError(f"equal={equal!r} is not for streams, whose batches have their own size")
+    counts = [count_examples(task.train) for task in tasks]
     if len(set(counts)) > 1:
         raise ValueError(
             f"the tasks of the buckets have {sorted(set(counts))} training examples, so that "
