@@ -77,6 +77,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.studies.study import Study as Study
     from jaxopt_course.studies.study import SweepInterrupted as SweepInterrupted
     from jaxopt_course.studies.sweep import sweep as sweep
+    from jaxopt_course.sweeps.patience import Patience as Patience
     from jaxopt_course.sweeps.schedulers import ASHA as ASHA
     from jaxopt_course.sweeps.schedulers import Hyperband as Hyperband
     from jaxopt_course.sweeps.schedulers import MedianStopping as MedianStopping
@@ -186,6 +187,7 @@ _HOMES = {
     ),
     "studies.study": ("Study", "SweepInterrupted"),
     "studies.sweep": ("sweep",),
+    "sweeps.patience": ("Patience",),
     "sweeps.schedulers": ("ASHA", "Hyperband", "MedianStopping", "SuccessiveHalving"),
     "tables.space": (
         "grid",

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.report.tables import configuration_numbers, finite, once, same
+from jaxopt_course.report.tables import DONE, configuration_numbers, finite, once, same
 
 
 def intervals(
@@ -44,7 +44,7 @@ def intervals(
                 | {"metric": metric, "seeds": len(group), "n": n, "mean": mean}
                 | {"half_width": half, "low": mean - half, "high": mean + half}
                 | {"diverged": group["status"].eq("diverged").mean()}
-                | {"undefined": int((group["status"].eq("finished") & found.isna()).sum())}
+                | {"undefined": int((group["status"].isin(DONE) & found.isna()).sum())}
             )
     own = ["metric", "seeds", "n", "mean", "half_width", "low", "high", "diverged", "undefined"]
     return pd.DataFrame(rows, columns=[*hyperparameters, *own])
@@ -78,7 +78,7 @@ def curves(
     parts = []
     for place, (_, row) in enumerate(chosen.iterrows()):
         mine = trials[same(trials, row, hyperparameters)]
-        ended = mine[mine["status"].isin(["finished", "diverged"])]
+        ended = mine[mine["status"].isin([*DONE, "diverged"])]
         wanted = (ended if len(ended) else mine)["trial"].to_numpy()
         for name in names if len(wanted) else ():
             array = dataset[name].sel(trial=wanted)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.report.findings import Findings
-from jaxopt_course.report.tables import finite
+from jaxopt_course.report.tables import DONE, finite
 from jaxopt_course.report.words import amount, capital, counted, listed, mapping, number, title
 
 REASONS = {"auc": "AUC needs both classes in the data that it is measured on"}
@@ -15,7 +15,7 @@ CONSTANT = {"r2": 0.0, "auc": 0.5}  # what the best single answer reaches on any
 
 def undefined(trials: pd.DataFrame, metric: str) -> str:
     """In how many finished trials ``metric`` has no finite value, and why; empty if in none."""
-    finished = trials[trials["status"].eq("finished")]
+    finished = trials[trials["status"].isin(DONE)]
     lost = finished[finite(finished[metric]).isna()]
     if lost.empty:
         return ""

@@ -81,13 +81,14 @@ def read(directory: str | Path) -> Findings:
     else:
         intervals[["half_width", "low", "high"]] = float("nan")
     test = metric.replace("valid_", "test_", 1)
+    known = lambda name: bool(trials[name].notna().any())  # of those that converge none is
     chosen = metric.removeprefix("best_")
     wanted = dict.fromkeys(["train_loss", "valid_loss", chosen])
     return Findings(
         directory=path,
         manifest=manifest,
         metric=metric,
-        test_metric=test if test in trials and test != metric else None,
+        test_metric=test if test in trials and test != metric and known(test) else None,
         optimizers=list(
             dict.fromkeys([*words.sequence(manifest, "optimizers"), *ranking[tables.OPTIMIZER]])
         ),

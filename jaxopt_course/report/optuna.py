@@ -28,7 +28,7 @@ from jaxopt_course.report.tables import configuration_numbers, finite
 
 LONGEST = 1 << 20  # bytes of a journal's last line that are looked at
 LOG_RATIO = 100.0  # a column that spans more than this was searched by orders of magnitude
-RANKED = ("diverged", "unfinished", "stopped")  # the first that a seed has is the configuration's
+RANKED = ("diverged", "unfinished", "stopped", "converged")  # the first that a seed has counts
 
 
 class Told(NamedTuple):
@@ -69,7 +69,7 @@ def tell_all(
     numbers = configuration_numbers(trials, columns)
     scores = finite(trials[metric])
     means = scores.groupby(numbers).mean()  # as tables.configurations has them, bit for bit
-    steps, recorded = _curve(curves, metric)
+    steps, recorded = _curve(curves, metric, direction)
     worst = float("inf") if direction == "min" else float("-inf")
     cells = {name: trials[name].to_numpy(object) for name in ("trial", "seed", "status")}
     first_bad = trials["first_bad_step"].to_numpy(float, na_value=np.inf)
@@ -104,13 +104,14 @@ def tell_all(
         yield Told(own[0], state, value, curve, attributes)
 
 
-def _curve(curves: xr.Dataset, metric: str) -> tuple[np.ndarray, np.ndarray]:
+def _curve(curves: xr.Dataset, metric: str, direction: str) -> tuple[np.ndarray, np.ndarray]:
     """The steps (T,), and what the metric was there (trials, T)."""
     if metric == "train_loss":
         return curves["step"].to_numpy(), curves["train_loss"].to_numpy()
     values = curves[metric.removeprefix("best_")].to_numpy()
     if metric.startswith("best_"):
-        values = np.minimum.accumulate(values, axis=1)  # NaN stays NaN after a trial's end
+        better = np.minimum if direction == "min" else np.maximum
+        values = better.accumulate(values, axis=1)  # NaN stays NaN after a trial's end
     return curves["eval_step"].to_numpy(), values
 
 

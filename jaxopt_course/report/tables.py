@@ -7,13 +7,13 @@ ranks after those of all.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 OPTIMIZER = "optimizer"
 ROUNDING = 2 * float(np.finfo(np.float32).eps)  # of a mean of values that were rounded twice
+DONE = ("finished", "converged")  # who has a score
 # A hyperparameter of such a name must be renamed before it comes here.
 OWN_COLUMNS = {
     "rank", "search_rank", "seeds", "diverged", "stopped", "unfinished", "at_edge", "trials", "n",
@@ -39,7 +39,8 @@ def configurations(
         ``stopped`` (by a scheduler) and ``unfinished`` (numbers of trials), and of the metric over
         the finished seeds ``<metric>`` (the mean), ``<metric>_std`` (sample standard deviation),
         ``<metric>_min`` and ``<metric>_max``; these are NaN where a seed diverged, none finished or
-        one that did has no finite value: ``<metric>_undefined`` is the number of these.
+        one that did has no finite value: ``<metric>_undefined`` is the number of these.  The means
+        of the other validation metrics follow.
         ``stopped_step`` is where the scheduler stopped the last of its seeds.  First come those
         with all seeds finished, as many as any configuration has, then those with some, with none,
         and last those with a diverged seed; among equals the better mean, the lower mean
@@ -65,7 +66,7 @@ def configurations(
             "seeds": 1,
             "diverged": status.eq("diverged"),
             "stopped": status.eq("stopped"),
-            "unfinished": ~status.isin(["finished", "diverged", "stopped"]),
+            "unfinished": ~status.isin([*DONE, "diverged", "stopped"]),
         },
         index=trials.index,
     )
@@ -75,19 +76,17 @@ def configurations(
     table.insert(len(table.columns) - 1, "stopped_step", stopped_at)
     short = table["stopped"] + table["unfinished"]
     scored = (table["diverged"] == 0) & (short < table["seeds"])
-    for name in dict.fromkeys([metric, "valid_loss"]):
-        if name in trials or name == metric:
-            values = finite(trials[name])[status.eq("finished")]
-            parts = values.groupby(number).agg(["mean", "std", "min", "max", "size", "count"])
-            parts = parts.reindex(table.index)
-            parts = parts.where(scored & (parts["size"] == parts["count"]))  # each has its value
-            table[name] = parts["mean"]
-            if name == metric:
-                table[[f"{name}_{part}" for part in ("std", "min", "max")]] = parts[
-                    ["std", "min", "max"]
-                ]
-    undefined = status.eq("finished") & finite(trials[metric]).isna()
-    table[f"{metric}_undefined"] = undefined.groupby(number).sum().astype("int64")
+    done = status.isin(DONE)
+    for name in dict.fromkeys([metric, *(name for name in trials if name.startswith("valid_"))]):
+        parts = finite(trials[name])[done].groupby(number)
+        parts = parts.agg(["mean", "std", "min", "max", "size", "count"]).reindex(table.index)
+        parts = parts.where(scored & (parts["size"] == parts["count"]))  # each has its value
+        table[name] = parts["mean"]
+        if name == metric:
+            spread = ["std", "min", "max"]
+            table[[f"{name}_{part}" for part in spread]] = parts[spread]
+            undefined = done & finite(trials[metric]).isna()
+            table[f"{metric}_undefined"] = undefined.groupby(number).sum().astype("int64")
     fewer = (short > 0) | (table["seeds"] < table["seeds"].max())
     partial = np.select([table["diverged"] > 0, table[metric].isna(), fewer], [3, 2, 1], 0)
     sizes = table[[f"{metric}_min", f"{metric}_max"]].abs().max(axis=1)
@@ -96,20 +95,21 @@ def configurations(
     share = table["diverged"] / table["seeds"]
     longer = -stopped_at.fillna(0).to_numpy(float)
     order = np.lexsort([reached, longer, share, ties, score, partial])
-    if metric != "valid_loss":
-        table = table.drop(columns="valid_loss", errors="ignore")
     table = table.iloc[order].reset_index(drop=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
 
 
-def winners(ranked: pd.DataFrame, searched: Iterable[str] = ()) -> pd.DataFrame:
+def winners(
+    ranked: pd.DataFrame, searched: Iterable[str] = (), by: Sequence[str] | None = None
+) -> pd.DataFrame:
     """The best configuration of each optimizer, in order of score.
 
     Args:
         ranked: what :func:`configurations` returned. Without a column ``optimizer`` there is one
             winner.
         searched: the hyperparameters whose range was chosen by the user.
+        by: columns, with a winner for each combination of their values in place of the optimizer.
 
     Returns:
         The rows of ``ranked`` that are their optimizer's best, ranked anew, and ``at_edge`` (such
@@ -117,8 +117,10 @@ def winners(ranked: pd.DataFrame, searched: Iterable[str] = ()) -> pd.DataFrame:
         the lowest or highest of three or more tried; empty if none, or if the row has no score),
         ``trials`` and ``trials_diverged`` (numbers over all configurations of the optimizer).
     """
+    by = [OPTIMIZER] if by is None else [*by]
+    by = [name for name in by if name in ranked]
     rows = []
-    for _, group in _by_optimizer(ranked):
+    for _, group in ranked.groupby(by, sort=False, dropna=False) if by else [(None, ranked)]:
         best = group.iloc[0]
         scored = not best["diverged"] and best["stopped"] + best["unfinished"] < best["seeds"]
         edges = [edge(group, best, name) for name in searched] if scored else []
@@ -129,7 +131,7 @@ def winners(ranked: pd.DataFrame, searched: Iterable[str] = ()) -> pd.DataFrame:
                 "trials_diverged": group["diverged"].sum(),
             }
         )
-    first = ranked.drop_duplicates(OPTIMIZER) if OPTIMIZER in ranked else ranked.head(1)
+    first = ranked.drop_duplicates(by) if by else ranked.head(1)
     table = first.reset_index(drop=True).join(
         pd.DataFrame(rows, columns=["at_edge", "trials", "trials_diverged"])
     )
@@ -230,12 +232,6 @@ def _stopped(trials: pd.DataFrame, number: pd.Series) -> tuple[pd.Series, np.nda
     steps = trials["stopped_step"].groupby(number).max()
     loss = finite(trials["best_valid_loss"]).where(trials["stopped_step"].notna())
     return steps, loss.groupby(number).mean().fillna(np.inf).to_numpy()
-
-
-def _by_optimizer(ranked: pd.DataFrame) -> Iterable[tuple[Any, pd.DataFrame]]:
-    if OPTIMIZER in ranked:
-        return ranked.groupby(OPTIMIZER, sort=False, dropna=False)
-    return [(None, ranked)] if len(ranked) else []
 
 
 def finite(column: pd.Series) -> pd.Series:

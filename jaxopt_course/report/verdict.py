@@ -10,7 +10,7 @@ import pandas as pd
 from jaxopt_course.report import doubts
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
-from jaxopt_course.report.tables import ROUNDING
+from jaxopt_course.report.tables import DONE, ROUNDING
 from jaxopt_course.report.words import (
     capital,
     counted,
@@ -130,7 +130,13 @@ def remarks(findings: Findings) -> list[str]:
             f"{stopped:,} of {counted(len(trials), 'trial')} were stopped early by {scheduler}; "
             "they have no score and cannot win."
         )
-    unfinished = int((~trials["status"].isin(["finished", "diverged", "stopped"])).sum())
+    converged = int(trials["status"].eq("converged").sum())
+    if converged:
+        said.append(
+            f"{converged:,} of {counted(len(trials), 'trial')} converged before their budget was "
+            "used up; they score with their best evaluation."
+        )
+    unfinished = int((~trials["status"].isin([*DONE, "diverged", "stopped"])).sum())
     if unfinished:
         said.append(
             f"{unfinished:,} of {counted(len(trials), 'trial')} did not finish; scores are means "
@@ -147,7 +153,7 @@ def remarks(findings: Findings) -> list[str]:
             f"On fresh seeds {listed(lost)} diverged at least once: the mean given there is of "
             "the finished seeds only."
         )
-    short = int((~findings.finals["status"].isin(["finished", "diverged"])).sum())
+    short = int((~findings.finals["status"].isin([*DONE, "diverged"])).sum())
     if findings.confirmed and short:
         said.append(f"{counted(short, 'trial')} on fresh seeds did not finish.")
     said += doubts.not_learned(findings, names)

@@ -2,11 +2,13 @@
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxopt_course.messages import unknown
+from jaxopt_course.tables.cells import identify
 
 
 def fresh_seeds(seeds: int | Iterable[int], used: set[int]) -> list[int]:
@@ -35,7 +37,7 @@ def check_metric(metric: str | None, metrics: Mapping[str, str]) -> tuple[str, s
     """A column by which configurations may be chosen, and "min" or "max".
 
     Args:
-        metric: as "valid_loss"; default the task's first.
+        metric: as "valid_loss" or "best_valid_accuracy"; default the task's first.
         metrics: the task's, with their directions.
 
     Raises:
@@ -43,7 +45,8 @@ def check_metric(metric: str | None, metrics: Mapping[str, str]) -> tuple[str, s
     """
     metric = metric or f"valid_{next(iter(metrics))}"
     directions = {f"valid_{name}": direction for name, direction in metrics.items()}
-    directions |= {"train_loss": "min", "best_valid_loss": "min"}
+    directions |= {"train_loss": "min"}
+    directions |= {f"best_valid_{name}": direction for name, direction in metrics.items()}
     if metric.removeprefix("test_") in metrics and metric.startswith("test_"):
         raise ValueError(f"{metric!r}: the test part is never used to choose")
     if metric not in directions:
@@ -84,20 +87,45 @@ def varied_in(trials: pd.DataFrame, columns: Iterable[str]) -> list[str]:
     return [name for name in columns if trials[name].nunique(dropna=False) > 1]
 
 
-def fresh_trials(
-    winners: pd.DataFrame,
-    trials: pd.DataFrame,
-    columns: Sequence[str],
-    metric: str,
-    seeds: Sequence[int],
-) -> pd.DataFrame:
-    """The winners with each of these seeds, in the dtypes of the table that they won.
+def check_groups(by: str | Sequence[str] | None, columns: Sequence[str]) -> list[str]:
+    """The columns of which each combination of values has a winner; default the optimizer.
 
     Raises:
-        ValueError: no configuration has a score.
+        ValueError: none, or one that makes no configuration.
     """
-    winners = winners[winners[metric].notna()]
+    if by is None:
+        return [name for name in ("optimizer",) if name in columns]
+    groups = [by] if isinstance(by, str) else list(by)
+    if not groups:
+        raise ValueError("by= takes one column or more")
+    for name in groups:
+        if name not in columns:
+            raise ValueError(f"by=: {unknown('column', str(name), columns)}")
+    return list(dict.fromkeys(groups))
+
+
+def confirming(
+    winners: pd.DataFrame,
+    trials: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    seeds: int | Iterable[int],
+) -> pd.DataFrame:
+    """The winners with each of these fresh seeds, in the dtypes of the table that they won.
+
+    Args:
+        winners: of the study.
+        trials: of the study.
+        manifest: of the study.
+        seeds: how many, or which.
+
+    Raises:
+        ValueError: as ``fresh_seeds``; or no configuration has a score.
+    """
+    fresh = fresh_seeds(seeds, set(manifest["seeds"]))
+    winners = winners[winners[manifest["metric"]].notna()]
     if winners.empty:
         raise ValueError("no configuration finished on all of its seeds; nothing to confirm")
-    chosen = winners[[*columns]].astype(dict(trials[[*columns]].dtypes))
-    return chosen.merge(pd.DataFrame({"seed": pd.Series([*seeds], dtype="Int64")}), how="cross")
+    columns = list(manifest["hyperparameters"])
+    chosen = winners[columns].astype(dict(trials[columns].dtypes))
+    table = chosen.merge(pd.DataFrame({"seed": pd.Series(fresh, dtype="Int64")}), how="cross")
+    return identify(table, columns)

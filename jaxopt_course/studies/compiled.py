@@ -27,7 +27,7 @@ from jaxopt_course.sweeps.first_loss import Judged, judged
 from jaxopt_course.sweeps.lanes import Data, Rhythm, default_lanes, lane_bytes
 from jaxopt_course.sweeps.program import Program, Table, compile_program
 from jaxopt_course.sweeps.progress import ProgressLine, Tally
-from jaxopt_course.sweeps.schedulers import Scheduler
+from jaxopt_course.sweeps.schedulers import Scheduler, judges_each
 from jaxopt_course.sweeps.snapshot import Snapshot
 from jaxopt_course.tables.buckets import Bucket
 from jaxopt_course.tables.columns import Columns
@@ -196,8 +196,10 @@ def train_bucket(
         )
         tell(results, last=True)
     seconds = time.perf_counter() - start
-    complete, curves = assemble(trials, results, program.rhythm)
-    event = {
+    metrics = compiled.bucket.task.metrics
+    converging = compiled.chosen if judges_each(scheduler) else None
+    complete, curves = assemble(trials, results, program.rhythm, metrics, converging)
+    event: dict[str, Any] = {
         "event": "interrupted" if results.interrupted else "finished",
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "seconds": seconds,
@@ -237,7 +239,9 @@ def _climb(
     bucket, intervals = compiled.bucket, compiled.program.rhythm.intervals
     names = list(bucket.columns.hyperparameters)  # none: all trials differ in their seeds alone
     configurations = np.zeros(len(trials), np.int64)
-    if names:
+    if judges_each(scheduler):
+        configurations = np.arange(len(trials))
+    elif names:
         configurations = trials.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
     judge = None
     if scheduler is not None:

@@ -11,8 +11,9 @@ import xarray as xr
 from jaxopt_course.records.format import join_sha256
 from jaxopt_course.studies.choosing import check_measured, varied_in
 from jaxopt_course.studies.joining import REPEATABLE
-from jaxopt_course.studies.results import bare
+from jaxopt_course.studies.results import bare, with_bests
 from jaxopt_course.studies.session import Outcome, Session
+from jaxopt_course.sweeps.schedulers import Scheduler
 
 
 def extended(
@@ -22,6 +23,7 @@ def extended(
     was: Mapping[str, Any],
     trials: pd.DataFrame,
     progress: bool,
+    scheduler: Scheduler | None = None,
 ) -> tuple[Session, Outcome | None]:
     """Train what is new of ``trials``.
 
@@ -32,6 +34,7 @@ def extended(
         was: its manifest.
         trials: with the columns of its table.
         progress: whether to show a line.
+        scheduler: of the study, where it judges each trial alone.
 
     Returns:
         the session for the longer table, and the whole of what is known now; None where nothing is
@@ -52,14 +55,15 @@ def extended(
     if new.empty:
         return session, None
     new = new.assign(trial=len(known) + np.arange(len(new))).reset_index(drop=True)
-    outcome = longer.train(new, "sweep", progress)
+    outcome = longer.train(new, "sweep", progress, scheduler=scheduler)
     over = outcome.trials["status"].to_numpy() != "unfinished"  # the others may come again
     added = outcome.trials[over].assign(trial=len(known) + np.arange(over.sum()))
+    known = with_bests(known, curves, was["task"]["metrics"])
     whole = pd.concat([known, added], ignore_index=True).astype(added.dtypes)
     fresh = outcome.curves.isel(trial=over).assign_coords(trial=added["trial"].to_numpy())
     joined = xr.concat([bare(curves), fresh], "trial", join="outer")
     longer = longer.reached(whole)  # Ctrl-C may have come before a new bucket was
-    manifest = longer.manifest(whole, "sweep") | {"command": was["command"]}
+    manifest = longer.manifest(whole, "sweep", scheduler) | {"command": was["command"]}
     manifest |= {name: was[name] for name in REPEATABLE if name in was}
     manifest |= _mixed(was, manifest, longer, len(known))
     return longer, outcome._replace(trials=whole, curves=joined, manifest=manifest)

@@ -127,3 +127,13 @@ def scheduler_of(
         return schedulers.SCHEDULERS[name](**values)
     except TypeError as error:
         raise ValueError(f"the study's scheduler {settings} is none of ours: {error}") from None
+
+
+def each_alone(settings: Mapping[str, Any] | None) -> Scheduler | None:
+    """The scheduler that a manifest describes, if it judges each trial alone; else None.
+
+    Others than those of the study can be trained with it: it decides on them as it would there.
+    """
+    known = settings is not None and settings["name"] in schedulers.SCHEDULERS
+    found = scheduler_of(settings) if known else None
+    return found if schedulers.judges_each(found) else None

@@ -1,5 +1,6 @@
 """What a study is once it is there: a table, curves, a manifest; read, chosen from, written."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -11,8 +12,8 @@ from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints, claims, store
 from jaxopt_course.records.format import CONFIRMATION
 from jaxopt_course.report import optuna, tables
-from jaxopt_course.studies.choosing import check_measured, check_metric, varied_in
-from jaxopt_course.studies.results import bare, join
+from jaxopt_course.studies.choosing import check_groups, check_measured, check_metric, varied_in
+from jaxopt_course.studies.results import bare, join, with_bests
 from jaxopt_course.studies.session import Session
 
 
@@ -41,15 +42,19 @@ class RecordedStudy:
     def configurations(self, metric: str | None = None) -> pd.DataFrame:
         """All configurations, best first: the mean of ``metric`` over the seeds, and its spread.
 
+        The means of the other validation metrics stand beside it.
+
         A configuration with a diverged seed ranks after all others and has no mean; one with fewer
         seeds than others have ranks after those.  ``<metric>_undefined`` counts seeds whose metric
         is no number.
 
         Args:
-            metric: a validation metric, ``train_loss`` or ``best_valid_loss``; default the task's.
+            metric: a validation metric, as "valid_loss"; the best of its curve, as
+                "best_valid_accuracy"; or "train_loss"; default the study's.
         """
         metric, direction = self._metric(metric)
-        return tables.configurations(self.trials, self.hyperparameters, metric, direction)
+        trials = with_bests(self.trials, self.curves, self.manifest["task"]["metrics"])
+        return tables.configurations(trials, self.hyperparameters, metric, direction)
 
     def best(self, metric: str | None = None) -> pd.Series:
         """The best configuration: a row of :meth:`configurations`.
@@ -66,9 +71,21 @@ class RecordedStudy:
             )
         return first
 
-    def winners(self, metric: str | None = None) -> pd.DataFrame:
-        """The best configuration of each optimizer, best first."""
-        return tables.winners(self.configurations(metric), self.manifest["searched"])
+    def winners(
+        self, metric: str | None = None, by: str | Sequence[str] | None = None
+    ) -> pd.DataFrame:
+        """The best configuration of each optimizer, best first.
+
+        Args:
+            metric: as :meth:`configurations`.
+            by: a column, or several, with a winner for each combination of their values, in place
+                of the optimizer.
+
+        Raises:
+            ValueError: a column that makes no configuration.
+        """
+        groups = check_groups(by, self.hyperparameters)
+        return tables.winners(self.configurations(metric), self.manifest["searched"], groups)
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> Self:
         """Write the study into ``directory`` (see ``records/format.py`` for the format).

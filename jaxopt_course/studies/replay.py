@@ -63,6 +63,10 @@ def replay(
     until = recorded.sizes["eval_step"]
     if row["status"][0] == "stopped":
         until = int(recorded["valid_loss"].notnull().sum())
+    if row["status"][0] == "converged":  # to its best evaluation, whose state is the trial's
+        scored = row["scored_step"][0]
+        until = int((recorded["eval_step"] <= scored).sum())
+        recorded = recorded.map(lambda x: x.where(x[x.dims[1]] <= scored))
     one = jax.local_devices()[:1]  # enough for a trial
     session = session or recall(manifest, trials, task, optimizer, one, exact=False)
     names = session.table.trials.columns

@@ -5,6 +5,8 @@ on the clock; so the table and the curves are a function of the study alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,9 +18,22 @@ from jaxopt_course.sweeps.snapshot import Results
 
 
 def assemble(
-    trials: pd.DataFrame, results: Results, rhythm: Rhythm
+    trials: pd.DataFrame,
+    results: Results,
+    rhythm: Rhythm,
+    metrics: Mapping[str, str] = MappingProxyType({}),
+    chosen: tuple[str, str] | None = None,
 ) -> tuple[pd.DataFrame, xr.Dataset]:
-    """The table with status and metrics, and the curves with numeric coordinates only."""
+    """The table with status and metrics, and the curves with numeric coordinates only.
+
+    Args:
+        trials: a row a trial, as asked.
+        results: of these.
+        rhythm: of each.
+        metrics: the task's, with their directions.
+        chosen: where trials that were stopped have converged, the metric of which their best
+            evaluation is, and its direction.
+    """
     bad = np.where(results.first_bad < 0, np.inf, results.first_bad)[:, None]
     record_steps = ticks(rhythm.record_every, rhythm.steps)
     eval_steps = ticks(rhythm.evaluate_every, rhythm.steps)
@@ -41,7 +56,9 @@ def assemble(
             "eval_step": eval_steps,
         },
     )
-    return _table(trials, results, losses, recorded, valid, eval_steps), curves
+    best = None if chosen is None else best_evaluations(results, *chosen, rhythm)
+    ends = Ends(results, best, record_steps, eval_steps)
+    return _table(trials, results, losses, recorded, valid, metrics, ends), curves
 
 
 def ticks(every: int, steps: int) -> np.ndarray:
@@ -65,15 +82,15 @@ def _table(
     losses: np.ndarray,
     recorded: Mapping[str, np.ndarray],
     valid: Mapping[str, np.ndarray],
-    eval_steps: np.ndarray,
+    metrics: Mapping[str, str],
+    ends: "Ends",
 ) -> pd.DataFrame:
-    diverged = results.first_bad >= 0
+    diverged, eval_steps = results.first_bad >= 0, ends.eval_steps
     status = np.select(
-        [diverged, results.finished, results.stopped],
-        ["diverged", "finished", "stopped"],
+        [diverged, results.finished, ends.converged, results.stopped],
+        ["diverged", "finished", "converged", "stopped"],
         "unfinished",
     )
-    final = lambda x: np.where(results.finished, x, np.nan)
     first_bad = pd.Series(results.first_bad, dtype="Int64").mask(~diverged)
     filled = np.where(np.isnan(valid["loss"]), np.inf, valid["loss"])
     best = filled.argmin(axis=1)  # the earliest of equals
@@ -83,16 +100,112 @@ def _table(
     columns = {
         "status": pd.Series(status, dtype="string"),
         "first_bad_step": first_bad,
-        "stopped_step": last.mask(status != "stopped"),
+        "stopped_step": last.where(np.isin(status, ["stopped", "converged"])),
+        **ends.scored_step,
         "last_finite_loss": _last_finite(losses),
-        "train_loss": final(losses[:, -1]),
-        **{name: final(x[:, -1]) for name, x in recorded.items()},
-        **{f"valid_{name}": final(x[:, -1]) for name, x in valid.items()},
+        "train_loss": ends.record(losses),
+        **{name: ends.record(x) for name, x in recorded.items()},
+        **{f"valid_{name}": ends.evaluation(x) for name, x in valid.items()},
         "best_valid_loss": np.where(some, filled.min(axis=1), np.nan),
         "best_step": pd.Series(eval_steps[best], dtype="Int64").mask(~some),
-        **{f"test_{name}": final(x) for name, x in results.test.items()},
+        **bests({name: x for name, x in valid.items() if name != "loss"}, metrics),
+        **{
+            f"test_{name}": np.where(results.finished, x, np.nan)
+            for name, x in results.test.items()
+        },
     }
     return pd.concat([trials.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
+
+
+class Ends(NamedTuple):
+    """Which reading of each trial's curves is its result: the last, or that of its best evaluation.
+
+    ``best``: row -> position of the best evaluation; None where no trial can have converged.
+    """
+
+    results: Results
+    best: Mapping[int, int] | None
+    record_steps: np.ndarray
+    eval_steps: np.ndarray
+
+    @property
+    def converged(self) -> np.ndarray:
+        """(N,), bool: stopped, and scored all the same."""
+        return self.results.stopped & (self.best is not None)
+
+    @property
+    def scored_step(self) -> dict[str, pd.Series]:
+        """The column of that name, where any may have converged: after how many updates."""
+        if self.best is None:
+            return {}
+        last = np.full(len(self.results.finished), self.eval_steps[-1], np.int64)
+        for row, place in self._places().items():
+            last[row] = self.eval_steps[place]
+        known = self.results.finished | self.converged
+        return {"scored_step": pd.Series(last, dtype="Int64").where(known)}
+
+    def evaluation(self, curves: np.ndarray) -> np.ndarray:
+        """(N,): of curves over evaluations; NaN where there is no result."""
+        return self._at(curves, self._places())
+
+    def record(self, curves: np.ndarray) -> np.ndarray:
+        """(N,): of curves over records, the last one that is not after the evaluation."""
+        steps = {row: self.eval_steps[place] for row, place in self._places().items()}
+        count = lambda step: int(np.searchsorted(self.record_steps, step, "right"))
+        return self._at(curves, {row: count(step) - 1 for row, step in steps.items()})
+
+    def _places(self) -> dict[int, int]:
+        """Row -> position of the best evaluation, of those that have converged."""
+        best = self.best or {}
+        return {row: best[row] for row in np.flatnonzero(self.converged).tolist()}
+
+    def _at(self, curves: np.ndarray, places: Mapping[int, int]) -> np.ndarray:
+        values = np.where(self.results.finished, curves[:, -1], np.nan)
+        for row, place in places.items():
+            values[row] = curves[row, place] if place >= 0 else np.nan
+        return values
+
+
+def best_evaluations(
+    results: Results, metric: str, direction: str, rhythm: Rhythm
+) -> dict[int, int]:
+    """Of each trial that was evaluated the position of its best evaluation, the earliest of equals.
+
+    Args:
+        results: of the trials.
+        metric: a column that may choose.
+        direction: "min" or "max".
+        rhythm: of the trials.
+    """
+    score = scorer(metric, direction, rhythm)(results)
+    found = {}
+    for row in np.flatnonzero(results.progress > 0).tolist():
+        curve = score(row, int(results.progress[row]))
+        found[row] = int(np.where(np.isnan(curve), np.inf, curve).argmin())
+    return found
+
+
+def bests(valid: Mapping[str, np.ndarray], metrics: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """``best_valid_<metric>`` of curves (N, evaluations), by each metric's direction."""
+    found = {}
+    for name in [name for name in metrics if name in valid]:
+        sign = 1.0 if metrics[name] == "min" else -1.0
+        curve = sign * valid[name]
+        best = np.where(np.isnan(curve), np.inf, curve).min(axis=1)
+        found[f"best_valid_{name}"] = np.where(np.isnan(curve).all(axis=1), np.nan, sign * best)
+    return found
+
+
+def with_bests(
+    trials: pd.DataFrame, curves: xr.Dataset, metrics: Mapping[str, str]
+) -> pd.DataFrame:
+    """The table with ``best_valid_<metric>`` of every metric; older ones have that of the loss."""
+    valid = {
+        name: curves[f"valid_{name}"].to_numpy()
+        for name in metrics
+        if f"valid_{name}" in curves and f"best_valid_{name}" not in trials
+    }
+    return trials.assign(**bests(valid, metrics)) if valid else trials
 
 
 def _last_finite(losses: np.ndarray) -> np.ndarray:
@@ -106,7 +219,7 @@ def scorer(metric: str, direction: str, rhythm: Rhythm) -> Callable[[Results], S
     """The curves by which a scheduler compares trials: ``metric``, turned so that less is better.
 
     Args:
-        metric: "train_loss" (its mean over each interval), "valid_..." or "best_valid_loss".
+        metric: "train_loss" (its mean over each interval), "valid_..." or "best_valid_...".
         direction: "min" or "max".
         rhythm: of the trials.
     """
@@ -122,7 +235,7 @@ def scorer(metric: str, direction: str, rhythm: Rhythm) -> Callable[[Results], S
                 )
                 return sign * sums.reshape(rung, rhythm.units).sum(axis=1) / steps
             curve = sign * results.valid[name][row, :rung].astype(np.float64)
-            return np.minimum.accumulate(curve) if metric.startswith("best_") else curve
+            return np.fmin.accumulate(curve) if metric.startswith("best_") else curve
 
         return score
 

@@ -12,16 +12,20 @@ import pandas as pd
 
 from jaxopt_course.records import checkpoints, claims, files, lock, store
 from jaxopt_course.records.format import LOCK, MANIFEST
-from jaxopt_course.studies.choosing import fresh_seeds, fresh_trials
+from jaxopt_course.studies.choosing import confirming
 from jaxopt_course.studies.extend import extended
-from jaxopt_course.studies.made_with import OtherVersions, changed_versions, scheduler_of
+from jaxopt_course.studies.made_with import (
+    OtherVersions,
+    changed_versions,
+    each_alone,
+    scheduler_of,
+)
 from jaxopt_course.studies.recorded import RecordedStudy
 from jaxopt_course.studies.replay import Replay, replay
 from jaxopt_course.studies.results import join
 from jaxopt_course.studies.resume import recall
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.sweeps.schedulers import Scheduler
-from jaxopt_course.tables.cells import identify
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
 
@@ -45,11 +49,12 @@ class Study(RecordedStudy):
 
     Attributes:
         trials: a row a trial: hyperparameters, seed, ``status`` ("finished", "diverged",
-            "stopped" by a scheduler, "unfinished"), ``first_bad_step`` (updates done before the
-            first loss that is not finite), ``stopped_step`` (updates done when a scheduler stopped
-            it), ``last_finite_loss`` (of training, as recorded),
-            ``train_loss`` (last record), ``valid_*`` (final), ``best_valid_loss`` and
-            ``best_step``, ``test_*``.
+            "stopped" by a scheduler, "converged" by ``Patience``, "unfinished"),
+            ``first_bad_step`` (updates done before the first loss that is not finite),
+            ``stopped_step`` (updates done when a scheduler stopped it), ``last_finite_loss`` (of
+            training, as recorded), ``train_loss`` (last record), ``valid_*`` (final; of one that
+            has converged those at ``scored_step``, its best evaluation), ``best_valid_loss`` and
+            ``best_step``, the best of the curves of the other metrics, ``test_*`` (at the end).
         curves: ``train_loss`` (trial, step) and ``valid_*`` (trial, eval_step), float32, NaN after
             a trial's end, with the hyperparameters as coordinates of ``trial``.
         manifest: what was asked and with what; see ``manifest.json``.
@@ -83,15 +88,11 @@ class Study(RecordedStudy):
             ValueError: a seed was used to choose the winners; or nothing finished; or the program
                 of a study read from disk is another one now.
         """
-        fresh = fresh_seeds(seeds, set(self.manifest["seeds"]))
-        metric, _ = self._metric(None)
-        columns = self.hyperparameters
-        trials = identify(
-            fresh_trials(self.winners(), self.trials, columns, metric, fresh), columns
-        )
+        trials = confirming(self.winners(), self.trials, self.manifest, seeds)
         with self._held():
             session = self._recalled(task, optimizer, devices, exact=False)
-            outcome = session.train(trials, "confirmation", progress)
+            scheduler = each_alone(self.manifest.get("scheduler"))
+            outcome = session.train(trials, "confirmation", progress, scheduler=scheduler)
             marks: dict[str, Any] = {"confirms": store.identity(self.manifest)}
             if not session.exact:
                 marks["search_versions"] = self.manifest["versions"]
@@ -245,7 +246,8 @@ class Study(RecordedStudy):
             ValueError: other columns or optimizers than the study's, or a study with a scheduler,
                 whose decisions would change.
         """
-        if self.manifest.get("scheduler") is not None:
+        scheduler = each_alone(self.manifest.get("scheduler"))
+        if self.manifest.get("scheduler") is not None and scheduler is None:
             raise ValueError(
                 "a study with a scheduler cannot be extended: its choices would change"
             )
@@ -259,7 +261,7 @@ class Study(RecordedStudy):
                 error.add_note("or extend it to rounding: extend(…, exact=False)")
                 raise
             session, outcome = extended(
-                session, self.trials, self.curves, self.manifest, trials, progress
+                session, self.trials, self.curves, self.manifest, trials, progress, scheduler
             )
             if outcome is None:
                 return self

@@ -15,7 +15,7 @@ from jaxopt_course.studies.plan import Plans, widths_of
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.study import Study, train
 from jaxopt_course.sweeps.plan import Plan
-from jaxopt_course.sweeps.schedulers import Scheduler
+from jaxopt_course.sweeps.schedulers import Scheduler, judges_each
 from jaxopt_course.tables.buckets import Table, split
 from jaxopt_course.tables.budgets import Equal
 from jaxopt_course.tables.signatures import Optimizer
@@ -74,10 +74,11 @@ def sweep(
         diverges_above: a loss beyond which a trial counts as diverged: never best, its lane given
             to the next; default 1e8 times the trial's own first loss (or 1e8, if that began below
             1), where float32 has no room for what it began with.  ``inf``: only what is not finite.
-        metric: chooses the winners; default the task's first, as "valid_accuracy".
+        metric: chooses the winners; default the task's first, as "valid_accuracy", and with
+            ``Patience`` the best of its curve, as "best_valid_accuracy".
         scheduler: stops what does not look promising: ``SuccessiveHalving()``, ``Hyperband()``,
-            ``ASHA()`` or ``MedianStopping()``; default all train to their end.  It compares the
-            configurations of each bucket among themselves.
+            ``ASHA()`` or ``MedianStopping()``; or ``Patience()``, what no longer improves; default
+            all train to their end.  It compares the configurations of each bucket among themselves.
         directory: where to save; default nowhere.  What is there survives a crash: see
             :meth:`Study.resume`.
         overwrite: whether a study that the directory holds may be replaced; nothing else ever is.
@@ -103,7 +104,10 @@ def sweep(
         "diverges_above": diverges_above,
     }
     table = split(task, trials, static, optimizer, equal=equal, **lengths)
-    chosen = check_metric(metric, table.buckets[0].task.directions)
+    metrics = table.buckets[0].task.directions
+    if metric is None and judges_each(scheduler):
+        metric = f"best_valid_{next(iter(metrics))}"
+    chosen = check_metric(metric, metrics)
     check_metrics(table)
     varied = varied_in(table.trials, table.hyperparameters)
     check_measured(chosen[0], table.measured_with, varied)

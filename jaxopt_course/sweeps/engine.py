@@ -338,14 +338,18 @@ class _Loop:
     def _arrive(self, row: int, queue: bool = True) -> None:
         """Where a trial has reached its target, or diverged, some may be promoted."""
         bad = self.results.first_bad >= 0
-        if bad[row] or self.results.progress[row] >= self.climb.until[row]:
+        arriving = [row]
+        while arriving:
+            row = arriving.pop()
+            if not bad[row] and self.results.progress[row] < self.climb.until[row]:
+                continue
             news = self.climb.arrive(row, self.results.progress, bad, self.score)
             for one in news.stopped:
                 self.stopped.add(one)
                 self.waiting.pop(one, None)
-            for one in reversed(news.promoted):
-                if queue:
+            if queue:
+                for one in reversed(news.promoted):
                     self.queues.of(one).appendleft(one)
-                else:  # at the start: they may have arrived there before
-                    self._arrive(one, queue)
+            else:  # at the start: they may have arrived there before
+                arriving += news.promoted
         self.results.until = self.climb.until

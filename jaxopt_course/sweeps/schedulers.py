@@ -1,4 +1,4 @@
-"""Who trains on: successive halving, Hyperband, ASHA, median stopping.
+"""Who trains on: successive halving, Hyperband, ASHA, median stopping; patience has a file.
 
 A *rung* is a number of steps after which configurations are compared; who is not promoted stops
 there.  The unit is the configuration: its seeds climb together and are judged by their mean, and a
@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from jaxopt_course.sweeps.judges import Asha, Halvings, Judge, Median
+from jaxopt_course.sweeps.patience import Patience
 
 
 class Scheduler(Protocol):
@@ -143,9 +144,14 @@ class MedianStopping:
         return Median(rungs, _deal(configurations), self.min_configurations)
 
 
-SCHEDULERS: dict[str, type[SuccessiveHalving | Hyperband | ASHA | MedianStopping]] = {
-    one.__name__: one for one in (SuccessiveHalving, Hyperband, ASHA, MedianStopping)
+SCHEDULERS: dict[str, type[SuccessiveHalving | Hyperband | ASHA | MedianStopping | Patience]] = {
+    one.__name__: one for one in (SuccessiveHalving, Hyperband, ASHA, MedianStopping, Patience)
 }
+
+
+def judges_each(scheduler: Scheduler | None) -> bool:
+    """Whether it judges every trial alone, so that others change none of its decisions."""
+    return bool(getattr(scheduler, "each_trial", False))
 
 
 def _deal(configurations: int) -> list[int]:

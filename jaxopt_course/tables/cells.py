@@ -12,7 +12,7 @@ import pandas as pd
 from jaxopt_course.tables.space import nullable
 
 RESULTS = {"trial", "id", "status", "first_bad_step", "last_finite_loss", "duplicate_of"}
-RESULTS |= {"train_loss", "best_step", "stopped", "stopped_step"}
+RESULTS |= {"train_loss", "best_step", "stopped", "stopped_step", "scored_step"}
 RESULTS |= {"rank", "seeds", "diverged", "unfinished"}  # columns of study.configurations() ...
 RESULTS |= {"at_edge", "trials", "trials_diverged"}  # ... of study.winners() ...
 RESULTS |= {"step", "eval_step"}  # ... and coordinates of study.curves
