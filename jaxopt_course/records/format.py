@@ -1,7 +1,8 @@
 """The names of a study's files, and what its manifest must hold.
 
     manifest.json       what was asked and with what: task, budget, columns and dtypes, seeds,
-                        lanes, versions, command, hashes; an entry a bucket
+                        lanes, versions, command, hashes; an entry a bucket; "replicates", columns
+                        that repeat a configuration as its seed does, where there are any
     trials.csv          a row a trial: hyperparameters, seed, status, metrics
     curves.nc           arrays of numbers over (trial, step), (trial, eval_step); NaN after its end
     events.jsonl        when and where it ran: wall times, devices, hosts
@@ -98,6 +99,9 @@ def check(content: Any, of: str) -> dict[str, Any]:
         raise ValueError(f"{of} is damaged: a name that is no text")
     if not all(_is(seed, int) for seed in content["seeds"]):
         raise ValueError(f"{of} is damaged: a seed that is no number")
+    replicates = content.get("replicates", [])
+    if not isinstance(replicates, list) or not {*replicates} <= {*content["hyperparameters"]}:
+        raise ValueError(f"{of} is damaged: replicates {str(replicates)[:60]!r}")
     asked = content.get("asked")
     if asked is not None and not (isinstance(asked, dict) and set(asked) == ASKED):
         raise ValueError(f"{of} is damaged: asked {str(asked)[:60]!r}")
@@ -107,6 +111,12 @@ def check(content: Any, of: str) -> dict[str, Any]:
     ):
         raise ValueError(f"{of} is damaged: scheduler {scheduler!r}")
     return dict(content)
+
+
+def making(manifest: Mapping[str, Any]) -> list[str]:
+    """The columns that make a configuration: all hyperparameters but those that repeat it."""
+    repeat = manifest.get("replicates", ())
+    return [name for name in manifest["hyperparameters"] if name not in repeat]
 
 
 def _check(content: Any, types: Mapping[str, type], of: str) -> None:

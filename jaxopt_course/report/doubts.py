@@ -7,7 +7,17 @@ import pandas as pd
 
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.tables import DONE, finite
-from jaxopt_course.report.words import amount, capital, counted, listed, mapping, number, title
+from jaxopt_course.report.words import (
+    amount,
+    capital,
+    counted,
+    listed,
+    mapping,
+    number,
+    replicate,
+    sequence,
+    title,
+)
 
 REASONS = {"auc": "AUC needs both classes in the data that it is measured on"}
 CONSTANT = {"r2": 0.0, "auc": 0.5}  # what the best single answer reaches on any data, at most
@@ -39,14 +49,14 @@ def undefined(trials: pd.DataFrame, metric: str) -> str:
 
 def fewer_seeds(findings: Findings, names: dict[str, str]) -> list[str]:
     """Which configurations have fewer seeds than others, and what that means for their rank."""
-    said, table = [], findings.configurations
+    said, table, noun = [], findings.configurations, replicate(findings.manifest)
     few = int((table["seeds"] < table["seeds"].max()).sum())
     if few:
         verbs = ("has", "it ranks") if few == 1 else ("have", "they rank")
         said.append(
             f"{few:,} of {counted(len(table), 'configuration')} {verbs[0]} fewer than "
-            f"{counted(int(table['seeds'].max()), 'seed')}; {verbs[1]} after those with all, for a "
-            "mean of few seeds is luck more easily."
+            f"{counted(int(table['seeds'].max()), noun)}; {verbs[1]} after those with all, for a "
+            f"mean of few {noun}s is luck more easily."
         )
     short = findings.intervals.loc[findings.intervals["missing"] > 0, "optimizer"].unique()
     if findings.confirmed and len(short):
@@ -56,6 +66,17 @@ def fewer_seeds(findings: Findings, names: dict[str, str]) -> list[str]:
             f"and {verbs[1]} after them."
         )
     return said
+
+
+def dependent(findings: Findings) -> list[str]:
+    """That an interval over folds is too narrow; nothing where seeds alone repeat."""
+    columns = sequence(findings.manifest, "replicates")
+    if not (findings.confirmed and columns):
+        return []
+    return [
+        f"Trainings that differ in {listed(columns)} may share data, as folds do: their scores "
+        "depend on each other, and intervals over them are too narrow."
+    ]
 
 
 def unlearned(findings: Findings) -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from jaxopt_course.records import files
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import Axis, Look, labels, looks, rate_axis, time_axis, value_axis
 from jaxopt_course.report.verdict import estimate
-from jaxopt_course.report.words import counted, title
+from jaxopt_course.report.words import counted, listed, sequence, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -250,4 +250,6 @@ def _legend(figure: "Figure", findings: Findings, styles: dict[str, Look]) -> No
 
 def _seeds(findings: Findings) -> str:
     noun = "fresh seed" if findings.confirmed else "search seed"
-    return counted(findings.finals["seed"].nunique(), noun)
+    said = counted(findings.finals["seed"].nunique(), noun)
+    columns = sequence(findings.manifest, "replicates")
+    return said + (f" and all values of {listed(columns)}" if columns else "")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.records import store
-from jaxopt_course.records.format import TRIALS
+from jaxopt_course.records.format import TRIALS, making
 from jaxopt_course.report import bands, tables, words
 from jaxopt_course.report.words import amount, listed
 
@@ -56,9 +56,11 @@ def read(directory: str | Path) -> Findings:
     record = store.read(path)
     manifest, metric = record.manifest, record.manifest["metric"]
     trials, hyperparameters, searched = _prepared(record)
-    ranked = tables.configurations(trials, hyperparameters, metric, manifest["direction"])
+    how = metric, manifest["direction"], words.sequence(manifest, "replicates")
+    ranked = tables.configurations(trials, hyperparameters, *how)
     ranking = tables.winners(ranked, searched).assign(search_rank=lambda table: table["rank"])
     ranking["missing"] = ranked["seeds"].max() - ranking["seeds"]
+    ranking["noun"] = words.replicate(manifest)
     final = _winners_only(trials, ranking, hyperparameters)
     dataset = record.curves
     confirmed = False
@@ -75,8 +77,9 @@ def read(directory: str | Path) -> Findings:
     ]
     intervals = bands.intervals(final, hyperparameters, metrics)
     intervals["missing"] = intervals["seeds"].max() - intervals["seeds"]
+    intervals["noun"] = words.replicate(manifest)
     if confirmed:
-        fresh = tables.configurations(final, hyperparameters, metric, manifest["direction"])
+        fresh = tables.configurations(final, hyperparameters, *how)
         ranking = _by_fresh_seeds(ranking, fresh, intervals, metric)
     else:
         intervals[["half_width", "low", "high"]] = float("nan")
@@ -115,8 +118,9 @@ def read(directory: str | Path) -> Findings:
 def _prepared(record: store.Record) -> tuple[pd.DataFrame, list[str], list[str]]:
     """The trials with a column ``optimizer``, their hyperparameters and those searched."""
     manifest, trials = record.manifest, record.trials
-    hyperparameters = list(manifest["hyperparameters"])
-    missing = {*hyperparameters, manifest["metric"], "status", "trial"} - {*trials}
+    hyperparameters = making(manifest)
+    needed = {*manifest["hyperparameters"], manifest["metric"], "status", "trial"}
+    missing = needed - {*trials}
     if missing:
         raise ValueError(f"{TRIALS} lacks the columns {sorted(missing)} of its manifest")
     renamed = {name: f"{name} (given)" for name in hyperparameters if name in tables.OWN_COLUMNS}
@@ -191,6 +195,9 @@ def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ())
         "batch size": str(budget.get("batch_size", "")),
         "programs": _programs(manifest),
         "seeds": ", ".join(words.sequence(manifest, "seeds")),
+        "replicates": listed(["seed", *words.sequence(manifest, "replicates")])
+        if manifest.get("replicates")
+        else "",
         "lanes a device": str(manifest.get("lanes", "")),
         "devices": str(last.get("devices", "")),
         "scheduler": _named(words.mapping(manifest, "scheduler")),

@@ -24,6 +24,7 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.messages import printable
+from jaxopt_course.records.format import making
 from jaxopt_course.report.tables import configuration_numbers, finite
 
 LONGEST = 1 << 20  # bytes of a journal's last line that are looked at
@@ -160,7 +161,7 @@ def export(
     optuna = import_optuna()
     kept = trials["duplicate_of"].isna().to_numpy()
     trials, curves = trials[kept].reset_index(drop=True), curves.isel(trial=kept)
-    columns = [*manifest["hyperparameters"], *(["seed"] if each_seed else [])]
+    columns = [*manifest["hyperparameters"], "seed"] if each_seed else making(manifest)
     varying, constant = split_columns(trials, columns)
     cells = trials[list(varying)].astype(object).to_dict("records")
     metric, direction = manifest["metric"], manifest["direction"]

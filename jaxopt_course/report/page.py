@@ -101,33 +101,35 @@ def _figures(findings: Findings, pictures: Sequence[str]) -> str:
     """The legend, and a card a figure: the plot's JSON, a caption, a link to its PNG."""
     parts = [f"<section><h2>Figures</h2>{_legend(findings)}"]
     curves = figures_html.curves(findings)
-    seeds = "fresh seeds" if findings.confirmed else "seeds of the search"
+    noun = words.replicate(findings.manifest)
+    seeds = f"fresh {noun}s" if findings.confirmed else f"{noun}s of the search"
     if curves:
         plots = "".join(_plot(name, words.title(name), plot) for name, plot in curves.items())
         caption = (
             f"Course of training of the winners. A line is the mean over the {seeds}, its band "
-            "their lowest and highest; both stop where the first seed diverges. Look at how fast a "
-            "line falls, and whether validation turns back while training goes on."
+            f"their lowest and highest; both stop where the first {noun} diverges. Look at how "
+            "fast a line falls, and whether validation turns back while training goes on."
         )
         parts.append(_figure("curves", f'<div class="plots">{plots}</div>', caption, pictures))
     lr = figures_html.sensitivity(findings)
     if lr:
         caption = (
-            "Result against the learning rate, each point the mean over the seeds of the search "
+            f"Result against the learning rate, each point the mean over the {noun}s of the search "
             "with the band from lowest to highest, the other hyperparameters at their best for "
             "that rate; the outlined mark is the best. Look at the width of the plateau: a wide "
             "one forgives a bad guess."
         )
         if "yaxis2" in lr["layout"]:
-            caption += " Below, a cross marks a rate at which a seed diverged."
+            caption += f" Below, a cross marks a rate at which a {noun} diverged."
         parts.append(_figure("sensitivity", _plot("sensitivity", "", lr), caption, pictures))
     dots = figures_html.final(findings)
     if dots:
-        caption = f"Final test metric of the winners over the {seeds}: faint dots are seeds, " + (
+        caption = f"Final test metric of the winners over the {seeds}: faint dots are {noun}s, " + (
             "the mark is their mean with its 95% t-interval. Look at which intervals overlap: "
-            "those optimizers are not told apart. A hollow mark lost seeds to divergence."
+            f"those optimizers are not told apart. A hollow mark lost {noun}s to divergence."
             if findings.confirmed
-            else "the mark is their mean. These seeds also chose the winners: no interval is due."
+            else f"the mark is their mean. These {noun}s also chose the winners: no interval is "
+            "due."
         )
         parts.append(_figure("final", _plot("final", "", dots), caption, pictures))
     return "".join(parts) + "</section>"
@@ -142,7 +144,8 @@ def _configurations(findings: Findings) -> str:
     if table[f"{findings.metric}_undefined"].any():
         counts.append(f"{findings.metric}_undefined")
     header = [("rank", True)] + [(name, name != "optimizer") for name in findings.hyperparameters]
-    header += [(name.removeprefix(f"{metric}_"), True) for name in counts]
+    said = {"seeds": f"{words.replicate(findings.manifest)}s"}
+    header += [(said.get(name, name.removeprefix(f"{metric}_")), True) for name in counts]
     header += [(words.title(metric), True), ("standard deviation", True)]
     columns = ["rank", *findings.hyperparameters, *counts, metric, f"{metric}_std"]
     rows = [[words.number(cell) for cell in row] for row in table[columns].head(SHOWN).values]

@@ -18,12 +18,17 @@ DONE = ("finished", "converged")  # who has a score
 OWN_COLUMNS = {
     "rank", "search_rank", "seeds", "diverged", "stopped", "unfinished", "at_edge", "trials", "n",
     "mean", "trials_diverged", "metric", "low", "high", "half_width", "quantity", "step",
-    "stopped_step", "undefined", "missing",
+    "stopped_step", "undefined", "missing", "own_seeds", "replicates",
+    "noun",
 }  # fmt: skip
 
 
 def configurations(
-    trials: pd.DataFrame, hyperparameters: Sequence[str], metric: str, direction: str
+    trials: pd.DataFrame,
+    hyperparameters: Sequence[str],
+    metric: str,
+    direction: str,
+    replicates: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Score and rank every configuration, the best first.
 
@@ -33,6 +38,9 @@ def configurations(
         hyperparameters: the columns that make a configuration; empty cells equal each other.
         metric: the column to rank by, such as ``valid_accuracy``.
         direction: ``"min"`` or ``"max"``.
+        replicates: columns that repeat a configuration, as its seeds do; below, a seed is a
+            combination of it with their values.  A configuration that lacks values of theirs that
+            others have ranks like one that lacks seeds; ``own_seeds`` counts the seeds alone.
 
     Returns:
         A row a configuration: ``rank`` (from 1), the hyperparameters, ``seeds``, ``diverged``,
@@ -56,6 +64,7 @@ def configurations(
     if direction not in ("min", "max"):
         raise ValueError(f"direction must be 'min' or 'max', not {direction!r}")
     own = {"rank", "seeds", "diverged", "stopped", "stopped_step", "unfinished", metric}
+    own |= {"own_seeds", "replicates"} if replicates else set()
     if taken := own & {*hyperparameters}:
         raise ValueError(f"rename the hyperparameters {sorted(taken)}: results have these names")
     trials = once(trials)
@@ -88,6 +97,11 @@ def configurations(
             undefined = done & finite(trials[metric]).isna()
             table[f"{metric}_undefined"] = undefined.groupby(number).sum().astype("int64")
     fewer = (short > 0) | (table["seeds"] < table["seeds"].max())
+    if replicates:
+        combined = pd.DataFrame({"of": number, "which": configuration_numbers(trials, replicates)})
+        kinds = combined.drop_duplicates().groupby("of").size().reindex(table.index)
+        fewer |= kinds < combined["which"].nunique()
+        table["own_seeds"] = trials["seed"].groupby(number).nunique().astype("int64")
     partial = np.select([table["diverged"] > 0, table[metric].isna(), fewer], [3, 2, 1], 0)
     sizes = table[[f"{metric}_min", f"{metric}_max"]].abs().max(axis=1)
     score = levels(table[metric] if direction == "min" else -table[metric], sizes)
@@ -98,6 +112,16 @@ def configurations(
     table = table.iloc[order].reset_index(drop=True)
     table.insert(0, "rank", np.arange(1, len(table) + 1))
     return table
+
+
+def named(ranked: pd.DataFrame) -> pd.DataFrame:
+    """The table for readers: where columns repeat configurations, ``seeds`` are seeds alone."""
+    if "own_seeds" not in ranked:
+        return ranked
+    table = ranked.rename(columns={"seeds": "replicates", "own_seeds": "seeds"})
+    order = [name for name in table if name != "seeds"]
+    order.insert(order.index("replicates"), "seeds")
+    return table[order]
 
 
 def winners(

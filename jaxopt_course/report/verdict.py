@@ -18,6 +18,7 @@ from jaxopt_course.report.words import (
     mapping,
     number,
     plus_minus,
+    replicate,
     settings,
     title,
 )
@@ -31,10 +32,11 @@ def headline(findings: Findings) -> str:
     if scored.empty:
         return _no_winner(findings)
     done, asked = _seeds(findings, scored)
+    noun = fresh + replicate(findings.manifest)
     first, half, n = scored.iloc[0], math.nan, int(done.iloc[0])
     if findings.confirmed:
         half = first["fresh_half_width"]
-    seeds = counted(n, f"{fresh}seed") if n == asked else f"{n} of {counted(asked, fresh + 'seed')}"
+    seeds = counted(n, noun) if n == asked else f"{n} of {counted(asked, noun)}"
     result = f"{metric} {plus_minus(first[column], half)}, mean of {seeds}"
     given = settings(first, findings.tuned)
     winner = names[first["optimizer"]] + (f" with {given}" if given else "")
@@ -46,7 +48,7 @@ def headline(findings: Findings) -> str:
     elif len(tied) > 1:
         said = f"{listed(list(tied))} tie: {result}."
     elif len(equals) == 1:
-        said = f"{winner} alone has a score on all {counted(asked, fresh + 'seed')}: {result}."
+        said = f"{winner} alone has a score on all {counted(asked, noun)}: {result}."
     else:
         second = equals.iloc[1]
         ahead = number(abs(first[column] - second[column]), 2)
@@ -57,7 +59,7 @@ def headline(findings: Findings) -> str:
         if sign * (row[column] - first[column]) > 0:
             said += (
                 f" {names[row['optimizer']]} has {number(row[column])}, but on {done[place]} of "
-                f"{counted(asked, fresh + 'seed')}: it ranks after."
+                f"{counted(asked, noun)}: it ranks after."
             )
     if first["optimizer"] in doubts.has_learned_nothing(findings):
         name = names[first["optimizer"]]
@@ -83,8 +85,8 @@ def _ties(ranked: pd.DataFrame, column: str) -> np.ndarray:
 def _no_winner(findings: Findings) -> str:
     trials = findings.finals if findings.confirmed else findings.trials
     why = doubts.undefined(trials, findings.metric)
-    fresh = "fresh " if findings.confirmed else ""
-    why = why or f"no optimizer has a configuration that finished on all its {fresh}seeds"
+    noun = ("fresh " if findings.confirmed else "") + replicate(findings.manifest)
+    why = why or f"no optimizer has a configuration that finished on all its {noun}s"
     return f"No winner: {why}."
 
 
@@ -106,7 +108,7 @@ def separation(findings: Findings, scored: pd.DataFrame) -> str:
     names = list(others.loc[overlaps, "optimizer"].map(_names(findings)))
     return (
         f"Its 95% interval overlaps {'that' if len(names) == 1 else 'those'} of {listed(names)}: "
-        f"not separated by these {counted(n, 'seed')}."
+        f"not separated by these {counted(n, replicate(findings.manifest))}."
     )
 
 
@@ -142,7 +144,7 @@ def remarks(findings: Findings) -> list[str]:
             f"{unfinished:,} of {counted(len(trials), 'trial')} did not finish; scores are means "
             "of the seeds that did, and configurations with all seeds finished rank first."
         )
-    said += doubts.fewer_seeds(findings, names)
+    said += doubts.fewer_seeds(findings, names) + doubts.dependent(findings)
     if why := doubts.undefined(trials, findings.metric):
         said.append(f"{capital(why)}; a configuration with such a trial has no score.")
     if findings.confirmed and (why := doubts.undefined(findings.finals, findings.metric)):
@@ -214,11 +216,12 @@ def ranking_table(findings: Findings, edge: str = " ({})") -> tuple[list[Column]
 def legend(findings: Findings) -> str:
     """What the short names of the columns mean."""
     metric, test = title(findings.metric), findings.test_metric
+    all_of = f"mean over the {replicate(findings.manifest)}s"
     if findings.confirmed:
-        said = f"search, fresh seeds: {metric}, mean over the seeds (± half of the 95% interval)"
+        said = f"search, fresh seeds: {metric}, {all_of} (± half of the 95% interval)"
         said += f"; test: {title(test)} on the fresh seeds" if test else ""
     else:
-        said = f"search: {metric}, mean over the seeds"
+        said = f"search: {metric}, {all_of}"
         said += f"; test: {title(test)}" if test else ""
     said += "; diverged: share of the optimizer's trials"
     edges = findings.ranking["at_edge"].ne("").any()
@@ -255,7 +258,7 @@ def _trouble(row: pd.Series, metric: str, more: list[str]) -> str:
 
 def _few(row: pd.Series) -> list[str]:
     seeds, missing = int(row["seeds"]), int(row["missing"])
-    return [f"{seeds} of {seeds + missing} seeds"] if missing else []
+    return [f"{seeds} of {seeds + missing} {row['noun']}s"] if missing else []
 
 
 def _brackets(said: list[str]) -> str:

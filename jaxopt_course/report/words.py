@@ -51,6 +51,11 @@ def capital(said: str) -> str:
     return said[:1].upper() + said[1:]
 
 
+def replicate(manifest: Mapping[str, Any]) -> str:
+    """What a configuration has several of: seeds, or combinations of them with other columns."""
+    return "replicate" if manifest.get("replicates") else "seed"
+
+
 def counted(n: int, noun: str) -> str:
     """``1 seed``, ``4 seeds``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

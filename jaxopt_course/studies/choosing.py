@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.messages import unknown
+from jaxopt_course.records.format import making
+from jaxopt_course.report.tables import same
 from jaxopt_course.tables.cells import identify
 
 
@@ -112,6 +114,8 @@ def confirming(
 ) -> pd.DataFrame:
     """The winners with each of these fresh seeds, in the dtypes of the table that they won.
 
+    Where columns repeat a configuration, as folds do, with each of their values that it had.
+
     Args:
         winners: of the study.
         trials: of the study.
@@ -125,7 +129,10 @@ def confirming(
     winners = winners[winners[manifest["metric"]].notna()]
     if winners.empty:
         raise ValueError("no configuration finished on all of its seeds; nothing to confirm")
-    columns = list(manifest["hyperparameters"])
-    chosen = winners[columns].astype(dict(trials[columns].dtypes))
+    columns, own = list(manifest["hyperparameters"]), making(manifest)
+    chosen = winners[own].astype(dict(trials[own].dtypes))
+    if len(own) < len(columns):
+        rows = [trials[same(trials, row, own)] for _, row in chosen.iterrows()]
+        chosen = pd.concat([one[columns].drop_duplicates() for one in rows], ignore_index=True)
     table = chosen.merge(pd.DataFrame({"seed": pd.Series(fresh, dtype="Int64")}), how="cross")
     return identify(table, columns)

@@ -31,6 +31,7 @@ from jaxopt_course.sweeps.schedulers import Scheduler, judges_each
 from jaxopt_course.sweeps.snapshot import Snapshot
 from jaxopt_course.tables.buckets import Bucket
 from jaxopt_course.tables.columns import Columns
+from jaxopt_course.tables.replicates import making
 from jaxopt_course.train import Budget, Trial, make_trial
 
 
@@ -146,6 +147,7 @@ def train_bucket(
     keep_states: bool = False,
     until: np.ndarray | None = None,
     probe: bool = False,
+    replicates: Sequence[str] = (),
 ) -> Trained:
     """Train the rows of ``trials``, which have the columns of the bucket's table.
 
@@ -161,6 +163,7 @@ def train_bucket(
         keep_states: whether the outcome holds the trials' last states.
         until: (N,), intervals that each row trains; default all.
         probe: whether to see if a call, made again, gives the same bits.
+        replicates: columns that repeat a configuration, as its seeds do.
     """
     program, columns = compiled.program, compiled.bucket.columns
     arrays = columns.arrays(trials)
@@ -186,7 +189,7 @@ def train_bucket(
             compiled.data,
             compiled.trial,
             tell,
-            climb=_climb(compiled, trials, scheduler, until),
+            climb=_climb(compiled, trials, scheduler, until, replicates),
             score=scorer(*compiled.chosen, program.rhythm),
             resume=resume,
             on_checkpoint=on_checkpoint,
@@ -234,11 +237,12 @@ def _climb(
     trials: pd.DataFrame,
     scheduler: Scheduler | None,
     until: np.ndarray | None,
+    replicates: Sequence[str],
 ) -> Climb:
-    """How far each row trains; the seeds of a configuration climb together."""
+    """How far each row trains; the replicates of a configuration, its seeds, climb together."""
     bucket, intervals = compiled.bucket, compiled.program.rhythm.intervals
-    names = list(bucket.columns.hyperparameters)  # none: all trials differ in their seeds alone
-    configurations = np.zeros(len(trials), np.int64)
+    names = making(bucket.columns.hyperparameters, replicates)
+    configurations = np.zeros(len(trials), np.int64)  # no names: trials differ in seeds alone
     if judges_each(scheduler):
         configurations = np.arange(len(trials))
     elif names:

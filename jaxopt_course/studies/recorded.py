@@ -10,7 +10,7 @@ import xarray as xr
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints, claims, store
-from jaxopt_course.records.format import CONFIRMATION
+from jaxopt_course.records.format import CONFIRMATION, making
 from jaxopt_course.report import optuna, tables
 from jaxopt_course.studies.choosing import check_groups, check_measured, check_metric, varied_in
 from jaxopt_course.studies.results import bare, join, with_bests
@@ -36,13 +36,20 @@ class RecordedStudy:
 
     @property
     def hyperparameters(self) -> list[str]:
-        """The columns that make a configuration; ``seed`` stands apart."""
-        return list(self.manifest["hyperparameters"])
+        """The columns that make a configuration; ``seed`` and other replicates stand apart."""
+        return making(self.manifest)
+
+    @property
+    def replicates(self) -> list[str]:
+        """The columns that repeat a configuration, beside ``seed``."""
+        return list(self.manifest.get("replicates", ()))
 
     def configurations(self, metric: str | None = None) -> pd.DataFrame:
         """All configurations, best first: the mean of ``metric`` over the seeds, and its spread.
 
-        The means of the other validation metrics stand beside it.
+        The means of the other validation metrics stand beside it.  Where columns were named in
+        ``replicates=``, means are over them too: ``replicates`` counts their combinations with the
+        seeds, and a configuration that lacks some ranks after those that have all.
 
         A configuration with a diverged seed ranks after all others and has no mean; one with fewer
         seeds than others have ranks after those.  ``<metric>_undefined`` counts seeds whose metric
@@ -53,8 +60,12 @@ class RecordedStudy:
                 "best_valid_accuracy"; or "train_loss"; default the study's.
         """
         metric, direction = self._metric(metric)
+        return tables.named(self._ranked(metric, direction))
+
+    def _ranked(self, metric: str, direction: str) -> pd.DataFrame:
         trials = with_bests(self.trials, self.curves, self.manifest["task"]["metrics"])
-        return tables.configurations(trials, self.hyperparameters, metric, direction)
+        columns = self.hyperparameters, metric, direction, self.replicates
+        return tables.configurations(trials, *columns)
 
     def best(self, metric: str | None = None) -> pd.Series:
         """The best configuration: a row of :meth:`configurations`.
@@ -85,7 +96,9 @@ class RecordedStudy:
             ValueError: a column that makes no configuration.
         """
         groups = check_groups(by, self.hyperparameters)
-        return tables.winners(self.configurations(metric), self.manifest["searched"], groups)
+        searched = [name for name in self.manifest["searched"] if name in self.hyperparameters]
+        ranked = self._ranked(*self._metric(metric))
+        return tables.named(tables.winners(ranked, searched, groups))
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> Self:
         """Write the study into ``directory`` (see ``records/format.py`` for the format).

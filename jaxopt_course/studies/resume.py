@@ -78,6 +78,7 @@ def recall(
         tuple(buckets),
         set(),
         set(),
+        tuple(manifest.get("replicates", ())),
     )
     lengths = dict(manifest.get("asked") or {})
     if lengths and not any(_limited(entry["budget"]) for entry in entries):

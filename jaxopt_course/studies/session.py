@@ -204,6 +204,7 @@ class Session:
                 keep_states=keep_states,
                 until=None if until is None else np.minimum(until[rows], most),
                 probe=probe,
+                replicates=self.table.replicates,
             )
             states |= {int(rows[row]): state for row, state in part.states.items()}
             done.append(part)
@@ -332,6 +333,7 @@ class Session:
             **({"measured_with": read} if (read := table.measured_with) else {}),
             "program_sha256": join_sha256([entry["program_sha256"] for entry in entries]),
             "trials_sha256": table_sha256(trials, table.hyperparameters),
+            **({"replicates": list(table.replicates)} if table.replicates else {}),
         }
 
 

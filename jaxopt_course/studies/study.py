@@ -251,7 +251,7 @@ class Study(RecordedStudy):
             raise ValueError(
                 "a study with a scheduler cannot be extended: its choices would change"
             )
-        columns = [*self.hyperparameters, "seed"]
+        columns = [*self.manifest["hyperparameters"], "seed"]
         if unknown_columns := [name for name in trials if name not in columns]:
             raise ValueError(f"the study has no column {unknown_columns[0]!r}; it has {columns}")
         with self._held():
@@ -265,7 +265,7 @@ class Study(RecordedStudy):
             )
             if outcome is None:
                 return self
-            joined = join(outcome.curves, outcome.trials, self.hyperparameters)
+            joined = join(outcome.curves, outcome.trials, columns[:-1])
             events = (*self.events, outcome.event | {"event": "extended"})
             study = Study(outcome.trials, joined, outcome.manifest, None, events, session)
             if self.directory is not None:

@@ -31,6 +31,7 @@ def sweep(
     steps: int | None = None,
     batch_size: int = 64,
     static: Sequence[str] | None = None,
+    replicates: Sequence[str] | None = None,
     equal: Equal | None = None,
     lanes: int | None = None,
     plan: Plan | Plans | None = None,
@@ -61,6 +62,9 @@ def sweep(
         static: columns that change shapes or code: "batch_size", what the task's function takes,
             or what the function of the row needs as a plain value.  Trials that agree in them
             share a program; :func:`buckets` shows which.
+        replicates: columns that repeat a configuration, as "fold" of :func:`folds`: like the seed
+            they make a trial another one and a configuration not; it is scored by the mean over
+            all of them, and they climb together under a scheduler.
         equal: what all buckets have in common: "epochs", "steps" (updates) or "examples" (seen);
             default what the budget is given in.  Where it is another, the budget is meant at
             ``batch_size``.
@@ -103,7 +107,7 @@ def sweep(
         "evaluate_every": evaluate_every,
         "diverges_above": diverges_above,
     }
-    table = split(task, trials, static, optimizer, equal=equal, **lengths)
+    table = split(task, trials, static, optimizer, equal=equal, replicates=replicates, **lengths)
     metrics = table.buckets[0].task.directions
     if metric is None and judges_each(scheduler):
         metric = f"best_valid_{next(iter(metrics))}"
@@ -188,6 +192,13 @@ def check_scheduler(scheduler: Scheduler | None, table: Table) -> None:
         raise TypeError(f"scheduler must be one such as joc.ASHA(), not {scheduler!r}")
     if scheduler is None:
         return
+    apart = [name for name in table.replicates if name in table.static]
+    if apart and not judges_each(scheduler):
+        raise ValueError(
+            f"{type(scheduler).__name__} compares the trials of one program, and those of a "
+            f"configuration with other values of {apart[0]!r} are in other programs; make it a "
+            "column that is data (joc.folds), or leave the scheduler out"
+        )
     for bucket in table.buckets:
         budget = bucket.budget
         intervals = math.ceil(budget.steps / budget.evaluate_every)

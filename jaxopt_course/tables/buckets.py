@@ -27,6 +27,7 @@ from jaxopt_course.tables.budgets import (
 from jaxopt_course.tables.cells import identify, normalise
 from jaxopt_course.tables.columns import Columns, check_columns
 from jaxopt_course.tables.precision import check_precision
+from jaxopt_course.tables.replicates import check_replicates
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import (
     BATCH_SIZE,
@@ -72,6 +73,7 @@ class Table:
     buckets: tuple[Bucket, ...]
     asked: set[str]  # static columns that only functions of the row can read ...
     reads: set[str]  # ... and those that they have read so far
+    replicates: tuple[str, ...] = ()  # hyperparameters that repeat a configuration, as seeds do
 
     @property
     def measured_with(self) -> dict[str, list[str]]:
@@ -156,6 +158,7 @@ def split(
     optimizer: Optimizer = None,
     *,
     equal: Equal | None = None,
+    replicates: Sequence[str] | None = None,
     **lengths: Any,
 ) -> Table:
     """Put the trials into buckets and check each as the table of a sweep of its own.
@@ -166,6 +169,7 @@ def split(
         static: the columns; without them there is one bucket.
         optimizer: as for ``check_columns``; functions of the row find static values as plain ones.
         equal: what all batch sizes have in common; default what the budget is given in.
+        replicates: columns that repeat a configuration, beside the seed.
         **lengths: as for ``make_budget``: epochs or steps, and batch_size where it is no static
             column (and the one for which the budget was meant); record_every and evaluate_every in
             steps of each bucket; diverges_above.
@@ -187,10 +191,11 @@ def split(
             normalise(trials)[0], [c for c in columns.searched if c in trials], columns.trials
         )
         bucket = Bucket({}, np.arange(len(trials)), one, budget, columns)
-        return Table(
-            columns.trials, columns.hyperparameters, columns.searched, (), (bucket,), set(), set()
-        )
+        repeat = check_replicates(replicates, columns.trials)
+        named = columns.hyperparameters, columns.searched
+        return Table(columns.trials, *named, (), (bucket,), set(), set(), repeat)
     table, searched = normalise(trials)
+    repeat = check_replicates(replicates, table)
     names = check_names(static, table)
     refuse_batch_size(table, names)
     check_own(names, task, table, optimizer)
@@ -200,7 +205,8 @@ def split(
     check_taken(names, task, tasks, table, optimizer)
     sizes = batch_sizes([values for values, _ in groups], lengths.get("batch_size", 64))
     budgets = budgets_of(tasks, sizes, equal=equal, **lengths)
-    return assemble(table, searched, names, groups, tasks, budgets, task, optimizer)
+    made = assemble(table, searched, names, groups, tasks, budgets, task, optimizer)
+    return replace(made, replicates=repeat)
 
 
 def assemble(

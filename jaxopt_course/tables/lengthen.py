@@ -12,6 +12,7 @@ from jaxopt_course.tables.budgets import Equal, batch_sizes, budgets_of
 from jaxopt_course.tables.cells import normalise
 from jaxopt_course.tables.columns import Columns, check_columns
 from jaxopt_course.tables.precision import check_precision
+from jaxopt_course.tables.replicates import check_replicates
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask, label_of, make_tasks
 
@@ -44,6 +45,7 @@ def lengthen(
         trials = trials.assign(optimizer=names.pop())  # one for all rows, as the study was made
     check_new(trials, old)
     whole = pd.concat([known, trials], ignore_index=True)
+    check_replicates(old.replicates, whole)
     if callable(optimizer):
         whole = whole.drop(columns="optimizer", errors="ignore")
     if not old.static:
@@ -88,7 +90,7 @@ def lengthen(
             f"{list(old.hyperparameters)}; sweep them on their own"
         )
     _same_kinds(old, longer.trials)
-    return longer
+    return replace(longer, replicates=old.replicates)
 
 
 def check_new(trials: pd.DataFrame, old: Table) -> None:
