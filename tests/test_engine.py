@@ -182,7 +182,7 @@ class TestDivergence:
             assert (kept[:first] == losses[row, :first]).all() and np.isnan(kept[first:]).all()
         assert study.best()["learning_rate"] == 0.01
 
-    @pytest.mark.parametrize("limit", [0, -1.0, np.nan, np.inf])
+    @pytest.mark.parametrize("limit", [0, -1.0, np.nan])
     def test_a_threshold_that_is_none(self, limit):
         with pytest.raises(ValueError, match="diverges_above must be a positive number"):
             sweep(joc.grid(learning_rate=0.01), "sgd", steps=3, diverges_above=limit)
