@@ -567,7 +567,7 @@ def test_all_of_a_snapshot_travels(again):
     found = checkpoints.newest(again / FIRST)
     named = {name.split("/")[0] for name in found}
     known = {field.name for field in dataclasses.fields(engine.Results)}
-    assert known - named == RUN  # of a run, not of a sweep
+    assert known - named == RUN | {"recorded"}  # of a run, not of a sweep; by other tasks
     back = snapshots.pack(snapshots.unpack(found, 18))
     assert all(back[name].tobytes() == found[name].tobytes() for name in found)
 
@@ -579,8 +579,9 @@ def test_every_dtype_travels(tmp_path, dtype):
     """Those that npz has no name for come back as their bytes."""
     leaf = np.asarray(jnp.array([[0, 1], [1, 0], [1, 1]]).astype(dtype))
     results = engine.Results(
-        *(np.zeros((3, 2), np.float32), {"loss": np.ones((3, 2), np.float32)}),
-        *({"loss": np.ones(3, np.float32)}, np.zeros(3, np.int32), np.zeros(3, bool)),
+        *(np.zeros((3, 2), np.float32), {"correct": np.ones((3, 2), np.float32)}),
+        *({"loss": np.ones((3, 2), np.float32)}, {"loss": np.ones(3, np.float32)}),
+        *(np.zeros(3, np.int32), np.zeros(3, bool)),
         *(np.zeros(3, np.int32), np.zeros(3, np.int32), np.zeros(3, bool)),
     )
     waiting = engine.Waiting(np.arange(3), np.zeros(3, np.int32), [leaf])
