@@ -217,7 +217,7 @@ def train_bucket(
         "command": command(),
     }
     if results.read:
-        event |= {"stream": results.read}
+        event["stream"] = results.read
     if results.compared:
         event |= {"calls_compared": results.compared, "calls_differ_in": results.differ}
     elif probe and results.not_compared:
@@ -286,6 +286,7 @@ def _teller(
             total_steps=_steps_to_do(compiled.bucket.budget, results),
             best=best(results),
             earlier_steps=earlier_steps,
+            waited=results.read.get("share_waited", 0.0),
         )
         line.update(tally, last)
 

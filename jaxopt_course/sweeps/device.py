@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,8 @@ import jax
 import numpy as np
 
 from jaxopt_course.sweeps.feeding import Feed, Source, said
-from jaxopt_course.sweeps.lanes import Lanes, Readings
+from jaxopt_course.sweeps.lanes import Data, Lanes, Readings
+from jaxopt_course.sweeps.program import Program
 from jaxopt_course.sweeps.queues import Key
 from jaxopt_course.sweeps.snapshot import Results
 from jaxopt_course.sweeps.streaming import Span
@@ -58,17 +58,40 @@ class Device:
         return bool(self.calls[0].readings.first_bad.is_ready())  # type: ignore[attr-defined]
 
 
+def make_devices(program: Program, empty: Lanes, data: Data, source: Source | None) -> list[Device]:
+    """Those of a program, with empty lanes and the data, but not those of a stream."""
+    kept = data if source is None else data._replace(train=())
+    return [
+        Device(
+            device,
+            seat,
+            segment,
+            jax.device_put(empty, device),
+            jax.device_put(kept, device),
+            np.full(program.lanes, FREE),
+            feed=None if source is None else Feed(source, program.rhythm, device),
+        )
+        for device, seat, segment in zip(
+            program.devices, program.seat, program.segment, strict=True
+        )
+    ]
+
+
 @contextlib.contextmanager
-def feeding(devices: Sequence[Device], source: Source | None, results: Results) -> Iterator[None]:
-    """Let the threads that read ahead go at the end, and say how the reading went."""
-    feeds, start = [d.feed for d in devices if d.feed is not None], time.perf_counter()
+def feeding(devices: Sequence[Device]) -> Iterator[None]:
+    """Let the threads that read ahead go at the end."""
     try:
         yield
     finally:
-        for feed in feeds:
-            feed.close()
-        if source is not None:
-            results.read = said(feeds, source, time.perf_counter() - start)
+        for device in devices:
+            if device.feed is not None:
+                device.feed.close()
+
+
+def tell_reading(devices: Sequence[Device], source: Source | None, results: Results) -> None:
+    """Tell the results how the reading of a stream goes."""
+    if source is not None:
+        results.read = said([d.feed for d in devices if d.feed is not None], source)
 
 
 @jax.jit

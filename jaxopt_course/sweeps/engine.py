@@ -19,7 +19,17 @@ import numpy as np
 from jaxopt_course.sweeps import repeat
 from jaxopt_course.sweeps.climb import Climb, Score
 from jaxopt_course.sweeps.collect import write_down
-from jaxopt_course.sweeps.device import FREE, Call, Device, feeding, place, shapes_of_one, take
+from jaxopt_course.sweeps.device import (
+    FREE,
+    Call,
+    Device,
+    feeding,
+    make_devices,
+    place,
+    shapes_of_one,
+    take,
+    tell_reading,
+)
 from jaxopt_course.sweeps.feeding import Feed, Source
 from jaxopt_course.sweeps.interrupts import interrupts
 from jaxopt_course.sweeps.lanes import Data, Readings, Trial, empty_lanes, names_of, room
@@ -71,9 +81,10 @@ def run(
     loop = _Loop(program, table, data, trial, climb, score, resume, keep_states, source)
     loop.to_compare = probe and repeat.is_worth_it(program, len(table.seeds))
     saved, cost = time.perf_counter(), 0.0
-    with feeding(loop.devices, source, loop.results), interrupts() as interrupted:
+    with feeding(loop.devices), interrupts() as interrupted:
         while not interrupted.is_set() and loop.dispatch():
             loop.read()
+            tell_reading(loop.devices, source, loop.results)
             on_progress(loop.results)
             wait = max(SAVE_SECONDS, cost / SAVE_SHARE)
             if on_checkpoint is not None and time.perf_counter() - saved >= wait:
@@ -83,6 +94,7 @@ def run(
                 saved = time.perf_counter()
                 cost = saved - start
         loop.drain()
+        tell_reading(loop.devices, source, loop.results)
         loop.end(interrupted.is_set())
         if loop.results.interrupted and on_checkpoint is not None:
             on_checkpoint(loop.snapshot())
@@ -105,25 +117,10 @@ class _Loop:
         source: Source | None,
     ) -> None:
         self.source = source
-        kept = data if source is None else data._replace(train=())
         self.rhythm, self.table, self.climb = program.rhythm, table, climb
         self.keep_states, self.to_compare = keep_states, False
-        width = program.lanes
-        empty = empty_lanes(trial, make_seats(table, np.zeros(width, np.int64)))
-        self.devices = [
-            Device(
-                device,
-                seat,
-                segment,
-                jax.device_put(empty, device),
-                jax.device_put(kept, device),
-                np.full(width, FREE),
-                feed=None if source is None else Feed(source, program.rhythm, device),
-            )
-            for device, seat, segment in zip(
-                program.devices, program.seat, program.segment, strict=True
-            )
-        ]
+        empty = empty_lanes(trial, make_seats(table, np.zeros(program.lanes, np.int64)))
+        self.devices = make_devices(program, empty, data, source)
         self.structure: Any = jax.tree.structure(empty.state)
         self.waiting: dict[int, Any] = {}  # row -> state, of those that left before their end
         self.stopped: set[int] = set()  # rows that will never train on: nobody needs their state

@@ -1,7 +1,7 @@
 """The host's side of a stream: a thread a device that reads ahead while the device works."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
@@ -58,10 +58,12 @@ class Feed:
         into: ticks of the next interval that the lanes have behind them.
         waited: seconds that the loop waited for batches.
         batches: handed over.
+        began: when, by the clock of ``time.perf_counter``.
     """
 
     def __init__(self, source: Source, rhythm: Rhythm, device: Any) -> None:
         self.into, self.waited, self.batches = 0, 0.0, 0
+        self.began = time.perf_counter()
         self._source, self._rhythm, self._device = source, rhythm, device
         self._pieces, self._reader = pieces_of(rhythm), source.reader()
         self._thread = ThreadPoolExecutor(1, "stream")
@@ -118,13 +120,14 @@ class Feed:
         self._thread.shutdown(cancel_futures=True)
 
 
-def said(feeds: list[Feed], source: Source, seconds: float) -> dict[str, Any]:
-    """How the reading went, for an event."""
+def said(feeds: Sequence[Feed], source: Source) -> dict[str, Any]:
+    """How the reading went, for an event; seconds are of a device."""
     batches = sum(feed.batches for feed in feeds)
-    waited = float(np.mean([feed.waited for feed in feeds]))
+    seconds = max(time.perf_counter() - feed.began for feed in feeds)
     return {
         "batches": batches,
         "bytes": batches * source.stream.batch_bytes,
         "batches_per_second": batches / max(seconds, 1e-9),
-        "seconds_waited": waited,  # of a device, for batches
+        "seconds_waited": float(np.mean([feed.waited for feed in feeds])),
+        "share_waited": float(np.mean([feed.waited for feed in feeds])) / max(seconds, 1e-9),
     }

@@ -17,6 +17,7 @@ class Tally(NamedTuple):
     total_steps: int
     best: str  # the best so far, in words; empty while there is none
     earlier_steps: int = 0  # trial-steps done before this process went on
+    waited: float = 0.0  # the share of the time that a stream's batches were waited for
 
 
 class ProgressLine:
@@ -76,6 +77,8 @@ class ProgressLine:
             f"best {tally.best}" if tally.best else "no result yet",
             f"{tally.diverged} diverged",
         ]
+        if tally.waited >= 0.01:
+            parts.append(f"{tally.waited:.0%} waiting for batches")
         if tally.over < tally.total:
             parts.append(f"{clock(left)} left" if rate else "starting")
         else:
