@@ -24,8 +24,10 @@ from jaxopt_course.problems.order import shuffled
 from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.tree import Tree
+from jaxopt_course.updating import adapted, extras
 
 Hyperparameters = Mapping[str, Any]
+OPTIMIZER_KEY = 0x9E3779B9  # folded into a step's key for the optimizer's own
 
 # Of its own first loss, beyond which a trial counts as diverged.  In float32 the steps between
 # numbers are there larger than the loss that training began with.  Measured on digits, wine,
@@ -205,7 +207,7 @@ def make_trial(
     def init(hyperparameters: Hyperparameters, seed: jax.Array) -> TrialState:
         first = asking.bind(task.init, 1, **offered("init", hyperparameters))
         params, model_state = first(jax.random.key(seed))
-        opt_state = optimizer(hyperparameters).init(params)
+        opt_state = adapted(optimizer({**hyperparameters, "seed": seed})).init(params)
         return TrialState(params, model_state, opt_state, jnp.zeros((), jnp.int32))
 
     def step(
@@ -217,10 +219,11 @@ def make_trial(
         beside = offered("the loss", hyperparameters, shared=data.shared)
         objective = asking.bind(task.loss, 4, **beside)
         gradient = jax.value_and_grad(objective, has_aux=True)
+        more = extras(objective, params, model_state, batch, key, OPTIMIZER_KEY)
         (loss, (model_state, _)), g = gradient(params, model_state, batch, key)
         # transformations that look at the loss (Polyak's step, plateaus) get it; others ignore it
-        tx = optax.with_extra_args_support(optimizer(hyperparameters))
-        u, opt_state = tx.update(g, opt_state, params, value=loss, grad=g)
+        tx = adapted(optimizer({**hyperparameters, "seed": seed}))
+        u, opt_state = tx.update(g, opt_state, params, value=loss, grad=g, **more)
         return TrialState(apply_updates(params, u), model_state, opt_state, s + 1), loss, {}
 
     def evaluate(

@@ -31,7 +31,8 @@ MAY_IMPORT = {  # part -> the parts below it
     },
     "inspection": {"tree", "base", "describe", "transforms"},
     "problems": {"tree", "messages"},
-    "train": {"tree", "base", "problems"},
+    "updating": {"tree", "base"},
+    "train": {"tree", "base", "problems", "updating"},
     "tables": {
         "base",
         "conventions",
@@ -40,6 +41,7 @@ MAY_IMPORT = {  # part -> the parts below it
         "schedules",
         "train",
         "transforms",
+        "updating",
     },
     "sweeps": set(),  # numbers and pure functions: neither optimizers nor data sets nor disks
     "records": set(),  # files: arrays, frames and plain dictionaries
@@ -65,6 +67,7 @@ MAY_IMPORT = {  # part -> the parts below it
         "sweeps",
         "tables",
         "train",
+        "updating",
     },
     "course": {
         "conventions",

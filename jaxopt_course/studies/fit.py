@@ -17,6 +17,7 @@ from jaxopt_course.problems.tasks import Task
 from jaxopt_course.studies.compiled import data_of
 from jaxopt_course.sweeps.lanes import on_further_sets
 from jaxopt_course.train import TrialState, budget_of, make_trial
+from jaxopt_course.updating import restored
 
 
 class Fit(NamedTuple):
@@ -115,7 +116,7 @@ def fit(
     )
     metrics = {f"valid_{name}": float(x) for name, x in last.items()}
     metrics |= {f"test_{name}": float(x) for name, x in test.items()}
-    return Fit(state, curves, metrics)
+    return Fit(state._replace(opt_state=restored(state.opt_state)), curves, metrics)
 
 
 def _scalar(value: Any) -> Any:

@@ -19,6 +19,7 @@ from jaxopt_course.problems.tasks import Task
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.cells import identify, normalise, numbers_of
 from jaxopt_course.tables.encode import encode
+from jaxopt_course.tables.factories import Factory, factory_of
 from jaxopt_course.tables.signatures import (
     Optimizer,
     OptimizerFunction,
@@ -30,6 +31,7 @@ from jaxopt_course.tables.signatures import (
 from jaxopt_course.tables.task_columns import TaskColumns, read_by
 from jaxopt_course.train import Hyperparameters
 from jaxopt_course.transforms.switch import member_state, switch
+from jaxopt_course.updating import adapted, passing, restored, transformation
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,11 @@ class Columns:
             params: the row's.
         """
         if len(self.optimizers) == 1:
-            return state
+            return restored(state)
         h = jax.tree.map(lambda x: jnp.asarray(x[row]), arrays["hyperparameters"])
+        h["seed"] = jnp.asarray(arrays["seeds"][row])
         member = self.member(h, self.optimizers[int(arrays["together"][row])])
-        return member_state(member, state.slots, params)
+        return restored(member_state(member, state.slots, params))
 
     def arrays(self, trials: pd.DataFrame) -> dict[str, Any]:
         """Rows of ``trials``, or of another table with these columns, as arrays.
@@ -167,11 +170,15 @@ def check_columns(
     elif optimizer is not None:
         raise TypeError(f"optimizer= takes a name, a function or a dictionary, not {optimizer!r}")
     names = names_of(trials, functions, optimizer)
+    factories = _factories({n: f for n, f in functions.items() if n in names}, trials)
     with_rate = {n for n in names if n not in functions and "learning_rate" in parameters_of(n)}
-    trials, schedules = schedule_columns.complete(trials, with_rate, functions, steps)
+    several = {n: one for n, one in factories.items() if isinstance(optimizer, Mapping)}
+    with_rate |= {name for name, one in several.items() if "learning_rate" in one.defaults}
+    of_row = set(functions) - (set(several) & with_rate)
+    trials, schedules = schedule_columns.complete(trials, with_rate, of_row, steps)
     recipes = {name: parameters_of(name) for name in names if name not in functions}
     of_task = read_by(task, trials, static or {}, recipes, functools.partial(_reads_of, functions))
-    trials = complete(trials, names, functions, of_task.columns)
+    trials = complete(trials, names, functions, of_task.columns, factories)
     hyperparameters = tuple(c for c in trials.columns if c != "seed")
     for column in hyperparameters:
         if column not in ("optimizer", "schedule") and trials[column].dtype == "string":
@@ -182,26 +189,29 @@ def check_columns(
                 f"have a program for each of its values: static=[{column!r}]"
             )
     taken = {name: taken_by(trials, name) for name in names if name not in functions}
+    taken |= {name: one.taken_by(trials) for name, one in factories.items()}
     reads = {(name, column) for name, columns in taken.items() for column in columns}
 
     def member(h: Hyperparameters, name: str) -> optax.GradientTransformation:
-        if name in functions:
+        if name in functions and name not in factories:
             with traced(f"the optimizer function {name!r}"):
                 made = functions[name](_Row(h, name, reads))
-            if not isinstance(made, optax.GradientTransformation):
-                raise TypeError(
-                    f"optimizer function {name!r} must return a gradient transformation, "
-                    f"not {made!r}"
-                )
-            return made
+            return transformation(made, name)
+        rate = None
+        if "learning_rate" in taken[name]:
+            rate = schedule_columns.rate_of(h, schedules, hyperparameters)
+        if name in factories:
+            with traced(f"the optimizer's factory {name!r}"):
+                made = factories[name].make(h, taken[name], rate)
+            return transformation(made, name)
         numbers = {column: h[column] for column in taken[name]}
         if "learning_rate" in numbers:
-            numbers["learning_rate"] = schedule_columns.rate_of(h, schedules, hyperparameters)
-        return REGISTERED[name](**numbers)
+            numbers["learning_rate"] = rate
+        return adapted(REGISTERED[name](**numbers))
 
     def choose(h: Hyperparameters) -> optax.GradientTransformation:
         members = [member(h, name) for name in names]
-        return members[0] if len(members) == 1 else switch(h["optimizer"], members)
+        return members[0] if len(members) == 1 else passing(switch(h["optimizer"], members))
 
     return Columns(
         identify(trials, hyperparameters),
@@ -217,6 +227,13 @@ def check_columns(
     )
 
 
+def _factories(functions: Mapping[str, Any], trials: pd.DataFrame) -> dict[str, Factory]:
+    """Those of the user's functions that take cells and not the row."""
+    columns = {c for c in trials if c not in ("optimizer", "seed", "schedule")}
+    found = {name: factory_of(name, function, columns) for name, function in functions.items()}
+    return {name: one for name, one in found.items() if one is not None}
+
+
 def _reads_of(functions: Mapping[str, Any], row: Mapping[str, Any]) -> set[str]:
     """The columns that functions of the row read, as far as that is known without its numbers."""
     reads: set[tuple[str, str]] = set()
@@ -225,7 +242,10 @@ def _reads_of(functions: Mapping[str, Any], row: Mapping[str, Any]) -> set[str]:
         functions[name](_Row(numbers, name, reads))
         return 0
 
-    for name in functions:
+    for name, function in functions.items():
+        if (factory := factory_of(name, function, row)) is not None:
+            reads |= {(name, column) for column in factory.defaults}
+            continue
         with contextlib.suppress(Exception):  # it is traced again, with all there is
             jax.eval_shape(functools.partial(trace, name=name), dict(row))
     return {column for _, column in reads}
@@ -243,7 +263,7 @@ class _Row(Mapping[str, Any]):
                 'the column "schedule" is for registered recipes; a function of the row makes its '
                 'own schedule, of numbers such as h["schedule_decay_steps"]'
             )
-        if column not in self._numbers:
+        if column not in self._numbers or column == "seed":
             raise KeyError(
                 f"the optimizer function reads column {column!r}, which the table does not have "
                 f"(it has {', '.join(self)})"
@@ -253,7 +273,8 @@ class _Row(Mapping[str, Any]):
         return value.value if isinstance(value, Decay) else value
 
     def __iter__(self) -> Iterator[str]:
-        return (column for column in self._numbers if column not in ("optimizer", "schedule"))
+        apart = ("optimizer", "schedule", "seed")
+        return (column for column in self._numbers if column not in apart)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

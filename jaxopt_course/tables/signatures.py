@@ -11,6 +11,7 @@ import pandas as pd
 from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.messages import unknown
 from jaxopt_course.tables import schedules as schedule_columns
+from jaxopt_course.tables.factories import Factory
 from jaxopt_course.train import Hyperparameters
 
 OptimizerFunction = Callable[[Hyperparameters], optax.GradientTransformation]
@@ -72,12 +73,14 @@ def complete(
     names: tuple[str, ...],
     functions: Mapping[str, Any],
     of_task: Collection[str] = (),
+    factories: Mapping[str, Factory] | None = None,
 ) -> pd.DataFrame:
     """Refuse what an optimizer does not take; write in what it has a default for.
 
-    ``of_task``: columns that the task reads.
+    ``of_task``: columns that the task reads; ``factories``: those of the functions that are.
     """
     registered = {name: parameters_of(name) for name in names if name not in functions}
+    factories = factories or {}
     offered = sorted({argument for p in registered.values() for argument in p})
     for column in [c for c in trials.columns if c not in ("seed", "optimizer")]:
         whole = trials[column].dtype == "Int64"
@@ -85,6 +88,12 @@ def complete(
             raise ValueError(f"column {column!r} holds whole numbers beyond 32 bits")
     apart = {"seed", "optimizer", *filter(schedule_columns.is_schedule, trials.columns), *of_task}
     for column in [c for c in trials.columns if c not in apart]:
+        for name, factory in factories.items():
+            rows = trials[column].notna()
+            if "optimizer" in trials:
+                rows &= trials["optimizer"] == name
+            if column not in factory.defaults and rows.any() and "optimizer" in trials:
+                raise ValueError(_not_taken(column, name, factory.defaults, int(rows.argmax())))
         if not functions and column not in offered:
             raise ValueError(
                 "no optimizer of this table takes the column "
@@ -122,6 +131,8 @@ def complete(
                     "and there is no default"
                 )
             trials.loc[missing, argument] = default
+    for factory in factories.values():
+        trials = factory.complete(trials)
     return trials
 
 

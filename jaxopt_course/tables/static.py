@@ -3,6 +3,7 @@
 All get it as a plain Python value.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.messages import unknown
 from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.tables.factories import factory_of
 from jaxopt_course.tables.schedules import is_schedule
 from jaxopt_course.tables.signatures import Optimizer, parameters_of
 
@@ -89,9 +91,15 @@ def with_static(
 def _of_static(function: Any, static: Mapping[str, Any], reads: set[str]) -> Any:
     if not callable(function):
         return function
+    factory = factory_of("", function, static)
+    if factory is not None and (taken := set(factory.defaults) & set(static)):
+        reads |= taken
+        bound = functools.partial(function, **{name: static[name] for name in taken})
+        bound.__name__ = getattr(function, "__name__", "optimizer")  # type: ignore[attr-defined]
+        return bound
 
-    def of_row(row: Mapping[str, Any]) -> Any:
-        return function(_Row(row, static, reads))
+    def of_row(*row: Mapping[str, Any], **cells: Any) -> Any:
+        return function(*(_Row(one, static, reads) for one in row), **cells)
 
     of_row.__name__ = getattr(function, "__name__", "optimizer")
     of_row.__wrapped__ = getattr(function, "__wrapped__", function)  # type: ignore[attr-defined]
