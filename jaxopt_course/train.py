@@ -68,6 +68,14 @@ class Budget(NamedTuple):
     evaluate_every: int
     diverges_above: float | None = None  # a loss; None is infinity, or a multiple is given
     diverges_times: float | None = None  # the trial's own first loss, beyond which it diverges
+    diverges_after: int | None = None  # bad losses in a row; None is one
+
+    def describe(self) -> dict[str, Any]:
+        """For JSON; ``diverges_after`` only where it was given."""
+        facts = self._asdict()
+        if self.diverges_after is None:
+            del facts["diverges_after"]
+        return facts
 
 
 def make_budget(
@@ -80,6 +88,7 @@ def make_budget(
     evaluate_every: int | None = None,
     diverges_above: float | None = None,
     diverges_times: float | None = DIVERGES_TIMES,
+    diverges_after: int | None = None,
 ) -> Budget:
     """Resolve and check how long to train.
 
@@ -94,6 +103,7 @@ def make_budget(
             that is not finite always does.  ``inf``: only such ones.
         diverges_times: where ``diverges_above`` is not given, the multiple of a trial's own first
             loss (or of 1, if that is more) beyond which it counts as diverged; None is infinity.
+        diverges_after: so many such losses in a row, instead of the first.
 
     Raises:
         TypeError: a value is not a whole number.
@@ -105,6 +115,7 @@ def make_budget(
         "batch_size": batch_size,
         "record_every": record_every,
         "evaluate_every": evaluate_every,
+        "diverges_after": diverges_after,
     }
     for name, value in given.items():
         if value is None:
@@ -144,6 +155,7 @@ def make_budget(
         evaluate_every=evaluate,
         diverges_above=None if diverges_above is None else float(diverges_above),
         diverges_times=diverges_times,
+        diverges_after=None if diverges_after is None else int(diverges_after),
     )
 
 

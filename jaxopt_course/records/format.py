@@ -68,6 +68,7 @@ OF_STUDY: dict[str, type] = TEXT | {
 }
 ASKED = {"epochs", "steps", "batch_size", "record_every", "evaluate_every", "diverges_above"}
 ASKED |= {"equal"}
+ASKED_IF_GIVEN = {"diverges_after"}
 BUDGET = ("steps", "batch_size", "record_every", "evaluate_every")
 
 
@@ -103,7 +104,7 @@ def check(content: Any, of: str) -> dict[str, Any]:
     if not isinstance(replicates, list) or not {*replicates} <= {*content["hyperparameters"]}:
         raise ValueError(f"{of} is damaged: replicates {str(replicates)[:60]!r}")
     asked = content.get("asked")
-    if asked is not None and not (isinstance(asked, dict) and set(asked) == ASKED):
+    if asked is not None and not (isinstance(asked, dict) and set(asked) - ASKED_IF_GIVEN == ASKED):
         raise ValueError(f"{of} is damaged: asked {str(asked)[:60]!r}")
     scheduler = content.get("scheduler")
     if scheduler is not None and not (

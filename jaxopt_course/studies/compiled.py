@@ -62,12 +62,26 @@ class Compiled:
         return hashlib.sha256(self.program.text.encode()).hexdigest()
 
 
-def rhythm_of(budget: Budget, task: Task) -> Rhythm:
-    """A budget as the engine knows it, of a task's data."""
-    fits = task.train.fits if isinstance(task.train, Stream) else 0
-    by_first_loss = budget.diverges_times is not None
-    every = budget.record_every, budget.evaluate_every
-    return Rhythm(budget.steps, *every, budget.diverges_above, by_first_loss, fits)
+def rhythm_of(bucket: Bucket, trial: Any, table: Table) -> Rhythm:
+    """A bucket's budget as the engine knows it, and whether its optimizers leave out steps."""
+    budget, train, row = bucket.budget, bucket.task.train, first_row(table)
+    params = jax.eval_shape(trial.init, row, jax.ShapeDtypeStruct((), np.uint32)).params
+    return Rhythm(
+        budget.steps,
+        budget.record_every,
+        budget.evaluate_every,
+        budget.diverges_above,
+        budget.diverges_times is not None,
+        train.fits if isinstance(train, Stream) else 0,
+        budget.diverges_after,
+        budget.diverges_after is None and bucket.columns.skips(row, params),
+    )
+
+
+def first_row(table: Table) -> dict[str, Any]:
+    """The numbers of the first trial, by name."""
+    row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
+    return row | ({table.together_name: table.together[0]} if table.together_name else {})
 
 
 def trial_of(bucket: Bucket) -> Any:
@@ -109,9 +123,7 @@ def compile_bucket(
     trial = trial_of(bucket)
     data = data_of(bucket.task)
     table = Table(**columns.arrays(columns.trials))
-    row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
-    if table.together_name:
-        row[table.together_name] = table.together[0]
+    row = first_row(table)
     try:
         size = lane_bytes(trial, row, data)
     except Exception as error:
@@ -128,9 +140,8 @@ def compile_bucket(
     if bucket.budget.diverges_times is not None:
         size -= 4  # the limit of a lane's losses: its width is as before there was one
     width = lanes or default_lanes(size, devices[0].platform)
-    program = compile_program(
-        trial, rhythm_of(bucket.budget, bucket.task), data, table, width, devices
-    )
+    rhythm = rhythm_of(bucket, trial, table)
+    program = compile_program(trial, rhythm, data, table, width, devices)
     return Compiled(bucket, chosen, trial, data, program)
 
 

@@ -60,6 +60,7 @@ def plan(
     record_every: int | None = None,
     evaluate_every: int | None = None,
     diverges_above: float | None = None,
+    diverges_after: int | None = None,
     devices: Sequence[Any] | None = None,
     progress: bool = True,
 ) -> Plan | Plans:
@@ -84,6 +85,7 @@ def plan(
         record_every: steps between records of the training loss.
         evaluate_every: steps between evaluations.
         diverges_above: a loss beyond which a trial counts as diverged; default as in ``sweep``.
+        diverges_after: so many bad losses in a row that make it so.
         devices: default all local ones.
         progress: whether to show a line on standard error.
 
@@ -106,6 +108,7 @@ def plan(
         record_every=record_every,
         evaluate_every=evaluate_every,
         diverges_above=diverges_above,
+        diverges_after=diverges_after,
     )
     devices = jax.local_devices() if devices is None else list(devices)
     if not devices:
@@ -141,7 +144,7 @@ def _ask(bucket: Bucket, devices: Sequence[Any]) -> dict[str, Any]:
     return {
         "task": bucket.task.name,
         "data": bucket.task.split_sha256,
-        "budget": bucket.budget._asdict(),
+        "budget": bucket.budget.describe(),
         "optimizers": list(columns.optimizers),
         "trials": table_sha256(columns.trials, columns.hyperparameters),
         "bytes of a lane": size,
@@ -194,8 +197,8 @@ def _words(names: Sequence[str], was: Mapping[str, Any], now: Mapping[str, Any])
 def _program(bucket: Bucket) -> tuple[Any, Rhythm, Data, Numbers]:
     """What the engine needs to know."""
     task, columns = bucket.task, bucket.columns
-    trial, rhythm = trial_of(bucket), rhythm_of(bucket.budget, task)
-    return trial, rhythm, data_of(task), Numbers(**columns.arrays(columns.trials))
+    trial, table = trial_of(bucket), Numbers(**columns.arrays(columns.trials))
+    return trial, rhythm_of(bucket, trial, table), data_of(task), table
 
 
 def _alone(bucket: Bucket, device: Any) -> Callable[[int], Probe] | None:

@@ -143,6 +143,7 @@ def _bucket(
         steps=entry["budget"]["steps"],
         diverges_above=entry["budget"].get("diverges_above"),
         diverges_times=entry["budget"].get("diverges_times"),  # of older studies: infinity
+        diverges_after=entry["budget"].get("diverges_after"),
     )._replace(epochs=entry["budget"].get("epochs"))
     with warnings.catch_warnings():  # said when the study was made
         warnings.filterwarnings("ignore", message=".* repeat an earlier one")

@@ -213,7 +213,7 @@ class Session:
             if folder is not None and number != max(shares):  # the last one's go to the study
                 keep(folder, part, question)
         whole = join_trials(trials, done)
-        curves = join_curves(trials, done, [b.budget._asdict() for b in self.table.buckets])
+        curves = join_curves(trials, done, [b.budget.describe() for b in self.table.buckets])
         manifest = self.manifest(whole, kind, scheduler) | join_repeatable(done)
         interrupted = any(part.interrupted for part in done)
         event = join_events([part for part in done if not part.earlier] or done)
@@ -281,7 +281,7 @@ class Session:
         )
         return static | {
             "task": describe_task(task),
-            "budget": bucket.budget._asdict(),
+            "budget": bucket.budget.describe(),
             "hyperparameters": list(columns.hyperparameters),
             "searched": list(columns.searched),
             "optimizers": list(columns.optimizers),

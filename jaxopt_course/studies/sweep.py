@@ -38,6 +38,7 @@ def sweep(
     record_every: int | None = None,
     evaluate_every: int | None = None,
     diverges_above: float | None = None,
+    diverges_after: int | None = None,
     metric: str | None = None,
     scheduler: Scheduler | None = None,
     directory: str | Path | None = None,
@@ -78,6 +79,10 @@ def sweep(
         diverges_above: a loss beyond which a trial counts as diverged: never best, its lane given
             to the next; default 1e8 times the trial's own first loss (or 1e8, if that began below
             1), where float32 has no room for what it began with.  ``inf``: only what is not finite.
+        diverges_after: so many bad losses in a row end a trial, not the first; it counts from the
+            first of them.  Where the optimizer leaves out steps that are not finite
+            (``optax.apply_if_finite``, ``MultiSteps`` that skip) and this is not given, a bad loss
+            counts if none that is good follows before the next evaluation.
         metric: chooses the winners; default the task's first, as "valid_accuracy", and with
             ``Patience`` the best of its curve, as "best_valid_accuracy".
         scheduler: stops what does not look promising: ``SuccessiveHalving()``, ``Hyperband()``,
@@ -107,6 +112,8 @@ def sweep(
         "evaluate_every": evaluate_every,
         "diverges_above": diverges_above,
     }
+    if diverges_after is not None:
+        lengths["diverges_after"] = diverges_after
     table = split(task, trials, static, optimizer, equal=equal, replicates=replicates, **lengths)
     metrics = table.buckets[0].task.directions
     if metric is None and judges_each(scheduler):

@@ -102,11 +102,11 @@ def take(state: Any, lane: Any) -> Any:
 
 
 @functools.partial(jax.jit, donate_argnums=0)
-def place(lanes: Lanes, lane: Any, state: Any) -> Lanes:
-    """The lanes with a state put back into one of them."""
+def place(lanes: Lanes, lane: Any, state: Any, first_bad: Any) -> Lanes:
+    """The lanes with a state put back into one of them, and its run of bad losses."""
     put = jax.lax.dynamic_update_index_in_dim
     states = jax.tree.map(lambda x, one: put(x, one, lane, 0), lanes.state, state)
-    return Lanes(states, put(lanes.first_bad, np.int32(FREE), lane, 0))
+    return Lanes(states, put(lanes.first_bad, first_bad, lane, 0))
 
 
 def shapes_of_one(state: Any) -> Any:

@@ -187,7 +187,8 @@ class _Loop:
             else:
                 if getattr(jax.tree.leaves(state)[0], "device", None) != device.device:
                     state = jax.device_put(state, device.device)  # slow, even where it does nothing
-                device.lanes = place(device.lanes, np.int32(lane), state)
+                run = self.results.first_bad[row]
+                device.lanes = place(device.lanes, np.int32(lane), state, run)
         occupied = device.guests != FREE
         if not occupied.any():
             return False

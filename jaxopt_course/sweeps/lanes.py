@@ -11,6 +11,10 @@ intervals is data, so the host may ask for shorter segments near a trial's end w
 compilation.  ``seat`` stands apart because networks' initialisers take long to compile and nothing
 to run.
 
+A lane is bad from its first bad loss on.  Where an optimizer leaves out steps that are not finite
+(``skips``), or ``diverges_after`` is given, good losses may follow: then the last unbroken run of
+bad ones counts, from its first step on, if it lasts to the end of an interval or is long enough.
+
 Three things are left out on purpose.  No lane is frozen after a bad step: a NaN lane does not touch
 its neighbours, and a ``where`` over all states costs 10%.  No evaluation stands inside the scan
 over steps: ``lax.cond`` under ``vmap`` runs for every lane.  Nothing calls back to the host.
@@ -71,6 +75,8 @@ class Rhythm(NamedTuple):
     diverges_above: float | None = None  # a loss, beyond which a trial is bad; None is infinity
     by_first_loss: bool = False  # whether the state has the limit, see ``first_loss``
     fits: int = 0  # batches of a stream that a call may hold; 0: the data are on the device
+    diverges_after: int | None = None  # bad losses in a row that make a trial bad
+    skips: bool = False  # whether an optimizer leaves out bad steps, so that good ones may follow
 
     @property
     def intervals(self) -> int:
@@ -97,7 +103,8 @@ class Lanes(NamedTuple):
     """What the lanes of a device carry from call to call; all leaves lead with the lane axis W."""
 
     state: Any
-    first_bad: Any  # (W,), int32: updates done before the first bad loss, -1 while none
+    first_bad: Any  # (W,), int32: updates done before the first bad loss s, -1 while none;
+    # -(s + 2) while good losses may still follow
 
 
 class Seats(NamedTuple):
@@ -180,8 +187,35 @@ def make_segment(
         state, (loss, recorded) = jax.vmap(one, in_axes=(None, 0, 0, 0, None))(
             seats.shared, seats.hyperparameters, lanes.state, seats.seeds, data
         )
-        bad = is_bad(loss, lanes._replace(state=state)) & (lanes.first_bad < 0)
+        bad = is_bad(loss, lanes._replace(state=state))
+        if patient:
+            first_bad = jnp.where(
+                steps < rhythm.steps, run_of(lanes.first_bad, steps, bad), lanes.first_bad
+            )
+            return Lanes(state, first_bad), (loss, recorded)
+        bad &= lanes.first_bad < 0
         return Lanes(state, jnp.where(bad, steps, lanes.first_bad)), (loss, recorded)
+
+    patient = rhythm.skips or rhythm.diverges_after is not None
+
+    def run_of(first_bad: jax.Array, steps: jax.Array, bad: jax.Array) -> jax.Array:
+        """The run of bad losses that this step begins, goes on with or ends."""
+        start = jnp.where(first_bad < -1, -first_bad - 2, steps)
+        run = -(start + 2)
+        if rhythm.diverges_after is not None:
+            run = jnp.where(steps - start + 1 >= rhythm.diverges_after, start, run)
+        return jnp.where(first_bad >= 0, first_bad, jnp.where(bad, run, -1))
+
+    def judged(lanes: Lanes, bad: jax.Array) -> jax.Array:
+        """At an interval's end: a run that nothing good has ended, or parameters not finite."""
+        pending = lanes.first_bad < -1
+        for leaf in jax.tree.leaves(getattr(lanes.state, "params", ())):
+            if jnp.issubdtype(leaf.dtype, jnp.floating):
+                bad |= ~jnp.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
+        if rhythm.diverges_after is None:
+            bad |= pending
+        start = jnp.where(pending, -lanes.first_bad - 2, lanes.state.step)
+        return jnp.where(bad & (lanes.first_bad < 0), start, lanes.first_bad)
 
     def interval(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, Any, Any]:
         zero = jnp.zeros(lanes.first_bad.shape, jnp.float32)
@@ -200,9 +234,15 @@ def make_segment(
         _, shapes = jax.eval_shape(advance, lanes, seats, data)
         lanes, sums = jax.lax.scan(unit, lanes, length=rhythm.units)
         metrics = evaluate_all(lanes, seats, data)
-        bad = is_bad(metrics["loss"], lanes) & (lanes.first_bad < 0)
-        first_bad = jnp.where(bad, lanes.state.step, lanes.first_bad)
-        return Lanes(lanes.state, first_bad), sums, metrics
+        return Lanes(lanes.state, evaluated(lanes, metrics["loss"])), sums, metrics
+
+    def evaluated(lanes: Lanes, loss: jax.Array) -> jax.Array:
+        """The lanes' ``first_bad`` once an evaluation gave this loss."""
+        bad = is_bad(loss, lanes)
+        if patient:
+            return judged(lanes, bad)
+        bad &= lanes.first_bad < 0
+        return jnp.where(bad, lanes.state.step, lanes.first_bad)
 
     def evaluate(lanes: Lanes, seats: Seats, part: Tree, all_read: Tree) -> dict[str, jax.Array]:
         def one(shared: Any, own: Any, state: Any, part: Any, all_read: Any) -> Any:
@@ -219,7 +259,7 @@ def make_segment(
 
     if of_stream is not None:
         tested = lambda lanes, seats, data: evaluate(lanes, seats, data.test, data.shared)
-        return of_stream(rhythm, advance, evaluate_all, tested, is_bad)
+        return of_stream(rhythm, advance, evaluate_all, tested, evaluated)
 
     def segment(
         lanes: Lanes, seats: Seats, data: Data, intervals: jax.Array, ends: jax.Array

@@ -17,7 +17,7 @@ class Results:
     recorded: dict[str, np.ndarray]  # (N, units), float32: of what else a step records
     valid: dict[str, np.ndarray]  # (N, intervals), float32
     test: dict[str, np.ndarray]  # (N,), float32
-    first_bad: np.ndarray  # (N,), int32, -1 where none
+    first_bad: np.ndarray  # (N,), int32, negative where none; see ``Lanes``
     finished: np.ndarray  # (N,), bool: ran to its end without a bad step
     progress: np.ndarray  # (N,), int32: intervals read
     until: np.ndarray  # (N,), int32: intervals to train, as far as is known

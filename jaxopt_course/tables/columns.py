@@ -31,7 +31,7 @@ from jaxopt_course.tables.signatures import (
 from jaxopt_course.tables.task_columns import TaskColumns, read_by
 from jaxopt_course.train import Hyperparameters
 from jaxopt_course.transforms.switch import member_state, switch
-from jaxopt_course.updating import adapted, passing, restored, transformation
+from jaxopt_course.updating import adapted, passing, restored, skips, transformation
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,29 @@ class Columns:
         h["seed"] = jnp.asarray(arrays["seeds"][row])
         member = self.member(h, self.optimizers[int(arrays["together"][row])])
         return restored(member_state(member, state.slots, params))
+
+    def skips(self, row: Mapping[str, Any], params: Any) -> bool:
+        """Whether one of the user's own optimizers leaves out steps that are not finite.
+
+        Args:
+            row: numbers of a trial, or shapes.
+            params: shapes of its parameters.
+        """
+        own = [name for name in self.optimizers if self.is_own(name)]
+        found = [False]
+
+        def look(h: Mapping[str, Any], params: Any) -> int:
+            found[0] = any(skips(self.member(h, name).init(params)) for name in own)
+            return 0
+
+        if own:
+            jax.eval_shape(look, {**row, "seed": np.uint32(0)}, params)
+        return found[0]
+
+    def is_own(self, name: str) -> bool:
+        """Whether an optimizer is the user's, not a registered recipe."""
+        given = self.functions
+        return name in given if isinstance(given, Mapping) else given is not None
 
     def arrays(self, trials: pd.DataFrame) -> dict[str, Any]:
         """Rows of ``trials``, or of another table with these columns, as arrays.
