@@ -20,7 +20,6 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from flax import nnx
 from scipy import stats
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -145,46 +144,29 @@ for name, decoupled in (("Adam + L2", False), ("AdamW", True)):
 # con y sin dropout. Con unas semillas se **elige** tasa y $\lambda$; con otras, que no han elegido
 # nada, se **informa**. Todas van en el mismo barrido.
 #
-# El dropout cambia el código de la red, así que es una columna estática (dos programas); lo demás
-# son números de una tabla. En el lugar de la parte de prueba se ponen las mismas imágenes de
-# entrenamiento: así se las mide al final sin dropout, como a las de validación.
-
+# El dropout es una columna más de la tabla: `joc.MLP` apaga sus unidades ocultas con la probabilidad
+# de la columna `dropout`, un número como los demás, así que todo va en un solo programa. (La columna
+# `l2` también la conoce el costo, pero aquí la leen los optimizadores, y quien la lee la tiene para
+# sí.) En el lugar de la parte de prueba se ponen las mismas imágenes de entrenamiento: así se las
+# mide al final sin dropout, como a las de validación.
 
 # %%
-class Network(nnx.Module):
-    """64-64-64-10 with ReLU, and dropout after both hidden layers."""
-
-    def __init__(self, rate, *, rngs):
-        self.hidden = nnx.List([nnx.Linear(64, 64, rngs=rngs) for _ in range(2)])
-        self.last = nnx.Linear(64, 10, rngs=rngs)
-        self.dropout = nnx.Dropout(rate, rngs=rngs)
-
-    def __call__(self, x):
-        for layer in self.hidden:
-            x = self.dropout(nnx.relu(layer(x)))
-        return self.last(x)
-
-
 images, labels = load_digits(return_X_y=True)
 x, x_valid, y, y_valid = train_test_split(
     images / 16, labels, train_size=200, stratify=labels, random_state=0
 )
 
+digits = joc.Task.from_flax(
+    lambda rngs: joc.MLP(64, 64, 64, 10, rngs=rngs),
+    x,
+    y,
+    valid=(x_valid, y_valid),
+    test=(x, y),  # measured once, at the end, without dropout
+    loss="softmax_cross_entropy",
+    name="digits",
+)
 
-def digits_with(dropout):
-    """The task for one rate of dropout."""
-    return joc.Task.from_flax(
-        lambda rngs: Network(dropout, rngs=rngs),
-        x,
-        y,
-        valid=(x_valid, y_valid),
-        test=(x, y),  # measured once, at the end, without dropout
-        loss="softmax_cross_entropy",
-        name="digits",
-    )
-
-
-unit = nnx.Dropout(0.4, rngs=nnx.Rngs(0))(jnp.ones(100_000))
+unit = joc.dropout(jnp.ones(100_000), 0.4, jax.random.key(0))
 print(f"dropout 0.4 sobre unos: valores {np.unique(unit).round(3)}, media {unit.mean():.3f}")
 assert abs(unit.mean() - 1) < 0.02
 
@@ -204,16 +186,16 @@ spaces = [
     if name in NAMES
 ]  # fmt: skip
 study = joc.sweep(
-    digits_with,
+    digits,
     pd.concat(spaces, ignore_index=True),
     {name: OPTIMIZERS[name] for name in NAMES},
-    static=["dropout"],
     epochs=40 if quick() else 60,
     batch_size=20,
     evaluate_every=100,
     progress=False,
 )
 print(study)
+assert len(study.manifest["buckets"]) == 1  # one program for all
 
 # %%
 trials = study.trials.astype({"l2": float, "dropout": float, "learning_rate": float, "seed": int})

@@ -17,7 +17,7 @@ from jaxopt_course.train import take_batch
 
 X = np.random.default_rng(0).normal(size=(60, 3)).astype("float32")
 Y = (X[:, 0] > 0).astype(int)
-QUICK = {"steps": 5, "batch_size": 8, "lanes": 2, "progress": False}
+QUICK = {"steps": 5, "evaluate_every": 5, "batch_size": 8, "lanes": 2, "progress": False}
 ACCURACY = {"accuracy": (lambda o, t: jnp.mean(o.argmax(-1) == t), "max")}
 
 

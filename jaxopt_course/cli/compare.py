@@ -44,6 +44,12 @@ class Compare(Training, Table):
     """Passes over the training data."""
     batch_size: tuple[int, ...] = ()
     """Examples a step; default 64, or all where a task has fewer. Several: all are compared."""
+    dropout: tuple[float, ...] = ()
+    """Rates at which hidden units are dropped in training; several: all are compared."""
+    label_smoothing: tuple[float, ...] = ()
+    """Shares of each label that are spread over all classes, of cross-entropies."""
+    l2: tuple[float, ...] = ()
+    """Factors of the sum of squared weights that is added to the loss."""
 
 
 def compare(arguments: Compare) -> None:
@@ -66,10 +72,21 @@ def compare(arguments: Compare) -> None:
         **({"batch_size": sizes} if several else {}),
         optimizer=list(dict.fromkeys(arguments.optimizers or COURSE)),
         learning_rate=rates,
+        **regularized(arguments),
         seed=range(arguments.seeds),
     )
     budget = {"epochs": arguments.epochs, "batch_size": sizes[0]}
     train(arguments, task, task.name, trials, None, ["batch_size"] if several else None, budget)
+
+
+def regularized(arguments: Compare) -> dict[str, list[float]]:
+    """The columns of the task that were asked for."""
+    asked = {
+        "dropout": arguments.dropout,
+        "label_smoothing": arguments.label_smoothing,
+        "l2": arguments.l2,
+    }
+    return {name: list(dict.fromkeys(values)) for name, values in asked.items() if values}
 
 
 def learning_rates(arguments: Compare) -> list[float]:
