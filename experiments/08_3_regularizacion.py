@@ -144,11 +144,11 @@ for name, decoupled in (("Adam + L2", False), ("AdamW", True)):
 # con y sin dropout. Con unas semillas se **elige** tasa y $\lambda$; con otras, que no han elegido
 # nada, se **informa**. Todas van en el mismo barrido.
 #
-# El dropout es una columna más de la tabla: `joc.MLP` apaga sus unidades ocultas con la probabilidad
-# de la columna `dropout`, un número como los demás, así que todo va en un solo programa. (La columna
-# `l2` también la conoce el costo, pero aquí la leen los optimizadores, y quien la lee la tiene para
-# sí.) En el lugar de la parte de prueba se ponen las mismas imágenes de entrenamiento: así se las
-# mide al final sin dropout, como a las de validación.
+# El dropout es una columna más de la tabla: `joc.MLP` apaga sus unidades ocultas con la
+# probabilidad de la columna `dropout`, un número como los demás, así que todo va en un solo
+# programa. (La columna `l2` también la conoce el costo, pero aquí la leen los optimizadores, y quien
+# la lee la tiene para sí.) En el lugar de la parte de prueba se ponen las mismas imágenes de
+# entrenamiento: así se las mide al final sin dropout, como a las de validación.
 
 # %%
 images, labels = load_digits(return_X_y=True)
