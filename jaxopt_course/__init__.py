@@ -73,6 +73,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
     from jaxopt_course.search.ask_tell import OptunaSearch as OptunaSearch
     from jaxopt_course.studies.fit import fit as fit
+    from jaxopt_course.studies.joined import join as join
     from jaxopt_course.studies.plan import plan as plan
     from jaxopt_course.studies.study import Study as Study
     from jaxopt_course.studies.study import SweepInterrupted as SweepInterrupted
@@ -170,6 +171,7 @@ _HOMES = {
     ),
     "problems.surfaces": ("SURFACES",),
     "problems.tables": ("table_task",),
+    "studies.joined": ("join",),
     "studies.plan": ("plan",),
     "schedules": (
         "constant_schedule",

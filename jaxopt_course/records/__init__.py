@@ -5,6 +5,8 @@
     ownership       whose files a directory holds: what may be replaced, what is never touched
     store           a study: manifest, table, curves, events
     arrays          named arrays as bytes
+    safetensors     named arrays as bytes that others read too
+    weights         of the trials that a study keeps
     checkpoints     a sweep under way: what was asked, where each bucket is, what each has left
     format_1        studies of the first format, lifted to today's
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from jaxopt_course.records import checkpoints, format_1, ownership, store
+from jaxopt_course.records import checkpoints, format_1, ownership, store, weights
 from jaxopt_course.records.files import MAX_JSON, is_file, partial_of, require_regular, where
 from jaxopt_course.records.format import (
     CHECKPOINT,
@@ -20,6 +20,7 @@ from jaxopt_course.records.format import (
     PAGE,
     PICTURES,
     STUDY,
+    WEIGHTS,
 )
 from jaxopt_course.records.lock import locked
 from jaxopt_course.records.ownership import LIST
@@ -92,6 +93,7 @@ def held(directory: Path) -> Iterator[None]:
         if is_file(directory / LIST):
             store.complete(directory)
             format_1.lift_checkpoint(directory)
+            store.sweep_weights(directory)
             if CHECKPOINT in ownership.read_list(directory):
                 if not checkpoints.is_unfinished(directory):
                     checkpoints.forget(directory)  # somebody was killed while he did
@@ -154,8 +156,10 @@ def verified_names(path: Path) -> set[str]:
     """
     names: set[str] = set()
     with contextlib.suppress(FileNotFoundError, ValueError):
-        store.read(path)
+        manifest = store.read(path).manifest
         names |= set(STUDY) - {EVENTS}
+        if weights.all_named(path, manifest):
+            names.add(WEIGHTS)
     with contextlib.suppress(FileNotFoundError, ValueError):
         checkpoints.asked(path)
         names.add(CHECKPOINT)

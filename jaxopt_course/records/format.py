@@ -8,6 +8,7 @@
     events.jsonl        when and where it ran: wall times, devices, hosts
     confirm/            the winners on fresh seeds: the same four files
     report.html, figures/       what is drawn of them
+    weights/            of the trials that are kept, a file each; see ``weights``
     checkpoint/         of a sweep under way; see ``checkpoints``
     .study.json         which of these names are the study's own; see ``ownership``
     .lock               held by the process that works here
@@ -29,11 +30,13 @@ STUDY = (MANIFEST, TRIALS, CURVES, EVENTS)
 CONFIRMATION, PAGE, PICTURES = "confirm", "report.html", "figures"
 FIGURES = ("curves.png", "sensitivity.png", "final.png")
 CHECKPOINT, LOCK, COMMIT = "checkpoint", ".lock", ".commit"
+WEIGHTS = "weights"
 OWN = {  # all that a study may write into its directory
     *STUDY,
     PAGE,
     COMMIT,
     CHECKPOINT,
+    WEIGHTS,
     *(f"{CONFIRMATION}/{name}" for name in (*STUDY, COMMIT)),
     *(f"{PICTURES}/{name}" for name in FIGURES),
 }

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jaxopt_course.records.files import dump, is_file, read_json, replace_bytes, require_folder
-from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, OWN, PICTURES
+from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, OWN, PICTURES, WEIGHTS
 
 LIST, FORMAT = ".study.json", "files of a jaxopt_course study"
 
@@ -57,8 +57,16 @@ def require(directory: Path, names: Iterable[str]) -> None:
 
 
 def folder(directory: Path, name: str) -> Path:
-    """A folder of the study's (confirm, figures, checkpoint), made if it does not exist."""
-    assert name in (CONFIRMATION, PICTURES, CHECKPOINT)
+    """A folder of the study's (confirm, figures, checkpoint, weights), made if it is not there.
+
+    Raises:
+        FileExistsError: one was there before the study.
+    """
+    assert name in (CONFIRMATION, PICTURES, CHECKPOINT, WEIGHTS)
+    if name == WEIGHTS:
+        require(directory, [name])
+        if name not in (own := read_list(directory)):  # of a version that did not know it
+            write_list(directory, own | {name})
     path = require_folder(directory, name)
     path.mkdir(exist_ok=True)
     return path

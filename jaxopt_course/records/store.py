@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.records import files, format_1, ownership
+from jaxopt_course.records import files, format_1, ownership, weights
 from jaxopt_course.records.curves import check_curves
 from jaxopt_course.records.format import (
     COMMIT,
@@ -51,7 +51,12 @@ class Record:
     curves: xr.Dataset  # (trial, step) and (trial, eval_step), float32
 
 
-def write(directory: Path, record: Record, confirmation: bool = False) -> None:
+def write(
+    directory: Path,
+    record: Record,
+    confirmation: bool = False,
+    kept: Iterable[tuple[str, bytes]] = (),
+) -> None:
     """Write the files of a study, all or none of them.
 
     What was derived from the study that they replace goes with it: its confirmation and its page.
@@ -60,6 +65,7 @@ def write(directory: Path, record: Record, confirmation: bool = False) -> None:
         directory: of the study, held by this process.
         record: what is written.
         confirmation: whether it is that of the study, and goes into ``confirm/``.
+        kept: the files of weights that the manifest names.
 
     Raises:
         OSError: the disk is full, or the like; a study that was there stays as it was.
@@ -80,6 +86,7 @@ def write(directory: Path, record: Record, confirmation: bool = False) -> None:
     folder = ownership.folder(directory, CONFIRMATION) if confirmation else directory
     partials = {name: files.partial_of(folder / name) for name in contents}
     try:
+        weights.write(directory, kept)
         digests = {}
         for name, content in contents.items():
             files.save_bytes(partials[name], content)
@@ -90,6 +97,8 @@ def write(directory: Path, record: Record, confirmation: bool = False) -> None:
     except BaseException:
         for partial in partials.values():
             partial.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):
+            sweep_weights(directory)
         raise
     complete(directory)
 
@@ -113,8 +122,33 @@ def complete(directory: Path) -> None:
             if file != folder / name:
                 os.replace(file, folder / name)
         files.sync(folder)
+        if not inside:
+            weights.sweep(directory, _manifest(directory))
         (folder / COMMIT).unlink(missing_ok=True)
         files.sync(folder)
+
+
+def _manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of the study that the directory holds, or an empty one."""
+    try:
+        content = files.read_json(directory / MANIFEST)
+        return _checked(content, MANIFEST) if content["format_version"] == FORMAT_VERSION else {}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _checked(content: Any, of: str) -> dict[str, Any]:
+    manifest = check(content, of)
+    if manifest.get("weights") is not None:
+        weights.check(manifest["weights"], manifest["trials"], of)
+    return manifest
+
+
+def sweep_weights(directory: Path) -> None:
+    """Remove weights that a process that was killed left behind, for whoever holds the lock."""
+    manifest = _manifest(directory)
+    if manifest or not files.is_file(directory / MANIFEST):  # a damaged one names what it named
+        weights.sweep(directory, manifest)
 
 
 def _remove(directory: Path, names: Iterable[str], own: set[str]) -> None:
@@ -200,7 +234,7 @@ def read(directory: str | Path) -> Record:
         raise ValueError(
             f"{path} is a study of format {version!r}; this version reads format {FORMAT_VERSION}"
         )
-    manifest = check(content, str(file))
+    manifest = _checked(content, str(file))
     table = lambda file: read_table(file, manifest["dtypes"])
     files.require_regular(place[TRIALS])
     most = (manifest["trials"] + 1) * (len(manifest["dtypes"]) + 1) * LONGEST_CELL

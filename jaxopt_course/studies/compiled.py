@@ -16,6 +16,7 @@ from jaxopt_course.messages import printable
 from jaxopt_course.problems.checks import traced
 from jaxopt_course.problems.streams import Reading, Stream
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.report.tables import configuration_numbers
 from jaxopt_course.studies.hints import hint_of
 from jaxopt_course.studies.made_with import command
 from jaxopt_course.studies.results import assemble, scorer
@@ -24,6 +25,7 @@ from jaxopt_course.sweeps.climb import Climb
 from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.feeding import Source
 from jaxopt_course.sweeps.first_loss import Judged, judged
+from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lanes import Data, Rhythm, default_lanes, lane_bytes
 from jaxopt_course.sweeps.program import Program, Table, compile_program
 from jaxopt_course.sweeps.progress import ProgressLine, Tally
@@ -44,6 +46,7 @@ class Trained(NamedTuple):
     interrupted: bool = False
     states: Mapping[int, Any] = {}  # by row, of the trials that finished, where they were asked for
     earlier: bool = False  # another run left it
+    kept: Mapping[int, Any] = {}  # by row, the program's own last states of the best so far
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Compiled:
     trial: Trial
     data: Data
     program: Program
+    state_bytes: int = 0  # of a trial's state
 
     @property
     def program_sha256(self) -> str:
@@ -142,7 +146,7 @@ def compile_bucket(
     width = lanes or default_lanes(size, devices[0].platform)
     rhythm = rhythm_of(bucket, trial, table)
     program = compile_program(trial, rhythm, data, table, width, devices)
-    return Compiled(bucket, chosen, trial, data, program)
+    return Compiled(bucket, chosen, trial, data, program, size)
 
 
 def train_bucket(
@@ -156,6 +160,8 @@ def train_bucket(
     resume: Snapshot | None = None,
     on_checkpoint: Callable[[Snapshot], None] | None = None,
     keep_states: bool = False,
+    keep: int = 0,
+    start: Callable[[int], Any] | None = None,
     until: np.ndarray | None = None,
     probe: bool = False,
     replicates: Sequence[str] = (),
@@ -172,13 +178,16 @@ def train_bucket(
         resume: where an earlier run of the same table was.
         on_checkpoint: saves a snapshot, now and then.
         keep_states: whether the outcome holds the trials' last states.
+        keep: of how many configurations, the best ones, it holds the program's last states.
+        start: the first state of a row; default as the task makes it.
         until: (N,), intervals that each row trains; default all.
         probe: whether to see if a call, made again, gives the same bits.
         replicates: columns that repeat a configuration, as its seeds do.
     """
     program, columns = compiled.program, compiled.bucket.columns
     arrays = columns.arrays(trials)
-    start = time.perf_counter()
+    begun = time.perf_counter()
+    best = _best(compiled, trials, keep, replicates)
     before = 0 if resume is None else resume.results.trial_steps
     label = "confirming" if kind == "confirmation" else printable(compiled.bucket.task.name)
     source = source_of(compiled.bucket.task)
@@ -205,11 +214,13 @@ def train_bucket(
             resume=resume,
             on_checkpoint=on_checkpoint,
             keep_states=keep_states,
+            keep=best,
+            start=start,
             probe=probe,
             source=source,
         )
         tell(results, last=True)
-    seconds = time.perf_counter() - start
+    seconds = time.perf_counter() - begun
     metrics = compiled.bucket.task.metrics
     converging = compiled.chosen if judges_each(scheduler) else None
     complete, curves = assemble(trials, results, program.rhythm, metrics, converging)
@@ -234,7 +245,20 @@ def train_bucket(
     elif probe and results.not_compared:
         event |= {"calls_not_compared": results.not_compared}
     states = {row: _own_state(columns, arrays, row, last) for row, last in results.states.items()}
-    return Trained(complete, curves, event, results.interrupted, states)
+    kept = {} if best is None else {r: x for r, x in best.states.items() if r not in best.fresh}
+    return Trained(complete, curves, event, results.interrupted, states, kept=kept)
+
+
+def _best(
+    compiled: Compiled, trials: pd.DataFrame, keep: int, replicates: Sequence[str]
+) -> Best | None:
+    """Who holds the states of the best configurations; nobody where none is kept."""
+    if not keep:
+        return None
+    names = making(compiled.bucket.columns.hyperparameters, replicates)
+    program = compiled.program
+    room = 2 * program.lanes * len(program.devices)
+    return Best(keep, configuration_numbers(trials, names).to_numpy(), room)
 
 
 def _own_state(columns: Columns, arrays: Mapping[str, Any], row: int, last: Any) -> Any:

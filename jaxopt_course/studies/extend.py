@@ -1,5 +1,6 @@
 """Trials that a study does not know yet, trained and joined with those that it has."""
 
+import dataclasses
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,7 @@ import xarray as xr
 
 from jaxopt_course.records.format import join_sha256
 from jaxopt_course.studies.choosing import check_measured, varied_in
-from jaxopt_course.studies.joining import REPEATABLE
+from jaxopt_course.studies.joining import REPEATABLE, own_rows
 from jaxopt_course.studies.results import bare, with_bests
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.sweeps.schedulers import Scheduler
@@ -49,24 +50,48 @@ def extended(
         longer = session.lengthened(known[columns], trials)
     varied = varied_in(longer.table.trials, longer.table.hyperparameters)
     check_measured(longer.chosen[0], longer.table.measured_with, varied)
+    if session.carried.starts is not None:
+        starts = session.carried.starts
+        longer = dataclasses.replace(longer, table=starts.identified(longer.table))
     table = longer.table.trials
     old, new = table.iloc[: len(known)], table.iloc[len(known) : len(known) + len(trials)]
     new = new[~new["id"].isin(set(old["id"])) & ~new["id"].duplicated()]
     if new.empty:
         return session, None
     new = new.assign(trial=len(known) + np.arange(len(new))).reset_index(drop=True)
-    outcome = longer.train(new, "sweep", progress, scheduler=scheduler)
+    best = session.carried.keep
+    outcome = longer.train(new, "sweep", progress, scheduler=scheduler, best=best)
     over = outcome.trials["status"].to_numpy() != "unfinished"  # the others may come again
     added = outcome.trials[over].assign(trial=len(known) + np.arange(over.sum()))
     known = with_bests(known, curves, was["task"]["metrics"])
     whole = pd.concat([known, added], ignore_index=True).astype(added.dtypes)
     fresh = outcome.curves.isel(trial=over).assign_coords(trial=added["trial"].to_numpy())
     joined = xr.concat([bare(curves), fresh], "trial", join="outer")
-    longer = longer.reached(whole)  # Ctrl-C may have come before a new bucket was
+    longer = _reached(longer, whole)  # Ctrl-C may have come before a new bucket was
     manifest = longer.manifest(whole, "sweep", scheduler) | {"command": was["command"]}
     manifest |= {name: was[name] for name in REPEATABLE if name in was}
     manifest |= _mixed(was, manifest, longer, len(known))
     return longer, outcome._replace(trials=whole, curves=joined, manifest=manifest)
+
+
+def _reached(session: Session, trials: pd.DataFrame) -> Session:
+    """The session without buckets that have neither trials nor examples."""
+    numbers = [
+        number
+        for number in range(len(session.table.buckets))
+        if session.examples is not None or len(own_rows(trials, session.static(number)))
+    ]
+    pick = lambda items: tuple(items[number] for number in numbers)
+    programs = session.programs
+    made = {n: programs[old] for n, old in enumerate(numbers) if old in programs}
+    return dataclasses.replace(
+        session,
+        table=dataclasses.replace(session.table, buckets=pick(session.table.buckets)),
+        lanes=pick(session.lanes),
+        plans=pick(session.plans),
+        expected=tuple(session.expected[n] for n in numbers if n < len(session.expected)),
+        programs=made,
+    )
 
 
 def _mixed(

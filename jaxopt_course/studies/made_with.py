@@ -137,3 +137,14 @@ def each_alone(settings: Mapping[str, Any] | None) -> Scheduler | None:
     known = settings is not None and settings["name"] in schedulers.SCHEDULERS
     found = scheduler_of(settings) if known else None
     return found if schedulers.judges_each(found) else None
+
+
+def agreed(dictionaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The entries that are the same in all."""
+    first, *others = dictionaries
+    return {k: v for k, v in first.items() if all(one.get(k) == v for one in others)}
+
+
+def common_name(names: Sequence[str]) -> str:
+    """A name for tasks of several names: ``mlp_16, mlp_32, …``."""
+    return ", ".join(names[:2]) + (", …" if len(names) > 2 else "")

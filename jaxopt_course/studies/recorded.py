@@ -1,6 +1,6 @@
 """What a study is once it is there: a table, curves, a manifest; read, chosen from, written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.messages import printable
-from jaxopt_course.records import checkpoints, claims, store
+from jaxopt_course.records import checkpoints, claims, store, weights
 from jaxopt_course.records.format import CONFIRMATION, making
 from jaxopt_course.report import optuna, tables
 from jaxopt_course.studies.choosing import check_groups, check_measured, check_metric, varied_in
@@ -27,6 +27,7 @@ class RecordedStudy:
     directory: Path | None = None
     events: tuple[dict[str, Any], ...] = ()
     _session: Session | None = field(default=None, repr=False, compare=False)
+    _kept: Mapping[int, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:
         counts = self.trials["status"].value_counts().to_dict()
@@ -118,6 +119,22 @@ class RecordedStudy:
             checkpoints.forget(path)  # of a sweep that was cut short and may be replaced
         return study
 
+    def _content(self, trial: int) -> bytes | None:
+        """What is kept of a trial, in memory or in the study's directory; None where nothing is."""
+        if trial in self._kept:
+            return self._kept[trial]
+        entry = next((e for e in weights.entries(self.manifest) if e["trial"] == trial), None)
+        if entry is None or self.directory is None:
+            return None
+        return weights.read(self.directory, entry)
+
+    def _contents(self) -> Iterator[tuple[str, bytes]]:
+        """The files of what is kept, one after the other."""
+        for entry in weights.entries(self.manifest):
+            content = self._content(entry["trial"])
+            if content is not None:
+                yield entry["file"], content
+
     def _write(self, path: Path, confirmation: bool = False, resumable: bool = False) -> Self:
         """Write into a directory that this process holds.
 
@@ -127,7 +144,7 @@ class RecordedStudy:
         own = path / CONFIRMATION if confirmation else path
         try:
             record = store.Record(self.manifest, self.trials, bare(self.curves))
-            store.write(path, record, confirmation)
+            store.write(path, record, confirmation, self._contents())
             store.write_events(own, self.events)
         except OSError as error:
             later = "save it once there is room, or elsewhere"

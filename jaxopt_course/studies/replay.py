@@ -47,6 +47,7 @@ def replay(
     task: AnyTask | None,
     optimizer: Optimizer,
     progress: bool,
+    start: Any = None,
 ) -> Replay:
     """See ``Study.replay``; without a session it is made again from the manifest.
 
@@ -68,7 +69,7 @@ def replay(
         until = int((recorded["eval_step"] <= scored).sum())
         recorded = recorded.map(lambda x: x.where(x[x.dims[1]] <= scored))
     one = jax.local_devices()[:1]  # enough for a trial
-    session = session or recall(manifest, trials, task, optimizer, one, exact=False)
+    session = session or recall(manifest, trials, task, optimizer, one, False, start)
     names = session.table.trials.columns
     outcome = session.train(
         row[names], "replay", progress, keep_states=True, until=np.array([until], np.int32)
@@ -81,6 +82,7 @@ def replay(
     same = {name: x.tobytes() == y.tobytes() for name, (x, y) in pairs.items()}
     deviations = {name: _deviation(x, y) for name, (x, y) in pairs.items()}
     exact = session.exact and manifest.get("repeatable", True) and not _was_added(manifest, trial)
+    exact = exact and manifest.get("continues") is None  # then two programs trained it
     different = [n for n in pairs if not (same[n] if exact else deviations[n] <= ROUNDING)]
     return Replay(
         outcome.states.get(0), bare(again), all(same.values()), different, exact, deviations

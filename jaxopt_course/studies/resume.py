@@ -17,9 +17,11 @@ from jaxopt_course.problems.catalog import TASKS, load_task, task_of
 from jaxopt_course.problems.downloads import split_name
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.records.format import table_sha256
+from jaxopt_course.studies.carried import Carried
 from jaxopt_course.studies.joining import belong, own_rows
 from jaxopt_course.studies.made_with import GiveAgain, OtherVersions, changed_versions
 from jaxopt_course.studies.session import Session
+from jaxopt_course.studies.starts import Starts
 from jaxopt_course.tables.buckets import Bucket, Table
 from jaxopt_course.tables.columns import check_columns
 from jaxopt_course.tables.signatures import Optimizer
@@ -34,6 +36,7 @@ def recall(
     optimizer: Optimizer = None,
     devices: Sequence[Any] | None = None,
     exact: bool = True,
+    start: Any = None,
 ) -> Session:
     """Prepare the session of a study again: the same programs, widths and columns.
 
@@ -44,6 +47,7 @@ def recall(
         optimizer: own functions of the row, as they were given to ``sweep``.
         devices: default all local ones.
         exact: whether other versions of the compiler are refused; without, programs may be others.
+        start: weights, as they were given to ``sweep``; default the file that the manifest names.
 
     Raises:
         GiveAgain: an own task or own functions, which must be given.
@@ -80,6 +84,7 @@ def recall(
         set(),
         tuple(manifest.get("replicates", ())),
     )
+    table, carried = _carried(manifest, table, start)
     lengths = dict(manifest.get("asked") or {})
     if lengths and not any(_limited(entry["budget"]) for entry in entries):
         lengths["diverges_above"] = float("inf")  # as asked, or of a time before the default
@@ -97,12 +102,32 @@ def recall(
         tuple(entries),
         not changed,
         _examples(entries, trials),
+        carried=carried,
     )
 
 
 def _limited(budget: Mapping[str, Any]) -> bool:
     """Whether a finite loss can be a divergence."""
     return any(budget.get(name) is not None for name in ("diverges_above", "diverges_times"))
+
+
+def _carried(manifest: Mapping[str, Any], table: Table, start: Any) -> tuple[Table, Carried]:
+    """What the trials were given and what stays of them, checked to be what it was."""
+    keep, was = int(manifest.get("keep") or 0), manifest.get("start")
+    if was is None:
+        if start is not None:
+            raise ValueError("the study's trials start as the task makes them, without start=")
+        return table, Carried(keep, None, manifest.get("continues"))
+    given = was.get("path") if start is None else start
+    if given is None:
+        raise GiveAgain("start", "weights to start from")
+    starts = Starts(given)
+    same = starts.identified(table)
+    if same.trials["id"].tolist() != table.trials["id"].tolist():
+        raise ValueError(
+            "the weights of start= are not those from which the study's trials started"
+        )
+    return same, Carried(keep, starts, manifest.get("continues"))
 
 
 def _examples(entries: Sequence[Mapping[str, Any]], trials: pd.DataFrame) -> pd.DataFrame | None:

@@ -17,6 +17,7 @@ import xarray as xr
 from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints
 from jaxopt_course.records.format import join_sha256, table_sha256
+from jaxopt_course.studies.carried import Carried, note_of, packed, pruned
 from jaxopt_course.studies.compiled import Compiled, Trained, compile_bucket, train_bucket
 from jaxopt_course.studies.joining import (
     join_curves,
@@ -26,7 +27,9 @@ from jaxopt_course.studies.joining import (
     own_rows,
 )
 from jaxopt_course.studies.made_with import (
+    agreed,
     command,
+    common_name,
     describe_lengths,
     describe_scheduler,
     describe_task,
@@ -36,6 +39,7 @@ from jaxopt_course.studies.many import warn_of_many
 from jaxopt_course.studies.snapshots import keep, newest, saver
 from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.schedulers import Scheduler
+from jaxopt_course.sweeps.snapshot import Snapshot
 from jaxopt_course.tables.buckets import MANY, Bucket, Table
 from jaxopt_course.tables.lengthen import lengthen
 from jaxopt_course.tables.signatures import Optimizer
@@ -53,6 +57,7 @@ class Outcome(NamedTuple):
     event: dict[str, Any]
     interrupted: bool
     states: dict[int, Any]  # of the trials that finished, where they were asked for
+    kept: Mapping[int, bytes] = {}  # by trial, last states of the best, as files hold them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +78,7 @@ class Session:
         exact: whether a program must be the one expected; false under other versions.
         examples: rows that shape the programs beside the trials', as a search's choices do.
         programs: by number of the bucket, as far as they are compiled.
+        carried: first weights, kept ones, states that go on.
     """
 
     task: AnyTask
@@ -88,6 +94,7 @@ class Session:
     exact: bool = True
     examples: pd.DataFrame | None = None
     programs: dict[int, Compiled] = dataclasses.field(default_factory=dict)
+    carried: Carried = dataclasses.field(default_factory=Carried)
 
     def compile(
         self, numbers: Sequence[int] | None = None, progress: bool = False, trials: str = ""
@@ -148,6 +155,8 @@ class Session:
         *,
         scheduler: Scheduler | None = None,
         keep_states: bool = False,
+        best: int = 0,
+        begin: Mapping[int, Snapshot] | None = None,
         until: np.ndarray | None = None,
         directory: Path | None = None,
         probe: bool = False,
@@ -160,11 +169,13 @@ class Session:
             progress: whether to show lines.
             scheduler: compares configurations within each bucket.
             keep_states: whether the outcome holds the trials' last states.
+            best: of how many configurations, the best ones, it holds them as files do.
+            begin: where each bucket begins, by number; default where its checkpoint is.
             until: (N,), intervals that each row trains; more than a bucket has are all it has.
             directory: where each bucket has its checkpoint; one that is there goes on.
             probe: whether to see if a call, made again, gives the same bits.
         """
-        entries = [self._static(number) for number in range(len(self.table.buckets))]
+        entries = [self.static(number) for number in range(len(self.table.buckets))]
         shares = {
             number: share
             for number, entry in enumerate(entries)
@@ -181,6 +192,7 @@ class Session:
         self.compile([number for number in shares if left[number] is None], progress)
         done: list[Trained] = []
         states: dict[int, Any] = {}
+        kept: dict[int, bytes] = {}
         for number, share in shares.items():
             if (earlier := left[number]) is not None:
                 done.append(Trained(earlier.trials, earlier.curves, earlier.event, earlier=True))
@@ -192,22 +204,32 @@ class Session:
             note = ""
             if len(entries) > 1 and kind == "sweep":
                 note = f"bucket {number + 1} of {len(entries)}, {compiled.bucket.label}"
+            note = note_of(
+                note, best if kind == "sweep" else 0, compiled, share, self.table.replicates
+            )
+            resume = (folder and newest(folder, len(share))) or (begin or {}).get(number)
+            self.carried.check(resume is not None)
+            share = share[compiled.bucket.columns.trials.columns]
             part = train_bucket(
                 compiled,
-                share[compiled.bucket.columns.trials.columns],
+                share,
                 kind,
                 progress,
                 note=note,
                 scheduler=scheduler,
-                resume=None if folder is None else newest(folder, len(share)),
+                resume=resume,
                 on_checkpoint=None if folder is None else saver(folder, question),
                 keep_states=keep_states,
+                keep=best,
+                start=self.carried.start(compiled, share),
                 until=None if until is None else np.minimum(until[rows], most),
                 probe=probe,
                 replicates=self.table.replicates,
             )
             states |= {int(rows[row]): state for row, state in part.states.items()}
             done.append(part)
+            kept |= packed(share, part)
+            kept = pruned(kept, trials, done, self.table, self.chosen, best)
             if part.interrupted:
                 break
             if folder is not None and number != max(shares):  # the last one's go to the study
@@ -217,7 +239,7 @@ class Session:
         manifest = self.manifest(whole, kind, scheduler) | join_repeatable(done)
         interrupted = any(part.interrupted for part in done)
         event = join_events([part for part in done if not part.earlier] or done)
-        return Outcome(whole, curves, manifest, event, interrupted, states)
+        return Outcome(whole, curves, manifest, event, interrupted, states, kept)
 
     def lengthened(self, known: pd.DataFrame, trials: pd.DataFrame) -> "Session":
         """The session for a longer table: of ``known`` rows and more; its programs stay.
@@ -240,25 +262,7 @@ class Session:
             programs=dict(self.programs),  # of its own: numbers may come to mean other buckets
         )
 
-    def reached(self, trials: pd.DataFrame) -> "Session":
-        """The session without buckets that have neither trials nor examples."""
-        numbers = [
-            number
-            for number in range(len(self.table.buckets))
-            if self.examples is not None or len(own_rows(trials, self._static(number)))
-        ]
-        pick = lambda items: tuple(items[number] for number in numbers)
-        made = {n: self.programs[old] for n, old in enumerate(numbers) if old in self.programs}
-        return dataclasses.replace(
-            self,
-            table=dataclasses.replace(self.table, buckets=pick(self.table.buckets)),
-            lanes=pick(self.lanes),
-            plans=pick(self.plans),
-            expected=tuple(self.expected[n] for n in numbers if n < len(self.expected)),
-            programs=made,
-        )
-
-    def _static(self, number: int) -> dict[str, Any]:
+    def static(self, number: int) -> dict[str, Any]:
         """What tells a bucket's trials from the others', and the dtypes of its own table."""
         bucket = self.table.buckets[number]
         names = list(bucket.columns.hyperparameters)
@@ -269,16 +273,13 @@ class Session:
         """A bucket's entry in the manifest, for its share of these trials."""
         bucket, task = self.table.buckets[number], self.table.buckets[number].task
         columns, compiled = bucket.columns, self.programs.get(number)
-        static = self._static(number)
+        static = self.static(number)
         own = own_rows(trials, static)
-        made: Mapping[str, Any] = (
-            self.expected[number]
-            if compiled is None
-            else {
-                "lanes": compiled.program.lanes,
-                "program_sha256": compiled.program_sha256,
-            }
-        )
+        made: Mapping[str, Any] = {"lanes": self.lanes[number] or 0, "program_sha256": ""}
+        if compiled is not None:
+            made = {"lanes": compiled.program.lanes, "program_sha256": compiled.program_sha256}
+        elif number < len(self.expected):
+            made = self.expected[number]
         return static | {
             "task": describe_task(task),
             "budget": bucket.budget.describe(),
@@ -312,9 +313,9 @@ class Session:
         lanes = [entry["lanes"] for entry in entries]
         return {
             "kind": kind,
-            "task": _agreed([entry["task"] for entry in entries])
-            | {"name": names[0] if len(names) == 1 else _common(names)},
-            "budget": _agreed([entry["budget"] for entry in entries]),
+            "task": agreed([entry["task"] for entry in entries])
+            | {"name": names[0] if len(names) == 1 else common_name(names)},
+            "budget": agreed([entry["budget"] for entry in entries]),
             "asked": describe_lengths(self.lengths, self.equal),
             "hyperparameters": list(table.hyperparameters),
             "searched": list(table.searched),
@@ -334,15 +335,5 @@ class Session:
             "program_sha256": join_sha256([entry["program_sha256"] for entry in entries]),
             "trials_sha256": table_sha256(trials, table.hyperparameters),
             **({"replicates": list(table.replicates)} if table.replicates else {}),
+            **self.carried.manifest(kind),
         }
-
-
-def _agreed(dictionaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The entries that are the same in all."""
-    first, *others = dictionaries
-    return {k: v for k, v in first.items() if all(one.get(k) == v for one in others)}
-
-
-def _common(names: Sequence[str]) -> str:
-    """A name for tasks of several names: ``mlp_16, mlp_32, …``."""
-    return ", ".join(names[:2]) + (", …" if len(names) > 2 else "")

@@ -1,7 +1,7 @@
 """Snapshots of the engine as named arrays, as ``records`` keeps them, and back."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ TABLES = ("recorded", "valid", "test")
 
 def pack(snapshot: Snapshot) -> dict[str, np.ndarray]:
     """All of a snapshot that belongs to the sweep, not to one run of it."""
-    results, waiting = snapshot
+    results, waiting, kept = snapshot
     arrays = {"rows": waiting.rows, "waited": waiting.progress}
     for part in fields(Results):
         value = getattr(results, part.name)
@@ -26,12 +26,22 @@ def pack(snapshot: Snapshot) -> dict[str, np.ndarray]:
             arrays |= {f"{part.name}/{name}": x for name, x in value.items()}
         elif part.name in COUNTS or isinstance(value, np.ndarray):
             arrays[part.name] = np.asarray(value)
-    # bfloat16 and its kin have no name in npz: their bytes travel, and the dtype is in the program
-    arrays |= {
-        f"leaf/{i}": x if x.dtype.isbuiltin == 1 else x.view(np.uint8)
-        for i, x in enumerate(waiting.leaves)
-    }
+    arrays |= _named("leaf", waiting.leaves)
+    if kept is not None:
+        arrays |= {"kept": kept.rows} | _named("kept_leaf", kept.leaves)
     return arrays
+
+
+def _named(name: str, leaves: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Leaves by number; bfloat16 and its kin travel as bytes, their dtype is in the program."""
+    return {
+        f"{name}/{i}": x if x.dtype.isbuiltin == 1 else x.view(np.uint8)
+        for i, x in enumerate(leaves)
+    }
+
+
+def _leaves(name: str, arrays: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    return [arrays[f"{name}/{i}"] for i in range(sum(n.startswith(f"{name}/") for n in arrays))]
 
 
 def unpack(arrays: Mapping[str, np.ndarray], trials: int) -> Snapshot:
@@ -58,19 +68,22 @@ def unpack(arrays: Mapping[str, np.ndarray], trials: int) -> Snapshot:
             elif part.name in arrays:
                 own[part.name] = arrays[part.name]
         results = Results(**own)
-        leaves = [arrays[f"leaf/{i}"] for i in range(sum(n.startswith("leaf/") for n in arrays))]
+        leaves, held = _leaves("leaf", arrays), _leaves("kept_leaf", arrays)
         rows, waited = arrays["rows"], arrays["waited"]
     except (KeyError, TypeError) as error:
         raise ValueError(f"no snapshot of a sweep: {error}") from None
     by_trial = [results.loss_sums, results.first_bad, results.finished, results.progress]
     by_trial += [results.until, results.stopped]
     by_trial += [x for name in TABLES for x in getattr(results, name).values()]
+    kept = arrays.get("kept", np.zeros(0, np.int64))
     uneven = any(len(x) % max(1, len(rows)) for x in leaves)  # bytes are several a number
+    uneven = uneven or any(len(x) % max(1, len(kept)) for x in held)
     if {len(x) for x in by_trial} != {trials} or len(waited) != len(rows) or uneven:
         raise ValueError(f"a snapshot of another table than this one of {trials} trials")
-    if len(rows) and not 0 <= rows.min() <= rows.max() < trials:
+    if any(len(one) and not 0 <= one.min() <= one.max() < trials for one in (rows, kept)):
         raise ValueError("a snapshot of trials that the table does not have")
-    return Snapshot(results, Waiting(rows, waited, leaves))
+    whole = Waiting(kept, np.zeros(len(kept), np.int32), held) if "kept" in arrays else None
+    return Snapshot(results, Waiting(rows, waited, leaves), whole)
 
 
 def newest(folder: Path, trials: int) -> Snapshot | None:

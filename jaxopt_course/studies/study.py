@@ -14,37 +14,28 @@ from jaxopt_course.records import checkpoints, claims, files, lock, store
 from jaxopt_course.records.format import LOCK, MANIFEST
 from jaxopt_course.studies.choosing import confirming
 from jaxopt_course.studies.extend import extended
+from jaxopt_course.studies.interrupted import NotRepeatableWarning
+from jaxopt_course.studies.interrupted import SweepInterrupted as SweepInterrupted
+from jaxopt_course.studies.keeping import settle
 from jaxopt_course.studies.made_with import (
     OtherVersions,
     changed_versions,
     each_alone,
     scheduler_of,
 )
-from jaxopt_course.studies.recorded import RecordedStudy
+from jaxopt_course.studies.parameters import WithParameters
 from jaxopt_course.studies.replay import Replay, replay
 from jaxopt_course.studies.results import join
 from jaxopt_course.studies.resume import recall
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.sweeps.schedulers import Scheduler
+from jaxopt_course.sweeps.snapshot import Snapshot
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
 
 
-class NotRepeatableWarning(UserWarning):
-    """On this machine the same call gave other bits."""
-
-
-class SweepInterrupted(KeyboardInterrupt):
-    """Ctrl-C ended a sweep; ``study`` holds the trials that were over, and is saved if asked."""
-
-    def __init__(self, study: "Study") -> None:
-        over = int((study.trials["status"] != "unfinished").sum())
-        super().__init__(f"stopped with {over} of {len(study.trials)} trials over")
-        self.study = study
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class Study(RecordedStudy):
+class Study(WithParameters):
     """What came of a table of trials.
 
     Attributes:
@@ -68,6 +59,7 @@ class Study(RecordedStudy):
         *,
         task: AnyTask | None = None,
         optimizer: Optimizer = None,
+        start: Any = None,
         devices: Sequence[Any] | None = None,
         progress: bool = True,
     ) -> "Study":
@@ -81,6 +73,7 @@ class Study(RecordedStudy):
             seeds: how many, from one above the largest seed of the study; or which.
             task: an own task, where the study was read from disk.
             optimizer: own functions of the row, where the study was read from disk.
+            start: the weights given to :func:`sweep`, where the study was read from disk.
             devices: where the study was read from disk; default all local ones.
             progress: whether to show a line.
 
@@ -90,14 +83,18 @@ class Study(RecordedStudy):
         """
         trials = confirming(self.winners(), self.trials, self.manifest, seeds)
         with self._held():
-            session = self._recalled(task, optimizer, devices, exact=False)
+            session = self._recalled(task, optimizer, devices, False, start)
             scheduler = each_alone(self.manifest.get("scheduler"))
+            trials = session.carried.fresh(trials, session.table.hyperparameters)
             outcome = session.train(trials, "confirmation", progress, scheduler=scheduler)
             marks: dict[str, Any] = {"confirms": store.identity(self.manifest)}
             if not session.exact:
                 marks["search_versions"] = self.manifest["versions"]
             outcome = outcome._replace(manifest=outcome.manifest | marks)
             return _finish(session, outcome, self.directory, confirmation=True)
+
+    def _trained(self, session: Session, path: Path | None, progress: bool, begin: Any) -> Any:
+        return train(session, path, progress, None, None, begin)
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
@@ -116,14 +113,14 @@ class Study(RecordedStudy):
             yield
 
     def _recalled(
-        self, task: AnyTask | None, optimizer: Optimizer, devices: Any, exact: bool
+        self, task: AnyTask | None, optimizer: Optimizer, devices: Any, exact: bool, start: Any
     ) -> Session:
         """The session that made the study, or one made again from what is on disk."""
         if self._session is not None:
             if exact and (changed := changed_versions(self.manifest)):
                 raise OtherVersions(changed)
             return self._session
-        return recall(self.manifest, self.trials, task, optimizer, devices, exact)
+        return recall(self.manifest, self.trials, task, optimizer, devices, exact, start)
 
     @classmethod
     def resume(
@@ -133,6 +130,7 @@ class Study(RecordedStudy):
         task: AnyTask | None = None,
         optimizer: Optimizer = None,
         scheduler: Scheduler | None = None,
+        start: Any = None,
         devices: Sequence[Any] | None = None,
         progress: bool = True,
     ) -> "Study":
@@ -147,6 +145,7 @@ class Study(RecordedStudy):
             task: an own task, which files cannot hold.
             optimizer: own functions of the row, as they were given to :func:`sweep`.
             scheduler: one of a class of your own; those of this library are known.
+            start: the weights as they were given to :func:`sweep`; a path is known.
             devices: default all local ones.
             progress: whether to show a line.
 
@@ -165,7 +164,9 @@ class Study(RecordedStudy):
             if not checkpoints.is_unfinished(path):  # whoever held the lock has completed it
                 return cls.load(path)
             question = checkpoints.asked(path)
-            session = recall(question.settings, question.trials, task, optimizer, devices)
+            session = recall(
+                question.settings, question.trials, task, optimizer, devices, start=start
+            )
             scheduler = scheduler_of(question.settings["scheduler"], scheduler)
             return train(session, path, progress, scheduler, question.settings)
 
@@ -175,6 +176,7 @@ class Study(RecordedStudy):
         *,
         task: AnyTask | None = None,
         optimizer: Optimizer = None,
+        start: Any = None,
         progress: bool = False,
     ) -> Replay:
         """Train one trial again, in the same program, and compare its curves bit for bit.
@@ -186,31 +188,14 @@ class Study(RecordedStudy):
             trial: its number in the table.
             task: an own task, where the study was read from disk.
             optimizer: own functions of the row, where the study was read from disk.
+            start: the weights given to :func:`sweep`, where the study was read from disk.
             progress: whether to show a line.
 
         Raises:
             ValueError: no such trial, or it never trained; or the program is another one.
         """
-        return replay(
-            self.trials, self.curves, self.manifest, self._session, trial, task, optimizer, progress
-        )
-
-    def state(self, trial: int, **again: Any) -> Any:
-        """The last state of a trial, trained again: ``params``, ``model_state``, ``opt_state``.
-
-        Args:
-            trial: its number in the table.
-            **again: as :meth:`replay`.
-
-        Raises:
-            ValueError: the trial diverged, or :meth:`replay` gives other curves than recorded.
-        """
-        replay = self.replay(trial, **again)
-        if replay.different:
-            raise ValueError(f"trial {trial} gives other curves now: {replay.different}")
-        if replay.state is None:
-            raise ValueError(f"trial {trial} diverged; it has no last state")
-        return replay.state
+        given = task, optimizer, progress, start
+        return replay(self.trials, self.curves, self.manifest, self._session, trial, *given)
 
     def extend(
         self,
@@ -218,6 +203,7 @@ class Study(RecordedStudy):
         *,
         task: AnyTask | None = None,
         optimizer: Optimizer = None,
+        start: Any = None,
         devices: Sequence[Any] | None = None,
         exact: bool = True,
         progress: bool = True,
@@ -233,6 +219,7 @@ class Study(RecordedStudy):
             trials: with the columns of the study's table; empty cells as in :func:`sweep`.
             task: an own task, where the study was read from disk.
             optimizer: own functions of the row, where the study was read from disk.
+            start: the weights given to :func:`sweep`, where the study was read from disk.
             devices: where the study was read from disk; default all local ones.
             exact: whether to refuse other versions of JAX than the study's, with which the new
                 trials agree with the old ones to rounding only; without, the manifest says which
@@ -256,7 +243,7 @@ class Study(RecordedStudy):
             raise ValueError(f"the study has no column {unknown_columns[0]!r}; it has {columns}")
         with self._held():
             try:
-                session = self._recalled(task, optimizer, devices, exact)
+                session = self._recalled(task, optimizer, devices, exact, start)
             except OtherVersions as error:
                 error.add_note("or extend it to rounding: extend(…, exact=False)")
                 raise
@@ -265,9 +252,12 @@ class Study(RecordedStudy):
             )
             if outcome is None:
                 return self
+            outcome = settle(session, outcome, self._content)
             joined = join(outcome.curves, outcome.trials, columns[:-1])
             events = (*self.events, outcome.event | {"event": "extended"})
-            study = Study(outcome.trials, joined, outcome.manifest, None, events, session)
+            study = Study(
+                outcome.trials, joined, outcome.manifest, None, events, session, outcome.kept
+            )
             if self.directory is not None:
                 study = study._write(self.directory)
         if outcome.interrupted:
@@ -281,6 +271,7 @@ def train(
     progress: bool,
     scheduler: Scheduler | None,
     asked: Mapping[str, Any] | None = None,
+    begin: Mapping[int, Snapshot] | None = None,
 ) -> Study:
     """Train the session's table, with checkpoints if it has a directory; then save.
 
@@ -290,6 +281,7 @@ def train(
         progress: whether to show lines.
         scheduler: who decides which trials train on.
         asked: what a sweep that goes on was asked with, where another process asked.
+        begin: where each bucket begins, by number, if not at its first step.
 
     Raises:
         SweepInterrupted: Ctrl-C.
@@ -301,9 +293,12 @@ def train(
         "sweep",
         progress,
         scheduler=scheduler,
+        best=session.carried.keep,
+        begin=begin,
         directory=path,
         probe=path is not None,
     )
+    outcome = settle(session, outcome)
     if outcome.manifest.get("repeatable") is False:
         warnings.warn(
             "this machine gave other bits for the same call, in "
@@ -335,7 +330,7 @@ def _finish(
     if asked is not None and path is not None:  # the command that resumes stands in the events
         manifest = manifest | {"command": asked["command"]}
         events = [*store.earlier_events(path, manifest), *events]
-    study = Study(outcome.trials, curves, manifest, None, tuple(events), session)
+    study = Study(outcome.trials, curves, manifest, None, tuple(events), session, outcome.kept)
     if path is not None:
         if before is not None and not lock.still_held(path, before):
             try:

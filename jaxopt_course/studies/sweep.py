@@ -10,9 +10,12 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.records import checkpoints, claims
+from jaxopt_course.studies.carried import Carried
 from jaxopt_course.studies.choosing import check_measured, check_metric, varied_in
+from jaxopt_course.studies.keeping import check_keep
 from jaxopt_course.studies.plan import Plans, widths_of
 from jaxopt_course.studies.session import Session
+from jaxopt_course.studies.starts import Starts
 from jaxopt_course.studies.study import Study, train
 from jaxopt_course.sweeps.plan import Plan
 from jaxopt_course.sweeps.schedulers import Scheduler, judges_each
@@ -41,6 +44,8 @@ def sweep(
     diverges_after: int | None = None,
     metric: str | None = None,
     scheduler: Scheduler | None = None,
+    start: Any = None,
+    keep: int = 0,
     directory: str | Path | None = None,
     overwrite: bool = False,
     devices: Sequence[Any] | None = None,
@@ -88,6 +93,15 @@ def sweep(
         scheduler: stops what does not look promising: ``SuccessiveHalving()``, ``Hyperband()``,
             ``ASHA()`` or ``MedianStopping()``; or ``Patience()``, what no longer improves; default
             all train to their end.  It compares the configurations of each bucket among themselves.
+        start: weights from which trials start, in place of the task's own: a tree of parameters,
+            or of both ``(params, model_state)``, Linen's variables, an NNX state, a state of a
+            trial, or the path of a file of safetensors or a checkpoint of orbax; fitted by names.
+            One for all; or of each row: a list, a dictionary by row, a function of the row (a
+            mapping of its columns, "seed" and "trial").  The optimizer's state begins anew.  Which
+            weights they were belongs to the trials' ids.
+        keep: of how many configurations, the best ones in the end, the last states stay: see
+            :meth:`Study.params`.  They lie as plain arrays in ``weights/`` of the directory, a
+            state of each seed, the optimizer's with it; without one, in memory.
         directory: where to save; default nowhere.  What is there survives a crash: see
             :meth:`Study.resume`.
         overwrite: whether a study that the directory holds may be replaced; nothing else ever is.
@@ -123,6 +137,7 @@ def sweep(
     varied = varied_in(table.trials, table.hyperparameters)
     check_measured(chosen[0], table.measured_with, varied)
     check_lanes(lanes)
+    keep = check_keep(keep)
     devices = check_devices(devices)
     widths: list[int | None]
     plans: list[Any]
@@ -133,14 +148,26 @@ def sweep(
     else:
         widths, plans = widths_of(plan, table, devices)
     check_scheduler(scheduler, table)
+    starts = None if start is None else Starts(start)
+    table = table if starts is None else starts.identified(table)
     session = Session(
-        task, optimizer, table, chosen, devices, tuple(widths), tuple(plans), lengths, equal
+        task,
+        optimizer,
+        table,
+        chosen,
+        devices,
+        tuple(widths),
+        tuple(plans),
+        lengths,
+        equal,
+        carried=Carried(keep, starts),
     )
     if directory is None:
         session.compile(progress=progress)
         return train(session, None, progress, scheduler)
     with claims.claimed(directory, overwrite) as path:
         session.compile(progress=progress)
+        session.carried.check_room(path, session.programs, table.replicates)
         settings = session.manifest(table.trials, "sweep", scheduler)
         checkpoints.ask(path, checkpoints.Question(settings, table.trials))
         return train(session, path, progress, scheduler)

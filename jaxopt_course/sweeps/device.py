@@ -3,7 +3,7 @@
 import contextlib
 import functools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,12 @@ class Device:
         self.lanes, readings = self.segment(self.lanes, self.seats, data, span, ends)
         return readings
 
+    def admit(self, lane: int, state: Any, first_bad: Any) -> None:
+        """Put a state into a lane, wherever it was, and its run of bad losses."""
+        if getattr(jax.tree.leaves(state)[0], "device", None) != self.device:
+            state = jax.device_put(state, self.device)  # slow, even where it does nothing
+        self.lanes = place(self.lanes, np.int32(lane), state, first_bad)
+
     def ready(self) -> bool:
         """Whether the oldest call can be read without waiting."""
         return bool(self.calls[0].readings.first_bad.is_ready())  # type: ignore[attr-defined]
@@ -92,6 +98,17 @@ def tell_reading(devices: Sequence[Device], source: Source | None, results: Resu
     """Tell the results how the reading of a stream goes."""
     if source is not None:
         results.read = said([d.feed for d in devices if d.feed is not None], source)
+
+
+def seated(devices: Iterable[Device]) -> dict[int, Any]:
+    """The states of all guests, on the host, by row."""
+    states = {}
+    for device in devices:
+        lanes = jax.device_get(device.lanes.state)
+        for lane in np.flatnonzero(device.guests != FREE).tolist():
+            one = lambda x, lane=lane: x[lane]
+            states[int(device.guests[lane])] = jax.tree.map(one, lanes)
+    return states
 
 
 @jax.jit

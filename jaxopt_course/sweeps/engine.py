@@ -25,17 +25,18 @@ from jaxopt_course.sweeps.device import (
     Device,
     feeding,
     make_devices,
-    place,
+    seated,
     shapes_of_one,
     take,
     tell_reading,
 )
 from jaxopt_course.sweeps.feeding import Feed, Source
 from jaxopt_course.sweeps.interrupts import interrupts
+from jaxopt_course.sweeps.keeping import Best, held, stacked, unstacked
 from jaxopt_course.sweeps.lanes import Data, Readings, Trial, empty_lanes, names_of, room
 from jaxopt_course.sweeps.program import Program, Table, make_seats
 from jaxopt_course.sweeps.queues import Key, Queues
-from jaxopt_course.sweeps.snapshot import Results, Snapshot, Waiting, no_results
+from jaxopt_course.sweeps.snapshot import Results, Snapshot, no_results
 
 IN_FLIGHT = 2  # calls a device: one running, one waiting
 SEGMENT_SECONDS = 0.1  # a call's length aimed at: the host then costs a few percent
@@ -55,6 +56,8 @@ def run(
     resume: Snapshot | None = None,
     on_checkpoint: Callable[[Snapshot], None] | None = None,
     keep_states: bool = False,
+    keep: Best | None = None,
+    start: Callable[[int], Any] | None = None,
     probe: bool = False,
     source: Source | None = None,
 ) -> Results:
@@ -74,25 +77,30 @@ def run(
         resume: where an earlier run of the same table was.
         on_checkpoint: saves a snapshot; called every ten seconds or so, and after Ctrl-C.
         keep_states: whether the results hold the last state of each trial that finishes.
+        keep: takes the last states of the best configurations; needs ``score``.
+        start: the first state of a row, on the host or a device; default as the program has it.
         probe: whether to make one call twice and compare, where that costs little; see ``repeat``.
         source: of a stream; then ``data.train`` is one batch, for its shapes.
     """
     climb = climb or Climb(program.rhythm.intervals, np.arange(len(table.seeds)))
-    loop = _Loop(program, table, data, trial, climb, score, resume, keep_states, source)
+    loop = _Loop(
+        program, table, data, trial, climb, score, resume, keep_states, keep, start, source
+    )
     loop.to_compare = probe and repeat.is_worth_it(program, len(table.seeds))
     saved, cost = time.perf_counter(), 0.0
     with feeding(loop.devices), interrupts() as interrupted:
         while not interrupted.is_set() and loop.dispatch():
             loop.read()
+            loop.look()
             tell_reading(loop.devices, source, loop.results)
             on_progress(loop.results)
             wait = max(SAVE_SECONDS, cost / SAVE_SHARE)
             if on_checkpoint is not None and time.perf_counter() - saved >= wait:
-                start = time.perf_counter()
+                begun = time.perf_counter()
                 loop.drain()
                 on_checkpoint(loop.snapshot())
                 saved = time.perf_counter()
-                cost = saved - start
+                cost = saved - begun
         loop.drain()
         tell_reading(loop.devices, source, loop.results)
         loop.end(interrupted.is_set())
@@ -114,11 +122,13 @@ class _Loop:
         score: Callable[[Results], Score] | None,
         resume: Snapshot | None,
         keep_states: bool,
+        keep: Best | None,
+        start: Callable[[int], Any] | None,
         source: Source | None,
     ) -> None:
         self.source = source
         self.rhythm, self.table, self.climb = program.rhythm, table, climb
-        self.keep_states, self.to_compare = keep_states, False
+        self.keep_states, self.keep, self.start, self.to_compare = keep_states, keep, start, False
         empty = empty_lanes(trial, make_seats(table, np.zeros(program.lanes, np.int64)))
         self.devices = make_devices(program, empty, data, source)
         self.structure: Any = jax.tree.structure(empty.state)
@@ -129,11 +139,9 @@ class _Loop:
             self.results = no_results(len(table.seeds), self.rhythm, *names)
         else:
             self.results = resume.results
-            rows, _, leaves = resume.waiting
-            like = jax.tree.leaves(empty.state)  # files know bfloat16 by its bytes only
-            typed = [x.view(y.dtype) for x, y in zip(leaves, like, strict=bool(leaves))]
-            for i, row in enumerate(rows.tolist()):
-                self.waiting[row] = jax.tree.unflatten(self.structure, [leaf[i] for leaf in typed])
+            self.waiting = unstacked(resume.waiting, empty.state)
+            if keep is not None and resume.kept is not None:
+                keep.states = unstacked(resume.kept, empty.state)
         self.score = score(self.results) if score else lambda row, rung: np.zeros(rung)
         self.reached = np.zeros(len(table.seeds), np.int32)  # intervals dispatched
         if resume is not None:
@@ -182,13 +190,12 @@ class _Loop:
                 break
             device.guests[lane], moved = row, True
             state = self.waiting.pop(row, None)
+            if state is None and self.start is not None:
+                state = self.start(row)
             if state is None:
                 fresh[lane] = True
             else:
-                if getattr(jax.tree.leaves(state)[0], "device", None) != device.device:
-                    state = jax.device_put(state, device.device)  # slow, even where it does nothing
-                run = self.results.first_bad[row]
-                device.lanes = place(device.lanes, np.int32(lane), state, run)
+                device.admit(lane, state, self.results.first_bad[row])
         occupied = device.guests != FREE
         if not occupied.any():
             return False
@@ -219,6 +226,8 @@ class _Loop:
             self.waiting[row] = take(device.lanes.state, np.int32(lane))
         elif self.keep_states:
             self.results.states[row] = take(device.lanes.state, np.int32(lane))
+        elif self.keep is not None:
+            self.keep.take(row, take(device.lanes.state, np.int32(lane)))
         if back:
             self.queues.of(row).appendleft(row)
 
@@ -284,6 +293,12 @@ class _Loop:
         alive = ~self.results.finished[rows] & (self.results.first_bad[rows] < 0)
         self._collect(rows[alive], lanes[alive], call, readings)
 
+    def look(self) -> None:
+        """See which states are worth keeping, now that more is known."""
+        if self.keep is not None:
+            last = lambda row: float(self.score(row, self.rhythm.intervals)[-1])
+            self.keep.look(self.results, last)
+
     def drain(self) -> None:
         """Read all that is under way; a stream goes on to the end of its interval."""
         for device in self.devices:
@@ -295,34 +310,25 @@ class _Loop:
             self._free(device)
         while any(device.calls for device in self.devices):
             self.read()
+        self.look()
 
     def end(self, interrupted: bool) -> None:
         """Say what became of those that did not finish."""
         results = self.results
-        results.interrupted = interrupted and not self._settled()
+        climbing = ~results.finished & (results.first_bad < 0)
+        settled = not (climbing & (results.progress < self.climb.until)).any()
+        results.interrupted = interrupted and not settled
         if self.keep_states:
             results.states |= self.waiting
         if not results.interrupted:
             results.stopped = ~results.finished & (results.first_bad < 0)
 
-    def _settled(self) -> bool:
-        results = self.results
-        climbing = ~results.finished & (results.first_bad < 0)
-        return not (climbing & (results.progress < self.climb.until)).any()
-
     def snapshot(self) -> Snapshot:
         """Where the sweep is, in arrays of the host; nothing may be under way."""
-        states = {row: jax.device_get(state) for row, state in self.waiting.items()}
-        for device in self.devices:
-            lanes = jax.device_get(device.lanes.state)
-            for lane in np.flatnonzero(device.guests != FREE).tolist():
-                one = lambda x, lane=lane: x[lane]
-                states[int(device.guests[lane])] = jax.tree.map(one, lanes)
         over = self.results.finished | (self.results.first_bad >= 0)
-        rows = np.array([row for row in sorted(states) if not over[row]], np.int64)
-        parts = [self.structure.flatten_up_to(states[row]) for row in rows.tolist()]
-        leaves = [np.stack(column) for column in zip(*parts, strict=True)]
-        return Snapshot(self.results, Waiting(rows, self.reached[rows], leaves))
+        states = {r: x for r, x in (seated(self.devices) | self.waiting).items() if not over[r]}
+        waiting = stacked(states, self.structure, self.reached)
+        return Snapshot(self.results, waiting, held(self.keep, self.structure))
 
     def _collect(self, rows: np.ndarray, lanes: np.ndarray, call: Call, readings: Readings) -> None:
         """Write down what a call brought, of all lanes at once, and hear who has arrived."""

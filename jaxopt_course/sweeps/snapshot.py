@@ -57,6 +57,7 @@ class Snapshot(NamedTuple):
 
     results: Results
     waiting: Waiting
+    kept: Waiting | None = None  # who has finished and is among the best so far
 
 
 def no_results(
