@@ -14,7 +14,7 @@ import pytest
 from odd_input import odd_bytes
 
 import jaxopt_course as joc
-from jaxopt_course.records import checkpoints, claims, lock, ownership, store
+from jaxopt_course.records import checkpoints, claims, lock, ownership, store, weights
 from jaxopt_course.report import findings
 from jaxopt_course.studies.made_with import scheduler_of
 from jaxopt_course.studies.snapshots import unpack
@@ -36,7 +36,7 @@ def study(tmp_path_factory):
     """A study with its confirmation, and a sweep cut short beside it, as bytes by name."""
     directory = tmp_path_factory.mktemp("fuzz") / "study"
     settings = {"epochs": 4, "batch_size": 5, "progress": False, "devices": jax.devices()[:1]}
-    made = joc.sweep("line", TRIALS, directory=directory, lanes=4, **settings)
+    made = joc.sweep("line", TRIALS, directory=directory, lanes=4, keep=1, **settings)
     made.confirm(1, progress=False)
     cut = tmp_path_factory.mktemp("fuzz") / "cut"
     with pytest.MonkeyPatch.context() as patch:
@@ -49,15 +49,18 @@ def study(tmp_path_factory):
 
         reuse(patch, made)
         with pytest.raises(OSError):
-            joc.sweep("line", TRIALS, directory=cut, lanes=4, **settings)
+            joc.sweep("line", TRIALS, directory=cut, lanes=4, keep=1, **settings)
     shutil.copytree(cut / "checkpoint", directory / "checkpoint")
+    shutil.copy(next((directory / "weights").iterdir()), directory / "of.safetensors")
     return directory
 
 
 def readers(directory, whole):
     """Who reads each file; ``whole`` is its manifest."""
     first = directory / "checkpoint" / "0000"
-    study = lambda: store.read(directory)
+    study = lambda: [
+        weights.read(directory, entry) for entry in weights.entries(store.read(directory).manifest)
+    ]
     asked = lambda: scheduler_of(checkpoints.asked(directory).settings["scheduler"])
     state = lambda: unpack(checkpoints.newest(first) or {}, 8)
     return {
@@ -70,6 +73,9 @@ def readers(directory, whole):
         "checkpoint/question.csv": asked,
         "checkpoint/0000/0.state": state,
         "checkpoint/0000/1.state": state,
+        "of.safetensors": lambda: weights.nested(
+            weights.load(directory / "of.safetensors"), "params"
+        ),
         ".study.json": lambda: ownership.read_list(directory),
         ".lock": lambda: lock.locked(directory).__enter__(),
     }
@@ -129,6 +135,7 @@ FILES = {  # the share of each in the inputs
     "checkpoint/question.csv": 0.05,
     "checkpoint/0000/0.state": 0.04,
     "checkpoint/0000/1.state": 0.04,
+    "of.safetensors": 0.1,
     ".study.json": 0.02,
     ".lock": 0.01,
 }
