@@ -148,7 +148,7 @@ def test_a_scheduler_and_an_extension(again, study, tmp_path):
     known = joc.Study.load(tmp_path / "b")
     more = joc.grid(optimizer="adam", learning_rate=[0.2, 0.3], seed=range(2))
     longer = known.extend(more, task=make_task(), progress=False, exact=False)
-    best = keeping.best_trials(longer.trials, longer.hyperparameters, *longer._metric(None), 2)
+    best = keeping.best_trials(longer.trials, longer.hyperparameters, longer._metric(None), 2)
     assert longer.kept == best
     there = set(listing(longer.directory))
     assert there == {entry["file"] for entry in longer.manifest["weights"]["trials"]}
@@ -159,7 +159,7 @@ def test_buckets_are_compared_with_each_other():
     study = joc.sweep(make_task(), trials, steps=20, evaluate_every=10, lanes=2, keep=2,
                       static=["batch_size"], progress=False, devices=jax.devices()[:1])  # fmt: skip
     metric = study._metric(None)
-    assert study.kept == keeping.best_trials(study.trials, study.hyperparameters, *metric, 2)
+    assert study.kept == keeping.best_trials(study.trials, study.hyperparameters, metric, 2)
     assert bits(study.params(study.kept[-1])) == bits(study.replay(study.kept[-1]).state.params)
 
 
