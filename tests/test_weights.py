@@ -582,3 +582,18 @@ def test_what_cannot_be_joined(again, study):
     for odd in (study, [study], [study, 3], None):
         with pytest.raises(TypeError, match="two studies or more"):
             joc.join(odd)
+
+
+# ---------------------------------------------------------------- with what others ask for
+
+
+def test_who_has_converged_keeps_the_weights_of_its_score():
+    trials = joc.grid(optimizer=["momentum", "adam"], learning_rate=[0.1, 0.3], seed=range(2))
+    study = sweep(trials, steps=200, keep=1, scheduler=joc.Patience(evaluations=2))
+    assert "converged" in set(study.trials.set_index("trial")["status"][study.kept])
+    for trial, entry in zip(study.kept, study.manifest["weights"]["trials"], strict=True):
+        state = study.replay(trial).state
+        assert entry["step"] == int(state.step) == int(study.state(trial).step)
+        assert bits(study.params(trial)) == bits(state.params)
+    with pytest.raises(ValueError, match=r"no longer improved .Patience.; only trials"):
+        study.train_on(1, steps=400)

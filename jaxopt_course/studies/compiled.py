@@ -246,6 +246,7 @@ def train_bucket(
         event |= {"calls_not_compared": results.not_compared}
     states = {row: _own_state(columns, arrays, row, last) for row, last in results.states.items()}
     kept = {} if best is None else {r: x for r, x in best.states.items() if r not in best.fresh}
+    kept |= results.states if keep else {}  # where all were asked for
     return Trained(complete, curves, event, results.interrupted, states, kept=kept)
 
 

@@ -52,7 +52,7 @@ def best_trials(
     together = pd.concat([ranked[names], whole[names].astype(dict(ranked[names].dtypes))])
     numbers = tables.configuration_numbers(together.reset_index(drop=True), names).to_numpy()
     first, own = numbers[: len(ranked)].tolist(), numbers[len(ranked) :]
-    ended = whole["status"].eq("finished").to_numpy(bool)
+    ended = whole["status"].isin(["finished", "converged"]).to_numpy(bool)
     found = []
     for number in first:
         found += whole["trial"].to_numpy()[(own == number) & ended].tolist()
@@ -99,8 +99,7 @@ def settled(
     chosen: list[int],
     held: Callable[[int], bytes | None],
     again: Callable[[list[int]], Mapping[int, bytes]],
-    curves: xr.Dataset,
-    trials: pd.DataFrame,
+    steps: Mapping[int, int],
     interrupted: bool,
 ) -> Settled:
     """The weights of the best, now that it is known who they are.
@@ -110,8 +109,7 @@ def settled(
         chosen: the trials whose weights are to be kept.
         held: what is there of a trial.
         again: trains trials again, where their states are needed after all.
-        curves: of the study, for the step of each.
-        trials: the table.
+        steps: of whose weights the score of each trial is.
         interrupted: whether Ctrl-C ended the sweep; then nothing is trained again.
     """
     contents = {trial: content for trial in chosen if (content := held(trial)) is not None}
@@ -121,16 +119,30 @@ def settled(
         missing = [trial for trial in missing if trial not in contents]
     if missing and not interrupted:
         warnings.warn(f"the weights of the trials {missing} could not be kept", stacklevel=4)
-    steps = curves["eval_step"].to_numpy()
-    evaluated = curves["valid_loss"].notnull().sum("eval_step").to_numpy()
-    last = dict(zip(trials["trial"].tolist(), steps[np.maximum(evaluated, 1) - 1], strict=True))
     entries = [
-        weights.entry_of(trial, contents[trial]) | {"step": int(last[trial])}
+        weights.entry_of(trial, contents[trial]) | {"step": int(steps[trial])}
         for trial in chosen
         if trial in contents
     ]
     entry = {"configurations": count, "score": AT, "trials": entries}
     return Settled(entry, contents)
+
+
+def _intervals(curves: xr.Dataset, steps: np.ndarray) -> np.ndarray:
+    """(N,), evaluations of each trial up to a step; buckets have rhythms of their own."""
+    early = curves["eval_step"].to_numpy() <= steps[:, None]
+    return (curves["valid_loss"].notnull().to_numpy() & early).sum(axis=1).astype(np.int32)
+
+
+def _steps(trials: pd.DataFrame, curves: xr.Dataset) -> np.ndarray:
+    """(N,), the step of whose weights each trial's score is: its last, or where it was best."""
+    ticks = curves["eval_step"].to_numpy()
+    evaluated = curves["valid_loss"].notnull().sum("eval_step").to_numpy()
+    last = ticks[np.maximum(evaluated, 1) - 1]
+    if "scored_step" not in trials:
+        return last
+    scored = trials["scored_step"].fillna(0).to_numpy(np.int64)
+    return np.where(trials["status"].eq("converged").to_numpy(bool), scored, last)
 
 
 def settle(session: Any, outcome: Any, earlier: Callable[[int], bytes | None] | None = None) -> Any:
@@ -150,17 +162,22 @@ def settle(session: Any, outcome: Any, earlier: Callable[[int], bytes | None] | 
         content = outcome.kept.get(trial)
         return earlier(trial) if content is None and earlier is not None else content
 
+    scored = _steps(trials, curves)
+
     def again(missing: list[int]) -> Mapping[int, bytes]:
-        rows = trials[trials["trial"].isin(missing)][[*session.table.trials.columns]]
+        mask = trials["trial"].isin(missing).to_numpy(bool)
+        rows = trials[mask][[*session.table.trials.columns]].reset_index(drop=True)
+        until = _intervals(curves.isel(trial=mask), scored[mask])
+        keeping = {"keep_states": True, "best": len(rows), "until": until}
         try:
-            outcome = session.train(rows.reset_index(drop=True), "replay", False, best=len(rows))
+            return dict(session.train(rows, "replay", False, **keeping).kept)
         except ValueError:  # they went on from a state that is gone
             return {}
-        return dict(outcome.kept)
 
     table = session.table
     best = with_bests(trials, curves, table.buckets[0].task.metrics)
     chosen = best_trials(best, table.hyperparameters, session.chosen, keep, table.replicates)
-    found = settled(keep, chosen, held, again, curves, trials, outcome.interrupted)
+    steps = dict(zip(trials["trial"].tolist(), scored.tolist(), strict=True))
+    found = settled(keep, chosen, held, again, steps, outcome.interrupted)
     manifest = outcome.manifest | {"weights": found.entry}
     return outcome._replace(manifest=manifest, kept=found.contents)

@@ -70,6 +70,11 @@ def prepared(
     if not best:
         raise ValueError("no configuration finished on all of its seeds; nothing to train on")
     rows = trials[trials["trial"].isin(best)].reset_index(drop=True)
+    if (early := rows["status"].ne("finished")).any():
+        raise ValueError(
+            f"trial {rows['trial'][early.idxmax()]} ended before its budget, as it no longer "
+            "improved (Patience); only trials that came to its end can train on"
+        )
     parents = rows["trial"].tolist()
     columns_of = list(session.table.trials.columns)
     whole = rows[columns_of].assign(trial=np.arange(len(rows)))
