@@ -277,11 +277,8 @@ def test_a_folder_of_somebody_else_is_not_touched(again, tmp_path):
 
 
 def test_trees_come_back_as_what_they_were():
-    tree = {
-        "a": [{"w": np.ones(2)}, {"w": np.zeros(2)}],
-        3: {"x": {0: np.ones(1)}},
-        "b.c": np.ones(1),
-    }
+    layers = [{"w": np.ones(2)}, {"w": np.zeros(2)}]
+    tree = {"a": layers, "n": {3: {"x": np.ones(1)}, 0: np.ones(1)}, "b.c": np.ones(1)}
     tree["b"] = {"c": np.zeros(1)}
     state = states.TrialState(tree, {}, (), np.int32(1))
     tensors = states.unpack(states.pack(state), "x")

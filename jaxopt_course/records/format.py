@@ -114,7 +114,20 @@ def check(content: Any, of: str) -> dict[str, Any]:
         isinstance(scheduler, dict) and isinstance(scheduler.get("name"), str)
     ):
         raise ValueError(f"{of} is damaged: scheduler {scheduler!r}")
+    check_carried(content, of)
     return dict(content)
+
+
+def check_carried(content: Mapping[str, Any], of: str) -> None:
+    """Refuse entries on weights that go in and out which have no such type."""
+    for name, kind in (("keep", int), ("start", dict), ("continues", dict), ("weights", dict)):
+        value = content.get(name)
+        if value is not None and not _is(value, kind):
+            raise ValueError(f"{of} is damaged: {name} is {str(value)[:60]!r}")
+    path = (content.get("start") or {}).get("path", "")
+    stretched = (content.get("continues") or {"stretched": []}).get("stretched")
+    if not isinstance(path, str) or not isinstance(stretched, list):
+        raise ValueError(f"{of} is damaged: start {str(path)[:60]!r}, stretched {stretched!r}")
 
 
 def making(manifest: Mapping[str, Any]) -> list[str]:

@@ -26,7 +26,7 @@ from jaxopt_course.tables.buckets import Bucket
 from jaxopt_course.tables.budgets import budgets_of
 from jaxopt_course.tables.cells import identify
 from jaxopt_course.tables.stretch import stretched
-from jaxopt_course.train import Budget, count_examples, make_budget
+from jaxopt_course.train import Budget, budget_of
 
 
 class Longer(NamedTuple):
@@ -137,22 +137,21 @@ def prepared(
 
 def _budget(bucket: Bucket, session: Session, lengths: Mapping[str, Any]) -> Budget:
     """The longer budget of a bucket; its readings go on in the same rhythm, if none is given."""
-    old, examples = bucket.budget, count_examples(bucket.task.train)
+    old, train = bucket.budget, bucket.task.train
+    every = {
+        name: lengths[name] or getattr(old, name) for name in ("record_every", "evaluate_every")
+    }
     total = {name: lengths[name] for name in ("epochs", "steps")}
     if session.equal is None or session.lengths is None:
-        whole = make_budget(examples, batch_size=old.batch_size, **total)
+        whole = budget_of(train, batch_size=old.batch_size, **total, **every)
     else:
         meant = session.lengths.get("batch_size", 64)
         (whole,) = budgets_of([bucket.task], [old.batch_size], meant, equal=session.equal, **total)
-    new = make_budget(
-        examples,
-        steps=whole.steps,
-        batch_size=old.batch_size,
-        record_every=lengths["record_every"] or old.record_every,
-        evaluate_every=lengths["evaluate_every"] or old.evaluate_every,
+    new = budget_of(train, batch_size=old.batch_size, steps=whole.steps, **every)._replace(
+        epochs=whole.epochs,
         diverges_above=old.diverges_above,
         diverges_times=old.diverges_times,
-    )._replace(epochs=whole.epochs)
+    )
     if new.steps <= old.steps:
         raise ValueError(
             f"the trials have trained {old.steps} steps already, and the longer budget is "

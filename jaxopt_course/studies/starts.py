@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pandas as pd
 
+from jaxopt_course.records.files import where
 from jaxopt_course.records.format import join_sha256
 from jaxopt_course.studies.compiled import Compiled
 from jaxopt_course.studies.first_states import shapes_of, state_from
@@ -41,7 +42,9 @@ class Starts:
         hashes = sorted(self.sources)
         whole = hashes[0] if len(hashes) == 1 else join_sha256(hashes)
         said = {"sha256": whole, "different": len(hashes)}
-        return said | ({"path": str(self.given)} if isinstance(self.given, str | Path) else {})
+        return said | (
+            {"path": str(where(self.given))} if isinstance(self.given, str | Path) else {}
+        )
 
     def identified(self, table: Table) -> Table:
         """The table, its ids telling from which weights each trial starts.
