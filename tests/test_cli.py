@@ -130,6 +130,8 @@ def test_report_makes_the_page_again(ran):
         (["compare", "--seeds", "0"], "--seeds must be at least 1"),
         (["compare", "--lanes", "0"], "lanes must be"),
         (["compare", "--learning-rate-min", "0"], "0 < minimum"),
+        (["compare", "--learning-rates", "99999999999"], "not so much memory"),
+        (["compare", "--diverges-above", "-1"], "diverges_above must be a positive number"),
         (["compare", "--learning-rates", "0"], "at least 1"),
         (["compare", "--scheduler", "halving", "--eta", "1"], "eta must be a number of at least 2"),
         (["report", "nowhere"], "nowhere holds no study"),

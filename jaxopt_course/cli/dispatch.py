@@ -17,7 +17,7 @@ from jaxopt_course.cli.say import say, say_traceback, warnings_said
 from jaxopt_course.cli.sweep import Sweep, sweep
 from jaxopt_course.cli.tasks import Tasks, tasks
 
-USAGE_ERRORS = (ValueError, TypeError, OSError)  # raised with a sentence for the user
+USAGE_ERRORS = (ValueError, TypeError, OSError, MemoryError)  # raised with a sentence for the user
 RUN: dict[type, Callable[[Any], None]] = {
     Compare: compare,
     Sweep: sweep,

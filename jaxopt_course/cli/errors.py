@@ -31,6 +31,9 @@ def again(error: BaseException, asked: Any = None) -> str:
     """
     if isinstance(error, OSError) and not isinstance(error, FileExistsError):
         return of_system(error)
+    if isinstance(error, MemoryError):
+        why = f" ({error})" if str(error) else ""
+        return f"there is not so much memory{why}: ask for fewer trials, seeds or lanes"
     what, made = getattr(error, "what", None), getattr(error, "made", None)
     if what is None or made is None:
         return str(error)
