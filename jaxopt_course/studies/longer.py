@@ -228,7 +228,8 @@ def _begin(
     states: Mapping[int, bytes],
 ) -> Snapshot:
     """Where a bucket begins: what its trials have behind them."""
-    rhythm, done = rhythm_of(new.budget, new.task), old.budget.steps
+    budget, done = new.budget, old.budget.steps
+    rhythm = Rhythm(budget.steps, budget.record_every, budget.evaluate_every)
     valid = [n for n in map(str, curves.data_vars) if "eval_step" in curves[n].dims]
     recorded = [n for n in map(str, curves.data_vars) if "step" in curves[n].dims]
     recorded.remove("train_loss")
