@@ -146,8 +146,8 @@ for name, decoupled in (("Adam + L2", False), ("AdamW", True)):
 #
 # El dropout es una columna más de la tabla: `joc.MLP` apaga sus unidades ocultas con la
 # probabilidad de la columna `dropout`, un número como los demás, así que todo va en un solo
-# programa. (La columna `l2` también la conoce el costo, pero aquí la leen los optimizadores, y quien
-# la lee la tiene para sí.) En el lugar de la parte de prueba se ponen las mismas imágenes de
+# programa. (La columna `l2` también la conoce el costo, pero aquí la leen los optimizadores, y
+# quien la lee la tiene para sí.) En el lugar de la parte de prueba se ponen las mismas imágenes de
 # entrenamiento: así se las mide al final sin dropout, como a las de validación.
 
 # %%

@@ -12,7 +12,6 @@ import xarray as xr
 
 from jaxopt_course.records import store
 from jaxopt_course.studies.carried import Carried
-from jaxopt_course.studies.compiled import rhythm_of
 from jaxopt_course.studies.first_states import shapes_of
 from jaxopt_course.studies.joining import own_rows
 from jaxopt_course.studies.keeping import best_trials
@@ -20,6 +19,7 @@ from jaxopt_course.studies.recorded import RecordedStudy
 from jaxopt_course.studies.results import with_bests
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.states import restore, unpack
+from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.snapshot import Snapshot, Waiting, no_results
 from jaxopt_course.tables.buckets import Bucket
