@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import reuse
 
 import jaxopt_course as joc
 from jaxopt_course.records import arrays, checkpoints, claims, lock, store
@@ -136,8 +137,9 @@ LINKED = [*sorted(OWN), ".lock", ".study.json", ".commit", "figures", "confirm",
 
 
 @pytest.mark.parametrize("name", LINKED)
-def test_no_link_leads_out_of_a_study(copy, tmp_path, name):
+def test_no_link_leads_out_of_a_study(study, copy, tmp_path, name, monkeypatch):
     """Reading refuses it, writing refuses or replaces the link; what it points to stays."""
+    reuse(monkeypatch, study)
     keep = targets(tmp_path)
     before = listing(keep)
     link = copy / name
@@ -186,7 +188,8 @@ COMMITS = [
 
 
 @pytest.mark.parametrize("content", COMMITS, ids=range(len(COMMITS)))
-def test_a_list_of_files_under_way_names_no_paths(copy, tmp_path, study, content):
+def test_a_list_of_files_under_way_names_no_paths(copy, tmp_path, study, content, monkeypatch):
+    reuse(monkeypatch, study)
     keep = targets(tmp_path)
     (copy / ".commit").write_text(content)
     before, mine = listing(keep), listing(copy)
