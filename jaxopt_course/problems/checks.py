@@ -1,8 +1,6 @@
 """What a task refuses, and in which words: each message names the array, metric or leaf."""
 
-import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
@@ -10,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_course.problems import asking, shapes
+from jaxopt_course.problems.traced import is_array, kind_of, traced
 from jaxopt_course.tree import Tree
 
-MOST = 400  # characters of somebody else's error
 ROUNDING = 0.01  # of a column's deviation: more, and float32 has other numbers
 
 
@@ -36,51 +34,6 @@ def measures(metrics: Mapping[str, object]) -> None:
             )
 
 
-@contextmanager
-def traced(what: str, **arrays: Any) -> Iterator[None]:
-    """Errors of a user's function say whose they are; it is traced, never run.
-
-    Args:
-        what: the function, as "metric 'f1'".
-        **arrays: what it is called with, whose shapes are said.
-
-    Raises:
-        TypeError: NumPy, scikit-learn or an ``if`` asked for values, or another error of type.
-        ValueError: another error of value, index or attribute.  The rest stays what it is.
-    """
-    try:
-        yield
-    except jax.errors.JAXTypeError as error:
-        raise TypeError(
-            f"{what} must be written with jax.numpy, as it runs inside the compiled sweep; NumPy, "
-            f"scikit-learn and an if on values cannot: {_first_line(error)}"
-        ) from error
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
-        if _is_ours(error) or getattr(error, "said", False):
-            raise
-        shown = [f"{name} {_kind(x)}" for name, x in arrays.items()]
-        given = f" for {' and '.join(shown)}" if shown else ""
-        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        text = f"{what} fails{given}: {kind}{' '.join(str(error).split())[:MOST]}"
-        made: Any = (TypeError if isinstance(error, TypeError) else ValueError)(text)
-        made.said = True  # so that nobody says it again
-        raise made from error
-
-
-def _is_ours(error: BaseException) -> bool:
-    """Whether a line of this library raised it, with a sentence; a call that failed is none."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    name = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
-    called = isinstance(error, TypeError) and re.search(r"\) (got|takes|missing) ", str(error))
-    return name.startswith("jaxopt_course.") and not called
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 def measured(
     name: str, function: Callable[..., Any], outputs: jax.Array, targets: jax.Array
 ) -> jax.Array:
@@ -97,7 +50,7 @@ def measured(
     number = isinstance(value, int | float | np.ndarray | np.generic | jax.Array)
     if not number or jnp.shape(value) != () or jnp.iscomplexobj(value):
         raise ValueError(
-            f"metric {name!r} must be a scalar, and is {_kind(value)} for outputs "
+            f"metric {name!r} must be a scalar, and is {kind_of(value)} for outputs "
             f"{shapes.of(outputs)} and targets {shapes.of(targets)}"
         )
     return jnp.asarray(value)
@@ -257,25 +210,12 @@ def any_key() -> jax.ShapeDtypeStruct:
 
 def one_array(outputs: Any) -> None:
     """A network's outputs are one array."""
-    if not _is_array(outputs):
-        raise TypeError(f"the network must return one array, and returns {_kind(outputs)}")
-
-
-def _is_array(value: object) -> bool:
-    return hasattr(value, "shape") and hasattr(value, "dtype")
+    if not is_array(outputs):
+        raise TypeError(f"the network must return one array, and returns {kind_of(outputs)}")
 
 
 def _is_pair(value: object) -> bool:
     return isinstance(value, (tuple, list)) and len(value) == 2
-
-
-def _kind(value: Any) -> str:
-    """What a function returned, as far as its tuples go: ``(float32 (), (dict, dict))``."""
-    if _is_array(value):
-        return f"{value.dtype} {value.shape}"
-    if isinstance(value, (tuple, list)):
-        return f"({', '.join(map(_kind, value))})"
-    return type(value).__name__
 
 
 def strong(tree: Tree) -> Tree:
@@ -326,7 +266,7 @@ def functions(
     with traced("init"):
         start = jax.eval_shape(of("init", init), key, row, ())
     if not _is_pair(start):
-        raise ValueError(f"init must return (params, model_state), and returns {_kind(start)}")
+        raise ValueError(f"init must return (params, model_state), and returns {kind_of(start)}")
     params, state = start
     with traced("loss"):
         jaxpr, result = jax.make_jaxpr(of("the loss", loss), return_shape=True)(
@@ -339,13 +279,13 @@ def functions(
         )
     if not (_is_pair(result) and _is_pair(result[1])):
         raise ValueError(
-            f"loss must return (mean loss, (model_state, metrics)), and returns {_kind(result)}"
+            f"loss must return (mean loss, (model_state, metrics)), and returns {kind_of(result)}"
         )
     value, (new_state, _) = result
     # NumPy does not count bfloat16 among the floating types, JAX does.
-    real = _is_array(value) and jnp.issubdtype(value.dtype, jnp.floating)
+    real = is_array(value) and jnp.issubdtype(value.dtype, jnp.floating)
     if not real or value.shape != ():
-        raise ValueError(f"loss must return a real scalar first, and returns {_kind(value)}")
+        raise ValueError(f"loss must return a real scalar first, and returns {kind_of(value)}")
     before, after = _structures(state, new_state)
     if before != after:
         raise ValueError(f"loss changes the structure of model_state from {before} to {after}")
@@ -359,12 +299,12 @@ def functions(
     with traced("evaluate"):
         values = jax.eval_shape(of("evaluate", evaluate), params, state, valid, row, shared)
     if not isinstance(values, Mapping):
-        raise ValueError(f"evaluate must return a dict of scalars, and returns {_kind(values)}")
+        raise ValueError(f"evaluate must return a dict of scalars, and returns {kind_of(values)}")
     missing = [name for name in metrics if name not in values]
     if missing:
         raise ValueError(f"evaluate does not return {missing}, and metrics names them")
     if both := sorted(set(values) & set(taken)):
         raise ValueError(f"evaluate returns {both}, and so are metrics of validations= called")
     for name, measured in values.items():
-        if not _is_array(measured) or measured.shape != ():
-            raise ValueError(f"metric {name!r} must be a scalar, and is {_kind(measured)}")
+        if not is_array(measured) or measured.shape != ():
+            raise ValueError(f"metric {name!r} must be a scalar, and is {kind_of(measured)}")

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxopt_course.problems import asking, checks, shapes
+from jaxopt_course.problems import asking, shapes
 from jaxopt_course.problems import metrics as m
 from jaxopt_course.problems.asking import Asks
 from jaxopt_course.problems.regularization import column
+from jaxopt_course.problems.traced import traced
 from jaxopt_course.tree import Tree
 
 Row = Mapping[str, Any] | None  # the row's numbers
@@ -137,7 +138,7 @@ def own_loss(per_example: Callable[..., jax.Array]) -> Loss:
 
     def checked(outputs: Tree, targets: Tree, **offered: Any) -> jax.Array:
         function = asking.bind(per_example, 2, **offered)
-        with checks.traced("the loss", outputs=outputs, targets=targets):
+        with traced("the loss", outputs=outputs, targets=targets):
             broadcasts = shapes.broadcasts(function, outputs, targets)
         if broadcasts:
             which = "outputs" if outputs.ndim > targets.ndim else "targets"
@@ -145,7 +146,7 @@ def own_loss(per_example: Callable[..., jax.Array]) -> Loss:
                 f"the loss compares every example with every other: outputs {outputs.shape} and "
                 f"targets {targets.shape} are broadcast; take {which}[..., 0]"
             )
-        with checks.traced("the loss", outputs=outputs, targets=targets):
+        with traced("the loss", outputs=outputs, targets=targets):
             losses = jnp.asarray(function(outputs, targets))
         examples = jax.tree.leaves(targets)[0].shape[:1]
         if losses.shape != examples:

@@ -13,9 +13,9 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.messages import printable
-from jaxopt_course.problems.checks import traced
 from jaxopt_course.problems.streams import Reading, Stream
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.problems.traced import traced
 from jaxopt_course.report.tables import configuration_numbers
 from jaxopt_course.studies.hints import hint_of
 from jaxopt_course.studies.made_with import command

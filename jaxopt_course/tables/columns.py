@@ -14,8 +14,8 @@ import pandas as pd
 
 from jaxopt_course.base import Decay
 from jaxopt_course.conventions.registry import REGISTERED
-from jaxopt_course.problems.checks import traced
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.problems.traced import traced
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.cells import identify, normalise, numbers_of
 from jaxopt_course.tables.encode import encode

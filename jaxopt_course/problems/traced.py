@@ -1,0 +1,69 @@
+"""A user's function is traced, never run: whose error it was, and what it returned, in words."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jax
+
+MOST = 400  # characters of somebody else's error
+
+
+@contextmanager
+def traced(what: str, **arrays: Any) -> Iterator[None]:
+    """Errors of a user's function say whose they are; it is traced, never run.
+
+    Args:
+        what: the function, as "metric 'f1'".
+        **arrays: what it is called with, whose shapes are said.
+
+    Raises:
+        TypeError: NumPy, scikit-learn or an ``if`` asked for values, or another error of type.
+        ValueError: another error of value, index or attribute.  The rest stays what it is.
+    """
+    try:
+        yield
+    except jax.errors.JAXTypeError as error:
+        raise TypeError(
+            f"{what} must be written with jax.numpy, as it runs inside the compiled sweep; NumPy, "
+            f"scikit-learn and an if on values cannot: {_first_line(error)}"
+        ) from error
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        if _is_ours(error) or getattr(error, "said", False):
+            raise
+        shown = [f"{name} {kind_of(x)}" for name, x in arrays.items()]
+        given = f" for {' and '.join(shown)}" if shown else ""
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        text = f"{what} fails{given}: {kind}{' '.join(str(error).split())[:MOST]}"
+        made: Any = (TypeError if isinstance(error, TypeError) else ValueError)(text)
+        made.said = True  # so that nobody says it again
+        raise made from error
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether a line of this library raised it, with a sentence; a call that failed is none."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
+    called = isinstance(error, TypeError) and re.search(r"\) (got|takes|missing) ", str(error))
+    return name.startswith("jaxopt_course.") and not called
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def is_array(value: object) -> bool:
+    """Whether it has a shape and a dtype."""
+    return hasattr(value, "shape") and hasattr(value, "dtype")
+
+
+def kind_of(value: Any) -> str:
+    """What a function returned, as far as its tuples go: ``(float32 (), (dict, dict))``."""
+    if is_array(value):
+        return f"{value.dtype} {value.shape}"
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(map(kind_of, value))})"
+    return type(value).__name__
