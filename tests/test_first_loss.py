@@ -9,7 +9,7 @@ import pytest
 
 import jaxopt_course as joc
 from jaxopt_course.cli.compare import Compare
-from jaxopt_course.studies.compiled import compile_bucket, rhythm_of
+from jaxopt_course.studies.compiled import compile_bucket
 from jaxopt_course.studies.resume import recall
 from jaxopt_course.train import DIVERGES_TIMES, make_budget
 
@@ -106,8 +106,9 @@ def test_studies_on_disk_keep_theirs(studies, tmp_path):
     manifest["budget"].pop("diverges_times")
     again = recall(manifest, study.trials)
     [bucket] = again.table.buckets
-    assert rhythm_of(bucket.budget).by_first_loss is False
+    assert bucket.budget.diverges_times is None
     made = compile_bucket(bucket, again.chosen, None, jax.devices()[:1])
+    assert made.program.rhythm.by_first_loss is False
     assert made.program_sha256 == manifest["buckets"][0]["program_sha256"]
     assert again.lengths["diverges_above"] == INFINITE
     more = joc.grid(optimizer="sgd", learning_rate=[0.01], batch_size=[4])
