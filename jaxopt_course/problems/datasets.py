@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_course.problems import checks, trees
+from jaxopt_course.problems import data_checks, trees
 from jaxopt_course.problems import missing as gaps
 from jaxopt_course.tree import Tree
 
@@ -165,7 +165,7 @@ def divide(
         parts[own] = checked(pair, own, uint8, scale, missing)
     inputs = {name: part["inputs"] for name, part in parts.items()}
     for name in list(inputs)[1:]:  # a feature of one would be broadcast by what follows
-        checks.alike(inputs["train"], inputs[name], f"{name}['inputs']", dtypes=False)
+        data_checks.alike(inputs["train"], inputs[name], f"{name}['inputs']", dtypes=False)
     if missing is not None:
         inputs = gaps.fill(inputs, missing, scale)
     elif scale:
@@ -173,7 +173,7 @@ def divide(
         inputs = dict(zip(inputs, scaled, strict=True))
     for name, part in parts.items():
         part["inputs"] = inputs[name]
-    return {part: checks.canonical(data, part, uint8) for part, data in parts.items()}
+    return {part: data_checks.canonical(data, part, uint8) for part, data in parts.items()}
 
 
 def _standardized(parts: list[Tree]) -> list[Tree]:
@@ -204,11 +204,13 @@ def checked(
     full = data if missing is None else data | {"inputs": gaps.without_gaps(inputs)}
     try:
         for key, values in full.items():  # together, for their lengths; inputs may still be scaled
-            checks.canonical({key: values}, name, uint8, rounding=not (scale and key == "inputs"))
+            data_checks.canonical(
+                {key: values}, name, uint8, rounding=not (scale and key == "inputs")
+            )
     except ValueError as error:
         if missing is None and "not finite" in str(error) and gaps.has_gaps(inputs):
             raise ValueError(f'{error}; missing="mean" or "indicator" fills gaps') from None
         raise
-    checks.canonical(full, name, uint8, rounding=False)
+    data_checks.canonical(full, name, uint8, rounding=False)
     small = lambda x: x.astype(np.int32) if x.dtype == np.uint8 else x
     return data | {"targets": jax.tree.map(small, targets)}  # bytes are for images

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxopt_course.problems import checks, datasets, trees
+from jaxopt_course.problems import data_checks, datasets, trees
 from jaxopt_course.problems.datasets import PARTS, Arrays
 from jaxopt_course.problems.losses import Loss
 from jaxopt_course.problems.missing import Missing
@@ -48,7 +48,7 @@ def gather(
     missing: Missing | None,
 ) -> Gathered:
     """Check, split, fill and scale; the arguments are those of ``Task.from_flax``."""
-    shared = checks.shared(shared)
+    shared = data_checks.shared(shared)
     if isinstance(inputs, Stream):
         idle = {
             "targets": targets, "stratify": stratify, "standardize": standardize or None,

@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_course.problems import checks
+from jaxopt_course.problems import data_checks
 from jaxopt_course.tree import Tree
 
 BYTES = 64 << 20  # of the batches of a call, at most
@@ -86,7 +86,7 @@ class Stream:
 
     def with_bytes(self, uint8: bool) -> "Stream":
         """The stream whose arrays of bytes stay so, or become int32."""
-        first = checks.canonical(self.raw, "the stream's first batch", uint8, rounding=False)
+        first = data_checks.canonical(self.raw, "the stream's first batch", uint8, rounding=False)
         return replace(self, first=first, uint8=uint8)
 
     def describe(self) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def stream(source: Any, *, batches: int | None = None, bytes_a_call: int = BYTES
     if iterator is not None and iterator is probe and not by_seed:
         opened = _Once(itertools.chain([raw], iterator))
     raw = _batch_of(raw)
-    first = checks.canonical(raw, "the stream's first batch", rounding=False)
+    first = data_checks.canonical(raw, "the stream's first batch", rounding=False)
     return Stream(opened, by_seed, random_access, length, raw, first, bytes_a_call)
 
 
@@ -162,6 +162,7 @@ class Reading:
         self._source: Any = None
         self._iterator: Iterator[Any] | None = None
         self._step = 0
+        self._kind: Any = None  # the structure of the batches so far, as they come
 
     def source(self, seed: int, step: int) -> Any:
         """The batch as the source has it."""
@@ -186,15 +187,16 @@ class Reading:
         """
         like = self.stream.first
         out = jax.tree.map(lambda x: np.empty((size, *x.shape), x.dtype), like)
+        places = jax.tree.leaves(out)
         for i in range(count):
-            self._put(out, i, seed, start + i)
+            self._put(places, i, seed, start + i)
         return out
 
     def batch(self, seed: int, step: int) -> Tree:
         """One batch, canonical."""
         return jax.tree.map(lambda x: x[0], self.chunk(seed, step, 1, 1))
 
-    def _put(self, out: Tree, i: int, seed: int, step: int) -> None:
+    def _put(self, places: list[np.ndarray], i: int, seed: int, step: int) -> None:
         try:
             raw = self.source(seed, step)
         except (IndexError, KeyError, StopIteration) as error:
@@ -202,32 +204,34 @@ class Reading:
                 f"the stream has no batch {step}: give steps= within its length, or a source that "
                 "goes on"
             ) from error
+        leaves, kind = jax.tree.flatten(raw)
+        known = kind == self._kind and all(type(leaf) is np.ndarray for leaf in leaves)
+        if not known:  # the look that takes its time, once for arrays of one structure
+            leaves = self._looked_at(raw, step)
+            self._kind = kind
+        for n, (place, leaf) in enumerate(zip(places, leaves, strict=True)):
+            if leaf.shape != place.shape[1:] or not _is_kind(leaf, place):
+                raise ValueError(
+                    f"batch {step} of the stream{self._path(n)} is {leaf.dtype} {leaf.shape}, and "
+                    f"the first was {place.dtype} {place.shape[1:]}: every step takes a batch of "
+                    "one shape"
+                )
+            if _is_wide(leaf):
+                raise ValueError(f"batch {step} of the stream{self._path(n)} does not fit in int32")
+            place[i] = leaf
+
+    def _looked_at(self, raw: Any, step: int) -> list[np.ndarray]:
+        """The arrays of a batch of the right structure."""
         batch = _batch_of(raw)
         if self.stream.pairs and isinstance(batch, (tuple, list)) and len(batch) == 2:
             batch = _pair(batch)
-        like = self.stream.first
-        if jax.tree.structure(batch) != jax.tree.structure(like):  # type: ignore[operator]
-            raise ValueError(
-                f"batch {step} of the stream is {jax.tree.structure(batch)}, and the first was "
-                f"{jax.tree.structure(like)}"
-            )
-        for (path, place), leaf in zip(
-            jax.tree.leaves_with_path(out), jax.tree.leaves(batch), strict=True
-        ):
-            self._copy(place[i], np.asarray(leaf), step, jax.tree_util.keystr(path))
+        found, like = (jax.tree.structure(x) for x in (batch, self.stream.first))
+        if found != like:  # type: ignore[operator]
+            raise ValueError(f"batch {step} of the stream is {found}, and the first was {like}")
+        return jax.tree.leaves(batch)
 
-    def _copy(self, place: np.ndarray, leaf: np.ndarray, step: int, path: str) -> None:
-        if leaf.shape != place.shape or not _is_kind(leaf.dtype, place.dtype):
-            raise ValueError(
-                f"batch {step} of the stream{path} is {leaf.dtype} {leaf.shape}, and the first was "
-                f"{place.dtype} {place.shape}: every step takes a batch of one shape"
-            )
-        wide = leaf.dtype.kind in "iu" and leaf.dtype.itemsize >= 4 and leaf.dtype != np.int32
-        if wide and leaf.size and not (leaf.min() >= -(2**31) and leaf.max() < 2**31):
-            raise ValueError(
-                f"batch {step} of the stream{path} has values that do not fit in int32"
-            )
-        place[...] = leaf
+    def _path(self, n: int) -> str:
+        return jax.tree_util.keystr(jax.tree.leaves_with_path(self.stream.first)[n][0])
 
 
 class _Once:
@@ -301,11 +305,20 @@ def _pair(batch: Any) -> dict[str, Any]:
     return {"inputs": batch[0], "targets": batch[1]}
 
 
-def _is_kind(given: np.dtype[Any], wanted: np.dtype[Any]) -> bool:
+def _is_kind(given: np.ndarray, wanted: np.ndarray) -> bool:
     """Whether numbers become the wanted ones as those of the first batch did."""
-    if wanted.kind in "iu":
-        return given.kind in "biu" and (wanted != np.uint8 or given == wanted)
-    return given.kind in "fV"
+    if given.dtype == wanted.dtype:
+        return True
+    if wanted.dtype.kind in "iu":
+        return given.dtype.kind in "biu" and wanted.dtype != np.uint8
+    return given.dtype.kind in "fV"
+
+
+def _is_wide(leaf: np.ndarray) -> bool:
+    """Whether whole numbers do not fit in int32."""
+    if leaf.dtype.kind not in "iu" or leaf.dtype.itemsize < 4 or leaf.dtype == np.int32:
+        return False
+    return bool(leaf.size) and not (leaf.min() >= -(2**31) and leaf.max() < 2**31)
 
 
 def examples_of(train: Any) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from jaxopt_course.problems import asking, checks, trees
+from jaxopt_course.problems import asking, checks, data_checks, trees
 from jaxopt_course.problems.datasets import PARTS, Arrays
 from jaxopt_course.problems.losses import Metric
 from jaxopt_course.problems.missing import Missing
@@ -85,17 +85,17 @@ class Task:
         """Make the arrays canonical and check everything that can be checked without running."""
         checks.directions(self.metrics)
         object.__setattr__(self, "metrics", dict(self.metrics))
-        object.__setattr__(self, "shared", checks.shared(self.shared))
+        object.__setattr__(self, "shared", data_checks.shared(self.shared))
         for part in PARTS:
             data = getattr(self, part)
             if isinstance(data, Stream) and part == "train":
                 made: Any = data.with_bytes(self.uint8)
             else:
-                made = checks.canonical(data, part, self.uint8)
+                made = data_checks.canonical(data, part, self.uint8)
             object.__setattr__(self, part, made)
         for part in PARTS[1:]:
-            checks.alike(self.sample, getattr(self, part), part)
-        more = checks.further(self.validations, self.sample, self.uint8)
+            data_checks.alike(self.sample, getattr(self, part), part)
+        more = data_checks.further(self.validations, self.sample, self.uint8)
         object.__setattr__(self, "validations", more)
         if self.asks.columns is not None:  # else they are checked with the rows of a table
             self.check()

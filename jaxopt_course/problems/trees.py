@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_course.problems import checks
+from jaxopt_course.problems import data_checks
 from jaxopt_course.tree import Tree
 
 
@@ -37,7 +37,7 @@ def arrays(name: str, given: Any, examples: int | None = None) -> Tree:
     def one(path: Any, leaf: Any) -> np.ndarray:
         own = name + jax.tree_util.keystr(path)
         try:
-            return checks.dense(own, leaf)
+            return data_checks.dense(own, leaf)
         except ValueError as error:
             raise ValueError(
                 f"{own} is a list of arrays of different shapes: pad them to one shape and give "

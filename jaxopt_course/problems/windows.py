@@ -22,7 +22,7 @@ import numpy as np
 
 from jaxopt_course.problems import trees
 from jaxopt_course.problems.asking import Asks, asks_of, call, declare
-from jaxopt_course.problems.checks import dense
+from jaxopt_course.problems.data_checks import dense
 from jaxopt_course.tree import Tree
 
 OWN_KEY = 2**32 - 1  # folded into the step's key: a network's streams fold in small numbers

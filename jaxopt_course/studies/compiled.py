@@ -26,7 +26,8 @@ from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.feeding import Source
 from jaxopt_course.sweeps.first_loss import Judged, judged
 from jaxopt_course.sweeps.keeping import Best
-from jaxopt_course.sweeps.lanes import Data, Rhythm, default_lanes, lane_bytes
+from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
+from jaxopt_course.sweeps.lanes import Data, Rhythm
 from jaxopt_course.sweeps.program import Program, Table, compile_program
 from jaxopt_course.sweeps.progress import ProgressLine, Tally
 from jaxopt_course.sweeps.schedulers import Scheduler, judges_each

@@ -11,7 +11,8 @@ import pandas as pd
 from jaxopt_course.messages import printable
 from jaxopt_course.records.format import table_sha256
 from jaxopt_course.studies.compiled import data_of, rhythm_of, trial_of
-from jaxopt_course.sweeps.lanes import Data, Rhythm, lane_bytes
+from jaxopt_course.sweeps.lane_bytes import lane_bytes
+from jaxopt_course.sweeps.lanes import Data, Rhythm
 from jaxopt_course.sweeps.plan import Plan, make_plan
 from jaxopt_course.sweeps.probes import Probe, Prober
 from jaxopt_course.sweeps.program import Table as Numbers

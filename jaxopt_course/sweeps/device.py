@@ -84,20 +84,21 @@ def make_devices(program: Program, empty: Lanes, data: Data, source: Source | No
 
 
 @contextlib.contextmanager
-def feeding(devices: Sequence[Device]) -> Iterator[None]:
-    """Let the threads that read ahead go at the end."""
+def feeding(
+    devices: Sequence[Device], source: Source | None
+) -> Iterator[Callable[[Results], None]]:
+    """Let the threads that read ahead go at the end; gives what tells how the reading goes."""
+    feeds = [device.feed for device in devices if device.feed is not None]
+
+    def tell(results: Results) -> None:
+        if source is not None:
+            results.read = said(feeds, source)
+
     try:
-        yield
+        yield tell
     finally:
-        for device in devices:
-            if device.feed is not None:
-                device.feed.close()
-
-
-def tell_reading(devices: Sequence[Device], source: Source | None, results: Results) -> None:
-    """Tell the results how the reading of a stream goes."""
-    if source is not None:
-        results.read = said([d.feed for d in devices if d.feed is not None], source)
+        for feed in feeds:
+            feed.close()
 
 
 def seated(devices: Iterable[Device]) -> dict[int, Any]:
@@ -124,8 +125,3 @@ def place(lanes: Lanes, lane: Any, state: Any, first_bad: Any) -> Lanes:
     put = jax.lax.dynamic_update_index_in_dim
     states = jax.tree.map(lambda x, one: put(x, one, lane, 0), lanes.state, state)
     return Lanes(states, put(lanes.first_bad, first_bad, lane, 0))
-
-
-def shapes_of_one(state: Any) -> Any:
-    """The shapes of one lane."""
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)

@@ -19,18 +19,8 @@ import numpy as np
 from jaxopt_course.sweeps import repeat
 from jaxopt_course.sweeps.climb import Climb, Score
 from jaxopt_course.sweeps.collect import write_down
-from jaxopt_course.sweeps.device import (
-    FREE,
-    Call,
-    Device,
-    feeding,
-    make_devices,
-    seated,
-    shapes_of_one,
-    take,
-    tell_reading,
-)
-from jaxopt_course.sweeps.feeding import Feed, Source
+from jaxopt_course.sweeps.device import FREE, Call, Device, feeding, make_devices, seated, take
+from jaxopt_course.sweeps.feeding import Source
 from jaxopt_course.sweeps.interrupts import interrupts
 from jaxopt_course.sweeps.keeping import Best, held, stacked, unstacked
 from jaxopt_course.sweeps.lanes import Data, Readings, Trial, empty_lanes, names_of, room
@@ -88,11 +78,11 @@ def run(
     )
     loop.to_compare = probe and repeat.is_worth_it(program, len(table.seeds))
     saved, cost = time.perf_counter(), 0.0
-    with feeding(loop.devices), interrupts() as interrupted:
+    with feeding(loop.devices, source) as tell, interrupts() as interrupted:
         while not interrupted.is_set() and loop.dispatch():
             loop.read()
             loop.look()
-            tell_reading(loop.devices, source, loop.results)
+            tell(loop.results)
             on_progress(loop.results)
             wait = max(SAVE_SECONDS, cost / SAVE_SHARE)
             if on_checkpoint is not None and time.perf_counter() - saved >= wait:
@@ -102,7 +92,7 @@ def run(
                 saved = time.perf_counter()
                 cost = saved - begun
         loop.drain()
-        tell_reading(loop.devices, source, loop.results)
+        tell(loop.results)
         loop.end(interrupted.is_set())
         if loop.results.interrupted and on_checkpoint is not None:
             on_checkpoint(loop.snapshot())
@@ -135,7 +125,7 @@ class _Loop:
         self.waiting: dict[int, Any] = {}  # row -> state, of those that left before their end
         self.stopped: set[int] = set()  # rows that will never train on: nobody needs their state
         if resume is None:
-            names = names_of(trial, table, shapes_of_one(empty.state), data)
+            names = names_of(trial, table, empty.state, data)
             self.results = no_results(len(table.seeds), self.rhythm, *names)
         else:
             self.results = resume.results
@@ -246,8 +236,7 @@ class _Loop:
         else:
             place = int(self.table.seeds[guests[0]]), int(self.reached[guests[0]]), left
             wanted, span, intervals = feed.next(*place)
-            others = any(one.calls for one in self.devices)
-            if not feed.is_ready(wanted) and others and not wait:
+            if not (wait or feed.is_ready(wanted)) and any(one.calls for one in self.devices):
                 return  # others may be read meanwhile
             data = data._replace(train=feed.take(wanted, span))
         asked = np.int32(intervals) if span is None else span
@@ -262,15 +251,12 @@ class _Loop:
         self.reached[guests] += intervals
         if feed is not None:
             device.together = self._key(int(guests[0]))
-            self._look_ahead(device, feed, int(guests[0]), left - intervals)
-
-    def _look_ahead(self, device: Device, feed: Feed, row: int, left: int) -> None:
-        """Read for the call that is likely to come next."""
-        if left == 0 and (key := self._choose_queue(device)) is not None:
-            row = self.queues.first(key)
-            left = int(self.climb.until[row] - self.reached[row])
-        if left:
-            feed.look_ahead(int(self.table.seeds[row]), int(self.reached[row]), left)
+            left, row = left - intervals, int(guests[0])
+            if left == 0 and (key := self._choose_queue(device)) is not None:
+                row = self.queues.first(key)
+                left = int(self.climb.until[row] - self.reached[row])
+            if left:  # read for the call that is likely to come next
+                feed.look_ahead(int(self.table.seeds[row]), int(self.reached[row]), left)
 
     def read(self) -> None:
         """Read the oldest call of a device that is ready (or wait for one)."""
