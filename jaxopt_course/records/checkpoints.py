@@ -5,6 +5,7 @@
     checkpoint/0000/0.state, 1.state    the two last snapshots of a bucket under way; the newer one
                                     that is whole counts
     checkpoint/0000/results.json, trials.csv, curves.nc     of a bucket that is over, what it left
+    checkpoint/0000/kept.npz        and the states of its best configurations, where they stay
 
 A ``.state`` file is a line of JSON with the SHA-256 of the rest, then arrays (see ``arrays``).  The
 question has a checksum too, and each answer names the question that it answers: an answer to
@@ -38,7 +39,8 @@ from jaxopt_course.records.store import read_table
 QUESTION, TABLE = "question.json", "question.csv"
 GENERATIONS = ("0.state", "1.state")
 RESULTS = "results.json"
-LEFT = (RESULTS, TRIALS, CURVES)  # by a bucket that is over
+KEPT = "kept.npz"  # by one whose best configurations' states stay
+LEFT = (RESULTS, TRIALS, CURVES, KEPT)  # by a bucket that is over
 NAMES = (QUESTION, TABLE, *GENERATIONS, *LEFT)
 
 
@@ -55,6 +57,7 @@ class Left(NamedTuple):
     trials: pd.DataFrame
     curves: xr.Dataset
     event: dict[str, Any]
+    kept: Mapping[int, bytes] = {}  # by trial, the states of the best configurations
 
 
 def is_unfinished(directory: Path) -> bool:
@@ -271,6 +274,8 @@ def keep(folder: Path, left: Left, question: str) -> None:
         TRIALS: left.trials.to_csv(index=False).encode(),
         CURVES: bytes(left.curves.to_netcdf(engine="h5netcdf")),
     }
+    if left.kept:
+        contents[KEPT] = pack({str(n): np.frombuffer(x, np.uint8) for n, x in left.kept.items()})
     for name, content in contents.items():
         files.replace_bytes(folder / name, content)
     seal = {
@@ -295,12 +300,15 @@ def kept(folder: Path) -> Left | None:
         whole = (
             seal.pop("seal") == files.digest(seal)
             and seal["question"] == question_of(folder)
-            and all(files.sha256(folder / n) == seal["sha256"][n] for n in (TRIALS, CURVES))
+            and {TRIALS, CURVES} <= {*seal["sha256"]} <= {TRIALS, CURVES, KEPT}
+            and all(files.sha256(folder / n) == digest for n, digest in seal["sha256"].items())
         )
         if whole:
             trials = read_table(folder / TRIALS, seal["dtypes"])
             curves = xr.load_dataset(folder / CURVES, engine="h5netcdf")
-            return Left(trials, curves, dict(seal["event"]))
+            held = unpack((folder / KEPT).read_bytes()) if KEPT in seal["sha256"] else {}
+            states = {int(n): x.tobytes() for n, x in held.items()}
+            return Left(trials, curves, dict(seal["event"]), states)
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         pass
     warnings.warn(f"{folder} was edited or is damaged; its trials are trained again", stacklevel=2)

@@ -196,6 +196,7 @@ class Session:
         for number, share in shares.items():
             if (earlier := left[number]) is not None:
                 done.append(Trained(earlier.trials, earlier.curves, earlier.event, earlier=True))
+                kept |= earlier.kept
                 continue
             compiled, folder = self.programs[number], folders[number]
             rows = place[share["trial"]].to_numpy()
@@ -233,7 +234,7 @@ class Session:
             if part.interrupted:
                 break
             if folder is not None and number != max(shares):  # the last one's go to the study
-                keep(folder, part, question)
+                keep(folder, part, question, packed(share, part))
         whole = join_trials(trials, done)
         curves = join_curves(trials, done, [b.budget.describe() for b in self.table.buckets])
         manifest = self.manifest(whole, kind, scheduler) | join_repeatable(done)

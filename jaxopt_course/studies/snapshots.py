@@ -104,10 +104,10 @@ def saver(folder: Path, question: str) -> Callable[[Snapshot], None]:
     return save
 
 
-def keep(folder: Path, part: Trained, question: str) -> None:
-    """Keep what a bucket left, in the place of its checkpoint."""
+def keep(folder: Path, part: Trained, question: str, kept: Mapping[int, bytes]) -> None:
+    """Keep what a bucket left, and its best states, in the place of its checkpoint."""
     try:
-        left = checkpoints.Left(part.trials, part.curves, part.event)
+        left = checkpoints.Left(part.trials, part.curves, part.event, kept)
         checkpoints.keep(folder, left, question)
     except OSError as error:
         warnings.warn(f"no checkpoint ({error}); training goes on", stacklevel=2)

@@ -81,7 +81,6 @@ def run(
     with feeding(loop.devices, source) as tell, interrupts() as interrupted:
         while not interrupted.is_set() and loop.dispatch():
             loop.read()
-            loop.look()
             tell(loop.results)
             on_progress(loop.results)
             wait = max(SAVE_SECONDS, cost / SAVE_SHARE)
@@ -279,12 +278,6 @@ class _Loop:
         alive = ~self.results.finished[rows] & (self.results.first_bad[rows] < 0)
         self._collect(rows[alive], lanes[alive], call, readings)
 
-    def look(self) -> None:
-        """See which states are worth keeping, now that more is known."""
-        if self.keep is not None:
-            last = lambda row: float(self.score(row, self.rhythm.intervals)[-1])
-            self.keep.look(self.results, last)
-
     def drain(self) -> None:
         """Read all that is under way; a stream goes on to the end of its interval."""
         for device in self.devices:
@@ -296,7 +289,6 @@ class _Loop:
             self._free(device)
         while any(device.calls for device in self.devices):
             self.read()
-        self.look()
 
     def end(self, interrupted: bool) -> None:
         """Say what became of those that did not finish."""
@@ -324,6 +316,9 @@ class _Loop:
         for row in rows[bad | (ends >= self.climb.until[rows])].tolist():
             self._arrive(row)
         self.results.until = self.climb.until
+        if self.keep is not None:
+            last = lambda row: float(self.score(row, self.rhythm.intervals)[-1])
+            self.keep.look(self.results, last)
 
     def _arrive(self, row: int, queue: bool = True) -> None:
         """Where a trial has reached its target, or diverged, some may be promoted."""
