@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.problems.convolution import max_pool as max_pool
     from jaxopt_course.problems.downloads import image_task as image_task
     from jaxopt_course.problems.downloads import openml_task as openml_task
+    from jaxopt_course.problems.folded import folds as folds
     from jaxopt_course.problems.image_networks import CNN as CNN
     from jaxopt_course.problems.image_networks import ImageMLP as ImageMLP
     from jaxopt_course.problems.networks import MLP as MLP
@@ -165,6 +166,7 @@ _HOMES = {
         "image_task",
         "openml_task",
     ),
+    "problems.folded": ("folds",),
     "problems.image_networks": (
         "CNN",
         "ImageMLP",

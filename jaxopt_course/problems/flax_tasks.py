@@ -23,6 +23,7 @@ class Ingredients(NamedTuple):
 
     fields: dict[str, Any]  # of the task, by name
     check_labels: Callable[[], None]  # to be called once the task's own checks have passed
+    stratify: bool = False  # whether the parts have equal shares of the classes
 
 
 def ingredients(
@@ -121,7 +122,7 @@ def ingredients(
         outputs = lambda shared, *args: net.apply(*args, shared=shared)
         check_labels(jax.eval_shape(outputs, given.offered, *start, given.example))
 
-    return Ingredients(fields, check_all_labels)
+    return Ingredients(fields, check_all_labels, given.stratify)
 
 
 def _rule_of(loss: str | Callable[..., jax.Array]) -> Loss:

@@ -29,6 +29,7 @@ class Gathered(NamedTuple):
     around: Callable[[Callable[..., Any], Callable[..., Any]], Functions]  # functions of the parts
     by_windows: bool = False
     more_metrics: Mapping[str, str] = {}  # that ``around`` measures
+    stratify: bool = False  # whether the parts have equal shares of the classes
 
 
 def gather(
@@ -87,6 +88,7 @@ def gather(
         shared,
         split_seed if valid is None else None,
         lambda loss, evaluate: (loss, evaluate),
+        stratify=stratify,
     )
 
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from jaxopt_course.problems.csv import prepared, reading
+from jaxopt_course.problems.csv import aligned, prepared, reading
 from jaxopt_course.problems.csv.columns import Column
 from jaxopt_course.problems.csv.layout import MARK_NAMES
 from jaxopt_course.problems.csv.numbers import Decimal
@@ -182,19 +183,18 @@ metrics={'accuracy': 'max', 'f1': 'max', 'auc': 'max', 'loss': 'min'})
         drop = [column for column in drop if column not in found.left_out]
     elif given := [n for n, v in (("sep", sep), ("encoding", encoding), ("header", header)) if v]:
         raise ValueError(f"{given[0]} is of a file, and the table is one already")
+    how: dict[str, Any] = {
+        "kind": kind,
+        "drop": drop,
+        "split_seed": split_seed,
+        "positive": positive,
+        "dates_of": dates,
+        "leave_out": leave_out,
+        "decimal": decimal,
+        "typed": found is not None,
+    }
     try:
-        ready = prepared.prepare(
-            table,
-            target,
-            kind=kind,
-            drop=drop,
-            split_seed=split_seed,
-            positive=positive,
-            dates_of=dates,
-            leave_out=leave_out,
-            decimal=decimal,
-            typed=found is not None,
-        )
+        ready = prepared.prepare(table, target, **how)
     except ValueError as error:
         if found and str(error).startswith("unknown column"):
             error.add_note(
@@ -204,21 +204,34 @@ metrics={'accuracy': 'max', 'f1': 'max', 'auc': 'max', 'loss': 'min'})
                 error.add_note(f"{column!r} is left out, {why}")
         raise
     outputs = len(ready.classes) if len(ready.classes) > 2 else 1
-    sizes = (len(ready.features), *hidden, outputs)
     loss = {0: "squared_error", 2: "sigmoid_binary_cross_entropy"}
     settings = {"loss": loss.get(len(ready.classes), "softmax_cross_entropy")} | settings
     what = f"{len(ready.classes)} classes" if ready.classes else "a number"
-    task = Task.from_flax(
-        lambda rngs: MLP(*sizes, rngs=rngs),
-        *ready.parts["train"],
-        valid=ready.parts["valid"],
-        test=ready.parts["test"],
-        name=name or "table",
-        description=description
-        or f"{len(table):,} rows; {target!r}, {what}; MLP {'-'.join(map(str, sizes))}",
-        **settings,
-    )
-    return dataclasses.replace(task, split_seed=split_seed, about=_about(ready, found))
+
+    def make(ready: Prepared) -> Task:
+        sizes = (len(ready.features), *hidden, outputs)
+        task = Task.from_flax(
+            lambda rngs: MLP(*sizes, rngs=rngs),
+            *ready.parts["train"],
+            valid=ready.parts["valid"],
+            test=ready.parts["test"],
+            name=name or "table",
+            description=description
+            or f"{len(table):,} rows; {target!r}, {what}; MLP {'-'.join(map(str, sizes))}",
+            **settings,
+        )
+        about = _about(ready, found)
+        return dataclasses.replace(task, split_seed=split_seed, about=about, refit=refit)
+
+    def refit(folds: Sequence[tuple[Any, Any]]) -> tuple[Task, list[dict[str, Any]]]:
+        pool = np.concatenate([ready.rows["train"], ready.rows["valid"]])
+        parts = [{"train": pool[a], "valid": pool[b], "test": ready.rows["test"]} for a, b in folds]
+        made = aligned.prepare_all(table, target, parts, how, ready)
+        task = make(made.whole)
+        about = {**task.about, "baseline": made.baseline}
+        return dataclasses.replace(task, about=about), made.folds
+
+    return make(ready)
 
 
 def _about(ready: Prepared, found: reading.Reading | None) -> dict[str, Any]:

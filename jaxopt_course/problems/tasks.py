@@ -4,8 +4,8 @@ import dataclasses
 import functools
 import hashlib
 import operator
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import jax
 
@@ -15,6 +15,17 @@ from jaxopt_course.problems.losses import Metric
 from jaxopt_course.problems.missing import Missing
 from jaxopt_course.problems.streams import Stream, examples_of, sample_of
 from jaxopt_course.tree import Tree
+
+
+class Folds(NamedTuple):
+    """How a task is divided for cross-validation; see :func:`folds`."""
+
+    column: str  # of the table, that says which fold
+    number: int  # of folds; they are 0, 1, ...
+    left_out: tuple[tuple[int, ...], ...]  # of each fold the rows that it does without
+
+
+Refit = Callable[[Sequence[tuple[Any, Any]]], tuple["Task", Sequence[Mapping[str, Tree]]]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -57,6 +68,11 @@ class Task:
             ``valid_<name>_<metric>``.  ``valid`` stays what divergence and ``best_valid_loss`` are
             told by; ``metric="valid_<name>_<metric>"`` chooses by another.
 
+        folds: how the data are divided, where a column says which fold is meant.
+        refit: from rows (train, valid) of several folds, numbered as in the train part and then in
+            valid, to the task and each fold's parts, with all that was fitted on the train part
+            fitted on the fold's; None where nothing was.
+
     Arrays are kept as read-only NumPy arrays, integers and booleans as int32, reals as float32.
 
     Raises:
@@ -80,6 +96,8 @@ class Task:
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     shared: Tree = ()
     validations: Mapping[str, Tree] = dataclasses.field(default_factory=dict)
+    folds: Folds | None = None
+    refit: Refit | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays canonical and check everything that can be checked without running."""
@@ -270,6 +288,7 @@ metrics={'accuracy': 'max', 'loss': 'min'})
                 sparse inputs or targets.
         """
         from jaxopt_course.problems.flax_tasks import ingredients
+        from jaxopt_course.problems.refit import fitted_anew
 
         made = ingredients(
             module,
@@ -291,7 +310,10 @@ metrics={'accuracy': 'max', 'loss': 'min'})
         )
         task = cls(name=name, description=description, uint8=uint8, **made.fields)
         made.check_labels()
-        return task
+        if not (standardize or missing):
+            return task
+        raw = inputs, targets, valid, test, validations
+        return fitted_anew(task, *raw, split_seed, made.stratify, standardize, missing)
 
 
 def _strong(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -222,7 +222,7 @@ def train_bucket(
         )
         tell(results, last=True)
     seconds = time.perf_counter() - begun
-    metrics = compiled.bucket.task.metrics
+    metrics = compiled.bucket.task.directions
     converging = compiled.chosen if judges_each(scheduler) else None
     complete, curves = assemble(trials, results, program.rhythm, metrics, converging)
     event: dict[str, Any] = {

@@ -15,6 +15,7 @@ from jaxopt_course.studies.joining import REPEATABLE, own_rows
 from jaxopt_course.studies.results import bare, with_bests
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.sweeps.schedulers import Scheduler
+from jaxopt_course.tables.replicates import making
 
 
 def extended(
@@ -48,7 +49,9 @@ def extended(
     with warnings.catch_warnings():  # to repeat what is known is no mistake here
         warnings.filterwarnings("ignore", r"\d+ trials repeat")
         longer = session.lengthened(known[columns], trials)
-    varied = varied_in(longer.table.trials, longer.table.hyperparameters)
+    varied = varied_in(
+        longer.table.trials, making(longer.table.hyperparameters, longer.table.replicates)
+    )
     check_measured(longer.chosen[0], longer.table.measured_with, varied)
     if session.carried.starts is not None:
         starts = session.carried.starts

@@ -61,6 +61,9 @@ def fit(
         KeyError, ValueError: the task reads a number that ``h`` does not have; or nobody reads one.
     """
     task = task_of(task)
+    if task.folds is not None and (h or {}).get(task.folds.column) not in range(task.folds.number):
+        column, number = task.folds.column, task.folds.number
+        raise ValueError(f"the task is in {number} folds; say which: h={{{column!r}: 0}}")
     numbers = {name: _scalar(x) for name, x in (h or {}).items()}
     reads = Reads()
     row = Row(numbers, "", reads)

@@ -70,7 +70,7 @@ def changed_versions(manifest: Mapping[str, Any]) -> list[str]:
 
 def describe_task(task: Task) -> dict[str, Any]:
     """What a manifest says of a task, for JSON; of a table also what became of its columns."""
-    facts = {
+    facts: dict[str, Any] = {
         "name": task.name,
         "description": task.description,
         "split_seed": task.split_seed,
@@ -80,6 +80,12 @@ def describe_task(task: Task) -> dict[str, Any]:
     }
     if isinstance(task.train, Stream):
         facts["stream"] = task.train.describe()
+    if task.folds is not None:
+        facts["folds"] = {
+            "column": task.folds.column,
+            "number": task.folds.number,
+            "left_out": [list(rows) for rows in task.folds.left_out],
+        }
     if not task.about:
         return facts
     valid = {k: x for k, x in task.about["baseline"].items() if k.startswith("valid_")}

@@ -218,6 +218,6 @@ class RecordedStudy:
         if metric is None:
             return self.manifest["metric"], self.manifest["direction"]
         chosen = check_metric(metric, self.manifest["task"]["metrics"])
-        varied = varied_in(self.trials, self.manifest["hyperparameters"])
+        varied = varied_in(self.trials, self.hyperparameters)
         check_measured(chosen[0], self.manifest.get("measured_with", {}), varied)
         return chosen

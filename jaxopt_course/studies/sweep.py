@@ -21,6 +21,7 @@ from jaxopt_course.sweeps.plan import Plan
 from jaxopt_course.sweeps.schedulers import Scheduler, judges_each
 from jaxopt_course.tables.buckets import Table, split
 from jaxopt_course.tables.budgets import Equal
+from jaxopt_course.tables.replicates import making
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
 
@@ -134,7 +135,8 @@ def sweep(
         metric = f"best_valid_{next(iter(metrics))}"
     chosen = check_metric(metric, metrics)
     check_metrics(table)
-    varied = varied_in(table.trials, table.hyperparameters)
+    check_folds(table)
+    varied = varied_in(table.trials, making(table.hyperparameters, table.replicates))
     check_measured(chosen[0], table.measured_with, varied)
     check_lanes(lanes)
     keep = check_keep(keep)
@@ -185,6 +187,22 @@ def check_metrics(table: Table) -> None:
             raise ValueError(
                 f"the task of {bucket.label} measures {bucket.task.directions}, that of "
                 f"{first.label} {first.task.directions}; they cannot be compared"
+            )
+
+
+def check_folds(table: Table) -> None:
+    """Refuse folds that would be taken for a hyperparameter, of which the luckiest wins.
+
+    Raises:
+        ValueError: several folds, and their column is not among the replicates.
+    """
+    for folds in (bucket.task.folds for bucket in table.buckets):
+        if folds is None or folds.column in table.replicates:
+            continue
+        if table.trials[folds.column].nunique() > 1:
+            raise ValueError(
+                f"column {folds.column!r} says the fold and is averaged over, else the luckiest "
+                f"fold would be best: replicates=[{folds.column!r}]"
             )
 
 

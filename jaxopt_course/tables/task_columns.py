@@ -10,7 +10,7 @@ import pandas as pd
 from jaxopt_course.base import Decay
 from jaxopt_course.problems.asking import Reads, Row
 from jaxopt_course.problems.regularization import BOUNDS
-from jaxopt_course.problems.tasks import Task
+from jaxopt_course.problems.tasks import Folds, Task
 from jaxopt_course.tables.schedules import is_schedule
 
 NOT_NUMBERS = {"optimizer", "seed"}
@@ -107,6 +107,8 @@ def read_by(
     """
     if task is None or not task.asks.row:
         return TaskColumns(Reads())
+    if task.folds is not None:
+        _check_fold(task.folds, trials, static)
     known = task.asks.columns
     names = [name for name in trials if name not in NOT_NUMBERS and not is_schedule(name)]
     text = [name for name in names if trials[name].dtype == "string" and name not in static]
@@ -168,7 +170,7 @@ def _check_bounds(
     trials: pd.DataFrame, numbers: Collection[str], static: Mapping[str, Any]
 ) -> None:
     """Of the columns that the package itself knows."""
-    for column in (*numbers, *static):
+    for column in (name for name in (*numbers, *static) if name in BOUNDS):
         least, most, closed = BOUNDS[column]
         values = trials[column] if column in trials else pd.Series([static[column]])
         if values.dtype in ("boolean", "string") or isinstance(values.iloc[0], bool | str):
@@ -181,3 +183,23 @@ def _check_bounds(
                 f"column {column!r} must be in [{least:g}, {most:g}{']' if closed else ')'}, "
                 f"not {values.iloc[row]} in row {row}"
             )
+
+
+def _check_fold(folds: Folds, trials: pd.DataFrame, static: Mapping[str, Any]) -> None:
+    """Does every row say one of the task's folds?"""
+    name, count = folds.column, folds.number
+    how = f"{name}=range({count}) in the table and replicates=[{name!r}]"
+    if name not in trials and name not in static:
+        raise ValueError(f"the task is in {count} folds, and no column {name!r} says which: {how}")
+    values = trials[name] if name in trials else pd.Series([static[name]])
+    if values.isna().any():
+        row = int(values.isna().to_numpy().argmax())
+        raise ValueError(f"column {name!r} is empty in row {row}; it has no default")
+    whole = pd.api.types.is_integer_dtype(values)
+    wrong = ~values.isin(range(count)).to_numpy(bool) if whole else np.ones(len(values), bool)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"column {name!r} is {values.iloc[row]} in row {row}, and the task has the folds "
+            f"0 to {count - 1}: {how}"
+        )

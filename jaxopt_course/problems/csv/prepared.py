@@ -76,8 +76,12 @@ def prepare(
     leave_out: Sequence[Rows] = (),
     decimal: numbers.Decimal | None = None,
     typed: bool = False,
+    rows: Mapping[str, np.ndarray] | None = None,
 ) -> Prepared:
-    """See :func:`jaxopt_course.problems.tables.prepare`; ``typed`` tables have no text to read."""
+    """See :func:`jaxopt_course.problems.tables.prepare`; ``typed`` tables have no text to read.
+
+    ``rows``: the parts, as rows of the table, in place of the split; none that is left out.
+    """
     formats = dates.formats_of(dates_of, table.columns)
     for name in (target_name, *drop, *formats):
         if name not in table:
@@ -109,7 +113,10 @@ def prepare(
         goal = target.encode(table[target_name].iloc[kept], kind, positive)
     if len(kept) < len(table):
         table = table.iloc[kept]
-    rows = target.split(goal, target_name, split_seed)
+    if rows is None:
+        rows = target.split(goal, target_name, split_seed)
+    else:
+        rows = {part: np.searchsorted(kept, own) for part, own in rows.items()}
     values, center, scale = goal.values, 0.0, 1.0
     if not goal.classes:
         mean, std = columns.center_and_scale(values[rows["train"]][:, None])
