@@ -26,9 +26,10 @@ from jaxopt_course.studies.choosing import check_measured, check_metric
 from jaxopt_course.studies.results import join
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.studies.study import Study, SweepInterrupted
-from jaxopt_course.studies.sweep import check_devices, check_metrics
+from jaxopt_course.studies.sweep import check_devices, check_folds, check_metrics
 from jaxopt_course.tables.buckets import split
 from jaxopt_course.tables.budgets import Equal
+from jaxopt_course.tables.replicates import making
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
 
@@ -51,6 +52,8 @@ class OptunaSearch:
             where the row's optimizer and schedule take it.
         lanes: as in ``sweep``.
         seeds: of the trainings, the same for each configuration.
+        replicates: columns that repeat a configuration beside its seeds, with their values, as
+            ``{"fold": range(5)}`` for a task of :func:`folds`; the sampler is told the mean.
         batch: configurations asked for at a time; default as many as fill the lanes.
 
     Raises:
@@ -65,6 +68,7 @@ class OptunaSearch:
         *,
         lanes: int | None = None,
         seeds: Iterable[int] = (0,),
+        replicates: Mapping[str, Iterable[int]] | None = None,
         batch: int | None = None,
     ) -> None:
         optuna = import_optuna()
@@ -81,7 +85,7 @@ class OptunaSearch:
         self.optuna_study = optuna_study
         self.lanes = None if lanes is None else _whole("lanes", lanes)
         self.batch = None if batch is None else _whole("batch", batch)
-        self.space = make_space(space, seeds)
+        self.space = make_space(space, seeds, replicates)
 
     def sweep(
         self,
@@ -150,7 +154,9 @@ class OptunaSearch:
         space = self.space.with_static(static).with_task(task)
         check_study(self.optuna_study, space)
         examples = space.table([], optimizer)
-        table = split(task, examples, static, optimizer, equal=equal, **lengths)
+        repeat = list(space.replicates)
+        table = split(task, examples, static, optimizer, equal=equal, replicates=repeat, **lengths)
+        check_folds(table, space.columns)
         check_metrics(table)
         chosen = check_metric(metric, table.buckets[0].task.directions)
         check_measured(chosen[0], table.measured_with, set(space.columns) - set(space.fixed))
@@ -210,8 +216,8 @@ class OptunaSearch:
         """Ask, train and tell ``n_trials``, add to ``outcomes``; whether Ctrl-C cut it short."""
         states = import_optuna().trial.TrialState
         lanes = min(made.program.lanes for made in session.programs.values())
-        batch = self.batch or max(1, lanes * len(session.devices) // len(space.seeds))
-        names = session.table.hyperparameters
+        batch = self.batch or max(1, lanes * len(session.devices) // len(space.repeats))
+        names = making(session.table.hyperparameters, session.table.replicates)
         reads = {pair for bucket in session.table.buckets for pair in bucket.columns.reads}
         known: dict[str, Told] = {}  # by the id of a configuration's row with the first seed
         trained: set[str] = set()  # ids of rows
@@ -232,7 +238,7 @@ class OptunaSearch:
                     for told in tell_all(outcome.trials, outcome.curves, names, *session.chosen):
                         known[new["id"][told.row]] = told
                 exhausted = False
-                for name in table["id"].iloc[:: len(space.seeds)]:
+                for name in table["id"].iloc[:: len(space.repeats)]:
                     _report(asked[0], known[name])
                     state = states[known[name].state]
                     exhausted |= _tell(self.optuna_study, asked[0], known[name].value, state)
@@ -260,7 +266,7 @@ def _complete(rows: Sequence[dict[str, Any]], space: Space, session: Session) ->
     with warnings.catch_warnings():  # repeats are expected here
         warnings.filterwarnings("ignore", ".* repeat an earlier one")
         longer = session.lengthened(examples, asked)
-    return longer.table.trials.iloc[-len(rows) * len(space.seeds) :]
+    return longer.table.trials.iloc[-len(rows) * len(space.repeats) :]
 
 
 def _report(trial: Any, told: Told) -> None:

@@ -7,6 +7,7 @@ a space with ``b1`` and ``dampening`` is one of conditional parameters, as Optun
 import itertools
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -62,6 +63,14 @@ class Space:
     seeds: Sequence[int]
     static: Sequence[str] = ()  # columns that shape the program
     of_task: Set[str] = frozenset()  # columns that the task reads, whatever the optimizer
+    replicates: Mapping[str, Sequence[Any]] = MappingProxyType({})  # crossed with the seeds
+
+    @property
+    def repeats(self) -> list[dict[str, Any]]:
+        """The seeds, with each combination of the other replicates."""
+        names = [*self.replicates, "seed"]
+        values = itertools.product(*self.replicates.values(), self.seeds)
+        return [dict(zip(names, each, strict=True)) for each in values]
 
     def with_static(self, static: Sequence[str] | None) -> "Space":
         """The space with these columns static: each combination of their values is a program.
@@ -90,6 +99,7 @@ class Space:
             KeyError, TypeError, ValueError: as :func:`~jaxopt_course.tables.task_columns.read_by`.
         """
         row = {name: [column.examples[0]] for name, column in self.columns.items()}
+        row |= {name: [values[0]] for name, values in self.replicates.items()}
         table, _ = normalise(pd.DataFrame(row))
         static = {name: row[name][0] for name in self.static}
         given = arguments_of(task, static)
@@ -161,20 +171,26 @@ class Space:
         return rows
 
     def table(self, rows: Sequence[dict[str, Any]], optimizer: Optimizer) -> pd.DataFrame:
-        """A row for each choice that shapes the program, then ``rows`` with every seed."""
+        """A row for each choice that shapes the program, then ``rows`` with every replicate."""
         shape = [name for name in dict.fromkeys((*self.static, *DECIDE)) if name in self.columns]
         choices = {name: self.columns[name].examples for name in shape}
         table = []
         for values in itertools.product(*choices.values()):
             example = self.row(optimizer, dict(zip(choices, values, strict=True)))
-            table.append(example | {"seed": self.seeds[0]})
-        table += [row | {"seed": seed} for row in rows for seed in self.seeds]
-        frame = pd.DataFrame(table, columns=[*self.columns, "seed"], dtype=object)
+            table.append(example | self.repeats[0])
+        table += [row | repeat for row in rows for repeat in self.repeats]
+        names = [*self.columns, *self.replicates, "seed"]
+        frame = pd.DataFrame(table, columns=names, dtype=object)
         frame = frame.where(frame.notna(), None)
-        return frame.astype({name: column.kind for name, column in self.columns.items()})
+        kinds = {name: column.kind for name, column in self.columns.items()}
+        return frame.astype(kinds | dict.fromkeys(self.replicates, "Int64"))
 
 
-def make_space(space: Mapping[str, Any], seeds: Iterable[int]) -> Space:
+def make_space(
+    space: Mapping[str, Any],
+    seeds: Iterable[int],
+    replicates: Mapping[str, Iterable[int]] | None = None,
+) -> Space:
     """Check a space as the user gave it, see :class:`OptunaSearch`.
 
     Raises:
@@ -192,7 +208,25 @@ def make_space(space: Mapping[str, Any], seeds: Iterable[int]) -> Space:
     columns = {name: _column(optuna, name, space[name]) for name in [*first, *space]}
     if all(column.ask is None for column in columns.values()):
         raise ValueError("every column of the space is fixed; there is nothing to ask for")
-    return Space(columns, listed)
+    return Space(columns, listed, replicates=_replicates(replicates or {}, space))
+
+
+def _replicates(given: Mapping[str, Iterable[int]], space: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of different whole numbers, none of which the sampler chooses."""
+    found = {}
+    for name, values in given.items():
+        listed = (
+            list(values) if isinstance(values, Iterable) and not isinstance(values, str) else []
+        )
+        whole = [x for x in listed if isinstance(x, int) or hasattr(x, "__index__")]
+        if not listed or len(whole) < len(listed) or len(set(listed)) < len(listed):
+            raise ValueError(
+                f"replicates: {name!r} must have different whole numbers, not {values!r}"
+            )
+        if name in space or name == "seed":
+            raise ValueError(f"replicates: the column {name!r} is given already")
+        found[name] = tuple(map(int, listed))
+    return found
 
 
 def _column(optuna: Any, name: str, space: Any) -> _Column:

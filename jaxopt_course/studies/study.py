@@ -39,13 +39,12 @@ class Study(WithParameters):
     """What came of a table of trials.
 
     Attributes:
-        trials: a row a trial: hyperparameters, seed, ``status`` ("finished", "diverged",
-            "stopped" by a scheduler, "converged" by ``Patience``, "unfinished"),
-            ``first_bad_step`` (updates done before the first loss that is not finite),
-            ``stopped_step`` (updates done when a scheduler stopped it), ``last_finite_loss`` (of
-            training, as recorded), ``train_loss`` (last record), ``valid_*`` (final; of one that
-            has converged those at ``scored_step``, its best evaluation), ``best_valid_loss`` and
-            ``best_step``, the best of the curves of the other metrics, ``test_*`` (at the end).
+        trials: a row a trial: hyperparameters, seed, ``status`` ("finished", "diverged", "stopped"
+            by a scheduler, "converged" by ``Patience``, "unfinished"), ``first_bad_step`` (updates
+            before the first bad loss), ``stopped_step`` (updates when a scheduler stopped it),
+            ``last_finite_loss`` (of training, as recorded), ``train_loss`` (last record),
+            ``valid_*`` (final; of one that has converged those at ``scored_step``, its best
+            evaluation), ``best_valid_*`` (of its curves), ``best_step`` (of the loss), ``test_*``.
         curves: ``train_loss`` (trial, step) and ``valid_*`` (trial, eval_step), float32, NaN after
             a trial's end, with the hyperparameters as coordinates of ``trial``.
         manifest: what was asked and with what; see ``manifest.json``.

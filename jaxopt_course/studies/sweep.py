@@ -1,7 +1,7 @@
 """``sweep``: a table in, a study out."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -190,8 +190,10 @@ def check_metrics(table: Table) -> None:
             )
 
 
-def check_folds(table: Table) -> None:
+def check_folds(table: Table, chosen: Collection[str] = ()) -> None:
     """Refuse folds that would be taken for a hyperparameter, of which the luckiest wins.
+
+    ``chosen``: columns of which a sampler chooses the values.
 
     Raises:
         ValueError: several folds, and their column is not among the replicates.
@@ -199,7 +201,7 @@ def check_folds(table: Table) -> None:
     for folds in (bucket.task.folds for bucket in table.buckets):
         if folds is None or folds.column in table.replicates:
             continue
-        if table.trials[folds.column].nunique() > 1:
+        if table.trials[folds.column].nunique() > 1 or folds.column in chosen:
             raise ValueError(
                 f"column {folds.column!r} says the fold and is averaged over, else the luckiest "
                 f"fold would be best: replicates=[{folds.column!r}]"
