@@ -128,7 +128,7 @@ def test_disk_resume_confirm_and_extend(folded, study, tmp_path):
     more = joc.grid(optimizer="adam", learning_rate=[0.3], fold=range(4), seed=range(2))
     assert len(joc.Study.load(study.directory).extend(more, task=folded, progress=False)
                .configurations()) == 3  # fmt: skip
-    with pytest.raises(ValueError, match="is 4 in row 4, and the task has the folds 0 to 3"):
+    with pytest.raises(ValueError, match="and the task has the folds 0 to 3"):
         joc.Study.load(study.directory).extend(
             joc.grid(optimizer="adam", learning_rate=[1.0], fold=range(5)), task=folded
         )
@@ -265,3 +265,32 @@ def test_the_loss_of_the_task_may_read_columns_beside_the_fold():
     trials = joc.grid(optimizer="adam", learning_rate=[0.1], smoothing=[0.0, 0.3], fold=range(3))
     study = joc.sweep(own, trials, replicates=["fold"], **QUICK)
     assert len(study.configurations()) == 2 and study.events[-1]["lowerings"] == 1
+
+
+def test_a_sampler_is_told_the_mean_over_folds(folded):
+    optuna = pytest.importorskip("optuna")
+    asked = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    space = {"learning_rate": joc.log_uniform(1e-3, 1.0)}
+    search = joc.OptunaSearch(asked, space, lanes=2, seeds=[3], replicates={"fold": range(4)})
+    how = {"epochs": 1, "batch_size": 16, "metric": "valid_loss", "progress": False}
+    study = search.sweep(folded, 2, "adam", **how)
+    ranked = study.configurations()
+    assert ranked["replicates"].tolist() == [4, 4] and len(study.trials) == 8
+    assert sorted(one.value for one in asked.trials) == ranked["valid_loss"].tolist()
+    with pytest.raises(ValueError, match="the luckiest fold would be best"):
+        joc.OptunaSearch(asked, space | {"fold": [0, 1]}, lanes=2).sweep(folded, 1, "adam", **how)
+    with pytest.raises(ValueError, match="'fold' takes different whole numbers"):
+        joc.OptunaSearch(asked, space, replicates={"fold": [0, 0]})
+
+
+def test_a_sweep_of_folds_that_was_cut_short_goes_on(folded, study, tmp_path, monkeypatch):
+    def dies(*args, **how):
+        raise RuntimeError("the machine went down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxopt_course.studies.session.train_bucket", dies)
+        with pytest.raises(RuntimeError, match="went down"):
+            joc.sweep(folded, TRIALS, replicates=["fold"], directory=tmp_path / "s", **QUICK)
+    again = joc.Study.resume(tmp_path / "s", task=folded, progress=False)
+    pd.testing.assert_frame_equal(again.configurations(), study.configurations())
+    assert again.replicates == ["fold"]

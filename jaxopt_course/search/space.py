@@ -6,8 +6,7 @@ a space with ``b1`` and ``dampening`` is one of conditional parameters, as Optun
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -63,7 +62,7 @@ class Space:
     seeds: Sequence[int]
     static: Sequence[str] = ()  # columns that shape the program
     of_task: Set[str] = frozenset()  # columns that the task reads, whatever the optimizer
-    replicates: Mapping[str, Sequence[Any]] = MappingProxyType({})  # crossed with the seeds
+    replicates: Mapping[str, Sequence[int]] = field(default_factory=dict)  # beside the seeds
 
     @property
     def repeats(self) -> list[dict[str, Any]]:
@@ -215,14 +214,11 @@ def _replicates(given: Mapping[str, Iterable[int]], space: Mapping[str, Any]) ->
     """Columns of different whole numbers, none of which the sampler chooses."""
     found = {}
     for name, values in given.items():
-        listed = (
-            list(values) if isinstance(values, Iterable) and not isinstance(values, str) else []
-        )
-        whole = [x for x in listed if isinstance(x, int) or hasattr(x, "__index__")]
-        if not listed or len(whole) < len(listed) or len(set(listed)) < len(listed):
-            raise ValueError(
-                f"replicates: {name!r} must have different whole numbers, not {values!r}"
-            )
+        plain = isinstance(values, Iterable) and not isinstance(values, str)
+        listed = list(values) if plain else []
+        whole = all(hasattr(x, "__index__") for x in listed)
+        if not (listed and whole) or len(set(listed)) < len(listed):
+            raise ValueError(f"replicates: {name!r} takes different whole numbers, not {values!r}")
         if name in space or name == "seed":
             raise ValueError(f"replicates: the column {name!r} is given already")
         found[name] = tuple(map(int, listed))
