@@ -270,15 +270,15 @@ def test_the_loss_of_the_task_may_read_columns_beside_the_fold():
 def test_a_sampler_is_told_the_mean_over_folds(folded):
     optuna = pytest.importorskip("optuna")
     asked = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    space = {"learning_rate": joc.log_uniform(1e-3, 1.0)}
+    space = {"optimizer": "adam", "learning_rate": joc.log_uniform(1e-3, 1.0)}
     search = joc.OptunaSearch(asked, space, lanes=2, seeds=[3], replicates={"fold": range(4)})
     how = {"epochs": 1, "batch_size": 16, "metric": "valid_loss", "progress": False}
-    study = search.sweep(folded, 2, "adam", **how)
+    study = search.sweep(folded, 2, **how)
     ranked = study.configurations()
     assert ranked["replicates"].tolist() == [4, 4] and len(study.trials) == 8
     assert sorted(one.value for one in asked.trials) == ranked["valid_loss"].tolist()
     with pytest.raises(ValueError, match="the luckiest fold would be best"):
-        joc.OptunaSearch(asked, space | {"fold": [0, 1]}, lanes=2).sweep(folded, 1, "adam", **how)
+        joc.OptunaSearch(asked, space | {"fold": [0, 1]}, lanes=2).sweep(folded, 1, **how)
     with pytest.raises(ValueError, match="'fold' takes different whole numbers"):
         joc.OptunaSearch(asked, space, replicates={"fold": [0, 0]})
 
