@@ -67,26 +67,15 @@ class Compiled:
         return hashlib.sha256(self.program.text.encode()).hexdigest()
 
 
-def rhythm_of(bucket: Bucket, trial: Any, table: Table) -> Rhythm:
-    """A bucket's budget as the engine knows it, and whether its optimizers leave out steps."""
-    budget, train, row = bucket.budget, bucket.task.train, first_row(table)
-    params = jax.eval_shape(trial.init, row, jax.ShapeDtypeStruct((), np.uint32)).params
-    return Rhythm(
-        budget.steps,
-        budget.record_every,
-        budget.evaluate_every,
-        budget.diverges_above,
-        budget.diverges_times is not None,
-        train.fits if isinstance(train, Stream) else 0,
-        budget.diverges_after,
-        budget.diverges_after is None and bucket.columns.skips(row, params),
-    )
-
-
-def first_row(table: Table) -> dict[str, Any]:
-    """The numbers of the first trial, by name."""
-    row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
-    return row | ({table.together_name: table.together[0]} if table.together_name else {})
+def rhythm_of(bucket: Bucket) -> Rhythm:
+    """A bucket's budget as the engine knows it, of its task's data and optimizers."""
+    budget, train, columns = bucket.budget, bucket.task.train, bucket.columns
+    fits = train.fits if isinstance(train, Stream) else 0
+    skips = budget.diverges_after is None and columns.skips(bucket.task)
+    by_first_loss = budget.diverges_times is not None
+    every = budget.record_every, budget.evaluate_every
+    bad = budget.diverges_above, by_first_loss, budget.diverges_after, skips
+    return Rhythm(budget.steps, *every, *bad, fits)
 
 
 def trial_of(bucket: Bucket) -> Any:
@@ -128,7 +117,9 @@ def compile_bucket(
     trial = trial_of(bucket)
     data = data_of(bucket.task)
     table = Table(**columns.arrays(columns.trials))
-    row = first_row(table)
+    row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
+    if table.together_name:
+        row[table.together_name] = table.together[0]
     try:
         size = lane_bytes(trial, row, data)
     except Exception as error:
@@ -145,8 +136,7 @@ def compile_bucket(
     if bucket.budget.diverges_times is not None:
         size -= 4  # the limit of a lane's losses: its width is as before there was one
     width = lanes or default_lanes(size, devices[0].platform)
-    rhythm = rhythm_of(bucket, trial, table)
-    program = compile_program(trial, rhythm, data, table, width, devices)
+    program = compile_program(trial, rhythm_of(bucket), data, table, width, devices)
     return Compiled(bucket, chosen, trial, data, program, size)
 
 

@@ -198,8 +198,8 @@ def _words(names: Sequence[str], was: Mapping[str, Any], now: Mapping[str, Any])
 def _program(bucket: Bucket) -> tuple[Any, Rhythm, Data, Numbers]:
     """What the engine needs to know."""
     task, columns = bucket.task, bucket.columns
-    trial, table = trial_of(bucket), Numbers(**columns.arrays(columns.trials))
-    return trial, rhythm_of(bucket, trial, table), data_of(task), table
+    trial, rhythm = trial_of(bucket), rhythm_of(bucket)
+    return trial, rhythm, data_of(task), Numbers(**columns.arrays(columns.trials))
 
 
 def _alone(bucket: Bucket, device: Any) -> Callable[[int], Probe] | None:

@@ -28,11 +28,6 @@ class Judged(NamedTuple):
         """Updates done."""
         return self.trial.step
 
-    @property
-    def params(self) -> Any:
-        """The trial's parameters."""
-        return self.trial.params
-
 
 class JudgedTrial(NamedTuple):
     """The pure functions of a trial whose state is a :class:`Judged`."""

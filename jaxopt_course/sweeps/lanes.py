@@ -11,10 +11,6 @@ intervals is data, so the host may ask for shorter segments near a trial's end w
 compilation.  ``seat`` stands apart because networks' initialisers take long to compile and nothing
 to run.
 
-A lane is bad from its first bad loss on.  Where an optimizer leaves out steps that are not finite
-(``skips``), or ``diverges_after`` is given, good losses may follow: then the last unbroken run of
-bad ones counts, from its first step on, if it lasts to the end of an interval or is long enough.
-
 Three things are left out on purpose.  No lane is frozen after a bad step: a NaN lane does not touch
 its neighbours, and a ``where`` over all states costs 10%.  No evaluation stands inside the scan
 over steps: ``lax.cond`` under ``vmap`` runs for every lane.  Nothing calls back to the host.
@@ -30,6 +26,8 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from jaxopt_course.sweeps import runs
 
 Tree = Any
 MAX_INTERVALS = 64  # of one call, at most ...
@@ -74,9 +72,9 @@ class Rhythm(NamedTuple):
     evaluate_every: int
     diverges_above: float | None = None  # a loss, beyond which a trial is bad; None is infinity
     by_first_loss: bool = False  # whether the state has the limit, see ``first_loss``
-    fits: int = 0  # batches of a stream that a call may hold; 0: the data are on the device
     diverges_after: int | None = None  # bad losses in a row that make a trial bad
     skips: bool = False  # whether an optimizer leaves out bad steps, so that good ones may follow
+    fits: int = 0  # batches of a stream that a call may hold; 0: the data are on the device
 
     @property
     def intervals(self) -> int:
@@ -103,8 +101,7 @@ class Lanes(NamedTuple):
     """What the lanes of a device carry from call to call; all leaves lead with the lane axis W."""
 
     state: Any
-    first_bad: Any  # (W,), int32: updates done before the first bad loss s, -1 while none;
-    # -(s + 2) while good losses may still follow
+    first_bad: Any  # (W,), int32: updates done before the first bad loss, -1 while none; ``runs``
 
 
 class Seats(NamedTuple):
@@ -163,8 +160,13 @@ def make_segment(
     ``intervals``: (), int32, in [1, S].  ``ends``: (), bool, whether any trial ends in this call,
     and so the test part is to be evaluated.
     """
+    least = rhythm.diverges_after
+    patient = rhythm.skips or least is not None
 
     def is_bad(loss: jax.Array, lanes: Lanes) -> jax.Array:
+        if rhythm.by_first_loss and patient:  # a first loss that was left out limits nothing
+            limit = jnp.nan_to_num(lanes.state.limit, nan=jnp.inf)
+            return ~(jnp.isfinite(loss) & (jnp.abs(loss) <= limit))
         if rhythm.by_first_loss:
             return ~(jnp.isfinite(loss) & (jnp.abs(loss) <= lanes.state.limit))
         if rhythm.diverges_above is None:
@@ -187,35 +189,13 @@ def make_segment(
         state, (loss, recorded) = jax.vmap(one, in_axes=(None, 0, 0, 0, None))(
             seats.shared, seats.hyperparameters, lanes.state, seats.seeds, data
         )
-        bad = is_bad(loss, lanes._replace(state=state))
         if patient:
-            first_bad = jnp.where(
-                steps < rhythm.steps, run_of(lanes.first_bad, steps, bad), lanes.first_bad
-            )
-            return Lanes(state, first_bad), (loss, recorded)
-        bad &= lanes.first_bad < 0
+            now = is_bad(loss, lanes._replace(state=state))
+            run = runs.after_step(lanes.first_bad, steps, now, least)
+            run = jnp.where(steps < rhythm.steps, run, lanes.first_bad)
+            return Lanes(state, run), (loss, recorded)
+        bad = is_bad(loss, lanes._replace(state=state)) & (lanes.first_bad < 0)
         return Lanes(state, jnp.where(bad, steps, lanes.first_bad)), (loss, recorded)
-
-    patient = rhythm.skips or rhythm.diverges_after is not None
-
-    def run_of(first_bad: jax.Array, steps: jax.Array, bad: jax.Array) -> jax.Array:
-        """The run of bad losses that this step begins, goes on with or ends."""
-        start = jnp.where(first_bad < -1, -first_bad - 2, steps)
-        run = -(start + 2)
-        if rhythm.diverges_after is not None:
-            run = jnp.where(steps - start + 1 >= rhythm.diverges_after, start, run)
-        return jnp.where(first_bad >= 0, first_bad, jnp.where(bad, run, -1))
-
-    def judged(lanes: Lanes, bad: jax.Array) -> jax.Array:
-        """At an interval's end: a run that nothing good has ended, or parameters not finite."""
-        pending = lanes.first_bad < -1
-        for leaf in jax.tree.leaves(getattr(lanes.state, "params", ())):
-            if jnp.issubdtype(leaf.dtype, jnp.floating):
-                bad |= ~jnp.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
-        if rhythm.diverges_after is None:
-            bad |= pending
-        start = jnp.where(pending, -lanes.first_bad - 2, lanes.state.step)
-        return jnp.where(bad & (lanes.first_bad < 0), start, lanes.first_bad)
 
     def interval(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, Any, Any]:
         zero = jnp.zeros(lanes.first_bad.shape, jnp.float32)
@@ -234,15 +214,14 @@ def make_segment(
         _, shapes = jax.eval_shape(advance, lanes, seats, data)
         lanes, sums = jax.lax.scan(unit, lanes, length=rhythm.units)
         metrics = evaluate_all(lanes, seats, data)
-        return Lanes(lanes.state, evaluated(lanes, metrics["loss"])), sums, metrics
+        return Lanes(lanes.state, judged(lanes, metrics)), sums, metrics
 
-    def evaluated(lanes: Lanes, loss: jax.Array) -> jax.Array:
-        """The lanes' ``first_bad`` once an evaluation gave this loss."""
-        bad = is_bad(loss, lanes)
+    def judged(lanes: Lanes, metrics: dict[str, jax.Array]) -> jax.Array:
+        """``first_bad`` at the end of an interval."""
+        bad = is_bad(metrics["loss"], lanes)
         if patient:
-            return judged(lanes, bad)
-        bad &= lanes.first_bad < 0
-        return jnp.where(bad, lanes.state.step, lanes.first_bad)
+            return runs.after_interval(lanes.first_bad, lanes.state, bad, least)
+        return jnp.where(bad & (lanes.first_bad < 0), lanes.state.step, lanes.first_bad)
 
     def evaluate(lanes: Lanes, seats: Seats, part: Tree, all_read: Tree) -> dict[str, jax.Array]:
         def one(shared: Any, own: Any, state: Any, part: Any, all_read: Any) -> Any:
@@ -259,7 +238,7 @@ def make_segment(
 
     if of_stream is not None:
         tested = lambda lanes, seats, data: evaluate(lanes, seats, data.test, data.shared)
-        return of_stream(rhythm, advance, evaluate_all, tested, evaluated)
+        return of_stream(rhythm, advance, evaluate_all, tested, judged)
 
     def segment(
         lanes: Lanes, seats: Seats, data: Data, intervals: jax.Array, ends: jax.Array

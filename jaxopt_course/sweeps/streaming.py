@@ -143,7 +143,7 @@ def make_stream_segment(
     advance: Callable[[Lanes, Seats, Data], tuple[Lanes, Any]],
     evaluate_all: Callable[[Lanes, Seats, Data], dict[str, jax.Array]],
     evaluate_test: Callable[[Lanes, Seats, Data], dict[str, jax.Array]],
-    evaluated: Callable[[Lanes, jax.Array], jax.Array],
+    judged: Callable[[Lanes, dict[str, jax.Array]], jax.Array],
 ) -> Callable[..., tuple[Lanes, Readings]]:
     """The program of the module's docstring, of the steps and evaluations of ``lanes``.
 
@@ -152,7 +152,7 @@ def make_stream_segment(
         advance: one step of every lane; it gets the batch of the step as ``data.train``.
         evaluate_all: all that is measured for validation.
         evaluate_test: on the test part.
-        evaluated: who is bad, once an evaluation gave these losses.
+        judged: ``first_bad`` of lanes that were measured so.
     """
     pieces = pieces_of(rhythm)
     put = jax.lax.dynamic_update_index_in_dim
@@ -183,21 +183,19 @@ def make_stream_segment(
             (lanes, totals), _ = jax.lax.scan(one, start, jnp.arange(pieces.tick))
             return lanes, jax.tree.map(lambda x, total: put(x, total, i, 0), sums, totals)
 
-        def look(lanes: Lanes) -> tuple[dict[str, jax.Array], jax.Array]:
-            metrics = evaluate_all(lanes, seats, data)
-            return metrics, evaluated(lanes, metrics["loss"])
-
         def interval(j: jax.Array, carry: Any) -> Any:
             lanes, sums, valid, done = carry
             rest = jnp.minimum(pieces.an_interval, span.ticks - done)
             until = done + jnp.where(j == 0, span.first, rest)
             lanes, sums = jax.lax.fori_loop(done, until, tick, (lanes, sums))
-            metrics, first_bad = jax.lax.cond(
+            metrics = jax.lax.cond(
                 span.evaluations > 0,
-                look,
-                lambda lanes: (dict.fromkeys(names, zero), lanes.first_bad),
+                lambda lanes: evaluate_all(lanes, seats, data),
+                lambda lanes: dict.fromkeys(names, zero),
                 lanes,
             )
+            first_bad = judged(lanes, metrics)
+            first_bad = jnp.where(span.evaluations > 0, first_bad, lanes.first_bad)
             lanes = lanes._replace(first_bad=first_bad)
             valid = {name: put(valid[name], metrics[name], j, 0) for name in names}
             return lanes, sums, valid, until

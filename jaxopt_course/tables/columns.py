@@ -14,6 +14,7 @@ import pandas as pd
 
 from jaxopt_course.base import Decay
 from jaxopt_course.conventions.registry import REGISTERED
+from jaxopt_course.problems import asking
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.problems.traced import traced
 from jaxopt_course.tables import schedules as schedule_columns
@@ -65,22 +66,21 @@ class Columns:
         member = self.member(h, self.optimizers[int(arrays["together"][row])])
         return restored(member_state(member, state.slots, params))
 
-    def skips(self, row: Mapping[str, Any], params: Any) -> bool:
-        """Whether one of the user's own optimizers leaves out steps that are not finite.
-
-        Args:
-            row: numbers of a trial, or shapes.
-            params: shapes of its parameters.
-        """
+    def skips(self, task: Task) -> bool:
+        """Whether one of the user's own optimizers leaves out steps that are not finite."""
         own = [name for name in self.optimizers if self.is_own(name)]
         found = [False]
 
-        def look(h: Mapping[str, Any], params: Any) -> int:
-            found[0] = any(skips(self.member(h, name).init(params)) for name in own)
+        def look(h: Mapping[str, Any], seed: Any) -> int:
+            row = self.task.row(h)
+            offered = {} if row is None else {"h": row.by("init")}
+            params, _ = asking.call(task.init, jax.random.key(seed), **offered)
+            found[0] = any(skips(self.member({**h, "seed": seed}, n).init(params)) for n in own)
             return 0
 
         if own:
-            jax.eval_shape(look, {**row, "seed": np.uint32(0)}, params)
+            h = jax.tree.map(lambda x: x[0], self.arrays(self.trials)["hyperparameters"])
+            jax.eval_shape(look, h, np.uint32(0))
         return found[0]
 
     def is_own(self, name: str) -> bool:
