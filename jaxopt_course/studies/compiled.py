@@ -74,8 +74,9 @@ def rhythm_of(bucket: Bucket) -> Rhythm:
     skips = budget.diverges_after is None and columns.skips(bucket.task)
     by_first_loss = budget.diverges_times is not None
     every = budget.record_every, budget.evaluate_every
-    bad = budget.diverges_above, by_first_loss, budget.diverges_after, skips
-    return Rhythm(budget.steps, *every, *bad, fits)
+    bad = budget.diverges_above, by_first_loss
+    after = budget.diverges_after
+    return Rhythm(budget.steps, *every, *bad, diverges_after=after, skips=skips, fits=fits)
 
 
 def trial_of(bucket: Bucket) -> Any:
