@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxopt_course.base import Transform
@@ -53,9 +54,11 @@ class StoredKey:
 
 
 def stored(state: Tree) -> Tree:
-    """A state without PRNG keys: each is a :class:`StoredKey`."""
+    """A state without PRNG keys, each a :class:`StoredKey`, and without weak types."""
 
     def store(x: Any) -> Any:
+        if getattr(x, "weak_type", False):  # would change at the first step
+            return jnp.asarray(x, x.dtype)
         if not jax.dtypes.issubdtype(getattr(x, "dtype", None), jax.dtypes.prng_key):
             return x
         return StoredKey(jax.random.key_data(x), str(jax.random.key_impl(x)))
