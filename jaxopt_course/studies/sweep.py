@@ -58,11 +58,12 @@ def sweep(
         task: what is minimised, or a name of ``load_task``; or a function that makes it of static
             columns, as ``lambda hidden: make_task(hidden)``.
         trials: a row a trial, from ``grid``, ``random``, ``sobol`` or anywhere. Columns:
-            "optimizer" (a registered name), its hyperparameters, and "seed" (default 0). An empty
-            cell means the recipe's default.
+            "optimizer" (a registered name), its hyperparameters, what the task reads (see
+            :class:`Task`), and "seed" (default 0). An empty cell means the recipe's default.
         optimizer: a name for all rows; or a function of the row's numbers, as
-            ``lambda h: joc.adam(h["learning_rate"], b1=h["b1"])``; or a dictionary of such
-            functions for names in the column "optimizer".
+            ``lambda h: joc.adam(h["learning_rate"], b1=h["b1"])``; or a factory, as
+            ``optax.contrib.muon``, which gets the cells of the columns that it names as arguments;
+            or a dictionary of such functions for names in the column "optimizer".
         epochs: of n // batch_size steps each; this or ``steps``.
         steps: updates.
         batch_size: examples a step.

@@ -154,8 +154,9 @@ def check_columns(
 
     Args:
         trials: a row a trial; a column a hyperparameter, and ``seed`` (default 0).
-        optimizer: a registered name for all rows; a function of the row's numbers; a dictionary
-            from names in the column "optimizer" to such functions, beside the registered ones;
+        optimizer: a registered name for all rows; a function of the row's numbers; a factory, whose
+            arguments are columns; a dictionary from names in the column "optimizer" to such
+            functions, beside the registered ones;
             or nothing, where the column "optimizer" has registered names.
         steps: of the study, from which the horizons of schedules have their defaults.
         task: whose functions may read columns too.
