@@ -76,11 +76,13 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.studies.fit import fit as fit
     from jaxopt_course.studies.joined import join as join
     from jaxopt_course.studies.plan import plan as plan
+    from jaxopt_course.studies.readings import Reading as Reading
     from jaxopt_course.studies.study import Study as Study
     from jaxopt_course.studies.study import SweepInterrupted as SweepInterrupted
     from jaxopt_course.studies.sweep import sweep as sweep
     from jaxopt_course.sweeps.patience import Patience as Patience
     from jaxopt_course.sweeps.schedulers import ASHA as ASHA
+    from jaxopt_course.sweeps.schedulers import PBT as PBT
     from jaxopt_course.sweeps.schedulers import Hyperband as Hyperband
     from jaxopt_course.sweeps.schedulers import MedianStopping as MedianStopping
     from jaxopt_course.sweeps.schedulers import SuccessiveHalving as SuccessiveHalving
@@ -175,6 +177,7 @@ _HOMES = {
     "problems.tables": ("table_task",),
     "studies.joined": ("join",),
     "studies.plan": ("plan",),
+    "studies.readings": ("Reading",),
     "schedules": (
         "constant_schedule",
         "cosine_decay_schedule",
@@ -192,7 +195,7 @@ _HOMES = {
     "studies.study": ("Study", "SweepInterrupted"),
     "studies.sweep": ("sweep",),
     "sweeps.patience": ("Patience",),
-    "sweeps.schedulers": ("ASHA", "Hyperband", "MedianStopping", "SuccessiveHalving"),
+    "sweeps.schedulers": ("ASHA", "PBT", "Hyperband", "MedianStopping", "SuccessiveHalving"),
     "tables.space": (
         "grid",
         "integers",

@@ -10,7 +10,7 @@ alone, and the key ``fold_in(key(k), s)``.  Nothing else enters, so a trial is t
 :func:`~jaxopt_course.studies.fit.fit`, or among hundreds in a sweep.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,8 @@ import numpy as np
 import optax
 
 from jaxopt_course.base import apply_updates
-from jaxopt_course.problems import asking
+from jaxopt_course.inspection.watched import watched
+from jaxopt_course.problems import asking, recording
 from jaxopt_course.problems.order import shuffled
 from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.tasks import Task
@@ -197,6 +198,7 @@ def make_trial(
     optimizer: Callable[[Hyperparameters], optax.GradientTransformation],
     batch_size: int,
     row: Callable[[Hyperparameters], asking.Row | None] = lambda _: None,
+    watch: Sequence[str] = (),
 ) -> Trial:
     """Join a task and an optimizer into the pure functions of one trial.
 
@@ -207,6 +209,7 @@ def make_trial(
         batch_size: examples a step; a Python integer in [1, n].
         row: from the hyperparameters to what the task's functions find in ``h``; None where they
             read nothing.
+        watch: what a step records beside what the loss measures; see ``inspection.watched``.
     """
     streams = isinstance(task.train, Stream)  # then the engine hands over the batch of the step
 
@@ -231,11 +234,12 @@ def make_trial(
         objective = asking.bind(task.loss, 4, **beside)
         gradient = jax.value_and_grad(objective, has_aux=True)
         more = extras(objective, params, model_state, batch, key, OPTIMIZER_KEY)
-        (loss, (model_state, _)), g = gradient(params, model_state, batch, key)
+        (loss, (model_state, measured)), g = gradient(params, model_state, batch, key)
         # transformations that look at the loss (Polyak's step, plateaus) get it; others ignore it
         tx = adapted(optimizer({**hyperparameters, "seed": seed}))
-        u, opt_state = tx.update(g, opt_state, params, value=loss, grad=g, **more)
-        return TrialState(apply_updates(params, u), model_state, opt_state, s + 1), loss, {}
+        u, after = tx.update(g, opt_state, params, value=loss, grad=g, **more)
+        recorded = recording.named(measured) | watched(watch, tx, opt_state, params, g, u)
+        return TrialState(apply_updates(params, u), model_state, after, s + 1), loss, recorded
 
     def evaluate(
         hyperparameters: Hyperparameters, state: TrialState, part: Tree, shared: Tree

@@ -33,6 +33,7 @@ MAY_IMPORT = {  # part -> the parts below it
     "problems": {"tree", "messages"},
     "updating": {"tree", "base"},
     "train": {"tree", "base", "problems", "updating"},
+    "train": {"tree", "base", "inspection", "problems"},
     "tables": {
         "base",
         "conventions",
@@ -59,6 +60,7 @@ MAY_IMPORT = {  # part -> the parts below it
     },
     "studies": {
         "conventions",
+        "inspection",
         "messages",
         "problems",
         "records",

@@ -74,5 +74,5 @@ def stopped(stop: "SweepInterrupted", directory: Path) -> NoReturn:
     """Say what was saved, and exit with 130, as programs do that a signal ended."""
     words = table_words(stop.study.manifest["command"])
     on = shlex.join(["jaxopt-course", "resume", str(directory), *words])
-    say(f"jaxopt-course: {stop}; saved in {directory}; to go on: {on}", error=True)
+    say(f"jaxopt-course: {stop.summary}; saved in {directory}; to go on: {on}", error=True)
     sys.exit(130)

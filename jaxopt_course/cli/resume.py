@@ -20,6 +20,8 @@ class Resume(Table):
     """What --out was."""
     file: str | None = None
     """FILE.py or FILE.py:NAME, where the study is of a task of your own."""
+    time_limit: float | None = None
+    """Seconds after which the search ends again, as by Ctrl-C, compiling counted."""
     confirm: int = 5
     """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
 
@@ -35,7 +37,8 @@ def resume(arguments: Resume) -> None:
         raise ValueError("--confirm must be at least 0")
     try:
         task, optimizer = made_of(arguments)
-        study = Study.resume(arguments.directory, task=task, optimizer=optimizer)
+        limit = arguments.time_limit
+        study = Study.resume(arguments.directory, task=task, optimizer=optimizer, time_limit=limit)
         try:
             confirm(study, arguments.confirm, verbose=False, task=task, optimizer=optimizer)
         except ValueError as error:  # an own task, or other versions: the search is there anyway

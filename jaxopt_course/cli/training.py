@@ -37,6 +37,8 @@ class Training:
     """Steps between evaluations, where schedulers may stop a trial; default an epoch."""
     diverges_above: float | None = None
     """A loss beyond which a trial counts as diverged; default 1e8 times its own first loss."""
+    time_limit: float | None = None
+    """Seconds after which the search ends as by Ctrl-C, compiling counted; resume goes on."""
     out: Path | None = None
     """Where to write; default runs/<task>-<next free number>."""
     overwrite: bool = False
@@ -107,6 +109,7 @@ def train(
                 plan=planned,
                 metric=arguments.metric,
                 scheduler=scheduler_of(arguments),
+                time_limit=arguments.time_limit,
                 directory=out,
                 overwrite=arguments.overwrite,
             )

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_course.problems import asking, shapes
+from jaxopt_course.problems import asking, recording, shapes
 from jaxopt_course.problems.data_checks import structures
 from jaxopt_course.problems.traced import is_array, kind_of, traced
 from jaxopt_course.tree import Tree
@@ -136,7 +136,8 @@ def functions(
         raise ValueError(
             f"loss must return (mean loss, (model_state, metrics)), and returns {kind_of(result)}"
         )
-    value, (new_state, _) = result
+    value, (new_state, measured) = result
+    recording.check(measured)
     # NumPy does not count bfloat16 among the floating types, JAX does.
     real = is_array(value) and jnp.issubdtype(value.dtype, jnp.floating)
     if not real or value.shape != ():
@@ -160,6 +161,6 @@ def functions(
         raise ValueError(f"evaluate does not return {missing}, and metrics names them")
     if both := sorted(set(values) & set(taken)):
         raise ValueError(f"evaluate returns {both}, and so are metrics of validations= called")
-    for name, measured in values.items():
-        if not is_array(measured) or measured.shape != ():
-            raise ValueError(f"metric {name!r} must be a scalar, and is {kind_of(measured)}")
+    for name, one in values.items():
+        if not is_array(one) or one.shape != ():
+            raise ValueError(f"metric {name!r} must be a scalar, and is {kind_of(one)}")

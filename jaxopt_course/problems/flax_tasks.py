@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_course.messages import unknown
-from jaxopt_course.problems import asking, checks
+from jaxopt_course.problems import asking, checks, recording
 from jaxopt_course.problems.gathered import gather
 from jaxopt_course.problems.losses import LOSSES, Loss, Metric, own_loss
 from jaxopt_course.problems.networks import functional
@@ -65,11 +65,13 @@ def ingredients(
         if net.asks.columns is None:  # the labels could not be checked before
             check_labels(outputs)
         own = asking.read_by("the loss", offered)
-        mean = jnp.mean(asking.bind(rule.per_example, 2, **own)(outputs, batch["targets"]))
+        result = asking.bind(rule.per_example, 2, **own)(outputs, batch["targets"])
+        losses, told = recording.parted(result)
+        mean, means = jnp.mean(losses), recording.means(told, losses)
         decay = None if callable(loss) else column(own.get("h"), "l2")
         if decay is not None:
             mean = mean + decay * squared_weights(params)
-        return mean, (model_state, {})
+        return mean, (model_state, means)
 
     def evaluate(
         params: Tree, model_state: Tree, data: Tree, **offered: Any
@@ -92,7 +94,7 @@ def ingredients(
         # a named one is measured without its columns
         own = asked if measuring.asks.columns is None else without_row
         each = own("loss", measuring.per_example)
-        values["loss"] = jnp.mean(each(outputs, targets))
+        values["loss"] = jnp.mean(recording.parted(each(outputs, targets))[0])
         broken = any_nan(outputs)
         return {name: jnp.where(broken, jnp.nan, value) for name, value in values.items()}
 

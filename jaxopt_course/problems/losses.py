@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxopt_course.problems import asking, shapes
+from jaxopt_course.problems import asking, recording, shapes
 from jaxopt_course.problems import metrics as m
 from jaxopt_course.problems.asking import Asks
 from jaxopt_course.problems.regularization import column
@@ -27,7 +27,7 @@ Metric = tuple[Callable[[jax.Array, jax.Array], jax.Array], str]  # (function, "
 class Loss(NamedTuple):
     """A loss, with what a task needs to know to use it."""
 
-    per_example: Callable[..., jax.Array]  # (outputs, targets) -> (B,)
+    per_example: Callable[..., Any]  # (outputs, targets) -> (B,); see ``recording.parted``
     match: Callable[[jax.Array, jax.Array], jax.Array]  # outputs in the shape the formulas want
     check: Callable[[np.ndarray, int], None]  # (targets, classes) -> None, or an error
     metrics: Mapping[str, Metric]  # measured beside the loss itself
@@ -133,10 +133,10 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def own_loss(per_example: Callable[..., jax.Array]) -> Loss:
+def own_loss(per_example: Callable[..., Any]) -> Loss:
     """A user's (outputs, targets) -> losses (B,), taken as it is; refused where it broadcasts."""
 
-    def checked(outputs: Tree, targets: Tree, **offered: Any) -> jax.Array:
+    def checked(outputs: Tree, targets: Tree, **offered: Any) -> Any:
         function = asking.bind(per_example, 2, **offered)
         with traced("the loss", outputs=outputs, targets=targets):
             broadcasts = shapes.broadcasts(function, outputs, targets)
@@ -147,14 +147,15 @@ def own_loss(per_example: Callable[..., jax.Array]) -> Loss:
                 f"targets {targets.shape} are broadcast; take {which}[..., 0]"
             )
         with traced("the loss", outputs=outputs, targets=targets):
-            losses = jnp.asarray(function(outputs, targets))
+            losses, measured = recording.parted(function(outputs, targets))
+            losses = jnp.asarray(losses)
         examples = jax.tree.leaves(targets)[0].shape[:1]
         if losses.shape != examples:
             raise ValueError(
                 f"the loss must return one value an example, shape {examples}, and returned "
                 f"{losses.shape} for outputs {shapes.of(outputs)} and targets {shapes.of(targets)}"
             )
-        return losses
+        return (losses, measured) if measured else losses
 
     asks = asking.asks_of(per_example, 2)
     match = lambda outputs, targets: outputs

@@ -46,7 +46,8 @@ class Task:
             (BatchNorm's averages); ``{}`` where there is none.
         loss: ``(params, model_state, batch, key) -> (mean loss, (model_state, metrics))``; the mean
             is a scalar, the state keeps its structure, shapes and dtypes (weak types are made
-            strong here too).
+            strong here too).  ``metrics`` is a dict of scalars, recorded as ``train_<name>``, or
+            ``{}``.
         evaluate: ``(params, model_state, data) -> metrics``, a dict of scalars that has "loss" and
             every name in ``metrics``; without dropout and with BatchNorm's averages.
         train: what is learned from: a tree of arrays whose first axis counts examples; or a
@@ -245,11 +246,12 @@ metrics={'accuracy': 'max', 'loss': 'min'})
             loss: "softmax_cross_entropy" (logits (B, ..., C), integer targets (B, ...)),
                 "sigmoid_binary_cross_entropy" (logits (B,) or (B, 1), targets 0 or 1),
                 "squared_error" (mean over all elements), or a function of (outputs, targets) that
-                returns one loss an example, (B,).  A function gets whatever the module returns, a
-                tree as well, and so do ``metrics``.  The named ones accept outputs and targets that
-                differ by a last axis of one, and no other difference: nothing is broadcast.  A
-                function may take the row's numbers too, as may the module's call:
-                ``lambda outputs, targets, h: ... h["smoothing"]``.
+                returns one loss an example, (B,), or a pair of those and a dict of what it measures
+                beside them (scalars, or one value an example), recorded as ``train_<name>``.  A
+                function gets whatever the module returns, a tree as well, and so do ``metrics``.
+                The named ones accept outputs and targets that differ by a last axis of one, and no
+                other difference: nothing is broadcast.  A function may take the row's numbers too,
+                as may the module's call: ``lambda outputs, targets, h: ... h["smoothing"]``.
             evaluate_loss: what is measured as "loss", in place of ``loss``: where that reads
                 columns, the same without what is for training only.  Trials that differ in columns
                 that a metric reads are not chosen by it.

@@ -13,21 +13,23 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.messages import printable
-from jaxopt_course.problems.streams import Reading, Stream
-from jaxopt_course.problems.tasks import Task
 from jaxopt_course.problems.traced import traced
 from jaxopt_course.report.tables import configuration_numbers
+from jaxopt_course.studies.climbing import climb_of
 from jaxopt_course.studies.hints import hint_of
+from jaxopt_course.studies.lineage import entries_of
+from jaxopt_course.studies.lowering import data_of, rhythm_of, source_of, trial_of
 from jaxopt_course.studies.made_with import command
+from jaxopt_course.studies.readings import Telling
 from jaxopt_course.studies.results import assemble, scorer
+from jaxopt_course.studies.seen import Seen
 from jaxopt_course.sweeps import engine
-from jaxopt_course.sweeps.climb import Climb
 from jaxopt_course.sweeps.concrete import needed_concrete
-from jaxopt_course.sweeps.feeding import Source
-from jaxopt_course.sweeps.first_loss import Judged, judged
+from jaxopt_course.sweeps.first_loss import Judged
 from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
-from jaxopt_course.sweeps.lanes import Data, Rhythm
+from jaxopt_course.sweeps.lanes import Data
+from jaxopt_course.sweeps.population import Generations
 from jaxopt_course.sweeps.program import Program, Table, compile_program
 from jaxopt_course.sweeps.progress import ProgressLine, Tally
 from jaxopt_course.sweeps.schedulers import Scheduler, judges_each
@@ -35,7 +37,7 @@ from jaxopt_course.sweeps.snapshot import Snapshot
 from jaxopt_course.tables.buckets import Bucket
 from jaxopt_course.tables.columns import Columns
 from jaxopt_course.tables.replicates import making
-from jaxopt_course.train import Budget, Trial, make_trial
+from jaxopt_course.train import Budget, Trial
 
 
 class Trained(NamedTuple):
@@ -48,6 +50,7 @@ class Trained(NamedTuple):
     states: Mapping[int, Any] = {}  # by row, of the trials that finished, where they were asked for
     earlier: bool = False  # another run left it
     kept: Mapping[int, Any] = {}  # by row, the program's own last states of the best so far
+    ends: bool = False  # it is over, and nothing is to follow
 
 
 @dataclass(frozen=True)
@@ -67,40 +70,12 @@ class Compiled:
         return hashlib.sha256(self.program.text.encode()).hexdigest()
 
 
-def rhythm_of(bucket: Bucket) -> Rhythm:
-    """A bucket's budget as the engine knows it, of its task's data and optimizers."""
-    budget, train, columns = bucket.budget, bucket.task.train, bucket.columns
-    fits = train.fits if isinstance(train, Stream) else 0
-    skips = budget.diverges_after is None and columns.skips(bucket.task)
-    by_first_loss = budget.diverges_times is not None
-    every = budget.record_every, budget.evaluate_every
-    bad = budget.diverges_above, by_first_loss
-    after = budget.diverges_after
-    return Rhythm(budget.steps, *every, *bad, diverges_after=after, skips=skips, fits=fits)
-
-
-def trial_of(bucket: Bucket) -> Any:
-    """The functions of the bucket's trials, as the engine gets them."""
-    columns = bucket.columns
-    size = bucket.budget.batch_size
-    trial = make_trial(bucket.task, columns.optimizer, size, columns.task.row)
-    times = bucket.budget.diverges_times
-    return trial if times is None else judged(trial, times)
-
-
-def source_of(task: Task) -> Source | None:
-    """A task's stream as the engine reads it; None where the data are arrays."""
-    train = task.train
-    return Source(train, lambda: Reading(train)) if isinstance(train, Stream) else None
-
-
-def data_of(task: Task) -> Data:
-    """A task's arrays as the engine takes them; of a stream one batch, for its shapes."""
-    return Data(task.sample, task.valid, task.test, task.shared, task.validations)
-
-
 def compile_bucket(
-    bucket: Bucket, chosen: tuple[str, str], lanes: int | None, devices: Sequence[Any]
+    bucket: Bucket,
+    chosen: tuple[str, str],
+    lanes: int | None,
+    devices: Sequence[Any],
+    watch: Sequence[str] = (),
 ) -> Compiled:
     """Check that everything traces, choose the width, lower and compile.
 
@@ -109,13 +84,15 @@ def compile_bucket(
         chosen: the metric that chooses the winners, and its direction.
         lanes: W, or None for the default of its state's bytes.
         devices: on which.
+        watch: what steps record beside the loss.
 
     Raises:
         TypeError: a column is needed as a plain value; the message says how to give it.
-        ValueError: a column that nobody reads, an empty cell that somebody reads.
+        ValueError: a column that nobody reads, an empty cell that somebody reads; a column with the
+            name of something that is recorded.
     """
     columns = bucket.columns
-    trial = trial_of(bucket)
+    trial = trial_of(bucket, watch)
     data = data_of(bucket.task)
     table = Table(**columns.arrays(columns.trials))
     row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
@@ -134,11 +111,28 @@ def compile_bucket(
         with traced(f"a step with {', '.join(columns.optimizers)}"):
             raise
     columns.check_read()
+    _check_recorded(columns, trial, row, data)
     if bucket.budget.diverges_times is not None:
         size -= 4  # the limit of a lane's losses: its width is as before there was one
     width = lanes or default_lanes(size, devices[0].platform)
     program = compile_program(trial, rhythm_of(bucket), data, table, width, devices)
     return Compiled(bucket, chosen, trial, data, program, size)
+
+
+def _check_recorded(columns: Columns, trial: Trial, row: Mapping[str, Any], data: Data) -> None:
+    """No column has the name of something that a step records."""
+    names = [name for name in columns.hyperparameters if name.startswith("train_")]
+    if not names:
+        return
+    seed = jax.ShapeDtypeStruct((), np.uint32)
+    state = jax.eval_shape(trial.init, row, seed)
+    _, _, recorded = jax.eval_shape(trial.step, row, state, seed, data)
+    for name in names:
+        if name in recorded:
+            raise ValueError(
+                f"the column {name!r} has the name of what the loss measures, "
+                f"{name.removeprefix('train_')!r}; rename one of them"
+            )
 
 
 def train_bucket(
@@ -157,6 +151,7 @@ def train_bucket(
     until: np.ndarray | None = None,
     probe: bool = False,
     replicates: Sequence[str] = (),
+    seen: Seen | None = None,
 ) -> Trained:
     """Train the rows of ``trials``, which have the columns of the bucket's table.
 
@@ -175,7 +170,9 @@ def train_bucket(
         until: (N,), intervals that each row trains; default all.
         probe: whether to see if a call, made again, gives the same bits.
         replicates: columns that repeat a configuration, as its seeds do.
+        seen: who hears of it, and until when; default nobody, and to the end.
     """
+    seen = seen or Seen()
     program, columns = compiled.program, compiled.bucket.columns
     arrays = columns.arrays(trials)
     begun = time.perf_counter()
@@ -194,14 +191,26 @@ def train_bucket(
             note = f"going on where it was, {over} of {len(trials)} trials over"
         if note:
             line.note(note)
-        tell = _teller(compiled, line, trials, before)
+        show, hear = (
+            _teller(compiled, line, trials, before),
+            _hearer(compiled, seen, trials, resume),
+        )
+
+        def tell(results: engine.Results, last: bool = False) -> None:
+            show(results, last)
+            if hear is not None:
+                hear(results)
+
+        climb, table = climb_of(
+            compiled.bucket, program.rhythm, trials, scheduler, until, replicates
+        )
         results = engine.run(
             program,
-            Table(**arrays),
+            table,
             compiled.data,
             compiled.trial,
             tell,
-            climb=_climb(compiled, trials, scheduler, until, replicates),
+            climb=climb,
             score=scorer(*compiled.chosen, program.rhythm),
             resume=resume,
             on_checkpoint=on_checkpoint,
@@ -210,8 +219,13 @@ def train_bucket(
             start=start,
             probe=probe,
             source=source,
+            deadline=seen.deadline,
         )
-        tell(results, last=True)
+        ends = False
+        try:
+            tell(results, last=True)
+        except KeyboardInterrupt:  # the bucket is over, but others may follow
+            ends = True
     seconds = time.perf_counter() - begun
     metrics = compiled.bucket.task.directions
     converging = compiled.chosen if judges_each(scheduler) else None
@@ -232,6 +246,13 @@ def train_bucket(
     }
     if results.read:
         event["stream"] = results.read
+    if results.interrupted and seen.is_late:
+        event |= {"time_limit": seen.time_limit}
+    if hear is not None:
+        event |= hear.event
+    if isinstance(climb, Generations):
+        numbers = trials["trial"].to_numpy(np.int64)
+        event |= {"lineage": entries_of(climb.moves, numbers, program.rhythm.evaluate_every)}
     if results.compared:
         event |= {"calls_compared": results.compared, "calls_differ_in": results.differ}
     elif probe and results.not_compared:
@@ -239,7 +260,7 @@ def train_bucket(
     states = {row: _own_state(columns, arrays, row, last) for row, last in results.states.items()}
     kept = {} if best is None else {r: x for r, x in best.states.items() if r not in best.fresh}
     kept |= results.states if keep else {}  # where all were asked for
-    return Trained(complete, curves, event, results.interrupted, states, kept=kept)
+    return Trained(complete, curves, event, results.interrupted, states, kept=kept, ends=ends)
 
 
 def _best(
@@ -254,35 +275,21 @@ def _best(
     return Best(keep, configuration_numbers(trials, names).to_numpy(), room)
 
 
+def _hearer(
+    compiled: Compiled, seen: Seen, trials: pd.DataFrame, resume: Snapshot | None
+) -> Telling | None:
+    """What calls the user's function with what is new; None without one."""
+    if seen.on_reading is None:
+        return None
+    told = np.zeros(len(trials), np.int32) if resume is None else resume.results.progress
+    numbers = trials["trial"].to_numpy(np.int64)
+    return Telling(seen.on_reading, numbers, compiled.program.rhythm, told)
+
+
 def _own_state(columns: Columns, arrays: Mapping[str, Any], row: int, last: Any) -> Any:
     """A trial's last state, its optimizer's as that optimizer has it where it is alone."""
     last = last.trial if isinstance(last, Judged) else last
     return last._replace(opt_state=columns.state_of(arrays, row, last.opt_state, last.params))
-
-
-def _climb(
-    compiled: Compiled,
-    trials: pd.DataFrame,
-    scheduler: Scheduler | None,
-    until: np.ndarray | None,
-    replicates: Sequence[str],
-) -> Climb:
-    """How far each row trains; the replicates of a configuration, its seeds, climb together."""
-    bucket, intervals = compiled.bucket, compiled.program.rhythm.intervals
-    names = making(bucket.columns.hyperparameters, replicates)
-    configurations = np.zeros(len(trials), np.int64)  # no names: trials differ in seeds alone
-    if judges_each(scheduler):
-        configurations = np.arange(len(trials))
-    elif names:
-        configurations = trials.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
-    judge = None
-    if scheduler is not None:
-        number = int(configurations.max()) + 1
-        judge = scheduler.judge(number, intervals, bucket.budget.evaluate_every)
-    climb = Climb(intervals, configurations, judge)
-    if until is not None:
-        climb.until[:] = until
-    return climb
 
 
 def _teller(

@@ -14,7 +14,7 @@ from jaxopt_course.problems.asking import Reads, Row
 from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.streams import Reading, Stream
 from jaxopt_course.problems.tasks import Task
-from jaxopt_course.studies.compiled import data_of
+from jaxopt_course.studies.lowering import data_of
 from jaxopt_course.sweeps.lanes import on_further_sets
 from jaxopt_course.train import TrialState, budget_of, make_trial
 from jaxopt_course.updating import restored

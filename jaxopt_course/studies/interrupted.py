@@ -1,5 +1,7 @@
 """What is raised where a sweep ends before its trials are over, and what is said of its bits."""
 
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from jaxopt_course.records import checkpoints
@@ -7,6 +9,18 @@ from jaxopt_course.records import checkpoints
 
 class NotRepeatableWarning(UserWarning):
     """On this machine the same call gave other bits."""
+
+
+def warn_of_bits(manifest: Mapping[str, Any]) -> None:
+    """Say so where a call, made again, gave other bits."""
+    if manifest.get("repeatable") is False:
+        warnings.warn(
+            "this machine gave other bits for the same call, in "
+            f"{', '.join(manifest['calls_differ_in'][:3])}: what is resumed or replayed "
+            "agrees to rounding, not to the last bit",
+            NotRepeatableWarning,
+            stacklevel=4,
+        )
 
 
 class SweepInterrupted(KeyboardInterrupt):

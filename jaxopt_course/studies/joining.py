@@ -83,6 +83,13 @@ def join_events(parts: Sequence[Trained]) -> dict[str, Any]:
     }
 
 
+def join_found(parts: Sequence[Trained]) -> dict[str, Any]:
+    """What a training found out, for the manifest: who copied whom, whether bits are repeated."""
+    lineage = [part.event["lineage"] for part in parts if "lineage" in part.event]
+    found = {"lineage": [entry for one in lineage for entry in one]} if lineage else {}
+    return join_repeatable(parts) | found
+
+
 def join_repeatable(parts: Sequence[Trained]) -> dict[str, Any]:
     """Whether calls made twice gave the same bits, for the manifest; nothing where none was."""
     compared = sum(part.event.get("calls_compared", 0) for part in parts)

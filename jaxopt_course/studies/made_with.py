@@ -3,6 +3,7 @@
 import platform
 import shlex
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from importlib import metadata
@@ -14,6 +15,7 @@ import numpy as np
 from jaxopt_course.problems.csv.telling import lines
 from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.studies.climbing import Scripted
 from jaxopt_course.sweeps import schedulers
 from jaxopt_course.sweeps.schedulers import Scheduler
 
@@ -104,7 +106,7 @@ def describe_lengths(lengths: Mapping[str, Any] | None, equal: Any) -> dict[str,
 
 def describe_scheduler(scheduler: Scheduler | None) -> dict[str, Any] | None:
     """Its name and settings, for JSON."""
-    if scheduler is None:
+    if scheduler is None or isinstance(scheduler, Scripted):
         return None
     settings: dict[str, Any] = vars(scheduler) if is_dataclass(scheduler) else {}
     return {"name": type(scheduler).__name__, **settings}
@@ -143,6 +145,24 @@ def each_alone(settings: Mapping[str, Any] | None) -> Scheduler | None:
     known = settings is not None and settings["name"] in schedulers.SCHEDULERS
     found = scheduler_of(settings) if known else None
     return found if schedulers.judges_each(found) else None
+
+
+def host_event(devices: Sequence[Any], seconds: float) -> dict[str, Any]:
+    """The event of a sweep that was ended before it trained anything."""
+    return {
+        "event": "interrupted",
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "seconds": seconds,
+        "compile_seconds": seconds,
+        "lowerings": 0,
+        "trial_steps": 0,
+        "trial_steps_per_second": 0.0,
+        "calls": 0,
+        "occupancy": 0.0,
+        "devices": [str(device) for device in devices],
+        "host": platform.node(),
+        "command": command(),
+    }
 
 
 def agreed(dictionaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records.format import table_sha256
-from jaxopt_course.studies.compiled import data_of, rhythm_of, trial_of
+from jaxopt_course.studies.lowering import data_of, rhythm_of, trial_of
 from jaxopt_course.sweeps.lane_bytes import lane_bytes
 from jaxopt_course.sweeps.lanes import Data, Rhythm
 from jaxopt_course.sweeps.plan import Plan, make_plan

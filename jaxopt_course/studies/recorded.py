@@ -13,6 +13,7 @@ from jaxopt_course.records import checkpoints, claims, store, weights
 from jaxopt_course.records.format import CONFIRMATION, making
 from jaxopt_course.report import optuna, tables
 from jaxopt_course.studies.choosing import check_groups, check_measured, check_metric, varied_in
+from jaxopt_course.studies.lineage import table_of
 from jaxopt_course.studies.results import bare, join, with_bests
 from jaxopt_course.studies.session import Session
 
@@ -44,6 +45,21 @@ class RecordedStudy:
     def replicates(self) -> list[str]:
         """The columns that repeat a configuration, beside ``seed``."""
         return list(self.manifest.get("replicates", ()))
+
+    @property
+    def lineage(self) -> pd.DataFrame:
+        """Of a population (``PBT``): with which numbers each trial trained, and whose state it had.
+
+        A row a trial and ``from_step`` (updates done): ``parent``, the trial whose state it took
+        over then (none at the beginning; itself, where only numbers change), and the numbers that
+        hold from there.
+
+        Raises:
+            ValueError: the study has no population.
+        """
+        if "lineage" not in self.manifest:
+            raise ValueError("the study has no lineage: its scheduler was not joc.PBT")
+        return table_of(self.manifest["lineage"], self.trials)
 
     def configurations(self, metric: str | None = None) -> pd.DataFrame:
         """All configurations, best first: the mean of ``metric`` over the seeds, and its spread.

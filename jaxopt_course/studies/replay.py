@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from jaxopt_course.studies.climbing import Scripted
+from jaxopt_course.studies.lineage import inherited, path_of
 from jaxopt_course.studies.results import bare
 from jaxopt_course.studies.resume import recall
 from jaxopt_course.studies.session import Session
@@ -58,7 +60,11 @@ def replay(
     if len(rows) != 1:
         raise ValueError(f"there is no trial {trial!r}; trials are 0 to {len(trials) - 1}")
     row = trials.iloc[rows].reset_index(drop=True)
-    recorded = curves.isel(trial=rows)
+    recorded, scheduler = curves.isel(trial=rows), None
+    if lineage := manifest.get("lineage"):  # it was others before
+        recorded = inherited(curves, lineage, trial)
+        path = path_of(lineage, trials, trial, manifest["hyperparameters"])
+        scheduler = Scripted({trial: path})
     if row["status"][0] == "unfinished":
         raise ValueError(f"trial {trial} is unfinished; there is nothing to compare with")
     until = recorded.sizes["eval_step"]
@@ -72,7 +78,12 @@ def replay(
     session = session or recall(manifest, trials, task, optimizer, one, False, start)
     names = session.table.trials.columns
     outcome = session.train(
-        row[names], "replay", progress, keep_states=True, until=np.array([until], np.int32)
+        row[names],
+        "replay",
+        progress,
+        scheduler=scheduler,
+        keep_states=True,
+        until=np.array([until], np.int32),
     )
     again = outcome.curves.reindex_like(recorded[["step", "eval_step"]])
     pairs = {

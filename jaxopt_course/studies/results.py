@@ -17,6 +17,16 @@ from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.snapshot import Results
 
 
+class Means(NamedTuple):
+    """The curves of N trials, float32."""
+
+    record_steps: np.ndarray  # (R,)
+    eval_steps: np.ndarray  # (E,)
+    losses: np.ndarray  # (N, R)
+    recorded: dict[str, np.ndarray]  # (N, R), by name
+    valid: dict[str, np.ndarray]  # (N, E), by name
+
+
 def assemble(
     trials: pd.DataFrame,
     results: Results,
@@ -34,18 +44,7 @@ def assemble(
         chosen: where trials that were stopped have converged, the metric of which their best
             evaluation is, and its direction.
     """
-    bad = np.where(results.first_bad < 0, np.inf, results.first_bad)[:, None]
-    record_steps = ticks(rhythm.record_every, rhythm.steps)
-    eval_steps = ticks(rhythm.evaluate_every, rhythm.steps)
-    losses = _record_means(results.loss_sums, record_steps, rhythm)
-    losses = np.where(record_steps > bad, np.float32(np.nan), losses)
-    recorded = {
-        name: np.where(record_steps > bad, np.float32(np.nan), means)
-        for name, sums in results.recorded.items()
-        for means in [_record_means(sums, record_steps, rhythm)]
-    }
-    gone = (eval_steps > bad) | ~np.isfinite(results.valid["loss"])
-    valid = {name: np.where(gone, np.float32(np.nan), x) for name, x in results.valid.items()}
+    record_steps, eval_steps, losses, recorded, valid = means_of(results, rhythm)
     curves = xr.Dataset(
         {"train_loss": (("trial", "step"), losses)}
         | {name: (("trial", "step"), x) for name, x in recorded.items()}
@@ -59,6 +58,23 @@ def assemble(
     best = None if chosen is None else best_evaluations(results, *chosen, rhythm)
     ends = Ends(results, best, record_steps, eval_steps)
     return _table(trials, results, losses, recorded, valid, metrics, ends), curves
+
+
+def means_of(results: Results, rhythm: Rhythm) -> Means:
+    """The curves: means between records, evaluations, NaN after a trial's first bad step."""
+    bad = np.where(results.first_bad < 0, np.inf, results.first_bad)[:, None]
+    record_steps = ticks(rhythm.record_every, rhythm.steps)
+    eval_steps = ticks(rhythm.evaluate_every, rhythm.steps)
+    losses = _record_means(results.loss_sums, record_steps, rhythm)
+    losses = np.where(record_steps > bad, np.float32(np.nan), losses)
+    recorded = {
+        name: np.where(record_steps > bad, np.float32(np.nan), means)
+        for name, sums in results.recorded.items()
+        for means in [_record_means(sums, record_steps, rhythm)]
+    }
+    gone = (eval_steps > bad) | ~np.isfinite(results.valid["loss"])
+    valid = {name: np.where(gone, np.float32(np.nan), x) for name, x in results.valid.items()}
+    return Means(record_steps, eval_steps, losses, recorded, valid)
 
 
 def ticks(every: int, steps: int) -> np.ndarray:

@@ -20,6 +20,7 @@ from jaxopt_course.records.format import table_sha256
 from jaxopt_course.studies.carried import Carried
 from jaxopt_course.studies.joining import belong, own_rows
 from jaxopt_course.studies.made_with import GiveAgain, OtherVersions, changed_versions
+from jaxopt_course.studies.seen import seen_of
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.starts import Starts
 from jaxopt_course.tables.buckets import Bucket, Table
@@ -103,6 +104,7 @@ def recall(
         not changed,
         _examples(entries, trials),
         carried=carried,
+        seen=seen_of(manifest),
     )
 
 

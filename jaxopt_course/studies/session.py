@@ -22,7 +22,7 @@ from jaxopt_course.studies.compiled import Compiled, Trained, compile_bucket, tr
 from jaxopt_course.studies.joining import (
     join_curves,
     join_events,
-    join_repeatable,
+    join_found,
     join_trials,
     own_rows,
 )
@@ -36,6 +36,7 @@ from jaxopt_course.studies.made_with import (
     versions,
 )
 from jaxopt_course.studies.many import warn_of_many
+from jaxopt_course.studies.seen import Seen
 from jaxopt_course.studies.snapshots import keep, newest, saver
 from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.schedulers import Scheduler
@@ -79,6 +80,7 @@ class Session:
         examples: rows that shape the programs beside the trials', as a search's choices do.
         programs: by number of the bucket, as far as they are compiled.
         carried: first weights, kept ones, states that go on.
+        seen: what is recorded, who hears of it, how long.
     """
 
     task: AnyTask
@@ -95,6 +97,7 @@ class Session:
     examples: pd.DataFrame | None = None
     programs: dict[int, Compiled] = dataclasses.field(default_factory=dict)
     carried: Carried = dataclasses.field(default_factory=Carried)
+    seen: Seen = dataclasses.field(default_factory=Seen)
 
     def compile(
         self, numbers: Sequence[int] | None = None, progress: bool = False, trials: str = ""
@@ -118,6 +121,8 @@ class Session:
         name = printable(self.table.buckets[0].task.name)
         with ProgressLine(name, show=progress) as line:
             for number in missing:
+                if number != missing[0]:
+                    self.seen.check_time()
                 bucket = self.table.buckets[number]
                 if count == 1:
                     what = trials or f"{len(self.table.trials)} trials"
@@ -133,13 +138,14 @@ class Session:
 
     def _compile(self, number: int, bucket: Bucket) -> Compiled:
         try:
-            made = compile_bucket(bucket, self.chosen, self.lanes[number], self.devices)
+            width, watch = self.lanes[number], self.seen.watch
+            made = compile_bucket(bucket, self.chosen, width, self.devices, watch)
         except Exception as error:
             if bucket.static:
                 error.add_note(f"in the program of {bucket.label}")
             raise
-        known = number < len(self.expected) and self.exact
-        if known and made.program_sha256 != self.expected[number]["program_sha256"]:
+        was = self.expected[number] if number < len(self.expected) and self.exact else {}
+        if was.get("program_sha256", "") not in ("", made.program_sha256):
             raise ValueError(
                 "the program is not the one of the study, so its trials would not be the same: the "
                 "code of the task or of the optimizer has changed; sweep the table anew into "
@@ -190,10 +196,13 @@ class Session:
             n: None if folder is None else checkpoints.kept(folder) for n, folder in folders.items()
         }
         self.compile([number for number in shares if left[number] is None], progress)
+        seen = self.seen if kind == "sweep" else self.seen.silent()
         done: list[Trained] = []
         states: dict[int, Any] = {}
-        kept: dict[int, bytes] = {}
+        kept, cut = dict[int, bytes](), False
         for number, share in shares.items():
+            if cut := bool(done) and (done[-1].ends or seen.is_late):
+                break
             if (earlier := left[number]) is not None:
                 done.append(Trained(earlier.trials, earlier.curves, earlier.event, earlier=True))
                 kept |= earlier.kept
@@ -226,6 +235,7 @@ class Session:
                 until=None if until is None else np.minimum(until[rows], most),
                 probe=probe,
                 replicates=self.table.replicates,
+                seen=seen,
             )
             states |= {int(rows[row]): state for row, state in part.states.items()}
             done.append(part)
@@ -237,10 +247,10 @@ class Session:
                 keep(folder, part, question, packed(share, part))
         whole = join_trials(trials, done)
         curves = join_curves(trials, done, [b.budget.describe() for b in self.table.buckets])
-        manifest = self.manifest(whole, kind, scheduler) | join_repeatable(done)
-        interrupted = any(part.interrupted for part in done)
+        manifest = self.manifest(whole, kind, scheduler) | join_found(done)
+        cut = cut or any(part.interrupted for part in done)
         event = join_events([part for part in done if not part.earlier] or done)
-        return Outcome(whole, curves, manifest, event, interrupted, states, kept)
+        return Outcome(whole, curves, manifest, event, cut, states, kept)
 
     def lengthened(self, known: pd.DataFrame, trials: pd.DataFrame) -> "Session":
         """The session for a longer table: of ``known`` rows and more; its programs stay.
@@ -253,8 +263,7 @@ class Session:
             trials = pd.concat([trials, self.examples], ignore_index=True)
         table = lengthen(self.table, known, trials, self.task, own, self.equal, self.lengths)
         more = len(table.buckets) - len(self.table.buckets)
-        same = set(self.lanes)
-        width = same.pop() if len(same) == 1 else None
+        width = self.lanes[0] if len(set(self.lanes)) == 1 else None
         return dataclasses.replace(
             self,
             table=table,
@@ -337,4 +346,5 @@ class Session:
             "trials_sha256": table_sha256(trials, table.hyperparameters),
             **({"replicates": list(table.replicates)} if table.replicates else {}),
             **self.carried.manifest(kind),
+            **self.seen.manifest,
         }

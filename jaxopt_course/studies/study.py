@@ -2,9 +2,8 @@
 
 import contextlib
 import os
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,13 @@ import pandas as pd
 from jaxopt_course.records import checkpoints, claims, files, lock, store
 from jaxopt_course.records.format import LOCK, MANIFEST
 from jaxopt_course.studies.choosing import confirming
+from jaxopt_course.studies.compiling import compiled_again
 from jaxopt_course.studies.extend import extended
-from jaxopt_course.studies.interrupted import NotRepeatableWarning
+from jaxopt_course.studies.interrupted import NotRepeatableWarning as NotRepeatableWarning
 from jaxopt_course.studies.interrupted import SweepInterrupted as SweepInterrupted
+from jaxopt_course.studies.interrupted import warn_of_bits
 from jaxopt_course.studies.keeping import settle
+from jaxopt_course.studies.lineage import course_of
 from jaxopt_course.studies.made_with import (
     OtherVersions,
     changed_versions,
@@ -24,9 +26,11 @@ from jaxopt_course.studies.made_with import (
     scheduler_of,
 )
 from jaxopt_course.studies.parameters import WithParameters
+from jaxopt_course.studies.readings import OnReading
 from jaxopt_course.studies.replay import Replay, replay
 from jaxopt_course.studies.results import join
 from jaxopt_course.studies.resume import recall
+from jaxopt_course.studies.seen import seen_of
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.sweeps.schedulers import Scheduler
 from jaxopt_course.sweeps.snapshot import Snapshot
@@ -42,10 +46,10 @@ class Study(WithParameters):
         trials: a row a trial: hyperparameters, seed, ``status`` ("finished", "diverged", "stopped"
             by a scheduler, "converged" by ``Patience``, "unfinished"), ``first_bad_step`` (updates
             before the first bad loss), ``stopped_step`` (updates when a scheduler stopped it),
-            ``last_finite_loss`` (of training, as recorded), ``train_loss`` (last record),
-            ``valid_*`` (final; of one that has converged those at ``scored_step``, its best
-            evaluation), ``best_valid_*`` (of its curves), ``best_step`` (of the loss), ``test_*``.
-        curves: ``train_loss`` (trial, step) and ``valid_*`` (trial, eval_step), float32, NaN after
+            ``last_finite_loss`` (of training, as recorded), ``train_*`` (last record),
+            ``valid_*`` (final; once converged those at ``scored_step``, its best evaluation),
+            ``best_valid_*`` (of its curves), ``best_step`` (of the loss), ``test_*``.
+        curves: ``train_*`` (trial, step) and ``valid_*`` (trial, eval_step), float32, NaN after
             a trial's end, with the hyperparameters as coordinates of ``trial``.
         manifest: what was asked and with what; see ``manifest.json``.
         directory: where it is saved, if it is.
@@ -65,32 +69,31 @@ class Study(WithParameters):
         """Train each optimizer's winner again on fresh seeds, in the same compiled program.
 
         The winners of a search are chosen for their luck too; only these trainings carry
-        intervals.  Saved under ``confirm/`` of the study's directory, if it has one.  Under other
-        versions of JAX than the search's it goes on, and its manifest says so.
+        intervals.  That of a population trains with the numbers of its ancestors.  Saved under
+        ``confirm/``; under other versions of JAX it goes on, and its manifest says so.
 
         Args:
             seeds: how many, from one above the largest seed of the study; or which.
             task: an own task, where the study was read from disk.
             optimizer: own functions of the row, where the study was read from disk.
             start: the weights given to :func:`sweep`, where the study was read from disk.
-            devices: where the study was read from disk; default all local ones.
+            devices: likewise; default all local ones.
             progress: whether to show a line.
 
         Raises:
-            ValueError: a seed was used to choose the winners; or nothing finished; or the program
-                of a study read from disk is another one now.
+            ValueError: a seed chose the winners; nothing finished; or the program is another now.
         """
         trials = confirming(self.winners(), self.trials, self.manifest, seeds)
         with self._held():
             session = self._recalled(task, optimizer, devices, False, start)
-            scheduler = each_alone(self.manifest.get("scheduler"))
+            scheduler, said = course_of(self.manifest, self.trials, trials)
             trials = session.carried.fresh(trials, session.table.hyperparameters)
             outcome = session.train(trials, "confirmation", progress, scheduler=scheduler)
-            marks: dict[str, Any] = {"confirms": store.identity(self.manifest)}
+            said = {"confirms": store.identity(self.manifest)} | said
             if not session.exact:
-                marks["search_versions"] = self.manifest["versions"]
-            outcome = outcome._replace(manifest=outcome.manifest | marks)
-            return _finish(session, outcome, self.directory, confirmation=True)
+                said["search_versions"] = self.manifest["versions"]
+            outcome = outcome._replace(manifest=outcome.manifest | said)
+            return finish(session, outcome, self.directory, confirmation=True)
 
     def _trained(self, session: Session, path: Path | None, progress: bool, begin: Any) -> Any:
         return train(session, path, progress, None, None, begin)
@@ -130,6 +133,8 @@ class Study(WithParameters):
         optimizer: Optimizer = None,
         scheduler: Scheduler | None = None,
         start: Any = None,
+        on_reading: OnReading | None = None,
+        time_limit: float | None = None,
         devices: Sequence[Any] | None = None,
         progress: bool = True,
     ) -> "Study":
@@ -145,11 +150,13 @@ class Study(WithParameters):
             optimizer: own functions of the row, as they were given to :func:`sweep`.
             scheduler: one of a class of your own; those of this library are known.
             start: the weights as they were given to :func:`sweep`; a path is known.
+            on_reading: as for :func:`sweep`; what came after the last checkpoint is told again.
+            time_limit: seconds for this process, as for :func:`sweep`.
             devices: default all local ones.
             progress: whether to show a line.
 
         Raises:
-            SweepInterrupted: Ctrl-C again.
+            SweepInterrupted: Ctrl-C again, or the time is over.
             FileNotFoundError: the directory holds nothing to go on with.
             BlockingIOError: another process works there.
             ValueError: the task, the optimizer, the scheduler or the program are not what they
@@ -166,7 +173,12 @@ class Study(WithParameters):
             session = recall(
                 question.settings, question.trials, task, optimizer, devices, start=start
             )
+            session = replace(session, seen=seen_of(question.settings, on_reading, time_limit))
             scheduler = scheduler_of(question.settings["scheduler"], scheduler)
+            if (left := compiled_again(session, path, progress, scheduler)) is not None:
+                if files.is_file(path / MANIFEST):  # what is there stays
+                    raise SweepInterrupted(cls.load(path))
+                return finish(session, left, path, question.settings)
             return train(session, path, progress, scheduler, question.settings)
 
     def replay(
@@ -186,8 +198,7 @@ class Study(WithParameters):
         Args:
             trial: its number in the table.
             task: an own task, where the study was read from disk.
-            optimizer: own functions of the row, where the study was read from disk.
-            start: the weights given to :func:`sweep`, where the study was read from disk.
+            optimizer, start: own functions of the row, and first weights, likewise.
             progress: whether to show a line.
 
         Raises:
@@ -298,21 +309,14 @@ def train(
         probe=path is not None,
     )
     outcome = settle(session, outcome)
-    if outcome.manifest.get("repeatable") is False:
-        warnings.warn(
-            "this machine gave other bits for the same call, in "
-            f"{', '.join(outcome.manifest['calls_differ_in'][:3])}: what is resumed or replayed "
-            "agrees to rounding, not to the last bit",
-            NotRepeatableWarning,
-            stacklevel=3,
-        )
-    study = _finish(session, outcome, path, asked, before)
+    warn_of_bits(outcome.manifest)
+    study = finish(session, outcome, path, asked, before)
     if path is not None:
         checkpoints.forget(path)
     return study
 
 
-def _finish(
+def finish(
     session: Session,
     outcome: Outcome,
     path: Path | None,
@@ -324,6 +328,7 @@ def _finish(
 
     ``before``: the lock's file as it was when the sweep began.
     """
+    session = replace(session, seen=session.seen.silent())
     curves = join(outcome.curves, outcome.trials, session.table.hyperparameters)
     manifest, events = outcome.manifest, [outcome.event]
     if asked is not None and path is not None:  # the command that resumes stands in the events

@@ -12,13 +12,17 @@ import pandas as pd
 from jaxopt_course.records import checkpoints, claims
 from jaxopt_course.studies.carried import Carried
 from jaxopt_course.studies.choosing import check_measured, check_metric, varied_in
+from jaxopt_course.studies.climbing import check_population
+from jaxopt_course.studies.compiling import compiled
 from jaxopt_course.studies.keeping import check_keep
 from jaxopt_course.studies.plan import Plans, widths_of
+from jaxopt_course.studies.readings import OnReading
+from jaxopt_course.studies.seen import make_seen
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.starts import Starts
-from jaxopt_course.studies.study import Study, train
+from jaxopt_course.studies.study import Study, finish, train
 from jaxopt_course.sweeps.plan import Plan
-from jaxopt_course.sweeps.schedulers import Scheduler, judges_each
+from jaxopt_course.sweeps.schedulers import PBT, Scheduler, judges_each
 from jaxopt_course.tables.buckets import Table, split
 from jaxopt_course.tables.budgets import Equal
 from jaxopt_course.tables.replicates import making
@@ -45,8 +49,11 @@ def sweep(
     diverges_after: int | None = None,
     metric: str | None = None,
     scheduler: Scheduler | None = None,
+    watch: Sequence[str] | None = None,
     start: Any = None,
     keep: int = 0,
+    on_reading: OnReading | None = None,
+    time_limit: float | None = None,
     directory: str | Path | None = None,
     overwrite: bool = False,
     devices: Sequence[Any] | None = None,
@@ -95,6 +102,10 @@ def sweep(
         scheduler: stops what does not look promising: ``SuccessiveHalving()``, ``Hyperband()``,
             ``ASHA()`` or ``MedianStopping()``; or ``Patience()``, what no longer improves; default
             all train to their end.  It compares the configurations of each bucket among themselves.
+            ``PBT(...)`` stops none: the worst copy the best.
+        watch: what each step records beside the loss, as curves ``train_<name>`` of means between
+            records: "gradient_norm", "update_norm", "parameter_norm" (before the step) and
+            "learning_rate" (that acts; NaN for an optimizer without one).  Part of the program.
         start: weights from which trials start, in place of the task's own: a tree of parameters,
             or of both ``(params, model_state)``, Linen's variables, an NNX state, a state of a
             trial, or the path of a file of safetensors or a checkpoint of orbax; fitted by names.
@@ -104,6 +115,12 @@ def sweep(
         keep: of how many configurations, the best ones in the end, the last states stay: see
             :meth:`Study.params`.  They lie as plain arrays in ``weights/`` of the directory, a
             state of each seed, the optimizer's with it; without one, in memory.
+        on_reading: called on the host with a tuple of :class:`Reading`, ``(trial, step, metrics)``,
+            all that came to the curves since its last call, by trial and step.  An error in it is
+            said once and the sweep goes on; a KeyboardInterrupt in it ends the sweep as Ctrl-C
+            does.  After a resume, what was read since the last checkpoint is told again.
+        time_limit: seconds, compiling counted, after which the sweep ends as by Ctrl-C; what a
+            trial computes does not depend on it.
         directory: where to save; default nowhere.  What is there survives a crash: see
             :meth:`Study.resume`.
         overwrite: whether a study that the directory holds may be replaced; nothing else ever is.
@@ -114,12 +131,13 @@ def sweep(
         the study.
 
     Raises:
-        SweepInterrupted: Ctrl-C; what is over is saved first.
+        SweepInterrupted: Ctrl-C, or the time is over; what is over is saved first.
         TypeError, ValueError: see ``check_columns``, ``make_budget``, ``check_metric``.
         FileExistsError: the directory holds a study, and ``overwrite`` is false; or files that are
             no study's.
         BlockingIOError: another process works in the directory.
     """
+    seen = make_seen(watch, on_reading, time_limit)
     lengths: dict[str, Any] = {
         "epochs": epochs,
         "steps": steps,
@@ -164,12 +182,16 @@ def sweep(
         lengths,
         equal,
         carried=Carried(keep, starts),
+        seen=seen,
     )
     if directory is None:
-        session.compile(progress=progress)
+        if (left := compiled(session, progress, scheduler)) is not None:
+            return finish(session, left, None)
         return train(session, None, progress, scheduler)
     with claims.claimed(directory, overwrite) as path:
-        session.compile(progress=progress)
+        if (left := compiled(session, progress, scheduler)) is not None:
+            checkpoints.ask(path, checkpoints.Question(left.manifest, table.trials))
+            return finish(session, left, path)
         session.carried.check_room(path, session.programs, table.replicates)
         settings = session.manifest(table.trials, "sweep", scheduler)
         checkpoints.ask(path, checkpoints.Question(settings, table.trials))
@@ -255,6 +277,9 @@ def check_scheduler(scheduler: Scheduler | None, table: Table) -> None:
             "column that is data (joc.folds), or leave the scheduler out"
         )
     for bucket in table.buckets:
+        if isinstance(scheduler, PBT):
+            check_population(scheduler, bucket, table.static, table.hyperparameters)
+            continue
         budget = bucket.budget
         intervals = math.ceil(budget.steps / budget.evaluate_every)
         scheduler.judge(1, intervals, budget.evaluate_every)

@@ -1,12 +1,13 @@
 """Up to which interval each trial trains: to its end, or from rung to rung as a judge decides."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxopt_course.sweeps.judges import Judge
+from jaxopt_course.sweeps.program import Table
 
 Score = Callable[[int, int], np.ndarray]  # (row, rung) -> (rung,), float64, lower is better
 
@@ -16,6 +17,8 @@ class News(NamedTuple):
 
     promoted: list[int]  # rows that train on
     stopped: list[int]  # rows that never will
+    copies: Mapping[int, int] = {}  # row -> the row whose state it takes over
+    table: Table | None = None  # with the numbers with which they train on, where they change
 
 
 class Climb:

@@ -24,6 +24,7 @@ from jaxopt_course.sweeps.feeding import Source
 from jaxopt_course.sweeps.interrupts import interrupts
 from jaxopt_course.sweeps.keeping import Best, held, stacked, unstacked
 from jaxopt_course.sweeps.lanes import Data, Readings, Trial, empty_lanes, names_of, room
+from jaxopt_course.sweeps.population import AnyClimb
 from jaxopt_course.sweeps.program import Program, Table, make_seats
 from jaxopt_course.sweeps.queues import Key, Queues
 from jaxopt_course.sweeps.snapshot import Results, Snapshot, no_results
@@ -41,7 +42,7 @@ def run(
     trial: Trial,
     on_progress: Callable[[Results], None] = lambda _: None,
     *,
-    climb: Climb | None = None,
+    climb: AnyClimb | None = None,
     score: Callable[[Results], Score] | None = None,
     resume: Snapshot | None = None,
     on_checkpoint: Callable[[Snapshot], None] | None = None,
@@ -50,11 +51,13 @@ def run(
     start: Callable[[int], Any] | None = None,
     probe: bool = False,
     source: Source | None = None,
+    deadline: float | None = None,
 ) -> Results:
     """Train every trial of the table to its end, or as far as a scheduler lets it.
 
     A first Ctrl-C ends the loop: what is in flight is read, a checkpoint is made, and the results
     so far are returned with ``interrupted`` set.  A second one raises KeyboardInterrupt at once.
+    The deadline, and a KeyboardInterrupt that ``on_progress`` raises, count as a first one.
 
     Args:
         program: compiled for these trials.
@@ -71,6 +74,7 @@ def run(
         start: the first state of a row, on the host or a device; default as the program has it.
         probe: whether to make one call twice and compare, where that costs little; see ``repeat``.
         source: of a stream; then ``data.train`` is one batch, for its shapes.
+        deadline: when to end, by ``time.perf_counter``; None for never.
     """
     climb = climb or Climb(program.rhythm.intervals, np.arange(len(table.seeds)))
     loop = _Loop(
@@ -78,11 +82,12 @@ def run(
     )
     loop.to_compare = probe and repeat.is_worth_it(program, len(table.seeds))
     saved, cost = time.perf_counter(), 0.0
-    with feeding(loop.devices, source) as tell, interrupts() as interrupted:
+    with feeding(loop.devices, source) as tell, interrupts(deadline) as interrupted:
         while not interrupted.is_set() and loop.dispatch():
             loop.read()
             tell(loop.results)
-            on_progress(loop.results)
+            with interrupted.catching():
+                on_progress(loop.results)
             wait = max(SAVE_SECONDS, cost / SAVE_SHARE)
             if on_checkpoint is not None and time.perf_counter() - saved >= wait:
                 begun = time.perf_counter()
@@ -107,7 +112,7 @@ class _Loop:
         table: Table,
         data: Data,
         trial: Trial,
-        climb: Climb,
+        climb: AnyClimb,
         score: Callable[[Results], Score] | None,
         resume: Snapshot | None,
         keep_states: bool,
@@ -321,20 +326,24 @@ class _Loop:
             self.keep.look(self.results, last)
 
     def _arrive(self, row: int, queue: bool = True) -> None:
-        """Where a trial has reached its target, or diverged, some may be promoted."""
-        bad = self.results.first_bad >= 0
-        arriving = [row]
+        """Where a trial has reached its target, or diverged, some may be promoted.
+
+        Its state waits by then.  At the start (no ``queue``) copies were made before.
+        """
+        bad, arriving = self.results.first_bad >= 0, [row]
         while arriving:
             row = arriving.pop()
             if not bad[row] and self.results.progress[row] < self.climb.until[row]:
                 continue
             news = self.climb.arrive(row, self.results.progress, bad, self.score)
+            self.table = news.table or self.table
             for one in news.stopped:
                 self.stopped.add(one)
                 self.waiting.pop(one, None)
-            if queue:
-                for one in reversed(news.promoted):
-                    self.queues.of(one).appendleft(one)
-            else:  # at the start: they may have arrived there before
+            if not queue:
                 arriving += news.promoted
+                continue
+            self.waiting |= {one: self.waiting[other] for one, other in news.copies.items()}
+            for one in reversed(news.promoted):
+                self.queues.of(one).appendleft(one)
         self.results.until = self.climb.until

@@ -82,12 +82,15 @@ def compile_program(
 
     # tracing is not for threads; the compiler is
     lowered = [[lower(*program, device) for device in devices] for program in programs]
-    with ThreadPoolExecutor(2 * len(devices)) as pool:
+    pool = ThreadPoolExecutor(2 * len(devices))
+    try:
         compiling = [
             [pool.submit(one.compile, options) for one in each]
             for each, options in zip(lowered, effort, strict=True)
         ]
         segments, seat = (tuple(one.result() for one in each) for each in compiling)
+    finally:  # after Ctrl-C nobody waits for a compiler, which cannot be stopped
+        pool.shutdown(wait=False, cancel_futures=True)
     text = "\n".join(each[0].as_text() for each in lowered)  # of both: init is in "seat" alone
     seconds = time.perf_counter() - start
     return Program(seat, segments, tuple(devices), rhythm, lanes, text, len(traces), seconds)

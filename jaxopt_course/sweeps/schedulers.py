@@ -1,4 +1,4 @@
-"""Who trains on: successive halving, Hyperband, ASHA, median stopping; patience has a file.
+"""Who trains on: halving, Hyperband, ASHA, median stopping; with which numbers: PBT; see patience.
 
 A *rung* is a number of steps after which configurations are compared; who is not promoted stops
 there.  The unit is the configuration: its seeds climb together and are judged by their mean, and a
@@ -13,6 +13,7 @@ table: in a grid sorted from bad to good everyone would be the best of those bef
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ import numpy as np
 
 from jaxopt_course.sweeps.judges import Asha, Halvings, Judge, Median
 from jaxopt_course.sweeps.patience import Patience
+from jaxopt_course.sweeps.population import Rules
 
 
 class Scheduler(Protocol):
@@ -144,9 +146,84 @@ class MedianStopping:
         return Median(rungs, _deal(configurations), self.min_configurations)
 
 
-SCHEDULERS: dict[str, type[SuccessiveHalving | Hyperband | ASHA | MedianStopping | Patience]] = {
-    one.__name__: one for one in (SuccessiveHalving, Hyperband, ASHA, MedianStopping, Patience)
+@dataclass(frozen=True)
+class PBT:
+    """Population-based training: the worst copy the best, and go on with numbers near to theirs.
+
+    A row of the table is a member, rows of one optimizer are a population.  Every ``every`` steps,
+    when all members have come, each of the worst share takes over the state (parameters, optimizer,
+    model) of one of the best share, drawn, and trains on with that one's numbers in ``columns``,
+    each times one of ``factors``, drawn: of decays (b1, b2, rho, momentum, ...) it is 1 - b that is
+    multiplied, whole numbers are rounded.  Its seed, and its other columns, stay its own.  Draws
+    depend on (seed, generation, row) alone.  Nobody is stopped; who diverges is out.
+
+    ``study.trials`` has the numbers with which each row began, ``study.lineage`` all others.
+
+    Source: Jaderberg et al., Population Based Training of Neural Networks (2017), with truncation
+    selection.
+
+    Attributes:
+        every: steps of a generation, rounded up to evaluations.
+        columns: hyperparameters that are perturbed.
+        seed: of the draws.
+        fraction: the share that is replaced, at least one member; in (0, 0.5].
+        factors: of which one is drawn for each number.
+    """
+
+    every: int
+    columns: Sequence[str]
+    seed: int = 0
+    fraction: float = 0.25
+    factors: Sequence[float] = (0.8, 1.2)
+
+    def __post_init__(self) -> None:
+        _check_whole(self, "every")
+        if self.every is None:
+            raise ValueError("every must be a number of steps, not None")
+        names = self.columns
+        if isinstance(names, str) or not names or not all(isinstance(n, str) for n in names):
+            raise ValueError(f"columns must name hyperparameters, not {self.columns!r}")
+        whole = isinstance(self.seed, int | np.integer) and not isinstance(self.seed, bool)
+        if not whole or self.seed < 0:
+            raise ValueError(f"seed must be a whole number of at least 0, not {self.seed!r}")
+        if not _is_number(self.fraction) or not 0 < self.fraction <= 0.5:
+            raise ValueError(f"fraction must be above 0 and at most 0.5, not {self.fraction!r}")
+        factors = list(self.factors)
+        if not factors or not all(_is_number(x) and 0 < x < math.inf for x in factors):
+            raise ValueError(f"factors must be positive numbers, not {self.factors!r}")
+        plain = {"columns": [*names], "factors": [float(x) for x in factors]}  # as JSON has them
+        plain |= {"seed": int(self.seed), "fraction": float(self.fraction)}
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
+    def judge(self, configurations: int, intervals: int, evaluate_every: int) -> Judge:
+        """See :class:`Scheduler`; nobody is stopped."""
+        self.rules(intervals, evaluate_every)
+        return Halvings(2.0, [(list(range(configurations)), [intervals])])
+
+    def rules(self, intervals: int, evaluate_every: int) -> Rules:
+        """What is decided by, for trials of ``intervals`` evaluations.
+
+        Raises:
+            ValueError: no generation ends within the budget.
+        """
+        every = math.ceil(self.every / evaluate_every)
+        if every >= intervals:
+            raise ValueError(
+                f"a generation of {self.every} steps must be shorter than the budget of at most "
+                f"{intervals * evaluate_every}; choose a smaller every, or evaluate more often"
+            )
+        return Rules(every, tuple(self.columns), self.seed, self.fraction, tuple(self.factors))
+
+
+Ours = SuccessiveHalving | Hyperband | ASHA | MedianStopping | Patience | PBT
+SCHEDULERS: dict[str, type[Ours]] = {
+    one.__name__: one for one in (SuccessiveHalving, Hyperband, ASHA, MedianStopping, Patience, PBT)
 }
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def judges_each(scheduler: Scheduler | None) -> bool:

@@ -1,0 +1,80 @@
+"""What a sweep shows while it runs, and when it must end."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jaxopt_course.inspection.watched import check_watch
+from jaxopt_course.studies.readings import OnReading
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is recorded, who hears of it, how long.
+
+    Attributes:
+        watch: what steps record beside the loss; part of the program.
+        on_reading: hears what is new.
+        time_limit: seconds from the start; None for no limit.
+        deadline: when that is, by ``time.perf_counter``.
+    """
+
+    watch: tuple[str, ...] = ()
+    on_reading: OnReading | None = None
+    time_limit: float | None = None
+    deadline: float | None = None
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What of it makes the study, for JSON; nothing where nothing was asked."""
+        return {"watch": list(self.watch)} if self.watch else {}
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time is over."""
+        return self.deadline is not None and time.perf_counter() >= self.deadline
+
+    def check_time(self) -> None:
+        """End what has not begun yet, if the time is over.
+
+        Raises:
+            KeyboardInterrupt: as Ctrl-C does.
+        """
+        if self.is_late:
+            raise KeyboardInterrupt
+
+    def silent(self) -> "Seen":
+        """The same program, for a training that nobody hears of and that may take its time."""
+        return Seen(self.watch)
+
+
+def make_seen(
+    watch: Any = None,
+    on_reading: Callable[..., Any] | None = None,
+    time_limit: float | None = None,
+) -> Seen:
+    """Checked; the time limit begins now.
+
+    Raises:
+        TypeError, ValueError: see ``check_watch``; ``on_reading`` is no function, or
+            ``time_limit`` no positive number of seconds.
+    """
+    if on_reading is not None and not callable(on_reading):
+        raise TypeError(f"on_reading must be a function of readings, not {on_reading!r}")
+    deadline = None
+    if time_limit is not None:
+        number = isinstance(time_limit, int | float) and not isinstance(time_limit, bool)
+        if not number or not 0 < time_limit < float("inf"):
+            raise ValueError(f"time_limit must be a positive number of seconds, not {time_limit!r}")
+        deadline = time.perf_counter() + time_limit
+    return Seen(check_watch(watch), on_reading, time_limit, deadline)
+
+
+def seen_of(
+    manifest: Mapping[str, Any],
+    on_reading: Callable[..., Any] | None = None,
+    time_limit: float | None = None,
+) -> Seen:
+    """What a study on disk recorded, heard by whoever hears now."""
+    return make_seen(manifest.get("watch"), on_reading, time_limit)
