@@ -32,8 +32,7 @@ MAY_IMPORT = {  # part -> the parts below it
     "inspection": {"tree", "base", "describe", "transforms"},
     "problems": {"tree", "messages"},
     "updating": {"tree", "base"},
-    "train": {"tree", "base", "problems", "updating"},
-    "train": {"tree", "base", "inspection", "problems"},
+    "train": {"tree", "base", "inspection", "problems", "updating"},
     "tables": {
         "base",
         "conventions",

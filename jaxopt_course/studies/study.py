@@ -192,13 +192,13 @@ class Study(WithParameters):
     ) -> Replay:
         """Train one trial again, in the same program, and compare its curves bit for bit.
 
-        Under other versions of JAX than the study's, or where a machine does not repeat its bits,
-        curves are compared to rounding; ``Replay.exact`` says which.
+        Under other versions of JAX, or where a machine does not repeat its bits, to rounding.
 
         Args:
             trial: its number in the table.
             task: an own task, where the study was read from disk.
-            optimizer, start: own functions of the row, and first weights, likewise.
+            optimizer: own functions of the row, likewise.
+            start: the weights given to :func:`sweep`, likewise.
             progress: whether to show a line.
 
         Raises:
