@@ -64,7 +64,10 @@ class Asks(NamedTuple):
 def asks_of(function: Callable[..., Any], plain: int = 0) -> Asks:
     """What a function asks for; without an attribute ``columns`` it may read any."""
     names = asked(function, plain)
-    return Asks(names, getattr(function, "columns", None) if "h" in names else frozenset())
+    known = getattr(function, "columns", None)
+    if "h" not in names:
+        return Asks(names)
+    return Asks(names, known if isinstance(known, frozenset) else None)
 
 
 def wanted(function: Callable[..., Any], plain: int, **offered: Any) -> dict[str, Any]:
