@@ -321,7 +321,9 @@ def test_optuna_asks_for_the_tasks_columns():
     assert study.trials["smoothing"].notna().all()
     down = optuna.create_study(direction="minimize")
     with pytest.raises(ValueError, match="itself reads"):
-        joc.OptunaSearch(down, space).sweep(own(), 2, mine, metric="valid_loss", steps=5)
+        joc.OptunaSearch(down, space).sweep(
+            own(), 2, mine, metric="valid_loss", steps=5, batch_size=8
+        )
 
 
 def test_dropout():
