@@ -271,6 +271,7 @@ def test_stored_keys():
     assert jax.tree.structure(stored(restored(kept))) == jax.tree.structure(kept)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of dpsgd's own "seed"
 def test_private_gradients_are_of_each_example():
     rows = joc.grid(learning_rate=[0.1], l2_norm_clip=[0.5, 5.0], noise_multiplier=0.3)
     study = swept(contrib.dpsgd, rows)
