@@ -594,3 +594,37 @@ def test_who_has_converged_keeps_the_weights_of_its_score():
         assert bits(study.params(trial)) == bits(state.params)
     with pytest.raises(ValueError, match=r"no longer improved .Patience.; only trials"):
         study.train_on(1, steps=400)
+
+
+def test_folds_of_the_best_configuration_are_kept_together():
+    tasks = {fold: make_task(scale=1.0 + fold) for fold in range(2)}
+    trials = joc.grid(optimizer="adam", learning_rate=[0.01, 0.1], fold=range(2), seed=range(2))
+    study = joc.sweep(lambda fold: tasks[fold], trials, steps=20, static=["fold"], keep=1,
+                      replicates=["fold"], devices=jax.devices()[:1], **SETTINGS)  # fmt: skip
+    kept = study.trials.set_index("trial").loc[study.kept]
+    assert set(kept["learning_rate"]) == {study.best()["learning_rate"]}
+    assert sorted(zip(kept["fold"], kept["seed"], strict=True)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    for trial in study.kept[::3]:
+        assert bits(study.params(trial)) == bits(study.replay(trial).state.params)
+
+
+def test_training_on_that_was_cut_short_goes_on(tmp_path, monkeypatch):
+    """Schedules are stretched, so nothing could be trained from its first step."""
+    trials = joc.grid(batch_size=[2, 4], optimizer="adam", learning_rate=[0.01, 0.1],
+                      schedule="cosine")  # fmt: skip
+    settings = SETTINGS | {"devices": jax.devices()[:1]}
+    del settings["batch_size"]
+    study = joc.sweep(make_task(), trials, steps=20, static=["batch_size"], keep=4, **settings)
+    whole = study.train_on(4, steps=40, keep=2, progress=False)
+    assert set(whole.trials["batch_size"]) == {2, 4} and len(whole.kept) == 2
+    reuse(monkeypatch, whole)
+    for name, cut in (("begun", "run"), ("over", "write")):
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoints, "forget", lambda _: None)
+            target = engine if cut == "run" else store
+            patch.setattr(target, cut, lambda *_, **__: (_ for _ in ()).throw(OSError("cut")))
+            with pytest.raises(OSError, match="cut"):
+                study.train_on(4, steps=40, keep=2, progress=False, directory=tmp_path / name)
+        found = joc.Study.resume(tmp_path / name, task=make_task(), progress=False)
+        pd.testing.assert_frame_equal(found.trials, whole.trials)
+        assert found.manifest["weights"] == whole.manifest["weights"]
