@@ -69,7 +69,8 @@ class WithParameters(RecordedStudy):
     def state(self, trial: int, **again: Any) -> Any:
         """The last state of a trial: ``params``, ``model_state``, ``opt_state``, ``step``.
 
-        Of a trial that ``sweep(keep=)`` kept it is read; others are trained again.
+        Of a trial that ``sweep(keep=)`` kept it is read; others are trained again.  One that has
+        converged (``Patience``) gives the state of its best evaluation.
 
         Args:
             trial: its number in the table.
