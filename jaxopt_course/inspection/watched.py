@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_course.describe import description
+from jaxopt_course.describe import Description, description
 from jaxopt_course.inspection.values import hyperparameters
 from jaxopt_course.transforms.clipping import global_norm
 from jaxopt_course.transforms.switch import member_state
@@ -76,7 +76,7 @@ def rate_of(tx: Any, state: Tree, params: Tree) -> jax.Array:
     Raises:
         ValueError: no member has one, or each of several groups has its own.
     """
-    what = description(tx)
+    what = _inside(tx)
     rates = [_rate(tx, state)]
     if "index" in what.arguments and what.parts:
         members = [part.update for part in what.parts]
@@ -97,6 +97,14 @@ def rate_of(tx: Any, state: Tree, params: Tree) -> jax.Array:
     return each[jnp.clip(what.arguments["index"], 0, len(rates) - 1)]
 
 
+def _inside(tx: Any) -> Description:
+    """What is in the wrap that hands an update what it asks for."""
+    what = description(tx)
+    return description(what.closure["tx"]) if what.name == "adapted" else what
+
+
 def _rate(tx: Any, state: Tree) -> jax.Array | None:
+    what = description(tx)
+    tx = what.closure["tx"] if what.name == "adapted" else tx
     value = hyperparameters(tx, state).get("learning_rate")
     return None if value is None or jnp.shape(value) else jnp.asarray(value, jnp.float32)

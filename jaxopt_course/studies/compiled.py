@@ -20,9 +20,9 @@ from jaxopt_course.studies.hints import hint_of
 from jaxopt_course.studies.lineage import entries_of
 from jaxopt_course.studies.lowering import data_of, rhythm_of, source_of, trial_of
 from jaxopt_course.studies.made_with import command
-from jaxopt_course.studies.readings import Telling
 from jaxopt_course.studies.results import assemble, scorer
 from jaxopt_course.studies.seen import Seen
+from jaxopt_course.studies.telling import hearer, teller
 from jaxopt_course.sweeps import engine
 from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.first_loss import Judged
@@ -31,13 +31,13 @@ from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
 from jaxopt_course.sweeps.lanes import Data
 from jaxopt_course.sweeps.population import Generations
 from jaxopt_course.sweeps.program import Program, Table, compile_program
-from jaxopt_course.sweeps.progress import ProgressLine, Tally
+from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.schedulers import Scheduler, judges_each
 from jaxopt_course.sweeps.snapshot import Snapshot
 from jaxopt_course.tables.buckets import Bucket
 from jaxopt_course.tables.columns import Columns
 from jaxopt_course.tables.replicates import making
-from jaxopt_course.train import Budget, Trial
+from jaxopt_course.train import Trial
 
 
 class Trained(NamedTuple):
@@ -191,10 +191,8 @@ def train_bucket(
             note = f"going on where it was, {over} of {len(trials)} trials over"
         if note:
             line.note(note)
-        show, hear = (
-            _teller(compiled, line, trials, before),
-            _hearer(compiled, seen, trials, resume),
-        )
+        show = teller(compiled.bucket, compiled.chosen, line, trials, before)
+        hear = hearer(seen, program.rhythm, trials, resume)
 
         def tell(results: engine.Results, last: bool = False) -> None:
             show(results, last)
@@ -246,13 +244,12 @@ def train_bucket(
     }
     if results.read:
         event["stream"] = results.read
+    event |= {} if hear is None else hear.event
     if results.interrupted and seen.is_late:
-        event |= {"time_limit": seen.time_limit}
-    if hear is not None:
-        event |= hear.event
+        event["time_limit"] = seen.time_limit
     if isinstance(climb, Generations):
         numbers = trials["trial"].to_numpy(np.int64)
-        event |= {"lineage": entries_of(climb.moves, numbers, program.rhythm.evaluate_every)}
+        event["lineage"] = entries_of(climb.moves, numbers, program.rhythm.evaluate_every)
     if results.compared:
         event |= {"calls_compared": results.compared, "calls_differ_in": results.differ}
     elif probe and results.not_compared:
@@ -275,61 +272,7 @@ def _best(
     return Best(keep, configuration_numbers(trials, names).to_numpy(), room)
 
 
-def _hearer(
-    compiled: Compiled, seen: Seen, trials: pd.DataFrame, resume: Snapshot | None
-) -> Telling | None:
-    """What calls the user's function with what is new; None without one."""
-    if seen.on_reading is None:
-        return None
-    told = np.zeros(len(trials), np.int32) if resume is None else resume.results.progress
-    numbers = trials["trial"].to_numpy(np.int64)
-    return Telling(seen.on_reading, numbers, compiled.program.rhythm, told)
-
-
 def _own_state(columns: Columns, arrays: Mapping[str, Any], row: int, last: Any) -> Any:
     """A trial's last state, its optimizer's as that optimizer has it where it is alone."""
     last = last.trial if isinstance(last, Judged) else last
     return last._replace(opt_state=columns.state_of(arrays, row, last.opt_state, last.params))
-
-
-def _teller(
-    compiled: Compiled, line: ProgressLine, trials: pd.DataFrame, earlier_steps: int
-) -> Callable[..., None]:
-    """Tell the progress line how far the engine is, with the best trial so far."""
-    metric, direction = compiled.chosen
-    name = metric.removeprefix("best_").removeprefix("valid_")
-    better = np.nanmax if direction == "max" else np.nanmin
-    several = len(compiled.bucket.columns.optimizers) > 1
-
-    def best(results: engine.Results) -> str:
-        scores = results.valid.get(name, results.valid["loss"])[:, -1]
-        scores = np.where(results.finished, scores, np.nan)
-        if np.isnan(scores).all():
-            return ""
-        value = better(scores)
-        row = int(np.flatnonzero(scores == value)[0])
-        return f"{value:.4g}" + (
-            f" ({printable(trials['optimizer'].iloc[row])})" if several else ""
-        )
-
-    def tell(results: engine.Results, last: bool = False) -> None:
-        tally = Tally(
-            over=int(results.over.sum()),
-            total=len(trials),
-            diverged=int((results.first_bad >= 0).sum()),
-            trial_steps=results.trial_steps,
-            total_steps=_steps_to_do(compiled.bucket.budget, results),
-            best=best(results),
-            earlier_steps=earlier_steps,
-            waited=results.read.get("share_waited", 0.0),
-        )
-        line.update(tally, last)
-
-    return tell
-
-
-def _steps_to_do(budget: Budget, results: engine.Results) -> int:
-    """Training steps of all trials, as far as they are known to train."""
-    alive = results.first_bad < 0
-    steps = np.minimum(results.until[alive] * budget.evaluate_every, budget.steps)
-    return int(steps.sum()) + int(results.first_bad[~alive].sum())

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.studies.climbing import Scripted
-from jaxopt_course.studies.lineage import inherited, path_of
+from jaxopt_course.studies.lineage import ancestry, inherited, path_of
 from jaxopt_course.studies.results import bare
 from jaxopt_course.studies.resume import recall
 from jaxopt_course.studies.session import Session
@@ -64,7 +64,8 @@ def replay(
     if lineage := manifest.get("lineage"):  # it was others before
         recorded = inherited(curves, lineage, trial)
         path = path_of(lineage, trials, trial, manifest["hyperparameters"])
-        scheduler = Scripted({trial: path})
+        first = ancestry(lineage, trial)[0][1]
+        scheduler = Scripted({first: path})
     if row["status"][0] == "unfinished":
         raise ValueError(f"trial {trial} is unfinished; there is nothing to compare with")
     until = recorded.sizes["eval_step"]
@@ -77,6 +78,8 @@ def replay(
     one = jax.local_devices()[:1]  # enough for a trial
     session = session or recall(manifest, trials, task, optimizer, one, False, start)
     names = session.table.trials.columns
+    if scheduler is not None:  # it begins as its first ancestor
+        row = trials[trials["trial"] == first].reset_index(drop=True)
     outcome = session.train(
         row[names],
         "replay",

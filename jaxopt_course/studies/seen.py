@@ -35,13 +35,13 @@ class Seen:
         """Whether the time is over."""
         return self.deadline is not None and time.perf_counter() >= self.deadline
 
-    def check_time(self) -> None:
-        """End what has not begun yet, if the time is over.
+    def check_time(self, begun: bool) -> None:
+        """End what has begun, if the time is over; something is always made.
 
         Raises:
             KeyboardInterrupt: as Ctrl-C does.
         """
-        if self.is_late:
+        if begun and self.is_late:
             raise KeyboardInterrupt
 
     def silent(self) -> "Seen":

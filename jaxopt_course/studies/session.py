@@ -121,8 +121,7 @@ class Session:
         name = printable(self.table.buckets[0].task.name)
         with ProgressLine(name, show=progress) as line:
             for number in missing:
-                if number != missing[0]:
-                    self.seen.check_time()
+                self.seen.check_time(begun=number != missing[0])
                 bucket = self.table.buckets[number]
                 if count == 1:
                     what = trials or f"{len(self.table.trials)} trials"
@@ -196,10 +195,10 @@ class Session:
             n: None if folder is None else checkpoints.kept(folder) for n, folder in folders.items()
         }
         self.compile([number for number in shares if left[number] is None], progress)
-        seen = self.seen if kind == "sweep" else self.seen.silent()
+        seen, cut = self.seen if kind == "sweep" else self.seen.silent(), False
         done: list[Trained] = []
         states: dict[int, Any] = {}
-        kept, cut = dict[int, bytes](), False
+        kept: dict[int, bytes] = {}
         for number, share in shares.items():
             if cut := bool(done) and (done[-1].ends or seen.is_late):
                 break
@@ -248,9 +247,9 @@ class Session:
         whole = join_trials(trials, done)
         curves = join_curves(trials, done, [b.budget.describe() for b in self.table.buckets])
         manifest = self.manifest(whole, kind, scheduler) | join_found(done)
-        cut = cut or any(part.interrupted for part in done)
+        interrupted = cut or any(part.interrupted for part in done)
         event = join_events([part for part in done if not part.earlier] or done)
-        return Outcome(whole, curves, manifest, event, cut, states, kept)
+        return Outcome(whole, curves, manifest, event, interrupted, states, kept)
 
     def lengthened(self, known: pd.DataFrame, trials: pd.DataFrame) -> "Session":
         """The session for a longer table: of ``known`` rows and more; its programs stay.
@@ -263,7 +262,8 @@ class Session:
             trials = pd.concat([trials, self.examples], ignore_index=True)
         table = lengthen(self.table, known, trials, self.task, own, self.equal, self.lengths)
         more = len(table.buckets) - len(self.table.buckets)
-        width = self.lanes[0] if len(set(self.lanes)) == 1 else None
+        same = set(self.lanes)
+        width = same.pop() if len(same) == 1 else None
         return dataclasses.replace(
             self,
             table=table,

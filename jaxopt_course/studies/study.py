@@ -47,8 +47,8 @@ class Study(WithParameters):
             by a scheduler, "converged" by ``Patience``, "unfinished"), ``first_bad_step`` (updates
             before the first bad loss), ``stopped_step`` (updates when a scheduler stopped it),
             ``last_finite_loss`` (of training, as recorded), ``train_*`` (last record),
-            ``valid_*`` (final; once converged those at ``scored_step``, its best evaluation),
-            ``best_valid_*`` (of its curves), ``best_step`` (of the loss), ``test_*``.
+            ``valid_*`` (final; of one that has converged those at ``scored_step``, its best
+            evaluation), ``best_valid_*`` (of its curves), ``best_step`` (of the loss), ``test_*``.
         curves: ``train_*`` (trial, step) and ``valid_*`` (trial, eval_step), float32, NaN after
             a trial's end, with the hyperparameters as coordinates of ``trial``.
         manifest: what was asked and with what; see ``manifest.json``.
@@ -69,19 +69,20 @@ class Study(WithParameters):
         """Train each optimizer's winner again on fresh seeds, in the same compiled program.
 
         The winners of a search are chosen for their luck too; only these trainings carry
-        intervals.  That of a population trains with the numbers of its ancestors.  Saved under
-        ``confirm/``; under other versions of JAX it goes on, and its manifest says so.
+        intervals.  Saved under ``confirm/`` of the study's directory, if it has one.  Under other
+        versions of JAX than the search's it goes on, and its manifest says so.
 
         Args:
             seeds: how many, from one above the largest seed of the study; or which.
             task: an own task, where the study was read from disk.
             optimizer: own functions of the row, where the study was read from disk.
             start: the weights given to :func:`sweep`, where the study was read from disk.
-            devices: likewise; default all local ones.
+            devices: where the study was read from disk; default all local ones.
             progress: whether to show a line.
 
         Raises:
-            ValueError: a seed chose the winners; nothing finished; or the program is another now.
+            ValueError: a seed was used to choose the winners; or nothing finished; or the program
+                of a study read from disk is another one now.
         """
         trials = confirming(self.winners(), self.trials, self.manifest, seeds)
         with self._held():
@@ -89,10 +90,10 @@ class Study(WithParameters):
             scheduler, said = course_of(self.manifest, self.trials, trials)
             trials = session.carried.fresh(trials, session.table.hyperparameters)
             outcome = session.train(trials, "confirmation", progress, scheduler=scheduler)
-            said = {"confirms": store.identity(self.manifest)} | said
+            marks: dict[str, Any] = {"confirms": store.identity(self.manifest)} | said
             if not session.exact:
-                said["search_versions"] = self.manifest["versions"]
-            outcome = outcome._replace(manifest=outcome.manifest | said)
+                marks["search_versions"] = self.manifest["versions"]
+            outcome = outcome._replace(manifest=outcome.manifest | marks)
             return finish(session, outcome, self.directory, confirmation=True)
 
     def _trained(self, session: Session, path: Path | None, progress: bool, begin: Any) -> Any:
@@ -170,9 +171,7 @@ class Study(WithParameters):
             if not checkpoints.is_unfinished(path):  # whoever held the lock has completed it
                 return cls.load(path)
             question = checkpoints.asked(path)
-            session = recall(
-                question.settings, question.trials, task, optimizer, devices, start=start
-            )
+            session = recall(*question, task, optimizer, devices, start=start)
             session = replace(session, seen=seen_of(question.settings, on_reading, time_limit))
             scheduler = scheduler_of(question.settings["scheduler"], scheduler)
             if (left := compiled_again(session, path, progress, scheduler)) is not None:
@@ -192,13 +191,14 @@ class Study(WithParameters):
     ) -> Replay:
         """Train one trial again, in the same program, and compare its curves bit for bit.
 
-        Under other versions of JAX, or where a machine does not repeat its bits, to rounding.
+        Under other versions of JAX than the study's, or where a machine does not repeat its bits,
+        curves are compared to rounding; ``Replay.exact`` says which.
 
         Args:
             trial: its number in the table.
             task: an own task, where the study was read from disk.
-            optimizer: own functions of the row, likewise.
-            start: the weights given to :func:`sweep`, likewise.
+            optimizer: own functions of the row, where the study was read from disk.
+            start: the weights given to :func:`sweep`, where the study was read from disk.
             progress: whether to show a line.
 
         Raises:

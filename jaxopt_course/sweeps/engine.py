@@ -326,10 +326,7 @@ class _Loop:
             self.keep.look(self.results, last)
 
     def _arrive(self, row: int, queue: bool = True) -> None:
-        """Where a trial has reached its target, or diverged, some may be promoted.
-
-        Its state waits by then.  At the start (no ``queue``) copies were made before.
-        """
+        """Where a trial has come, or diverged, some are promoted; at the start copies are there."""
         bad, arriving = self.results.first_bad >= 0, [row]
         while arriving:
             row = arriving.pop()
@@ -340,10 +337,9 @@ class _Loop:
             for one in news.stopped:
                 self.stopped.add(one)
                 self.waiting.pop(one, None)
-            if not queue:
-                arriving += news.promoted
-                continue
-            self.waiting |= {one: self.waiting[other] for one, other in news.copies.items()}
-            for one in reversed(news.promoted):
+            copies = {one: self.waiting[other] for one, other in news.copies.items() if queue}
+            self.waiting |= copies  # who has come waits by then
+            arriving += [] if queue else news.promoted
+            for one in reversed(news.promoted if queue else []):
                 self.queues.of(one).appendleft(one)
         self.results.until = self.climb.until
