@@ -47,6 +47,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.problems.catalog import TASKS as TASKS
     from jaxopt_course.problems.catalog import load_task as load_task
     from jaxopt_course.problems.convolution import Conv as Conv
+    from jaxopt_course.problems.convolution import convolve as convolve
     from jaxopt_course.problems.convolution import max_pool as max_pool
     from jaxopt_course.problems.downloads import image_task as image_task
     from jaxopt_course.problems.downloads import openml_task as openml_task
@@ -160,6 +161,7 @@ _HOMES = {
     "problems.windows": ("windows",),
     "problems.convolution": (
         "Conv",
+        "convolve",
         "max_pool",
     ),
     "problems.networks": ("MLP",),

@@ -22,7 +22,7 @@ from jaxopt_course.sweeps import program
 ROOT = Path(__file__).parent.parent
 GUIDES = ROOT / "experiments" / "guides"
 INDEX = GUIDES / "README.md"
-PAGES = [ROOT / "README.md", *sorted(GUIDES.glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(GUIDES.rglob("*.md"))]
 PROSE = [*PAGES, ROOT / "experiments" / "README.md", ROOT / "experiments" / "changelog.md"]
 FENCE = re.compile(r"^(`{3,})([^\n`]*)\n(.*?)^\1[ ]*$", re.M | re.S)
 NO_RUN = re.compile(r"python no-run: (\S.*)")
@@ -60,6 +60,8 @@ def one_quick_device(monkeypatch):
     monkeypatch.setattr(jax, "local_devices", lambda *_, **__: first)
     monkeypatch.setattr(devices, "use_cpu_cores", lambda n=None: 1)
     monkeypatch.setattr(program, "CPU_EFFORT", ({}, {}))
+    with jax.numpy_rank_promotion("allow"):  # as people have it
+        yield
 
 
 def run(page: Path) -> list[str]:
