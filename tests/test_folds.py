@@ -294,3 +294,9 @@ def test_a_sweep_of_folds_that_was_cut_short_goes_on(folded, study, tmp_path, mo
     again = joc.Study.resume(tmp_path / "s", task=folded, progress=False)
     pd.testing.assert_frame_equal(again.configurations(), study.configurations())
     assert again.replicates == ["fold"]
+
+
+def test_a_population_does_not_copy_weights_between_folds(folded):
+    copying = joc.PBT(every=4, columns=["learning_rate"])
+    with pytest.raises(ValueError, match="know what another is validated on"):
+        joc.sweep(folded, TRIALS, replicates=["fold"], scheduler=copying, **QUICK)

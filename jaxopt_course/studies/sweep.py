@@ -276,6 +276,13 @@ def check_scheduler(scheduler: Scheduler | None, table: Table) -> None:
             f"configuration with other values of {apart[0]!r} are in other programs; make it a "
             "column that is data (joc.folds), or leave the scheduler out"
         )
+    repeated = [name for name in table.replicates if table.trials[name].nunique() > 1]
+    if isinstance(scheduler, PBT) and repeated:
+        raise ValueError(
+            "PBT copies weights from row to row, and rows differ in the replicate "
+            f"{repeated[0]!r}: weights that one fold has learned know what another is validated "
+            "on; give PBT one of its values"
+        )
     for bucket in table.buckets:
         if isinstance(scheduler, PBT):
             check_population(scheduler, bucket, table.static, table.hyperparameters)
