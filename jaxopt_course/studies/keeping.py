@@ -16,6 +16,7 @@ from jaxopt_course.studies.results import with_bests
 from jaxopt_course.sweeps.memory import in_bytes
 from jaxopt_course.tables.replicates import making
 
+CLOSE = 0.05  # rounding grows while a network trains
 AT = "last"  # the step whose weights a score is of
 
 
@@ -170,9 +171,17 @@ def settle(session: Any, outcome: Any, earlier: Callable[[int], bytes | None] | 
         until = _intervals(curves.isel(trial=mask), scored[mask])
         keeping = {"keep_states": True, "best": len(rows), "until": until}
         try:
-            return dict(session.train(rows, "replay", False, **keeping).kept)
+            found = session.train(rows, "replay", False, **keeping)
         except ValueError:  # they went on from a state that is gone
             return {}
+        recorded = curves["valid_loss"].isel(trial=mask)
+        now = found.curves["valid_loss"].reindex(eval_step=recorded["eval_step"]).to_numpy()
+        early = recorded["eval_step"].to_numpy() <= scored[mask][:, None]
+        was = np.where(early, recorded.to_numpy(), np.nan)
+        # whose numbers changed on the way, as a population's do, would come out as another trial
+        same = [np.allclose(a, b, CLOSE, equal_nan=True) for a, b in zip(now, was, strict=True)]
+        right = set(rows["trial"][same])
+        return {trial: content for trial, content in found.kept.items() if trial in right}
 
     table = session.table
     best = with_bests(trials, curves, table.buckets[0].task.metrics)
