@@ -205,7 +205,11 @@ class Reading:
                 "goes on"
             ) from error
         leaves, kind = jax.tree.flatten(raw)
-        known = kind == self._kind and all(type(leaf) is np.ndarray for leaf in leaves)
+        known = (
+            self._kind is not None
+            and kind == self._kind
+            and all(type(leaf) is np.ndarray for leaf in leaves)
+        )
         if not known:  # the look that takes its time, once for arrays of one structure
             leaves = self._looked_at(raw, step)
             self._kind = kind

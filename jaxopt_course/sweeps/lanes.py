@@ -173,6 +173,9 @@ def make_segment(
             return ~jnp.isfinite(loss)
         return ~(jnp.abs(loss) <= rhythm.diverges_above)
 
+    # a stream's batch comes once for each lane: products of one with all are slower on a CPU
+    along = None if of_stream is None else Data(0, None, None, None, None)  # type: ignore[arg-type]
+
     def advance(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, Any]:
         """One step of every lane."""
 
@@ -186,7 +189,7 @@ def make_segment(
             return jax.tree.map(keep, new, state), jax.tree.map(zero, measured)
 
         steps = lanes.state.step
-        state, (loss, recorded) = jax.vmap(one, in_axes=(None, 0, 0, 0, None))(
+        state, (loss, recorded) = jax.vmap(one, in_axes=(None, 0, 0, 0, along))(
             seats.shared, seats.hyperparameters, lanes.state, seats.seeds, data
         )
         if patient:

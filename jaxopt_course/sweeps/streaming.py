@@ -149,7 +149,7 @@ def make_stream_segment(
 
     Args:
         rhythm: of the trials.
-        advance: one step of every lane; it gets the batch of the step as ``data.train``.
+        advance: one step of every lane; ``data.train`` is the batch of the step, once a lane.
         evaluate_all: all that is measured for validation.
         evaluate_test: on the test part.
         judged: ``first_bad`` of lanes that were measured so.
@@ -163,8 +163,9 @@ def make_stream_segment(
         zero = jnp.zeros(lanes.first_bad.shape, jnp.float32)
 
         def of_step(step: Any) -> Data:
-            pick = lambda x: jax.lax.dynamic_index_in_dim(x, step, keepdims=False)
-            return data._replace(train=jax.tree.map(pick, data.train))
+            pick = lambda x: jax.lax.dynamic_index_in_dim(x, step, keepdims=True)
+            wide = lambda x: jnp.broadcast_to(x, (*zero.shape, *x.shape[1:]))
+            return data._replace(train=jax.tree.map(lambda x: wide(pick(x)), data.train))
 
         _, measured = jax.eval_shape(advance, lanes, seats, of_step(0))
         names = jax.eval_shape(evaluate_all, lanes, seats, data)
