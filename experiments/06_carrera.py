@@ -61,8 +61,14 @@ titles = dict(zip(surfaces, spanish, strict=True))
 STEPS, NEAR = 300, 0.1
 rates = np.geomspace(1e-5, 10, 13 if quick() else 25)
 trials = joc.grid(optimizer=names, learning_rate=rates)
-study = joc.sweep(
-    together(surfaces), trials, steps=STEPS, batch_size=1, evaluate_every=2, progress=False
+study = joc.sweep(  # una carrera que se dispara no saca de la pista a las otras seis: sin límite
+    together(surfaces),
+    trials,
+    steps=STEPS,
+    batch_size=1,
+    evaluate_every=2,
+    diverges_above=np.inf,
+    progress=False,
 )
 print(f"{len(study.trials)} entrenamientos, en cada uno {len(surfaces)} carreras de {STEPS} pasos")
 

@@ -116,6 +116,7 @@ def make_budget(
         "batch_size": batch_size,
         "record_every": record_every,
         "evaluate_every": evaluate_every,
+        "diverges_after": diverges_after,
     }
     for name, value in given.items():
         if value is None:

@@ -1,6 +1,7 @@
 """Static columns: a program a bucket, and one study that no one can tell from a sweep of each."""
 
 import dataclasses
+import types
 
 import jax
 import jax.numpy as jnp
@@ -292,8 +293,10 @@ class TestCutShort:
         folder = tmp_path / "0000"
         folder.mkdir()
         (tmp_path / "question.json").write_text('{"sha256": "asked"}')
-        checkpoints.keep(folder, checkpoints.Left(*part[:3]), "asked")
+        left = checkpoints.Left(*part[:3], {0: b"a state"})
+        checkpoints.keep(folder, left, "asked")
         kept = checkpoints.kept(folder)
+        assert kept.kept == {0: b"a state"}
         pd.testing.assert_frame_equal(kept.trials, part.trials)
         content = bytearray((folder / name).read_bytes())
         content[len(content) // 2] ^= 1
@@ -412,7 +415,10 @@ class TestRefused:
             sweep(**change)
 
     def test_a_static_column_that_nobody_reads(self, monkeypatch):
-        trace = lambda bucket, *_: bucket.columns.optimizer({"learning_rate": 0.1})
+        def trace(bucket, *_):
+            bucket.columns.optimizer({"learning_rate": 0.1})
+            return types.SimpleNamespace(program_sha256="")
+
         monkeypatch.setattr(session, "compile_bucket", trace)
         table = joc.grid(k=[1, 2], learning_rate=[0.1])
         with pytest.raises(ValueError, match="nobody reads the static column 'k'"):
@@ -420,7 +426,7 @@ class TestRefused:
 
     def test_many_values_warn_with_the_time_they_take(self, monkeypatch):
         monkeypatch.setattr(session, "MANY", 1)
-        programs = iter([None])
+        programs = iter([types.SimpleNamespace(program_sha256="")])
         monkeypatch.setattr(session, "compile_bucket", lambda *_: next(programs))
         table = joc.grid(batch_size=[4, 5], optimizer="sgd", learning_rate=[0.1])
         said = r"'batch_size' has 2 .* 2 programs .* about \d+ s"

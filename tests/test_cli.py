@@ -153,10 +153,10 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
 
 def test_replay_finds_the_same_bits(ran):
     folder, _ = ran
-    done = command("replay", "runs/line-1", "5", cwd=folder)
+    done = command("replay", "runs/line-1", "3", cwd=folder)
     assert done.returncode == 0, done.stderr
     first, *curves = done.stdout.splitlines()
-    assert first == "trial 5 (optimizer sgd, learning_rate 10.0, seed 1): finished"
+    assert first == "trial 3 (optimizer sgd, learning_rate 0.01, seed 1): finished"
     assert len(curves) == 3 and all(line.endswith("the same bits") for line in curves)
 
 

@@ -106,6 +106,7 @@ def test_arguments_of_the_tasks_function_are_static(folder, tmp_path):
         (["broken.py", *SWEEP], "broken.py, line 2: ZeroDivisionError: division by zero"),
         (["halved.py", *SWEEP], "halved.py, line 1: "),
         (["empty.py", *SWEEP], "nothing called 'task'; it makes no jaxopt_course.Task"),
+        (["ends.py", *SWEEP], "ends.py ends the program (sys.exit(3)) before there is a task"),
         (["number.py", *SWEEP], "must be a jaxopt_course.Task"),
         (["needs.py", *SWEEP], "a function of depth: give --set depth=VALUES"),
     ],
@@ -118,6 +119,7 @@ def test_what_makes_no_sense_is_said_in_the_commands_words(
     (folder / "halved.py").write_text("x = (1\n")
     (folder / "empty.py").write_text("x = 1\n")
     (folder / "number.py").write_text("task = 3\n")
+    (folder / "ends.py").write_text("import sys\nsys.exit(3)\n")
     (folder / "needs.py").write_text("def task(depth):\n    pass\n")
     assert words in said(capsys, "sweep", *args)
     assert not (folder / "runs").exists()

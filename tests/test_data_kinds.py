@@ -485,3 +485,31 @@ def test_gaps_in_a_tree_and_in_sequences():
     np.testing.assert_array_equal(series[..., 1], np.ones((24, 5)))
     assert 0 < series[..., 2].mean() < 0.5
     assert task.train["inputs"]["kind"].dtype == np.int32
+
+
+def test_a_change_in_place_does_not_reach_a_task():
+    x, y = np.ones((20, 2), np.float32), np.zeros(20, np.int32)
+    k = np.ones((2, 2), np.float32)
+    settings = {"valid": (x, y), "test": (x, y), "loss": "softmax_cross_entropy"}
+    net = lambda rngs: joc.MLP(2, 2, 2, rngs=rngs)
+    task = joc.Task.from_flax(net, x, y, **settings, shared={"k": k})
+    before = task.split_sha256
+    for array in (x, y, k):
+        array += 1
+    assert task.train["inputs"].max() == 1 and task.train["targets"].max() == 0
+    assert task.shared["k"].max() == 1
+    del task.__dict__["split_sha256"]
+    assert task.split_sha256 == before
+    fixed = np.ones((20, 2), np.float32)
+    fixed.flags.writeable = False  # nobody can change it, so nothing is copied
+    parts = {"inputs": fixed, "targets": y}
+    own = joc.Task("own", task.init, task.loss, task.evaluate, parts, parts, parts, task.metrics)
+    assert np.shares_memory(own.train["inputs"], fixed)
+
+
+def test_groups_without_a_value_are_named():
+    x, y = np.ones((20, 2), np.float32), np.arange(20) % 2
+    task = joc.Task.from_flax(lambda rngs: joc.MLP(2, 2, 2, rngs=rngs), x, y,
+                              loss="softmax_cross_entropy")  # fmt: skip
+    with pytest.raises(ValueError, match="no value in row 1;"):
+        joc.folds(task, 2, groups=["a", None, *"abababababababab"][:16])

@@ -12,11 +12,17 @@ from hypothesis import strategies as st
 from published_schedulers import asha, halve, median, top_down
 
 import jaxopt_course as joc
+from jaxopt_course.sweeps import schedulers
 from jaxopt_course.sweeps.climb import Climb
-from jaxopt_course.sweeps.schedulers import SCHEDULERS
 
+RUNGS = [joc.SuccessiveHalving, joc.Hyperband, joc.ASHA, joc.MedianStopping]
 SCORES = st.one_of(st.integers(0, 3).map(float), st.sampled_from([np.nan, np.inf, -np.inf]))
 ETAS = st.sampled_from([2, 3.0, 2.5, 4])
+
+
+def test_the_schedulers_with_rungs_are_all_but_those_that_have_tests_of_their_own():
+    apart = {"Patience", "PBT"}  # test_patience.py, test_population.py
+    assert {kind.__name__ for kind in RUNGS} == set(schedulers.SCHEDULERS) - apart
 
 
 def climb(judge, curves, seed):
@@ -142,14 +148,14 @@ class TestRungs:
     def test_steps_are_rounded_up_to_evaluations(self):
         assert set(joc.MedianStopping(7).judge(3, 10, 4).first) == {2}
 
-    @pytest.mark.parametrize("kind", SCHEDULERS.values())
+    @pytest.mark.parametrize("kind", RUNGS)
     @pytest.mark.parametrize("configurations, intervals", [(1, 1), (1, 9), (7, 1)])
     def test_one_configuration_or_one_rung_trains_to_the_end(self, kind, configurations, intervals):
         curves = np.ones((configurations, intervals))
         reached = climb(kind().judge(configurations, intervals, 3), curves, 1)
         assert reached == dict.fromkeys(range(configurations), intervals)
 
-    @pytest.mark.parametrize("kind", SCHEDULERS.values())
+    @pytest.mark.parametrize("kind", RUNGS)
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_nobody_goes_on_where_all_are_bad(self, kind, value):
         judge = kind().judge(40, 27, 1)
@@ -213,7 +219,7 @@ class TestBadArguments:
         with pytest.raises(ValueError, match="eta must be a number of at least 2"):
             kind(eta)
 
-    @pytest.mark.parametrize("kind", SCHEDULERS.values())
+    @pytest.mark.parametrize("kind", RUNGS)
     @pytest.mark.parametrize("steps", [0, -1, 2.0, True, "2"])
     def test_min_steps(self, kind, steps):
         with pytest.raises(ValueError, match="min_steps must be a whole number of at least 1"):
@@ -229,7 +235,7 @@ class TestBadArguments:
         with pytest.raises(ValueError, match="min_configurations must be"):
             joc.MedianStopping(min_configurations=None)
 
-    @pytest.mark.parametrize("kind", SCHEDULERS.values())
+    @pytest.mark.parametrize("kind", RUNGS)
     def test_a_rung_beyond_the_budget(self, kind):
         with pytest.raises(ValueError, match=r"first rung, 11 steps, lies beyond.*min_steps"):
             joc.sweep("line", joc.grid(learning_rate=[0.1, 0.2]), "sgd", steps=10, batch_size=5,

@@ -380,3 +380,18 @@ def test_runs_outlive_a_wait_and_a_directory(tmp_path):
 def test_adapting_twice_is_adapting_once():
     tx = adapted(optax.sgd(0.1))
     assert adapted(tx) is tx
+
+
+def test_factories_whose_arguments_cannot_be_named_say_the_way_out():
+    def positional(learning_rate, /):
+        return optax.sgd(learning_rate)
+
+    def anything(**settings):
+        return optax.sgd(**settings)
+
+    trials = joc.grid(learning_rate=[0.1])
+    said = r"'positional' takes 'learning_rate' by position .* lambda h: positional\(h\['"
+    with pytest.raises(TypeError, match=said):
+        joc.sweep(TASK, trials, positional, steps=2, batch_size=8, progress=False)
+    with pytest.raises(TypeError, match=r"'anything' names no argument.*lambda h: anything"):
+        joc.sweep(TASK, trials, anything, steps=2, batch_size=8, progress=False)

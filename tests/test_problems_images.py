@@ -206,9 +206,9 @@ def test_training_takes_the_name_and_so_does_a_study_that_is_opened_again(small)
     assert np.isfinite(losses).all() and losses[1] < losses[0]
     task = joc.load_task("mnist_dense-30")
     was = {"name": task.name, "split_sha256": task.split_sha256, "metrics": dict(task.metrics)}
-    assert resume._task(was, None, {}, None, {}).split_sha256 == task.split_sha256
+    assert resume._task(was, None, {}, None, {}, "").split_sha256 == task.split_sha256
     with pytest.raises(ValueError, match="an own task"):
-        resume._task(was | {"name": "mnist_dense-30-30"}, None, {}, None, {})
+        resume._task(was | {"name": "mnist_dense-30-30"}, None, {}, None, {}, "")
 
 
 # Bytes

@@ -386,5 +386,6 @@ def test_format_1_of_a_checkpoint_resumes(tmp_path, monkeypatch, name, trials):
     # it went on, and did not begin anew
     assert 0 < study.events[-1]["trial_steps"] < 140
     expected = joc.Study.load(shutil.copytree(DATA / name, tmp_path / "whole"))
-    pd.testing.assert_frame_equal(study.trials, expected.trials, rtol=1e-5)  # of another machine
+    known = study.trials[expected.trials.columns]  # a later version has more
+    pd.testing.assert_frame_equal(known, expected.trials, rtol=1e-5)  # of another machine
     assert not (directory / "checkpoint").exists()

@@ -437,3 +437,11 @@ def test_what_is_asked():
         study = joc.sweep(own(jax.jit(smoothed)), table(smoothing=[0.0, 0.1]), **QUICK)
     assert study.trials["train_loss"].nunique() == 2
     assert isinstance(study.trials, pd.DataFrame)
+
+
+def test_text_in_a_column_of_the_library_is_said():
+    trials = pd.DataFrame({"optimizer": "adam", "learning_rate": 0.1, "dropout": ["a", "b"]})
+    task = joc.Task.from_flax(lambda rngs: joc.MLP(3, 4, 2, rngs=rngs), X, Y,
+                              loss="softmax_cross_entropy", name="text")  # fmt: skip
+    with pytest.raises(TypeError, match=r"'dropout' holds text \('a'\)"):
+        joc.sweep(task, trials, steps=2, batch_size=8, progress=False)

@@ -16,10 +16,10 @@ from jaxopt_course.train import make_budget, take_batch
 
 
 def test_epochs_and_steps():
-    assert make_budget(1078, epochs=20, batch_size=64) == (320, 20, 64, 16, 16, 16, None, 1e8)
-    assert make_budget(1078, steps=100, batch_size=64, evaluate_every=30)[-4:-1] == (30, 30, None)
+    assert make_budget(1078, epochs=20, batch_size=64) == (320, 20, 64, 16, 16, 16, None, 1e8, None)
+    assert make_budget(1078, steps=100, batch_size=64, evaluate_every=30)[4:7] == (30, 30, None)
     budget = make_budget(10, steps=3, batch_size=10, record_every=50)
-    assert budget == (3, None, 10, 1, 3, 1, None, 1e8)
+    assert budget == (3, None, 10, 1, 3, 1, None, 1e8, None)
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,11 @@ def _run(path: Path) -> Any:
         spec.loader.exec_module(module)
     except SyntaxError as error:
         raise ValueError(f"{error.filename}, line {error.lineno}: {error.msg}") from error
+    except SystemExit as error:
+        raise ValueError(
+            f"{path} ends the program (sys.exit({error.code!r})) before there is a task; put that "
+            'under if __name__ == "__main__":'
+        ) from error
     except Exception as error:
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if Path(frame.filename).resolve() == path.resolve()]

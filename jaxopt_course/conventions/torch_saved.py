@@ -44,6 +44,7 @@ def parameters_of(state_dict: Mapping[str, Any]) -> dict[Any, Theirs]:
     Raises:
         ValueError: a parameter stands in two groups.
 
+    >>> import numpy as np
     >>> group = {"params": [0], "param_names": ["fc.weight"]}
     >>> parameters_of({"state": {0: {"exp_avg": np.ones((2, 3))}}, "param_groups": [group]})
     {0: Theirs(name='fc.weight', shape=(2, 3), group=0)}

@@ -63,9 +63,19 @@ def _narrow(name: str, array: np.ndarray, uint8: bool, rounding: bool) -> np.nda
         raise TypeError(f"{name} must hold numbers, and its dtype is {array.dtype}")
     if rounding and dtype is not np.uint8 and array.dtype.itemsize > 2:
         _refuse_rounded(name, array)
-    narrow: np.ndarray = array.astype(dtype, copy=False).view()
-    narrow.flags.writeable = False
-    return narrow
+    return _kept(array.astype(dtype, copy=False), array)
+
+
+def _kept(array: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Read-only, and a copy where the caller could still change it; a memmap stays one."""
+    base: Any = array
+    while base is not None and not isinstance(base, np.memmap):
+        base = getattr(base, "base", None)
+    if base is None and given.flags.writeable and np.may_share_memory(array, given):
+        array = array.copy()
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def shared(tree: Tree) -> Tree:
@@ -78,7 +88,7 @@ def shared(tree: Tree) -> Tree:
         name = f"shared{jax.tree_util.keystr(path)}"
         if jax.dtypes.issubdtype(getattr(leaf, "dtype", None), jax.dtypes.prng_key):
             raise TypeError(f"{name} is a PRNG key; give jax.random.key_data of it")
-        array = dense(name, leaf)
+        given = array = dense(name, leaf)
         opaque = array.dtype.kind == "V" and array.dtype.isbuiltin < 2
         if array.dtype.kind not in "biufV" or opaque:
             raise TypeError(f"{name} must hold numbers, and its dtype is {array.dtype}")
@@ -88,9 +98,7 @@ def shared(tree: Tree) -> Tree:
             array = array.astype(np.float32)
         if array.dtype.kind in "fV" and np.isnan(np.asarray(array, np.float32)).any():
             raise ValueError(f"{name} has values that are NaN")
-        view = array.view()
-        view.flags.writeable = False
-        return view
+        return _kept(array, given)
 
     return jax.tree_util.tree_map_with_path(one, tree)
 

@@ -40,9 +40,10 @@ def dropout(x: jax.Array, rate: Any, key: jax.Array) -> jax.Array:
     Raises:
         ValueError: a Python rate outside [0, 1].
 
+    >>> import jax, jax.numpy as jnp
     >>> key = jax.random.key(0)
-    >>> dropout(jnp.ones(4), 0.5, key)
-    Array([0., 2., 2., 0.], dtype=float32)
+    >>> sorted(set(dropout(jnp.ones(99), 0.5, key).tolist()))
+    [0.0, 2.0]
     """
     if isinstance(rate, int | float) and not 0 <= rate <= 1:
         raise ValueError(f"a dropout rate must be in [0, 1], not {rate}")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 MANY = 0.05  # a share of a fold's rows: who leaves out more is told so at once
 
@@ -43,6 +44,8 @@ def splits_of(
     """
     if groups is not None:
         groups = np.asarray(groups)
+        if (gaps := pd.isna(groups)).any():
+            raise ValueError(f"groups has no value in row {int(gaps.argmax())}; give each row one")
         if groups.shape != (examples,):
             raise ValueError(
                 f"groups must hold one for each of the {examples} rows, those of the train part "

@@ -74,7 +74,8 @@ class Task:
             valid, to the task and each fold's parts, with all that was fitted on the train part
             fitted on the fold's; None where nothing was.
 
-    Arrays are kept as read-only NumPy arrays, integers and booleans as int32, reals as float32.
+    Arrays are kept as read-only NumPy arrays, integers and booleans as int32, reals as float32;
+    where the caller could change them in place, as copies (a memmap stays one).
 
     Raises:
         ValueError: an empty part, first axes that differ, values that are not finite or do not

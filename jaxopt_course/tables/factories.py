@@ -109,6 +109,17 @@ def factory_of(name: str, function: Any, columns: Collection[str]) -> Factory | 
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
+    for p in parameters:
+        if p.kind is p.POSITIONAL_ONLY and p.name in {*columns, "learning_rate"}:
+            raise TypeError(
+                f"the factory {name!r} takes {p.name!r} by position only; give a function of the "
+                f"row, as lambda h: {name}(h[{p.name!r}])"
+            )
+    if parameters and all(p.kind is p.VAR_KEYWORD for p in parameters):
+        raise TypeError(
+            f"the factory {name!r} names no argument, so that nobody knows which columns it takes; "
+            f"name them in its signature, or give a function of the row, as lambda h: {name}(...)"
+        )
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     named = [p for p in parameters if p.kind not in variable]
     bound = getattr(function, "keywords", {}) if _is_partial(function) else {}

@@ -115,6 +115,8 @@ def read_by(
     numbers = {name: _shape(trials[name]) for name in names if name not in text}
     if known is not None:
         taken = {column for columns in recipes.values() for column in columns}
+        if words := [name for name in text if name in known - taken]:
+            raise TypeError(_text(words[0], trials[words[0]]))
         wanted = (known & {*numbers, *static}) - taken
         if not wanted:
             return TaskColumns(Reads())
