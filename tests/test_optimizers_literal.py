@@ -77,7 +77,7 @@ def run(tx, params, gradients):
     return jax.lax.scan(step, (params, tx.init(params)), gradients)
 
 
-def data(shapes=((7, 5), (16, 16))):
+def data(shapes=((7, 5), (5,), (16, 16))):
     rng = np.random.default_rng(0)
     draw = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)
     return [draw(*shape) for shape in shapes], [draw(STEPS, *shape) for shape in shapes]
