@@ -268,7 +268,8 @@ def test_the_loss_of_the_task_may_read_columns_beside_the_fold():
 
 
 def test_a_sampler_is_told_the_mean_over_folds(folded):
-    optuna = pytest.importorskip("optuna")
+    import optuna
+
     asked = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     space = {"optimizer": "adam", "learning_rate": joc.log_uniform(1e-3, 1.0)}
     search = joc.OptunaSearch(asked, space, lanes=2, seeds=[3], replicates={"fold": range(4)})

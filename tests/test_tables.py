@@ -440,7 +440,7 @@ def folder(tmp_path, monkeypatch):
         (["--csv", "people.csv", "--target", "job", "--kind", "regression"], "no regression"),
         (
             ["--csv", "people.csv", "--target", "b", "--sep", "tab"],
-            "the names stand in line 2, it seems",
+            "are split by tabs",
         ),
         (["--csv", "people.csv", "--target", "buys", "--task", "line"], "either --task or --csv"),
     ],

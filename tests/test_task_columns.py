@@ -307,7 +307,8 @@ def test_a_number_that_shapes_need_is_named():
 
 
 def test_optuna_asks_for_the_tasks_columns():
-    optuna = pytest.importorskip("optuna")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = {
         "optimizer": ["mine", "sgd"],

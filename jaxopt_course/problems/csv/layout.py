@@ -195,7 +195,7 @@ def _refuse_titles(records: Sequence[str], mark: str) -> None:
     if alone:
         full = (i for i, r in enumerate(records[1:TITLES], 1) if all(split(r, mark)))
         lines = next(full, 0)
-    elif _score(records, mark)[0] < 0.5:
+    elif max(_score(records, one)[0] for one in (mark, best_mark(records))) < 0.5:
         scores = {
             i: _score(records[i:], best_mark(records[i:]))
             for i in range(1, min(TITLES, len(records) - 1))
