@@ -1,6 +1,7 @@
 """Files of strangers: marks, headers, gaps, numbers in a dress; what cannot be told is asked."""
 
 import os
+import re
 import socket
 import threading
 import time
@@ -489,3 +490,47 @@ def test_three_words_are_no_numbers(write):
 def test_a_column_without_any_cell_is_remarked(write):
     rows = "".join(f"{i % 5},,{'ab'[i % 2]}\n" for i in range(40))
     assert notes_of(write("x,e,y\n" + rows))["e"] == "empty in every row: leave it out"
+
+
+# Rows that end early, cells in single quotes
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b,c\n1,2,3\n4,5\n6\n7,8,9\n", "2 rows have fewer cells .* as line 3 has"),
+        ('a,b,c\n1,"x,\ny",3\n4,"z"\n7,"q",9\n', "one row has fewer cells .* as line 4 has"),
+        ("sep=;\na;b\n1;2\n3\n5;6\n", "one row has fewer cells .* as line 4 has"),
+        ("a b c\n1 2 3\n4 5\n6 7 8\n", "one row has fewer cells .* as line 3 has"),
+    ],
+)
+def test_rows_that_end_early_are_remarked(write, text, said):
+    found = reading.read(write(text))
+    assert pd.isna(found.table.iloc[1, -1])
+    (note,) = found.notes[found.table.columns[-1]]
+    assert re.search(said, note)
+
+
+def test_an_empty_last_cell_is_no_row_that_ends_early(write):
+    assert not reading.read(write("a,b\n1,2\n3,\n5,6\n")).notes
+
+
+def test_cells_in_single_quotes(write):
+    table = read_table(
+        write("'sepal length','class'\n5.1,'Iris, setosa'\n4.9,'it''s'\n4.7,'it\\'s'\n")
+    )
+    assert table.columns.tolist() == ["sepal length", "class"]
+    assert table["sepal length"].tolist() == [5.1, 4.9, 4.7]
+    assert table["class"].tolist() == ["Iris, setosa", "it's", "it's"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name,y\nrock 'n' roll,1\n'tis,2\no'neil,3\n", ["rock 'n' roll", "'tis", "o'neil"]),
+        ("name,y\n'x',1\ny,2\nz,3\n", ["'x'", "y", "z"]),
+        ("name,y\n'x',\"1\"\n'y',2\n'z',3\n", ["'x'", "'y'", "'z'"]),
+    ],
+)
+def test_an_apostrophe_is_a_letter(write, text, words):
+    assert read_table(write(text))["name"].tolist() == words

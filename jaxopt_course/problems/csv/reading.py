@@ -12,6 +12,8 @@ from pandas.api import types
 
 from jaxopt_course.problems.csv import numbers as n
 from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, is_mark, layout
+from jaxopt_course.problems.csv.short_rows import short_rows
+from jaxopt_course.problems.csv.single_quotes import doubled
 from jaxopt_course.problems.csv.source import read_text
 
 EXACT = 2.0**53  # beyond, float64 has not every whole number
@@ -47,7 +49,7 @@ def read(
             raise ValueError(f"sep must be one ASCII character, 'tab' or 'blank', not {sep!r}")
     if decimal not in (None, ".", ","):
         raise ValueError(f"decimal must be '.' or ',', not {decimal!r}")
-    text = read_text(file, encoding)
+    text = doubled(read_text(file, encoding))
     if not text.strip():
         raise ValueError(f"{file} is empty")
     try:
@@ -64,7 +66,9 @@ def read(
             name = table.columns[table.columns.duplicated()][0]
             raise ValueError(f"two columns are called {name!r}; rename one")
         parse.table = table
-        table, notes = _typed(table, parse, guess, decimal)
+        notes = short_rows(table, parse.text, how)
+        table, more = _typed(table, parse, guess, decimal)
+        notes = {name: notes.get(name, []) + more.get(name, []) for name in notes | more}
     except pd.errors.EmptyDataError:
         raise ValueError(f"{file} is empty") from None
     except pd.errors.ParserError as error:
