@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import jax
@@ -389,3 +390,16 @@ def test_format_1_of_a_checkpoint_resumes(tmp_path, monkeypatch, name, trials):
     known = study.trials[expected.trials.columns]  # a later version has more
     pd.testing.assert_frame_equal(known, expected.trials, rtol=1e-5)  # of another machine
     assert not (directory / "checkpoint").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["/x/bin/jaxopt-course", "compare", "--out", "a b"], "jaxopt-course compare --out 'a b'"),
+        (["/x/jaxopt_course/__main__.py", "compare"], "python -m jaxopt_course compare"),
+        (["mine.py"], "mine.py"),
+    ],
+)
+def test_the_command_that_is_written_down_runs_again(monkeypatch, argv, command):
+    monkeypatch.setattr(sys, "argv", argv)
+    assert made_with.command() == command

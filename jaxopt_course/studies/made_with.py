@@ -48,7 +48,10 @@ class OtherVersions(ValueError):
 
 def command() -> str:
     """The command line of this process, as a shell takes it."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    module = program.name == "__main__.py"  # as ``python -m`` has it: that file's name runs nowhere
+    begin = ["python", "-m", program.parent.name] if module else [program.name]
+    return shlex.join([*begin, *sys.argv[1:]])
 
 
 def versions() -> dict[str, str]:
