@@ -69,9 +69,9 @@ class Texts(NamedTuple):
         if len(set(words)) < len(words) or "" in words or "?" in words:
             places = {word: place for place, word in enumerate(dict.fromkeys(words))}
             places |= dict.fromkeys(places.keys() & {"", "?"}, -1)
-            codes = np.array([places[word] for word in words] + [-1])[codes]
+            codes = np.array([places[word] for word in words] + [-1], np.int32)[codes]
             words = list(dict.fromkeys(words))
-        return cls(codes, words, tidy)
+        return cls(codes.astype(np.int32, copy=False), words, tidy)
 
     @classmethod
     def of_words(cls, cells: Sequence[str]) -> "Texts":
@@ -79,7 +79,7 @@ class Texts(NamedTuple):
         tidied = [cell.strip() for cell in cells]
         found = list(dict.fromkeys(tidied))
         places = {word: place for place, word in enumerate(w for w in found if w not in ("", "?"))}
-        codes = np.array([places.get(word, -1) for word in tidied], np.int64)
+        codes = np.array([places.get(word, -1) for word in tidied], np.int32)
         return cls(codes, list(places), tidied == list(cells) and "?" not in found)
 
     @property
