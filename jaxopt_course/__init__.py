@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
         torch_onecycle_schedule as torch_onecycle_schedule,
     )
     from jaxopt_course.conventions.torch_state import from_torch as from_torch
+    from jaxopt_course.describe import evaluated_at as evaluated_at
     from jaxopt_course.devices import use_cpu_cores as use_cpu_cores
     from jaxopt_course.inspection.damage import diagnose as diagnose
     from jaxopt_course.inspection.leaves import audit as audit
@@ -104,6 +105,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.clipping import clip_by_norm as clip_by_norm
     from jaxopt_course.transforms.clipping import global_norm as global_norm
     from jaxopt_course.transforms.decay import add_decayed_weights as add_decayed_weights
+    from jaxopt_course.transforms.evaluation import evaluation_params as evaluation_params
     from jaxopt_course.transforms.groups import freeze as freeze
     from jaxopt_course.transforms.groups import partition_by_path as partition_by_path
     from jaxopt_course.transforms.learning_rate import scale as scale
@@ -149,6 +151,7 @@ _HOMES = {
         "CONVENTIONS",
         "convention",
     ),
+    "describe": ("evaluated_at",),
     "devices": ("use_cpu_cores",),
     "optimizers": ("OPTIMIZERS",),
     "search.ask_tell": ("OptunaSearch",),
@@ -223,6 +226,7 @@ _HOMES = {
         "global_norm",
     ),
     "transforms.decay": ("add_decayed_weights",),
+    "transforms.evaluation": ("evaluation_params",),
     "transforms.learning_rate": (
         "scale",
         "scale_by_learning_rate",

@@ -4,6 +4,7 @@ optax's pair of functions says nothing about itself.  :func:`described` leaves o
 of the factory's name and arguments; the pair itself stays what it is, so ``optax.chain``,
 ``nnx.Optimizer`` and ``TrainState`` take it as before.  :func:`description` reads the note; where
 there is none (optax's own pieces, a user's), it reads the variables that ``update`` closes over.
+:func:`evaluated_at` leaves another note: which weights are to be evaluated.
 """
 
 import contextlib
@@ -21,6 +22,8 @@ from jaxopt_course.tree import standard_promotion
 P = ParamSpec("P")
 T = TypeVar("T", bound=optax.GradientTransformation)
 NOTE = "jaxopt_course_note"  # the attribute of an update function
+EVALUATED = "jaxopt_course_evaluated"  # another one
+TRANSPARENT = ("with_extra_args_support", "adapted")  # wraps that only hand on what is asked for
 # where optax's wrappers keep the state of the inner: groups and masks, MultiSteps, lookahead, ...
 WRAPPED = ("inner_state", "inner_opt_state", "fast_state", "base_optimizer_state")
 BESIDE = {"optimizer": "opt_state", "adv_optimizer": "adv_state"}  # of two, as optax's sam has them
@@ -43,6 +46,59 @@ class Description(NamedTuple):
     parts: tuple[Part, ...]  # in the order in which they work; () for a single piece
     noted: bool  # by :func:`described`; else read from the closure
     closure: dict[str, Any]  # the variables that update closes over
+
+
+class Evaluated(NamedTuple):
+    """What :func:`evaluated_at` notes."""
+
+    params_of: Callable[[Any, Any], Any]  # (state, params) -> the weights to be evaluated
+    instead: bool  # of what transformations inside say; else two of them are an error
+
+
+def evaluated_at(
+    tx: optax.GradientTransformation,
+    params_of: Callable[[Any, Any], Any],
+    *,
+    instead: bool = True,
+) -> optax.GradientTransformation:
+    """``tx``, with a note that its weights are to be evaluated at ``params_of(state, params)``.
+
+    :func:`~jaxopt_course.evaluation_params`, ``sweep`` and ``fit`` ask for them.
+
+    Args:
+        tx: a transformation that trains other weights than those that are to be evaluated.
+        params_of: of the state and the parameters of ``tx``, both after a step; a tree like the
+            parameters.  Inside of a mask or a group it gets its own leaves only, with
+            ``optax.MaskedNode`` in the place of the others.
+        instead: whether it stands for what transformations inside of ``tx`` say; with False
+            those that say something too contradict it, which is an error where it is asked.
+
+    Raises:
+        ValueError: ``tx`` itself has such a note, and this one is not to stand for it.
+
+    >>> import jax.numpy as jnp
+    >>> half = evaluated_at(optax.sgd(0.1), lambda state, params: jax.tree.map(lambda p: p / 2, params))
+    >>> print(getattr(half.update, EVALUATED).params_of((), jnp.array(3.0)))
+    1.5
+    """
+    inner = tx.update
+    if not instead and evaluated(inner) is not None:
+        raise ValueError("the transformation says already at which weights it is to be evaluated")
+
+    @functools.wraps(inner)
+    def update(g: Any, state: Any, params: Any = None, **extra: Any) -> Any:
+        return inner(g, state, params, **extra)
+
+    setattr(update, EVALUATED, Evaluated(params_of, instead))
+    return tx._replace(update=update)
+
+
+def evaluated(update: Any) -> Evaluated | None:
+    """The note that :func:`evaluated_at` left, through wraps that only hand on; None without."""
+    note = getattr(update, EVALUATED, None)
+    if note is None and _factory_of(update) in TRANSPARENT:
+        return evaluated(_closed_over(update)["tx"].update)
+    return note
 
 
 def described(factory: Callable[P, T]) -> Callable[P, T]:
@@ -119,7 +175,7 @@ def description(tx: Any) -> Description:
     update = getattr(tx, "update", tx)
     note, closed = getattr(update, NOTE, None), _closed_over(update)
     name = _factory_of(update)
-    if note is None and name == "with_extra_args_support":
+    if note is None and name in TRANSPARENT:
         return description(closed["tx"])
     parts = _parts(closed)
     if note is not None:
@@ -128,10 +184,10 @@ def description(tx: Any) -> Description:
 
 
 def _closed_over(update: Any) -> dict[str, Any]:
+    update = inspect.unwrap(update)
     owner = getattr(update, "__self__", None)
     if owner is not None:  # a method, as of optax.MultiSteps
         return dict(getattr(owner, "__dict__", {}))
-    update = inspect.unwrap(update)
     code, cells = getattr(update, "__code__", None), getattr(update, "__closure__", None)
     if code is None or cells is None:
         return {}

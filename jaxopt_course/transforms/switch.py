@@ -77,7 +77,7 @@ def switch(
 
             return start
 
-        return SwitchState(_choose(index, list(map(branch, members, layouts)), params))
+        return SwitchState(choose(index, list(map(branch, members, layouts)), params))
 
     def update(
         g: Tree, state: SwitchState, params: Tree = None, **extra: Any
@@ -91,7 +91,7 @@ def switch(
 
             return step
 
-        u, slots = _choose(index, list(map(branch, members)), g, state.slots, params)
+        u, slots = choose(index, list(map(branch, members)), g, state.slots, params)
         return u, SwitchState(slots)
 
     return optax.GradientTransformationExtraArgs(init, update)
@@ -115,7 +115,7 @@ def member_state(member: Transform, slots: Slots, params: Tree) -> Tree:
     return _Layout.of(member, params).read(slots)
 
 
-def _choose(index: Any, branches: list[Callable[..., Any]], *operands: Any) -> Any:
+def choose(index: Any, branches: list[Callable[..., Any]], *operands: Any) -> Any:
     if isinstance(index, jax.Array):
         return jax.lax.switch(index, branches, *operands)
     return branches[index](*operands)
