@@ -77,7 +77,7 @@ def evaluated_at(
         ValueError: ``tx`` itself has such a note, and this one is not to stand for it.
 
     >>> import jax.numpy as jnp
-    >>> half = evaluated_at(optax.sgd(0.1), lambda state, params: jax.tree.map(lambda p: p / 2, params))
+    >>> half = evaluated_at(optax.sgd(0.1), lambda state, params: params / 2)
     >>> print(getattr(half.update, EVALUATED).params_of((), jnp.array(3.0)))
     1.5
     """

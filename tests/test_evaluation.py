@@ -185,7 +185,7 @@ def test_a_note_leaves_the_transformation_as_it_was():
 
 def test_bad_input_is_named():
     tx = schedule_free_sgd(0.1)
-    state, params = trained(tx)
+    state, _ = trained(tx)
     with pytest.raises(ValueError, match=r"schedule_free: at which weights .*'other'"):
         joc.evaluation_params(tx, state, {"other": jnp.zeros(3)})
     look = optax.lookahead(optax.sgd(0.1), 2, 0.5)
@@ -194,8 +194,8 @@ def test_bad_input_is_named():
         with pytest.raises(ValueError, match=r"take joc.lookahead\(tx"):
             joc.evaluation_params(look, look.init(pair), weights)
     wrong = joc.evaluated_at(optax.sgd(0.1), lambda s, p: p["dense"])
-    with pytest.raises(ValueError, match="sgd: the weights to be evaluated do not fit"):
+    with pytest.raises(ValueError, match="chain: the weights to be evaluated do not fit"):
         told(wrong)
     lost = joc.evaluated_at(optax.sgd(0.1), lambda s, p: s.average)
-    with pytest.raises(ValueError, match=r"sgd: .* joc.evaluated_at"):
+    with pytest.raises(ValueError, match=r"chain: .* joc.evaluated_at"):
         told(lost)

@@ -5,8 +5,8 @@
 
 A transformation says so by the note of :func:`~jaxopt_course.describe.evaluated_at`; optax's
 ``contrib.schedule_free`` and ``contrib.sam`` are known by the types of their states.  Whatever
-stands around it - chains, groups, masks, ``MultiSteps``, ``inject_hyperparams``, a ``switch`` with a
-traced index - is looked through, and each leaf of the weights is asked for by itself.
+stands around it (chains, groups, masks, ``MultiSteps``, ``inject_hyperparams``, a ``switch`` with a
+traced index) is looked through, and each leaf of the weights is asked for by itself.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from jaxopt_course.describe import Description, Evaluated, description, evaluated
+from jaxopt_course.describe import Description, description, evaluated
 from jaxopt_course.transforms.switch import choose, member_state
 from jaxopt_course.tree import Tree, cast_like, check_fits, paths, standard_promotion
 
@@ -154,7 +154,7 @@ def _of_parts(what: Description, place: _Place, seen: set[int]) -> Claims:
 
 
 def _of_tree(mask: Any, params: Tree) -> Tree:
-    """A mask, or labels, as optax takes them: a tree, a prefix of one, or a function that makes it."""
+    """A mask, or labels, as optax takes them: a tree, its beginning, or a function making it."""
     made = jax.tree.leaves(mask)
     return mask(params) if made and all(map(callable, made)) else mask
 
@@ -248,8 +248,8 @@ def _joined(ours: Claims, theirs: Claims) -> Claims:
 
 
 LOOKAHEAD = (
-    "optax.lookahead keeps the weights that are to be evaluated in the parameters, which it makes a "
-    "pair (LookaheadParams): take joc.lookahead(tx, ...), which has them in its state"
+    "optax.lookahead keeps the weights that are to be evaluated in the parameters, which it makes "
+    "a pair (LookaheadParams): take joc.lookahead(tx, ...), which has them in its state"
 )
 
 

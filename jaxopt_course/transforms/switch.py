@@ -116,6 +116,7 @@ def member_state(member: Transform, slots: Slots, params: Tree) -> Tree:
 
 
 def choose(index: Any, branches: list[Callable[..., Any]], *operands: Any) -> Any:
+    """The result of one branch: a Python index chooses in Python, a traced one by a switch."""
     if isinstance(index, jax.Array):
         return jax.lax.switch(index, branches, *operands)
     return branches[index](*operands)
