@@ -100,6 +100,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.adam_variants import scale_by_amsgrad as scale_by_amsgrad
     from jaxopt_course.transforms.adam_variants import scale_by_nadam as scale_by_nadam
     from jaxopt_course.transforms.adam_variants import scale_by_radam as scale_by_radam
+    from jaxopt_course.transforms.averaging import ema_params as ema_params
+    from jaxopt_course.transforms.averaging import swa_params as swa_params
     from jaxopt_course.transforms.clipping import clip as clip
     from jaxopt_course.transforms.clipping import clip_by_global_norm as clip_by_global_norm
     from jaxopt_course.transforms.clipping import clip_by_norm as clip_by_norm
@@ -218,6 +220,10 @@ _HOMES = {
         "scale_by_amsgrad",
         "scale_by_nadam",
         "scale_by_radam",
+    ),
+    "transforms.averaging": (
+        "ema_params",
+        "swa_params",
     ),
     "transforms.clipping": (
         "clip",
