@@ -1,0 +1,203 @@
+"""Has the engine become slower than it was? Ratios to code by hand that does the same work.
+
+Question  How many times as fast as by hand is (throughput) a sweep of 256 trials on all cores, on
+          the clock, against chunks of vmap on one device; (a core) the same by processors' time;
+          (few) a sweep of four trials against a plain loop of one, by processors' time?
+Method    MLP 20-64-64-1 with Adam, batch 64. By hand is ``jit(vmap(scan))`` or ``jit(scan)`` with
+          optax; it draws its weights, shuffles each trial's examples by the same bijection, an
+          epoch at a time, and evaluates after each epoch, as the engine does. All in one process,
+          turn about, compilation left out; the best of five of each way.
+          A ratio below 0.85 of the last row of guard.csv is measured once more before it fails.
+Run       python -m experiments.benchmarks.guard            (exit 1 where it fails)
+          python -m experiments.benchmarks.guard --record   (a row more, and the figure anew)
+"""
+
+import argparse
+import csv
+import datetime
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import jaxopt_course as joc
+
+HERE = Path(__file__).parent
+HISTORY = HERE / "guard.csv"
+PICTURE = HERE.parent / "pictures" / "guard.png"
+RATIOS = ("throughput", "a core", "few")
+LEAST, REPEATS = 0.85, 5
+MANY, FEW, CHUNK = 256, 4, 32
+STEPS = {MANY: 78, FEW: 1950}  # of a trial
+
+
+def by_hand(case, width):
+    """Trials in chunks of ``width``: weights, own order, Adam, evaluation."""
+    import jax
+    import optax
+
+    from experiments.benchmarks.side_by_side.by_hand import step_of
+    from experiments.benchmarks.side_by_side.jax_networks import loss_of
+    from experiments.benchmarks.side_by_side.workloads import make_task
+    from jaxopt_course.problems.order import shuffled
+
+    task, workload = make_task(case.name), case.workload
+    step, loss = step_of(workload), loss_of(workload)
+    rows = workload.epoch * workload.batch
+    positions = np.arange(rows, dtype=np.int32)
+    epochs = np.arange(case.steps // workload.epoch, dtype=np.int32)
+
+    def one(rate, seed, train, valid):
+        params, _ = task.init(jax.random.key(seed))
+        leaves = jax.tree_util.tree_leaves_with_path(params)
+        w = {"/".join(str(part.key) for part in path): leaf for path, leaf in leaves}
+
+        def body(carry, batch):
+            w, state, value = step(*carry, rate, train["inputs"][batch], train["targets"][batch])
+            return (w, state), value
+
+        def epoch(carry, number):
+            order = shuffled(seed, number, positions, rows).reshape(workload.epoch, -1)
+            carry, losses = jax.lax.scan(body, carry, order)
+            return carry, (losses.mean(), loss(carry[0], valid["inputs"], valid["targets"]))
+
+        return jax.lax.scan(epoch, (w, optax.adam(rate).init(w)), epochs)[1]
+
+    single = width == 1
+    program = jax.jit(one if single else jax.vmap(one, (0, 0, None, None)))
+    parts = jax.device_put((task.train, task.valid))
+    seeds = case.seeds.astype(np.uint32)
+    slices = range(len(seeds)) if single else range(0, len(seeds), width)
+    cut = lambda x, i: x[i] if single else x[i : i + width]
+
+    def run():
+        found = [program(cut(case.rates, i), cut(seeds, i), *parts) for i in slices]
+        return np.concatenate([np.atleast_2d(losses) for losses, _ in found])
+
+    return run
+
+
+def pairs():
+    """The two ways of "many" and of "few", checked against each other."""
+    from experiments.benchmarks.side_by_side import ours, workloads
+
+    found = {}
+    for count, width in ((MANY, CHUNK), (FEW, 1)):
+        case = workloads.Case(
+            "mlp", workloads.WORKLOADS["mlp"], np.arange(count), STEPS[count], *[None] * 5
+        )
+        hand = by_hand(case, width)
+        engine = ours.compiled(case, workloads.make_task("mlp"))
+        first = engine().curves["train_loss"].values[:, 0]
+        np.testing.assert_allclose(hand()[:, 0], first, rtol=0.02)  # the same trainings
+        found[count] = engine, hand
+    return found
+
+
+def timed(run):
+    """Seconds on the clock, and of processors."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def measure(ways):
+    """The three ratios."""
+    best = {}
+    for turn in range(REPEATS):
+        for count, (engine, hand) in ways.items():
+            order = (("engine", engine), ("hand", hand))
+            for name, run in order if turn % 2 else reversed(order):
+                best.setdefault((count, name), []).append(timed(run))
+    least = {key: np.min(times, axis=0) for key, times in best.items()}
+    many, few = (least[n, "hand"] / least[n, "engine"] for n in (MANY, FEW))
+    return dict(zip(RATIOS, (float(many[0]), float(many[1]), float(few[1])), strict=True))
+
+
+def reached():
+    """The last row of the history."""
+    with HISTORY.open(encoding="utf-8", newline="") as file:
+        *_, last = csv.DictReader(file)
+    return {name: float(last[name]) for name in RATIOS}
+
+
+def failing(found, held):
+    """The ratios that are too small."""
+    return [name for name in RATIOS if found[name] < LEAST * held[name]]
+
+
+def record(found):
+    """A row more, and the figure."""
+    import jax
+
+    named = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, stdout=subprocess.PIPE, text=True
+    )
+    row = {
+        "date": datetime.date.today().isoformat(),
+        "commit": named.stdout.strip(),
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+        **{name: f"{found[name]:.3f}" for name in RATIOS},
+    }
+    new = not HISTORY.exists()
+    with HISTORY.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+    figure()
+
+
+def figure():
+    """The ratios, row by row."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    with HISTORY.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+    for name in RATIOS:
+        values = [float(row[name]) for row in rows]
+        ax.plot(values, marker="o", label=name)
+        ax.plot(
+            len(rows) - 1, LEAST * values[-1], marker="_", color=ax.lines[-1].get_color(), ms=14
+        )
+    ax.set_xticks(range(len(rows)), [f"{row['date']}\n{row['commit']}" for row in rows])
+    ax.set(ylabel="times as fast as by hand", ylim=(0, None))
+    ax.legend(frameon=False)
+    fig.savefig(PICTURE, dpi=80)
+    plt.close(fig)
+
+
+def main(recording):
+    """Measure, print; whether it holds."""
+    joc.use_cpu_cores()
+    ways = pairs()
+    found = measure(ways)
+    if recording:
+        record(found)
+    held = reached()
+    if failing(found, held):
+        again = measure(ways)
+        found = {name: max(found[name], again[name]) for name in RATIOS}
+    for name in RATIOS:
+        bounds = f"reached: {held[name]:.2f}x, least: {LEAST * held[name]:.2f}x"
+        print(f"{name:12s}{found[name]:6.2f}x by hand ({bounds})")
+    slow = failing(found, held)
+    if slow:
+        print(f"slower than it was: {', '.join(slow)}")
+    return not slow
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--record", action="store_true", help="a row more in the history")
+    sys.exit(not main(parser.parse_args().record))
