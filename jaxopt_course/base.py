@@ -40,6 +40,10 @@ Scalar = float | np.ndarray | jax.Array  # a number, or a traced one
 Flag = bool | jax.Array  # a choice, or a traced one
 Schedule = Callable[[Any], Any]  # step (), int32, from 0 -> number ()
 ScalarOrSchedule = Scalar | Schedule
+LOOKAHEAD = (
+    "optax.lookahead keeps the weights that are to be evaluated in the parameters, which it makes "
+    "a pair (LookaheadParams): take joc.lookahead(tx, ...), which has them in its state"
+)
 
 
 class Decay(NamedTuple):

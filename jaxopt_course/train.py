@@ -4,6 +4,9 @@
     state, loss, recorded = step(hyperparameters, state, seed, data)
     metrics         = evaluate(hyperparameters, state, part of the data, shared)
 
+Where an optimizer has other weights for evaluation than those that it trains, metrics are of these,
+and ``<metric>_raw`` of the trained ones.
+
 ``step`` number s (from 0) of a trial with seed k takes batch s mod m of epoch s div m, where an
 epoch is m = n // batch_size steps over a permutation of the n examples that depends on (k, epoch)
 alone, and the key ``fold_in(key(k), s)``.  Nothing else enters, so a trial is the same alone, in
@@ -24,10 +27,13 @@ from jaxopt_course.problems import asking, recording
 from jaxopt_course.problems.order import shuffled
 from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.transforms.evaluation import claims, evaluation_params
 from jaxopt_course.tree import Tree
-from jaxopt_course.updating import adapted, extras
+from jaxopt_course.updating import adapted, extras, restored
 
 Hyperparameters = Mapping[str, Any]
+Made = Callable[[Hyperparameters], optax.GradientTransformation]
+RAW = "_raw"  # behind the name of a metric: of the weights that are trained
 OPTIMIZER_KEY = 0x9E3779B9  # folded into a step's key for the optimizer's own
 
 # Of its own first loss, beyond which a trial counts as diverged.  In float32 the steps between
@@ -196,10 +202,11 @@ def count_examples(data: Tree) -> int:
 
 def make_trial(
     task: Task,
-    optimizer: Callable[[Hyperparameters], optax.GradientTransformation],
+    optimizer: Made,
     batch_size: int,
     row: Callable[[Hyperparameters], asking.Row | None] = lambda _: None,
     watch: Sequence[str] = (),
+    raw: bool = True,
 ) -> Trial:
     """Join a task and an optimizer into the pure functions of one trial.
 
@@ -211,7 +218,9 @@ def make_trial(
         row: from the hyperparameters to what the task's functions find in ``h``; None where they
             read nothing.
         watch: what a step records beside what the loss measures; see ``inspection.watched``.
+        raw: whether metrics of the trained weights stand beside those of others for evaluation.
     """
+    others: list[bool] = []  # whether there are such, once it was asked
     streams = isinstance(task.train, Stream)  # then the engine hands over the batch of the step
 
     def offered(reader: str, hyperparameters: Hyperparameters, **more: Any) -> dict[str, Any]:
@@ -247,9 +256,50 @@ def make_trial(
     ) -> dict[str, jax.Array]:
         beside = offered("evaluate", hyperparameters, shared=shared)
         measure = asking.bind(task.evaluate, 3, **beside)
-        return dict(measure(state.params, state.model_state, part))
+        trained = lambda: dict(measure(state.params, state.model_state, part))
+        if not others:  # asked apart: a program in which nobody averages stays as it is
+            others.append(evaluates_others(optimizer, hyperparameters, state))
+        if not others[0]:
+            return trained()
+        params = evaluated_params(optimizer, hyperparameters, state)
+        found = dict(measure(params, state.model_state, part))
+        return with_raw(found, trained()) if raw else found
 
     return Trial(init, step, evaluate)
+
+
+def evaluated_params(optimizer: Made, hyperparameters: Hyperparameters, state: TrialState) -> Tree:
+    """The weights of a state that are to be evaluated."""
+    tx = adapted(optimizer({"seed": jnp.uint32(0), **hyperparameters}))
+    return evaluation_params(tx, restored(state.opt_state), state.params)
+
+
+def evaluates_others(optimizer: Made, hyperparameters: Hyperparameters, state: TrialState) -> bool:
+    """Whether an optimizer has other weights for evaluation than those that it trains."""
+    found: list[bool] = []
+
+    def ask(hyperparameters: Hyperparameters, state: TrialState) -> tuple[()]:
+        tx = adapted(optimizer({"seed": jnp.uint32(0), **hyperparameters}))
+        found.append(bool(claims(tx, restored(state.opt_state), state.params)))
+        return ()
+
+    jax.eval_shape(ask, hyperparameters, state)
+    return found[0]
+
+
+def with_raw(found: dict[str, jax.Array], trained: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """Metrics, and those of the trained weights beside them.
+
+    Raises:
+        ValueError: the task measures something of such a name itself.
+    """
+    for name in trained:
+        if f"{name}{RAW}" in found:
+            raise ValueError(
+                f"the task measures {name + RAW!r}, as {name!r} of the trained weights is called "
+                "where others are evaluated; rename it, or give raw=False"
+            )
+    return found | {f"{name}{RAW}": x for name, x in trained.items()}
 
 
 def take_batch(data: Tree, seed: jax.Array, step: jax.Array, batch_size: int) -> Tree:

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxopt_course.base import Transform
+from jaxopt_course.base import LOOKAHEAD, Transform
 from jaxopt_course.tree import Tree
 
 OFFERED = ("value", "grad", "value_fn", "grad_fn", "obj_fn", "key")
@@ -107,7 +107,7 @@ def adapted(tx: Transform) -> Transform:
     """The transformation with keys stored in its state, its update given what it asks for.
 
     Raises:
-        ValueError: at ``init``, where its parameters are not the ones to be evaluated.
+        ValueError: at ``init``, for optax's lookahead, whose parameters are a pair.
     """
     if isinstance(tx, _Adapted):
         return tx
@@ -180,22 +180,13 @@ def _signature(tx: Transform) -> tuple[set[str], bool]:
 
 
 def check_evaluated(state: Tree) -> None:
-    """Refuse states beside which the parameters are not the weights to be evaluated.
+    """Refuse optax's lookahead, whose parameters are a pair; see ``transforms.evaluation``.
 
     Raises:
-        ValueError: one is of that kind.
+        ValueError: the state is its own.
     """
-    if _find(state, "ScheduleFreeState"):
-        raise ValueError(
-            "Schedule-Free (ScheduleFreeState) trains weights y and is to be evaluated at others, "
-            "x: its scores would be those of y, so it is not supported yet"
-        )
-    if any(one.cache is not None for one in _find(state, "SAMState")):
-        raise ValueError(
-            "SAM (SAMState) moves the weights away and back, so that an evaluation between its "
-            "steps would be of the wrong ones: give optax.contrib.sam(..., opaque_mode=True), "
-            "which does both in one step"
-        )
+    if _find(state, "LookaheadState"):
+        raise ValueError(LOOKAHEAD)
 
 
 def skips(state: Tree) -> bool:

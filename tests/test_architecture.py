@@ -32,7 +32,7 @@ MAY_IMPORT = {  # part -> the parts below it
     "inspection": {"tree", "base", "describe", "transforms"},
     "problems": {"tree", "messages"},
     "updating": {"tree", "base"},
-    "train": {"tree", "base", "inspection", "problems", "updating"},
+    "train": {"tree", "base", "inspection", "problems", "transforms", "updating"},
     "tables": {
         "base",
         "conventions",

@@ -76,6 +76,7 @@ def compile_bucket(
     lanes: int | None,
     devices: Sequence[Any],
     watch: Sequence[str] = (),
+    raw: bool = True,
 ) -> Compiled:
     """Check that everything traces, choose the width, lower and compile.
 
@@ -85,6 +86,7 @@ def compile_bucket(
         lanes: W, or None for the default of its state's bytes.
         devices: on which.
         watch: what steps record beside the loss.
+        raw: whether the trained weights are measured too, where others are evaluated.
 
     Raises:
         TypeError: a column is needed as a plain value; the message says how to give it.
@@ -92,7 +94,7 @@ def compile_bucket(
             name of something that is recorded.
     """
     columns = bucket.columns
-    trial = trial_of(bucket, watch)
+    trial = trial_of(bucket, watch, raw)
     data = data_of(bucket.task)
     table = Table(**columns.arrays(columns.trials))
     row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))

@@ -39,6 +39,7 @@ def fit(
     record_every: int | None = None,
     evaluate_every: int | None = None,
     h: Mapping[str, Any] | None = None,
+    raw: bool = True,
 ) -> Fit:
     """Train one network, plainly: for people who want no sweep.
 
@@ -52,6 +53,8 @@ def fit(
         record_every: steps between records of the training loss (their mean since the last).
         evaluate_every: steps between evaluations on the validation part.
         h: the numbers of a row, for a task whose functions read them.
+        raw: whether ``…_raw`` metrics of the trained weights stand beside those of the weights that
+            the optimizer has for evaluation, where it has such; see :func:`evaluation_params`.
 
     Returns:
         the last state, the curves and the final metrics; the numbers of the same trial in a sweep,
@@ -80,7 +83,7 @@ def fit(
         evaluate_every=evaluate_every,
     )
     rows = (lambda _: row) if task.asks.columns is None or numbers else (lambda _: None)
-    trial = make_trial(task, lambda _: optimizer, budget.batch_size, rows)
+    trial = make_trial(task, lambda _: optimizer, budget.batch_size, rows, raw=raw)
     key = jnp.uint32(seed)
     advance = jax.jit(lambda state, data: trial.step({}, state, key, data), donate_argnums=0)
     evaluate = jax.jit(lambda state, part, shared: trial.evaluate({}, state, part, shared))

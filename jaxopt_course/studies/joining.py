@@ -53,10 +53,12 @@ def join_curves(
     numbers = trials["trial"].to_numpy(np.int64)
     place = pd.Series(np.arange(len(numbers)), numbers)
     arrays = {}
-    for name, like in parts[0].curves.data_vars.items():
+    # a bucket in which nobody averages has no curves of the trained weights apart
+    named = {name: one for part in parts for name, one in part.curves.data_vars.items()}
+    for name, like in named.items():
         axis = str(like.dims[1])
         whole = np.full((len(numbers), len(readings[axis])), np.nan, np.float32)
-        for part in parts:
+        for part in [part for part in parts if name in part.curves]:
             rows = place[part.curves["trial"].to_numpy()].to_numpy()
             columns = np.searchsorted(readings[axis], part.curves[axis].to_numpy())
             whole[np.ix_(rows, columns)] = part.curves[name].to_numpy()

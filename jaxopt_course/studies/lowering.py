@@ -24,11 +24,11 @@ def rhythm_of(bucket: Bucket) -> Rhythm:
     return Rhythm(budget.steps, *every, *bad, diverges_after=after, skips=skips, fits=fits)
 
 
-def trial_of(bucket: Bucket, watch: Sequence[str] = ()) -> Any:
+def trial_of(bucket: Bucket, watch: Sequence[str] = (), raw: bool = True) -> Any:
     """The functions of the bucket's trials, as the engine gets them."""
     columns = bucket.columns
     size = bucket.budget.batch_size
-    trial = make_trial(bucket.task, columns.optimizer, size, columns.task.row, watch)
+    trial = make_trial(bucket.task, columns.optimizer, size, columns.task.row, watch, raw)
     times = bucket.budget.diverges_times
     return trial if times is None else judged(trial, times)
 

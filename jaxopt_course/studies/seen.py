@@ -15,6 +15,7 @@ class Seen:
 
     Attributes:
         watch: what steps record beside the loss; part of the program.
+        raw: whether the trained weights are measured too, where others are evaluated; likewise.
         on_reading: hears what is new.
         time_limit: seconds from the start; None for no limit.
         deadline: when that is, by ``time.perf_counter``.
@@ -24,11 +25,13 @@ class Seen:
     on_reading: OnReading | None = None
     time_limit: float | None = None
     deadline: float | None = None
+    raw: bool = True
 
     @property
     def manifest(self) -> dict[str, Any]:
         """What of it makes the study, for JSON; nothing where nothing was asked."""
-        return {"watch": list(self.watch)} if self.watch else {}
+        watch = {"watch": list(self.watch)} if self.watch else {}
+        return watch | ({} if self.raw else {"raw": False})
 
     @property
     def is_late(self) -> bool:
@@ -46,20 +49,23 @@ class Seen:
 
     def silent(self) -> "Seen":
         """The same program, for a training that nobody hears of and that may take its time."""
-        return Seen(self.watch)
+        return Seen(self.watch, raw=self.raw)
 
 
 def make_seen(
     watch: Any = None,
     on_reading: Callable[..., Any] | None = None,
     time_limit: float | None = None,
+    raw: bool = True,
 ) -> Seen:
     """Checked; the time limit begins now.
 
     Raises:
-        TypeError, ValueError: see ``check_watch``; ``on_reading`` is no function, or
-            ``time_limit`` no positive number of seconds.
+        TypeError, ValueError: see ``check_watch``; ``on_reading`` is no function, ``raw`` not
+            True or False, or ``time_limit`` no positive number of seconds.
     """
+    if not isinstance(raw, bool):
+        raise TypeError(f"raw must be True or False, not {raw!r}")
     if on_reading is not None and not callable(on_reading):
         raise TypeError(f"on_reading must be a function of readings, not {on_reading!r}")
     deadline = None
@@ -68,7 +74,7 @@ def make_seen(
         if not number or not 0 < time_limit < float("inf"):
             raise ValueError(f"time_limit must be a positive number of seconds, not {time_limit!r}")
         deadline = time.perf_counter() + time_limit
-    return Seen(check_watch(watch), on_reading, time_limit, deadline)
+    return Seen(check_watch(watch), on_reading, time_limit, deadline, raw)
 
 
 def seen_of(
@@ -77,4 +83,4 @@ def seen_of(
     time_limit: float | None = None,
 ) -> Seen:
     """What a study on disk recorded, heard by whoever hears now."""
-    return make_seen(manifest.get("watch"), on_reading, time_limit)
+    return make_seen(manifest.get("watch"), on_reading, time_limit, manifest.get("raw", True))

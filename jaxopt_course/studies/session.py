@@ -137,8 +137,14 @@ class Session:
 
     def _compile(self, number: int, bucket: Bucket) -> Compiled:
         try:
-            width, watch = self.lanes[number], self.seen.watch
-            made = compile_bucket(bucket, self.chosen, width, self.devices, watch)
+            made = compile_bucket(
+                bucket,
+                self.chosen,
+                self.lanes[number],
+                self.devices,
+                self.seen.watch,
+                self.seen.raw,
+            )
         except Exception as error:
             if bucket.static:
                 error.add_note(f"in the program of {bucket.label}")

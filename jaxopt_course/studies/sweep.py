@@ -50,6 +50,7 @@ def sweep(
     metric: str | None = None,
     scheduler: Scheduler | None = None,
     watch: Sequence[str] | None = None,
+    raw: bool = True,
     start: Any = None,
     keep: int = 0,
     on_reading: OnReading | None = None,
@@ -106,6 +107,11 @@ def sweep(
         watch: what each step records beside the loss, as curves ``train_<name>`` of means between
             records: "gradient_norm", "update_norm", "parameter_norm" (before the step) and
             "learning_rate" (that acts; NaN for an optimizer without one).  Part of the program.
+        raw: where optimizers have other weights for evaluation than those that they train (a mean
+            of them, :func:`ema_params`; Schedule-Free's x), ``valid_<metric>`` and
+            ``test_<metric>`` are of these, and whether ``…_raw`` of the trained ones stand beside
+            them, in curves and tables.  A model's own state (BatchNorm's averages) is that of the
+            trained weights in both.
         start: weights from which trials start, in place of the task's own: a tree of parameters,
             or of both ``(params, model_state)``, Linen's variables, an NNX state, a state of a
             trial, or the path of a file of safetensors or a checkpoint of orbax; fitted by names.
@@ -137,7 +143,7 @@ def sweep(
             no study's.
         BlockingIOError: another process works in the directory.
     """
-    seen = make_seen(watch, on_reading, time_limit)
+    seen = make_seen(watch, on_reading, time_limit, raw)
     lengths: dict[str, Any] = {
         "epochs": epochs,
         "steps": steps,

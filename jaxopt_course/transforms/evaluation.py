@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
+from jaxopt_course.base import LOOKAHEAD
 from jaxopt_course.describe import Description, description, evaluated
 from jaxopt_course.transforms.switch import choose, member_state
 from jaxopt_course.tree import Tree, cast_like, check_fits, paths, standard_promotion
@@ -245,12 +246,6 @@ def _joined(ours: Claims, theirs: Claims) -> Claims:
         if number in theirs:
             raise _Contradiction((ours[number].who, theirs[number].who), number)
     return ours | theirs
-
-
-LOOKAHEAD = (
-    "optax.lookahead keeps the weights that are to be evaluated in the parameters, which it makes "
-    "a pair (LookaheadParams): take joc.lookahead(tx, ...), which has them in its state"
-)
 
 
 def _schedule_free(state: Any, params: Tree) -> Tree:
