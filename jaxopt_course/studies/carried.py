@@ -84,7 +84,7 @@ class Carried:
 def packed(share: pd.DataFrame, part: Trained) -> dict[int, bytes]:
     """The states that a bucket kept, by trial."""
     numbers = share["trial"].tolist()
-    return {int(numbers[row]): pack(state) for row, state in part.kept.items()}
+    return {int(numbers[row]): pack(x, part.evaluated.get(row)) for row, x in part.kept.items()}
 
 
 def pruned(

@@ -22,22 +22,22 @@ from jaxopt_course.studies.lowering import data_of, rhythm_of, source_of, trial_
 from jaxopt_course.studies.made_with import command
 from jaxopt_course.studies.results import assemble, scorer
 from jaxopt_course.studies.seen import Seen
+from jaxopt_course.studies.states import of_trial
 from jaxopt_course.studies.telling import hearer, teller
 from jaxopt_course.sweeps import engine
 from jaxopt_course.sweeps.concrete import needed_concrete
-from jaxopt_course.sweeps.first_loss import Judged
 from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
 from jaxopt_course.sweeps.lanes import Data
 from jaxopt_course.sweeps.population import Generations
-from jaxopt_course.sweeps.program import Program, Table, compile_program
+from jaxopt_course.sweeps.program import Program, Table, compile_program, row_of
 from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.schedulers import Scheduler, judges_each
 from jaxopt_course.sweeps.snapshot import Snapshot
 from jaxopt_course.tables.buckets import Bucket
 from jaxopt_course.tables.columns import Columns
 from jaxopt_course.tables.replicates import making
-from jaxopt_course.train import Trial
+from jaxopt_course.train import Trial, evaluated_params, evaluates_others
 
 
 class Trained(NamedTuple):
@@ -50,6 +50,7 @@ class Trained(NamedTuple):
     states: Mapping[int, Any] = {}  # by row, of the trials that finished, where they were asked for
     earlier: bool = False  # another run left it
     kept: Mapping[int, Any] = {}  # by row, the program's own last states of the best so far
+    evaluated: Mapping[int, Any] = {}  # by row, of both, other weights for evaluation, if any
     ends: bool = False  # it is over, and nothing is to follow
 
 
@@ -63,6 +64,7 @@ class Compiled:
     data: Data
     program: Program
     state_bytes: int = 0  # of a trial's state
+    others: bool = False  # whether an optimizer has other weights for evaluation
 
     @property
     def program_sha256(self) -> str:
@@ -75,8 +77,7 @@ def compile_bucket(
     chosen: tuple[str, str],
     lanes: int | None,
     devices: Sequence[Any],
-    watch: Sequence[str] = (),
-    raw: bool = True,
+    seen: Seen | None = None,
 ) -> Compiled:
     """Check that everything traces, choose the width, lower and compile.
 
@@ -85,8 +86,7 @@ def compile_bucket(
         chosen: the metric that chooses the winners, and its direction.
         lanes: W, or None for the default of its state's bytes.
         devices: on which.
-        watch: what steps record beside the loss.
-        raw: whether the trained weights are measured too, where others are evaluated.
+        seen: says what is recorded; default nothing but the loss and the metrics.
 
     Raises:
         TypeError: a column is needed as a plain value; the message says how to give it.
@@ -94,7 +94,8 @@ def compile_bucket(
             name of something that is recorded.
     """
     columns = bucket.columns
-    trial = trial_of(bucket, watch, raw)
+    seen = seen or Seen()
+    trial = trial_of(bucket, seen.watch, seen.raw)
     data = data_of(bucket.task)
     table = Table(**columns.arrays(columns.trials))
     row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
@@ -118,7 +119,9 @@ def compile_bucket(
         size -= 4  # the limit of a lane's losses: its width is as before there was one
     width = lanes or default_lanes(size, devices[0].platform)
     program = compile_program(trial, rhythm_of(bucket), data, table, width, devices)
-    return Compiled(bucket, chosen, trial, data, program, size)
+    state = of_trial(jax.eval_shape(trial.init, row, jax.ShapeDtypeStruct((), np.uint32)))
+    others = evaluates_others(columns.optimizer, row, state)
+    return Compiled(bucket, chosen, trial, data, program, size, others)
 
 
 def _check_recorded(columns: Columns, trial: Trial, row: Mapping[str, Any], data: Data) -> None:
@@ -259,7 +262,19 @@ def train_bucket(
     states = {row: _own_state(columns, arrays, row, last) for row, last in results.states.items()}
     kept = {} if best is None else {r: x for r, x in best.states.items() if r not in best.fresh}
     kept |= results.states if keep else {}  # where all were asked for
-    return Trained(complete, curves, event, results.interrupted, states, kept=kept, ends=ends)
+    evaluated = _evaluated(compiled, table, {**results.states, **kept})
+    return Trained(
+        complete, curves, event, results.interrupted, states, False, kept, evaluated, ends
+    )
+
+
+def _evaluated(compiled: Compiled, table: Table, states: Mapping[int, Any]) -> dict[int, Any]:
+    """By row the weights that are to be evaluated; nothing where those are that were trained."""
+    if not compiled.others:
+        return {}
+    columns = compiled.bucket.columns
+    ask = jax.jit(lambda h, state: evaluated_params(columns.optimizer, h, state))
+    return {row: ask(row_of(table, row), of_trial(state)) for row, state in states.items()}
 
 
 def _best(
@@ -276,5 +291,5 @@ def _best(
 
 def _own_state(columns: Columns, arrays: Mapping[str, Any], row: int, last: Any) -> Any:
     """A trial's last state, its optimizer's as that optimizer has it where it is alone."""
-    last = last.trial if isinstance(last, Judged) else last
+    last = of_trial(last)
     return last._replace(opt_state=columns.state_of(arrays, row, last.opt_state, last.params))

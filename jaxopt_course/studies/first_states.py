@@ -6,13 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pandas as pd
 
 from jaxopt_course.studies.compiled import Compiled, trial_of
 from jaxopt_course.studies.given_weights import task_from
 from jaxopt_course.studies.states import of_trial
-from jaxopt_course.sweeps.program import Table
+from jaxopt_course.sweeps.program import Table, row_of
 from jaxopt_course.tables.buckets import Bucket
 
 
@@ -22,14 +21,6 @@ def shapes_of(bucket: Bucket) -> Any:
     table = Table(**bucket.columns.arrays(bucket.columns.trials))
     seed = jax.ShapeDtypeStruct((), jnp.uint32)
     return jax.eval_shape(trial.init, row_of(table, 0), seed)
-
-
-def row_of(table: Table, row: int) -> dict[str, Any]:
-    """A row's numbers as its program sees them."""
-    own = jax.tree.map(lambda x: x[row], dict(table.hyperparameters))
-    if table.together_name is not None:
-        own[table.together_name] = np.int32(table.together[row])
-    return own
 
 
 def state_from(compiled: Compiled, trials: pd.DataFrame) -> Callable[[int, Any, Any], Any]:

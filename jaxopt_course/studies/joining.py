@@ -27,6 +27,11 @@ def own_rows(trials: pd.DataFrame, entry: Mapping[str, Any]) -> pd.DataFrame:
     return trials[mask].reset_index(drop=True).astype(entry["bucket_dtypes"])
 
 
+def by_place(rows: np.ndarray, found: Mapping[int, Any]) -> dict[int, Any]:
+    """What was found by row of a bucket, by the place of that row in the whole table."""
+    return {int(rows[row]): one for row, one in found.items()}
+
+
 def join_trials(trials: pd.DataFrame, parts: Sequence[Trained]) -> pd.DataFrame:
     """The table with the results of all buckets; "unfinished" where one was not reached."""
     if len(parts) == 1 and {*trials} <= {*parts[0].trials} and len(parts[0].trials) == len(trials):

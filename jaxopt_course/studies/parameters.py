@@ -18,6 +18,7 @@ from jaxopt_course.studies.resume import recall
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.snapshots import pack
 from jaxopt_course.studies.states import (
+    evaluated_of,
     exported,
     is_plain,
     of_trial,
@@ -48,8 +49,8 @@ class WithParameters(RecordedStudy):
 
         Args:
             trial: its number in the table.
-            raw: the weights that were trained, where an optimizer has others for evaluation; none
-                that is known has, so today they are the same.
+            raw: the weights that were trained, where the optimizer has others for evaluation: a
+                mean of them (``ema_params``), Schedule-Free's x; see :func:`evaluation_params`.
             **again: as :meth:`replay`, where the trial was not kept.
 
         Returns:
@@ -60,15 +61,18 @@ class WithParameters(RecordedStudy):
         """
         content = self._content(trial)
         if content is None:
-            return self.state(trial, **again).params
+            found = self._replayed(trial, again)
+            return found.state.params if raw else found.params
         tensors = unpack(content, f"what is kept of trial {trial}")
         if is_plain(tensors) or (self._session is None and not again):
-            return to_device(plain(tensors, "params"))
-        return self.state(trial, **again).params
+            return to_device(plain(tensors, "params")) if raw else evaluated_of(tensors)
+        params = self.state(trial, **again).params
+        return params if raw else evaluated_of(tensors, params)
 
     def state(self, trial: int, **again: Any) -> Any:
         """The last state of a trial: ``params``, ``model_state``, ``opt_state``, ``step``.
 
+        Its ``params`` are those that were trained; :meth:`params` gives those that were evaluated.
         Of a trial that ``sweep(keep=)`` kept it is read; others are trained again.  One that has
         converged (``Patience``) gives the state of its best evaluation.
 
@@ -83,6 +87,10 @@ class WithParameters(RecordedStudy):
         content = self._content(trial)
         if content is not None:
             return _restored(self, trial, content, again)
+        return self._replayed(trial, again).state
+
+    def _replayed(self, trial: int, again: dict[str, Any]) -> Any:
+        """A replay that gave the curves on record, and has a last state."""
         try:
             replay = self.replay(trial, **again)  # type: ignore[attr-defined]
         except GiveAgain as error:
@@ -93,7 +101,7 @@ class WithParameters(RecordedStudy):
             raise ValueError(f"trial {trial} gives other curves now: {replay.different}")
         if replay.state is None:
             raise ValueError(f"trial {trial} diverged; it has no last state")
-        return replay.state
+        return replay
 
     def save_params(
         self,
@@ -132,10 +140,16 @@ class WithParameters(RecordedStudy):
         content = self._content(trial)
         tensors = None if content is None else unpack(content, f"what is kept of trial {trial}")
         if tensors is not None and is_plain(tensors):
-            parts = plain(tensors, "params"), plain(tensors, "model_state")
-        else:
+            params = plain(tensors, "params") if raw else evaluated_of(tensors)
+            parts = params, plain(tensors, "model_state")
+        elif tensors is not None:
             state = self.state(trial, **again)
-            parts = state.params, state.model_state
+            params = state.params if raw else evaluated_of(tensors, state.params)
+            parts = params, state.model_state
+        else:
+            found = self._replayed(trial, again)
+            params = found.state.params if raw else found.params
+            parts = params, found.state.model_state
         write_weights(exported(*parts), target, form)
         return target
 

@@ -20,6 +20,7 @@ from jaxopt_course.records.format import join_sha256, table_sha256
 from jaxopt_course.studies.carried import Carried, note_of, packed, pruned
 from jaxopt_course.studies.compiled import Compiled, Trained, compile_bucket, train_bucket
 from jaxopt_course.studies.joining import (
+    by_place,
     join_curves,
     join_events,
     join_found,
@@ -59,6 +60,7 @@ class Outcome(NamedTuple):
     interrupted: bool
     states: dict[int, Any]  # of the trials that finished, where they were asked for
     kept: Mapping[int, bytes] = {}  # by trial, last states of the best, as files hold them
+    evaluated: Mapping[int, Any] = {}  # as states: other weights for evaluation, if any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,14 +139,8 @@ class Session:
 
     def _compile(self, number: int, bucket: Bucket) -> Compiled:
         try:
-            made = compile_bucket(
-                bucket,
-                self.chosen,
-                self.lanes[number],
-                self.devices,
-                self.seen.watch,
-                self.seen.raw,
-            )
+            width = self.lanes[number]
+            made = compile_bucket(bucket, self.chosen, width, self.devices, self.seen)
         except Exception as error:
             if bucket.static:
                 error.add_note(f"in the program of {bucket.label}")
@@ -197,14 +193,11 @@ class Session:
             number: None if directory is None else checkpoints.folder_of(directory, number)
             for number in shares
         }
-        left = {
-            n: None if folder is None else checkpoints.kept(folder) for n, folder in folders.items()
-        }
+        left = {n: None if one is None else checkpoints.kept(one) for n, one in folders.items()}
         self.compile([number for number in shares if left[number] is None], progress)
         seen, cut = self.seen if kind == "sweep" else self.seen.silent(), False
         done: list[Trained] = []
-        states: dict[int, Any] = {}
-        kept: dict[int, bytes] = {}
+        states, evaluated, kept = dict[int, Any](), dict[int, Any](), dict[int, bytes]()
         for number, share in shares.items():
             if cut := bool(done) and (done[-1].ends or seen.is_late):
                 break
@@ -242,7 +235,8 @@ class Session:
                 replicates=self.table.replicates,
                 seen=seen,
             )
-            states |= {int(rows[row]): state for row, state in part.states.items()}
+            states |= by_place(rows, part.states)
+            evaluated |= by_place(rows, part.evaluated)
             done.append(part)
             kept |= packed(share, part)
             kept = pruned(kept, trials, done, self.table, self.chosen, best)
@@ -255,7 +249,7 @@ class Session:
         manifest = self.manifest(whole, kind, scheduler) | join_found(done)
         interrupted = cut or any(part.interrupted for part in done)
         event = join_events([part for part in done if not part.earlier] or done)
-        return Outcome(whole, curves, manifest, event, interrupted, states, kept)
+        return Outcome(whole, curves, manifest, event, interrupted, states, kept, evaluated)
 
     def lengthened(self, known: pd.DataFrame, trials: pd.DataFrame) -> "Session":
         """The session for a longer table: of ``known`` rows and more; its programs stay.

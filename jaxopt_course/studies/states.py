@@ -15,6 +15,7 @@ from jaxopt_course.train import TrialState
 FORMAT = "jaxopt_course state"
 LIMIT = "limit"  # of a trial's losses, from which it counts as diverged
 PARTS = ("params", "model_state")  # which are read without the code, where they are plain
+EVALUATED = "evaluated"  # the weights for evaluation, where they are others than params
 
 
 def named(tree: Any) -> tuple[dict[str, Any], dict[str, list[Any]]]:
@@ -58,8 +59,12 @@ def of_trial(state: Any) -> TrialState:
     return state.trial if isinstance(state, Judged) else state
 
 
-def pack(state: Any) -> bytes:
+def pack(state: Any, evaluated: Any = None) -> bytes:
     """A state, as a program has it, as a file of safetensors holds it.
+
+    Args:
+        state: with its params.
+        evaluated: other weights, for evaluation; None where these are.
 
     Raises:
         ValueError: a dtype that the format does not have.
@@ -68,6 +73,9 @@ def pack(state: Any) -> bytes:
     leaves, paths = named(own)
     if isinstance(state, Judged):
         leaves[LIMIT], paths[LIMIT] = state.limit, [LIMIT]
+    if evaluated is not None:
+        more, of_more = named({EVALUATED: evaluated})
+        leaves, paths = leaves | more, paths | of_more
     metadata = {"format": FORMAT, "paths": json.dumps(paths)}
     arrays = {name: on_host(leaf) for name, leaf in leaves.items()}
     tensors = Tensors(arrays, metadata)
@@ -89,6 +97,16 @@ def plain(tensors: Tensors, part: str) -> Any:
 def _parts(tensors: Tensors) -> set[str]:
     paths = json.loads(tensors.metadata["paths"])
     return {path[0] for path in paths.values() if path and isinstance(path[0], str)}
+
+
+def evaluated_of(tensors: Tensors, like: Any = None) -> Any:
+    """The weights that a kept trial was evaluated with, as plain dictionaries, or as ``like``."""
+    part = EVALUATED if EVALUATED in _parts(tensors) else "params"
+    if like is None:
+        return to_device(plain(tensors, part))
+    names = named({part: like})[0]
+    leaves = [jnp.asarray(tensors.arrays[name]) for name in names]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
 def is_plain(tensors: Tensors) -> bool:
@@ -129,9 +147,10 @@ def restore(tensors: Tensors, like: Any, of: str) -> Any:
     if isinstance(like, Judged):
         shapes[LIMIT] = like.limit
     arrays = {name: tensors.arrays.get(name) for name in shapes}
+    apart = {LIMIT, *(n for n in tensors.arrays if n.startswith(f"{EVALUATED}."))}
     wrong = [n for n, x in arrays.items() if x is None or x.shape != _data(shapes[n]).shape]
-    if wrong or {*tensors.arrays} - {*shapes, LIMIT}:
-        what = wrong[0] if wrong else sorted({*tensors.arrays} - {*shapes, LIMIT})[0]
+    if wrong or {*tensors.arrays} - {*shapes, *apart}:
+        what = wrong[0] if wrong else sorted({*tensors.arrays} - {*shapes, *apart})[0]
         raise ValueError(
             f"the state kept of {of} is of another task or optimizer than this one: {what} differs"
         )

@@ -102,3 +102,11 @@ def make_seats(table: Table, rows: np.ndarray) -> Seats:
     name = table.together_name
     shared = {} if name is None else {name: np.int32(table.together[rows[0]])}
     return Seats(shared, own, table.seeds[rows])
+
+
+def row_of(table: Table, row: int) -> dict[str, Any]:
+    """A row's numbers as its program sees them."""
+    own = jax.tree.map(lambda x: x[row], dict(table.hyperparameters))
+    if table.together_name is not None:
+        own[table.together_name] = np.int32(table.together[row])
+    return own
