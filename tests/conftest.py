@@ -83,4 +83,15 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(300_000, 50, 1000)  # by default a fifth of the time goes into walking programs
 
+SPREAD = ("test_lessons", "test_guides", "test_flax_guides")  # long tests that share nothing
+
+
+def pytest_collection_modifyitems(items):
+    """One worker runs a file (``--dist loadgroup``): what its tests share is made once."""
+    for item in items:
+        file = item.path.stem
+        if item.get_closest_marker("xdist_group") is None and file not in SPREAD:
+            item.add_marker(pytest.mark.xdist_group(file))
+
+
 collect_ignore = ["robustness_frameworks.py"]  # a script that needs torch and keras, no tests
