@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.conventions.recipes import adam as adam
     from jaxopt_course.conventions.recipes import adamax as adamax
     from jaxopt_course.conventions.recipes import adamw as adamw
+    from jaxopt_course.conventions.recipes import ademamix as ademamix
     from jaxopt_course.conventions.recipes import amsgrad as amsgrad
     from jaxopt_course.conventions.recipes import ema_momentum as ema_momentum
     from jaxopt_course.conventions.recipes import lion as lion
@@ -100,8 +101,10 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.adam_variants import scale_by_amsgrad as scale_by_amsgrad
     from jaxopt_course.transforms.adam_variants import scale_by_nadam as scale_by_nadam
     from jaxopt_course.transforms.adam_variants import scale_by_radam as scale_by_radam
+    from jaxopt_course.transforms.ademamix import scale_by_ademamix as scale_by_ademamix
     from jaxopt_course.transforms.averaging import ema_params as ema_params
     from jaxopt_course.transforms.averaging import swa_params as swa_params
+    from jaxopt_course.transforms.cautious import cautious as cautious
     from jaxopt_course.transforms.clipping import clip as clip
     from jaxopt_course.transforms.clipping import clip_by_global_norm as clip_by_global_norm
     from jaxopt_course.transforms.clipping import clip_by_norm as clip_by_norm
@@ -139,6 +142,7 @@ _HOMES = {
         "adam",
         "adamax",
         "adamw",
+        "ademamix",
         "amsgrad",
         "ema_momentum",
         "lion",
@@ -225,6 +229,8 @@ _HOMES = {
         "ema_params",
         "swa_params",
     ),
+    "transforms.ademamix": ("scale_by_ademamix",),
+    "transforms.cautious": ("cautious",),
     "transforms.clipping": (
         "clip",
         "clip_by_global_norm",

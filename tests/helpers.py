@@ -22,7 +22,7 @@ DEFAULT_EFFORT: dict[str, int | bool] = {
 }
 if jaxlib.version.__version_info__ < (0, 11):
     DEFAULT_EFFORT["xla_cpu_use_fusion_emitters"] = True
-DECAYS = {"b1", "b2", "decay", "dampening", "rho", "momentum"}
+DECAYS = {"b1", "b2", "b3", "decay", "dampening", "rho", "momentum"}
 SCALES = {"w": np.array([[1.0, 1e-2], [1e-4, 1e-6]]), "b": np.array([1e-8, 0.0])}
 
 
@@ -165,7 +165,34 @@ def assert_trees_equal(ours, theirs):
 
 # --- every transformation and recipe, and its optax twin ---
 
+
+def optax_s(name):
+    """optax's function of that name, of ``optax.contrib`` too; or None."""
+    return getattr(optax, name, None) or getattr(optax.contrib, name, None)
+
+
+def _with_warm_ups(name):
+    """AdEMAMix's as the paper writes them, as schedules for optax."""
+
+    def twin(*args, b1=0.9, b3=0.9999, alpha=None, b3_warmup=0.0, alpha_warmup=0.0, **rest):
+        make = optax_s(name)
+        alpha = inspect.signature(make).parameters["alpha"].default if alpha is None else alpha
+
+        def longer(s):
+            share = jnp.minimum((s + 1) / b3_warmup, 1)
+            first, last = np.log(b1), np.log(b3)
+            return jnp.exp(first * last / ((1 - share) * last + share * first))
+
+        growing = lambda s: alpha * jnp.minimum((s + 1) / alpha_warmup, 1)
+        slow = longer if b3_warmup else b3
+        return make(*args, b1=b1, b3=slow, alpha=growing if alpha_warmup else alpha, **rest)
+
+    return twin
+
+
 TWINS = {
+    "ademamix": _with_warm_ups("ademamix"),
+    "scale_by_ademamix": _with_warm_ups("scale_by_ademamix"),
     "momentum": lambda learning_rate, momentum=0.9: optax.sgd(learning_rate, momentum),
     "nesterov": lambda learning_rate, momentum=0.9: optax.sgd(learning_rate, momentum, True),
     "ema_momentum": lambda learning_rate, decay=0.9: optax.chain(
@@ -176,6 +203,9 @@ TWINS = {
         learning_rate, **kw
     ),
 }
+
+ADEMAMIX = {"b1": 0.9, "b2": 0.99, "b3": 0.95, "alpha": 5.0, "eps": 1e-3, "eps_root": 1e-3}
+ADEMAMIX |= {"b3_warmup": 12.0, "alpha_warmup": 12.0}
 
 # name -> numbers that matter (eps included), and switches that may be traced
 PIECES = {
@@ -207,6 +237,7 @@ PIECES = {
         ["nesterov", "eps_hat"],
     ),
     "scale_by_lion": ({"b1": 0.9, "b2": 0.5}, []),
+    "scale_by_ademamix": (ADEMAMIX, []),
     "clip": ({"max_delta": 0.5}, []),
     "clip_by_norm": ({"max_norm": 0.5}, []),
     "clip_by_global_norm": ({"max_norm": 0.5}, []),
@@ -259,6 +290,7 @@ PIECES = {
         ["nesterov"],
     ),
     "lion": ({"learning_rate": 0.1, "b1": 0.9, "b2": 0.5, "weight_decay": 0.1}, []),
+    "ademamix": ({"learning_rate": 0.1, **ADEMAMIX, "weight_decay": 0.1}, []),
 }
 
 
@@ -279,7 +311,7 @@ def our(name, kwargs):
 
 def their(name, kwargs):
     """Its optax twin; where optax has none, the formula of another framework in NumPy."""
-    return transcribed(name, kwargs) or (TWINS.get(name) or getattr(optax, name))(**kwargs)
+    return transcribed(name, kwargs) or (TWINS.get(name) or optax_s(name))(**kwargs)
 
 
 def reuse(patch, *studies):

@@ -78,6 +78,10 @@ NUMBERS = {
     "rho": _decay,
     "b1": _decay,
     "b2": _decay,
+    "b3": _decay,
+    "b3_warmup": st.floats(0.0, 5.0),
+    "alpha": st.floats(0.0, 8.0),
+    "alpha_warmup": st.floats(0.0, 5.0),
     "eps": _small,
     "eps_root": _small,
     "initial_accumulator_value": st.floats(0.0, 1.0),
@@ -101,7 +105,13 @@ SWITCHES = {
     "flip_sign",
 }
 CENTERED = {"rmsprop", "scale_by_stddev"}  # at ρ = 0 the variance is rounding alone
-OTHERS = {"switch", "scale_by_schedule", "partition_by_path", "freeze"}  # no numbers of their own
+OTHERS = {
+    "cautious",  # a piece of another
+    "switch",
+    "scale_by_schedule",
+    "partition_by_path",
+    "freeze",
+}  # no numbers of their own
 NAMES = sorted(x for x in FUNCTIONS.keys() - SCHEDULES - OTHERS if "." not in x)
 
 

@@ -101,6 +101,7 @@ OPTAX = {
     "nadam": {"learning_rate": 0.02},
     "radam": {"learning_rate": 0.02},
     "lion": {"learning_rate": 0.003, "weight_decay": 0.1},
+    "ademamix": {"learning_rate": 0.02, "weight_decay": 0.1, "alpha": 5.0},
 }
 PAPER = {
     "sgd": {"learning_rate": 0.02},
@@ -116,6 +117,13 @@ PAPER = {
     "nadam": {},
     "radam": {"learning_rate": 0.01},
     "lion": {"learning_rate": 0.003, "weight_decay": 0.1},
+    "ademamix": {
+        "learning_rate": 0.01,
+        "weight_decay": 0.1,
+        "alpha": 5.0,
+        "b3_warmup": 20,
+        "alpha_warmup": 20,
+    },
 }
 PAPER_RATES = {"rmsprop": 0.001, "adadelta": 1.0, "adam": 0.001, "adamax": 0.002, "nadam": 0.002}
 
@@ -139,7 +147,7 @@ def _ratio(a, b):
     return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
 
 
-def _paper(recipe, t, g, w, s, rate, weight_decay=0.0, eps=0.0):
+def _paper(recipe, t, g, w, s, rate, weight_decay=0.0, eps=0.0, **other):
     """One step of a paper's algorithm; s is its memory.  Written from the papers, not from us."""
     b1, b2, rho = 0.9, 0.999, 0.95
     if recipe == "sgd":
@@ -178,6 +186,13 @@ def _paper(recipe, t, g, w, s, rate, weight_decay=0.0, eps=0.0):
         return w - rate * m_hat / (np.sqrt(v_hat) + 1e-8)
     if recipe == "adamw":  # the multiplier is 1, α the rate
         return w - (rate * m_hat / (np.sqrt(v_hat) + 1e-8) + weight_decay * w)
+    if recipe == "ademamix":
+        share, last = min(t / other["b3_warmup"], 1), np.log(0.9999)
+        b3 = np.exp(np.log(b1) * last / ((1 - share) * last + share * np.log(b1)))
+        n = s["n"] = b3 * s.get("n", 0) + (1 - b3) * g
+        weight = other["alpha"] * min(t / other["alpha_warmup"], 1)
+        u = (m_hat + weight * n) / (np.sqrt(v_hat) + 1e-8)
+        return w - rate * (u + weight_decay * w)
     if recipe == "amsgrad":
         s["w"] = np.maximum(s.get("w", 0 * w), v)
         return w - rate * _ratio(m, np.sqrt(s["w"]))

@@ -13,7 +13,8 @@ from jaxopt_course.conventions import CONVENTIONS, REGISTERED, convention, expla
 from jaxopt_course.optimizers import OPTIMIZERS
 
 PARAMS = {"w": jnp.array([0.5, -1.0, 2.0])}
-REQUIRED = {"learning_rate": 0.01, "weight_decay": 0.1}
+REQUIRED = {"learning_rate": 0.01, "weight_decay": 0.1, "alpha": 5.0}
+REQUIRED |= {"b3_warmup": 3.0, "alpha_warmup": 3.0}
 
 
 def two_steps(tx):
@@ -55,7 +56,9 @@ def test_like_is_the_convention_or_says_who_has_it(name, like):
         with pytest.raises(ValueError, match=f"{like} has no {name}; it is in: optax"):
             recipe(0.1, like=like)
         return
-    extra = {"weight_decay": 0.1} if (name, like) == ("adamw", "paper") else {}
+    parameters = inspect.signature(convention(name, like)).parameters.values()
+    extra = {p.name: REQUIRED[p.name] for p in parameters if p.default is p.empty}
+    extra.pop("learning_rate", None)
     mine, theirs = recipe(0.1, like=like, **extra), convention(name, like)(0.1, **extra)
     np.testing.assert_array_equal(two_steps(mine), two_steps(theirs))
 

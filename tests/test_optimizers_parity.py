@@ -14,8 +14,8 @@ import transcriptions
 from helpers import (
     DEFAULT_EFFORT,
     RECIPES,
-    TWINS,
     deviation,
+    optax_s,
     our,
     quartic,
     rollout,
@@ -32,6 +32,7 @@ from jaxopt_course.base import chain
 from jaxopt_course.transforms import scale_by_learning_rate
 
 SCHEDULE = lambda s: 0.03 / (1 + 0.5 * s)
+SLOWER = lambda s: 1 - 0.1 / (1 + 0.05 * s)  # of a decay
 MASK = {"w": True, "b": False}
 F64 = "float64"
 
@@ -102,6 +103,10 @@ ROWS = [
     ("scale_by_radam", {"b1": 0.5, "eps": 0.1, "eps_root": 0.1, "eps_hat": True}),
     ("scale_by_lion", {}),
     ("scale_by_lion", {"b1": 0.5, "b2": 0.9, "mu_dtype": F64}),
+    ("scale_by_ademamix", {}),
+    ("scale_by_ademamix", {"b3": SLOWER, "alpha": SCHEDULE}),
+    ("scale_by_ademamix", {"b1": 0.5, "b2": 0.95, "b3": 0.8, "eps": 0.1, "eps_root": 1e-3}),
+    ("scale_by_ademamix", {"b3": 0.999, "b3_warmup": 300.0, "alpha_warmup": 100.0, "eps": 1e-4}),
     # clipping
     ("clip", {"max_delta": 0.01}),
     ("clip", {"max_delta": 100.0}),
@@ -157,9 +162,13 @@ ROWS = [
     ("lion", {}),
     ("lion", {"b1": 0.5, "b2": 0.9, "mu_dtype": F64, "weight_decay": 0.1, "mask": MASK}),
     ("lion", {"weight_decay": SCHEDULE}),
+    ("ademamix", {"weight_decay": 0.1, "mask": MASK, "mu_dtype": F64}),
+    ("ademamix", {"b3": SLOWER, "b1": 0.5, "alpha": SCHEDULE}),
+    ("ademamix", {"b3_warmup": 400.0, "alpha_warmup": 400.0, "eps": 1e-4}),
 ]
 RATES = {"scale", "scale_by_schedule", "scale_by_learning_rate"}  # open loop only
 ELSEWHERE = {  # optax has none of them in this form
+    "cautious": "test_cautious.py",
     "switch": "test_switch.py",
     "freeze": "test_transforms_groups.py",
     "partition_by_path": "test_transforms_groups.py",
@@ -192,11 +201,12 @@ def test_every_transcription_is_compared():
 def test_optimizers_is_the_table_of_recipes():
     assert " ".join(RECIPES) == (
         "sgd momentum ema_momentum nesterov adagrad rmsprop adadelta adam adamw adamax "
-        "amsgrad nadam radam lion"
+        "amsgrad nadam radam lion ademamix"
     )
     assert {f.__name__ for f in RECIPES.values()} == set(RECIPES) == public(optimizers)
 
 
+WARM_UPS = {"b3_warmup": 0.0, "alpha_warmup": 0.0}
 MORE = {  # our arguments beyond optax's, all keyword-only
     "scale_by_rss": {"eps_in_sqrt": True},
     "scale_by_stddev": {"centered": True, "mu_dtype": None},
@@ -204,9 +214,11 @@ MORE = {  # our arguments beyond optax's, all keyword-only
     "scale_by_adamax": {"eps_in_max": True, "mu_dtype": None},
     "scale_by_amsgrad": {"max_before_correction": False, "eps_hat": False},
     "scale_by_radam": {"eps_hat": False, "mu_dtype": None},
+    "scale_by_ademamix": WARM_UPS,
+    "ademamix": WARM_UPS,
 }
 FEWER = {"scale_by_lion": {"mode", "smooth_beta"}}  # optax's softened signs: arguments of no recipe
-OPTAX_HAS = {name for name, _ in ROWS} - TWINS.keys() - {n for n, a in TRANSCRIPTIONS if a is None}
+OPTAX_HAS = {n for n, _ in ROWS if optax_s(n)} - {"scale_by_learning_rate"}  # no default there
 
 
 @pytest.mark.parametrize("name", sorted(OPTAX_HAS))
@@ -217,7 +229,7 @@ def test_arguments_are_optax_s(name):
         (p.name, p.kind, p.default)
         for p in parameters(RECIPES.get(name) or getattr(transforms, name))
     ]
-    theirs = [(p.name, p.kind, p.default) for p in parameters(getattr(optax, name))]
+    theirs = [(p.name, p.kind, p.default) for p in parameters(optax_s(name))]
     theirs = [p for p in theirs if p[0] not in FEWER.get(name, ())]
     more = [(k, inspect.Parameter.KEYWORD_ONLY, v) for k, v in MORE.get(name, {}).items()]
     assert ours == theirs + more

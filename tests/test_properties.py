@@ -5,9 +5,8 @@ import inspect
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
-from helpers import assert_trees_close, assert_trees_equal, deviation, our, their
+from helpers import assert_trees_close, assert_trees_equal, deviation, optax_s, our, their
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_trees import NAMES, NUMBERS, arguments, few, fill, leaves, trees
@@ -202,10 +201,10 @@ def test_one_compiled_program_for_all_numbers(name):
 
 def twin_takes(name):
     """The arguments that optax's function has too."""
-    return inspect.signature(getattr(optax, name)).parameters
+    return inspect.signature(optax_s(name)).parameters
 
 
-TWINNED = [name for name in NAMES if hasattr(optax, name)]
+TWINNED = [name for name in NAMES if optax_s(name)]
 
 
 @pytest.mark.parametrize("name", TWINNED)

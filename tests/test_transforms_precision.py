@@ -83,7 +83,8 @@ def test_half_precision_moves_as_float64_does(name, dtype):
         exact, u = np.asarray(exact), np.asarray(u, np.float64)
     assert np.isfinite(u).all() and (u[:, 0] == 0).all()
     unit = float(jnp.finfo(dtype).eps)
-    links = 3 if name in ("rmsprop", "adadelta", "adamw", "lion") else 1 + (name in RECIPES)
+    decays = name in ("rmsprop", "adadelta", "adamw", "lion", "ademamix")
+    links = 3 if decays else 1 + (name in RECIPES)
     if name == "rmsprop":  # its momentum is rounded before it is added up
         links = 8
     size = np.abs(exact).max(axis=0)
@@ -133,12 +134,14 @@ MEMORIES = {  # transformation -> the argument that names the dtype of its first
     "scale_by_nadam": "mu_dtype",
     "scale_by_radam": "mu_dtype",
     "scale_by_lion": "mu_dtype",
+    "scale_by_ademamix": "mu_dtype",
     "sgd": "accumulator_dtype",
     "adam": "mu_dtype",
     "adamw": "mu_dtype",
     "amsgrad": "mu_dtype",
     "nadam": "mu_dtype",
     "lion": "mu_dtype",
+    "ademamix": "mu_dtype",
 }
 
 
@@ -149,7 +152,7 @@ def test_first_memories_are_float32_unless_told_otherwise(name, dtype, asked):
     tx = our(name, PIECES[name][0] | {MEMORIES[name]: asked})
     params = jnp.ones(3, dtype)
     _, state = jax.eval_shape(lambda g: rollout(tx, g, params), half(dtype))
-    found = [optax.tree.get(state, field) for field in ("trace", "ema", "mu")]
+    found = [optax.tree.get(state, field) for field in ("trace", "ema", "mu", "m1")]
     assert [x.dtype for x in found if x is not None] == [asked or "float32"]
 
 

@@ -7,6 +7,7 @@ to be traced.
 import inspect
 
 import optax
+from helpers import optax_s
 
 from jaxopt_course import schedules, transforms
 from jaxopt_course.conventions import REGISTERED
@@ -22,6 +23,10 @@ VALUES = {
     "rho": (0.9, 0.5),
     "b1": (0.9, 0.5),
     "b2": (0.9, 0.7),
+    "b3": (0.97, 0.7),
+    "b3_warmup": (8.0, 3.0),
+    "alpha_warmup": (8.0, 3.0),
+    "xi": (1.0, 0.5),
     "eps": (1e-2, 1e-3),
     "eps_root": (1e-2, 1e-3),
     "initial_accumulator_value": (0.1, 0.5),
@@ -47,6 +52,7 @@ VALUES = {
     "bias_correction_nu": (True, False),
     "max_before_correction": (False, True),
     "flip_sign": (True, False),
+    "downhill": (False, True),
     "maximize": (False, True),
     "amsgrad": (False, True),
     "decoupled_weight_decay": (False, True),
@@ -88,6 +94,7 @@ STRUCTURE = {
     "boundaries_and_scales": ("a dictionary: traced, it is `boundaries` and `scales`", None),
     "like": ("the name of a convention", None),
     "patterns": ("pieces by path, whose numbers are traced", {"*": optax.scale(0.5)}),
+    "inner": ("a piece, whose numbers are traced", optax.trace(0.5)),
     "default": ("a piece, whose numbers are traced", None),
     "before": ("a piece, whose numbers are traced", None),
 }
@@ -146,4 +153,4 @@ def _optax_piecewise(init_value=1.0, boundaries=(), scales=()):
 
 def twin(name):
     """optax's function of that name, or None."""
-    return {"piecewise_constant_schedule": _optax_piecewise}.get(name) or getattr(optax, name, None)
+    return {"piecewise_constant_schedule": _optax_piecewise}.get(name) or optax_s(name)

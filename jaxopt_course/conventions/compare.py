@@ -75,13 +75,14 @@ RULES: dict[str, dict[str, str]] = {
         "torch": "u = r_t m̂ √(1-β2^t) / (√v + ε) from ρ_t = 5 on (ε on the uncorrected v)",
         "paper": "u = r_t m̂ / √v̂ from ρ_t = 4 on (no ε)",
     },
+    "ademamix": {"*": "u = (m̂ + α n) / (√v̂ + ε), n ← β3 n + (1-β3) g;  θ ← θ - η (u + λ θ)"},
     "lion": {"*": "u = sign(β1 m + (1-β1) g);  θ ← θ - η (u + λ θ)"},
 }
 DECAYS = {
     "keras": "decoupled, θ ← θ - η λ θ, in every optimizer",
     "torch": "coupled, g ← g + λ θ (AdamW: decoupled)",
-    "optax": "decoupled in adamw and lion, coupled in adadelta, none elsewhere",
-    "paper": "none (AdamW, Lion: decoupled)",
+    "optax": "decoupled in adamw, ademamix and lion, coupled in adadelta, none elsewhere",
+    "paper": "none (AdamW, AdEMAMix, Lion: decoupled)",
 }
 _START = np.array([0.5, -1.0, 2.0, 1.5, -2.0, 1.0])
 _CURVATURE = np.array([3.0, 1.0, 0.3, 0.1, 0.01, 0.001])

@@ -10,7 +10,7 @@ import numpy as np
 from jaxopt_course.messages import unknown
 from jaxopt_course.tree import Tree, paths
 
-_DECAYS = {"momentum", "rho", "b1", "b2", "decay"}
+_DECAYS = {"momentum", "rho", "b1", "b2", "b3", "decay"}
 _SCHEDULED = {"learning_rate", "weight_decay", "multiplier"}
 _FREE = {"mask"}  # whose kind is checked where it is used
 

@@ -131,11 +131,19 @@ def _pieces(
             end = last and (apart or not set(names[i + 1 :]) - {"identity"})
             scales = [] if apart else _scales(i, names, states)
             yield from _pieces(part.update, own, name, end, _product([factor, *scales]))
+    elif what.parts and any(map(_is_transformation, what.arguments.values())):
+        yield _Piece(what.name, group, _numbers(tx, what, state, last))  # cautious, ...
+        for part in what.parts:
+            yield from _pieces(part.update, _state_of(part, state), group, last, factor)
     else:
         numbers = _numbers(tx, what, state, last)
         if what.name == PLATEAU and hasattr(state, "scale"):
             numbers["scale"] = _first(state.scale)
         yield _Piece(what.name, group, _scaled(numbers, factor))
+
+
+def _is_transformation(x: Any) -> bool:
+    return hasattr(x, "init") and hasattr(x, "update")
 
 
 def _scales(i: int, names: Sequence[str], states: Sequence[Any]) -> list[Any]:

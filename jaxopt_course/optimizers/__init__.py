@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 from jaxopt_course.optimizers.adams import adam, adamax, adamw, amsgrad, nadam, radam
 from jaxopt_course.optimizers.kind import Optimizer
+from jaxopt_course.optimizers.mixtures import ademamix
 from jaxopt_course.optimizers.momentums import ema_momentum, lion, momentum, nesterov, sgd
 from jaxopt_course.optimizers.second_moments import adadelta, adagrad, rmsprop
 
@@ -29,6 +30,7 @@ __all__ = [
     "adam",
     "adamax",
     "adamw",
+    "ademamix",
     "amsgrad",
     "ema_momentum",
     "lion",
@@ -55,4 +57,5 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "nadam": nadam,
     "radam": radam,
     "lion": lion,
+    "ademamix": ademamix,
 }

@@ -5,6 +5,8 @@ from jaxopt_course.transforms.adam import scale_by_adamax as scale_by_adamax
 from jaxopt_course.transforms.adam_variants import scale_by_amsgrad as scale_by_amsgrad
 from jaxopt_course.transforms.adam_variants import scale_by_nadam as scale_by_nadam
 from jaxopt_course.transforms.adam_variants import scale_by_radam as scale_by_radam
+from jaxopt_course.transforms.ademamix import scale_by_ademamix as scale_by_ademamix
+from jaxopt_course.transforms.cautious import cautious as cautious
 from jaxopt_course.transforms.clipping import clip as clip
 from jaxopt_course.transforms.clipping import clip_by_global_norm as clip_by_global_norm
 from jaxopt_course.transforms.clipping import clip_by_norm as clip_by_norm
