@@ -18,6 +18,7 @@ from jaxopt_course.problems import asking
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.problems.traced import traced
 from jaxopt_course.tables import schedules as schedule_columns
+from jaxopt_course.tables.around import AROUND, wrapped
 from jaxopt_course.tables.cells import identify, normalise, numbers_of
 from jaxopt_course.tables.encode import encode
 from jaxopt_course.tables.factories import Factory, factory_of
@@ -228,10 +229,10 @@ def check_columns(
             with traced(f"the optimizer's factory {name!r}"):
                 made = factories[name].make(h, taken[name], rate)
             return transformation(made, name)
-        numbers = {column: h[column] for column in taken[name]}
+        numbers = {column: h[column] for column in taken[name] if column not in AROUND}
         if "learning_rate" in numbers:
             numbers["learning_rate"] = rate
-        return adapted(REGISTERED[name](**numbers))
+        return adapted(wrapped(REGISTERED[name](**numbers), h, taken[name]))
 
     def choose(h: Hyperparameters) -> optax.GradientTransformation:
         members = [member(h, name) for name in names]

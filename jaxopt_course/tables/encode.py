@@ -7,7 +7,8 @@ import numpy as np
 
 from jaxopt_course.base import Decay
 
-DECAYS = frozenset({"b1", "b2", "b3", "decay", "rho"})  # they enter recipes as b and as 1 - b
+# they enter recipes as b and as 1 - b
+DECAYS = frozenset({"b1", "b2", "b3", "decay", "ema_decay", "rho"})
 
 
 def encode(columns: Mapping[str, np.ndarray], pairs: bool) -> dict[str, Any]:
@@ -15,9 +16,9 @@ def encode(columns: Mapping[str, np.ndarray], pairs: bool) -> dict[str, Any]:
 
     Args:
         columns: float64, int64 or bool arrays of one length.
-        pairs: whether decays (b1, b2, b3, decay, rho) become pairs (b, 1 - b), each rounded from
-            float64, as our recipes take them; 1 - b computed from a float32 b = 0.999 is off by
-            1.3e-5.  A user's own function gets plain scalars instead.
+        pairs: whether decays (``DECAYS``) become pairs (b, 1 - b), each rounded from float64, as
+            our recipes take them; 1 - b computed from a float32 b = 0.999 is off by 1.3e-5.  A
+            user's own function gets plain scalars instead.
     """
 
     def one(name: str, x: np.ndarray) -> Any:

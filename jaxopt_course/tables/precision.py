@@ -19,7 +19,8 @@ def check_precision(
 
     0.1 in float32 is off by 1.5e-8 of itself, which is rounding.  1e-50 is 0 there, and 16777217
     steps are 16777216: refused.  0.99999999 is 1, so that a memory of it would never fade (but for
-    b1, b2, decay and rho, which enter as 1 - b too), and two rates may become one: warned of.
+    b1, b2, decay, rho and ema_decay, which enter as 1 - b too), and two rates may become one:
+    warned of.
 
     Args:
         given: a normalised table; its rows are counted in messages.

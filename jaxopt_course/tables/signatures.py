@@ -11,6 +11,7 @@ import pandas as pd
 from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.messages import unknown
 from jaxopt_course.tables import schedules as schedule_columns
+from jaxopt_course.tables.around import AROUND, check_around
 from jaxopt_course.tables.factories import Factory
 from jaxopt_course.train import Hyperparameters
 
@@ -47,17 +48,22 @@ def names_of(
 
 
 def parameters_of(name: str) -> dict[str, Any]:
-    """The arguments of a registered recipe that a column may hold, with their defaults."""
+    """The arguments of a registered recipe that a column may hold, with their defaults.
+
+    With them what stands around any recipe; see ``around``.
+    """
     signature = inspect.signature(REGISTERED[name]).parameters
     return {
         argument: NONE_MEANS.get(argument, 0.0) if p.default is None else p.default
         for argument, p in signature.items()
         if argument not in NOT_NUMBERS and p.kind is not p.VAR_KEYWORD
-    }
+    } | AROUND
 
 
 def _is_optional(name: str, argument: str) -> bool:
     """Whether the recipe does without: None is its default, and not a rate of 1."""
+    if argument in AROUND:
+        return True
     default = inspect.signature(REGISTERED[name]).parameters[argument].default
     return default is None and argument != "learning_rate"
 
@@ -80,6 +86,8 @@ def complete(
     ``of_task``: columns that the task reads; ``factories``: those of the functions that are.
     """
     registered = {name: parameters_of(name) for name in names if name not in functions}
+    if registered:
+        check_around(trials)
     factories = factories or {}
     offered = sorted({argument for p in registered.values() for argument in p})
     for column in [c for c in trials.columns if c not in ("seed", "optimizer")]:
