@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.conventions.recipes import ema_momentum as ema_momentum
     from jaxopt_course.conventions.recipes import lion as lion
     from jaxopt_course.conventions.recipes import momentum as momentum
+    from jaxopt_course.conventions.recipes import muon as muon
     from jaxopt_course.conventions.recipes import nadam as nadam
     from jaxopt_course.conventions.recipes import nesterov as nesterov
     from jaxopt_course.conventions.recipes import radam as radam
@@ -119,9 +120,13 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     )
     from jaxopt_course.transforms.learning_rate import scale_by_schedule as scale_by_schedule
     from jaxopt_course.transforms.lion import scale_by_lion as scale_by_lion
+    from jaxopt_course.transforms.matrices import matrix_axes as matrix_axes
     from jaxopt_course.transforms.momentum import dampened_trace as dampened_trace
     from jaxopt_course.transforms.momentum import ema as ema
     from jaxopt_course.transforms.momentum import trace as trace
+    from jaxopt_course.transforms.muon import scale_by_muon as scale_by_muon
+    from jaxopt_course.transforms.muon import scale_by_shape as scale_by_shape
+    from jaxopt_course.transforms.orthogonal import orthogonalize as orthogonalize
     from jaxopt_course.transforms.second_moment import scale_by_adadelta as scale_by_adadelta
     from jaxopt_course.transforms.second_moment import scale_by_rms as scale_by_rms
     from jaxopt_course.transforms.second_moment import scale_by_rss as scale_by_rss
@@ -147,6 +152,7 @@ _HOMES = {
         "ema_momentum",
         "lion",
         "momentum",
+        "muon",
         "nadam",
         "nesterov",
         "radam",
@@ -245,6 +251,12 @@ _HOMES = {
         "scale_by_schedule",
     ),
     "transforms.lion": ("scale_by_lion",),
+    "transforms.matrices": ("matrix_axes",),
+    "transforms.muon": (
+        "scale_by_muon",
+        "scale_by_shape",
+    ),
+    "transforms.orthogonal": ("orthogonalize",),
     "transforms.momentum": (
         "dampened_trace",
         "ema",

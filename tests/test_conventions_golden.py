@@ -71,17 +71,39 @@ def error(a, b):
     return (np.abs(a.astype(np.float64) - b) / np.where(size == 0, 1, size)).max(axis=-1)
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=lambda c: c.name)
+# torch's Muon rounds to bfloat16 inside, in an order of sums that its builds do not share
+ROUNDED = [cell for cell in CELLS if cell.variant == "rounded"]
+EXACT = [cell for cell in CELLS if cell not in ROUNDED]
+# Newton and Schulz multiply what is small, rounding too, by up to 3.4^5 before they normalize it
+FLOAT32 = {"muon": 1e-5}
+
+
+@pytest.mark.parametrize("cell", EXACT, ids=lambda c: c.name)
 def test_the_trajectory_is_the_frameworks_to_1e_12(cell):
     assert error(ours(cell, "float64"), theirs(cell, "float64")).max() <= 1e-12
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=lambda c: c.name)
+@pytest.mark.parametrize("cell", EXACT, ids=lambda c: c.name)
 def test_in_float32_it_is_so_to_1e_6_a_step(cell):
     """Rounding piles up from step to step, the frameworks' as ours."""
     reference = theirs(cell, "float32" if is_precise(cell) else "float64")
     t = np.arange(1, STEPS + 1)
-    assert (error(ours(cell, "float32"), reference) <= 1e-6 * t).all()
+    assert (error(ours(cell, "float32"), reference) <= FLOAT32.get(cell.recipe, 1e-6) * t).all()
+
+
+@pytest.mark.parametrize("cell", ROUNDED, ids=lambda c: c.name)
+def test_torch_s_rounding_is_reproduced_but_for_the_order_of_its_sums(cell):
+    """Most steps have the same bits; no coordinate of a step parts by more than 2^-5 of the rate."""
+    mine, real = (np.diff(path(cell, "float64"), axis=-2) for path in (ours, theirs))
+    rate = ABOUT["rates"][cell.name] / (1 + SLOWING * np.arange(1, STEPS))
+    rates = np.array([np.full(STEPS - 1, ABOUT["rates"][cell.name]), rate])
+    off = np.abs(mine - real).max(axis=-1) / rates[:, None]
+    assert off.max() <= 2**-5
+    assert np.median(off) <= 2**-9
+    unrounded = np.diff(
+        ours(cell._replace(ours={"ns_dtype": None}), "float64"), axis=-2
+    )
+    assert np.median(np.abs(unrounded - real).max(axis=-1) / rates[:, None]) > 2**-9
 
 
 # --- optax and the papers: transcribed, for there is no framework to run ---

@@ -1,7 +1,7 @@
 """What differs between two frameworks' optimizers of one name, and by how much."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -76,14 +76,21 @@ RULES: dict[str, dict[str, str]] = {
         "paper": "u = r_t m̂ / √v̂ from ρ_t = 4 on (no ε)",
     },
     "ademamix": {"*": "u = (m̂ + α n) / (√v̂ + ε), n ← β3 n + (1-β3) g;  θ ← θ - η (u + λ θ)"},
+    "muon": {
+        "*": "m ← β m + (1-β) g, debiased;  θ ← θ - η (√max(1, c/r) X + λ θ), ‖m̂‖ + ε",
+        "torch": "m ← β m + (1-β) g;  θ ← θ - η (√max(1, c/r) X + λ θ), X in bfloat16, max(‖m‖, ε)",
+        "keras": "m ← β m + g;  θ ← θ - η (ρ √max(r, c) X + λ θ), ‖m‖ + 1e-7",
+        "paper": "m ← β m + g;  θ ← θ - η (√max(1, c/r) X + λ θ), ‖m‖ + ε",
+    },
     "lion": {"*": "u = sign(β1 m + (1-β1) g);  θ ← θ - η (u + λ θ)"},
 }
 DECAYS = {
     "keras": "decoupled, θ ← θ - η λ θ, in every optimizer",
-    "torch": "coupled, g ← g + λ θ (AdamW: decoupled)",
-    "optax": "decoupled in adamw, ademamix and lion, coupled in adadelta, none elsewhere",
-    "paper": "none (AdamW, AdEMAMix, Lion: decoupled)",
+    "torch": "coupled, g ← g + λ θ (AdamW, Muon: decoupled)",
+    "optax": "decoupled in adamw, ademamix, lion and muon, coupled in adadelta, none elsewhere",
+    "paper": "none (AdamW, AdEMAMix, Lion, Muon: decoupled)",
 }
+_BY_SHAPE = {"muon"}
 _START = np.array([0.5, -1.0, 2.0, 1.5, -2.0, 1.0])
 _CURVATURE = np.array([3.0, 1.0, 0.3, 0.1, 0.01, 0.001])
 
@@ -170,10 +177,12 @@ def difference(a: str, b: str, *, optimizer: str, steps: int = 100) -> Differenc
     equal = [shared | {n: x for n, x in o.items() if n not in shared} for o in own]
     falling = [o | {"learning_rate": _falling(o["learning_rate"])} for o in equal]
 
+    shaped = _layer if optimizer in _BY_SHAPE else lambda x: x
+
     def apart(chosen: list[dict[str, Any]]) -> float:
         pairs = zip(recipes, chosen, strict=True)
         with jax.enable_x64(True):
-            paths = [_path(recipe(**arguments), steps) for recipe, arguments in pairs]
+            paths = [_path(recipe(**arguments), steps, shaped) for recipe, arguments in pairs]
             return float(jnp.max(jnp.abs(paths[0] - paths[1])))
 
     rules = tuple(_rule(RULES[optimizer], like) for like in (a, b))
@@ -190,13 +199,17 @@ def difference(a: str, b: str, *, optimizer: str, steps: int = 100) -> Differenc
     )
 
 
+_NO_NUMBERS = {"mask", "mu_dtype", "accumulator_dtype", "weight_decay_mask"}
+_NO_NUMBERS |= {"muon_weight_dimension_numbers"}
+
+
 def _numbers(recipe: Any) -> dict[str, Any]:
     """Argument -> default; "required" where there is none."""
     parameters = inspect.signature(recipe).parameters.values()
     return {
         p.name: "required" if p.default is p.empty else p.default
         for p in parameters
-        if p.kind is not p.VAR_KEYWORD and p.name not in ("mask", "mu_dtype", "accumulator_dtype")
+        if p.kind is not p.VAR_KEYWORD and p.name not in _NO_NUMBERS
     }
 
 
@@ -213,15 +226,22 @@ def _falling(rate: float) -> Any:
     return lambda step: rate / (1 + 0.5 * step)
 
 
-def _path(tx: Any, steps: int) -> jax.Array:
+def _path(tx: Any, steps: int, shaped: Callable[[jax.Array], Any]) -> jax.Array:
+    curvature = shaped(jnp.asarray(_CURVATURE))
+
     def step(carry: Any, _: Any) -> Any:
         theta, state = carry
-        u, state = tx.update(jnp.asarray(_CURVATURE) * theta, state, theta)
+        u, state = tx.update(jax.tree.map(jnp.multiply, curvature, theta), state, theta)
         theta = apply_updates(theta, u)
-        return (theta, state), theta
+        return (theta, state), jnp.concatenate([x.ravel() for x in jax.tree.leaves(theta)])
 
-    start = jnp.asarray(_START)
+    start = shaped(jnp.asarray(_START))
     return jax.lax.scan(step, (start, tx.init(start)), length=steps)[1]
+
+
+def _layer(x: jax.Array) -> dict[str, jax.Array]:
+    """Six numbers as a matrix and a vector, for recipes that tell them apart."""
+    return {"kernel": x[:4].reshape(2, 2), "bias": x[4:]}
 
 
 def _rule(rules: Mapping[str, str], like: str) -> str:
@@ -231,6 +251,8 @@ def _rule(rules: Mapping[str, str], like: str) -> str:
 def _shown(x: Any) -> str:
     if isinstance(x, float | int) and not isinstance(x, bool):
         return f"{x:g}"
+    if isinstance(x, tuple):
+        return " ".join(map(_shown, x))
     return "none" if x is None else str(x)
 
 

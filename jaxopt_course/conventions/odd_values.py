@@ -10,9 +10,12 @@ import numpy as np
 from jaxopt_course.messages import unknown
 from jaxopt_course.tree import Tree, paths
 
-_DECAYS = {"momentum", "rho", "b1", "b2", "b3", "decay"}
+_DECAYS = {"momentum", "rho", "b1", "b2", "b3", "decay", "beta", "adam_b1", "adam_b2"}
 _SCHEDULED = {"learning_rate", "weight_decay", "multiplier"}
-_FREE = {"mask"}  # whose kind is checked where it is used
+_SCHEDULED |= {"adam_learning_rate", "adam_weight_decay"}
+_PERHAPS = {"momentum", "consistent_rms"}  # none of it is a value of it
+# whose kind is checked where it is used
+_FREE = {"mask", "ns_coeffs", "ns_dtype", "muon_weight_dimension_numbers", "exclude_layers"}
 
 
 def checked_arguments(signature: inspect.Signature, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,8 +37,8 @@ def checked_arguments(signature: inspect.Signature, given: Mapping[str, Any]) ->
     checked = dict(given)
     for name, value in given.items():
         default = signature.parameters[name].default
-        if name in _FREE or (value is None and (default is None or name == "momentum")):
-            continue  # no momentum is a momentum
+        if name in _FREE or (value is None and (default is None or name in _PERHAPS)):
+            continue
         if isinstance(default, bool):
             if isinstance(value, str) or value is None:
                 raise TypeError(odd(name, value, "True or False"))

@@ -12,6 +12,7 @@ Raises ValueError if ``update`` needs the parameters (for a decay) and does not 
 from collections.abc import Callable
 
 from jaxopt_course.base import DecayLike, Scalar, ScalarOrSchedule, chain
+from jaxopt_course.conventions import paper_later
 from jaxopt_course.conventions.documented import documented
 from jaxopt_course.optimizers import Optimizer
 from jaxopt_course.transforms import (
@@ -326,4 +327,5 @@ RECIPES: dict[str, Callable[..., Optimizer]] = {
     "radam": radam,
     "lion": lion,
     "ademamix": ademamix,
+    **paper_later.RECIPES,
 }

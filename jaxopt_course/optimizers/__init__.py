@@ -20,6 +20,7 @@ from jaxopt_course.optimizers.adams import adam, adamax, adamw, amsgrad, nadam, 
 from jaxopt_course.optimizers.kind import Optimizer
 from jaxopt_course.optimizers.mixtures import ademamix
 from jaxopt_course.optimizers.momentums import ema_momentum, lion, momentum, nesterov, sgd
+from jaxopt_course.optimizers.muon import muon
 from jaxopt_course.optimizers.second_moments import adadelta, adagrad, rmsprop
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "ema_momentum",
     "lion",
     "momentum",
+    "muon",
     "nadam",
     "nesterov",
     "radam",
@@ -58,4 +60,5 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "radam": radam,
     "lion": lion,
     "ademamix": ademamix,
+    "muon": muon,
 }

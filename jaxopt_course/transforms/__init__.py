@@ -15,9 +15,13 @@ from jaxopt_course.transforms.learning_rate import scale as scale
 from jaxopt_course.transforms.learning_rate import scale_by_learning_rate as scale_by_learning_rate
 from jaxopt_course.transforms.learning_rate import scale_by_schedule as scale_by_schedule
 from jaxopt_course.transforms.lion import scale_by_lion as scale_by_lion
+from jaxopt_course.transforms.matrices import matrix_axes as matrix_axes
 from jaxopt_course.transforms.momentum import dampened_trace as dampened_trace
 from jaxopt_course.transforms.momentum import ema as ema
 from jaxopt_course.transforms.momentum import trace as trace
+from jaxopt_course.transforms.muon import scale_by_muon as scale_by_muon
+from jaxopt_course.transforms.muon import scale_by_shape as scale_by_shape
+from jaxopt_course.transforms.orthogonal import orthogonalize as orthogonalize
 from jaxopt_course.transforms.second_moment import scale_by_adadelta as scale_by_adadelta
 from jaxopt_course.transforms.second_moment import scale_by_rms as scale_by_rms
 from jaxopt_course.transforms.second_moment import scale_by_rss as scale_by_rss

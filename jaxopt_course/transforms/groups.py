@@ -121,16 +121,25 @@ def _of_these_groups(parted: Any) -> optax.GradientTransformationExtraArgs:
     return optax.GradientTransformationExtraArgs(parted.init, update)
 
 
-def _check(patterns: Any, others: Mapping[str, Any]) -> None:
+def check_patterns(patterns: Any, of: str = "transformation") -> None:
+    """Raise TypeError unless ``patterns`` maps texts or compiled regular expressions.
+
+    Args:
+        patterns: what was given.
+        of: what each pattern says, for the message.
+    """
     if not isinstance(patterns, Mapping):
         raise TypeError(
-            "patterns must be a dictionary, pattern -> transformation, not a "
-            f"{type(patterns).__name__}"
+            f"patterns must be a dictionary, pattern -> {of}, not a {type(patterns).__name__}"
         )
     for pattern in patterns:
         text = pattern.pattern if isinstance(pattern, re.Pattern) else pattern
         if not isinstance(text, str):
             raise TypeError(f"a pattern is text or a compiled regular expression, not {pattern!r}")
+
+
+def _check(patterns: Any, others: Mapping[str, Any]) -> None:
+    check_patterns(patterns)
     given = {repr(_text(p)): tx for p, tx in patterns.items()}
     for name, tx in (given | {k: v for k, v in others.items() if v is not None}).items():
         if not (hasattr(tx, "init") and hasattr(tx, "update")):
@@ -141,10 +150,29 @@ def _check(patterns: Any, others: Mapping[str, Any]) -> None:
 
 def _labels(tree: Tree, patterns: Mapping[Pattern, Any], default: str | None) -> Tree:
     """The name of its group for each leaf."""
+    found = group_of_each(tree, patterns, default is None)
+    chosen = [default if pattern is None else _text(pattern) for pattern in found]
+    return jax.tree.unflatten(jax.tree.structure(tree), chosen)
+
+
+def group_of_each(
+    tree: Tree, patterns: Mapping[Pattern, Any], required: bool = False
+) -> list[Pattern | None]:
+    """The pattern that each leaf's path matches, in the order of ``jax.tree.leaves``, or None.
+
+    Args:
+        tree: a tree of leaves.
+        patterns: their keys.
+        required: whether each leaf must match one.
+
+    Raises:
+        ValueError: a leaf that more than one pattern matches (or none, if ``required``), or a
+            pattern that matches no leaf (with the paths; not where optax has masked leaves).
+    """
     paths = paths_of(tree)
-    found = {path: [_text(p) for p, test in _tests(patterns) if test(path)] for path in paths}
+    found = {path: [p for p, test in _tests(patterns) if test(path)] for path in paths}
     unmatched = [path for path in paths if not found[path]]
-    if unmatched and default is None:
+    if unmatched and required:
         raise ValueError(
             f"no pattern matches {_listed(unmatched)}; the patterns are {_listed(patterns)}; "
             "add one, or a default"
@@ -152,12 +180,18 @@ def _labels(tree: Tree, patterns: Mapping[Pattern, Any], default: str | None) ->
     for path in paths:
         if len(found[path]) > 1:
             raise ValueError(f"{path!r} is matched by {_listed(found[path])}; it must be by one")
-    used = {name for names in found.values() for name in names}
-    idle = [p for p in patterns if _text(p) not in used]
-    if idle and paths:  # a tree without leaves is optax's way to ask for the state's structure
+    used = [pattern for matched in found.values() for pattern in matched]
+    idle = [p for p in patterns if p not in used]
+    # a tree without leaves is optax's way to ask for the state's structure
+    if idle and paths and not has_masked(tree):
         raise ValueError(f"{_listed(idle)} matches no leaf; the leaves are {_listed(paths)}")
-    chosen = [found[path][0] if found[path] else default for path in paths]
-    return jax.tree.unflatten(jax.tree.structure(tree), chosen)
+    return [found[path][0] if found[path] else None for path in paths]
+
+
+def has_masked(tree: Tree) -> bool:
+    """Whether optax has taken leaves out of ``tree``, to give them to another transformation."""
+    masked = lambda x: isinstance(x, optax.MaskedNode)
+    return any(map(masked, jax.tree.leaves(tree, is_leaf=masked)))
 
 
 def _tests(patterns: Mapping[Pattern, Any]) -> list[tuple[Pattern, Callable[[str], bool]]]:

@@ -121,6 +121,28 @@ KERAS = [
             "decay": {"learning_rate": 0.003, "weight_decay": 0.1},
         },
     ),
+    (
+        "muon",
+        "Muon",
+        {},
+        {
+            "defaults": {},
+            "given": {
+                "learning_rate": 0.02,
+                "beta": 0.8,
+                "eps": 1e-3,
+                "weight_decay": 0.3,
+                "nesterov": False,
+                "ns_steps": 3,
+                "adam_b1": 0.8,
+                "adam_b2": 0.95,
+                "adam_weight_decay": 0.2,
+                "adam_lr_ratio": 0.5,
+            },
+            "no_rms": {"consistent_rms": None, "clipnorm": 0.5},
+            "rounded": {},
+        },
+    ),
 ]
 TORCH = [
     (
@@ -175,15 +197,37 @@ TORCH = [
         {**PLAIN, "decoupled": DECOUPLED, "psi": {**GIVEN, "momentum_decay": 0.1}},
     ),
     ("radam", "RAdam", {}, {**PLAIN, "decoupled": DECOUPLED}),
+    (
+        "muon",
+        "Muon",
+        {},
+        {
+            "defaults": {"ns_dtype": None},
+            "given": {
+                "learning_rate": 0.02,
+                "beta": 0.8,
+                "weight_decay": 0.3,
+                "nesterov": False,
+                "ns_steps": 3,
+                "adam_weight_decay": 0.2,
+                "ns_dtype": None,
+            },
+            "rms": {"learning_rate": 0.02, "consistent_rms": 0.2, "eps": 1e-3, "ns_dtype": None},
+            "rounded": {},
+        },
+    ),
 ]
 NAMES = {
-    "keras": {"b1": "beta_1", "b2": "beta_2", "eps": "epsilon", "decay": "rho"},
+    "keras": {"b1": "beta_1", "b2": "beta_2", "eps": "epsilon", "decay": "rho"}
+    | {"beta": "momentum", "consistent_rms": "rms_rate"}
+    | {"adam_b1": "adam_beta_1", "adam_b2": "adam_beta_2"},
     "torch": {
         "learning_rate": "lr",
         "learning_rate_decay": "lr_decay",
         "b1": "betas",
         "b2": "betas",
         "decay": "alpha",
+        "beta": "momentum",
     },
 }
 

@@ -1,13 +1,16 @@
 """The real frameworks, run on the cells of ``cells.py`` (needs ``pip install '.[parity]'``)."""
 
+import contextlib
 import inspect
 import os
+from unittest import mock
 
 import numpy as np
 from golden.cells import NOISE, SLOWING, START, STEPS, STREAM, gradient
 
 TAKEN_OVER = 20  # steps before the state is taken over
 GO_ON = (1, 2, 50, 100, 200)  # steps after it at which the parameters are stored
+NOT_PORTED = {"muon"}  # two optimizers in torch
 KERAS_SCHEDULES = {
     "inverse_time": lambda s: s.InverseTimeDecay(0.05, 10, 0.5),
     "inverse_time_stairs": lambda s: s.InverseTimeDecay(0.05, 10, 0.5, staircase=True),
@@ -43,31 +46,53 @@ class Torch:
         import torch
 
         torch.set_num_threads(1)
-        self.dtype = getattr(torch, dtype)
+        self.cell, self.dtype = cell, getattr(torch, dtype)
         torch.set_default_dtype(self.dtype)  # NAdam keeps mu_product in the default dtype
         self.torch = torch
-        self.params = [
-            torch.tensor(x, dtype=self.dtype, requires_grad=True)
-            for x in (w[:4].reshape(2, 2), w[4:])
-        ]
-        self.opt = getattr(torch.optim, cell.cls)(self.params, **cell.theirs)
+        # torch's Muon reads a matrix as (outputs, inputs), the transpose of a kernel
+        self.turned = cell.cls == "Muon"
+        self.params = [torch.tensor(x, dtype=self.dtype, requires_grad=True) for x in self.parts(w)]
+        if self.turned:  # and refuses vectors
+            own = {k: x for k, x in cell.theirs.items() if not k.startswith("adam_")}
+            own.pop("ns_dtype", None)
+            if own.pop("consistent_rms", None):
+                own["adjust_lr_fn"] = "match_rms_adamw"
+            rest = {k[5:]: x for k, x in cell.theirs.items() if k.startswith("adam_")}
+            self.opts = [torch.optim.Muon(self.params[:1], **own)]
+            self.opts += [torch.optim.AdamW(self.params[1:], **{**rest, "lr": own.get("lr", 1e-3)})]
+        else:
+            self.opts = [getattr(torch.optim, cell.cls)(self.params, **cell.theirs)]
+        self.opt = self.opts[0]
         self.rate = float(self.opt.defaults["lr"])
-        self.slow = None
+        self.slow = []
         if rate == "scheduled":
-            self.slow = torch.optim.lr_scheduler.LambdaLR(self.opt, lambda s: 1 / (1 + SLOWING * s))
+            slowing = lambda s: 1 / (1 + SLOWING * s)
+            self.slow = [torch.optim.lr_scheduler.LambdaLR(opt, slowing) for opt in self.opts]
+
+    def rounding(self):
+        """torch's own rounding inside Muon to bfloat16, or its own code without it."""
+        if not self.turned or self.cell.variant == "rounded":
+            return contextlib.nullcontext()
+        return mock.patch.object(self.torch.Tensor, "bfloat16", self.torch.Tensor.clone)
+
+    def parts(self, w):
+        """Six numbers as torch holds them."""
+        matrix = w[:4].reshape(2, 2)
+        return matrix.T if self.turned else matrix, w[4:]
 
     @property
     def w(self):
-        return np.concatenate([p.detach().numpy().ravel() for p in self.params])
+        matrix, vector = (p.detach().numpy() for p in self.params)
+        return np.concatenate([(matrix.T if self.turned else matrix).ravel(), vector])
 
     def step(self, g=None):
         w = self.w
         g = gradient(w) if g is None else g.astype(w.dtype)
-        for p, x in zip(self.params, (g[:4].reshape(2, 2), g[4:]), strict=True):
+        for p, x in zip(self.params, self.parts(g), strict=True):
             p.grad = self.torch.tensor(x, dtype=self.dtype)
-        self.opt.step()
-        if self.slow is not None:
-            self.slow.step()
+        with self.rounding():
+            for each in (*self.opts, *self.slow):
+                each.step()
 
     def state(self):
         return self.opt.state_dict()
@@ -82,7 +107,7 @@ class Keras:
         import keras
 
         keras.config.set_floatx(dtype)
-        self.keras, self.dtype = keras, dtype
+        self.keras, self.cell, self.dtype = keras, cell, dtype
         self.params = [
             keras.Variable(x.astype(dtype), dtype=dtype, name=name)
             for x, name in ((w[:4].reshape(2, 2), "w"), (w[4:], "b"))
@@ -111,7 +136,18 @@ class Keras:
             self.keras.ops.convert_to_tensor(x, dtype=self.dtype)
             for x in (g[:4].reshape(2, 2), g[4:])
         ]
-        self.opt.apply(grads, self.params)
+        with self.rounding():
+            self.opt.apply(grads, self.params)
+
+    def rounding(self):
+        """Keras's own float32 of the norm inside Muon, or its own code without it."""
+        if self.cell.cls != "Muon" or self.cell.variant == "rounded":
+            return contextlib.nullcontext()
+        from jax.numpy.linalg import norm
+
+        tensor = self.keras.ops.convert_to_tensor
+        unrounded = lambda x, **axes: norm(tensor(x), **axes)
+        return mock.patch("keras.src.optimizers.muon.ops.norm", unrounded)
 
     def state(self):
         return self.opt.get_config(), [(v.path, np.asarray(v.value)) for v in self.opt.variables]
@@ -128,16 +164,23 @@ def plain(x):
     return x
 
 
-def ports():
-    """In the middle of a training: the optimizer's state and the parameters, then and later."""
+def ports(known=None):
+    """In the middle of a training: the optimizer's state and the parameters, then and later.
+
+    Those that are ``known`` are kept.
+    """
     from golden.cells import CELLS
 
-    found = {}
-    trainers = {cell.name: start(cell) for cell in CELLS if "clip" not in cell.name}
+    known, found = known or {}, {}
+    ported = [cell for cell in CELLS if "clip" not in cell.name and cell.recipe not in NOT_PORTED]
+    trainers = {cell.name: start(cell) for cell in ported}
     cell = next(c for c in CELLS if c.name == "keras.sgd.decay_momentum")
     for name, schedule in KERAS_SCHEDULES.items():
         trainers[f"keras.schedule.{name}"] = start(cell, schedule)
     for name, trainer in trainers.items():
+        if name in known:
+            found[name] = known[name]
+            continue
         for t in range(TAKEN_OVER):
             trainer.step(gradient(trainer.w) + NOISE[t])
         found[name] = {

@@ -1,4 +1,8 @@
-"""Make the golden files: ``pip install '.[course,parity]'; cd tests; python -m golden.make``."""
+"""Make the golden files: ``pip install '.[course,parity]'; cd tests; python -m golden.make``.
+
+``python -m golden.make --missing`` runs only the cells and states that the files lack: those of a
+new recipe.
+"""
 
 import contextlib
 import json
@@ -12,19 +16,35 @@ from golden.cells import CELLS, LOOPS, RATES
 FOLDER = Path(__file__).parent
 
 
-def trajectories():
-    """Parameters after each step: cells x rates x loops x steps x coordinates."""
-    shape = (len(CELLS), len(RATES), len(LOOPS))
+def trajectories(known, known_rates):
+    """Parameters after each step: cells x rates x loops x steps x coordinates.
+
+    Args:
+        known: dtype -> name of a cell -> what is there.
+        known_rates: η_0 of these.
+    """
     paths, rates = {}, {}
     for dtype in ("float64", "float32"):
-        runs = []
+        cells = []
         for cell in CELLS:
-            for rate in RATES:
-                for loop in LOOPS:
-                    path, rates[cell.name] = frameworks.run(cell, rate, loop, dtype)
-                    runs.append(path)
-        paths[dtype] = np.reshape(runs, (*shape, *runs[0].shape))
+            rates[cell.name] = known_rates.get(cell.name)
+            if cell.name not in known[dtype]:
+                runs = [
+                    [frameworks.run(cell, rate, loop, dtype) for loop in LOOPS] for rate in RATES
+                ]
+                rates[cell.name] = runs[0][0][1]
+                known[dtype][cell.name] = np.array([[path for path, _ in row] for row in runs])
+            cells.append(known[dtype][cell.name])
+        paths[dtype] = np.array(cells)
     return paths, rates
+
+
+def there():
+    """What the files have: trajectories by dtype and name, rates, and states."""
+    rates = json.loads((FOLDER / "trajectories.json").read_text())["rates"]
+    saved = np.load(FOLDER / "trajectories.npz", allow_pickle=False)
+    known = {dtype: dict(zip(rates, saved[dtype], strict=True)) for dtype in saved.files}
+    return known, rates, json.loads((FOLDER / "ports.json").read_text())
 
 
 def snippets():
@@ -47,7 +67,9 @@ if __name__ == "__main__":
     import keras
     import torch
 
-    paths, rates = trajectories()
+    missing = sys.argv[1:] == ["--missing"]
+    known, known_rates, states = there() if missing else ({"float64": {}, "float32": {}}, {}, {})
+    paths, rates = trajectories(known, known_rates)
     np.savez_compressed(FOLDER / "trajectories.npz", **paths)
     about = {
         "torch": torch.__version__,
@@ -57,7 +79,9 @@ if __name__ == "__main__":
         "rates": rates,
     }
     (FOLDER / "trajectories.json").write_text(json.dumps(about, indent=1) + "\n")
-    (FOLDER / "ports.json").write_text(json.dumps(frameworks.ports()) + "\n")
+    (FOLDER / "ports.json").write_text(json.dumps(frameworks.ports(states)) + "\n")
+    if missing:
+        sys.exit()
     (FOLDER / "snippets.json").write_text(json.dumps(snippets()) + "\n")
     networks = {name: images.run(name) for name in images.NAMES}
     (FOLDER / "images.json").write_text(json.dumps(networks) + "\n")

@@ -19,6 +19,7 @@ from collections.abc import Callable
 
 from jaxopt_course.conventions.keras.adams import adam, adamax, adamw, amsgrad, nadam
 from jaxopt_course.conventions.keras.momentums import lion, momentum, nesterov, sgd
+from jaxopt_course.conventions.keras.muon import muon
 from jaxopt_course.conventions.keras.second_moments import adadelta, adagrad, rmsprop
 from jaxopt_course.optimizers import Optimizer
 
@@ -32,6 +33,7 @@ __all__ = [
     "amsgrad",
     "lion",
     "momentum",
+    "muon",
     "nadam",
     "nesterov",
     "rmsprop",
@@ -51,4 +53,5 @@ RECIPES: dict[str, Callable[..., Optimizer]] = {
     "amsgrad": amsgrad,
     "nadam": nadam,
     "lion": lion,
+    "muon": muon,
 }

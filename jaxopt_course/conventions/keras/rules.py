@@ -28,6 +28,17 @@ ARGUMENTS = {
     "clipvalue": "bound on |g|, coordinate by coordinate; <= 0: none.",
     "global_clipnorm": "bound on the norm of all leaves together; <= 0: none.",
     "amsgrad": "divide by the largest v so far; traced, the state has room for it anyhow.",
+    "ns_coeffs": 'of Newton and Schulz: (a, b, c), or one triple a step, or "dion".',
+    "ns_steps": "k, how many of its steps.",
+    "beta": "β in [0, 1), the share of m kept each step (``momentum``).",
+    "adam_b1": "β1 of Adam, for what is no matrix.",
+    "adam_b2": "β2 of Adam.",
+    "adam_weight_decay": "λ of the leaves that Adam trains, or a schedule of it.",
+    "consistent_rms": "ρ of the step (``rms_rate``); None: no factor of the shape.",
+    "muon_weight_dimension_numbers": "which leaves are matrices, by default as below.",
+    "adam_lr_ratio": "the rate of Adam over η; its decay keeps η.",
+    "exclude_layers": "regular expressions; leaves whose path has a match are left to Adam.",
+    "exclude_embeddings": 'leave leaves to Adam whose path has "embedding" in it.',
 }
 recipe = documented(
     ARGUMENTS,

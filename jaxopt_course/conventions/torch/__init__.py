@@ -21,6 +21,7 @@ from collections.abc import Callable
 
 from jaxopt_course.conventions.torch.adams import adam, adamax, adamw, amsgrad, nadam, radam
 from jaxopt_course.conventions.torch.momentums import momentum, nesterov, sgd
+from jaxopt_course.conventions.torch.muon import muon
 from jaxopt_course.conventions.torch.second_moments import adadelta, adagrad, rmsprop
 from jaxopt_course.optimizers import Optimizer
 
@@ -33,6 +34,7 @@ __all__ = [
     "adamw",
     "amsgrad",
     "momentum",
+    "muon",
     "nadam",
     "nesterov",
     "radam",
@@ -53,4 +55,5 @@ RECIPES: dict[str, Callable[..., Optimizer]] = {
     "amsgrad": amsgrad,
     "nadam": nadam,
     "radam": radam,
+    "muon": muon,
 }

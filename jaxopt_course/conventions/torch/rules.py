@@ -27,6 +27,17 @@ ARGUMENTS = {
     "decoupled_weight_decay": "η λ θ comes off θ instead, outside all means; may be traced.",
     "mask": "which leaves decay (param_groups): a tree of bools, or a function that makes one.",
     "amsgrad": "divide by the largest v so far; traced, the state has room for it anyhow.",
+    "ns_coeffs": 'of Newton and Schulz: (a, b, c), or one triple a step, or "dion".',
+    "ns_steps": "k, how many of its steps.",
+    "beta": "β in [0, 1), the share of m kept each step (``momentum``).",
+    "adam_b1": "β1 of Adam, for what is no matrix.",
+    "adam_b2": "β2 of Adam.",
+    "adam_weight_decay": "λ of the leaves that Adam trains, or a schedule of it.",
+    "consistent_rms": 'ρ of the step, 0.2 in "match_rms_adamw"; None: √max(1, c/r).',
+    "muon_weight_dimension_numbers": "which leaves are matrices; by default those of two axes.",
+    "adam_eps": "ε of Adam.",
+    "adam_learning_rate": "η of Adam, by default that of the matrices.",
+    "ns_dtype": "what Newton and Schulz are rounded to; None: float32 or wider.",
 }
 recipe = documented(
     ARGUMENTS,
