@@ -1,9 +1,8 @@
-"""A table's numbers and the programs that train them, lowered once, compiled for each device."""
+"""A table's numbers and the programs that train them, lowered and compiled once."""
 
 import functools
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +17,7 @@ from jaxopt_course.sweeps.lanes import (
     empty_lanes,
     make_seat,
 )
+from jaxopt_course.sweeps.loading import compile_all
 
 # of LLVM, for the segment and for "seat": beyond 1 a segment takes up to twice as long to compile
 # and runs no faster; "seat" runs once a trial
@@ -34,7 +34,7 @@ class Table(NamedTuple):
 
 
 class Program(NamedTuple):
-    """One segment, lowered once, compiled for each device."""
+    """One segment, lowered once, an executable a device."""
 
     seat: tuple[Any, ...]  # an executable a device
     segment: tuple[Any, ...]
@@ -54,7 +54,7 @@ def compile_program(
     lanes: int,
     devices: Sequence[Any],
 ) -> Program:
-    """Lower the segment once and compile it for every device, side by side in threads."""
+    """Lower both programs once and compile them side by side, once for all devices of a kind."""
     start = time.perf_counter()
     traces = []
     segment = streaming.segment_of(trial, rhythm)
@@ -67,33 +67,25 @@ def compile_program(
 
     seats = make_seats(table, np.zeros(lanes, np.int64))
     empty = empty_lanes(trial, seats)
-    programs = [
-        (jax.jit(counted, donate_argnums=0), (empty, seats, given, span, np.bool_(False))),
+    programs = [  # the segment last: the other is compiled while it is traced
         (jax.jit(make_seat(trial), donate_argnums=0), (empty, seats, np.zeros(lanes, bool))),
+        (jax.jit(counted, donate_argnums=0), (empty, seats, given, span, np.bool_(False))),
     ]
-    effort = CPU_EFFORT if devices[0].platform == "cpu" else ({}, {})
-
-    def lower(program: Any, arguments: Any, device: Any) -> Any:
-        sharding = jax.sharding.SingleDeviceSharding(device)
-        shapes = jax.tree.map(
-            lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype, sharding=sharding), arguments
-        )
-        return program.lower(*shapes)
-
-    # tracing is not for threads; the compiler is
-    lowered = [[lower(*program, device) for device in devices] for program in programs]
-    pool = ThreadPoolExecutor(2 * len(devices))
-    try:
-        compiling = [
-            [pool.submit(one.compile, options) for one in each]
-            for each, options in zip(lowered, effort, strict=True)
-        ]
-        segments, seat = (tuple(one.result() for one in each) for each in compiling)
-    finally:  # after Ctrl-C nobody waits for a compiler, which cannot be stopped
-        pool.shutdown(wait=False, cancel_futures=True)
-    text = "\n".join(each[0].as_text() for each in lowered)  # of both: init is in "seat" alone
+    effort = CPU_EFFORT[::-1] if devices[0].platform == "cpu" else ({}, {})
+    lowering = [functools.partial(lower, *program) for program in programs]
+    (seat, segments), lowered = compile_all(lowering, effort, devices)
+    text = "\n".join(each.as_text() for each in lowered[::-1])  # of both: init is in "seat" alone
     seconds = time.perf_counter() - start
     return Program(seat, segments, tuple(devices), rhythm, lanes, text, len(traces), seconds)
+
+
+def lower(program: Any, arguments: Any, device: Any) -> Any:
+    """Trace and lower a jitted function for the shapes of its arguments on a device."""
+    sharding = jax.sharding.SingleDeviceSharding(device)
+    shapes = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype, sharding=sharding), arguments
+    )
+    return program.lower(*shapes)
 
 
 def make_seats(table: Table, rows: np.ndarray) -> Seats:

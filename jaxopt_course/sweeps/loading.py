@@ -1,0 +1,149 @@
+"""One compilation for all devices of a kind: the compiler's output, loaded on each of them.
+
+A program that was compiled for one CPU or GPU is the same machine code on its neighbours; only the
+device that it is assigned to differs.  ``jax.experimental.serialize_executable`` gives the output
+of the compiler as bytes but loads them where they came from, so they are read here with another
+device in the place of theirs.  What cannot be moved so (a callback to Python, what JAX's persistent
+cache brought, a version of JAX that stores it otherwise) is compiled for each device.
+"""
+
+import contextlib
+import io
+import pickle
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.experimental import serialize_executable
+from jaxlib import xla_client
+
+
+class Made(NamedTuple):
+    """What the compiler made, or JAX's persistent cache brought."""
+
+    executable: Any
+    from_cache: bool
+
+
+def compile_all(
+    lowering: Sequence[Callable[[Any], Any]],
+    options: Sequence[dict[str, Any]],
+    devices: Sequence[Any],
+) -> tuple[list[tuple[Any, ...]], list[Any]]:
+    """The executables of each program, one a device, and each program as lowered for the first.
+
+    The compiler runs in threads; tracing, which is not for threads, runs beside it in this one.
+
+    Args:
+        lowering: of each program, what lowers it for a device.
+        options: of the compiler, for each program.
+        devices: where.
+    """
+    kinds = [(device.client, device.device_kind) for device in devices]
+    firsts = dict(zip(kinds[::-1], devices[::-1], strict=True))
+    lowered: list[dict[Any, Any]] = []
+    made: list[dict[Any, Future[Made]]] = []
+    pool = ThreadPoolExecutor(len(lowering) * len(devices))
+    with _cache_hits() as hits:
+        compile = lambda one, how: pool.submit(_compiled, one, how, hits)
+        try:
+            for lower, how in zip(lowering, options, strict=True):
+                lowered.append({device: lower(device) for device in firsts.values()})
+                made.append({device: compile(one, how) for device, one in lowered[-1].items()})
+            for lower, how, mine in zip(lowering, options, made, strict=True):
+                packs: dict[Any, Any] = {}
+                for kind, device in zip(kinds, devices, strict=True):
+                    if device in mine:
+                        continue
+                    if kind not in packs:
+                        packs[kind] = packed(mine[firsts[kind]].result())
+                    copy = moved(packs[kind], device)
+                    mine[device] = compile(lower(device), how) if copy is None else _done(copy)
+            each = [tuple(mine[device].result().executable for device in devices) for mine in made]
+        finally:  # after Ctrl-C nobody waits for a compiler, which cannot be stopped
+            pool.shutdown(wait=False, cancel_futures=True)
+    return each, [one[devices[0]] for one in lowered]
+
+
+@contextlib.contextmanager
+def _cache_hits() -> Iterator[set[int]]:
+    """The threads whose last program JAX's persistent cache had; kept by JAX's own events."""
+    threads: set[int] = set()
+
+    def listen(event: str, **_: Any) -> None:
+        if event.endswith("/cache_hits"):
+            threads.add(threading.get_ident())
+
+    jax.monitoring.register_event_listener(listen)
+    try:
+        yield threads
+    finally:
+        jax.monitoring.unregister_event_listener(listen)
+
+
+def _compiled(lowered: Any, options: dict[str, Any], hits: set[int]) -> Made:
+    hits.discard(threading.get_ident())
+    executable = lowered.compile(options)
+    return Made(executable, threading.get_ident() in hits)
+
+
+def _done(executable: Any) -> "Future[Made]":
+    future: Future[Made] = Future()
+    future.set_result(Made(executable, from_cache=False))
+    return future
+
+
+def packed(made: Made) -> Any:
+    """What :func:`moved` takes; None where the program cannot leave its device."""
+    if made.from_cache:  # XLA does not write all of what it has read: functions would be missing
+        return None
+    try:
+        program = made.executable._executable._unloaded_executable
+        if program.host_callbacks or program.keepalive:  # addresses of this process
+            return None
+        return serialize_executable.serialize(made.executable)
+    except Exception:  # private to jax: without it every device compiles, no more
+        return None
+
+
+def moved(program: Any, device: Any) -> Any:
+    """The executable on another device of the kind that it was compiled for; None if it fails."""
+    if program is None:
+        return None
+    try:
+        data, arguments, results = program
+        unloaded, flat, no_kwargs = _Reader(io.BytesIO(data), device).load()
+        executable = unloaded.load()
+        if executable.xla_executable.local_devices() != [device]:
+            return None
+        given = arguments.unflatten(flat)
+        return jax.stages.Compiled(executable, [], given, results, no_kwargs=no_kwargs)
+    except Exception:  # as above
+        return None
+
+
+class _Reader(pickle.Unpickler):
+    """Reads what ``serialize`` has written, with ``device`` in the place of the only one in it."""
+
+    def __init__(self, file: io.BytesIO, device: Any) -> None:
+        super().__init__(file)
+        self.device = device
+
+    def persistent_load(self, reference: Any) -> Any:
+        kind = reference[0]
+        if kind == "device":
+            return self.device
+        if kind == "client":
+            return self.device.client
+        if kind != "exec":
+            raise pickle.UnpicklingError(kind)
+        options = xla_client.CompileOptions()
+        options.num_replicas = options.num_partitions = 1
+        options.device_assignment = xla_client.DeviceAssignment.create(np.array([[self.device.id]]))
+        place = xla_client.DeviceList((self.device,))
+        return self.device.client.deserialize_executable(
+            reference[1], executable_devices=place, compile_options=options
+        )
