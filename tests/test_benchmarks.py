@@ -47,6 +47,8 @@ def test_another_training_is_found(reference, points):
     curves = case.reference.reshape(4, points, -1).mean(axis=2)
     assert case.difference(curves) == ""
     assert "trial 2" in case.difference(curves * [[1.0], [1.0], [1.03], [1.0]])
+    short = case._replace(steps=4, reference=case.reference[:, :4])  # fewer than are compared
+    assert short.difference(short.reference) == ""
     others = case._replace(trials=np.array([9, 8, 7, 6]))
     assert others.difference(curves * 2) == ""  # only the first four are known
 
@@ -147,13 +149,10 @@ def test_the_gpu_script_in_small(monkeypatch, tmp_path, capsys):
     [row] = gpu.bits(small=True)
     assert row["resume_same_bits"] and row["replay_same_bits"]
     rows = list(gpu.mlp(small=True))
-    assert [row["way"] for row in rows][::2] == [
-        "one after another",
-        "vmap by hand",
-        "vmap by hand",
-    ]
+    assert [row["way"] for row in rows[::2]] == ["one after another", "vmap by hand"]
+    assert rows[1]["trials"] == 2 and rows[1]["compile_seconds"] > 0
     assert all(row["rate"] > 0 for row in rows)
-    assert [row["way"] for row in gpu.steps(small=True)] == ["copy", "adam, 200 x 64"]
+    assert [row["way"] for row in gpu.steps(small=True)] == ["copy", "adam, 2 x 64"]
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     rows = gpu.main(["machine", "transfer"], 5.0, tmp_path, small=True)
     assert [row["section"] for row in rows] == ["machine", "transfer", "transfer"]

@@ -68,6 +68,8 @@ def cnn(small):
 
 def throughput(name, small):
     """One after another, vmap by hand, the engine's default; then other numbers of lanes."""
+    import jax
+
     from experiments.benchmarks.side_by_side import by_hand, ours, workloads
 
     trials = SMALL["trials"][name] if small else TRIALS[name]
@@ -78,7 +80,7 @@ def throughput(name, small):
     yield {"workload": name, "trials": 1, "way": "one after another", "rate": serial}
 
     def engine(case, lanes):
-        bucket, session = ours.session_of(case, task, lanes)
+        bucket, session = ours.session_of(case, task, lanes, jax.local_devices()[:1])
         lanes, compiling = session.program.lanes, session.program.seconds
         found = rate(ours.trainer(bucket.columns.trials, session), steps * len(case.trials))
         return {
@@ -134,7 +136,7 @@ def steps(small):
 
     from experiments.benchmarks import step_time
 
-    shapes = {"200 x 64": (200, 64)} if small else step_time.SHAPES
+    shapes = {"2 x 64": (2, 64)} if small else step_time.SHAPES
     ones = jnp.ones((2**16 if small else 2**28) // 4)
     copy = jax.jit(lambda x: x + 1)
     jax.block_until_ready(copy(ones))
@@ -195,17 +197,19 @@ def child(part, folder, small, variables):
 
 def part_of_bits(part, folder, small):
     """What a child of ``bits`` does."""
+    import jax
     import numpy as np
 
     import jaxopt_course as joc
     from experiments.benchmarks.side_by_side import workloads
 
     task = workloads.make_task("logistic" if small else "mlp")
+    how = {"devices": jax.local_devices()[:1], "progress": False}
     if part == "resume":
-        study = joc.Study.resume(folder, task=task, progress=False)
+        study = joc.Study.resume(folder, task=task, **how)
     else:
         rates = np.geomspace(1e-4, 1e-2, SMALL["bits"] if small else 64)
-        study = interrupted_or_whole(task, joc.grid(learning_rate=rates), part, folder, small)
+        study = interrupted_or_whole(task, joc.grid(learning_rate=rates), part, folder, small, how)
     values = np.ascontiguousarray(study.curves["train_loss"].values)
     told = {"sha256": hashlib.sha256(values.tobytes()).hexdigest()}
     told |= {"seconds": study.events[0]["seconds"]}
@@ -214,7 +218,7 @@ def part_of_bits(part, folder, small):
     print(json.dumps(told))
 
 
-def interrupted_or_whole(task, trials, part, folder, small):
+def interrupted_or_whole(task, trials, part, folder, small, how):
     """A sweep; "half" of one ends after the first reading."""
     import jaxopt_course as joc
 
@@ -223,9 +227,15 @@ def interrupted_or_whole(task, trials, part, folder, small):
 
     try:
         return joc.sweep(
-            task, trials, "adam", epochs=16 if small else 40, batch_size=64, directory=folder,
-            on_reading=stop if part == "half" else None, progress=False,
-        )  # fmt: skip
+            task,
+            trials,
+            "adam",
+            epochs=16 if small else 40,
+            batch_size=64,
+            directory=folder,
+            on_reading=stop if part == "half" else None,
+            **how,
+        )
     except joc.SweepInterrupted as cut:
         return cut.study
 

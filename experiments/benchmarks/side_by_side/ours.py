@@ -47,15 +47,16 @@ def compiled(case, task, lanes=None):
     return trainer(bucket.columns.trials, session)
 
 
-def session_of(case, task, lanes=None):
-    """The bucket, and its compiled program."""
+def session_of(case, task, lanes=None, devices=None):
+    """The bucket, and its program, compiled for all devices or for these."""
     import jax
 
     from jaxopt_course.studies.compiled import compile_bucket
     from jaxopt_course.tables.buckets import split
 
     [bucket] = split(task, table(case), None, "adam", **budget(case)).buckets
-    return bucket, compile_bucket(bucket, ("valid_loss", "min"), lanes, jax.local_devices())
+    devices = devices or jax.local_devices()
+    return bucket, compile_bucket(bucket, ("valid_loss", "min"), lanes, devices)
 
 
 def trainer(trials, session):
