@@ -67,15 +67,20 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.schedules import constant_schedule as constant_schedule
     from jaxopt_course.schedules import cosine_decay_schedule as cosine_decay_schedule
     from jaxopt_course.schedules import cosine_onecycle_schedule as cosine_onecycle_schedule
+    from jaxopt_course.schedules import cosine_restarts_schedule as cosine_restarts_schedule
     from jaxopt_course.schedules import exponential_decay as exponential_decay
+    from jaxopt_course.schedules import inverse_sqrt_schedule as inverse_sqrt_schedule
     from jaxopt_course.schedules import inverse_time_decay as inverse_time_decay
     from jaxopt_course.schedules import join_schedules as join_schedules
     from jaxopt_course.schedules import linear_onecycle_schedule as linear_onecycle_schedule
     from jaxopt_course.schedules import linear_schedule as linear_schedule
     from jaxopt_course.schedules import piecewise_constant_schedule as piecewise_constant_schedule
+    from jaxopt_course.schedules import polynomial_cycles_schedule as polynomial_cycles_schedule
     from jaxopt_course.schedules import polynomial_schedule as polynomial_schedule
     from jaxopt_course.schedules import warmup_constant_schedule as warmup_constant_schedule
     from jaxopt_course.schedules import warmup_cosine_decay_schedule as warmup_cosine_decay_schedule
+    from jaxopt_course.schedules import warmup_linear_decay_schedule as warmup_linear_decay_schedule
+    from jaxopt_course.schedules import wsd_schedule as wsd_schedule
     from jaxopt_course.search.ask_tell import OptunaSearch as OptunaSearch
     from jaxopt_course.studies.fit import fit as fit
     from jaxopt_course.studies.joined import join as join
@@ -127,6 +132,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.muon import scale_by_muon as scale_by_muon
     from jaxopt_course.transforms.muon import scale_by_shape as scale_by_shape
     from jaxopt_course.transforms.orthogonal import orthogonalize as orthogonalize
+    from jaxopt_course.transforms.plateau import reduce_on_plateau as reduce_on_plateau
     from jaxopt_course.transforms.second_moment import scale_by_adadelta as scale_by_adadelta
     from jaxopt_course.transforms.second_moment import scale_by_rms as scale_by_rms
     from jaxopt_course.transforms.second_moment import scale_by_rss as scale_by_rss
@@ -199,15 +205,20 @@ _HOMES = {
         "constant_schedule",
         "cosine_decay_schedule",
         "cosine_onecycle_schedule",
+        "cosine_restarts_schedule",
         "exponential_decay",
+        "inverse_sqrt_schedule",
         "inverse_time_decay",
         "join_schedules",
         "linear_onecycle_schedule",
         "linear_schedule",
         "piecewise_constant_schedule",
+        "polynomial_cycles_schedule",
         "polynomial_schedule",
         "warmup_constant_schedule",
         "warmup_cosine_decay_schedule",
+        "warmup_linear_decay_schedule",
+        "wsd_schedule",
     ),
     "studies.study": ("Study", "SweepInterrupted"),
     "studies.sweep": ("sweep",),
@@ -262,6 +273,7 @@ _HOMES = {
         "ema",
         "trace",
     ),
+    "transforms.plateau": ("reduce_on_plateau",),
     "transforms.second_moment": (
         "scale_by_adadelta",
         "scale_by_rms",

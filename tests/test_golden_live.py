@@ -6,7 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from golden import frameworks, images
+from golden import frameworks, images, rates
 from golden.cells import CELLS, LOOPS, RATES
 
 pytestmark = pytest.mark.live
@@ -46,6 +46,14 @@ def test_the_networks_for_images_still_give_these_logits(name):
         now = images.run(name)
     for key, value in golden.items():
         np.testing.assert_allclose(now[key], value, rtol=1e-5, atol=1e-6, err_msg=key)
+
+
+def test_the_schedules_still_give_these_rates():
+    golden = json.loads((GOLDEN / "schedules.json").read_text())
+    for name, now in rates.run().items():
+        # Keras's cosine is float32, whose last bit depends on the compiler's effort
+        rtol, atol = (1e-6, 1e-9) if name == "keras.restarts" else (1e-13, 0)
+        np.testing.assert_allclose(now, golden[name], rtol, atol, err_msg=name)
 
 
 def _shape(x):

@@ -32,9 +32,17 @@ RANGES = {
     "pct_final": st.floats(0.5, 0.9),
     "div_factor": st.floats(1.0, 30.0),
     "final_div_factor": st.floats(1.0, 1e4),
+    "warmup_share": st.floats(0.0, 0.5),
+    "decay_share": st.floats(0.05, 0.5),
+    "timescale": st.floats(1.0, 40.0),
+    "cooldown_steps": st.integers(0, 10),
+    "first_decay_steps": st.integers(2, 20),
+    "t_mul": st.sampled_from([1.0, 1.5, 2.0, 3.0]),
+    "m_mul": st.floats(0.1, 1.0),
     "boundaries": st.sampled_from([[3, 7], [1, 50], [10, 11]]),
     "scales": st.lists(st.floats(0.1, 2.0), min_size=2, max_size=2),
 }
+OWN = {("inverse_sqrt_schedule", "transition_steps"): st.integers(40, 60)}  # all must fit in
 NAMES = sorted(SCHEDULES - {"join_schedules"})
 LINES = [lambda s: 1.0 + 0.1 * s, lambda s: 20.0 - 0.2 * s, lambda s: 40.0 + 0.0 * s]
 
@@ -44,7 +52,7 @@ def arguments(name):
     drawn = {}
     for parameter in inspect.signature(FUNCTIONS[name]).parameters.values():
         if parameter.name != "boundaries_and_scales":
-            numbers = RANGES[parameter.name]
+            numbers = OWN.get((name, parameter.name), RANGES[parameter.name])
             drawn[parameter.name] = st.none() | numbers if parameter.default is None else numbers
     return st.fixed_dictionaries(drawn)
 

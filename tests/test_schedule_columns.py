@@ -49,6 +49,14 @@ def table(**columns):
             table(schedule="exponential", schedule_decay_rate=[0.5, -0.5]),
             "row 1 .*'exponential'.: decay_rate must be at least 0, not -0.5",
         ),
+        (
+            table(schedule="wsd", schedule_decay_share=[0.5, 0.95]),
+            "row 1 .*'wsd'.: warmup_share=0.1 and decay_share=0.95 are more than the whole",
+        ),
+        (
+            table(schedule="keras.reduce_on_plateau", schedule_factor=[0.5, 2.0]),
+            "row 1 .*'keras.reduce_on_plateau'.: factor must be above 0 and at most 1, not 2.0",
+        ),
     ],
 )
 def test_what_is_refused(trials, words):
@@ -229,3 +237,40 @@ def test_a_staircase_can_be_swept():
     )
     study = joc.sweep("line", trials, epochs=20, batch_size=4, **QUIET)
     assert study.trials["train_loss"].nunique() == 2
+
+
+def test_plateaus_of_three_kinds_beside_a_schedule():
+    """A sweep of them is one program; each row is the recipe with the transformation behind it."""
+    kinds = ["reduce_on_plateau", "torch.reduce_on_plateau", "keras.reduce_on_plateau"]
+    rows = [
+        table(
+            optimizer=["adam", "keras.momentum"],
+            learning_rate=0.2,
+            schedule=kinds,
+            schedule_factor=0.5,
+            schedule_patience=1.0,
+            schedule_accumulation_size=2.0,
+            schedule_cooldown=2.0,
+        ),
+        table(learning_rate=0.2, schedule="linear"),
+    ]
+    study = joc.sweep(
+        "line", pd.concat(rows), epochs=10, batch_size=4, watch=["learning_rate"], **QUIET
+    )
+    assert study.events[0]["lowerings"] == 1
+    rates, cuts = study.curves["train_learning_rate"].to_numpy(), []
+    for i, row in study.trials.iterrows():
+        name = row["schedule"]
+        if name == "linear":
+            alone = joc.adam(joc.linear_schedule(0.2, 0.0, study.manifest["budget"]["steps"]))
+        else:
+            like = name.split(".")[0] if "." in name else "optax"
+            cut = joc.reduce_on_plateau(0.5, 1, cooldown=2, accumulation_size=2, like=like)
+            recipe = joc.convention("momentum", "keras")(0.2, 0.9)
+            # where the memory keeps steps of the old rate, before it
+            adam = row["optimizer"] == "adam"
+            alone = joc.chain(joc.adam(0.2), cut) if adam else joc.chain(cut, recipe)
+            cuts.append(rates[i][-1] < 0.15)
+        found = joc.fit("line", alone, epochs=10, batch_size=4).metrics["valid_loss"]
+        assert row["valid_loss"] == pytest.approx(found, rel=1e-4), (i, name)
+    assert sum(cuts) >= 4 and len(cuts) == 6

@@ -1,12 +1,13 @@
 """PyTorch's one cycle, whose knots are no whole steps."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_course.base import Scalar, Schedule, number
+from jaxopt_course.base import Flag, Scalar, Schedule, either, number
 from jaxopt_course.messages import unknown
 from jaxopt_course.schedules.onecycle import half_wave, linear
 from jaxopt_course.schedules.ranges import check_cycle, divisor
@@ -22,7 +23,7 @@ def torch_onecycle_schedule(
     final_div_factor: Scalar = 1e4,
     *,
     anneal_strategy: str = "cos",
-    three_phase: bool = False,
+    three_phase: Flag = False,
 ) -> Schedule:
     """From peak/d up to the peak at step p T - 1, and down to peak/(d f) at the last step, T - 1.
 
@@ -33,7 +34,7 @@ def torch_onecycle_schedule(
         div_factor: d > 0.
         final_div_factor: f > 0.
         anneal_strategy: "cos", by half a wave of the cosine, or "linear".
-        three_phase: down to peak/d first, at step 2 p T - 2.
+        three_phase: down to peak/d first, at step 2 p T - 2; may be traced.
 
     Raises:
         ValueError: another strategy, a number ``transition_steps``, ``div_factor`` or
@@ -58,14 +59,24 @@ def torch_onecycle_schedule(
         up = jnp.clip(number(pct_start), 0, 1) * span - 1
         start = peak / divisor(div_factor)
         end = start / divisor(final_div_factor)
-        knots = [(0 * up, start), (up, peak), (2 * up, start), (span - 1, end)]
-        knots = knots if three_phase else [knots[0], knots[1], knots[3]]
-        s, value = jnp.asarray(step, span.dtype), end
-        for (first, a), (last, b) in reversed(list(itertools.pairwise(knots))):
-            some = last > first
-            share = jnp.clip((s - first) / jnp.where(some, last - first, 1), 0, 1)
-            piece = jnp.where(some, between(a, b, share), b)
-            value = jnp.where(s <= last, piece, value)
-        return value
+        two = [(0 * up, start), (up, peak), (span - 1, end)]
+        three = [*two[:2], (2 * up, start), two[2]]
+        s = jnp.asarray(step, span.dtype)
+        return either(
+            three_phase, lambda: _along(three, s, between), lambda: _along(two, s, between)
+        )
 
     return schedule
+
+
+def _along(
+    knots: list[tuple[Any, Any]], s: jax.Array, between: Callable[..., jax.Array]
+) -> jax.Array:
+    """From knot to knot; a knot belongs to the piece before it."""
+    value = knots[-1][1]
+    for (first, a), (last, b) in reversed(list(itertools.pairwise(knots))):
+        some = last > first
+        share = jnp.clip((s - first) / jnp.where(some, last - first, 1), 0, 1)
+        piece = jnp.where(some, between(a, b, share), b)
+        value = jnp.where(s <= last, piece, value)
+    return value

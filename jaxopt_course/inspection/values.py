@@ -59,7 +59,7 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     ``optax.inject_hyperparams`` made is read from the state.  A ``Decay`` pair is given as its
     value.  Arguments that are no numbers (None, dtypes, masks) are left out.
 
-    A ``learning_rate`` is the one that acts: behind (or, for gradient descent, before) optax's
+    A ``learning_rate`` is the one that acts: behind (or, for gradient descent, before)
     ``reduce_on_plateau`` it is multiplied by the ``scale`` of the last update, which is told too;
     the value given to the next one may lower it once more.  Of optax's ``lookahead`` the fast
     optimizer is read, of ``sam`` the optimizer; the adversary's numbers are "adv_optimizer.…".
@@ -120,6 +120,11 @@ def _pieces(
         yield _Piece(what.name, group, _scaled(_injected(what, state), factor))
     elif "index" in what.arguments and what.parts:  # switch
         yield from _chosen(what, state, group, factor)
+    elif what.name == "on_plateau" and hasattr(state, "plateau"):
+        (part,) = what.parts
+        scale = _first(state.plateau.scale)
+        yield _Piece(what.name, group, {"scale": scale})
+        yield from _pieces(part.update, part.state(state), group, last, _product([factor, scale]))
     elif what.parts and (not what.noted or what.name == "partition_by_path"):
         names = [description(part.update).name for part in what.parts]
         states = [_state_of(part, state) for part in what.parts]

@@ -5,7 +5,10 @@
     exponential     η_s = η_0 r^{s/T}
     polynomial      η_s = (η_0 - η_T) (1 - s/T)^p + η_T            s <= T; linear for p = 1
     cosine          η_s = η_0 ((1 - α) (½ + ½ cos(π s/T))^p + α)    s <= T
-    warm-up         linear from η_0 to the peak in W steps, then constant or cosine
+    warm-up         linear from η_0 to the peak in W steps, then constant, linear or cosine
+    WSD             warm-up, stable, decay in the last share of T
+    inverse root    warm-up, η √(τ/(τ + s - W)), and a line down in the last C steps
+    restarts        the cosine again and again, each time longer; the polynomial with cycles
     one cycle       up to the peak and down again, lower than the start
     piecewise       η_0 times the scales of all boundaries passed
     join            one schedule after the other, each from its own step 0
@@ -22,6 +25,8 @@ below 0 counts as 0, a factor that divides as 1 unless above 0, a share as withi
 would grow without end stops at 1e30 times its start.
 """
 
+from jaxopt_course.schedules.cooldowns import inverse_sqrt_schedule, wsd_schedule
+from jaxopt_course.schedules.cycles import cosine_restarts_schedule, polynomial_cycles_schedule
 from jaxopt_course.schedules.decays import (
     constant_schedule,
     exponential_decay,
@@ -35,19 +40,25 @@ from jaxopt_course.schedules.warmups import (
     cosine_decay_schedule,
     warmup_constant_schedule,
     warmup_cosine_decay_schedule,
+    warmup_linear_decay_schedule,
 )
 
 __all__ = [
     "constant_schedule",
     "cosine_decay_schedule",
     "cosine_onecycle_schedule",
+    "cosine_restarts_schedule",
     "exponential_decay",
+    "inverse_sqrt_schedule",
     "inverse_time_decay",
     "join_schedules",
     "linear_onecycle_schedule",
     "linear_schedule",
     "piecewise_constant_schedule",
+    "polynomial_cycles_schedule",
     "polynomial_schedule",
     "warmup_constant_schedule",
     "warmup_cosine_decay_schedule",
+    "warmup_linear_decay_schedule",
+    "wsd_schedule",
 ]

@@ -27,6 +27,15 @@ def check_range(name: str, value: Scalar, low: float, high: float = np.inf) -> N
         raise ValueError(f"{name} must be at least {low:g}{above}, not {value}")
 
 
+def check_longer(decay_steps: Scalar, warmup_steps: Scalar) -> None:
+    """Refuse a horizon that the warm-up, which counts in it, fills."""
+    if is_number(warmup_steps) and is_number(decay_steps) and decay_steps <= warmup_steps:
+        raise ValueError(
+            f"decay_steps={decay_steps} counts the warm-up too: it must be larger than "
+            f"warmup_steps={warmup_steps}"
+        )
+
+
 def check_cycle(steps: Scalar, start: Scalar, div_factor: Scalar, final: Scalar) -> None:
     """Refuse what no cycle can have."""
     check_positive("transition_steps", steps)

@@ -1,4 +1,4 @@
-"""The cosine, and warm-ups before it or before a constant rate."""
+"""The cosine, and warm-ups before it, before a line down or before a constant rate."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from jaxopt_course.base import Scalar, Schedule, number
 from jaxopt_course.schedules.decays import constant_schedule, linear_schedule
 from jaxopt_course.schedules.joins import join_schedules
 from jaxopt_course.schedules.ranges import (
+    check_longer,
     check_positive,
     check_range,
-    is_number,
     power_of,
     share_of,
     warm_up,
@@ -101,11 +101,7 @@ def warmup_cosine_decay_schedule(
     >>> [round(float(rate(step)), 4) for step in (0, 1, 2, 4, 6)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    if is_number(warmup_steps) and is_number(decay_steps) and decay_steps <= warmup_steps:
-        raise ValueError(
-            f"decay_steps={decay_steps} counts the warm-up too: it must be larger than "
-            f"warmup_steps={warmup_steps}"
-        )
+    check_longer(decay_steps, warmup_steps)
     check_range("exponent", exponent, 0)
     warm = warm_up(warmup_steps)
 
@@ -116,5 +112,41 @@ def warmup_cosine_decay_schedule(
         alpha = jnp.where(some, end / jnp.where(some, peak, 1), 0)
         wave = 0.5 * (1 + jnp.cos(jnp.pi * share_of(jnp.asarray(step, peak.dtype), span)))
         return peak * ((1 - alpha) * power_of(wave, number(exponent)) + alpha)
+
+    return join_schedules([linear_schedule(init_value, peak_value, warm), fall], [warm])
+
+
+def warmup_linear_decay_schedule(
+    init_value: Scalar,
+    peak_value: Scalar,
+    warmup_steps: Scalar,
+    decay_steps: Scalar,
+    end_value: Scalar = 0.0,
+) -> Schedule:
+    """Linear from η_0 to the peak in W steps, then linear to the end value at step T.
+
+    Args:
+        init_value: η_0.
+        peak_value: the rate at step W.
+        warmup_steps: W, steps.
+        decay_steps: T > W, steps, the warm-up among them.
+        end_value: the rate from step T on.
+
+    Raises:
+        ValueError: numbers with ``decay_steps`` <= ``warmup_steps``; a number ``warmup_steps`` < 0.
+
+    optax joins two ``linear_schedule``; Transformers calls it ``get_linear_schedule_with_warmup``.
+    Defazio et al. (2023), "When, why and how much?", section 3.
+
+    >>> rate = warmup_linear_decay_schedule(0.0, 1.0, warmup_steps=2, decay_steps=6)
+    >>> [float(rate(step)) for step in (0, 1, 2, 4, 6)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    check_longer(decay_steps, warmup_steps)
+    warm = warm_up(warmup_steps)
+
+    def fall(step: Any) -> jax.Array:
+        span = number(decay_steps) - number(warm)
+        return linear_schedule(peak_value, end_value, span)(step)
 
     return join_schedules([linear_schedule(init_value, peak_value, warm), fall], [warm])

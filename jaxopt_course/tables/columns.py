@@ -32,6 +32,7 @@ from jaxopt_course.tables.signatures import (
 )
 from jaxopt_course.tables.task_columns import TaskColumns, read_by
 from jaxopt_course.train import Hyperparameters
+from jaxopt_course.transforms.plateau import on_plateau
 from jaxopt_course.transforms.switch import member_state, switch
 from jaxopt_course.updating import adapted, passing, restored, skips, transformation
 
@@ -222,17 +223,24 @@ def check_columns(
             with traced(f"the optimizer function {name!r}"):
                 made = functions[name](_Row(h, name, reads))
             return transformation(made, name)
-        rate = None
+        rate: Any = None
+        plateau = None
         if "learning_rate" in taken[name]:
             rate = schedule_columns.rate_of(h, schedules, hyperparameters)
-        if name in factories:
-            with traced(f"the optimizer's factory {name!r}"):
-                made = factories[name].make(h, taken[name], rate)
-            return transformation(made, name)
-        numbers = {column: h[column] for column in taken[name] if column not in AROUND}
-        if "learning_rate" in numbers:
-            numbers["learning_rate"] = rate
-        return adapted(wrapped(REGISTERED[name](**numbers), h, taken[name]))
+            plateau = schedule_columns.plateau_of(h, schedules, hyperparameters)
+
+        def recipe(rate: Any) -> optax.GradientTransformation:
+            if name in factories:
+                with traced(f"the optimizer's factory {name!r}"):
+                    found = factories[name].make(h, taken[name], rate)
+                return transformation(found, name)
+            numbers = {column: h[column] for column in taken[name] if column not in AROUND}
+            if "learning_rate" in numbers:
+                numbers["learning_rate"] = rate
+            return REGISTERED[name](**numbers)
+
+        made = recipe(rate) if plateau is None else on_plateau(recipe, rate, plateau)
+        return adapted(made if name in factories else wrapped(made, h, taken[name]))
 
     def choose(h: Hyperparameters) -> optax.GradientTransformation:
         members = [member(h, name) for name in names]

@@ -15,141 +15,43 @@
     linear_onecycle, cosine_onecycle                    transition_steps (steps), pct_start,
                                                         pct_final, div_factor, final_div_factor
     step            η, then γ η from a step on          boundary (half the steps), scale (0.1)
+    warmup_linear   up to η, a line down                warmup_steps, decay_steps, init_value,
+                                                        end_value
+    wsd             up to η, constant, down at the end  warmup_share (0.1), decay_share (0.2),
+                                                        transition_steps, init_value, end_value,
+                                                        exponent
+    inverse_sqrt    up to η, η √(τ/(τ + s - W)), down   warmup_steps, timescale (a tenth),
+                                                        cooldown_steps (a fifth), transition_steps,
+                                                        init_value, end_value
+    cosine_restarts cosines, each longer than the last  first_decay_steps (a seventh), t_mul (2),
+                                                        m_mul (1), alpha
+    polynomial_cycles                                   decay_steps (a fifth), end_value, power
+    torch.cosine_onecycle, torch.linear_onecycle        transition_steps, pct_start, div_factor,
+                                                        final_div_factor, three_phase (False)
+    reduce_on_plateau, torch.…, keras.…                 factor (0.1), patience (10), rtol, atol,
+                    η times a scale, which is cut       cooldown (0), min_scale (0),
+                    when the training loss rests        accumulation_size (a fiftieth)
 
 ``learning_rate`` is the first value, of a warm-up or cycle the highest.  "steps" are those of the
 study.  All schedules of a table are computed (they are scalars) and the row's is selected, so the
-schedule of a trial is data as its rate is.
+schedule of a trial is data as its rate is.  A plateau is judged by the mean loss of the batches of
+``accumulation_size`` steps; it sees no validation loss, which is made between the segments of a
+program.
 """
 
 import inspect
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import pandas as pd
 
-from jaxopt_course import schedules
 from jaxopt_course.base import Schedule
 from jaxopt_course.messages import unknown
+from jaxopt_course.tables.schedule_makers import ALL, PLATEAUS, SCHEDULES, Share
+from jaxopt_course.transforms.plateau import Rules, rules
 
-
-@dataclass(frozen=True)
-class Share:
-    """A default that is a share of the study's steps, rounded; or its inverse."""
-
-    of_steps: float
-    inverse: bool = False
-
-    def at(self, steps: int) -> float:
-        """The number of steps, or 1 over it."""
-        whole = float(round(self.of_steps * steps))
-        return 1 / whole if self.inverse else whole
-
-
-ALL, TENTH, HALF = Share(1.0), Share(0.1), Share(0.5)
 PREFIX = "schedule_"
-
-
-def _constant(rate: Any) -> Schedule:
-    return schedules.constant_schedule(rate)
-
-
-def _inverse_time(rate: Any, decay_rate: Any = Share(1.0, inverse=True)) -> Schedule:
-    return schedules.inverse_time_decay(rate, decay_rate)
-
-
-def _exponential(
-    rate: Any,
-    decay_rate: Any,
-    transition_steps: Any = ALL,
-    transition_begin: Any = 0.0,
-    staircase: Any = False,
-) -> Schedule:
-    return schedules.exponential_decay(
-        rate, transition_steps, decay_rate, transition_begin, staircase
-    )
-
-
-def _polynomial(
-    rate: Any,
-    end_value: Any = 0.0,
-    power: Any = 1.0,
-    transition_steps: Any = ALL,
-    transition_begin: Any = 0.0,
-) -> Schedule:
-    return schedules.polynomial_schedule(rate, end_value, power, transition_steps, transition_begin)
-
-
-def _linear(
-    rate: Any, end_value: Any = 0.0, transition_steps: Any = ALL, transition_begin: Any = 0.0
-) -> Schedule:
-    return schedules.linear_schedule(rate, end_value, transition_steps, transition_begin)
-
-
-def _cosine(rate: Any, decay_steps: Any = ALL, alpha: Any = 0.0, exponent: Any = 1.0) -> Schedule:
-    return schedules.cosine_decay_schedule(rate, decay_steps, alpha, exponent)
-
-
-def _warmup_constant(rate: Any, warmup_steps: Any = TENTH, init_value: Any = 0.0) -> Schedule:
-    return schedules.warmup_constant_schedule(init_value, rate, warmup_steps)
-
-
-def _warmup_cosine(
-    rate: Any,
-    warmup_steps: Any = TENTH,
-    decay_steps: Any = ALL,
-    init_value: Any = 0.0,
-    end_value: Any = 0.0,
-    exponent: Any = 1.0,
-) -> Schedule:
-    return schedules.warmup_cosine_decay_schedule(
-        init_value, rate, warmup_steps, decay_steps, end_value, exponent
-    )
-
-
-def _linear_onecycle(
-    rate: Any,
-    transition_steps: Any = ALL,
-    pct_start: Any = 0.3,
-    pct_final: Any = 0.85,
-    div_factor: Any = 25.0,
-    final_div_factor: Any = 1e4,
-) -> Schedule:
-    return schedules.linear_onecycle_schedule(
-        transition_steps, rate, pct_start, pct_final, div_factor, final_div_factor
-    )
-
-
-def _cosine_onecycle(
-    rate: Any,
-    transition_steps: Any = ALL,
-    pct_start: Any = 0.3,
-    div_factor: Any = 25.0,
-    final_div_factor: Any = 1e4,
-) -> Schedule:
-    return schedules.cosine_onecycle_schedule(
-        transition_steps, rate, pct_start, div_factor, final_div_factor
-    )
-
-
-def _step(rate: Any, boundary: Any = HALF, scale: Any = 0.1) -> Schedule:
-    return schedules.piecewise_constant_schedule(rate, boundaries=[boundary], scales=[scale])
-
-
-SCHEDULES: dict[str, Callable[..., Schedule]] = {
-    "constant": _constant,
-    "inverse_time": _inverse_time,
-    "exponential": _exponential,
-    "polynomial": _polynomial,
-    "linear": _linear,
-    "cosine": _cosine,
-    "warmup_constant": _warmup_constant,
-    "warmup_cosine": _warmup_cosine,
-    "linear_onecycle": _linear_onecycle,
-    "cosine_onecycle": _cosine_onecycle,
-    "step": _step,
-}
 
 
 def is_schedule(column: str) -> bool:
@@ -325,3 +227,24 @@ def rate_of(row: Mapping[str, Any], names: Sequence[str], columns: Collection[st
         return all_made[0]
     chosen = [row["schedule"] == i for i in range(len(names))]
     return lambda step: jnp.select(chosen, [jnp.asarray(one(step)) for one in all_made])
+
+
+def plateau_of(
+    row: Mapping[str, Any], names: Sequence[str], columns: Collection[str]
+) -> Rules | None:
+    """When the learning rate of a row is cut; None where no row of the table has a plateau.
+
+    Arguments as those of :func:`rate_of`.  In the rows of other schedules a cut changes nothing.
+    """
+    found = None
+    for i, name in enumerate(names):
+        if name not in PLATEAUS:
+            continue
+        own = {c.removeprefix(PREFIX): jnp.asarray(row[c]) for c in arguments(name) if c in columns}
+        one = rules(**own, like=PLATEAUS[name])
+        if len(names) == 1:
+            return one
+        here = row["schedule"] == i
+        before = found or one._replace(factor=1.0)
+        found = Rules(*(jnp.where(here, x, y) for x, y in zip(one, before, strict=True)))
+    return found

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from golden import frameworks, images
+from golden import frameworks, images, rates
 from golden.cells import CELLS, LOOPS, RATES
 
 FOLDER = Path(__file__).parent
@@ -69,17 +69,18 @@ if __name__ == "__main__":
 
     missing = sys.argv[1:] == ["--missing"]
     known, known_rates, states = there() if missing else ({"float64": {}, "float32": {}}, {}, {})
-    paths, rates = trajectories(known, known_rates)
+    paths, first = trajectories(known, known_rates)
     np.savez_compressed(FOLDER / "trajectories.npz", **paths)
     about = {
         "torch": torch.__version__,
         "keras": keras.__version__,
         "python": sys.version.split()[0],
         "numpy": np.__version__,
-        "rates": rates,
+        "rates": first,
     }
     (FOLDER / "trajectories.json").write_text(json.dumps(about, indent=1) + "\n")
     (FOLDER / "ports.json").write_text(json.dumps(frameworks.ports(states)) + "\n")
+    (FOLDER / "schedules.json").write_text(json.dumps(rates.run()) + "\n")
     if missing:
         sys.exit()
     (FOLDER / "snippets.json").write_text(json.dumps(snippets()) + "\n")
