@@ -23,6 +23,7 @@ DEFAULT_EFFORT: dict[str, int | bool] = {
 if jaxlib.version.__version_info__ < (0, 11):
     DEFAULT_EFFORT["xla_cpu_use_fusion_emitters"] = True
 DECAYS = {"b1", "b2", "b3", "decay", "dampening", "rho", "momentum"}
+DECAYS = {"b1", "b2", "decay", "dampening", "rho", "momentum", "beta", "adam_b1", "adam_b2"}
 SCALES = {"w": np.array([[1.0, 1e-2], [1e-4, 1e-6]]), "b": np.array([1e-8, 0.0])}
 
 
@@ -291,7 +292,22 @@ PIECES = {
     ),
     "lion": ({"learning_rate": 0.1, "b1": 0.9, "b2": 0.5, "weight_decay": 0.1}, []),
     "ademamix": ({"learning_rate": 0.1, **ADEMAMIX, "weight_decay": 0.1}, []),
+    "muon": (
+        {
+            "learning_rate": 0.1,
+            "beta": 0.9,
+            "eps": 0.1,
+            "weight_decay": 0.1,
+            "adam_b1": 0.9,
+            "adam_b2": 0.99,
+            "adam_eps_root": 1e-3,
+            "adam_weight_decay": 0.1,
+        },
+        ["nesterov", "adaptive"],
+    ),
 }
+# of matrices alone: tests/test_muon.py
+OF_MATRICES = {"matrix_axes", "orthogonalize", "scale_by_muon", "scale_by_shape"}
 
 
 def together(file, names):
@@ -312,6 +328,16 @@ def our(name, kwargs):
 def their(name, kwargs):
     """Its optax twin; where optax has none, the formula of another framework in NumPy."""
     return transcribed(name, kwargs) or (TWINS.get(name) or optax_s(name))(**kwargs)
+
+
+def kept(state, field):
+    """What a state has under this name, in each of its groups."""
+    return [value for _, value in optax.tree.get_all_with_path(state, field)]
+
+
+def optax_s(name):
+    """optax's function of this name, or that of ``optax.contrib``, or None."""
+    return getattr(optax, name, None) or getattr(optax.contrib, name, None)
 
 
 def reuse(patch, *studies):

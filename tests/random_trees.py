@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from helpers import OF_MATRICES
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from traced_arguments import FUNCTIONS, SCHEDULES, STRUCTURE
@@ -112,6 +113,8 @@ OTHERS = {
     "partition_by_path",
     "freeze",
 }  # no numbers of their own
+OTHERS = {"switch", "scale_by_schedule", "partition_by_path", "freeze"}  # no numbers of their own
+OTHERS |= {"muon", *OF_MATRICES}  # these trees seldom hold a matrix: tests/test_muon.py
 NAMES = sorted(x for x in FUNCTIONS.keys() - SCHEDULES - OTHERS if "." not in x)
 
 

@@ -18,7 +18,7 @@ MAY_IMPORT = {  # part -> the parts below it
     "base": {"tree"},
     "describe": {"tree", "base"},
     "schedules": {"tree", "base"},
-    "transforms": {"tree", "base", "describe", "schedules"},
+    "transforms": {"tree", "base", "describe", "messages", "schedules"},
     "optimizers": {"base", "describe", "schedules", "transforms"},
     "conventions": {
         "tree",

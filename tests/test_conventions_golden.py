@@ -92,18 +92,21 @@ def test_in_float32_it_is_so_to_1e_6_a_step(cell):
 
 
 @pytest.mark.parametrize("cell", ROUNDED, ids=lambda c: c.name)
-def test_torch_s_rounding_is_reproduced_but_for_the_order_of_its_sums(cell):
-    """Most steps have the same bits; no coordinate of a step parts by more than 2^-5 of the rate."""
-    mine, real = (np.diff(path(cell, "float64"), axis=-2) for path in (ours, theirs))
-    rate = ABOUT["rates"][cell.name] / (1 + SLOWING * np.arange(1, STEPS))
-    rates = np.array([np.full(STEPS - 1, ABOUT["rates"][cell.name]), rate])
-    off = np.abs(mine - real).max(axis=-1) / rates[:, None]
-    assert off.max() <= 2**-5
-    assert np.median(off) <= 2**-9
-    unrounded = np.diff(
-        ours(cell._replace(ours={"ns_dtype": None}), "float64"), axis=-2
-    )
-    assert np.median(np.abs(unrounded - real).max(axis=-1) / rates[:, None]) > 2**-9
+def test_rounding_inside_the_frameworks_is_reproduced_or_bounded(cell):
+    """In units of the rate; Keras rounds a norm to float32, which is not reproduced."""
+    rates = ABOUT["rates"][cell.name] / (1 + np.outer([0, SLOWING], np.arange(1, STEPS)))
+
+    def off(cell):
+        mine, real = (
+            np.diff(path, axis=-2) for path in (ours(cell, "float64"), theirs(cell, "float64"))
+        )
+        return np.abs(mine - real).max(axis=-1) / rates[:, None]
+
+    if cell.like == "keras":
+        assert off(cell).max() <= 1e-6
+        return
+    assert np.median(off(cell)) <= 1e-9 and off(cell).max() <= 2**-5
+    assert np.median(off(cell._replace(ours={"ns_dtype": None}))) > 2**-9  # the rounding is seen
 
 
 # --- optax and the papers: transcribed, for there is no framework to run ---
@@ -124,6 +127,7 @@ OPTAX = {
     "radam": {"learning_rate": 0.02},
     "lion": {"learning_rate": 0.003, "weight_decay": 0.1},
     "ademamix": {"learning_rate": 0.02, "weight_decay": 0.1, "alpha": 5.0},
+    "muon": {"learning_rate": 0.02, "weight_decay": 0.1},
 }
 PAPER = {
     "sgd": {"learning_rate": 0.02},
@@ -146,6 +150,7 @@ PAPER = {
         "b3_warmup": 20,
         "alpha_warmup": 20,
     },
+    "muon": {"learning_rate": 0.02, "weight_decay": 0.1},
 }
 PAPER_RATES = {"rmsprop": 0.001, "adadelta": 1.0, "adam": 0.001, "adamax": 0.002, "nadam": 0.002}
 
@@ -198,6 +203,18 @@ def _paper(recipe, t, g, w, s, rate, weight_decay=0.0, eps=0.0, **other):
         m = s.get("m", 0 * w)
         s["m"] = 0.99 * m + 0.01 * g
         return w - rate * (np.sign(0.9 * m + 0.1 * g) + weight_decay * w)
+    if recipe == "muon":  # w[:4] is a matrix of 2 x 2, Adam trains the others at a constant rate
+        m = s["m"] = 0.95 * s.get("m", 0) + g
+        x = (g + 0.95 * m)[:4].reshape(2, 2)
+        x = x / (np.linalg.norm(x) + 1e-7)
+        for _ in range(5):
+            a = x @ x.T
+            x = 3.4445 * x + (-4.775 * a + 2.0315 * a @ a) @ x
+        h = s["h"] = 0.9 * s.get("h", 0) + 0.1 * g[4:]
+        v = s["v"] = 0.95 * s.get("v", 0) + 0.05 * g[4:] ** 2
+        adam = h / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.95**t)) + 1e-10)
+        matrix = w[:4] - rate * (x.ravel() + weight_decay * w[:4])
+        return np.concatenate([matrix, w[4:] - 3e-4 * adam])
     m = s["m"] = b1 * s.get("m", 0) + (1 - b1) * g
     if recipe == "adamax":
         s["u"] = np.maximum(b2 * s.get("u", 0 * w), np.abs(g))
@@ -272,15 +289,18 @@ def parity_table():
         "1 … 1e-8 and 0, and in closed loop on a quartic: 30 steps, every\ncoordinate within 1e-12 "
         "of its size in float64, and within 1e-6 per step in float32 (of the framework's own "
         "float32 path\nwhere that is as near to its float64 one, else of the latter: "
-        f"{', '.join(imprecise())}).\n— : the framework has no such optimizer.  Keras and PyTorch "
-        "ran themselves (`tests/golden/make.py`); optax runs in the\ntest; the papers' formulas "
+        f"{', '.join(imprecise())}).\nMuon "
+        "is compared without the frameworks' own rounding inside it, and within 1e-5 per step in "
+        "float32: torch's rounding\nto bfloat16 is reproduced (the same bits but for the order of "
+        "sums), Keras's norm in float32 moves a float64 step by 1e-7.\n— : the framework has no "
+        "such optimizer.  Keras and PyTorch ran themselves (`tests/golden/make.py`); optax runs in the\ntest; the papers' formulas "
         "are transcribed in NumPy.\n"
     )
     return render(["recipe", *settings], rows) + "\n\n" + legend
 
 
 def _count(like):
-    cells = [cell.recipe for cell in CELLS if cell.like == like]
+    cells = [cell.recipe for cell in EXACT if cell.like == like]
     return {recipe: cells.count(recipe) for recipe in cells}
 
 
@@ -292,7 +312,7 @@ def is_precise(cell):
 
 def imprecise():
     """Recipes whose framework is not that precise in float32."""
-    return sorted({f"{c.like}'s {c.recipe}" for c in CELLS if not is_precise(c)})
+    return sorted({f"{c.like}'s {c.recipe}" for c in EXACT if not is_precise(c)})
 
 
 def test_every_recipe_of_a_convention_is_in_the_table():

@@ -15,18 +15,25 @@ from jaxopt_course.optimizers import OPTIMIZERS
 PARAMS = {"w": jnp.array([0.5, -1.0, 2.0])}
 REQUIRED = {"learning_rate": 0.01, "weight_decay": 0.1, "alpha": 5.0}
 REQUIRED |= {"b3_warmup": 3.0, "alpha_warmup": 3.0}
+PARAMS = {"w": jnp.array([0.5, -1.0, 2.0]), "matrix": jnp.array([[1.0, -0.5]])}
+REQUIRED = {"learning_rate": 0.01, "weight_decay": 0.1}
 
 
 def two_steps(tx):
-    g, state = {"w": jnp.array([1.0, -0.3, 0.01])}, tx.init(PARAMS)
+    g = {"w": jnp.array([1.0, -0.3, 0.01]), "matrix": jnp.array([[0.5, 0.1]])}
+    state = tx.init(PARAMS)
     for _ in range(2):
         u, state = tx.update(g, state, PARAMS)
-    return u["w"]
+    return jnp.concatenate([u["w"], u["matrix"].ravel()])
 
 
 def numbers(recipe):
     parameters = inspect.signature(recipe).parameters.values()
-    found = {p.name: p.default for p in parameters if type(p.default) in (int, float)}
+    found = {
+        p.name: p.default
+        for p in parameters
+        if type(p.default) in (int, float) and p.name != "ns_steps"  # half a step is none
+    }
     return found | {
         p.name: REQUIRED[p.name] for p in parameters if p.default is p.empty and p.name in REQUIRED
     }

@@ -29,6 +29,7 @@ RECIPES = {
     "radam": {},
     "lion": {"weight_decay": 0.1},
     "ademamix": {"weight_decay": 0.1},
+    "muon": {},
 }
 ALL = pytest.mark.parametrize("name", RECIPES)
 # each kind of state once: none, a sum, means, a maximum, a count that decides, a sign

@@ -39,7 +39,7 @@ def test_every_number_of_a_recipe_by_its_argument(name):
     numbers = {"learning_rate": 0.125, **defaults(RECIPES[name], float)}
     tx = RECIPES[name](**numbers)
     read = hyperparameters(tx, tx.init(start()))
-    assert read == {**numbers, **defaults(RECIPES[name], bool)}
+    assert read == {**numbers, **defaults(RECIPES[name], bool), **defaults(RECIPES[name], int)}
 
 
 @ALL

@@ -15,7 +15,7 @@ import numpy as np
 import optax
 import pytest
 import tables
-from helpers import rollout
+from helpers import OF_MATRICES, rollout
 from traced_arguments import (
     FUNCTIONS,
     SCHEDULES,
@@ -39,7 +39,24 @@ def run(name, function, kwargs, loop):
     if name in SCHEDULES:
         return jax.vmap(made)(jnp.arange(16, dtype=jnp.int32))
     gradients = np.random.default_rng(0).normal(size=(6, 3)) * np.array([1.0, 0.3, 3.0])
-    return loop(made, jnp.asarray(gradients), jnp.array([0.5, -1.0, 2.0]))
+    params = jnp.array([0.5, -1.0, 2.0])
+    if name in OF_MATRICES:
+        return loop(made, jnp.asarray(gradients)[:, None], params[None])
+    if name.endswith("muon"):  # a matrix, and a number that Adam trains
+        return loop(by_shape(made), jnp.asarray(gradients), params)
+    return loop(made, jnp.asarray(gradients), params)
+
+
+def by_shape(tx):
+    """The transformation of three numbers, two of which are a matrix."""
+    shaped = lambda x: {"w": x[None, :2], "b": x[2:]}
+    flat = lambda tree: jnp.concatenate([tree["w"].ravel(), tree["b"]])
+
+    def update(g, state, params):
+        u, state = tx.update(shaped(g), state, shaped(params))
+        return flat(u), state
+
+    return optax.GradientTransformation(lambda params: tx.init(shaped(params)), update)
 
 
 def eager(tx, gradients, params):

@@ -12,6 +12,7 @@ import optax
 import pytest
 from absl.testing import parameterized
 from helpers import (
+    OF_MATRICES,
     PIECES,
     RECIPES,
     as_arrays,
@@ -20,6 +21,7 @@ from helpers import (
     defaults,
     descend,
     deviation,
+    kept,
     our,
     rollout,
     start,
@@ -53,6 +55,7 @@ def first(g):
 def test_the_table_is_complete():
     public = {name for name in vars(transforms) if callable(getattr(transforms, name))}
     elsewhere = {"cautious", "switch", "freeze", "partition_by_path", "scale_by_schedule"}
+    elsewhere = {"switch", "freeze", "partition_by_path", "scale_by_schedule", *OF_MATRICES}
     assert PIECES.keys() == (public | RECIPES.keys()) - elsewhere
     for name, (numbers, flags) in PIECES.items():  # and so is each row
         made = RECIPES.get(name) or getattr(transforms, name)
@@ -89,7 +92,7 @@ class Variants(chex.TestCase):
             return
         twin = their(name, numbers).init(start())
         for field in ("trace", "ema", "mu", "nu", "nu_max", "e_g", "e_x", "sum_of_squares"):
-            assert_trees_equal(optax.tree.get(state, field), optax.tree.get(twin, field))
+            assert_trees_equal(kept(state, field), kept(twin, field))
 
 
 @functools.cache
@@ -146,10 +149,10 @@ def test_dtypes_stay(name, dtype):
     updates, path, state = jax.eval_shape(run, g)
     assert {x.dtype for x in jax.tree.leaves((updates, path))} == {jnp.dtype(dtype)}
     for field in ("trace", "ema", "mu"):
-        kept = jax.tree.leaves(optax.tree.get(state, field))
-        assert all(x.dtype == jnp.promote_types(dtype, jnp.float32) for x in kept)
+        found = jax.tree.leaves(kept(state, field))
+        assert all(x.dtype == jnp.promote_types(dtype, jnp.float32) for x in found)
     for field in ("nu", "nu_max", "e_g", "e_x", "sum_of_squares"):
-        squares = jax.tree.leaves(optax.tree.get(state, field))
+        squares = jax.tree.leaves(kept(state, field))
         assert all(x.dtype == jnp.float32 for x in squares)
 
 
@@ -245,6 +248,12 @@ def test_odd_trees(name, kind):
     """One step as optax takes it on the same numbers as arrays."""
     tree = ODD_TREES[kind]
     tx, twin = our(name, PIECES[name][0]), their(name, PIECES[name][0])
+    if name == "muon" and kind in ("0-d", "python"):
+        with pytest.raises(ValueError, match="no parameter is a matrix"):
+            tx.init(tree)
+        return
+    if name == "muon" and kind == "no numbers":  # where optax divides by 0
+        twin = optax.identity()
     u, state = tx.update(tree, tx.init(tree), tree)
     as_arrays = jax.tree.map(jnp.asarray, tree)
     expected, _ = twin.update(as_arrays, twin.init(as_arrays), as_arrays)
@@ -309,7 +318,7 @@ def test_works_under_optax_s_state_tools(name):
     doubled = optax.tree.map_params(tx, lambda x: x + 1, state)
     assert jax.tree.structure(doubled) == jax.tree.structure(state)
     for field in ("trace", "mu", "nu", "nu_max", "e_g"):
-        old, new = optax.tree.get(state, field), optax.tree.get(doubled, field)
+        old, new = kept(state, field), kept(doubled, field)
         assert_trees_equal(new, jax.tree.map(lambda x: x + 1, old))
 
 

@@ -57,6 +57,19 @@ VALUES = {
     "amsgrad": (False, True),
     "decoupled_weight_decay": (False, True),
     "staircase": (False, True),
+    "adaptive": (False, True),
+    # Muon
+    "ns_coeffs": ((3.4445, -4.775, 2.0315), (3.0, -4.0, 2.0)),
+    "ns_steps": (5, 3),
+    "beta": (0.95, 0.5),
+    "adam_b1": (0.9, 0.5),
+    "adam_b2": (0.9, 0.7),
+    "adam_eps": (1e-2, 1e-3),
+    "adam_eps_root": (1e-2, 1e-3),
+    "adam_weight_decay": (0.1, 0.3),
+    "adam_learning_rate": (0.05, 0.02),
+    "adam_lr_ratio": (0.5, 0.2),
+    "consistent_rms": (0.2, 0.4),
     # schedules
     "value": (1.0, 0.5),
     "init_value": (1.0, 0.5),
@@ -104,7 +117,16 @@ STRUCTURE = {
     "inner": ("a piece, whose numbers are traced", optax.trace(0.5)),
     "default": ("a piece, whose numbers are traced", None),
     "before": ("a piece, whose numbers are traced", None),
+    "ns_dtype": ("a dtype", None),
+    "preconditioning": ("which of four formulas", None),
+    "weight_dimension_numbers": ("which axes: the shape of what is computed", None),
+    "muon_weight_dimension_numbers": ("which leaves: the structure of the state", None),
+    "exclude_layers": ("which leaves: the structure of the state", None),
+    "exclude_embeddings": ("which leaves: the structure of the state", None),
 }
+
+# no transformation, and no schedule
+HELPERS = {"matrix_axes"}
 
 # numbers that are tried alone, and not given meanwhile
 APART = {
@@ -128,6 +150,7 @@ def _public(module):
 
 
 FUNCTIONS = {**_public(transforms), **REGISTERED, **_public(schedules)}
+FUNCTIONS = {name: made for name, made in FUNCTIONS.items() if name not in HELPERS}
 SCHEDULES = set(_public(schedules))
 
 

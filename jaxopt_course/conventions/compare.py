@@ -77,10 +77,14 @@ RULES: dict[str, dict[str, str]] = {
     },
     "ademamix": {"*": "u = (m̂ + α n) / (√v̂ + ε), n ← β3 n + (1-β3) g;  θ ← θ - η (u + λ θ)"},
     "muon": {
-        "*": "m ← β m + (1-β) g, debiased;  θ ← θ - η (√max(1, c/r) X + λ θ), ‖m̂‖ + ε",
-        "torch": "m ← β m + (1-β) g;  θ ← θ - η (√max(1, c/r) X + λ θ), X in bfloat16, max(‖m‖, ε)",
-        "keras": "m ← β m + g;  θ ← θ - η (ρ √max(r, c) X + λ θ), ‖m‖ + 1e-7",
-        "paper": "m ← β m + g;  θ ← θ - η (√max(1, c/r) X + λ θ), ‖m‖ + ε",
+        "*": "m ← β m + (1-β) g, debiased;  X near m / (‖m‖ + ε);  θ ← θ - η (√max(1, c/r) X + λ θ);"
+        "  AdamW (ε) for what has not two axes",
+        "torch": "m ← β m + (1-β) g;  X near m / max(‖m‖, ε), in bfloat16;  θ ← θ - η (√max(1, c/r)"
+        " X + λ θ);  what has not two axes is refused (here AdamW)",
+        "keras": "m ← β m + g;  X near m / (‖m‖ + 1e-7);  θ ← θ - η (ρ √max(r, c) X + λ θ);  AdamW"
+        " (ε on the uncorrected v) for embeddings, excluded layers and what has not two axes",
+        "paper": "m ← β m + g;  X near m / (‖m‖ + ε);  θ ← θ - η (√max(1, c/r) X + λ θ);  AdamW"
+        " with a rate of its own for the rest",
     },
     "lion": {"*": "u = sign(β1 m + (1-β1) g);  θ ← θ - η (u + λ θ)"},
 }
@@ -118,12 +122,14 @@ class Difference(NamedTuple):
         """The table of arguments, the rules and the measured differences."""
         a, b = self.frameworks
         wide = max(len(name) for name in [*self.arguments, "argument"])
+        values = [_shown(x) for pair in self.arguments.values() for x in pair]
+        cell = max(10, *map(len, values))
         lines = [
             f"{self.optimizer}: {a} and {b}",
             "",
-            f"{'argument':{wide}}  {a:>10}  {b:>10}",
+            f"{'argument':{wide}}  {a:>{cell}}  {b:>{cell}}",
             *(
-                f"{name:{wide}}  {_shown(x):>10}  {_shown(y):>10}{'' if x == y else '   <-'}"
+                f"{name:{wide}}  {_shown(x):>{cell}}  {_shown(y):>{cell}}{'' if x == y else '   <-'}"
                 for name, (x, y) in self.arguments.items()
             ),
             "",

@@ -18,6 +18,8 @@ FUNCTIONS = {
     "weight_decay_mask",
     "mu_dtype",
     "accumulator_dtype",
+    "weight_dimension_numbers",
+    "muon_weight_dimension_numbers",
 }  # arguments, no schedules
 PLATEAU = "reduce_on_plateau"
 LINEAR = {  # in the update: a factor before them is one after them

@@ -22,7 +22,7 @@ from jaxopt_course.base import Transform
 from jaxopt_course.transforms.groups import Pattern, check_patterns, group_of_each
 from jaxopt_course.tree import Tree, check_fits, check_floating, named_leaves, path_name
 
-MATRIX, REST = "matrix", "rest"  # the two groups
+MATRIX, REST = "muon", "adam"  # the two groups, as optax names them
 # of all leaves, of each, or a function of the parameters that says them; None is no matrix
 MatrixAxes: TypeAlias = "MuonDimensionNumbers | Tree | Callable[[Tree], Tree] | None"
 
@@ -100,9 +100,10 @@ def matrix_axes(patterns: Mapping[Pattern, Any]) -> Callable[[Tree], Tree]:
 def _dimension_numbers(pattern: Any, axes: Any) -> MuonDimensionNumbers | None:
     if axes is None:
         return None
-    pair = isinstance(axes, tuple | list) and len(axes) == 2
-    listed = [a for part in axes for a in (part if isinstance(part, tuple | list) else (part,))]
-    if not pair or not all(isinstance(a, int) and not isinstance(a, bool) for a in listed):
+    many = lambda part: part if isinstance(part, tuple | list) else (part,)
+    pair = many(axes) if len(many(axes)) == 2 else (None,)
+    listed = [a for part in pair for a in many(part)]
+    if not all(isinstance(a, int) and not isinstance(a, bool) for a in listed):
         raise TypeError(
             f"{pattern!r}: (reduction axes, output axes) such as ((0, 1, 2), 3), or None, not "
             f"{axes!r}"
