@@ -335,11 +335,6 @@ def kept(state, field):
     return [value for _, value in optax.tree.get_all_with_path(state, field)]
 
 
-def optax_s(name):
-    """optax's function of this name, or that of ``optax.contrib``, or None."""
-    return getattr(optax, name, None) or getattr(optax.contrib, name, None)
-
-
 def reuse(patch, *studies):
     """Programs that these studies compiled serve wherever a bucket of theirs is to be compiled."""
     programs = {

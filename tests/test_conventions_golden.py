@@ -293,8 +293,9 @@ def parity_table():
         "is compared without the frameworks' own rounding inside it, and within 1e-5 per step in "
         "float32: torch's rounding\nto bfloat16 is reproduced (the same bits but for the order of "
         "sums), Keras's norm in float32 moves a float64 step by 1e-7.\n— : the framework has no "
-        "such optimizer.  Keras and PyTorch ran themselves (`tests/golden/make.py`); optax runs in the\ntest; the papers' formulas "
-        "are transcribed in NumPy.\n"
+        "such optimizer.  Keras and PyTorch ran themselves "
+        "(`tests/golden/make.py`); optax runs in the"
+        "\ntest; the papers' formulas are transcribed in NumPy.\n"
     )
     return render(["recipe", *settings], rows) + "\n\n" + legend
 

@@ -77,8 +77,8 @@ RULES: dict[str, dict[str, str]] = {
     },
     "ademamix": {"*": "u = (m̂ + α n) / (√v̂ + ε), n ← β3 n + (1-β3) g;  θ ← θ - η (u + λ θ)"},
     "muon": {
-        "*": "m ← β m + (1-β) g, debiased;  X near m / (‖m‖ + ε);  θ ← θ - η (√max(1, c/r) X + λ θ);"
-        "  AdamW (ε) for what has not two axes",
+        "*": "m ← β m + (1-β) g, debiased;  X near m / (‖m‖ + ε);  "
+        "θ ← θ - η (√max(1, c/r) X + λ θ);  AdamW (ε) for what has not two axes",
         "torch": "m ← β m + (1-β) g;  X near m / max(‖m‖, ε), in bfloat16;  θ ← θ - η (√max(1, c/r)"
         " X + λ θ);  what has not two axes is refused (here AdamW)",
         "keras": "m ← β m + g;  X near m / (‖m‖ + 1e-7);  θ ← θ - η (ρ √max(r, c) X + λ θ);  AdamW"
@@ -129,7 +129,8 @@ class Difference(NamedTuple):
             "",
             f"{'argument':{wide}}  {a:>{cell}}  {b:>{cell}}",
             *(
-                f"{name:{wide}}  {_shown(x):>{cell}}  {_shown(y):>{cell}}{'' if x == y else '   <-'}"
+                f"{name:{wide}}  {_shown(x):>{cell}}  {_shown(y):>{cell}}"
+                f"{'' if x == y else '   <-'}"
                 for name, (x, y) in self.arguments.items()
             ),
             "",

@@ -74,7 +74,6 @@ def muon(
      [ 0.  -0.5]] [-0.737]
     """
     axes = muon_weight_dimension_numbers
-    inside = {"preconditioning": preconditioning, "weight_dimension_numbers": axes}
     return partition_matrices(
         chain(
             scale_by_muon(
@@ -85,7 +84,8 @@ def muon(
                 mu_dtype,
                 nesterov=nesterov,
                 adaptive=adaptive,
-                **inside,
+                preconditioning=preconditioning,
+                weight_dimension_numbers=axes,
             ),
             scale_by_shape(axes, consistent_rms),
             add_decayed_weights(weight_decay, weight_decay_mask),
