@@ -8,7 +8,7 @@ import numpy as np
 from jaxopt_course.base import Decay
 
 # they enter recipes as b and as 1 - b
-DECAYS = frozenset({"b1", "b2", "b3", "decay", "ema_decay", "rho"})
+DECAYS = frozenset({"b1", "b2", "b3", "decay", "ema_decay", "rho", "beta", "adam_b1", "adam_b2"})
 
 
 def encode(columns: Mapping[str, np.ndarray], pairs: bool) -> dict[str, Any]:

@@ -19,6 +19,10 @@ OptimizerFunction = Callable[[Hyperparameters], optax.GradientTransformation]
 Optimizer = None | str | OptimizerFunction | Mapping[str, OptimizerFunction]
 
 NOT_NUMBERS = {"accumulator_dtype", "mu_dtype", "mask", "weight_decay_mask"}
+NOT_NUMBERS |= {"ns_coeffs", "ns_dtype", "preconditioning", "exclude_layers"}
+NOT_NUMBERS |= {"muon_weight_dimension_numbers"}
+WHOLE = {"ns_steps"}  # numbers of steps
+NO_NUMBER = {"adam_learning_rate", "consistent_rms"}  # where None stands for none at all
 NONE_MEANS = {"learning_rate": 1.0}  # of an argument whose default is None, where it is not 0
 NONE_MEANS |= dict.fromkeys(
     ("clipnorm", "clipvalue", "global_clipnorm"), float(np.finfo(np.float32).max)
@@ -133,6 +137,11 @@ def complete(
             missing = rows & trials[argument].isna()
             if not missing.any():
                 continue
+            if argument in NO_NUMBER and _is_optional(name, argument):
+                raise ValueError(
+                    f"row {int(missing.argmax())} ({name}) has no {argument!r}, and other rows of "
+                    f"it have one: without it {name} is another program; give all of them one"
+                )
             if default is inspect.Parameter.empty:
                 raise ValueError(
                     f"row {int(missing.argmax())} ({name}) has no {argument!r}, "
@@ -150,6 +159,12 @@ def _check_kind(column: str, values: pd.Series, default: Any, name: str) -> None
         wanted = "True or False" if switch_wanted else "numbers"
         value = values.dropna().iloc[0]
         raise TypeError(f"column {column!r} of {name} takes {wanted}, not {value!r}")
+    if column in WHOLE:
+        odd = values.dropna()[lambda x: (x % 1 != 0) | (x < 0)]
+        if len(odd):
+            raise ValueError(
+                f"column {column!r} of {name} takes whole numbers from 0 on, not {odd.iloc[0]}"
+            )
 
 
 def _not_taken(column: str, name: str, parameters: Mapping[str, Any], row: int) -> str:

@@ -204,7 +204,8 @@ def _iterated(
         return x
     closed = _closed(triples, x)
     if not isinstance(steps, int | np.integer):
-        return jax.lax.fori_loop(0, steps, lambda _, x: step(x, closed), x)
+        whole = jnp.asarray(steps).astype(jnp.int32)  # a table's numbers may be floats
+        return jax.lax.fori_loop(0, whole, lambda _, x: step(x, closed), x)
     for _ in range(steps):
         x = step(x, closed)
     return x
