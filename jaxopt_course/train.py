@@ -62,6 +62,8 @@ class Trial(NamedTuple):
         tuple[TrialState, jax.Array, dict[str, jax.Array]],
     ]
     evaluate: Callable[[Hyperparameters, TrialState, Tree, Tree], dict[str, jax.Array]]
+    evaluated: Callable[[Hyperparameters, TrialState], Tree]  # the weights that it evaluates
+    measure: Callable[[Hyperparameters, Tree, Tree, Tree, Tree], dict[str, jax.Array]]
 
 
 class Budget(NamedTuple):
@@ -251,21 +253,32 @@ def make_trial(
         recorded = recording.named(measured) | watched(watch, tx, opt_state, params, g, u)
         return TrialState(apply_updates(params, u), model_state, after, s + 1), loss, recorded
 
+    def measure(
+        hyperparameters: Hyperparameters, params: Tree, model_state: Tree, part: Tree, shared: Tree
+    ) -> dict[str, jax.Array]:
+        beside = offered("evaluate", hyperparameters, shared=shared)
+        return dict(asking.bind(task.evaluate, 3, **beside)(params, model_state, part))
+
+    def has_others(hyperparameters: Hyperparameters, state: TrialState) -> bool:
+        if not others:  # asked apart: a program in which nobody averages stays as it is
+            others.append(evaluates_others(optimizer, hyperparameters, state))
+        return others[0]
+
+    def evaluated(hyperparameters: Hyperparameters, state: TrialState) -> Tree:
+        if not has_others(hyperparameters, state):
+            return state.params
+        return evaluated_params(optimizer, hyperparameters, state)
+
     def evaluate(
         hyperparameters: Hyperparameters, state: TrialState, part: Tree, shared: Tree
     ) -> dict[str, jax.Array]:
-        beside = offered("evaluate", hyperparameters, shared=shared)
-        measure = asking.bind(task.evaluate, 3, **beside)
-        trained = lambda: dict(measure(state.params, state.model_state, part))
-        if not others:  # asked apart: a program in which nobody averages stays as it is
-            others.append(evaluates_others(optimizer, hyperparameters, state))
-        if not others[0]:
-            return trained()
-        params = evaluated_params(optimizer, hyperparameters, state)
-        found = dict(measure(params, state.model_state, part))
-        return with_raw(found, trained()) if raw else found
+        of = lambda params: measure(hyperparameters, params, state.model_state, part, shared)
+        found = of(evaluated(hyperparameters, state))
+        if not (raw and has_others(hyperparameters, state)):
+            return found
+        return with_raw(found, of(state.params))
 
-    return Trial(init, step, evaluate)
+    return Trial(init, step, evaluate, evaluated, measure)
 
 
 def evaluated_params(optimizer: Made, hyperparameters: Hyperparameters, state: TrialState) -> Tree:

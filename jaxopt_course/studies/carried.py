@@ -30,17 +30,21 @@ class Carried:
         starts: from which weights trials start; None for the task's own.
         continues: what the manifest says of the study whose trials go on here; None where they
             begin here.
+        score: which evaluation counts, the "last" or the "best".
     """
 
     keep: int = 0
     starts: Starts | None = None
     continues: Mapping[str, Any] | None = None
+    score: str = "last"
 
     def manifest(self, kind: str) -> dict[str, Any]:
         """What of it makes the study, for JSON; nothing where nothing was asked."""
         said: dict[str, Any] = {"keep": self.keep} if self.keep and kind == "sweep" else {}
         if self.starts is not None:
             said["start"] = self.starts.manifest
+        if self.score != "last":
+            said["score"] = self.score
         return said | ({} if self.continues is None else {"continues": dict(self.continues)})
 
     def start(self, compiled: Compiled, trials: pd.DataFrame) -> Callable[[int], Any] | None:

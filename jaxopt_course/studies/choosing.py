@@ -56,6 +56,37 @@ def check_metric(metric: str | None, metrics: Mapping[str, str]) -> tuple[str, s
     return metric, directions[metric]
 
 
+def check_score(
+    score: str | None, metric: str | None, metrics: Mapping[str, str], by_best: bool
+) -> tuple[tuple[str, str], str]:
+    """What chooses, with its direction, and which evaluation counts.
+
+    Args:
+        score: "last" or "best"; default "best" where the metric is ``best_valid_…``.
+        metric: as ``check_metric``.
+        metrics: the task's.
+        by_best: whether a scheduler stops trials that no longer improve, so that the default
+            metric is that of the best evaluation.
+
+    Raises:
+        ValueError: another score; one that contradicts the metric; as ``check_metric``.
+    """
+    if score not in (None, "last", "best"):
+        raise ValueError(f'score must be "last" or "best", not {score!r}')
+    if metric is None and by_best and score != "last":
+        score = "best"
+    name, direction = check_metric(metric, metrics)
+    if name.startswith("best_"):
+        if score == "last":
+            raise ValueError(f'score="last" contradicts metric={name!r}: leave one of them out')
+        return (name, direction), "best"
+    if score != "best":
+        return (name, direction), "last"
+    if not name.startswith("valid_"):
+        raise ValueError(f'score="best" is of an evaluation, as of "valid_loss", not of {name!r}')
+    return (f"best_{name}", direction), "best"
+
+
 def check_measured(
     metric: str, measured_with: Mapping[str, Sequence[str]], varied: Iterable[str]
 ) -> None:

@@ -20,11 +20,12 @@ from jaxopt_course.studies.hints import hint_of
 from jaxopt_course.studies.lineage import entries_of
 from jaxopt_course.studies.lowering import data_of, rhythm_of, source_of, trial_of
 from jaxopt_course.studies.made_with import command
-from jaxopt_course.studies.results import assemble, scorer
+from jaxopt_course.studies.results import Scored, assemble, scorer
 from jaxopt_course.studies.seen import Seen
-from jaxopt_course.studies.states import of_trial
+from jaxopt_course.studies.states import Weights, best_weights, held_of, of_trial
 from jaxopt_course.studies.telling import hearer, teller
 from jaxopt_course.sweeps import engine
+from jaxopt_course.sweeps.best import held_bytes
 from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
@@ -50,7 +51,7 @@ class Trained(NamedTuple):
     states: Mapping[int, Any] = {}  # by row, of the trials that finished, where they were asked for
     earlier: bool = False  # another run left it
     kept: Mapping[int, Any] = {}  # by row, the program's own last states of the best so far
-    evaluated: Mapping[int, Any] = {}  # by row, of both, other weights for evaluation, if any
+    evaluated: Mapping[int, Weights] = {}  # by row, of both, other weights of the score, if any
     ends: bool = False  # it is over, and nothing is to follow
 
 
@@ -65,6 +66,7 @@ class Compiled:
     program: Program
     state_bytes: int = 0  # of a trial's state
     others: bool = False  # whether an optimizer has other weights for evaluation
+    score: str = "last"  # which evaluation counts, or "best"
 
     @property
     def program_sha256(self) -> str:
@@ -78,6 +80,7 @@ def compile_bucket(
     lanes: int | None,
     devices: Sequence[Any],
     seen: Seen | None = None,
+    score: str = "last",
 ) -> Compiled:
     """Check that everything traces, choose the width, lower and compile.
 
@@ -87,6 +90,7 @@ def compile_bucket(
         lanes: W, or None for the default of its state's bytes.
         devices: on which.
         seen: says what is recorded; default nothing but the loss and the metrics.
+        score: "best": trials hold the weights of their best evaluation by the metric.
 
     Raises:
         TypeError: a column is needed as a plain value; the message says how to give it.
@@ -95,7 +99,8 @@ def compile_bucket(
     """
     columns = bucket.columns
     seen = seen or Seen()
-    trial = trial_of(bucket, seen.watch, seen.raw)
+    best = (chosen[0].removeprefix("best_valid_"), chosen[1]) if score == "best" else None
+    trial = trial_of(bucket, seen.watch, seen.raw, best)
     data = data_of(bucket.task)
     table = Table(**columns.arrays(columns.trials))
     row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
@@ -117,11 +122,12 @@ def compile_bucket(
     _check_recorded(columns, trial, row, data)
     if bucket.budget.diverges_times is not None:
         size -= 4  # the limit of a lane's losses: its width is as before there was one
-    width = lanes or default_lanes(size, devices[0].platform)
+    state = jax.eval_shape(trial.init, row, jax.ShapeDtypeStruct((), np.uint32))
+    held = held_of(state)  # does not count either
+    width = lanes or default_lanes(size - (held_bytes(held) if held else 0), devices[0].platform)
     program = compile_program(trial, rhythm_of(bucket), data, table, width, devices)
-    state = of_trial(jax.eval_shape(trial.init, row, jax.ShapeDtypeStruct((), np.uint32)))
-    others = evaluates_others(columns.optimizer, row, state)
-    return Compiled(bucket, chosen, trial, data, program, size, others)
+    others = evaluates_others(columns.optimizer, row, of_trial(state))
+    return Compiled(bucket, chosen, trial, data, program, size, others, score)
 
 
 def _check_recorded(columns: Columns, trial: Trial, row: Mapping[str, Any], data: Data) -> None:
@@ -231,8 +237,10 @@ def train_bucket(
             ends = True
     seconds = time.perf_counter() - begun
     metrics = compiled.bucket.task.directions
-    converging = compiled.chosen if judges_each(scheduler) else None
-    complete, curves = assemble(trials, results, program.rhythm, metrics, converging)
+    scored = None
+    if judges_each(scheduler) or compiled.score == "best":
+        scored = Scored(*compiled.chosen, compiled.score == "best", judges_each(scheduler))
+    complete, curves = assemble(trials, results, program.rhythm, metrics, scored)
     event: dict[str, Any] = {
         "event": "interrupted" if results.interrupted else "finished",
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -268,13 +276,16 @@ def train_bucket(
     )
 
 
-def _evaluated(compiled: Compiled, table: Table, states: Mapping[int, Any]) -> dict[int, Any]:
-    """By row the weights that are to be evaluated; nothing where those are that were trained."""
-    if not compiled.others:
-        return {}
+def _evaluated(compiled: Compiled, table: Table, states: Mapping[int, Any]) -> dict[int, Weights]:
+    """By row the weights of the score; nothing where those are that were trained."""
     columns = compiled.bucket.columns
     ask = jax.jit(lambda h, state: evaluated_params(columns.optimizer, h, state))
-    return {row: ask(row_of(table, row), of_trial(state)) for row, state in states.items()}
+    found = {row: best_weights(state) for row, state in states.items()}
+    for row, state in states.items() if compiled.others else ():
+        if found[row] is None:
+            own = of_trial(state)
+            found[row] = ask(row_of(table, row), own), own.model_state
+    return {row: weights for row, weights in found.items() if weights is not None}
 
 
 def _best(

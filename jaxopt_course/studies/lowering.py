@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxopt_course.problems.streams import Reading, Stream
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.sweeps.best import holding
 from jaxopt_course.sweeps.feeding import Source
 from jaxopt_course.sweeps.first_loss import judged
 from jaxopt_course.sweeps.lanes import Data, Rhythm
@@ -24,11 +25,26 @@ def rhythm_of(bucket: Bucket) -> Rhythm:
     return Rhythm(budget.steps, *every, *bad, diverges_after=after, skips=skips, fits=fits)
 
 
-def trial_of(bucket: Bucket, watch: Sequence[str] = (), raw: bool = True) -> Any:
-    """The functions of the bucket's trials, as the engine gets them."""
+def trial_of(
+    bucket: Bucket,
+    watch: Sequence[str] = (),
+    raw: bool = True,
+    best: tuple[str, str] | None = None,
+) -> Any:
+    """The functions of the bucket's trials, as the engine gets them.
+
+    Args:
+        bucket: of the trials.
+        watch: what steps record beside the loss.
+        raw: whether the trained weights are measured too, where others are evaluated.
+        best: the metric of which trials hold the weights of their best evaluation, and its
+            direction; None where they hold none.
+    """
     columns = bucket.columns
     size = bucket.budget.batch_size
-    trial = make_trial(bucket.task, columns.optimizer, size, columns.task.row, watch, raw)
+    trial: Any = make_trial(bucket.task, columns.optimizer, size, columns.task.row, watch, raw)
+    if best is not None:
+        trial = holding(trial, *best, trial.evaluated, trial.measure)
     times = bucket.budget.diverges_times
     return trial if times is None else judged(trial, times)
 

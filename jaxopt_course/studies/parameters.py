@@ -62,12 +62,12 @@ class WithParameters(RecordedStudy):
         content = self._content(trial)
         if content is None:
             found = self._replayed(trial, again)
-            return found.state.params if raw else found.params
+            return found.state.params if raw else found.weights[0]
         tensors = unpack(content, f"what is kept of trial {trial}")
         if is_plain(tensors) or (self._session is None and not again):
-            return to_device(plain(tensors, "params")) if raw else evaluated_of(tensors)
-        params = self.state(trial, **again).params
-        return params if raw else evaluated_of(tensors, params)
+            return to_device(plain(tensors, "params")) if raw else evaluated_of(tensors)[0]
+        own = self.state(trial, **again)
+        return own.params if raw else evaluated_of(tensors, own[:2])[0]
 
     def state(self, trial: int, **again: Any) -> Any:
         """The last state of a trial: ``params``, ``model_state``, ``opt_state``, ``step``.
@@ -140,16 +140,15 @@ class WithParameters(RecordedStudy):
         content = self._content(trial)
         tensors = None if content is None else unpack(content, f"what is kept of trial {trial}")
         if tensors is not None and is_plain(tensors):
-            params = plain(tensors, "params") if raw else evaluated_of(tensors)
-            parts = params, plain(tensors, "model_state")
+            of_score = evaluated_of(tensors)
+            trained = plain(tensors, "params"), plain(tensors, "model_state")
         elif tensors is not None:
-            state = self.state(trial, **again)
-            params = state.params if raw else evaluated_of(tensors, state.params)
-            parts = params, state.model_state
+            trained = self.state(trial, **again)[:2]
+            of_score = evaluated_of(tensors, trained)
         else:
             found = self._replayed(trial, again)
-            params = found.state.params if raw else found.params
-            parts = params, found.state.model_state
+            trained, of_score = found.state[:2], found.weights
+        parts = trained if raw else of_score
         write_weights(exported(*parts), target, form)
         return target
 

@@ -30,8 +30,8 @@ class Replay(NamedTuple):
             than rounding does.
         exact: whether the versions of JAX are the study's and the machine repeats its bits.
         deviations: of each curve the largest difference, as a share of its largest value.
-        params: the weights with which it was evaluated: those of the state, or what its optimizer
-            has for evaluation; None if it diverged.
+        weights: params and model_state of its score: those of the state, or what its optimizer has
+            for evaluation, or of its best evaluation; None if it diverged.
     """
 
     state: Any
@@ -40,7 +40,7 @@ class Replay(NamedTuple):
     different: list[str]
     exact: bool = True
     deviations: Mapping[str, float] = {}
-    params: Any = None
+    weights: Any = None
 
 
 def replay(
@@ -102,9 +102,9 @@ def replay(
     exact = exact and manifest.get("continues") is None  # then two programs trained it
     different = [n for n in pairs if not (same[n] if exact else deviations[n] <= ROUNDING)]
     state = outcome.states.get(0)
-    params = outcome.evaluated.get(0, None if state is None else state.params)
+    weights = outcome.evaluated.get(0, None if state is None else state[:2])
     identical = all(same.values())
-    return Replay(state, bare(again), identical, different, exact, deviations, params)
+    return Replay(state, bare(again), identical, different, exact, deviations, weights)
 
 
 def _was_added(manifest: Mapping[str, Any], trial: int) -> bool:

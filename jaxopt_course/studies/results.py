@@ -27,12 +27,21 @@ class Means(NamedTuple):
     valid: dict[str, np.ndarray]  # (N, E), by name
 
 
+class Scored(NamedTuple):
+    """Whose best evaluation is their result."""
+
+    metric: str
+    direction: str
+    all: bool  # of all that finished
+    converged: bool  # of those that were stopped
+
+
 def assemble(
     trials: pd.DataFrame,
     results: Results,
     rhythm: Rhythm,
     metrics: Mapping[str, str] = MappingProxyType({}),
-    chosen: tuple[str, str] | None = None,
+    scored: Scored | None = None,
 ) -> tuple[pd.DataFrame, xr.Dataset]:
     """The table with status and metrics, and the curves with numeric coordinates only.
 
@@ -41,8 +50,7 @@ def assemble(
         results: of these.
         rhythm: of each.
         metrics: the task's, with their directions.
-        chosen: where trials that were stopped have converged, the metric of which their best
-            evaluation is, and its direction.
+        scored: where some are scored by their best evaluation.
     """
     record_steps, eval_steps, losses, recorded, valid = means_of(results, rhythm)
     curves = xr.Dataset(
@@ -55,8 +63,8 @@ def assemble(
             "eval_step": eval_steps,
         },
     )
-    best = None if chosen is None else best_evaluations(results, *chosen, rhythm)
-    ends = Ends(results, best, record_steps, eval_steps)
+    best = None if scored is None else best_evaluations(results, *scored[:2], rhythm)
+    ends = Ends(results, best, record_steps, eval_steps, scored)
     return _table(trials, results, losses, recorded, valid, metrics, ends), curves
 
 
@@ -136,18 +144,19 @@ def _table(
 class Ends(NamedTuple):
     """Which reading of each trial's curves is its result: the last, or that of its best evaluation.
 
-    ``best``: row -> position of the best evaluation; None where no trial can have converged.
+    ``best``: row -> position of the best evaluation; None where it is no trial's result.
     """
 
     results: Results
     best: Mapping[int, int] | None
     record_steps: np.ndarray
     eval_steps: np.ndarray
+    scored: Scored | None = None
 
     @property
     def converged(self) -> np.ndarray:
         """(N,), bool: stopped, and scored all the same."""
-        return self.results.stopped & (self.best is not None)
+        return self.results.stopped & (self.scored is not None and self.scored.converged)
 
     @property
     def scored_step(self) -> dict[str, pd.Series]:
@@ -171,9 +180,11 @@ class Ends(NamedTuple):
         return self._at(curves, {row: count(step) - 1 for row, step in steps.items()})
 
     def _places(self) -> dict[int, int]:
-        """Row -> position of the best evaluation, of those that have converged."""
-        best = self.best or {}
-        return {row: best[row] for row in np.flatnonzero(self.converged).tolist()}
+        """Row -> position of the best evaluation, of those of which it is the result."""
+        best, mine = self.best or {}, self.converged
+        if self.scored is not None and self.scored.all:
+            mine = mine | self.results.finished
+        return {row: best[row] for row in np.flatnonzero(mine).tolist()}
 
     def _at(self, curves: np.ndarray, places: Mapping[int, int]) -> np.ndarray:
         values = np.where(self.results.finished, curves[:, -1], np.nan)

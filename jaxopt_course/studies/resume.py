@@ -116,10 +116,11 @@ def _limited(budget: Mapping[str, Any]) -> bool:
 def _carried(manifest: Mapping[str, Any], table: Table, start: Any) -> tuple[Table, Carried]:
     """What the trials were given and what stays of them, checked to be what it was."""
     keep, was = int(manifest.get("keep") or 0), manifest.get("start")
+    more = manifest.get("continues"), manifest.get("score", "last")
     if was is None:
         if start is not None:
             raise ValueError("the study's trials start as the task makes them, without start=")
-        return table, Carried(keep, None, manifest.get("continues"))
+        return table, Carried(keep, None, *more)
     given = was.get("path") if start is None else start
     if given is None:
         raise GiveAgain("start", "weights to start from")
@@ -129,7 +130,7 @@ def _carried(manifest: Mapping[str, Any], table: Table, start: Any) -> tuple[Tab
         raise ValueError(
             "the weights of start= are not those from which the study's trials started"
         )
-    return same, Carried(keep, starts, manifest.get("continues"))
+    return same, Carried(keep, starts, *more)
 
 
 def _examples(entries: Sequence[Mapping[str, Any]], trials: pd.DataFrame) -> pd.DataFrame | None:

@@ -139,8 +139,8 @@ class Session:
 
     def _compile(self, number: int, bucket: Bucket) -> Compiled:
         try:
-            width = self.lanes[number]
-            made = compile_bucket(bucket, self.chosen, width, self.devices, self.seen)
+            width, more = self.lanes[number], (self.seen, self.carried.score)
+            made = compile_bucket(bucket, self.chosen, width, self.devices, *more)
         except Exception as error:
             if bucket.static:
                 error.add_note(f"in the program of {bucket.label}")

@@ -9,13 +9,17 @@ import numpy as np
 
 from jaxopt_course.records import safetensors, weights
 from jaxopt_course.records.safetensors import Tensors
+from jaxopt_course.sweeps.best import Held
 from jaxopt_course.sweeps.first_loss import Judged
 from jaxopt_course.train import TrialState
 
 FORMAT = "jaxopt_course state"
 LIMIT = "limit"  # of a trial's losses, from which it counts as diverged
 PARTS = ("params", "model_state")  # which are read without the code, where they are plain
-EVALUATED = "evaluated"  # the weights for evaluation, where they are others than params
+EVALUATED = "evaluated"  # params and model_state of the score, where they are others
+BEST = "best"  # that score, where trials hold the weights of their best evaluation
+
+Weights = tuple[Any, Any]  # params and model_state
 
 
 def named(tree: Any) -> tuple[dict[str, Any], dict[str, list[Any]]]:
@@ -55,32 +59,58 @@ def on_host(leaf: Any) -> np.ndarray:
 
 
 def of_trial(state: Any) -> TrialState:
-    """A trial's own state, without the limit of its losses that the engine keeps beside it."""
-    return state.trial if isinstance(state, Judged) else state
+    """A trial's own state, without what the engine keeps beside it."""
+    state = state.trial if isinstance(state, Judged) else state
+    own: TrialState = state.trial if isinstance(state, Held) else state
+    return own
 
 
-def pack(state: Any, evaluated: Any = None) -> bytes:
+def held_of(state: Any) -> Held | None:
+    """What is held of a trial's best evaluation; None where nothing is."""
+    state = state.trial if isinstance(state, Judged) else state
+    return state if isinstance(state, Held) else None
+
+
+def best_weights(state: Any) -> Weights | None:
+    """Params and model_state of a trial's best evaluation; None where nothing is held."""
+    held = held_of(state)
+    return None if held is None else (held.best_params, held.best_model_state)
+
+
+def pack(state: Any, evaluated: Weights | None = None) -> bytes:
     """A state, as a program has it, as a file of safetensors holds it.
 
     Args:
         state: with its params.
-        evaluated: other weights, for evaluation; None where these are.
+        evaluated: other weights, those of its score; None where these are, or the state has them.
 
     Raises:
         ValueError: a dtype that the format does not have.
     """
+    leaves, paths = _beside(state, evaluated)
     own = of_trial(state)
-    leaves, paths = named(own)
-    if isinstance(state, Judged):
-        leaves[LIMIT], paths[LIMIT] = state.limit, [LIMIT]
-    if evaluated is not None:
-        more, of_more = named({EVALUATED: evaluated})
-        leaves, paths = leaves | more, paths | of_more
+    mine, of_mine = named(own)
+    leaves, paths = mine | leaves, of_mine | paths
     metadata = {"format": FORMAT, "paths": json.dumps(paths)}
     arrays = {name: on_host(leaf) for name, leaf in leaves.items()}
     tensors = Tensors(arrays, metadata)
     alike = [_same(part, tensors, getattr(own, part)) for part in PARTS]
     return safetensors.pack(arrays, metadata | {"plain": json.dumps(all(alike))})
+
+
+def _beside(state: Any, evaluated: Weights | None) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """What a file has beside a trial's own state, by name, and the paths."""
+    leaves: dict[str, Any] = {}
+    paths: dict[str, list[Any]] = {}
+    if isinstance(state, Judged):
+        leaves[LIMIT], paths[LIMIT] = state.limit, [LIMIT]
+    if (held := held_of(state)) is not None:
+        leaves[BEST], paths[BEST] = held.best, [BEST]
+        evaluated = best_weights(state)
+    if evaluated is not None:
+        more, of_more = named({EVALUATED: dict(zip(PARTS, evaluated, strict=True))})
+        leaves, paths = leaves | more, paths | of_more
+    return leaves, paths
 
 
 def _same(part: str, tensors: Tensors, tree: Any) -> bool:
@@ -99,14 +129,17 @@ def _parts(tensors: Tensors) -> set[str]:
     return {path[0] for path in paths.values() if path and isinstance(path[0], str)}
 
 
-def evaluated_of(tensors: Tensors, like: Any = None) -> Any:
-    """The weights that a kept trial was evaluated with, as plain dictionaries, or as ``like``."""
-    part = EVALUATED if EVALUATED in _parts(tensors) else "params"
+def evaluated_of(tensors: Tensors, like: Weights | None = None) -> Weights:
+    """Params and model_state of a kept trial's score, as plain dictionaries, or as ``like``."""
+    apart = EVALUATED in _parts(tensors)
     if like is None:
-        return to_device(plain(tensors, part))
-    names = named({part: like})[0]
+        parts = plain(tensors, EVALUATED) if apart else {p: plain(tensors, p) for p in PARTS}
+        return to_device(parts.get("params", {})), to_device(parts.get("model_state", {}))
+    whole = dict(zip(PARTS, like, strict=True))
+    names = named({EVALUATED: whole} if apart else whole)[0]
     leaves = [jnp.asarray(tensors.arrays[name]) for name in names]
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+    found = jax.tree.unflatten(jax.tree.structure(whole), leaves)
+    return found["params"], found["model_state"]
 
 
 def is_plain(tensors: Tensors) -> bool:
@@ -144,20 +177,23 @@ def restore(tensors: Tensors, like: Any, of: str) -> Any:
         ValueError: it is the state of another task or optimizer.
     """
     shapes, _ = named(of_trial(like))
-    if isinstance(like, Judged):
-        shapes[LIMIT] = like.limit
-    arrays = {name: tensors.arrays.get(name) for name in shapes}
-    apart = {LIMIT, *(n for n in tensors.arrays if n.startswith(f"{EVALUATED}."))}
-    wrong = [n for n, x in arrays.items() if x is None or x.shape != _data(shapes[n]).shape]
+    beside, _ = _beside(like, None)
+    wanted = shapes | beside
+    arrays = {name: tensors.arrays.get(name) for name in wanted}
+    wrong = [n for n, x in arrays.items() if x is None or x.shape != _data(wanted[n]).shape]
+    apart = {LIMIT, BEST, *(n for n in tensors.arrays if n.startswith(f"{EVALUATED}."))}
     if wrong or {*tensors.arrays} - {*shapes, *apart}:
         what = wrong[0] if wrong else sorted({*tensors.arrays} - {*shapes, *apart})[0]
         raise ValueError(
             f"the state kept of {of} is of another task or optimizer than this one: {what} differs"
         )
-    leaves = {name: _typed(arrays[name], shape) for name, shape in shapes.items()}
-    limit = leaves.pop(LIMIT, None) if isinstance(like, Judged) else None
-    own = jax.tree.unflatten(jax.tree.structure(of_trial(like)), leaves.values())
-    return own if limit is None else Judged(own, limit)
+    leaves = {name: _typed(arrays[name], shape) for name, shape in wanted.items()}
+    own = of_trial(like)
+    state: Any = jax.tree.unflatten(jax.tree.structure(own), [leaves[name] for name in shapes])
+    if held_of(like) is not None:
+        best = evaluated_of(tensors, best_weights(like))
+        state = Held(state, *best, leaves[BEST])
+    return Judged(state, leaves[LIMIT]) if isinstance(like, Judged) else state
 
 
 def _data(shape: Any) -> Any:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from jaxopt_course.records import checkpoints, claims
 from jaxopt_course.studies.carried import Carried
-from jaxopt_course.studies.choosing import check_measured, check_metric, varied_in
+from jaxopt_course.studies.choosing import check_measured, check_score, varied_in
 from jaxopt_course.studies.climbing import check_population
 from jaxopt_course.studies.compiling import compiled
 from jaxopt_course.studies.keeping import check_keep
@@ -48,6 +48,7 @@ def sweep(
     diverges_above: float | None = None,
     diverges_after: int | None = None,
     metric: str | None = None,
+    score: str | None = None,
     scheduler: Scheduler | None = None,
     watch: Sequence[str] | None = None,
     raw: bool = True,
@@ -98,8 +99,13 @@ def sweep(
             first of them.  Where the optimizer leaves out steps that are not finite
             (``optax.apply_if_finite``, ``MultiSteps`` that skip) and this is not given, a bad loss
             counts if none that is good follows before the next evaluation.
-        metric: chooses the winners; default the task's first, as "valid_accuracy", and with
-            ``Patience`` the best of its curve, as "best_valid_accuracy".
+        metric: chooses the winners; default the task's first, as "valid_accuracy".
+            "best_valid_accuracy" is it with ``score="best"``.
+        score: which evaluation of a trial counts, "last" or "best" (the earliest of equals);
+            default the last, and with ``Patience`` the best.  With "best" each lane holds a copy
+            of the weights for evaluation, and of the model's own state, of its best evaluation by
+            ``metric``: ``valid_*`` are of that step ("scored_step"), the test part is evaluated
+            with them, and they are :meth:`Study.params`.
         scheduler: stops what does not look promising: ``SuccessiveHalving()``, ``Hyperband()``,
             ``ASHA()`` or ``MedianStopping()``; or ``Patience()``, what no longer improves; default
             all train to their end.  It compares the configurations of each bucket among themselves.
@@ -138,7 +144,7 @@ def sweep(
 
     Raises:
         SweepInterrupted: Ctrl-C, or the time is over; what is over is saved first.
-        TypeError, ValueError: see ``check_columns``, ``make_budget``, ``check_metric``.
+        TypeError, ValueError: see ``check_columns``, ``make_budget``, ``check_score``.
         FileExistsError: the directory holds a study, and ``overwrite`` is false; or files that are
             no study's.
         BlockingIOError: another process works in the directory.
@@ -156,9 +162,7 @@ def sweep(
         lengths["diverges_after"] = diverges_after
     table = split(task, trials, static, optimizer, equal=equal, replicates=replicates, **lengths)
     metrics = table.buckets[0].task.directions
-    if metric is None and judges_each(scheduler):
-        metric = f"best_valid_{next(iter(metrics))}"
-    chosen = check_metric(metric, metrics)
+    chosen, score = check_score(score, metric, metrics, judges_each(scheduler))
     check_metrics(table)
     check_folds(table)
     varied = varied_in(table.trials, making(table.hyperparameters, table.replicates))
@@ -187,7 +191,7 @@ def sweep(
         tuple(plans),
         lengths,
         equal,
-        carried=Carried(keep, starts),
+        carried=Carried(keep, starts, score=score),
         seen=seen,
     )
     if directory is None:

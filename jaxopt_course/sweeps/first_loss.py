@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_course.sweeps.lanes import Trial
-
 LEAST = 1.0  # a smaller first loss counts as this
 
 
@@ -35,9 +33,11 @@ class JudgedTrial(NamedTuple):
     init: Any
     step: Any
     evaluate: Any
+    after: Any = None  # as the trial has them, see ``best``
+    test: Any = None
 
 
-def judged(trial: Trial, times: float) -> JudgedTrial:
+def judged(trial: Any, times: float) -> JudgedTrial:
     """The trial, with the limit of its losses in its state; what it computes stays as it is.
 
     Args:
@@ -57,4 +57,11 @@ def judged(trial: Trial, times: float) -> JudgedTrial:
     def evaluate(hyperparameters: Any, state: Judged, *parts: Any) -> Any:
         return trial.evaluate(hyperparameters, state.trial, *parts)
 
-    return JudgedTrial(init, step, evaluate)
+    def after(hyperparameters: Any, state: Judged, metrics: Any) -> Judged:
+        return state._replace(trial=trial.after(hyperparameters, state.trial, metrics))
+
+    def test(hyperparameters: Any, state: Judged, *parts: Any) -> Any:
+        return trial.test(hyperparameters, state.trial, *parts)
+
+    more = (after, test) if hasattr(trial, "after") else (None, None)
+    return JudgedTrial(init, step, evaluate, *more)

@@ -51,7 +51,10 @@ class Trial(Protocol):
 
     @property
     def evaluate(self) -> Callable[..., Any]:
-        """(hyperparameters, state, part of the data, shared) -> metrics, with a "loss"."""
+        """(hyperparameters, state, part of the data, shared) -> metrics, with a "loss".
+
+        Where it has ``after`` and ``test`` too, see ``best``.
+        """
 
 
 class Data(NamedTuple):
@@ -217,7 +220,20 @@ def make_segment(
         _, shapes = jax.eval_shape(advance, lanes, seats, data)
         lanes, sums = jax.lax.scan(unit, lanes, length=rhythm.units)
         metrics = evaluate_all(lanes, seats, data)
+        lanes = looked_at(lanes, seats, metrics)
         return Lanes(lanes.state, judged(lanes, metrics)), sums, metrics
+
+    def looked_at(lanes: Lanes, seats: Seats, metrics: dict[str, jax.Array]) -> Lanes:
+        """What a trial makes of its evaluation, as of the best one so far."""
+        if (after := getattr(trial, "after", None)) is None:
+            return lanes
+
+        def one(shared: Any, own: Any, state: Any, metrics: Any) -> Any:
+            return after({**shared, **own}, state, metrics)
+
+        axes = (None, 0, 0, 0)
+        found = jax.vmap(one, in_axes=axes)(seats.shared, seats.hyperparameters, lanes[0], metrics)
+        return lanes._replace(state=found)
 
     def judged(lanes: Lanes, metrics: dict[str, jax.Array]) -> jax.Array:
         """``first_bad`` at the end of an interval."""
@@ -226,9 +242,11 @@ def make_segment(
             return runs.after_interval(lanes.first_bad, lanes.state, bad, least)
         return jnp.where(bad & (lanes.first_bad < 0), lanes.state.step, lanes.first_bad)
 
-    def evaluate(lanes: Lanes, seats: Seats, part: Tree, all_read: Tree) -> dict[str, jax.Array]:
+    def evaluate(
+        lanes: Lanes, seats: Seats, part: Tree, all_read: Tree, how: Any = trial.evaluate
+    ) -> dict[str, jax.Array]:
         def one(shared: Any, own: Any, state: Any, part: Any, all_read: Any) -> Any:
-            return trial.evaluate({**shared, **own}, state, part, all_read)
+            return how({**shared, **own}, state, part, all_read)
 
         metrics = jax.vmap(one, in_axes=(None, 0, 0, None, None))(
             seats.shared, seats.hyperparameters, lanes.state, part, all_read
@@ -239,16 +257,18 @@ def make_segment(
         measure = lambda part: evaluate(lanes, seats, part, data.shared)
         return measure(data.valid) | on_further_sets(measure, data)
 
+    def test_of(lanes: Lanes, seats: Seats, data: Data) -> dict[str, jax.Array]:
+        return evaluate(lanes, seats, data.test, data.shared, test_by(trial))
+
     if of_stream is not None:
-        tested = lambda lanes, seats, data: evaluate(lanes, seats, data.test, data.shared)
-        return of_stream(rhythm, advance, evaluate_all, tested, judged)
+        return of_stream(rhythm, advance, evaluate_all, test_of, judged, looked_at)
 
     def segment(
         lanes: Lanes, seats: Seats, data: Data, intervals: jax.Array, ends: jax.Array
     ) -> tuple[Lanes, Readings]:
         width, size = lanes.first_bad.shape[0], room(rhythm)
         names = jax.eval_shape(evaluate_all, lanes, seats, data)
-        tested = jax.eval_shape(evaluate, lanes, seats, data.test, data.shared)
+        tested = jax.eval_shape(test_of, lanes, seats, data)
         _, measured = jax.eval_shape(advance, lanes, seats, data)
         start = jnp.zeros((size, rhythm.units, width), jnp.float32)
         sums = jax.tree.map(lambda _: start, measured)
@@ -264,7 +284,7 @@ def make_segment(
         lanes, sums, valid = jax.lax.fori_loop(0, intervals, body, (lanes, sums, valid))
         test = jax.lax.cond(
             ends,
-            lambda lanes: evaluate(lanes, seats, data.test, data.shared),
+            lambda lanes: test_of(lanes, seats, data),
             lambda lanes: {name: jnp.zeros((width,), jnp.float32) for name in tested},
             lanes,
         )
@@ -272,6 +292,12 @@ def make_segment(
         return lanes, Readings(loss_sums, recorded, valid, test, lanes.first_bad)
 
     return segment
+
+
+def test_by(trial: Trial) -> Callable[..., Any]:
+    """How a trial is measured on the test part: as on others, or at its best evaluation."""
+    how: Callable[..., Any] = getattr(trial, "test", None) or trial.evaluate
+    return how
 
 
 def empty_lanes(trial: Trial, seats: Seats) -> Lanes:
@@ -305,7 +331,8 @@ def names_of(
     row, state = jax.tree.map(one, dict(table.hyperparameters)), jax.tree.map(one, state)
     if table.together_name is not None:
         row[table.together_name] = one(table.together)
-    tested = jax.eval_shape(trial.evaluate, row, state, data.valid, data.shared)
-    more = on_further_sets(lambda _: tested, data)
+    measured = jax.eval_shape(trial.evaluate, row, state, data.valid, data.shared)
+    tested = jax.eval_shape(test_by(trial), row, state, data.valid, data.shared)
+    more = on_further_sets(lambda _: measured, data)
     _, _, recorded = jax.eval_shape(trial.step, row, state, one(table.seeds), data)
-    return [*tested, *more], list(recorded), list(tested)
+    return [*measured, *more], list(recorded), list(tested)

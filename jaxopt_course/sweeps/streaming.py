@@ -144,6 +144,7 @@ def make_stream_segment(
     evaluate_all: Callable[[Lanes, Seats, Data], dict[str, jax.Array]],
     evaluate_test: Callable[[Lanes, Seats, Data], dict[str, jax.Array]],
     judged: Callable[[Lanes, dict[str, jax.Array]], jax.Array],
+    looked_at: Callable[[Lanes, Seats, dict[str, jax.Array]], Lanes],
 ) -> Callable[..., tuple[Lanes, Readings]]:
     """The program of the module's docstring, of the steps and evaluations of ``lanes``.
 
@@ -153,6 +154,7 @@ def make_stream_segment(
         evaluate_all: all that is measured for validation.
         evaluate_test: on the test part.
         judged: ``first_bad`` of lanes that were measured so.
+        looked_at: the lanes once they were.
     """
     pieces = pieces_of(rhythm)
     put = jax.lax.dynamic_update_index_in_dim
@@ -195,6 +197,10 @@ def make_stream_segment(
                 lambda lanes: dict.fromkeys(names, zero),
                 lanes,
             )
+            seen = looked_at(lanes, seats, metrics)
+            if seen is not lanes:
+                choose = functools.partial(jnp.where, span.evaluations > 0)
+                lanes = jax.tree.map(choose, seen, lanes)
             first_bad = judged(lanes, metrics)
             first_bad = jnp.where(span.evaluations > 0, first_bad, lanes.first_bad)
             lanes = lanes._replace(first_bad=first_bad)
