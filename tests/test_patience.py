@@ -6,7 +6,7 @@ import pytest
 from flax import nnx
 
 import jaxopt_course as joc
-from jaxopt_course.sweeps.patience import last_improvement
+from jaxopt_course.sweeps.patience import PatientClimb, last_improvement
 
 X = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.int32)
@@ -31,6 +31,15 @@ def stopped(task):
     return joc.sweep(task, TRIALS, scheduler=joc.Patience(evaluations=4), **QUICK)
 
 
+@pytest.fixture(scope="module")
+def best(task):
+    return joc.sweep(task, TRIALS, score="best", keep=3, **QUICK)
+
+
+def measured(task, params, part):
+    return float(task.evaluate(params, {}, getattr(task, part))["accuracy"])
+
+
 def loop(curve, evaluations, min_delta=0.0):
     """Where a plain loop of epochs stops, and which evaluation was its last improvement; from 1."""
     best, at = np.inf, 0
@@ -42,7 +51,7 @@ def loop(curve, evaluations, min_delta=0.0):
     return len(curve), at
 
 
-def test_trials_stop_where_a_plain_loop_does(whole, stopped):
+def test_trials_stop_where_a_plain_loop_does(task, whole, stopped):
     assert set(stopped.trials["status"]) == {"converged"}
     for row, full in enumerate(whole.curves["valid_accuracy"].to_numpy()):
         end, best = loop(-full, 4)
@@ -53,7 +62,123 @@ def test_trials_stop_where_a_plain_loop_does(whole, stopped):
         for name in ("accuracy", "loss"):
             curve = stopped.curves[f"valid_{name}"].to_numpy()[row]
             assert stopped.trials[f"valid_{name}"][row] == curve[best - 1]
-    assert stopped.trials["test_accuracy"].isna().all()
+    own = stopped.trials["test_accuracy"]  # measured once the trial had stopped
+    assert measured(task, stopped.params(3), "test") == pytest.approx(own[3])
+    assert own.notna().all()
+
+
+def test_the_best_evaluation_is_the_score_where_that_is_declared(task, whole, best):
+    """The earliest of equals; the test part is measured with its weights, and they are kept."""
+    assert best.manifest["metric"] == "best_valid_accuracy" and best.manifest["score"] == "best"
+    assert best.manifest["weights"]["score"] == "best" and len(best.kept) == 6
+    for name in whole.curves.data_vars:
+        assert np.array_equal(best.curves[name], whole.curves[name])
+    for row, curve in enumerate(whole.curves["valid_accuracy"].to_numpy()):
+        at, table = int(curve.argmax()), best.trials.iloc[row]
+        assert table["scored_step"] == 4 * (at + 1) and table["status"] == "finished"
+        assert table["valid_accuracy"] == table["best_valid_accuracy"] == curve[at]
+        assert table["valid_loss"] == whole.curves["valid_loss"].to_numpy()[row, at]
+        for part in ("valid", "test"):
+            value = measured(task, best.params(row), part)
+            assert value == pytest.approx(table[f"{part}_accuracy"])
+        assert int(best.state(row).step) == 200
+        np.testing.assert_array_equal(best.params(row, raw=True)["kernel"],
+                                      best.state(row).params["kernel"])  # fmt: skip
+    differs = best.trials["test_accuracy"] != whole.trials["test_accuracy"]
+    assert differs.any()
+    replay = best.replay(2)
+    assert replay.identical
+    np.testing.assert_array_equal(replay.weights[0]["kernel"], best.params(2)["kernel"])
+
+
+def test_what_the_best_holds_goes_on(task, best, tmp_path):
+    """Into files, and on from there: the best of the whole is the best of both parts."""
+    read = joc.Study.load(best.save(tmp_path / "s").directory)
+    for trial in best.kept[:2]:
+        np.testing.assert_array_equal(read.params(trial)["bias"], best.params(trial)["bias"])
+    longer = best.train_on(top=1, steps=240, progress=False)
+    curve = longer.curves["valid_accuracy"].to_numpy()
+    assert curve.shape == (2, 60)
+    assert longer.trials["scored_step"].tolist() == (4 * (curve.argmax(axis=1) + 1)).tolist()
+    assert longer.trials["valid_accuracy"].tolist() == curve.max(axis=1).tolist()
+    assert measured(task, longer.params(0), "valid") == pytest.approx(curve[0].max())
+
+
+def ends_of(curves, seeds, evaluations, rungs):
+    """How many evaluations each trial has under halving with patience, by the definition."""
+    stops = [loop(curve, evaluations)[0] for curve in curves]
+
+    def at(row, rung):
+        curve, stop = curves[row], stops[row]
+        return curve[:stop].min() if stop < rung else curve[rung - 1]
+
+    alive, ends = list(range(len(curves) // seeds)), np.zeros(len(curves), int)
+    for rung in rungs:
+        for who in alive:
+            for row in range(who * seeds, (who + 1) * seeds):
+                ends[row] = min(stops[row], rung)
+        score = lambda who, rung=rung: np.mean([at(who * seeds + k, rung) for k in range(seeds)])
+        alive = sorted(alive, key=score)[: len(alive) // 2]
+    return ends
+
+
+def test_patience_beside_halving_whoever_comes_first():
+    random = np.random.default_rng(2)
+    for trial in range(30):
+        seeds, evaluations = 1 + trial % 3, 1 + trial % 4
+        curves = random.normal(size=(8 * seeds, 16)).cumsum(axis=1) / 3
+        rule = joc.SuccessiveHalving(eta=2, min_steps=2)
+        judge = rule.judge(8, 16, 1)
+        climb = PatientClimb(16, np.repeat(np.arange(8), seeds), judge, joc.Patience(evaluations))
+        progress, bad = np.zeros(len(curves), np.int32), np.zeros(len(curves), bool)
+        stopped: set[int] = set()
+        score = lambda row, rung, curves=curves, progress=progress: np.where(
+            np.arange(rung) < progress[row], curves[row, :rung], np.nan
+        )
+        while True:
+            waits = [r for r in range(len(curves)) if progress[r] < climb.until[r]]
+            waits = [r for r in waits if r not in stopped]
+            if not waits:
+                break
+            row = int(random.choice(waits))
+            progress[row] = climb.until[row]
+            stopped |= set(climb.arrive(row, progress, bad, score).stopped)
+        assert progress.tolist() == ends_of(curves, seeds, evaluations, (2, 4, 8, 16)).tolist()
+
+
+def test_patience_is_an_argument_beside_any_scheduler(task, whole):
+    rows = joc.grid(optimizer="adam", learning_rate=[1e-5, 1e-3, 0.03, 3.0], seed=0)
+    rule = joc.SuccessiveHalving(eta=2, min_steps=40)
+    study = joc.sweep(task, rows, scheduler=rule, patience=6, metric="valid_loss", **QUICK)
+    assert study.manifest["scheduler"]["patience"] == {"evaluations": 6, "min_delta": 0.0}
+    loss = study.curves["valid_loss"].to_numpy()
+    for row, curve in enumerate(loss):
+        count = int(np.isfinite(curve).sum())
+        due = last_improvement(curve[:count]) + 6 <= count
+        expected = "finished" if count == 50 else "converged" if due else "stopped"
+        assert study.trials["status"][row] == expected
+        assert np.isfinite(study.trials["test_loss"][row]) == (expected != "stopped")
+    assert "converged" in set(study.trials["status"])
+    with pytest.raises(ValueError, match="with a scheduler cannot be extended"):
+        study.extend(rows, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"patience": 0}, "patience must be a number of evaluations"),
+        ({"patience": 2, "scheduler": joc.Patience(2)}, "either patience= or scheduler=Patience"),
+        ({"patience": 2, "scheduler": joc.PBT(20, ["learning_rate"])}, "PBT stops nobody"),
+        ({"score": "best", "scheduler": joc.PBT(20, ["learning_rate"])}, 'score="best" holds'),
+        ({"score": "worst"}, 'must be "last" or "best"'),
+        ({"score": "last", "metric": "best_valid_loss"}, "contradicts metric='best_valid_loss'"),
+        ({"score": "best", "metric": "train_loss"}, "is of an evaluation"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_work(task, more, message):
+    rows = joc.grid(optimizer="adam", learning_rate=[1e-3, 1e-2])
+    with pytest.raises(ValueError, match=message):
+        joc.sweep(task, rows, **QUICK | more)
 
 
 @pytest.mark.parametrize("min_delta", [0.0, 0.2])
@@ -70,9 +195,11 @@ def test_a_judge_that_hears_seldom_decides_as_one_that_hears_always(min_delta):
             assert rung == end and last_improvement(curve[:end], min_delta) == best
 
 
-def test_patience_that_never_ends_changes_nothing(task, whole):
-    study = joc.sweep(task, TRIALS, scheduler=joc.Patience(evaluations=50), **QUICK)
-    pd.testing.assert_frame_equal(study.trials[whole.trials.columns], whole.trials)
+def test_patience_that_never_ends_changes_nothing(task, whole, best):
+    study = joc.sweep(task, TRIALS, patience=50, **QUICK)
+    pd.testing.assert_frame_equal(study.trials, best.trials)
+    for name in whole.curves.data_vars:
+        assert np.array_equal(study.curves[name], whole.curves[name])
     assert study.manifest["metric"] == "best_valid_accuracy"
 
 

@@ -65,17 +65,17 @@ def check_score(
         score: "last" or "best"; default "best" where the metric is ``best_valid_…``.
         metric: as ``check_metric``.
         metrics: the task's.
-        by_best: whether a scheduler stops trials that no longer improve, so that the default
-            metric is that of the best evaluation.
+        by_best: whether trials stop that no longer improve, so that the best evaluation is the
+            default.
 
     Raises:
         ValueError: another score; one that contradicts the metric; as ``check_metric``.
     """
     if score not in (None, "last", "best"):
         raise ValueError(f'score must be "last" or "best", not {score!r}')
-    if metric is None and by_best and score != "last":
-        score = "best"
     name, direction = check_metric(metric, metrics)
+    if score is None and by_best and name.startswith("valid_"):
+        score = "best"
     if name.startswith("best_"):
         if score == "last":
             raise ValueError(f'score="last" contradicts metric={name!r}: leave one of them out')

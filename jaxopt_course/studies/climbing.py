@@ -11,6 +11,7 @@ from jaxopt_course.messages import unknown
 from jaxopt_course.sweeps.climb import Climb
 from jaxopt_course.sweeps.judges import Halvings, Judge
 from jaxopt_course.sweeps.lanes import Rhythm
+from jaxopt_course.sweeps.patience import PatientClimb, WithPatience
 from jaxopt_course.sweeps.population import AnyClimb, Course, Generations
 from jaxopt_course.sweeps.program import Table
 from jaxopt_course.sweeps.schedulers import PBT, Scheduler, judges_each
@@ -73,6 +74,8 @@ def climb_of(
         number = int(configurations.max()) + 1
         judge = scheduler.judge(number, intervals, rhythm.evaluate_every)
     climb = Climb(intervals, configurations, judge)
+    if isinstance(scheduler, WithPatience) and judge is not None:
+        climb = PatientClimb(intervals, configurations, judge, scheduler.patience)
     if until is not None:
         climb.until[:] = until
     return climb, table

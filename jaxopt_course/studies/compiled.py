@@ -25,11 +25,12 @@ from jaxopt_course.studies.seen import Seen
 from jaxopt_course.studies.states import Weights, best_weights, held_of, of_trial
 from jaxopt_course.studies.telling import hearer, teller
 from jaxopt_course.sweeps import engine
-from jaxopt_course.sweeps.best import held_bytes
+from jaxopt_course.sweeps.best import held_bytes, tester
 from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
 from jaxopt_course.sweeps.lanes import Data
+from jaxopt_course.sweeps.patience import patience_of
 from jaxopt_course.sweeps.population import Generations
 from jaxopt_course.sweeps.program import Program, Table, compile_program, row_of
 from jaxopt_course.sweeps.progress import ProgressLine
@@ -69,9 +70,19 @@ class Compiled:
     score: str = "last"  # which evaluation counts, or "best"
 
     @property
+    def best(self) -> tuple[str, str] | None:
+        """The metric of which trials hold the weights of their best evaluation."""
+        return best_of(self.chosen, self.score)
+
+    @property
     def program_sha256(self) -> str:
         """SHA-256, in hex, of the text of both lowered programs, "seat" and the segment."""
         return hashlib.sha256(self.program.text.encode()).hexdigest()
+
+
+def best_of(chosen: tuple[str, str], score: str) -> tuple[str, str] | None:
+    """The metric, as trials measure it, whose best evaluation counts; None where the last does."""
+    return (chosen[0].removeprefix("best_valid_"), chosen[1]) if score == "best" else None
 
 
 def compile_bucket(
@@ -99,8 +110,7 @@ def compile_bucket(
     """
     columns = bucket.columns
     seen = seen or Seen()
-    best = (chosen[0].removeprefix("best_valid_"), chosen[1]) if score == "best" else None
-    trial = trial_of(bucket, seen.watch, seen.raw, best)
+    trial = trial_of(bucket, seen.watch, seen.raw, best_of(chosen, score))
     data = data_of(bucket.task)
     table = Table(**columns.arrays(columns.trials))
     row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
@@ -221,6 +231,9 @@ def train_bucket(
             tell,
             climb=climb,
             score=scorer(*compiled.chosen, program.rhythm),
+            **(
+                {} if patience_of(scheduler) is None else {"on_stop": tester(compiled.trial, table)}
+            ),
             resume=resume,
             on_checkpoint=on_checkpoint,
             keep_states=keep_states,
@@ -237,9 +250,9 @@ def train_bucket(
             ends = True
     seconds = time.perf_counter() - begun
     metrics = compiled.bucket.task.directions
-    scored = None
-    if judges_each(scheduler) or compiled.score == "best":
-        scored = Scored(*compiled.chosen, compiled.score == "best", judges_each(scheduler))
+    scored, patience, each = None, patience_of(scheduler), judges_each(scheduler)
+    if patience is not None or each or compiled.score == "best":
+        scored = Scored(*compiled.chosen, compiled.score == "best", patience, each)
     complete, curves = assemble(trials, results, program.rhythm, metrics, scored)
     event: dict[str, Any] = {
         "event": "interrupted" if results.interrupted else "finished",

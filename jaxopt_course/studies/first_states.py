@@ -15,9 +15,12 @@ from jaxopt_course.sweeps.program import Table, row_of
 from jaxopt_course.tables.buckets import Bucket
 
 
-def shapes_of(bucket: Bucket) -> Any:
-    """Shapes of a state of a bucket's program; nothing is compiled."""
-    trial = trial_of(bucket)
+def shapes_of(bucket: Bucket, best: tuple[str, str] | None = None) -> Any:
+    """Shapes of a state of a bucket's program; nothing is compiled.
+
+    ``best``: as ``trial_of``.
+    """
+    trial = trial_of(bucket, best=best)
     table = Table(**bucket.columns.arrays(bucket.columns.trials))
     seed = jax.ShapeDtypeStruct((), jnp.uint32)
     return jax.eval_shape(trial.init, row_of(table, 0), seed)
@@ -37,7 +40,7 @@ def state_from(compiled: Compiled, trials: pd.DataFrame) -> Callable[[int, Any, 
         if model_state is None:
             model_state = of_trial(compiled.trial.init(h, seed)).model_state
         task = task_from(bucket.task, params, model_state)
-        return trial_of(dataclasses.replace(bucket, task=task)).init(h, seed)
+        return trial_of(dataclasses.replace(bucket, task=task), best=compiled.best).init(h, seed)
 
     return lambda row, params, model_state: first(
         row_of(table, row), table.seeds[row], params, model_state

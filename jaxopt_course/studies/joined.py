@@ -16,7 +16,7 @@ from jaxopt_course.studies.made_with import COMPILER, agreed, command, common_na
 from jaxopt_course.studies.study import Study
 
 SAME = ["static", "hyperparameters", "metric", "direction", "scheduler", "platform", "start"]
-SAME += ["replicates"]
+SAME += ["replicates", "score", "raw"]
 OF_BUCKET = ("optimizers", "hyperparameters", "lanes", "budget", "bucket_dtypes", "task")
 
 

@@ -17,7 +17,6 @@ from jaxopt_course.sweeps.memory import in_bytes
 from jaxopt_course.tables.replicates import making
 
 CLOSE = 0.05  # rounding grows while a network trains
-AT = "last"  # the step whose weights a score is of
 
 
 def check_keep(keep: Any) -> int:
@@ -102,6 +101,7 @@ def settled(
     again: Callable[[list[int]], Mapping[int, bytes]],
     steps: Mapping[int, int],
     interrupted: bool,
+    score: str = "last",
 ) -> Settled:
     """The weights of the best, now that it is known who they are.
 
@@ -112,6 +112,7 @@ def settled(
         again: trains trials again, where their states are needed after all.
         steps: of whose weights the score of each trial is.
         interrupted: whether Ctrl-C ended the sweep; then nothing is trained again.
+        score: of which evaluation the scores are, the "last" or the "best".
     """
     contents = {trial: content for trial in chosen if (content := held(trial)) is not None}
     missing = [trial for trial in chosen if trial not in contents]
@@ -125,7 +126,7 @@ def settled(
         for trial in chosen
         if trial in contents
     ]
-    entry = {"configurations": count, "score": AT, "trials": entries}
+    entry = {"configurations": count, "score": score, "trials": entries}
     return Settled(entry, contents)
 
 
@@ -135,15 +136,19 @@ def _intervals(curves: xr.Dataset, steps: np.ndarray) -> np.ndarray:
     return (curves["valid_loss"].notnull().to_numpy() & early).sum(axis=1).astype(np.int32)
 
 
-def _steps(trials: pd.DataFrame, curves: xr.Dataset) -> np.ndarray:
-    """(N,), the step of whose weights each trial's score is: its last, or where it was best."""
+def _steps(trials: pd.DataFrame, curves: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) each: the step of whose weights a trial's score is, and up to which it is trained again.
+
+    Of one that has converged both are that of its score.
+    """
     ticks = curves["eval_step"].to_numpy()
     evaluated = curves["valid_loss"].notnull().sum("eval_step").to_numpy()
     last = ticks[np.maximum(evaluated, 1) - 1]
     if "scored_step" not in trials:
-        return last
+        return last, last
     scored = trials["scored_step"].fillna(0).to_numpy(np.int64)
-    return np.where(trials["status"].eq("converged").to_numpy(bool), scored, last)
+    converged = trials["status"].eq("converged").to_numpy(bool)
+    return np.where(scored > 0, scored, last), np.where(converged, scored, last)
 
 
 def settle(session: Any, outcome: Any, earlier: Callable[[int], bytes | None] | None = None) -> Any:
@@ -163,12 +168,12 @@ def settle(session: Any, outcome: Any, earlier: Callable[[int], bytes | None] | 
         content = outcome.kept.get(trial)
         return earlier(trial) if content is None and earlier is not None else content
 
-    scored = _steps(trials, curves)
+    scored, ended = _steps(trials, curves)
 
     def again(missing: list[int]) -> Mapping[int, bytes]:
         mask = trials["trial"].isin(missing).to_numpy(bool)
         rows = trials[mask][[*session.table.trials.columns]].reset_index(drop=True)
-        until = _intervals(curves.isel(trial=mask), scored[mask])
+        until = _intervals(curves.isel(trial=mask), ended[mask])
         keeping = {"keep_states": True, "best": len(rows), "until": until}
         try:
             found = session.train(rows, "replay", False, **keeping)
@@ -176,7 +181,7 @@ def settle(session: Any, outcome: Any, earlier: Callable[[int], bytes | None] | 
             return {}
         recorded = curves["valid_loss"].isel(trial=mask)
         now = found.curves["valid_loss"].reindex(eval_step=recorded["eval_step"]).to_numpy()
-        early = recorded["eval_step"].to_numpy() <= scored[mask][:, None]
+        early = recorded["eval_step"].to_numpy() <= ended[mask][:, None]
         was = np.where(early, recorded.to_numpy(), np.nan)
         # whose numbers changed on the way, as a population's do, would come out as another trial
         same = [np.allclose(a, b, CLOSE, equal_nan=True) for a, b in zip(now, was, strict=True)]
@@ -187,6 +192,6 @@ def settle(session: Any, outcome: Any, earlier: Callable[[int], bytes | None] | 
     best = with_bests(trials, curves, table.buckets[0].task.metrics)
     chosen = best_trials(best, table.hyperparameters, session.chosen, keep, table.replicates)
     steps = dict(zip(trials["trial"].tolist(), scored.tolist(), strict=True))
-    found = settled(keep, chosen, held, again, steps, outcome.interrupted)
+    found = settled(keep, chosen, held, again, steps, outcome.interrupted, session.carried.score)
     manifest = outcome.manifest | {"weights": found.entry}
     return outcome._replace(manifest=manifest, kept=found.contents)

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.studies.climbing import Scripted
-from jaxopt_course.studies.made_with import each_alone
+from jaxopt_course.studies.made_with import alone
 from jaxopt_course.sweeps.population import Move
 from jaxopt_course.sweeps.schedulers import Scheduler
 
@@ -119,7 +119,7 @@ def course_of(
     """
     lineage, metric, direction = (manifest.get(n) for n in ("lineage", "metric", "direction"))
     if lineage is None:
-        return each_alone(manifest.get("scheduler")), {}
+        return alone(manifest.get("scheduler")), {}
     columns = list(manifest["hyperparameters"])
     paths, entries = {}, []
     for _, row in fresh.iterrows():

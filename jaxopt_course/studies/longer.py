@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.records import store
-from jaxopt_course.studies.carried import Carried
+from jaxopt_course.studies.compiled import best_of
 from jaxopt_course.studies.first_states import shapes_of
 from jaxopt_course.studies.joining import own_rows
 from jaxopt_course.studies.keeping import best_trials
@@ -110,7 +110,9 @@ def prepared(
         old = session.table.buckets[number]
         mine = [parents[i] for i in share["trial"].tolist()]
         rows_of = np.flatnonzero(np.isin(trials["trial"].to_numpy(), mine))
-        begin[place] = _begin(old, buckets[place], curves.isel(trial=rows_of), tested, mine, states)
+        begun = curves.isel(trial=rows_of)
+        like = shapes_of(old, best_of(session.chosen, session.carried.score))
+        begin[place] = _begin(old, buckets[place], begun, tested, mine, states, like)
     continues = {
         "study": store.identity(study.manifest),
         "trials": parents,
@@ -130,7 +132,7 @@ def prepared(
         exact=True,
         examples=_examples(session, trials[columns_of], list(shares)),
         programs={},
-        carried=Carried(keep, session.carried.starts, continues),
+        carried=dataclasses.replace(session.carried, keep=keep, continues=continues),
     )
     return Longer(longer, begin)
 
@@ -226,6 +228,7 @@ def _begin(
     tested: list[str],
     parents: list[int],
     states: Mapping[int, bytes],
+    like: Any,
 ) -> Snapshot:
     """Where a bucket begins: what its trials have behind them."""
     budget, done = new.budget, old.budget.steps
@@ -249,7 +252,6 @@ def _begin(
             name: _sums(x, curves[name], rhythm, done) for name, x in results.recorded.items()
         }
     results.progress[:] = behind
-    like = shapes_of(old)
     found = [
         jax.tree.leaves(restore(unpack(states[p], f"trial {p}"), like, f"trial {p}"))
         for p in parents

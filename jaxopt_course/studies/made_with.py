@@ -17,6 +17,7 @@ from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.studies.climbing import Scripted
 from jaxopt_course.sweeps import schedulers
+from jaxopt_course.sweeps.patience import Patience, WithPatience
 from jaxopt_course.sweeps.schedulers import Scheduler
 
 COMPILER = ("jax", "jaxlib")  # the versions that bits depend on, beside the program's text
@@ -111,6 +112,9 @@ def describe_scheduler(scheduler: Scheduler | None) -> dict[str, Any] | None:
     """Its name and settings, for JSON."""
     if scheduler is None or isinstance(scheduler, Scripted):
         return None
+    if isinstance(scheduler, WithPatience):
+        beside = vars(scheduler.patience)
+        return (describe_scheduler(scheduler.scheduler) or {}) | {"patience": dict(beside)}
     settings: dict[str, Any] = vars(scheduler) if is_dataclass(scheduler) else {}
     return {"name": type(scheduler).__name__, **settings}
 
@@ -124,6 +128,9 @@ def scheduler_of(
         GiveAgain: it is none of ours and not given.
         ValueError: another one is given, or its settings are not those of one.
     """
+    if settings is not None and isinstance(settings.get("patience"), Mapping):
+        rest = {name: value for name, value in settings.items() if name != "patience"}
+        return WithPatience(scheduler_of(rest, given), Patience(**settings["patience"]))
     if given is not None:
         if (now := describe_scheduler(given)) != settings:
             raise ValueError(f"the scheduler is {now}, that of the study {settings}")
@@ -145,9 +152,16 @@ def each_alone(settings: Mapping[str, Any] | None) -> Scheduler | None:
 
     Others than those of the study can be trained with it: it decides on them as it would there.
     """
-    known = settings is not None and settings["name"] in schedulers.SCHEDULERS
+    known = settings is not None and settings.get("name") in schedulers.SCHEDULERS
     found = scheduler_of(settings) if known else None
     return found if schedulers.judges_each(found) else None
+
+
+def alone(settings: Mapping[str, Any] | None) -> Scheduler | None:
+    """Of the scheduler that a manifest describes what judges each trial alone; None without."""
+    if settings is not None and isinstance(settings.get("patience"), Mapping):
+        return Patience(**settings["patience"])
+    return each_alone(settings)
 
 
 def host_event(devices: Sequence[Any], seconds: float) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import xarray as xr
 
 from jaxopt_course.sweeps.climb import Score
 from jaxopt_course.sweeps.lanes import Rhythm
+from jaxopt_course.sweeps.patience import Patience, last_improvement
 from jaxopt_course.sweeps.snapshot import Results
 
 
@@ -28,12 +29,13 @@ class Means(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """Whose best evaluation is their result."""
+    """Which evaluation of a trial is its result, where it is not the last one of its budget."""
 
     metric: str
     direction: str
-    all: bool  # of all that finished
-    converged: bool  # of those that were stopped
+    best: bool  # the best one, and not the last one that it has
+    patience: Patience | None  # who is stopped by it counts all the same
+    each: bool = False  # a scheduler judges each trial alone: whoever is stopped counts
 
 
 def assemble(
@@ -50,7 +52,7 @@ def assemble(
         results: of these.
         rhythm: of each.
         metrics: the task's, with their directions.
-        scored: where some are scored by their best evaluation.
+        scored: where some are scored by another evaluation than the last one of the budget.
     """
     record_steps, eval_steps, losses, recorded, valid = means_of(results, rhythm)
     curves = xr.Dataset(
@@ -63,8 +65,7 @@ def assemble(
             "eval_step": eval_steps,
         },
     )
-    best = None if scored is None else best_evaluations(results, *scored[:2], rhythm)
-    ends = Ends(results, best, record_steps, eval_steps, scored)
+    ends = ends_of(results, scored, rhythm, record_steps, eval_steps)
     return _table(trials, results, losses, recorded, valid, metrics, ends), curves
 
 
@@ -134,7 +135,7 @@ def _table(
         "best_step": pd.Series(eval_steps[best], dtype="Int64").mask(~some),
         **bests({name: x for name, x in valid.items() if name != "loss"}, metrics),
         **{
-            f"test_{name}": np.where(results.finished, x, np.nan)
+            f"test_{name}": np.where(results.finished | ends.converged, x, np.nan)
             for name, x in results.test.items()
         },
     }
@@ -142,55 +143,68 @@ def _table(
 
 
 class Ends(NamedTuple):
-    """Which reading of each trial's curves is its result: the last, or that of its best evaluation.
-
-    ``best``: row -> position of the best evaluation; None where it is no trial's result.
-    """
+    """Which reading of each trial's curves is its result: the last, or that of an earlier one."""
 
     results: Results
-    best: Mapping[int, int] | None
+    converged: np.ndarray  # (N,), bool: stopped by patience, and scored all the same
+    places: Mapping[int, int] | None  # row -> position of its evaluation; None where all are last
     record_steps: np.ndarray
     eval_steps: np.ndarray
-    scored: Scored | None = None
-
-    @property
-    def converged(self) -> np.ndarray:
-        """(N,), bool: stopped, and scored all the same."""
-        return self.results.stopped & (self.scored is not None and self.scored.converged)
 
     @property
     def scored_step(self) -> dict[str, pd.Series]:
-        """The column of that name, where any may have converged: after how many updates."""
-        if self.best is None:
+        """The column of that name, where any may be scored earlier: after how many updates."""
+        if self.places is None:
             return {}
         last = np.full(len(self.results.finished), self.eval_steps[-1], np.int64)
-        for row, place in self._places().items():
+        for row, place in self.places.items():
             last[row] = self.eval_steps[place]
         known = self.results.finished | self.converged
         return {"scored_step": pd.Series(last, dtype="Int64").where(known)}
 
     def evaluation(self, curves: np.ndarray) -> np.ndarray:
         """(N,): of curves over evaluations; NaN where there is no result."""
-        return self._at(curves, self._places())
+        return self._at(curves, self.places or {})
 
     def record(self, curves: np.ndarray) -> np.ndarray:
         """(N,): of curves over records, the last one that is not after the evaluation."""
-        steps = {row: self.eval_steps[place] for row, place in self._places().items()}
+        steps = {row: self.eval_steps[place] for row, place in (self.places or {}).items()}
         count = lambda step: int(np.searchsorted(self.record_steps, step, "right"))
         return self._at(curves, {row: count(step) - 1 for row, step in steps.items()})
-
-    def _places(self) -> dict[int, int]:
-        """Row -> position of the best evaluation, of those of which it is the result."""
-        best, mine = self.best or {}, self.converged
-        if self.scored is not None and self.scored.all:
-            mine = mine | self.results.finished
-        return {row: best[row] for row in np.flatnonzero(mine).tolist()}
 
     def _at(self, curves: np.ndarray, places: Mapping[int, int]) -> np.ndarray:
         values = np.where(self.results.finished, curves[:, -1], np.nan)
         for row, place in places.items():
             values[row] = curves[row, place] if place >= 0 else np.nan
         return values
+
+
+def ends_of(
+    results: Results,
+    scored: Scored | None,
+    rhythm: Rhythm,
+    record_steps: np.ndarray,
+    eval_steps: np.ndarray,
+) -> Ends:
+    """See :class:`Ends`."""
+    converged = np.zeros(len(results.finished), bool)
+    if scored is None:
+        return Ends(results, converged, None, record_steps, eval_steps)
+    if scored.each:
+        converged = results.stopped.copy()
+    elif scored.patience is not None:
+        score = scorer(scored.metric, scored.direction, rhythm)(results)
+        for row in np.flatnonzero(results.stopped & (results.progress > 0)).tolist():
+            curve = score(row, int(results.progress[row]))
+            due = last_improvement(curve, scored.patience.min_delta) + scored.patience.evaluations
+            converged[row] = due <= len(curve)
+    best = best_evaluations(results, scored.metric, scored.direction, rhythm)
+    if scored.best:
+        mine = np.flatnonzero(converged | results.finished).tolist()
+        places = {row: best[row] for row in mine}
+    else:
+        places = {row: int(results.progress[row]) - 1 for row in np.flatnonzero(converged).tolist()}
+    return Ends(results, converged, places, record_steps, eval_steps)
 
 
 def best_evaluations(

@@ -21,6 +21,7 @@ from jaxopt_course.studies.seen import make_seen
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.starts import Starts
 from jaxopt_course.studies.study import Study, finish, train
+from jaxopt_course.sweeps.patience import Patience, WithPatience, patience_of
 from jaxopt_course.sweeps.plan import Plan
 from jaxopt_course.sweeps.schedulers import PBT, Scheduler, judges_each
 from jaxopt_course.tables.buckets import Table, split
@@ -50,6 +51,7 @@ def sweep(
     metric: str | None = None,
     score: str | None = None,
     scheduler: Scheduler | None = None,
+    patience: int | None = None,
     watch: Sequence[str] | None = None,
     raw: bool = True,
     start: Any = None,
@@ -110,6 +112,9 @@ def sweep(
             ``ASHA()`` or ``MedianStopping()``; or ``Patience()``, what no longer improves; default
             all train to their end.  It compares the configurations of each bucket among themselves.
             ``PBT(...)`` stops none: the worst copy the best.
+        patience: evaluations without improvement after which a trial has "converged": the same as
+            ``scheduler=Patience(patience)``, and beside another scheduler each trial stops by
+            itself too, and competes at rungs with its best evaluation so far.
         watch: what each step records beside the loss, as curves ``train_<name>`` of means between
             records: "gradient_norm", "update_norm", "parameter_norm" (before the step) and
             "learning_rate" (that acts; NaN for an optimizer without one).  Part of the program.
@@ -162,7 +167,14 @@ def sweep(
         lengths["diverges_after"] = diverges_after
     table = split(task, trials, static, optimizer, equal=equal, replicates=replicates, **lengths)
     metrics = table.buckets[0].task.directions
-    chosen, score = check_score(score, metric, metrics, judges_each(scheduler))
+    scheduler = with_patience(scheduler, patience)
+    by_best = patience_of(scheduler) is not None
+    chosen, score = check_score(score, metric, metrics, by_best)
+    if score == "best" and isinstance(scheduler, PBT):
+        raise ValueError(
+            'score="best" holds the weights of each trial\'s own best evaluation, and under PBT '
+            "trials take over those of others: leave it out, or take another scheduler"
+        )
     check_metrics(table)
     check_folds(table)
     varied = varied_in(table.trials, making(table.hyperparameters, table.replicates))
@@ -267,6 +279,29 @@ def check_devices(devices: Sequence[Any] | None) -> tuple[Any, ...]:
     if not found:
         raise ValueError("devices must name at least one device")
     return tuple(found)
+
+
+def with_patience(scheduler: Scheduler | None, patience: int | None) -> Scheduler | None:
+    """The scheduler, with patience beside it.
+
+    Raises:
+        ValueError: ``patience`` is no whole number of at least 1, is given twice, or under PBT.
+    """
+    if patience is None:
+        return scheduler
+    try:
+        own = Patience(patience)
+    except ValueError:
+        raise ValueError(
+            f"patience must be a number of evaluations, at least 1, not {patience!r}"
+        ) from None
+    if scheduler is None:
+        return own
+    if isinstance(scheduler, Patience):
+        raise ValueError("give either patience= or scheduler=Patience(...), not both")
+    if isinstance(scheduler, PBT):
+        raise ValueError("PBT stops nobody, so patience= has no place beside it")
+    return WithPatience(scheduler, own)
 
 
 def check_scheduler(scheduler: Scheduler | None, table: Table) -> None:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_course.sweeps.lanes import Trial
+from jaxopt_course.sweeps.lanes import Trial, test_by
+from jaxopt_course.sweeps.program import Table, row_of
 
 Tree = Any
 
@@ -94,3 +95,21 @@ def held_bytes(state: Held) -> int:
     """What is held beside the trial's own state takes; shapes suffice."""
     beside = (state.best_params, state.best_model_state, state.best)
     return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(beside))
+
+
+def tester(trial: Any, table: Table) -> Callable[[int, Any, Any, Any], None]:
+    """What measures a trial on the test part, alone, once it is stopped before its budget.
+
+    Args:
+        trial: its functions.
+        table: its row's.
+    """
+    test = jax.jit(test_by(trial))
+
+    def stopped(row: int, state: Any, device: Any, results: Any) -> None:
+        here = jax.device_put(state, device.device)
+        found = test(row_of(table, row), here, device.data.test, device.data.shared)
+        for name, value in found.items():
+            results.test[name][row] = value
+
+    return stopped

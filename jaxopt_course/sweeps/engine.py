@@ -52,6 +52,7 @@ def run(
     probe: bool = False,
     source: Source | None = None,
     deadline: float | None = None,
+    on_stop: Callable[..., None] = lambda *_: None,
 ) -> Results:
     """Train every trial of the table to its end, or as far as a scheduler lets it.
 
@@ -75,10 +76,11 @@ def run(
         probe: whether to make one call twice and compare, where that costs little; see ``repeat``.
         source: of a stream; then ``data.train`` is one batch, for its shapes.
         deadline: when to end, by ``time.perf_counter``; None for never.
+        on_stop: gets row, state, a device and the results when a trial is stopped; see ``best``.
     """
     climb = climb or Climb(program.rhythm.intervals, np.arange(len(table.seeds)))
     loop = _Loop(
-        program, table, data, trial, climb, score, resume, keep_states, keep, start, source
+        program, table, data, trial, climb, score, resume, keep_states, keep, start, source, on_stop
     )
     loop.to_compare = probe and repeat.is_worth_it(program, len(table.seeds))
     saved, cost = time.perf_counter(), 0.0
@@ -119,8 +121,9 @@ class _Loop:
         keep: Best | None,
         start: Callable[[int], Any] | None,
         source: Source | None,
+        on_stop: Callable[..., None],
     ) -> None:
-        self.source = source
+        self.source, self.on_stop = source, on_stop
         self.rhythm, self.table, self.climb = program.rhythm, table, climb
         self.keep_states, self.keep, self.start, self.to_compare = keep_states, keep, start, False
         empty = empty_lanes(trial, make_seats(table, np.zeros(program.lanes, np.int64)))
@@ -215,7 +218,8 @@ class _Loop:
         row = int(device.guests[lane])
         device.guests[lane] = FREE
         if row in self.stopped:
-            return
+            state = take(device.lanes.state, np.int32(lane))
+            return self.on_stop(row, state, self.devices[0], self.results)
         if self.reached[row] < self.rhythm.intervals:
             self.waiting[row] = take(device.lanes.state, np.int32(lane))
         elif self.keep_states:
@@ -336,7 +340,8 @@ class _Loop:
             self.table = news.table or self.table
             for one in news.stopped:
                 self.stopped.add(one)
-                self.waiting.pop(one, None)
+                if (state := self.waiting.pop(one, None)) is not None:
+                    self.on_stop(one, state, self.devices[0], self.results)
             copies = {one: self.waiting[other] for one, other in news.copies.items() if queue}
             self.waiting |= copies  # who has come waits by then
             arriving += [] if queue else news.promoted

@@ -1,11 +1,18 @@
-"""Early stopping by patience: a trial that no longer improves has converged."""
+"""Early stopping by patience: a trial that no longer improves has converged.
+
+Alone, patience is a scheduler; beside another one it stops trials between the rungs.  At a rung a
+trial that it has stopped competes with its best evaluation so far.
+"""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+
+from jaxopt_course.sweeps.climb import Climb, News, Score
+from jaxopt_course.sweeps.judges import Judge
 
 
 @dataclass(frozen=True)
@@ -67,3 +74,99 @@ def last_improvement(curve: np.ndarray, min_delta: float = 0.0) -> int:
         if score < best - min_delta or (best == math.inf and score < best):
             best, last = score, number
     return last
+
+
+@dataclass(frozen=True)
+class WithPatience:
+    """A scheduler, and patience beside it; see :class:`PatientClimb`."""
+
+    scheduler: Any
+    patience: Patience
+
+    def judge(self, configurations: int, intervals: int, evaluate_every: int) -> Judge:
+        """See ``Scheduler``: that of the other one."""
+        judge: Judge = self.scheduler.judge(configurations, intervals, evaluate_every)
+        return judge
+
+
+def patience_of(scheduler: Any) -> Patience | None:
+    """The patience that stops trials under a scheduler; None where none does."""
+    if isinstance(scheduler, WithPatience):
+        return scheduler.patience
+    return scheduler if isinstance(scheduler, Patience) else None
+
+
+class PatientClimb(Climb):
+    """Trials climb as a judge says, and each stops by itself where it no longer improves.
+
+    Args:
+        intervals: of a whole trial.
+        configurations: (N,), the number of each row's configuration.
+        judge: who decides at rungs.
+        patience: who stops trials between them.
+    """
+
+    def __init__(
+        self, intervals: int, configurations: np.ndarray, judge: Judge, patience: Patience
+    ) -> None:
+        super().__init__(intervals, configurations, judge)
+        self._intervals, self._patience = intervals, patience
+        self._rung = self.until.copy()  # (N,), where its configuration is compared next
+        self._over = np.zeros(len(configurations), bool)  # who has converged
+        self.until = np.minimum(self.until, 1 + patience.evaluations)
+
+    def arrive(self, row: int, progress: np.ndarray, bad: np.ndarray, score: Score) -> News:
+        """See :class:`Climb`."""
+        news = News([], [])
+        if not bad[row] and not self._over[row] and self.until[row] < self._intervals:
+            due = self._due(row, int(self.until[row]), score)
+            if due <= self.until[row]:
+                self._over[row] = True
+                news.stopped.append(row)
+            elif self.until[row] < self._rung[row]:
+                self.until[row] = min(due, self._rung[row])
+                news.promoted.append(row)
+                return news
+        self._compare(int(self._configurations[row]), progress, bad, score, news)
+        return news
+
+    def _due(self, row: int, interval: int, score: Score) -> int:
+        """Where a trial would stop, as far as its curve is known."""
+        curve = score(row, interval)
+        return last_improvement(curve, self._patience.min_delta) + self._patience.evaluations
+
+    def _compare(
+        self, who: int, progress: np.ndarray, bad: np.ndarray, score: Score, news: News
+    ) -> None:
+        """Tell the judge of a configuration whose trials have all come, or never will."""
+        rows = self._rows[who]
+        rung = int(self._rung[rows[0]])
+        lost = bad[rows] & (progress[rows] <= rung)
+        climbing = (progress[rows] < rung) & ~lost & ~self._over[rows]
+        if climbing.any() or (who, rung) in self._heard:
+            return
+        self._heard.add((who, rung))
+        curve = np.full(rung, np.inf)
+        if not lost.any():
+            curve = np.mean([self._held(int(one), rung, score) for one in rows], axis=0)
+        assert self._judge is not None
+        for other, target in self._judge.hear(who, rung, curve).items():
+            mine = self._rows[other]
+            live = mine[~self._over[mine]].tolist()
+            if not target:
+                news.stopped.extend(live)
+                continue
+            self._rung[mine] = target
+            for one in live:
+                self.until[one] = min(self._due(one, rung, score), target)
+            news.promoted.extend(live)
+            if not live:  # it has come to the next rung already
+                self._compare(other, progress, bad, score, news)
+
+    def _held(self, row: int, rung: int, score: Score) -> np.ndarray:
+        """A trial's curve up to a rung; from where it stopped on its best evaluation."""
+        curve = score(row, rung)
+        if not self._over[row]:
+            return curve
+        until = int(self.until[row])
+        return np.append(curve[:until], np.full(rung - until, np.nanmin(curve[:until])))
