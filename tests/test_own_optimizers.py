@@ -287,15 +287,9 @@ def test_private_gradients_are_of_each_example():
     agree(study, 0, by_hand(tx, gradient=gradient))
 
 
-@pytest.mark.parametrize(
-    "rule, message",
-    [
-        (lambda h: contrib.schedule_free_sgd(h["lr"]), "Schedule-Free"),
-        (lambda h: optax.chain(optax.clip(1.0), contrib.schedule_free_adamw(h["lr"])), "of y"),
-        (lambda h: contrib.sam(optax.sgd(h["lr"]), optax.sgd(0.1)), "opaque_mode=True"),
-    ],
-)
-def test_weights_that_are_not_those_to_evaluate_are_refused(rule, message):
+def test_optax_s_lookahead_whose_parameters_are_a_pair_is_refused():
+    rule = lambda h: optax.chain(optax.clip(1.0), optax.lookahead(optax.sgd(h["lr"]), 2, 0.5))
+    message = r"take joc.lookahead\(tx"
     for rules, rows in ((rule, joc.grid(lr=0.1)), ({"a": rule}, joc.grid(optimizer="a", lr=0.1))):
         with pytest.raises(ValueError, match=message):
             swept(rules, rows)

@@ -3,6 +3,7 @@
 import hashlib
 import platform
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -137,6 +138,13 @@ def compile_bucket(
     width = lanes or default_lanes(size - (held_bytes(held) if held else 0), devices[0].platform)
     program = compile_program(trial, rhythm_of(bucket), data, table, width, devices)
     others = evaluates_others(columns.optimizer, row, of_trial(state))
+    if others and jax.tree.leaves(of_trial(state).model_state):
+        warnings.warn(
+            f"{printable(bucket.task.name)}: weights for evaluation (means, Schedule-Free's x) are "
+            "evaluated with the model's own state, BatchNorm's averages, of the trained weights; "
+            "there is no pass over the data that would estimate it again",
+            stacklevel=5,
+        )
     return Compiled(bucket, chosen, trial, data, program, size, others, score)
 
 
