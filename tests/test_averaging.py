@@ -200,3 +200,42 @@ def test_its_numbers_are_read_back():
 def test_bad_input_is_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("decay", [0.0, 0.9, 0.999])
+def test_torch_keeps_these_averages(decay):
+    import torch
+    from torch.optim import swa_utils
+
+    path = weights_of()
+    model = torch.nn.Module()
+    model.w = torch.nn.Parameter(torch.tensor(path[0]))
+    ema = swa_utils.AveragedModel(model, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(decay))
+    mean = swa_utils.AveragedModel(model)
+    for t, now in enumerate(path[1:]):
+        with torch.no_grad():
+            model.w.copy_(torch.tensor(now))
+        ema.update_parameters(model)
+        np.testing.assert_allclose(
+            ema.module.w.detach().numpy(), torch_ema(path, decay)[t], rtol=0, atol=1e-12
+        )
+        if t >= 10 and (t - 10) % 7 == 0:
+            mean.update_parameters(model)
+            expected = swa(path, 10, 7)[t]
+            np.testing.assert_allclose(mean.module.w.detach().numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("decay", [0.0, 0.9, 0.999])
+def test_keras_keeps_these_averages(decay):
+    import keras
+
+    w = keras.Variable(np.zeros(3), dtype="float32")
+    sgd = keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=decay)
+    path, found = [np.zeros(3, np.float32)], []
+    for g in np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32):
+        sgd.apply([keras.ops.convert_to_tensor(g)], [w])
+        path.append(np.asarray(w.value))
+        found.append(np.asarray(sgd._model_variables_moving_average[0].value))
+    np.testing.assert_allclose(found, keras_ema(path, decay), rtol=1e-5, atol=1e-6)
