@@ -35,7 +35,7 @@ from jaxopt_course.sweeps.patience import patience_of
 from jaxopt_course.sweeps.population import Generations
 from jaxopt_course.sweeps.program import Program, Table, compile_program, row_of
 from jaxopt_course.sweeps.progress import ProgressLine
-from jaxopt_course.sweeps.schedulers import Scheduler, judges_each
+from jaxopt_course.sweeps.schedulers import Scheduler, ends_early, judges_each
 from jaxopt_course.sweeps.snapshot import Snapshot
 from jaxopt_course.tables.buckets import Bucket
 from jaxopt_course.tables.columns import Columns
@@ -239,9 +239,7 @@ def train_bucket(
             tell,
             climb=climb,
             score=scorer(*compiled.chosen, program.rhythm),
-            **(
-                {} if patience_of(scheduler) is None else {"on_stop": tester(compiled.trial, table)}
-            ),
+            **({"on_stop": tester(compiled.trial, table)} if ends_early(scheduler) else {}),
             resume=resume,
             on_checkpoint=on_checkpoint,
             keep_states=keep_states,
@@ -258,9 +256,10 @@ def train_bucket(
             ends = True
     seconds = time.perf_counter() - begun
     metrics = compiled.bucket.task.directions
-    scored, patience, each = None, patience_of(scheduler), judges_each(scheduler)
-    if patience is not None or each or compiled.score == "best":
-        scored = Scored(*compiled.chosen, compiled.score == "best", patience, each)
+    scored = None
+    if ends_early(scheduler) or compiled.score == "best":
+        each = judges_each(scheduler)
+        scored = Scored(*compiled.chosen, compiled.score == "best", patience_of(scheduler), each)
     complete, curves = assemble(trials, results, program.rhythm, metrics, scored)
     event: dict[str, Any] = {
         "event": "interrupted" if results.interrupted else "finished",

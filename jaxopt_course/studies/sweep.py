@@ -21,9 +21,9 @@ from jaxopt_course.studies.seen import make_seen
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.starts import Starts
 from jaxopt_course.studies.study import Study, finish, train
-from jaxopt_course.sweeps.patience import Patience, WithPatience, patience_of
+from jaxopt_course.sweeps.patience import Patience, WithPatience
 from jaxopt_course.sweeps.plan import Plan
-from jaxopt_course.sweeps.schedulers import PBT, Scheduler, judges_each
+from jaxopt_course.sweeps.schedulers import PBT, Scheduler, ends_early, judges_each
 from jaxopt_course.tables.buckets import Table, split
 from jaxopt_course.tables.budgets import Equal
 from jaxopt_course.tables.replicates import making
@@ -168,8 +168,7 @@ def sweep(
     table = split(task, trials, static, optimizer, equal=equal, replicates=replicates, **lengths)
     metrics = table.buckets[0].task.directions
     scheduler = with_patience(scheduler, patience)
-    by_best = patience_of(scheduler) is not None
-    chosen, score = check_score(score, metric, metrics, by_best)
+    chosen, score = check_score(score, metric, metrics, ends_early(scheduler))
     if score == "best" and isinstance(scheduler, PBT):
         raise ValueError(
             'score="best" holds the weights of each trial\'s own best evaluation, and under PBT '

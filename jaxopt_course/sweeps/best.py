@@ -24,7 +24,7 @@ class Held(NamedTuple):
     trial: Any
     best_params: Tree
     best_model_state: Tree
-    best: jax.Array  # (), float32: the best score so far, lower is better; infinity before it
+    best: jax.Array  # (), float32: the best score so far, lower is better; NaN before there is one
 
     @property
     def step(self) -> Any:
@@ -68,7 +68,7 @@ def holding(
     def init(hyperparameters: Any, seed: Any) -> Held:
         state = trial.init(hyperparameters, seed)
         params = evaluated(hyperparameters, state)
-        return Held(state, params, state.model_state, jnp.full((), jnp.inf, jnp.float32))
+        return Held(state, params, state.model_state, jnp.full((), jnp.nan, jnp.float32))
 
     def step(hyperparameters: Any, state: Held, *more: Any) -> tuple[Any, ...]:
         new, *rest = trial.step(hyperparameters, state.trial, *more)
@@ -78,8 +78,8 @@ def holding(
         return trial.evaluate(hyperparameters, state.trial, *parts)
 
     def after(hyperparameters: Any, state: Held, metrics: Mapping[str, jax.Array]) -> Held:
-        score = sign * metrics[metric]
-        better = score < state.best  # false where it is no number
+        score = jnp.nan_to_num(sign * metrics[metric], nan=jnp.inf, posinf=jnp.inf, neginf=-jnp.inf)
+        better = (score < state.best) | jnp.isnan(state.best)
         choose = lambda new, old: jax.tree.map(lambda a, b: jnp.where(better, a, b), new, old)
         own = state.trial
         now = evaluated(hyperparameters, own), own.model_state, score

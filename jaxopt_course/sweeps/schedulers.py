@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from jaxopt_course.sweeps.judges import Asha, Halvings, Judge, Median
-from jaxopt_course.sweeps.patience import Patience
+from jaxopt_course.sweeps.patience import Patience, patience_of
 from jaxopt_course.sweeps.population import Rules
 
 
@@ -229,6 +229,11 @@ def _is_number(value: Any) -> bool:
 def judges_each(scheduler: Scheduler | None) -> bool:
     """Whether it judges every trial alone, so that others change none of its decisions."""
     return bool(getattr(scheduler, "each_trial", False))
+
+
+def ends_early(scheduler: Scheduler | None) -> bool:
+    """Whether trials may end before their budget and have a score all the same."""
+    return judges_each(scheduler) or patience_of(scheduler) is not None
 
 
 def _deal(configurations: int) -> list[int]:
