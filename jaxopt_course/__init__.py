@@ -95,6 +95,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.sweeps.schedulers import Hyperband as Hyperband
     from jaxopt_course.sweeps.schedulers import MedianStopping as MedianStopping
     from jaxopt_course.sweeps.schedulers import SuccessiveHalving as SuccessiveHalving
+    from jaxopt_course.tables.boxes import search_space as search_space
     from jaxopt_course.tables.buckets import buckets as buckets
     from jaxopt_course.tables.space import grid as grid
     from jaxopt_course.tables.space import integers as integers
@@ -146,6 +147,7 @@ _HOMES = {
         "apply_updates",
         "chain",
     ),
+    "tables.boxes": ("search_space",),
     "tables.buckets": ("buckets",),
     "conventions.recipes": (
         "adadelta",

@@ -37,6 +37,7 @@ MAY_IMPORT = {  # part -> the parts below it
         "base",
         "conventions",
         "messages",
+        "optimizers",
         "problems",
         "schedules",
         "train",

@@ -96,3 +96,112 @@ def test_sobol_grows_by_appending(n, more, columns):
 def test_bad_spaces_say_what_is_wrong(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+# --- boxes ---
+
+
+def test_every_optimizer_has_a_box_of_numbers_that_it_takes():
+    """Learning rate first, weight decay where it has one; the default within, if there is one."""
+    from jaxopt_course.optimizers.boxes import BOXES
+    from jaxopt_course.tables.signatures import parameters_of
+
+    assert set(joc.OPTIMIZERS) <= set(BOXES)
+    for name in joc.OPTIMIZERS:
+        table = joc.search_space(name)
+        takes = parameters_of(name)
+        assert table["name"].iloc[0] == "learning_rate" and table["name"].is_unique
+        assert ("weight_decay" in takes) == ("weight_decay" in set(table["name"])), name
+        # a row that is not shown would be one whose name is misspelt
+        assert [box.name for box in BOXES[name]] == table["name"].tolist()[:-2]
+        assert (table["low"] < table["high"]).all() and table["source"].str.len().gt(2).all()
+        inside = table["default"].between(table["low"], table["high"]) | table["default"].isna()
+        apart = {"weight_decay", "adam_weight_decay", "ema_decay"}  # 0 is in no logarithm
+        assert set(table["name"][~inside]) <= apart, table[~inside]
+
+
+def test_a_space_of_several_and_of_a_framework_s():
+    table = joc.search_space("sgd", "keras.adamw")
+    assert set(table["optimizer"]) == {"sgd", "keras.adamw"}
+    mine = table[table["optimizer"] == "keras.adamw"].set_index("name")
+    assert mine.loc["weight_decay", "default"] == 0.004  # Keras's
+    assert set(joc.search_space()["optimizer"]) == set(joc.OPTIMIZERS)
+
+
+TUNE = ["learning_rate", "weight_decay", "b2"]
+
+
+def test_each_optimizer_is_drawn_from_its_own_box():
+    names = ["sgd", "adamw", "lion"]
+    table = joc.sobol(64, optimizer=names, tune=TUNE, seeds=range(2), seed=4)
+    assert len(table) == 64 * 3 * 2 and list(table) == ["optimizer", *TUNE, "seed"]
+    assert table["optimizer"].value_counts().nunique() == 1
+    space = joc.search_space(*names).set_index(["optimizer", "name"])
+    for name in names:
+        own = table[table["optimizer"] == name]
+        for number in TUNE:
+            if (name, number) not in space.index:
+                assert own[number].isna().all()
+                continue
+            low, high = (float(space.loc[(name, number), side]) for side in ("low", "high"))
+            assert own[number].between(low, high).all() and own[number].nunique() == 64
+            near = np.log((1 - own[number] if number == "b2" else own[number]).astype(float))
+            assert np.ptp(near) > 0.95 * abs(
+                np.log((1 - high) / (1 - low)) if number == "b2" else np.log(high / low)
+            )
+    short = joc.sobol(20, optimizer=names, tune=TUNE, seeds=range(2), seed=4)
+    pd.testing.assert_frame_equal(table.head(len(short)), short)
+
+
+def test_other_columns_are_drawn_for_all_alike():
+    table = joc.sobol(
+        8, optimizer=["sgd", "adam"], tune=["learning_rate"], dropout=joc.uniform(0, 0.5), l2=0.1
+    )
+    by = table.groupby("optimizer")["dropout"].apply(list)
+    assert by["sgd"] == by["adam"] and len(set(by["adam"])) == 8 and (table["l2"] == 0.1).all()
+
+
+def changed(**cells):
+    """adam's space with other cells in its first row."""
+    table = joc.search_space("adam")
+    for name, cell in cells.items():
+        table.loc[0, name] = cell
+    return table
+
+
+def test_a_changed_box_is_the_one_that_is_drawn_from():
+    table = joc.sobol(
+        32, optimizer="adam", tune=["learning_rate"], space=changed(low=0.5, high=0.6)
+    )
+    assert table["learning_rate"].between(0.5, 0.6).all()
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"tune": ["momentun"]}, "no optimizer takes 'momentun': unknown number to tune"),
+        ({"tune": ["weight_decay"]}, "no optimizer takes 'weight_decay'"),
+        ({"tune": ["eps_root"]}, "'eps_root' has no box for any of adam; give space="),
+        ({"tune": []}, "tune= names nothing"),
+        ({"tune": ["b1"], "b1": 0.9}, "'b1' is to be tuned, and a column too"),
+        ({"tune": ["b1"], "optimizer": ["adam", "sgd"]}, "sgd has no box for any of b1"),
+        ({"tune": ["b1"], "optimizer": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'"),
+        ({"tune": None, "space": changed()}, "give tune= too"),
+        ({"space": changed(low=0.5)}, "adam's 'learning_rate' needs finite bounds low < high"),
+        ({"space": changed(low=-1.0)}, "log_uniform, which needs low > 0, not -1.0"),
+        ({"space": changed(distribution="log_complement", high=2.0)}, "within 0 and 1"),
+        ({"space": changed(distribution="normal")}, "unknown distribution 'normal'"),
+    ],
+)
+def test_what_cannot_be_tuned(options, words):
+    with pytest.raises(ValueError, match=words):
+        joc.sobol(4, **{"optimizer": "adam", "tune": ["learning_rate"]} | options)
+
+
+def test_what_is_no_list_and_no_table():
+    with pytest.raises(TypeError, match="tune= is a list of names"):
+        joc.sobol(4, optimizer="adam", tune="learning_rate")
+    with pytest.raises(TypeError, match="space= is a table as search_space"):
+        joc.sobol(4, optimizer="adam", tune=["b1"], space={"b1": (0, 1)})
+    with pytest.raises(ValueError, match="tune= is for optimizers: name them"):
+        joc.sobol(4, tune=["b1"])

@@ -5,48 +5,19 @@ user's own query, join or CSV.  Conditional spaces are a ``.query(...)`` or a ``
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-
-@dataclass(frozen=True)
-class Uniform:
-    """x = low + u (high - low), for u uniform in [0, 1)."""
-
-    low: float
-    high: float
-
-    def at(self, u: np.ndarray) -> np.ndarray:
-        """The quantiles at ``u``."""
-        return self.low + u * (self.high - self.low)
-
-
-@dataclass(frozen=True)
-class LogUniform:
-    """x = low (high / low)^u, for u uniform in [0, 1)."""
-
-    low: float
-    high: float
-
-    def at(self, u: np.ndarray) -> np.ndarray:
-        """The quantiles at ``u``."""
-        return self.low * (self.high / self.low) ** u
-
-
-@dataclass(frozen=True)
-class Integers:
-    """A whole number in low, …, high, both included, each equally likely."""
-
-    low: int
-    high: int
-
-    def at(self, u: np.ndarray) -> np.ndarray:
-        """The quantiles at ``u``."""
-        return self.low + np.floor(u * (self.high - self.low + 1)).astype(np.int64)
+from jaxopt_course.tables.distributions import (
+    Integers,
+    LogUniform,
+    Uniform,
+    chosen_at,
+    values_of,
+)
 
 
 def uniform(low: float, high: float) -> Uniform:
@@ -87,7 +58,7 @@ def grid(**columns: Any) -> pd.DataFrame:
     >>> grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.1], seed=range(2)).shape
     (8, 3)
     """
-    values = {name: _values(name, column) for name, column in columns.items()}
+    values = {name: values_of(name, column) for name, column in columns.items()}
     if not values:
         raise ValueError("grid() needs at least one column, for instance learning_rate=[0.1, 1.0]")
     rows = itertools.product(*values.values())
@@ -108,47 +79,69 @@ def random(n: int, *, seed: int = 0, seeds: Iterable[int] = (0,), **columns: Any
     return _sample(u, columns, seeds)
 
 
-def sobol(n: int, *, seed: int = 0, seeds: Iterable[int] = (0,), **columns: Any) -> pd.DataFrame:
+def sobol(
+    n: int,
+    *,
+    seed: int = 0,
+    seeds: Iterable[int] = (0,),
+    tune: Sequence[str] | None = None,
+    space: pd.DataFrame | None = None,
+    **columns: Any,
+) -> pd.DataFrame:
     """``n`` configurations of a scrambled Sobol sequence: random, without gaps and clusters.
 
-    Arguments as in :func:`random`.  Sobol (1967), scrambled after Owen (1998), by
-    ``scipy.stats.qmc``; powers of two for ``n`` keep its balance.
+    With ``tune=["learning_rate", "weight_decay"]`` each of the optimizers gets n configurations of
+    its own, drawn from its :func:`~jaxopt_course.search_space`; a cell of a number that it does not
+    take, or has no box for, is empty.  The i-th are drawn at the same place of all boxes.
+
+    Args:
+        n: configurations, of each optimizer where ``tune`` is given.
+        seed: of the draw. A longer table with the same seed starts with the shorter one.
+        seeds: of the trainings; crossed with the configurations, not sampled.
+        tune: numbers of the optimizers, by name.
+        space: the boxes, as ``search_space`` has them, perhaps changed; default what it returns.
+        **columns: as in :func:`random`; with ``tune`` the column ``optimizer`` is a list, all of
+            which get n configurations.
+
+    Raises:
+        ValueError: a number to be tuned that no optimizer takes, or a box whose low is not below
+            its high; ``space`` without ``tune``.
+
+    Sobol (1967), scrambled after Owen (1998), by ``scipy.stats.qmc``; powers of two for ``n`` keep
+    its balance.
+
+    >>> sobol(2, optimizer=["sgd", "adamw"], tune=["learning_rate", "weight_decay"]).shape
+    (4, 4)
     """
+    if tune is None:
+        if space is not None:
+            raise ValueError("space= holds the boxes of what tune= names: give tune= too")
+        return _sample(_quantiles(n, len(columns), seed), columns, seeds)
+    # the recipes, which a plain table need not wait for
+    from jaxopt_course.tables.boxes import drawn
+
+    _count(n)
+    return _table(drawn(lambda wide: _quantiles(n, wide, seed), tune, space, columns, seeds))
+
+
+def _quantiles(n: int, columns: int, seed: int) -> np.ndarray:
     from scipy.stats import qmc  # half a second, which a grid need not wait for
 
     bits = max(1, (_count(n) - 1).bit_length())
-    sequence = qmc.Sobol(max(1, len(columns)), scramble=True, rng=seed)
-    return _sample(sequence.random_base2(bits)[:n], columns, seeds)
+    return qmc.Sobol(max(1, columns), scramble=True, rng=seed).random_base2(bits)[:n]
 
 
 def _sample(u: np.ndarray, columns: dict[str, Any], seeds: Iterable[int]) -> pd.DataFrame:
-    chosen: dict[str, Sequence[Any]] = {}
-    for column, (name, space) in zip(u.T, columns.items(), strict=False):
-        if isinstance(space, Uniform | LogUniform | Integers):
-            chosen[name] = space.at(column).tolist()
-        else:
-            values = _values(name, space)
-            chosen[name] = [values[i] for i in np.floor(column * len(values)).astype(int)]
-    own = _values("seeds", seeds)
+    chosen = {
+        name: chosen_at(x, name, space)
+        for x, (name, space) in zip(u.T, columns.items(), strict=False)
+    }
+    own = values_of("seeds", seeds)
     repeated = {name: [x for x in xs for _ in own] for name, xs in chosen.items()}
     return _table(repeated | {"seed": own * len(u)})
 
 
-def _values(name: str, column: Any) -> list[Any]:
-    """A column's values as a list; a string and a scalar stand for themselves."""
-    if isinstance(column, Uniform | LogUniform | Integers):
-        raise TypeError(f"column {name!r}: a grid needs values; draw distributions with sobol")
-    if isinstance(column, str) or not isinstance(column, Iterable):
-        return [column]
-    if isinstance(column, np.ndarray) and column.ndim == 0:
-        return [column.item()]
-    values = np.asarray(column).tolist() if hasattr(column, "__array__") else list(column)
-    if not values:
-        raise ValueError(f"column {name!r} has no values")
-    return values
-
-
-def _table(columns: dict[str, Sequence[Any]]) -> pd.DataFrame:
+def _table(columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
     return pd.DataFrame({name: nullable(name, pd.Series(x)) for name, x in columns.items()})
 
 
