@@ -22,11 +22,12 @@ NOT_NUMBERS = {"accumulator_dtype", "mu_dtype", "mask", "weight_decay_mask"}
 NOT_NUMBERS |= {"ns_coeffs", "ns_dtype", "preconditioning", "exclude_layers"}
 NOT_NUMBERS |= {"muon_weight_dimension_numbers"}
 WHOLE = {"ns_steps"}  # numbers of steps
-NO_NUMBER = {"adam_learning_rate", "consistent_rms"}  # where None stands for none at all
 NONE_MEANS = {"learning_rate": 1.0}  # of an argument whose default is None, where it is not 0
 NONE_MEANS |= dict.fromkeys(
     ("clipnorm", "clipvalue", "global_clipnorm"), float(np.finfo(np.float32).max)
 )
+NO_NUMBER = {"adam_learning_rate", "consistent_rms"}  # where None stands for none at all
+NONE_MEANS |= dict.fromkeys(NO_NUMBER, float("nan"))
 
 
 def names_of(
