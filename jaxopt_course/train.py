@@ -58,12 +58,13 @@ class Trial(NamedTuple):
 
     init: Callable[[Hyperparameters, jax.Array], TrialState]
     step: Callable[
-        [Hyperparameters, TrialState, jax.Array, Any],
+        ...,  # (hyperparameters, state, seed, data, rows=None)
         tuple[TrialState, jax.Array, dict[str, jax.Array]],
     ]
     evaluate: Callable[[Hyperparameters, TrialState, Tree, Tree], dict[str, jax.Array]]
     evaluated: Callable[[Hyperparameters, TrialState], Tree]  # the weights that it evaluates
     measure: Callable[[Hyperparameters, Tree, Tree, Tree, Tree], dict[str, jax.Array]]
+    rows: Callable[[jax.Array, jax.Array, Tree], jax.Array] | None = None
 
 
 class Budget(NamedTuple):
@@ -236,11 +237,21 @@ def make_trial(
         opt_state = adapted(optimizer({**hyperparameters, "seed": seed})).init(params)
         return TrialState(params, model_state, opt_state, jnp.zeros((), jnp.int32))
 
+    def of_step(seed: jax.Array, step: jax.Array, train: Tree) -> jax.Array:
+        return rows_of(seed, step, count_examples(train), batch_size)
+
     def step(
-        hyperparameters: Hyperparameters, state: TrialState, seed: jax.Array, data: Any
+        hyperparameters: Hyperparameters,
+        state: TrialState,
+        seed: jax.Array,
+        data: Any,
+        rows: jax.Array | None = None,
     ) -> tuple[TrialState, jax.Array, dict[str, jax.Array]]:
         params, model_state, opt_state, s = state
-        batch = data.train if streams else take_batch(data.train, seed, s, batch_size)
+        batch = data.train
+        if not streams:
+            chosen = of_step(seed, s, data.train) if rows is None else rows
+            batch = jax.tree.map(lambda x: x[chosen], data.train)
         key = jax.random.fold_in(jax.random.key(seed), s)
         beside = offered("the loss", hyperparameters, shared=data.shared)
         objective = asking.bind(task.loss, 4, **beside)
@@ -278,7 +289,7 @@ def make_trial(
             return found
         return with_raw(found, of(state.params))
 
-    return Trial(init, step, evaluate, evaluated, measure)
+    return Trial(init, step, evaluate, evaluated, measure, None if streams else of_step)
 
 
 def evaluated_params(optimizer: Made, hyperparameters: Hyperparameters, state: TrialState) -> Tree:
@@ -316,13 +327,17 @@ def with_raw(found: dict[str, jax.Array], trained: Mapping[str, jax.Array]) -> d
 
 
 def take_batch(data: Tree, seed: jax.Array, step: jax.Array, batch_size: int) -> Tree:
-    """The batch of one step: ``batch_size`` examples of the epoch's permutation.
+    """The batch of one step: ``batch_size`` examples of the epoch's permutation."""
+    rows = rows_of(seed, step, count_examples(data), batch_size)
+    return jax.tree.map(lambda x: x[rows], data)
+
+
+def rows_of(seed: jax.Array, step: jax.Array, examples: int, batch_size: int) -> jax.Array:
+    """(B,), int32, the examples of a step's batch.
 
     The last n mod batch_size positions of each permutation go unused.
     """
-    examples = count_examples(data)
     steps_per_epoch = examples // batch_size
     epoch, position = step // steps_per_epoch, step % steps_per_epoch
     positions = position * batch_size + jnp.arange(batch_size, dtype=jnp.int32)
-    rows = shuffled(seed, epoch, positions, examples)
-    return jax.tree.map(lambda x: x[rows], data)
+    return shuffled(seed, epoch, positions, examples)

@@ -99,7 +99,7 @@ def compile_bucket(
     Args:
         bucket: its task, its trials, its budget.
         chosen: the metric that chooses the winners, and its direction.
-        lanes: W, or None for the default of its state's bytes.
+        lanes: W, or None for the default of a lane's bytes.
         devices: on which.
         seen: says what is recorded; default nothing but the loss and the metrics.
         score: "best": trials hold the weights of their best evaluation by the metric.
@@ -118,7 +118,7 @@ def compile_bucket(
     if table.together_name:
         row[table.together_name] = table.together[0]
     try:
-        size = lane_bytes(trial, row, data)
+        lane = lane_bytes(trial, row, data)
     except Exception as error:
         own = [name for name in row if name not in ("optimizer", "schedule")]
         if needed := needed_concrete(trial, row, own, data):
@@ -131,11 +131,11 @@ def compile_bucket(
             raise
     columns.check_read()
     _check_recorded(columns, trial, row, data)
-    if bucket.budget.diverges_times is not None:
-        size -= 4  # the limit of a lane's losses: its width is as before there was one
     state = jax.eval_shape(trial.init, row, jax.ShapeDtypeStruct((), np.uint32))
-    held = held_of(state)  # does not count either
-    width = lanes or default_lanes(size - (held_bytes(held) if held else 0), devices[0].platform)
+    held = held_of(state)  # does not count, so that the width is that without it
+    width = lanes or default_lanes(
+        lane._replace(state=lane.state - (held_bytes(held) if held else 0)), devices[0].platform
+    )
     program = compile_program(trial, rhythm_of(bucket), data, table, width, devices)
     others = evaluates_others(columns.optimizer, row, of_trial(state))
     if others and jax.tree.leaves(of_trial(state).model_state):
@@ -145,7 +145,7 @@ def compile_bucket(
             "there is no pass over the data that would estimate it again",
             stacklevel=5,
         )
-    return Compiled(bucket, chosen, trial, data, program, size, others, score)
+    return Compiled(bucket, chosen, trial, data, program, lane.state, others, score)
 
 
 def _check_recorded(columns: Columns, trial: Trial, row: Mapping[str, Any], data: Data) -> None:

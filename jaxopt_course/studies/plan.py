@@ -140,7 +140,7 @@ def _ask(bucket: Bucket, devices: Sequence[Any]) -> dict[str, Any]:
     row = jax.tree.map(lambda x: x[0], dict(table.hyperparameters))
     if table.together_name:
         row[table.together_name] = table.together[0]
-    size = lane_bytes(trial, row, data)
+    size = lane_bytes(trial, row, data).state
     columns.check_read()
     return {
         "task": bucket.task.name,

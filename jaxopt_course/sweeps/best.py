@@ -43,6 +43,7 @@ class HoldingTrial(NamedTuple):
     init: Any
     step: Any
     evaluate: Any
+    rows: Any
     after: Any
     test: Any
 
@@ -88,7 +89,7 @@ def holding(
     def test(hyperparameters: Any, state: Held, *parts: Any) -> dict[str, jax.Array]:
         return measure(hyperparameters, state.best_params, state.best_model_state, *parts)
 
-    return HoldingTrial(init, step, evaluate, after, test)
+    return HoldingTrial(init, step, evaluate, trial.rows, after, test)
 
 
 def held_bytes(state: Held) -> int:

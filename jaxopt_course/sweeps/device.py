@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from jaxopt_course.sweeps.snapshot import Results
 from jaxopt_course.sweeps.streaming import Span
 
 FREE = -1  # of a lane: nobody sits there
+SHARE = 8  # a call is an eighth of a trial at most, so that the lane of a bad one is soon free ...
+SHORT_SECONDS = 0.03  # ... unless that is shorter than this
 
 
 @dataclass
@@ -58,6 +61,18 @@ class Device:
         if getattr(jax.tree.leaves(state)[0], "device", None) != self.device:
             state = jax.device_put(state, self.device)  # slow, even where it does nothing
         self.lanes = place(self.lanes, np.int32(lane), state, first_bad)
+
+    def aim(self, intervals: int, seconds: float) -> int:
+        """How many intervals a call should take.
+
+        Args:
+            intervals: of a trial.
+            seconds: that it should take.
+        """
+        if self.pace is None:
+            return 1
+        share = max(math.ceil(intervals / SHARE), round(SHORT_SECONDS / self.pace))
+        return max(1, min(round(seconds / self.pace), share))
 
     def ready(self) -> bool:
         """Whether the oldest call can be read without waiting."""

@@ -239,8 +239,9 @@ class _Loop:
         left = int((self.climb.until[guests] - self.reached[guests]).min())
         data, span, feed = device.data, None, device.feed
         if feed is None:
-            aim = 1 if device.pace is None else max(1, round(SEGMENT_SECONDS / device.pace))
-            intervals = int(min(aim, room(self.rhythm), left))
+            intervals = min(
+                device.aim(self.rhythm.intervals, SEGMENT_SECONDS), room(self.rhythm), left
+            )
         else:
             place = int(self.table.seeds[guests[0]]), int(self.reached[guests[0]]), left
             wanted, span, intervals = feed.next(*place)

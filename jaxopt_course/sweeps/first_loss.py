@@ -33,6 +33,7 @@ class JudgedTrial(NamedTuple):
     init: Any
     step: Any
     evaluate: Any
+    rows: Any
     after: Any = None  # as the trial has them, see ``best``
     test: Any = None
 
@@ -48,8 +49,10 @@ def judged(trial: Any, times: float) -> JudgedTrial:
     def init(hyperparameters: Any, seed: Any) -> Judged:
         return Judged(trial.init(hyperparameters, seed), jnp.zeros((), jnp.float32))
 
-    def step(hyperparameters: Any, state: Judged, seed: Any, data: Any) -> tuple[Any, ...]:
-        new, loss, *rest = trial.step(hyperparameters, state.trial, seed, data)
+    def step(
+        hyperparameters: Any, state: Judged, seed: Any, data: Any, rows: Any = None
+    ) -> tuple[Any, ...]:
+        new, loss, *rest = trial.step(hyperparameters, state.trial, seed, data, rows)
         first = jnp.maximum(jnp.abs(loss).astype(jnp.float32), LEAST)
         limit = jnp.where(state.step == 0, times * first, state.limit)
         return Judged(new, limit), loss, *rest
@@ -64,4 +67,4 @@ def judged(trial: Any, times: float) -> JudgedTrial:
         return trial.test(hyperparameters, state.trial, *parts)
 
     more = (after, test) if hasattr(trial, "after") else (None, None)
-    return JudgedTrial(init, step, evaluate, *more)
+    return JudgedTrial(init, step, evaluate, trial.rows, *more)

@@ -28,10 +28,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_course.sweeps import runs
+from jaxopt_course.sweeps.steps import each, make_steps
 
 Tree = Any
 MAX_INTERVALS = 64  # of one call, at most ...
-MAX_SHARE = 8  # ... and at most an eighth of a trial, so that the lane of a bad one is soon free
+MAX_SHARE = 8  # of a stream at most an eighth of a trial
 
 
 class Trial(Protocol):
@@ -43,11 +44,16 @@ class Trial(Protocol):
 
     @property
     def step(self) -> Callable[..., Any]:
-        """(hyperparameters, state, seed, data) -> (state, loss, recorded).
+        """(hyperparameters, state, seed, data, rows=None) -> (state, loss, recorded).
 
         ``recorded`` is a dict of scalars, by the names of their curves; the means between records
-        are kept.  ``data`` is the whole :class:`Data`.
+        are kept.  ``data`` is the whole :class:`Data`; ``rows`` the examples of its batch, where
+        they are known already.
         """
+
+    @property
+    def rows(self) -> Callable[..., Any] | None:
+        """(seed, step, train part) -> (B,), int32, the examples of a step; None of a stream."""
 
     @property
     def evaluate(self) -> Callable[..., Any]:
@@ -127,7 +133,8 @@ class Readings(NamedTuple):
 
 def room(rhythm: Rhythm) -> int:
     """S, how many intervals one call can report."""
-    return min(math.ceil(rhythm.intervals / MAX_SHARE), MAX_INTERVALS)
+    share = MAX_SHARE if rhythm.fits else 1
+    return min(math.ceil(rhythm.intervals / share), MAX_INTERVALS)
 
 
 def make_seat(trial: Trial) -> Callable[[Lanes, Seats, jax.Array], Lanes]:
@@ -150,7 +157,9 @@ def _init(trial: Trial, seats: Seats) -> Any:
     def one(shared: Any, own: Any, seed: Any) -> Any:
         return trial.init({**shared, **own}, seed)
 
-    return jax.vmap(one, in_axes=(None, 0, 0))(seats.shared, seats.hyperparameters, seats.seeds)
+    return each(one, (None, 0, 0), len(seats.seeds))(
+        seats.shared, seats.hyperparameters, seats.seeds
+    )
 
 
 def make_segment(
@@ -179,11 +188,15 @@ def make_segment(
     # a stream's batch comes once for each lane: products of one with all are slower on a CPU
     along = None if of_stream is None else Data(0, None, None, None, None)  # type: ignore[arg-type]
 
-    def advance(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, Any]:
-        """One step of every lane."""
+    def advance(
+        lanes: Lanes, seats: Seats, data: Data, rows: jax.Array | None = None
+    ) -> tuple[Lanes, Any]:
+        """One step of every lane, on the examples ``rows``, (W, B)."""
 
-        def one(shared: Any, own: Any, state: Any, seed: Any, data: Any) -> tuple[Any, Any]:
-            new, *measured = trial.step({**shared, **own}, state, seed, data)
+        def one(
+            shared: Any, own: Any, state: Any, seed: Any, data: Any, rows: Any
+        ) -> tuple[Any, Any]:
+            new, *measured = trial.step({**shared, **own}, state, seed, data, rows)
             if rhythm.whole or rhythm.fits:  # a stream's calls end where trials do
                 return new, measured
             active = state.step < rhythm.steps
@@ -192,8 +205,8 @@ def make_segment(
             return jax.tree.map(keep, new, state), jax.tree.map(zero, measured)
 
         steps = lanes.state.step
-        state, (loss, recorded) = jax.vmap(one, in_axes=(None, 0, 0, 0, along))(
-            seats.shared, seats.hyperparameters, lanes.state, seats.seeds, data
+        state, (loss, recorded) = each(one, (None, 0, 0, 0, along, 0), len(steps))(
+            seats.shared, seats.hyperparameters, lanes.state, seats.seeds, data, rows
         )
         if patient:
             now = is_bad(loss, lanes._replace(state=state))
@@ -203,22 +216,10 @@ def make_segment(
         bad = is_bad(loss, lanes._replace(state=state)) & (lanes.first_bad < 0)
         return Lanes(state, jnp.where(bad, steps, lanes.first_bad)), (loss, recorded)
 
+    steps = make_steps(advance, trial.rows, rhythm.unit, rhythm.units)
+
     def interval(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, Any, Any]:
-        zero = jnp.zeros(lanes.first_bad.shape, jnp.float32)
-
-        def unit(lanes: Lanes, _: None) -> tuple[Lanes, Any]:
-            def one(carry: tuple[Lanes, Any], _: None) -> tuple[Any, None]:
-                lanes, totals = carry
-                lanes, measured = advance(lanes, seats, data)
-                add = lambda total, x: total + x.astype(jnp.float32)
-                return (lanes, jax.tree.map(add, totals, measured)), None
-
-            start = (lanes, jax.tree.map(lambda _: zero, shapes))
-            (lanes, totals), _ = jax.lax.scan(one, start, length=rhythm.unit)
-            return lanes, totals
-
-        _, shapes = jax.eval_shape(advance, lanes, seats, data)
-        lanes, sums = jax.lax.scan(unit, lanes, length=rhythm.units)
+        lanes, sums = steps(lanes, seats, data)
         metrics = evaluate_all(lanes, seats, data)
         lanes = looked_at(lanes, seats, metrics)
         return Lanes(lanes.state, judged(lanes, metrics)), sums, metrics
@@ -248,7 +249,7 @@ def make_segment(
         def one(shared: Any, own: Any, state: Any, part: Any, all_read: Any) -> Any:
             return how({**shared, **own}, state, part, all_read)
 
-        metrics = jax.vmap(one, in_axes=(None, 0, 0, None, None))(
+        metrics = each(one, (None, 0, 0, None, None), len(seats.seeds))(
             seats.shared, seats.hyperparameters, lanes.state, part, all_read
         )
         return {name: x.astype(jnp.float32) for name, x in metrics.items()}
