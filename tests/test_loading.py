@@ -35,7 +35,7 @@ def compiled(function, devices):
         return lower(jax.jit(function, donate_argnums=0), (X, np.uint32(0)), device)
 
     executables, first = loading.compile_all([lowered], [{}], devices)
-    assert "stablehlo" in first[0].as_text()
+    assert "stablehlo" in first[0]
     return executables[0], made
 
 

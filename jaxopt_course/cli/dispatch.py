@@ -10,6 +10,7 @@ from jaxopt_course.cli.compare import Compare, compare
 from jaxopt_course.cli.course import Course, course
 from jaxopt_course.cli.errors import again, notes
 from jaxopt_course.cli.init import Init, init
+from jaxopt_course.cli.programs import programs_kept
 from jaxopt_course.cli.replay import Replay, replay
 from jaxopt_course.cli.report import Report, report
 from jaxopt_course.cli.resume import Resume, resume
@@ -48,7 +49,7 @@ def main(args: list[str] | None = None) -> None:
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
     try:
-        with warnings_said():
+        with warnings_said(), programs_kept(command):
             RUN[type(command)](command)
     except USAGE_ERRORS as error:
         if getattr(command, "verbose", False):

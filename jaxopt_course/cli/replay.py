@@ -21,6 +21,8 @@ class Replay(Table):
     """Its number in trials.csv."""
     file: str | None = None
     """FILE.py or FILE.py:NAME, where the study is of a task of your own."""
+    no_cache: bool = False
+    """Compile anew, and keep nothing of it for the next command."""
 
 
 def replay(arguments: Replay) -> None:

@@ -24,6 +24,8 @@ class Resume(Table):
     """Seconds after which the search ends again, as by Ctrl-C, compiling counted."""
     confirm: int = 5
     """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
+    no_cache: bool = False
+    """Compile anew, and keep nothing of it for the next command."""
 
 
 def resume(arguments: Resume) -> None:

@@ -45,6 +45,8 @@ class Training:
     """Whether a study that --out holds may be replaced."""
     yes: bool = False
     """Whether to go on, without asking, where many programs must be compiled."""
+    no_cache: bool = False
+    """Compile anew, and keep nothing of it for the next command."""
     verbose: bool = False
     """Also print how the program was compiled and how busy the lanes were."""
 

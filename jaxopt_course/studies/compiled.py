@@ -15,6 +15,7 @@ import xarray as xr
 
 from jaxopt_course.messages import printable
 from jaxopt_course.problems.traced import traced
+from jaxopt_course.records import programs
 from jaxopt_course.report.tables import configuration_numbers
 from jaxopt_course.studies.climbing import climb_of
 from jaxopt_course.studies.hints import hint_of
@@ -136,7 +137,8 @@ def compile_bucket(
     width = lanes or default_lanes(
         lane._replace(state=lane.state - (held_bytes(held) if held else 0)), devices[0].platform
     )
-    program = compile_program(trial, rhythm_of(bucket), data, table, width, devices)
+    kept = kept_programs()
+    program = compile_program(trial, rhythm_of(bucket), data, table, width, devices, kept)
     others = evaluates_others(columns.optimizer, row, of_trial(state))
     if others and jax.tree.leaves(of_trial(state).model_state):
         warnings.warn(
@@ -146,6 +148,13 @@ def compile_bucket(
             stacklevel=5,
         )
     return Compiled(bucket, chosen, trial, data, program, lane.state, others, score)
+
+
+def kept_programs() -> programs.Programs | None:
+    """Those in the directory of JAX's persistent cache, where whoever runs this process has one."""
+    settings = jax.config.values
+    used = settings["jax_enable_compilation_cache"]
+    return programs.beside(settings["jax_compilation_cache_dir"]) if used else None
 
 
 def _check_recorded(columns: Columns, trial: Trial, row: Mapping[str, Any], data: Data) -> None:

@@ -9,13 +9,15 @@ cache brought, a version of JAX that stores it otherwise) is compiled for each d
 
 import contextlib
 import io
+import os
 import pickle
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
+import jaxlib
 import numpy as np
 from jax.experimental import serialize_executable
 from jaxlib import xla_client
@@ -28,12 +30,23 @@ class Made(NamedTuple):
     from_cache: bool
 
 
+class Kept(Protocol):
+    """Programs as bytes, of other processes too."""
+
+    def read(self, key: str) -> bytes | None:
+        """What was written under this key."""
+
+    def write(self, key: str, content: bytes) -> None:
+        """Keep it."""
+
+
 def compile_all(
     lowering: Sequence[Callable[[Any], Any]],
     options: Sequence[dict[str, Any]],
     devices: Sequence[Any],
-) -> tuple[list[tuple[Any, ...]], list[Any]]:
-    """The executables of each program, one a device, and each program as lowered for the first.
+    kept: Kept | None = None,
+) -> tuple[list[tuple[Any, ...]], list[str]]:
+    """The executables of each program, one a device, and each program's text.
 
     The compiler runs in threads; tracing, which is not for threads, runs beside it in this one.
 
@@ -41,31 +54,56 @@ def compile_all(
         lowering: of each program, what lowers it for a device.
         options: of the compiler, for each program.
         devices: where.
+        kept: what was compiled before, and where to keep what is compiled now.
     """
-    kinds = [(device.client, device.device_kind) for device in devices]
-    firsts = dict(zip(kinds[::-1], devices[::-1], strict=True))
-    lowered: list[dict[Any, Any]] = []
-    made: list[dict[Any, Future[Made]]] = []
+    first, *others = devices
     pool = ThreadPoolExecutor(len(lowering) * len(devices))
     with _cache_hits() as hits:
-        compile = lambda one, how: pool.submit(_compiled, one, how, hits)
+        start = lambda one, how: pool.submit(_compiled, one, how, hits)
         try:
+            packs: list[Any] = []
+            lowered, keys, made = [], [], []
             for lower, how in zip(lowering, options, strict=True):
-                lowered.append({device: lower(device) for device in firsts.values()})
-                made.append({device: compile(one, how) for device, one in lowered[-1].items()})
-            for lower, how, mine in zip(lowering, options, made, strict=True):
-                packs: dict[Any, Any] = {}
-                for kind, device in zip(kinds, devices, strict=True):
-                    if device in mine:
-                        continue
-                    if kind not in packs:
-                        packs[kind] = packed(mine[firsts[kind]].result())
-                    copy = moved(packs[kind], device)
-                    mine[device] = compile(lower(device), how) if copy is None else _done(copy)
-            each = [tuple(mine[device].result().executable for device in devices) for mine in made]
+                lowered.append(one := lower(first))
+                keys.append(key := "" if kept is None else _key(one.as_text(), how, first))
+                packs.append(pack := None if kept is None else _known(one, kept.read(key)))
+                copy = moved(pack, first)
+                made.append([start(one, how) if copy is None else _done(copy)])
+            for i, mine in enumerate(made):
+                if packs[i] is None and (others or kept):
+                    packs[i] = packed(mine[0].result())
+                    if kept is not None and packs[i] is not None:
+                        kept.write(keys[i], packs[i][0])
+                for device in others:
+                    copy = moved(packs[i], device) if _alike(device, first) else None
+                    again = copy is None and start(lowering[i](device), options[i])
+                    mine.append(again or _done(copy))
+            texts = [one.as_text() for one in lowered]
+            executables = [tuple(one.result().executable for one in mine) for mine in made]
         finally:  # after Ctrl-C nobody waits for a compiler, which cannot be stopped
             pool.shutdown(wait=False, cancel_futures=True)
-    return each, [one[devices[0]] for one in lowered]
+    return executables, texts
+
+
+def _alike(device: Any, first: Any) -> bool:
+    return device.client is first.client and device.device_kind == first.device_kind
+
+
+def _key(text: str, options: dict[str, Any], device: Any) -> str:
+    """All that decides what the compiler makes, but for the machine."""
+    aside = ("cache", "log", "pgle", "dump")
+    settings = {k: v for k, v in jax.config.values.items() if not any(word in k for word in aside)}
+    flags = [os.environ.get(name) for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS")]
+    made_by = jax.__version__, jaxlib.__version__, device.client.platform_version, flags
+    of = text, sorted(options.items()), device.platform, device.device_kind, made_by
+    return repr((*of, sorted(settings.items())))
+
+
+def _known(lowered: Any, content: bytes | None) -> Any:
+    """What :func:`moved` takes; None where nothing is kept."""
+    if content is None:
+        return None
+    return content, jax.tree.structure(lowered.args_info), lowered.out_tree
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from jaxopt_course.sweeps.lanes import (
     empty_lanes,
     make_seat,
 )
-from jaxopt_course.sweeps.loading import compile_all
+from jaxopt_course.sweeps.loading import Kept, compile_all
 
 # of LLVM, for the segment and for "seat": beyond 1 a segment takes up to twice as long to compile
 # and runs no faster; "seat" runs once a trial
@@ -53,6 +53,7 @@ def compile_program(
     table: Table,
     lanes: int,
     devices: Sequence[Any],
+    kept: Kept | None = None,
 ) -> Program:
     """Lower both programs once and compile them side by side, once for all devices of a kind."""
     start = time.perf_counter()
@@ -73,8 +74,8 @@ def compile_program(
     ]
     effort = CPU_EFFORT[::-1] if devices[0].platform == "cpu" else ({}, {})
     lowering = [functools.partial(lower, *program) for program in programs]
-    (seat, segments), lowered = compile_all(lowering, effort, devices)
-    text = "\n".join(each.as_text() for each in lowered[::-1])  # of both: init is in "seat" alone
+    (seat, segments), texts = compile_all(lowering, effort, devices, kept)
+    text = "\n".join(texts[::-1])  # of both: init is in "seat" alone
     seconds = time.perf_counter() - start
     return Program(seat, segments, tuple(devices), rhythm, lanes, text, len(traces), seconds)
 

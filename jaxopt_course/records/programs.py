@@ -1,0 +1,99 @@
+"""What the compiler made, as files beside JAX's own in its persistent cache.
+
+A file is a digest and the bytes that it is of; its name says for what program, versions and
+machine.  Whatever is wrong with the directory is a warning: programs are then compiled.
+"""
+
+import hashlib
+import os
+import platform
+import tempfile
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+SUFFIX = "-program"
+DIGEST = 32  # bytes, of SHA-256
+BYTES = 1 << 28  # of all that is kept, 256 MiB; a program of a sweep is one or two of them
+CPUINFO = Path("/proc/cpuinfo")
+
+
+class Programs(NamedTuple):
+    """Those of a directory."""
+
+    directory: Path
+
+    def read(self, key: str) -> bytes | None:
+        """What :meth:`write` left under this key; None where that is nothing, or damaged."""
+        file = self._file(key)
+        try:
+            content = file.read_bytes()
+            if content[:DIGEST] == hashlib.sha256(content[DIGEST:]).digest():
+                os.utime(file)  # the least recently used go first
+                return content[DIGEST:]
+            file.unlink()
+            why = "it is damaged, and removed"
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            why = str(error.strerror)
+        warnings.warn(f"a compiled program was not read from {file}: {why}", stacklevel=2)
+        return None
+
+    def write(self, key: str, content: bytes) -> None:
+        """Keep it; whoever reads it meets all of it or nothing."""
+        file = self._file(key)
+        try:
+            with tempfile.NamedTemporaryFile(dir=self.directory, delete=False) as beside:
+                beside.write(hashlib.sha256(content).digest() + content)
+            try:
+                os.replace(beside.name, file)
+            except OSError:
+                os.unlink(beside.name)
+                raise
+        except OSError as error:
+            said = f"a compiled program was not kept in {self.directory}: {error.strerror}"
+            warnings.warn(said, stacklevel=2)
+
+    def _file(self, key: str) -> Path:
+        """On another machine the same program is another file."""
+        name = hashlib.sha256("\0".join((key, *machine())).encode()).hexdigest()
+        return self.directory / f"{name}{SUFFIX}"
+
+
+def beside(cache: str | None) -> Programs | None:
+    """Programs in the directory of JAX's cache; None where it has none, or none on this disk."""
+    return Programs(Path(cache)) if cache and "://" not in cache else None
+
+
+def machine() -> Sequence[str]:
+    """What decides for which instructions the compiler writes: the CPU's model and its features.
+
+    Where the system does not list them, the machine's name.
+    """
+    wanted = ("model name", "flags", "features", "cpu part", "isa")
+    try:
+        lines = CPUINFO.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    found = [line for line in lines if line.partition(":")[0].strip().lower() in wanted]
+    return platform.machine(), *(dict.fromkeys(found) or [platform.node()])
+
+
+def bound(directory: Path, most: int = BYTES) -> None:
+    """Remove the files, of all versions, that were not used for longest, until few are left."""
+    ages = []
+    for file in directory.rglob("*"):
+        with suppress(OSError):  # another process may remove it, too
+            if file.is_file() and not file.is_symlink():
+                stat = file.stat()
+                ages.append((max(stat.st_mtime, stat.st_atime), stat.st_size, file))
+    total = sum(size for _, size, _ in ages)
+    for _, size, file in sorted(ages):
+        if total <= most:
+            return
+        with suppress(OSError):
+            file.unlink()
+        total -= size
