@@ -156,9 +156,10 @@ class PatientClimb(Climb):
             if not target:
                 news.stopped.extend(live)
                 continue
+            there = int(self._rung[mine[0]])  # others may be at another rung than who has come
             self._rung[mine] = target
             for one in live:
-                self.until[one] = min(self._due(one, rung, score), target)
+                self.until[one] = min(self._due(one, there, score), target)
             news.promoted.extend(live)
             if not live:  # it has come to the next rung already
                 self._compare(other, progress, bad, score, news)
