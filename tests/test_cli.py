@@ -134,6 +134,11 @@ def test_report_makes_the_page_again(ran):
         (["compare", "--diverges-above", "-1"], "diverges_above must be a positive number"),
         (["compare", "--learning-rates", "0"], "at least 1"),
         (["compare", "--scheduler", "halving", "--eta", "1"], "eta must be a number of at least 2"),
+        (["compare", "--trials", "8"], "--trials and --tune are for --search sobol"),
+        (["compare", "--search", "sobol", "--learning-rates", "3"], "are for --search grid"),
+        (["compare", "--search", "sobol", "--tune", "mu"], "no optimizer takes 'mu'"),
+        (["compare", "--search", "sobol", "--tune", "b2"], "sgd has no box for any of b2"),
+        (["compare", "--search", "sobol", "--trials", "0"], "n must be a whole number of at least"),
         (["report", "nowhere"], "nowhere holds no study"),
         (["resume", "nowhere"], "nowhere holds no sweep to resume"),
         (["replay", "nowhere", "0"], "nowhere holds no study"),
@@ -149,6 +154,25 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     error = capsys.readouterr().err
     assert words in error and error.startswith("jaxopt-course: ") and error.count("\n") == 1
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_each_optimizer_is_searched_in_its_own_box(tmp_path, monkeypatch, here, capsys):
+    monkeypatch.chdir(tmp_path)
+    asked = ["--search", "sobol", "--trials", "4", "--tune", "learning_rate", "weight_decay", "b2"]
+    names = ["--optimizers", "sgd", "adamw"]
+    rest = ["--seeds", "2", "--epochs", "2", "--confirm", "0", "--l2", "0", "0.1", "--out", "own"]
+    cli.main(["compare", "--task", "line", *names, *asked, *rest])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "weight_decay: adamw 0.001 … 10; not of sgd" in said
+    assert "learning_rate: sgd 0.001 … 10; adamw 3e-5 … 0.1" in said
+    assert "Tried: learning_rate" in said and "leaves out biases and norms: adamw" in said
+    trials = joc.Study.load("own").trials
+    assert trials.groupby("optimizer").size().tolist() == [4 * 2 * 2] * 2
+    of = trials.set_index("optimizer")
+    assert of.loc["sgd", "b2"].isna().all() and of.loc["sgd", "decay_biases"].isna().all()
+    assert not of.loc["adamw", "decay_biases"].any() and of.loc["adamw", "b2"].nunique() == 4
+    page = (tmp_path / "own" / "report.html").read_text(encoding="utf-8")
+    assert "Ranges tried" in page
 
 
 def test_replay_finds_the_same_bits(ran):

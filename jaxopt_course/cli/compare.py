@@ -1,9 +1,15 @@
 """``compare``: every optimizer at every learning rate on several seeds."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from jaxopt_course.cli.own_table import DIGITS, Table, table_of, tell
+from jaxopt_course.cli.say import say
 from jaxopt_course.cli.training import Training, check, train
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COURSE = (  # the optimizers of the course notes
     "sgd",
@@ -33,13 +39,22 @@ class Compare(Training, Table):
     task: str = DIGITS
     """What to train; `jaxopt-course tasks` lists them."""
     optimizers: tuple[str, ...] = ()
-    """Which to compare, by name (adam, lion, keras.adam, ...); default those of the course."""
+    """Which to compare, by name (adam, lion, keras.adam, ...); course, the default: the ten of the
+    notes."""
+    search: Literal["grid", "sobol"] = "grid"
+    """grid: the same learning rates for all; sobol: numbers drawn from each optimizer's own box."""
+    trials: int | None = None
+    """Of sobol: configurations of each optimizer; default 32."""
+    tune: tuple[str, ...] = ()
+    """Of sobol: which numbers; default learning_rate weight_decay, where an optimizer has one."""
+    decay: Literal["matrices", "all"] = "matrices"
+    """What weight decay pulls at: matrices leaves biases and norms out."""
     learning_rates: int = 16
-    """How many learning rates, evenly spaced on a logarithmic scale."""
+    """Of grid: how many learning rates, evenly spaced on a logarithmic scale."""
     learning_rate_min: float = 1e-5
-    """The smallest learning rate."""
+    """Of grid: the smallest learning rate."""
     learning_rate_max: float = 10.0
-    """The largest learning rate."""
+    """Of grid: the largest learning rate."""
     epochs: int = 20
     """Passes over the training data."""
     batch_size: tuple[int, ...] = ()
@@ -58,25 +73,27 @@ def compare(arguments: Compare) -> None:
 
     use_cpu_cores()
     from jaxopt_course.problems.catalog import load_task
-    from jaxopt_course.tables.space import grid
     from jaxopt_course.train import count_examples
 
-    rates = learning_rates(arguments)
     check(arguments)
+    names = optimizers(arguments)
+    draw = configurations(arguments, names)
     task = table_of(arguments) or load_task(arguments.task)
     if arguments.csv is not None:
         tell(task)
     sizes = list(dict.fromkeys(arguments.batch_size)) or [min(64, count_examples(task.train))]
     several = len(sizes) > 1
-    trials = grid(
-        **({"batch_size": sizes} if several else {}),
-        optimizer=list(dict.fromkeys(arguments.optimizers or COURSE)),
-        learning_rate=rates,
-        **regularized(arguments),
-        seed=range(arguments.seeds),
-    )
+    trials = draw({"batch_size": sizes} if several else {})
     budget = {"epochs": arguments.epochs, "batch_size": sizes[0]}
     train(arguments, task, task.name, trials, None, ["batch_size"] if several else None, budget)
+
+
+def optimizers(arguments: Compare) -> list[str]:
+    """Their names, each once; "course" stands for those of the notes."""
+    asked = arguments.optimizers or ("course",)
+    return list(
+        dict.fromkeys(n for name in asked for n in (COURSE if name == "course" else [name]))
+    )
 
 
 def regularized(arguments: Compare) -> dict[str, list[float]]:
@@ -87,6 +104,81 @@ def regularized(arguments: Compare) -> dict[str, list[float]]:
         "l2": arguments.l2,
     }
     return {name: list(dict.fromkeys(values)) for name, values in asked.items() if values}
+
+
+def configurations(
+    arguments: Compare, names: Sequence[str]
+) -> "Callable[[dict[str, Any]], pd.DataFrame]":
+    """How the table is made, of columns that come first; what makes no sense is refused at once.
+
+    Raises:
+        ValueError: learning rates or boxes that are none, options of the other search.
+    """
+    from jaxopt_course.tables.masks import spare_biases
+    from jaxopt_course.tables.space import grid, sobol
+
+    rest = regularized(arguments)
+    if arguments.search == "grid":
+        if arguments.trials is not None or arguments.tune:
+            raise ValueError("--trials and --tune are for --search sobol")
+        rates = learning_rates(arguments)
+
+        def make(first: dict[str, Any]) -> "pd.DataFrame":
+            return grid(
+                **first, optimizer=names, learning_rate=rates, **rest, seed=range(arguments.seeds)
+            )
+    else:
+        if learning_rates(arguments) != learning_rates(Compare()):
+            raise ValueError(
+                "--learning-rates, --learning-rate-min and --learning-rate-max are for --search "
+                "grid; of sobol each optimizer has its own box"
+            )
+        space, tune = box_table(names, arguments.tune)
+        sobol(1, optimizer=names, tune=tune, space=space)  # before anything is loaded
+
+        def make(first: dict[str, Any]) -> "pd.DataFrame":
+            tell_boxes(space, names, tune)
+            drawn = sobol(
+                32 if arguments.trials is None else arguments.trials,
+                seeds=range(arguments.seeds),
+                tune=tune,
+                space=space,
+                optimizer=names,
+            )
+            return crossed(first | rest, drawn)
+
+    return lambda first: make(first) if arguments.decay == "all" else spare_biases(make(first))
+
+
+def box_table(names: Sequence[str], tune: Sequence[str]) -> "tuple[pd.DataFrame, list[str]]":
+    """The boxes of all, and the numbers to tune: those asked for, or the rate and the decay."""
+    from jaxopt_course.tables.boxes import search_space
+
+    space = search_space(*names)
+    known = [n for n in ("learning_rate", "weight_decay") if (space["name"] == n).any()]
+    return space, list(tune) or known
+
+
+def tell_boxes(space: "pd.DataFrame", names: Sequence[str], tune: Sequence[str]) -> None:
+    """Say where each number is searched, a line a number: low … high, and for whom."""
+    from jaxopt_course.report.words import number
+
+    for name in tune:
+        own = space[space["name"] == name].set_index("optimizer")
+        boxes: dict[str, list[str]] = {}
+        for optimizer in [n for n in names if n in own.index]:
+            row = own.loc[optimizer]
+            boxes.setdefault(f"{number(row['low'])} … {number(row['high'])}", []).append(optimizer)
+        none = [n for n in names if n not in own.index]
+        said = [f"{', '.join(who)} {box}" for box, who in boxes.items()]
+        say(f"{name}: {'; '.join(said)}" + (f"; not of {', '.join(none)}" if none else ""))
+
+
+def crossed(columns: dict[str, Any], drawn: "pd.DataFrame") -> "pd.DataFrame":
+    """Every combination of columns, as a grid has them, with every row that was drawn."""
+    from jaxopt_course.tables.space import grid
+
+    return grid(**columns).merge(drawn, how="cross") if columns else drawn
 
 
 def learning_rates(arguments: Compare) -> list[float]:

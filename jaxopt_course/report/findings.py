@@ -97,7 +97,7 @@ def read(directory: str | Path) -> Findings:
         ),
         confirmed=confirmed,
         hyperparameters=hyperparameters,
-        tuned=[name for name in searched if name != tables.OPTIMIZER],
+        tuned=[n for n in searched if n != tables.OPTIMIZER and not _settled(trials[n])],
         trials=trials,
         configurations=ranked,
         ranking=ranking,
@@ -146,6 +146,11 @@ def _sensitivity(
     if not pd.api.types.is_numeric_dtype(rates) or rates.nunique() < 2:
         return None
     return tables.sensitivity(ranked, metric)
+
+
+def _settled(column: pd.Series) -> bool:
+    """Whether it is a switch that stands the same in all rows that have it."""
+    return bool(pd.api.types.is_bool_dtype(column)) and column.dropna().nunique() == 1
 
 
 def _winners_only(

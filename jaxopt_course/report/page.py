@@ -10,7 +10,7 @@ from typing import Any
 from jaxopt_course.messages import printable
 from jaxopt_course.records import claims, files, ownership
 from jaxopt_course.records.format import CONFIRMATION, FIGURES, PAGE, PICTURES, STUDY
-from jaxopt_course.report import figures, figures_html, verdict, words
+from jaxopt_course.report import figures, figures_html, ranges, verdict, words
 from jaxopt_course.report.findings import Findings, read
 from jaxopt_course.report.looks import labels, looks
 
@@ -169,6 +169,17 @@ def _origin(findings: Findings) -> str:
         f"<details><summary>Environment</summary>{_table([('', False), ('', False)], rows)}"
         "</details>"
     )
+    short = labels(findings.optimizers, 48)
+    tried = [
+        (one.name, one.low, one.high, str(one.values), ", ".join(short[n] for n in one.optimizers))
+        for one in ranges.tried(findings)
+    ]
+    if tried:
+        sides = [("number", False), ("lowest", True), ("highest", True), ("values", True)]
+        parts.append(
+            "<details><summary>Ranges tried</summary>"
+            f"{_table([*sides, ('of', False)], tried)}</details>"
+        )
     told = findings.manifest.get("task", {}).get("data")
     if isinstance(told, list) and told:
         items = "".join(f"<li>{_text(printable(line))}</li>" for line in told)

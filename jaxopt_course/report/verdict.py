@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.report import doubts
+from jaxopt_course.report import doubts, ranges
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
 from jaxopt_course.report.tables import DONE, ROUNDING
@@ -166,7 +166,7 @@ def remarks(findings: Findings) -> list[str]:
             f"Best at the edge of the range tried, so that a wider one may do better: "
             f"{listed(ends)}."
         )
-    return said
+    return said + ranges.remarks(findings, names)
 
 
 class Column(NamedTuple):

@@ -22,6 +22,7 @@ from jaxopt_course.tables.around import AROUND, wrapped
 from jaxopt_course.tables.cells import identify, normalise, numbers_of
 from jaxopt_course.tables.encode import encode
 from jaxopt_course.tables.factories import Factory, factory_of
+from jaxopt_course.tables.masks import DECAY_BIASES, masks
 from jaxopt_course.tables.signatures import (
     Optimizer,
     OptimizerFunction,
@@ -216,6 +217,7 @@ def check_columns(
             )
     taken = {name: taken_by(trials, name) for name in names if name not in functions}
     taken |= {name: one.taken_by(trials) for name, one in factories.items()}
+    masked = {name: masks(trials, name) for name in recipes}
     reads = {(name, column) for name, columns in taken.items() for column in columns}
 
     def member(h: Hyperparameters, name: str) -> optax.GradientTransformation:
@@ -234,10 +236,11 @@ def check_columns(
                 with traced(f"the optimizer's factory {name!r}"):
                     found = factories[name].make(h, taken[name], rate)
                 return transformation(found, name)
-            numbers = {column: h[column] for column in taken[name] if column not in AROUND}
+            apart = {*AROUND, DECAY_BIASES}
+            numbers = {column: h[column] for column in taken[name] if column not in apart}
             if "learning_rate" in numbers:
                 numbers["learning_rate"] = rate
-            return REGISTERED[name](**numbers)
+            return REGISTERED[name](**numbers, **masked[name])
 
         made = recipe(rate) if plateau is None else on_plateau(recipe, rate, plateau)
         return adapted(made if name in factories else wrapped(made, h, taken[name]))

@@ -13,21 +13,24 @@ from jaxopt_course.messages import unknown
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.around import AROUND, check_around
 from jaxopt_course.tables.factories import Factory
+from jaxopt_course.tables.masks import DECAY_BIASES, mask_of
 from jaxopt_course.train import Hyperparameters
 
 OptimizerFunction = Callable[[Hyperparameters], optax.GradientTransformation]
 Optimizer = None | str | OptimizerFunction | Mapping[str, OptimizerFunction]
 
-NOT_NUMBERS = {"accumulator_dtype", "mu_dtype", "mask", "weight_decay_mask"}
-NOT_NUMBERS |= {"ns_coeffs", "ns_dtype", "preconditioning", "exclude_layers"}
-NOT_NUMBERS |= {"muon_weight_dimension_numbers"}
+NOT_NUMBERS = {"accumulator_dtype", "mu_dtype", "state_dtype", "ns_dtype", "mask"}
+NOT_NUMBERS |= {"weight_decay_mask", "muon_weight_dimension_numbers", "exclude_layers"}
+NOT_NUMBERS |= {"ns_coeffs", "preconditioning"}
 WHOLE = {"ns_steps"}  # numbers of steps
-NONE_MEANS = {"learning_rate": 1.0}  # of an argument whose default is None, where it is not 0
+# of an argument whose default is None, where it is not 0
+NONE_MEANS: dict[str, Any] = {"learning_rate": 1.0}
 NONE_MEANS |= dict.fromkeys(
     ("clipnorm", "clipvalue", "global_clipnorm"), float(np.finfo(np.float32).max)
 )
-NO_NUMBER = {"adam_learning_rate", "consistent_rms"}  # where None stands for none at all
-NONE_MEANS |= dict.fromkeys(NO_NUMBER, float("nan"))
+# None means another way, which no number says: a cell is filled in all rows or in none
+NO_NUMBER = {"adam_learning_rate", "consistent_rms"}
+NONE_MEANS |= dict.fromkeys(NO_NUMBER, inspect.Parameter.empty)
 
 
 def names_of(
@@ -58,19 +61,26 @@ def parameters_of(name: str) -> dict[str, Any]:
     With them what stands around any recipe; see ``around``.
     """
     signature = inspect.signature(REGISTERED[name]).parameters
-    return {
+    numbers = {
         argument: NONE_MEANS.get(argument, 0.0) if p.default is None else p.default
         for argument, p in signature.items()
-        if argument not in NOT_NUMBERS and p.kind is not p.VAR_KEYWORD
-    } | AROUND
+        if argument not in NOT_NUMBERS
+        and p.kind is not p.VAR_KEYWORD
+        and not isinstance(p.default, str | tuple)
+    }
+    return numbers | ({DECAY_BIASES: True} if mask_of(name) else {}) | AROUND
 
 
 def _is_optional(name: str, argument: str) -> bool:
-    """Whether the recipe does without: None is its default, and not a rate of 1."""
-    if argument in AROUND:
+    """Whether the recipe does without: None is its default, and not a rate of 1.
+
+    So it does with a count, as of iterations, which is a loop of known length where nobody asks.
+    """
+    if argument in AROUND or argument == DECAY_BIASES:
         return True
     default = inspect.signature(REGISTERED[name]).parameters[argument].default
-    return default is None and argument != "learning_rate"
+    counts = isinstance(default, int) and not isinstance(default, bool)
+    return counts or (default is None and argument != "learning_rate")
 
 
 def taken_by(trials: pd.DataFrame, name: str) -> tuple[str, ...]:

@@ -1,0 +1,56 @@
+"""Where each optimizer's numbers were searched."""
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from jaxopt_course.report.findings import Findings
+from jaxopt_course.report.words import listed, number
+
+
+class Range(NamedTuple):
+    """The lowest and the highest value of a number that some optimizers were tried with."""
+
+    name: str
+    low: str
+    high: str
+    values: int  # different ones, of each of them
+    optimizers: list[str]
+
+
+def tried(findings: Findings) -> list[Range]:
+    """The ranges of all searched numbers, those of the best optimizer first; equal ones are one."""
+    found: dict[tuple[str, str, str, int], list[str]] = {}
+    for name in findings.tuned:
+        column = findings.trials[name]
+        if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+            continue
+        for optimizer in findings.ranking["optimizer"]:
+            own = column[findings.trials["optimizer"] == optimizer].dropna()
+            if len(own):
+                ends = number(own.min(), 2), number(own.max(), 2)
+                found.setdefault((name, *ends, own.nunique()), []).append(optimizer)
+    order = {name: i for i, name in enumerate(findings.tuned)}
+    return [Range(*key, found[key]) for key in sorted(found, key=lambda key: order[key[0]])]
+
+
+def remarks(findings: Findings, names: dict[str, str]) -> list[str]:
+    """A sentence of the ranges where they differ, and one of what does not decay."""
+    ranges, said = tried(findings), []
+    if len({one.name for one in ranges}) < len(ranges):
+        texts = [
+            f"{one.name} {one.low} … {one.high} ({', '.join(names[n] for n in one.optimizers)})"
+            for one in ranges
+        ]
+        said.append(f"Tried: {'; '.join(texts)}.")
+    if "decay_biases" in findings.trials:
+        column = findings.trials["decay_biases"]
+        spared = (column == False).fillna(False).astype(bool)  # noqa: E712
+        who = [
+            names[name]
+            for name in findings.ranking["optimizer"]
+            if (spared & (findings.trials["optimizer"] == name)).any()
+        ]
+        if who:
+            said.append(f"Weight decay leaves out biases and norms: {listed(who)}.")
+    return said

@@ -1,0 +1,83 @@
+"""Weight decay that leaves biases and norms alone, as a column."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+
+import jaxopt_course as joc
+from jaxopt_course.tables.columns import check_columns
+from jaxopt_course.tables.masks import DECAY_BIASES, mask_of, spare_biases
+from jaxopt_course.tables.signatures import parameters_of
+
+PARAMS = {"kernel": jnp.full((2, 3), 2.0), "bias": jnp.full(3, 2.0), "scale": jnp.float32(2.0)}
+NOTHING = jax.tree.map(jnp.zeros_like, PARAMS)
+
+
+def pulled(trials, row=0):
+    """Which leaves the row's optimizer moves where there is no gradient."""
+    columns = check_columns(trials)
+    name = columns.trials["optimizer"][row]
+    numbers = columns.arrays(columns.trials)["hyperparameters"]
+    h = jax.tree.map(lambda x: jnp.asarray(x)[row], numbers)
+    tx = columns.member(h, name)
+    u, _ = tx.update(NOTHING, tx.init(PARAMS), PARAMS)
+    return {leaf for leaf, step in u.items() if np.any(step)}
+
+
+@pytest.mark.parametrize("name", [n for n in joc.OPTIMIZERS if mask_of(n)])
+def test_biases_and_norms_are_left_out_where_asked(name):
+    rows = joc.grid(optimizer=name, learning_rate=0.1, weight_decay=0.5)
+    everywhere = pulled(rows)
+    assert "kernel" in everywhere
+    assert pulled(rows.assign(decay_biases=True)) == everywhere
+    assert pulled(rows.assign(decay_biases=False)) == {"kernel"}
+
+
+def test_the_table_says_where_they_are():
+    rows = joc.grid(optimizer=["sgd", "adam", "adamw", "adadelta", "mine"], learning_rate=[0.1, 1])
+    spared = spare_biases(rows.assign(seed=0))
+    cells = spared.drop_duplicates("optimizer").set_index("optimizer")[DECAY_BIASES]
+    assert cells.isna().tolist() == [True, True, False, True, True] and not cells["adamw"]
+    given = spare_biases(joc.grid(optimizer="adadelta", weight_decay=[0.5, None], seed=0))
+    assert given[DECAY_BIASES].isna().tolist() == [False, True]
+    plain = joc.grid(optimizer=["sgd", "adam"], learning_rate=0.1, seed=0)
+    assert DECAY_BIASES not in spare_biases(plain)
+
+
+@pytest.mark.parametrize(
+    "trials, words",
+    [
+        (
+            joc.grid(optimizer="adamw", learning_rate=0.1, decay_biases=[True, False]),
+            "both True and False in the rows of adamw",
+        ),
+        (
+            joc.grid(optimizer="sgd", learning_rate=0.1, decay_biases=False),
+            "no optimizer of this table takes the column 'decay_biases'",
+        ),
+    ],
+)
+def test_what_is_refused(trials, words):
+    with pytest.raises(ValueError, match=words):
+        check_columns(trials)
+
+
+def test_a_column_that_is_no_switch():
+    trials = joc.grid(optimizer="adamw", learning_rate=0.1, decay_biases=0.0)
+    with pytest.raises(TypeError, match="takes True or False"):
+        check_columns(trials)
+
+
+def test_what_is_no_number_is_no_column():
+    """Muon's coefficients, its way to a start, and loops of known length stay out of tables."""
+    takes = parameters_of("muon")
+    assert not {"ns_coeffs", "preconditioning", "muon_weight_dimension_numbers"} & set(takes)
+    both = pd.concat([joc.grid(optimizer=n, learning_rate=0.1) for n in ("muon", "adam")])
+    trials = check_columns(both).trials
+    assert "ns_steps" not in trials and "adam_learning_rate" not in trials
+    assert trials["beta"].tolist()[0] == 0.95
+    some = joc.grid(optimizer="muon", learning_rate=0.1, adam_learning_rate=[0.1, None])
+    with pytest.raises(ValueError, match=r"row 1 .muon. has no 'adam_learning_rate'"):
+        check_columns(some)
