@@ -31,7 +31,7 @@ HISTORY = HERE / "guard.csv"
 PICTURE = HERE.parent / "pictures" / "guard.png"
 RATIOS = ("throughput", "a core", "few")
 LEAST, REPEATS = 0.85, 5
-MANY, FEW, CHUNK, STEPS = 128, 4, 32, 390
+MANY, FEW, CHUNK, STEPS = 128, 4, 4, 195
 TIMES = {MANY: 1, FEW: 3}  # a timed run trains so many sweeps, one after another
 
 

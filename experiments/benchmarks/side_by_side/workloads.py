@@ -39,10 +39,10 @@ class Workload(NamedTuple):
 
 
 WORKLOADS = {
-    "logistic": Workload("mlp", (30, 1), 1, 64, 20, 400_000, 200, 64),
-    "mlp": Workload("mlp", (20, 64, 64, 1), 1, 64, 39, 100_000, 100, 32),
+    "logistic": Workload("mlp", (30, 1), 1, 64, 20, 400_000, 200, 4),
+    "mlp": Workload("mlp", (20, 64, 64, 1), 1, 64, 39, 100_000, 100, 4),
     "cnn": Workload("cnn", (32, 32, 3), 10, 32, 8, 256, 4, 1),
-    "transformer": Workload("transformer", (), VOCABULARY, 16, 8, 1_024, 16, 1),
+    "transformer": Workload("transformer", (), VOCABULARY, 16, 8, 1_024, 16, 4),
     "control": Workload("mlp", (784, 1024, 1024, 10), 10, 64, 8, 512, 8, 1),
 }
 TITLES = {
