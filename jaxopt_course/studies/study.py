@@ -44,8 +44,8 @@ class Study(WithParameters):
 
     Attributes:
         trials: a row a trial: hyperparameters, seed, ``status`` ("finished", "diverged", "stopped"
-            by a scheduler, "converged" by patience, "unfinished"), ``first_bad_step`` (updates before
-            the first bad loss), ``stopped_step``, ``last_finite_loss`` (of training, as recorded),
+            by a scheduler, "converged" by patience, "unfinished"), ``first_bad_step`` (updates
+            before the first bad loss), ``stopped_step``, ``last_finite_loss`` (of training, as recorded),
             ``train_*`` (last record), ``valid_*`` (final, or at ``scored_step``; ``…_raw`` of the
             trained weights), ``best_valid_*`` (of its curves), ``best_step`` (of the loss),
             ``test_*``.
