@@ -9,6 +9,7 @@ import pytest
 
 import jaxopt_course as joc
 from jaxopt_course.records import safetensors
+from jaxopt_course.tables.encode import encode
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(48, 3)).astype(np.float32)
@@ -117,6 +118,21 @@ def test_a_table_without_averages_has_no_raw_metrics():
     assert "test_loss_raw" in joc.fit(TASK, free, **short).metrics
 
 
+def test_a_half_life_is_a_decay_rounded_once():
+    found = encode({"ema_half_life": np.array([0.0, 1.0, 1e6])}, pairs=True)["ema_half_life"]
+    np.testing.assert_array_equal(found.value, np.float32([0.0, 0.5, 2 ** (-1e-6)]))
+    np.testing.assert_allclose(found.complement, [1.0, 0.5, -np.expm1(np.log(0.5) * 1e-6)], 1e-7)
+    rows = [
+        joc.grid(optimizer="sgd", learning_rate=0.05, ema_half_life=[0.0, 1.0]),
+        joc.grid(optimizer="sgd", learning_rate=0.05, ema_decay=[0.5, 0.9]),
+    ]
+    study = sweep(pd.concat(rows, ignore_index=True))
+    loss = study.curves["valid_loss"].to_numpy()
+    np.testing.assert_array_equal(loss[1], loss[2])
+    np.testing.assert_array_equal(loss[0], study.curves["valid_loss_raw"].to_numpy()[0])
+    assert (loss[3] != loss[2]).all()
+
+
 def test_what_optax_trains_beside_is_evaluated(own):
     """Schedule-Free at x, SAM between its excursions: 12 steps are two of the third."""
     table = own.trials
@@ -185,6 +201,8 @@ def test_buckets_of_which_one_averages():
         ({"ema_decay": 1.5}, None, "'ema_decay' has 1.5 in row 0; it must be from 0 to 1"),
         ({"clip_norm": 0.0}, None, "'clip_norm' has 0.0 in row 0; it must be above 0"),
         ({"clip_nrm": 1.0}, None, "clip_norm"),
+        ({"ema_half_life": -1.0}, None, "'ema_half_life' has -1.0 in row 0; it must be at least 0"),
+        ({"ema_half_life": 5.0, "ema_decay": 0.9}, None, "row 0 has an 'ema_decay' and an"),
         (
             {},
             lambda h: joc.chain(

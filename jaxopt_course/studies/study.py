@@ -44,11 +44,11 @@ class Study(WithParameters):
 
     Attributes:
         trials: a row a trial: hyperparameters, seed, ``status`` ("finished", "diverged", "stopped"
-            by a scheduler, "converged" by patience, "unfinished"), ``first_bad_step`` (updates
-            before the first bad loss), ``stopped_step``, ``last_finite_loss`` (of training, as
-            recorded), ``train_*`` (last record), ``valid_*`` (final, or at ``scored_step``;
-            ``…_raw`` of the trained weights), ``best_valid_*`` (of its curves), ``best_step`` (of
-            the loss), ``test_*``.
+            by a scheduler, "converged" by patience, "unfinished"), ``first_bad_step`` (updates done
+            before the first bad loss), ``stopped_step``, ``last_finite_loss`` (recorded),
+            ``train_*`` (last record), ``valid_*`` (final, or at ``scored_step``; ``…_raw`` of the
+            trained weights), ``best_valid_*`` (of its curves), ``best_step`` (of the loss),
+            ``test_*``.
         curves: ``train_*`` (trial, step) and ``valid_*`` (trial, eval_step), float32, NaN after
             a trial's end, with the hyperparameters as coordinates of ``trial``.
         manifest: what was asked and with what; see ``manifest.json``.

@@ -2,6 +2,7 @@
 
     clip_norm    gradients are shrunk to this norm first, all leaves together
     ema_decay    evaluated is a mean of the weights with this decay, as torch and Keras keep it
+    ema_half_life    the same by steps: β = 2^(-1/n), so that weights of n steps ago count half
 
 An empty cell means none: no bound, and a decay of 0, whose mean is the weights bit for bit.  They
 enter only the programs of tables that have them.
@@ -10,15 +11,26 @@ enter only the programs of tables that have them.
 from collections.abc import Collection, Mapping
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pandas as pd
 
-from jaxopt_course.base import chain
+from jaxopt_course.base import Decay, chain
 from jaxopt_course.transforms.averaging import ema_params
 from jaxopt_course.transforms.clipping import clip_by_global_norm
 
-AROUND = {"clip_norm": float(np.finfo(np.float32).max), "ema_decay": 0.0}  # what empty means
+AROUND = {  # what empty means
+    "clip_norm": float(np.finfo(np.float32).max),
+    "ema_decay": 0.0,
+    "ema_half_life": 0.0,
+}
+RANGES = {
+    "clip_norm": "above 0",
+    "ema_decay": "from 0 to 1",
+    "ema_half_life": "at least 0, in steps",
+}
+MEANS = ("ema_decay", "ema_half_life")
 
 
 def wrapped(
@@ -32,7 +44,12 @@ def wrapped(
         columns: those that its rows have.
     """
     before = [clip_by_global_norm(h["clip_norm"])] if "clip_norm" in columns else []
-    after = [ema_params(h["ema_decay"])] if "ema_decay" in columns else []
+    decays = [h[name] for name in MEANS if name in columns]
+    if len(decays) == 2:  # one of them is 0
+        a, b = decays
+        longer = jnp.maximum(a.value, b.value), jnp.minimum(a.complement, b.complement)
+        decays = [Decay(*longer)]
+    after = [ema_params(decays[0])] if decays else []
     return chain(*before, tx, *after) if before or after else tx
 
 
@@ -40,16 +57,22 @@ def check_around(trials: pd.DataFrame) -> None:
     """Refuse numbers out of range, which nobody can see once they are traced.
 
     Raises:
-        ValueError: a decay outside [0, 1], or a norm that is not above 0.
+        ValueError: a decay outside [0, 1], a half-life below 0, a norm that is not above 0; or a
+            decay and a half-life in one row.
     """
-    for name, wanted in (("ema_decay", "from 0 to 1"), ("clip_norm", "above 0")):
-        if name not in trials or trials[name].dtype not in ("Float64", "Int64"):
-            continue
-        values = trials[name]
-        wrong = (values < 0) | (values > 1) if name == "ema_decay" else values <= 0
-        if wrong.fillna(False).any():
-            row = int(wrong.fillna(False).argmax())
+    there = [name for name in RANGES if name in trials and trials[name].dtype != "string"]
+    for name in there:
+        values = trials[name].astype("Float64")
+        low = values <= 0 if name == "clip_norm" else values < 0
+        wrong = (low | (values > 1) if name == "ema_decay" else low).fillna(False)
+        if wrong.any():
+            row = int(wrong.argmax())
             raise ValueError(
-                f"column {name!r} has {values[row]} in row {row}; it must be {wanted}, or empty "
-                "for none"
+                f"column {name!r} has {values[row]} in row {row}; it must be {RANGES[name]}, or "
+                "empty for none"
             )
+    if set(MEANS) <= set(there):
+        both = (trials[list(MEANS)].astype("Float64").fillna(0) > 0).all(axis=1)
+        if both.any():
+            row = int(both.argmax())
+            raise ValueError(f"row {row} has an 'ema_decay' and an 'ema_half_life'; give one")
