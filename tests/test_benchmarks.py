@@ -140,7 +140,7 @@ def test_what_is_not_installed_is_skipped_and_said(monkeypatch, tmp_path, capsys
 def test_the_gpu_script_in_small(monkeypatch, tmp_path, capsys):
     from experiments.benchmarks import gpu
 
-    def here(part, folder, small, _):
+    def here(part, folder, small, *_):
         gpu.part_of_bits(part, folder, small)
         return json.loads(capsys.readouterr().out.splitlines()[-1])
 

@@ -29,14 +29,10 @@ from pathlib import Path
 from experiments.benchmarks.side_by_side.table import grid_of
 
 ROOT = Path(__file__).parents[2]
-FIXED = "--xla_gpu_deterministic_ops=true --xla_gpu_autotune_level=0"
-SETTINGS = {  # what the environment says
-    "as JAX has it": {},
-    "deterministic": {"XLA_FLAGS": FIXED},
-    "deterministic, float32 products": {
-        "XLA_FLAGS": FIXED,
-        "JAX_DEFAULT_MATMUL_PRECISION": "highest",
-    },
+SETTINGS = {  # whether the compiler is told to repeat its bits, and the products of float32
+    "neither": (False, "default"),
+    "same bits in every process": (True, "default"),
+    "and float32 products in full, as a sweep has it": (True, "highest"),
 }
 SHORT_PART = ("optax_alias", "engine", "replay")
 TRIALS = {"mlp": (1, 4, 16, 64, 256, 1024, 4096), "cnn": (1, 4, 16, 64, 256)}
@@ -173,11 +169,11 @@ def transfer(small):
 def bits(small):
     """Sweep; sweep, cut short; resume and replay in a second process: under each setting."""
     plain = None
-    for name, variables in list(SETTINGS.items())[:: 2 if small else 1]:
+    for name, setting in list(SETTINGS.items())[:: 2 if small else 1]:
         with tempfile.TemporaryDirectory() as folder:
-            whole = child("whole", f"{folder}/whole", small, variables)
-            child("half", f"{folder}/half", small, variables)
-            again = child("resume", f"{folder}/half", small, variables)
+            whole = child("whole", f"{folder}/whole", small, *setting)
+            child("half", f"{folder}/half", small, *setting)
+            again = child("resume", f"{folder}/half", small, *setting)
         plain = plain or whole["seconds"]
         yield {
             "setting": name, "resume_same_bits": again["sha256"] == whole["sha256"],
@@ -186,11 +182,11 @@ def bits(small):
         }  # fmt: skip
 
 
-def child(part, folder, small, variables):
+def child(part, folder, small, repeats, precision):
     """Such a process's last line."""
-    flags = " ".join([os.environ.get("XLA_FLAGS", ""), variables.get("XLA_FLAGS", "")])
     command = [*COMMAND, "--part", part, folder, *(["--small"] if small else [])]
-    env = os.environ | variables | {"XLA_FLAGS": flags.strip()}
+    command += [] if repeats else ["--free"]
+    env = os.environ | {"JAX_DEFAULT_MATMUL_PRECISION": precision}
     done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -310,8 +306,13 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "gpu")
     parser.add_argument("--small", action="store_true", help="a rehearsal, on any device")
     parser.add_argument("--section", choices=SECTIONS, help="this one only, in this process")
+    parser.add_argument("--free", action="store_true", help="the compiler need not repeat its bits")
     parser.add_argument("--part", nargs=2, help="for the processes of the section bits")
     arguments = parser.parse_args()
+    if arguments.free:
+        from jaxopt_course.sweeps import program
+
+        program.GPU_REPEATS = {}
     if arguments.part:
         part_of_bits(*arguments.part, arguments.small)
     elif arguments.section:

@@ -13,6 +13,8 @@ from jaxopt_course.records.format import TRIALS, making
 from jaxopt_course.report import bands, tables, words
 from jaxopt_course.report.words import amount, listed
 
+DEVICE = ("backend", "device_kind")  # of a manifest's platform
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -206,7 +208,8 @@ def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ())
         "lanes a device": str(manifest.get("lanes", "")),
         "devices": str(last.get("devices", "")),
         "scheduler": _named(words.mapping(manifest, "scheduler")),
-        "device": " ".join(dict.fromkeys(map(str, platform.values()))),
+        "device": " ".join(dict.fromkeys(str(platform[key]) for key in DEVICE if key in platform)),
+        "matrix products": str(platform.get("matmul_precision", "")),
         "wall time": amount(last.get("seconds"), "{:.1f} s"),
         "of it compiling": amount(last.get("compile_seconds"), "{:.1f} s"),
         "training steps a second": amount(last.get("trial_steps_per_second"), "{:,.0f}"),

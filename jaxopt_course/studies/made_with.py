@@ -17,6 +17,7 @@ from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.studies.climbing import Scripted
 from jaxopt_course.sweeps import schedulers
+from jaxopt_course.sweeps.numerics import facts
 from jaxopt_course.sweeps.patience import Patience, WithPatience
 from jaxopt_course.sweeps.schedulers import Scheduler
 
@@ -61,6 +62,11 @@ def versions() -> dict[str, str]:
     versions = {name: metadata.version(name) for name in packages}
     own = {"jaxopt_course": metadata.version("jaxopt-course")}
     return {"python": platform.python_version(), **own, **versions}
+
+
+def made_on(device: Any) -> dict[str, Any]:
+    """Versions, device and command, for a manifest."""
+    return {"versions": versions(), "platform": facts(device), "command": command()}
 
 
 def changed_versions(manifest: Mapping[str, Any]) -> list[str]:

@@ -29,12 +29,11 @@ from jaxopt_course.studies.joining import (
 )
 from jaxopt_course.studies.made_with import (
     agreed,
-    command,
     common_name,
     describe_lengths,
     describe_scheduler,
     describe_task,
-    versions,
+    made_on,
 )
 from jaxopt_course.studies.many import warn_of_many
 from jaxopt_course.studies.seen import Seen
@@ -317,7 +316,7 @@ class Session:
         self, trials: pd.DataFrame, kind: str, scheduler: Scheduler | None = None
     ) -> dict[str, Any]:
         """What is asked and with what, for JSON: what all buckets agree in, and an entry each."""
-        table, device = self.table, self.devices[0]
+        table = self.table
         entries = [self._entry(number, trials) for number in range(len(table.buckets))]
         names = list(dict.fromkeys(entry["task"]["name"] for entry in entries))
         lanes = [entry["lanes"] for entry in entries]
@@ -337,9 +336,7 @@ class Session:
             "lanes": lanes[0] if len(set(lanes)) == 1 else lanes,
             "seeds": sorted({int(seed) for seed in trials["seed"]}),
             "trials": len(trials),
-            "versions": versions(),
-            "platform": {"backend": device.platform, "device_kind": device.device_kind},
-            "command": command(),
+            **made_on(self.devices[0]),
             "buckets": entries,
             **({"measured_with": read} if (read := table.measured_with) else {}),
             "program_sha256": join_sha256([entry["program_sha256"] for entry in entries]),

@@ -18,10 +18,7 @@ from jaxopt_course.sweeps.lanes import (
     make_seat,
 )
 from jaxopt_course.sweeps.loading import Kept, compile_all
-
-# of LLVM, for the segment and for "seat": beyond 1 a segment takes up to twice as long to compile
-# and runs no faster; "seat" runs once a trial
-CPU_EFFORT = ({"xla_backend_optimization_level": 1}, {"xla_backend_optimization_level": 0})
+from jaxopt_course.sweeps.numerics import CPU_EFFORT, GPU_REPEATS, precision
 
 
 class Table(NamedTuple):
@@ -72,7 +69,8 @@ def compile_program(
         (jax.jit(make_seat(trial), donate_argnums=0), (empty, seats, np.zeros(lanes, bool))),
         (jax.jit(counted, donate_argnums=0), (empty, seats, given, span, np.bool_(False))),
     ]
-    effort = CPU_EFFORT[::-1] if devices[0].platform == "cpu" else ({}, {})
+    told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
+    effort = told.get(devices[0].platform, ({}, {}))
     lowering = [functools.partial(lower, *program) for program in programs]
     (seat, segments), texts = compile_all(lowering, effort, devices, kept)
     text = "\n".join(texts[::-1])  # of both: init is in "seat" alone
@@ -86,7 +84,8 @@ def lower(program: Any, arguments: Any, device: Any) -> Any:
     shapes = jax.tree.map(
         lambda x: jax.ShapeDtypeStruct(np.shape(x), x.dtype, sharding=sharding), arguments
     )
-    return program.lower(*shapes)
+    with jax.default_matmul_precision(precision(device.platform)):
+        return program.lower(*shapes)
 
 
 def make_seats(table: Table, rows: np.ndarray) -> Seats:

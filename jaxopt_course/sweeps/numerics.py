@@ -1,0 +1,28 @@
+"""What the compiler is told, so that a program gives the same bits in every process.
+
+On GPUs sums by atomic additions, and kernels that a timing chooses anew in each process, would give
+others; and products of float32 matrices are rounded to fewer bits there (TF32, on TPUs bfloat16)
+unless they are asked for in full.
+"""
+
+from typing import Any
+
+import jax
+
+# of LLVM, for the segment and for "seat": beyond 1 a segment takes up to twice as long to compile
+# and runs no faster; "seat" runs once a trial
+CPU_EFFORT = ({"xla_backend_optimization_level": 1}, {"xla_backend_optimization_level": 0})
+GPU_REPEATS = {"xla_gpu_deterministic_ops": True, "xla_gpu_autotune_level": 0}
+
+
+def precision(platform: str) -> str | None:
+    """Of matrix products of float32: what JAX was told, else "highest"; None on CPU, as it is."""
+    told = jax.config.jax_default_matmul_precision
+    return told if platform == "cpu" else told or "highest"
+
+
+def facts(device: Any) -> dict[str, Any]:
+    """What a manifest says of a device; on CPU, which has one precision, not of precision."""
+    found = {"backend": device.platform, "device_kind": device.device_kind}
+    told = {"matmul_precision": precision(device.platform)}
+    return found if device.platform == "cpu" else found | told
