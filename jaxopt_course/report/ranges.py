@@ -35,13 +35,14 @@ def tried(findings: Findings) -> list[Range]:
 
 
 def remarks(findings: Findings, names: dict[str, str]) -> list[str]:
-    """A sentence of the ranges where they differ, and one of what does not decay."""
-    ranges, said = tried(findings), []
-    if len({one.name for one in ranges}) < len(ranges):
-        texts = [
-            f"{one.name} {one.low} … {one.high} ({', '.join(names[n] for n in one.optimizers)})"
-            for one in ranges
-        ]
+    """A sentence of the ranges that are not those of all, and one of what does not decay."""
+    said, everybody = [], len(findings.ranking)
+    texts = [
+        f"{one.name} {one.low} … {one.high} ({', '.join(names[n] for n in one.optimizers)})"
+        for one in tried(findings)
+        if len(one.optimizers) < everybody
+    ]
+    if texts:
         said.append(f"Tried: {'; '.join(texts)}.")
     if "decay_biases" in findings.trials:
         column = findings.trials["decay_biases"]
