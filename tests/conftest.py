@@ -1,5 +1,8 @@
 """The weather of tests: four CPU devices, strict rank promotion, quick compiles, patient collector.
 
+A sweep lowers and compiles its programs for each device: by default it finds one here, and tests of
+what several do name them (``devices=jax.devices()[:2]``).
+
 Many programs are compiled again and again: workers, and what tests start, share them in a directory
 that lasts as long as the run.  To store one costs a tenth of compiling it, to find it saves two
 thirds.
@@ -81,6 +84,8 @@ jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+every_device = jax.local_devices
+jax.local_devices = lambda *args, **kwargs: every_device(*args, **kwargs)[:1]
 gc.set_threshold(300_000, 50, 1000)  # by default a fifth of the time goes into walking programs
 
 SPREAD = ("test_lessons", "test_guides", "test_flax_guides")  # long tests that share nothing

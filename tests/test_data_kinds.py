@@ -206,7 +206,7 @@ def lora():
 
 def test_shared_arrays_are_arguments_of_the_program_and_train_as_by_hand(lora):
     trials = joc.grid(optimizer="sgd", learning_rate=[0.1, 0.01], seed=range(2))
-    study = joc.sweep(lora, trials, **QUICK, devices=jax.local_devices()[:2])
+    study = joc.sweep(lora, trials, **QUICK, devices=jax.devices()[:2])
     program = study._session.programs[0].program
     assert "3x50000xbf16" in program.text  # once, as a parameter, in its own dtype
     assert "2x3x50000" not in program.text  # and in no lane

@@ -1,5 +1,6 @@
 """What the report shows is what the study holds; it needs no network, no jax, and no luck."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -14,7 +15,15 @@ from rich.console import Console
 from scipy import stats
 
 from jaxopt_course.records import store
-from jaxopt_course.report import figures, findings, page, print_report, verdict, write_report
+from jaxopt_course.report import (
+    figures,
+    findings,
+    page,
+    print_report,
+    terminal,
+    verdict,
+    write_report,
+)
 
 pytestmark = pytest.mark.xdist_group("report_page")  # one process, which writes the page once
 
@@ -96,13 +105,26 @@ def traces(plot, name, **has):
     ]
 
 
-def drawn(draw, found):
-    """The axes that matplotlib makes of a figure."""
+@pytest.fixture(scope="module")
+def drawn(found):
+    """The axes that matplotlib makes of a figure, which is drawn once."""
     from matplotlib.figure import Figure
 
-    figure = Figure()
-    assert draw(found, figure)
-    return figure.axes
+    @functools.cache
+    def axes(draw):
+        figure = Figure()
+        assert draw(found, figure)
+        return figure.axes
+
+    return axes
+
+
+@pytest.fixture
+def read_once(monkeypatch):
+    """The page, the terminal and the test read a study that does not change: one reading."""
+    once = functools.cache(findings.read)
+    for module in (findings, page, terminal):
+        monkeypatch.setattr(module, "read", once)
 
 
 def points(axes):
@@ -120,7 +142,7 @@ def expected_band(directory, quantity, name):
 
 @pytest.mark.parametrize("quantity", ["train_loss", "valid_loss", "valid_accuracy"])
 @pytest.mark.parametrize("name", NAMES)
-def test_curves_are_the_studys(directory, shown, found, quantity, name):
+def test_curves_are_the_studys(directory, shown, found, drawn, quantity, name):
     epochs, mean, low, high = expected_band(directory, quantity, name)
     (line,) = traces(shown.plots[quantity], name, mode="lines+markers")
     assert line["x"] == epochs
@@ -129,7 +151,7 @@ def test_curves_are_the_studys(directory, shown, found, quantity, name):
     assert band["x"] == epochs + epochs[::-1]
     assert band["y"] == pytest.approx(high + low[::-1], rel=1e-5)
 
-    panels = {axes.get_ylabel(): axes for axes in drawn(figures.curves, found)}
+    panels = {axes.get_ylabel(): axes for axes in drawn(figures.curves)}
     axes = panels[
         quantity.replace("valid", "validation").replace("train", "training").replace("_", " ")
     ]
@@ -139,7 +161,7 @@ def test_curves_are_the_studys(directory, shown, found, quantity, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_sensitivity_is_the_studys(shown, found, name):
+def test_sensitivity_is_the_studys(shown, drawn, name):
     plot = shown.plots["sensitivity"]
     rows = [row for row in search() if row["optimizer"] == name]
     scores = {r: [w["valid_accuracy"] for w in rows if w["learning_rate"] == r] for r in RATES}
@@ -157,7 +179,7 @@ def test_sensitivity_is_the_studys(shown, found, name):
     (ring,) = [trace for trace in traces(plot, name, mode="markers") if trace not in crosses]
     assert (ring["x"], ring["y"]) == ([0.1], pytest.approx([np.mean(scores[0.1])], rel=1e-5))
 
-    main, strip = drawn(figures.sensitivity, found)
+    main, strip = drawn(figures.sensitivity)
     best = ([0.1], [round(np.mean(scores[0.1]), 9)])
     assert best in points(main)
     rates = [x for x, y in points(strip)]
@@ -166,7 +188,7 @@ def test_sensitivity_is_the_studys(shown, found, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_final_test_metric_has_scipys_interval(shown, found, name):
+def test_the_final_test_metric_has_scipys_interval(shown, found, drawn, name):
     values = [r["test_accuracy"] for r in again([0.7, 0.9, 0.8]) if r["optimizer"] == name]
     low, high = stats.t.interval(0.95, len(values) - 1, np.mean(values), stats.sem(values))
     seeds, point = traces(shown.plots["final"], name)
@@ -175,13 +197,13 @@ def test_the_final_test_metric_has_scipys_interval(shown, found, name):
     assert point["error_x"]["array"] == pytest.approx([(high - low) / 2], rel=1e-5)
 
     y = list(found.ranking["optimizer"]).index(name)
-    lines = [line for line in drawn(figures.final, found)[0].lines if line.get_ydata()[0] == y]
+    lines = [line for line in drawn(figures.final)[0].lines if line.get_ydata()[0] == y]
     np.testing.assert_allclose(lines[0].get_xdata(), values)
     np.testing.assert_allclose(lines[1].get_xdata(), [low, high])
     np.testing.assert_allclose(lines[2].get_xdata(), [np.mean(values)])
 
 
-def test_every_optimizer_looks_the_same_everywhere(shown, found):
+def test_every_optimizer_looks_the_same_everywhere(shown, found, drawn):
     colours = {}
     for plot in shown.plots.values():
         for trace in plot["data"]:
@@ -196,7 +218,7 @@ def test_every_optimizer_looks_the_same_everywhere(shown, found):
     used = [colour - {""} for colour in colours.values()]
     assert [len(colour) for colour in used] == [1] * len(NAMES)
     assert len(set.union(*used)) == len(NAMES)
-    lines = drawn(figures.curves, found)[0].lines
+    lines = drawn(figures.curves)[0].lines
     assert [{line.get_color()} for line in lines] == [
         colours[name.replace("<", "&lt;").replace(">", "&gt;")] - {""}
         for name in found.ranking["optimizer"]
@@ -452,7 +474,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_odd_studies_are_reported(tmp_path, case):
+def test_odd_studies_are_reported(tmp_path, read_once, case):
     """Warnings are errors here, also those of matplotlib about what it cannot draw."""
     rows, fresh, manifest = ODD[case]
     path = write(tmp_path, rows, fresh, **manifest)
@@ -532,13 +554,14 @@ LINE = {"event": "finished", "seconds": 12.34, "compile_seconds": 1.2, "occupanc
         '{"event": ["finished"]}',
     ],
 )  # fmt: skip
-def test_events_break_no_report(tmp_path, odd):
+def test_events_break_no_report(tmp_path, request, odd):
     """Nothing needs them, and anybody may write there; what is sound is shown."""
     path = write(tmp_path, search())
     (path / store.EVENTS).write_text(f"{odd}\n{json.dumps(LINE)}\n", encoding="utf-8")
     rows = findings.read(path).environment.set_index("name")["value"]
     assert rows["wall time"] == "12.3 s" and rows["lanes that trained"] == "50%"
     (path / store.EVENTS).write_text(f"{json.dumps(LINE)}\n{odd}\n", encoding="utf-8")
+    request.getfixturevalue("read_once")
     rows = findings.read(path).environment.set_index("name")["value"]
     assert rows.get("wall time", "12.3 s") == "12.3 s"
     assert not rows.isin(["nan s", "inf"]).any()

@@ -183,7 +183,7 @@ def test_confirm_extend_and_plan(task, study):
 
 def test_a_scheduler_lets_trials_wait_at_their_step(task, study):
     stopped = joc.sweep(
-        task, TRIALS, lanes=3, devices=jax.local_devices()[:2],
+        task, TRIALS, lanes=3, devices=jax.devices()[:2],
         scheduler=joc.ASHA(eta=2, min_steps=EVERY), **LENGTHS,
     )  # fmt: skip
     over = stopped.trials["status"] == "finished"
