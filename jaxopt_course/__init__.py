@@ -19,22 +19,30 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.base import chain as chain
     from jaxopt_course.conventions.compare import explain as explain
     from jaxopt_course.conventions.keras_state import from_keras as from_keras
+    from jaxopt_course.conventions.recipes import adabelief as adabelief
     from jaxopt_course.conventions.recipes import adadelta as adadelta
+    from jaxopt_course.conventions.recipes import adafactor as adafactor
     from jaxopt_course.conventions.recipes import adagrad as adagrad
     from jaxopt_course.conventions.recipes import adam as adam
     from jaxopt_course.conventions.recipes import adamax as adamax
     from jaxopt_course.conventions.recipes import adamw as adamw
+    from jaxopt_course.conventions.recipes import adan as adan
     from jaxopt_course.conventions.recipes import ademamix as ademamix
+    from jaxopt_course.conventions.recipes import adopt as adopt
     from jaxopt_course.conventions.recipes import amsgrad as amsgrad
     from jaxopt_course.conventions.recipes import ema_momentum as ema_momentum
+    from jaxopt_course.conventions.recipes import lamb as lamb
+    from jaxopt_course.conventions.recipes import lars as lars
     from jaxopt_course.conventions.recipes import lion as lion
     from jaxopt_course.conventions.recipes import momentum as momentum
     from jaxopt_course.conventions.recipes import muon as muon
     from jaxopt_course.conventions.recipes import nadam as nadam
+    from jaxopt_course.conventions.recipes import nadamw as nadamw
     from jaxopt_course.conventions.recipes import nesterov as nesterov
     from jaxopt_course.conventions.recipes import radam as radam
     from jaxopt_course.conventions.recipes import rmsprop as rmsprop
     from jaxopt_course.conventions.recipes import sgd as sgd
+    from jaxopt_course.conventions.recipes import signum as signum
     from jaxopt_course.conventions.registry import CONVENTIONS as CONVENTIONS
     from jaxopt_course.conventions.registry import convention as convention
     from jaxopt_course.conventions.torch_schedules import (
@@ -108,9 +116,12 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.adam_variants import scale_by_amsgrad as scale_by_amsgrad
     from jaxopt_course.transforms.adam_variants import scale_by_nadam as scale_by_nadam
     from jaxopt_course.transforms.adam_variants import scale_by_radam as scale_by_radam
+    from jaxopt_course.transforms.adan import scale_by_adan as scale_by_adan
     from jaxopt_course.transforms.ademamix import scale_by_ademamix as scale_by_ademamix
+    from jaxopt_course.transforms.adopt import scale_by_adopt as scale_by_adopt
     from jaxopt_course.transforms.averaging import ema_params as ema_params
     from jaxopt_course.transforms.averaging import swa_params as swa_params
+    from jaxopt_course.transforms.belief import scale_by_belief as scale_by_belief
     from jaxopt_course.transforms.cautious import cautious as cautious
     from jaxopt_course.transforms.clipping import clip as clip
     from jaxopt_course.transforms.clipping import clip_by_global_norm as clip_by_global_norm
@@ -118,6 +129,11 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.clipping import global_norm as global_norm
     from jaxopt_course.transforms.decay import add_decayed_weights as add_decayed_weights
     from jaxopt_course.transforms.evaluation import evaluation_params as evaluation_params
+    from jaxopt_course.transforms.factored import clip_by_block_rms as clip_by_block_rms
+    from jaxopt_course.transforms.factored import scale_by_factored_rms as scale_by_factored_rms
+    from jaxopt_course.transforms.factored import (
+        scale_by_param_block_rms as scale_by_param_block_rms,
+    )
     from jaxopt_course.transforms.groups import freeze as freeze
     from jaxopt_course.transforms.groups import partition_by_path as partition_by_path
     from jaxopt_course.transforms.learning_rate import scale as scale
@@ -138,7 +154,9 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.second_moment import scale_by_rms as scale_by_rms
     from jaxopt_course.transforms.second_moment import scale_by_rss as scale_by_rss
     from jaxopt_course.transforms.second_moment import scale_by_stddev as scale_by_stddev
+    from jaxopt_course.transforms.signs import scale_by_sign as scale_by_sign
     from jaxopt_course.transforms.switch import switch as switch
+    from jaxopt_course.transforms.trust_ratio import scale_by_trust_ratio as scale_by_trust_ratio
 
 
 _HOMES = {
@@ -150,22 +168,30 @@ _HOMES = {
     "tables.boxes": ("search_space",),
     "tables.buckets": ("buckets",),
     "conventions.recipes": (
+        "adabelief",
         "adadelta",
+        "adafactor",
         "adagrad",
         "adam",
         "adamax",
         "adamw",
         "ademamix",
+        "adan",
+        "adopt",
         "amsgrad",
         "ema_momentum",
+        "lamb",
+        "lars",
         "lion",
         "momentum",
         "muon",
         "nadam",
+        "nadamw",
         "nesterov",
         "radam",
         "rmsprop",
         "sgd",
+        "signum",
     ),
     "conventions.registry": (
         "CONVENTIONS",
@@ -239,6 +265,16 @@ _HOMES = {
         "scale_by_adam",
         "scale_by_adamax",
     ),
+    "transforms.adan": ("scale_by_adan",),
+    "transforms.adopt": ("scale_by_adopt",),
+    "transforms.belief": ("scale_by_belief",),
+    "transforms.factored": (
+        "clip_by_block_rms",
+        "scale_by_factored_rms",
+        "scale_by_param_block_rms",
+    ),
+    "transforms.signs": ("scale_by_sign",),
+    "transforms.trust_ratio": ("scale_by_trust_ratio",),
     "transforms.adam_variants": (
         "scale_by_amsgrad",
         "scale_by_nadam",

@@ -22,8 +22,7 @@ DEFAULT_EFFORT: dict[str, int | bool] = {
 }
 if jaxlib.version.__version_info__ < (0, 11):
     DEFAULT_EFFORT["xla_cpu_use_fusion_emitters"] = True
-DECAYS = {"b1", "b2", "b3", "decay", "dampening", "rho", "momentum"}
-DECAYS = {"b1", "b2", "decay", "dampening", "rho", "momentum", "beta", "adam_b1", "adam_b2"}
+DECAYS = {"b1", "b2", "b3", "decay", "dampening", "rho", "momentum", "beta", "adam_b1", "adam_b2"}
 SCALES = {"w": np.array([[1.0, 1e-2], [1e-4, 1e-6]]), "b": np.array([1e-8, 0.0])}
 
 
@@ -191,9 +190,47 @@ def _with_warm_ups(name):
     return twin
 
 
+def _adafactor(
+    learning_rate=None,
+    min_dim_size_to_factor=128,
+    decay_rate=0.8,
+    decay_offset=0,
+    multiply_by_parameter_scale=True,
+    clipping_threshold=1.0,
+    momentum=None,
+    dtype_momentum=jnp.float32,
+    weight_decay_rate=None,
+    eps=1e-30,
+    factored=True,
+    weight_decay_mask=None,
+):
+    """optax's, link by link: there V's decay is a float32, whatever the parameters are."""
+    pieces = [
+        _factored(factored, decay_rate, decay_offset, min_dim_size_to_factor, eps),
+        *([] if clipping_threshold is None else [optax.clip_by_block_rms(clipping_threshold)]),
+        *(
+            []
+            if learning_rate is None
+            else [optax.scale_by_learning_rate(learning_rate, flip_sign=False)]
+        ),
+        *([optax.scale_by_param_block_rms()] if multiply_by_parameter_scale else []),
+        *([] if momentum is None else [optax.ema(momentum, False, dtype_momentum)]),
+    ]
+    if weight_decay_rate is not None:
+        pieces.append(optax.add_decayed_weights(weight_decay_rate, weight_decay_mask))
+    return optax.chain(*pieces, optax.scale(-1))
+
+
+def _factored(*args, **kwargs):
+    exact = lambda step, d: 1 - jnp.asarray(step + 1, float) ** -d
+    return optax.scale_by_factored_rms(*args, decay_rate_fn=exact, **kwargs)
+
+
 TWINS = {
     "ademamix": _with_warm_ups("ademamix"),
     "scale_by_ademamix": _with_warm_ups("scale_by_ademamix"),
+    "adafactor": _adafactor,
+    "scale_by_factored_rms": _factored,
     "momentum": lambda learning_rate, momentum=0.9: optax.sgd(learning_rate, momentum),
     "nesterov": lambda learning_rate, momentum=0.9: optax.sgd(learning_rate, momentum, True),
     "ema_momentum": lambda learning_rate, decay=0.9: optax.chain(
@@ -305,7 +342,81 @@ PIECES = {
         },
         ["nesterov", "adaptive"],
     ),
+    "scale_by_belief": ({"b1": 0.9, "b2": 0.99, "eps": 1e-3, "eps_root": 1e-3}, ["nesterov"]),
+    "scale_by_adan": (
+        {"b1": 0.9, "b2": 0.8, "b3": 0.99, "eps": 1e-3, "eps_root": 1e-3},
+        ["bias_correction"],
+    ),
+    "scale_by_adopt": ({"b1": 0.9, "b2": 0.99, "eps": 0.5}, ["nesterov", "use_clipping"]),
+    "scale_by_sign": ({}, []),
+    "scale_by_trust_ratio": ({"min_norm": 5.0, "trust_coefficient": 0.5, "eps": 0.1}, []),
+    "scale_by_factored_rms": ({"decay_rate": 0.8, "epsilon": 0.1}, ["eps_in_max"]),
+    "clip_by_block_rms": ({"threshold": 0.5}, []),
+    "scale_by_param_block_rms": ({"min_scale": 3.0}, []),
+    "nadamw": (
+        {
+            "learning_rate": 0.1,
+            "b1": 0.9,
+            "b2": 0.99,
+            "eps": 1e-3,
+            "eps_root": 1e-3,
+            "weight_decay": 0.1,
+        },
+        ["nesterov"],
+    ),
+    "signum": ({"learning_rate": 0.1, "beta": 0.9}, []),
+    "adabelief": (
+        {"learning_rate": 0.1, "b1": 0.9, "b2": 0.99, "eps": 1e-3, "eps_root": 1e-3},
+        ["nesterov"],
+    ),
+    "adan": (
+        {
+            "learning_rate": 0.1,
+            "b1": 0.9,
+            "b2": 0.8,
+            "b3": 0.99,
+            "eps": 1e-3,
+            "eps_root": 1e-3,
+            "weight_decay": 0.1,
+        },
+        [],
+    ),
+    "adopt": (
+        {"learning_rate": 0.1, "b1": 0.9, "b2": 0.99, "eps": 0.5},
+        ["nesterov", "use_clipping"],
+    ),
+    "lamb": (
+        {
+            "learning_rate": 0.1,
+            "b1": 0.9,
+            "b2": 0.99,
+            "eps": 1e-3,
+            "eps_root": 1e-3,
+            "weight_decay": 0.1,
+        },
+        [],
+    ),
+    "lars": (
+        {
+            "learning_rate": 0.1,
+            "weight_decay": 0.1,
+            "trust_coefficient": 0.5,
+            "eps": 0.1,
+            "momentum": 0.9,
+        },
+        ["nesterov"],
+    ),
+    "adafactor": (
+        {"learning_rate": 0.1, "decay_rate": 0.8, "clipping_threshold": 0.5, "eps": 0.1},
+        [],
+    ),
 }
+# of three links and more
+CHAINS = {"rmsprop", "adadelta", "adamw", "nadamw", "lion", "adan", "lamb", "lars", "adafactor"}
+CHAINS |= {"muon", "signum", "ademamix"}
+# with a number of the whole leaf
+OF_LEAVES = {"scale_by_trust_ratio", "clip_by_block_rms", "lamb", "lars", "adafactor"}
+OF_LEAVES |= {"clip_by_norm", "clip_by_global_norm"}
 # of matrices alone: tests/test_muon.py
 OF_MATRICES = {"matrix_axes", "orthogonalize", "scale_by_muon", "scale_by_shape"}
 

@@ -91,6 +91,13 @@ NUMBERS = {
     "threshold": st.floats(4.5, 6.0),
     "max_delta": st.floats(0.125, 2.0),
     "max_norm": st.floats(0.125, 2.0),
+    "beta": _decay,
+    "min_norm": st.floats(0.0, 1.0),
+    "trust_coefficient": st.floats(0.01, 1.0),
+    "decay_rate": st.floats(0.2, 1.0),
+    "epsilon": _small,
+    "clipping_threshold": st.floats(0.5, 2.0),
+    "min_scale": _small,
 }
 SWITCHES = {
     "nesterov",
@@ -103,6 +110,7 @@ SWITCHES = {
     "bias_correction_mu",
     "bias_correction_nu",
     "max_before_correction",
+    "use_clipping",
     "flip_sign",
 }
 CENTERED = {"rmsprop", "scale_by_stddev"}  # at ρ = 0 the variance is rounding alone
@@ -127,6 +135,8 @@ def arguments(name, only=None):
         if argument not in NUMBERS and argument not in SWITCHES:
             raise KeyError(f"{name}({argument}=...): give it a range in tests/random_trees.py")
         drawn[argument] = NUMBERS.get(argument, st.booleans())
+        if (name, argument) == ("clip_by_block_rms", "threshold"):
+            drawn[argument] = st.floats(0.125, 2.0)
         if argument == "decay" and name in CENTERED:
             drawn[argument] = st.floats(0.1, 0.99)
     return st.fixed_dictionaries(drawn)

@@ -128,6 +128,14 @@ OPTAX = {
     "lion": {"learning_rate": 0.003, "weight_decay": 0.1},
     "ademamix": {"learning_rate": 0.02, "weight_decay": 0.1, "alpha": 5.0},
     "muon": {"learning_rate": 0.02, "weight_decay": 0.1},
+    "nadamw": {"learning_rate": 0.02, "weight_decay": 0.1},
+    "signum": {"learning_rate": 0.003},
+    "adabelief": {"learning_rate": 0.02, "eps": 1e-3},
+    "adan": {"learning_rate": 0.02, "weight_decay": 0.1},
+    "adopt": {"learning_rate": 0.02},
+    "lamb": {"learning_rate": 0.02, "weight_decay": 0.1},
+    "lars": {"learning_rate": 0.2, "weight_decay": 0.1, "trust_coefficient": 0.1},
+    "adafactor": {"learning_rate": 0.02, "min_dim_size_to_factor": 2, "momentum": 0.8},
 }
 PAPER = {
     "sgd": {"learning_rate": 0.02},
@@ -151,8 +159,14 @@ PAPER = {
         "alpha_warmup": 20,
     },
     "muon": {"learning_rate": 0.02, "weight_decay": 0.1},
+    "signum": {"learning_rate": 0.003},
+    "adabelief": {"eps": 1e-3},
+    "adopt": {"learning_rate": 0.02},
+    "lamb": {"learning_rate": 0.02, "weight_decay": 0.1},
+    "adafactor": {"learning_rate": 0.05},
 }
 PAPER_RATES = {"rmsprop": 0.001, "adadelta": 1.0, "adam": 0.001, "adamax": 0.002, "nadam": 0.002}
+PAPER_RATES |= {"adabelief": 0.001}
 
 
 @pytest.mark.parametrize("recipe", OPTAX)
@@ -203,6 +217,32 @@ def _paper(recipe, t, g, w, s, rate, weight_decay=0.0, eps=0.0, **other):
         m = s.get("m", 0 * w)
         s["m"] = 0.99 * m + 0.01 * g
         return w - rate * (np.sign(0.9 * m + 0.1 * g) + weight_decay * w)
+    if recipe == "adafactor":
+        rho, both = min(rate, t**-0.5), []
+        for w_i, g_i in ((w[:4].reshape(2, 2), g[:4].reshape(2, 2)), (w[4:], g[4:])):
+            b, x = 1 - t**-0.8, g_i**2 + 1e-30
+            name = g_i.ndim
+            if name == 2:
+                r = s["r"] = b * s.get("r", 0) + (1 - b) * x.sum(axis=1, keepdims=True)
+                c = s["c"] = b * s.get("c", 0) + (1 - b) * x.sum(axis=0, keepdims=True)
+                v = r @ c / r.sum()
+            else:
+                v = s["v"] = b * s.get("v", 0) + (1 - b) * x
+            u = g_i / np.sqrt(v)
+            u = u / max(1, np.sqrt(np.mean(u**2)))
+            both.append((w_i - rho * max(1e-3, np.sqrt(np.mean(w_i**2))) * u).ravel())
+        return np.concatenate(both)
+    if recipe == "signum":
+        s["m"] = 0.9 * s.get("m", 0) + 0.1 * g
+        return w - rate * np.sign(s["m"])
+    if recipe == "adopt":
+        if t == 1:
+            s["v"], s["m"] = g**2, 0 * g
+            return w
+        x = np.clip(g / np.maximum(np.sqrt(s["v"]), 1e-6), -((t - 1) ** 0.25), (t - 1) ** 0.25)
+        s["m"] = 0.9 * s["m"] + 0.1 * x
+        s["v"] = 0.9999 * s["v"] + (1 - 0.9999) * g**2
+        return w - rate * s["m"]
     if recipe == "muon":  # w[:4] is a matrix of 2 x 2, Adam trains the others at a constant rate
         m = s["m"] = 0.95 * s.get("m", 0) + g
         x = (g + 0.95 * m)[:4].reshape(2, 2)
@@ -221,6 +261,13 @@ def _paper(recipe, t, g, w, s, rate, weight_decay=0.0, eps=0.0, **other):
         return w - rate / (1 - b1**t) * _ratio(m, s["u"])
     v = s["v"] = b2 * s.get("v", 0) + (1 - b2) * g**2
     m_hat, v_hat = m / (1 - b1**t), v / (1 - b2**t)
+    if recipe == "adabelief":
+        s["s"] = b2 * s.get("s", 0) + (1 - b2) * (g - m) ** 2 + eps
+        return w - rate * m_hat / (np.sqrt(s["s"] / (1 - b2**t)) + eps)
+    if recipe == "lamb":
+        r = m_hat / (np.sqrt(v_hat) + 1e-6) + weight_decay * w
+        norm = lambda x: np.repeat([np.linalg.norm(x[:4]), np.linalg.norm(x[4:])], [4, 2])
+        return w - rate * norm(w) / norm(r) * r
     if recipe == "adam":
         return w - rate * m_hat / (np.sqrt(v_hat) + 1e-8)
     if recipe == "adamw":  # the multiplier is 1, α the rate
@@ -290,12 +337,12 @@ def parity_table():
         "of its size in float64, and within 1e-6 per step in float32 (of the framework's own "
         "float32 path\nwhere that is as near to its float64 one, else of the latter: "
         f"{', '.join(imprecise())}).\nMuon "
-        "is compared without the frameworks' own rounding inside it, and within 1e-5 per step in "
-        "float32: torch's rounding\nto bfloat16 is reproduced (the same bits but for the order of "
-        "sums), Keras's norm in float32 moves a float64 step by 1e-7.\n— : the framework has no "
-        "such optimizer.  Keras and PyTorch ran themselves "
-        "(`tests/golden/make.py`); optax runs in the"
-        "\ntest; the papers' formulas are transcribed in NumPy.\n"
+        "and Adafactor are compared without the frameworks' own rounding inside them, Muon within "
+        "1e-5 per step in float32: torch's\nrounding to bfloat16 is reproduced (the same bits but "
+        "for the order of sums), Keras's norms and means in float32 move a\nfloat64 step by 1e-7.\n"
+        "— : the framework has no such optimizer.  Keras and PyTorch ran themselves "
+        "(`tests/golden/make.py`); optax runs in the\ntest; the papers' formulas "
+        "are transcribed in NumPy.\n"
     )
     return render(["recipe", *settings], rows) + "\n\n" + legend
 

@@ -16,6 +16,7 @@ PARAMS = {"w": jnp.array([0.5, -1.0, 2.0])}
 REQUIRED = {"learning_rate": 0.01, "weight_decay": 0.1, "alpha": 5.0}
 REQUIRED |= {"b3_warmup": 3.0, "alpha_warmup": 3.0}
 PARAMS = {"w": jnp.array([0.5, -1.0, 2.0]), "matrix": jnp.array([[1.0, -0.5]])}
+WHOLE = {"ns_steps", "min_dim_size_to_factor"}  # half of one is none
 REQUIRED = {"learning_rate": 0.01, "weight_decay": 0.1}
 
 
@@ -32,7 +33,7 @@ def numbers(recipe):
     found = {
         p.name: p.default
         for p in parameters
-        if type(p.default) in (int, float) and p.name != "ns_steps"  # half a step is none
+        if type(p.default) in (int, float) and p.name not in WHOLE
     }
     return found | {
         p.name: REQUIRED[p.name] for p in parameters if p.default is p.empty and p.name in REQUIRED

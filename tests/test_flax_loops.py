@@ -30,6 +30,14 @@ RECIPES = {
     "lion": {"weight_decay": 0.1},
     "ademamix": {"weight_decay": 0.1},
     "muon": {},
+    "nadamw": {},
+    "signum": {},
+    "adabelief": {},
+    "adan": {},
+    "adopt": {},
+    "lamb": {},
+    "lars": {},
+    "adafactor": {},
 }
 ALL = pytest.mark.parametrize("name", RECIPES)
 # each kind of state once: none, a sum, means, a maximum, a count that decides, a sign

@@ -12,7 +12,7 @@ from optax._src import alias, alias_test
 from jaxopt_course.optimizers import OPTIMIZERS
 
 OURS = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta", "adamax", "amsgrad", "nadam")
-OURS += ("radam", "lion")
+OURS += ("radam", "lion", "nadamw", "adabelief", "adan", "lamb", "lars", "adafactor", "signum")
 # the table of optax's cases: name of the test -> text of its parameters; sgd_mom is sgd
 CASES = alias_test.AliasTest._test_params_reprs
 CHOSEN = [

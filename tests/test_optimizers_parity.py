@@ -15,6 +15,7 @@ from helpers import (
     DEFAULT_EFFORT,
     OF_MATRICES,
     RECIPES,
+    TWINS,
     deviation,
     optax_s,
     our,
@@ -166,6 +167,65 @@ ROWS = [
     ("ademamix", {"weight_decay": 0.1, "mask": MASK, "mu_dtype": F64}),
     ("ademamix", {"b3": SLOWER, "b1": 0.5, "alpha": SCHEDULE}),
     ("ademamix", {"b3_warmup": 400.0, "alpha_warmup": 400.0, "eps": 1e-4}),
+    ("scale_by_belief", {}),
+    ("scale_by_belief", {"b1": 0.5, "b2": 0.95, "eps": 0.1, "eps_root": 1e-3, "nesterov": True}),
+    ("scale_by_adan", {"eps_root": 1e-8}),
+    ("scale_by_adan", {"b1": 0.5, "b2": 0.7, "b3": 0.95, "eps": 0.1}),
+    ("scale_by_adan", {"eps": 0.1, "bias_correction": False}),
+    ("scale_by_adopt", {}),
+    ("scale_by_adopt", {"b1": 0.5, "b2": 0.95, "eps": 0.1, "nesterov": True, "mu_dtype": F64}),
+    ("scale_by_adopt", {"eps": 0.1, "use_clipping": False}),
+    ("scale_by_adopt", {"eps": 0.1, "clip_value_fn": lambda step: 0.5 + 0.01 * step}),
+    ("scale_by_sign", {}),
+    ("scale_by_trust_ratio", {}),
+    ("scale_by_trust_ratio", {"min_norm": 0.1, "trust_coefficient": 0.5, "eps": 0.1}),
+    ("scale_by_factored_rms", {}),
+    ("scale_by_factored_rms", {"min_dim_size_to_factor": 2, "epsilon": 1e-3, "decay_rate": 0.5}),
+    ("scale_by_factored_rms", {"factored": False, "min_dim_size_to_factor": 2}),
+    ("scale_by_factored_rms", {"last_axes": True, "eps_in_max": True, "epsilon": 1e-3}),
+    ("clip_by_block_rms", {"threshold": 0.1}),
+    ("scale_by_param_block_rms", {}),
+    ("nadamw", {}),
+    ("nadamw", {"b1": 0.5, "b2": 0.95, "eps": 0.1, "weight_decay": SCHEDULE, "mask": MASK}),
+    ("signum", {}),
+    ("signum", {"beta": 0.5, "accumulator_dtype": F64}),
+    ("adabelief", {"eps": 1e-3}),
+    ("adabelief", {"b1": 0.5, "b2": 0.95, "eps": 0.1, "eps_root": 1e-3, "nesterov": True}),
+    ("adan", {}),
+    ("adan", {"b1": 0.5, "b2": 0.7, "b3": 0.95, "eps": 0.1, "weight_decay": 0.1, "mask": MASK}),
+    ("adopt", {}),
+    ("adopt", {"b1": 0.5, "b2": 0.95, "eps": 0.1, "nesterov": True, "mu_dtype": F64}),
+    ("lamb", {}),
+    ("lamb", {"b1": 0.5, "eps": 0.1, "eps_root": 1e-3, "weight_decay": 0.1, "mask": MASK}),
+    ("lars", {}),
+    (
+        "lars",
+        {
+            "weight_decay": 0.1,
+            "weight_decay_mask": MASK,
+            "trust_coefficient": 0.1,
+            "eps": 0.1,
+            "trust_ratio_mask": MASK,
+            "momentum": 0.5,
+            "nesterov": True,
+        },
+    ),
+    ("adafactor", {}),
+    (
+        "adafactor",
+        {
+            "min_dim_size_to_factor": 2,
+            "decay_rate": 0.5,
+            "multiply_by_parameter_scale": False,
+            "clipping_threshold": 0.5,
+            "momentum": 0.8,
+            "dtype_momentum": F64,
+            "weight_decay_rate": 0.01,
+            "weight_decay_mask": MASK,
+            "eps": 1e-3,
+        },
+    ),
+    ("adafactor", {"factored": False, "clipping_threshold": None}),
     ("muon", {}),
     (
         "muon",
@@ -224,8 +284,8 @@ def test_every_transcription_is_compared():
 def test_optimizers_is_the_table_of_recipes():
     assert " ".join(RECIPES) == (
         "sgd momentum ema_momentum nesterov adagrad rmsprop adadelta adam adamw adamax "
-        "amsgrad nadam radam lion ademamix"
-        "amsgrad nadam radam lion muon"
+        "amsgrad nadam radam lion ademamix muon nadamw signum "
+        "adabelief adan adopt lamb lars adafactor"
     )
     assert {f.__name__ for f in RECIPES.values()} == set(RECIPES) == public(optimizers)
 
@@ -240,20 +300,29 @@ MORE = {  # our arguments beyond optax's, all keyword-only
     "scale_by_radam": {"eps_hat": False, "mu_dtype": None},
     "scale_by_ademamix": WARM_UPS,
     "ademamix": WARM_UPS,
+    "scale_by_adan": {"bias_correction": True},
+    "scale_by_factored_rms": {"last_axes": False, "eps_in_max": False},
 }
 FEWER = {"scale_by_lion": {"mode", "smooth_beta"}}  # optax's softened signs: arguments of no recipe
-OPTAX_HAS = {n for n, _ in ROWS if optax_s(n)} - {"scale_by_learning_rate"}  # no default there
+OPTAX_HAS = (
+    {name for name, _ in ROWS}
+    - {n for n in TWINS if not optax_s(n)}
+    - {n for n, a in TRANSCRIPTIONS if a is None}
+    - {"scale_by_learning_rate"}  # no default there
+)
 
 
 @pytest.mark.parametrize("name", sorted(OPTAX_HAS))
 def test_arguments_are_optax_s(name):
     """Names, order, kinds and defaults."""
     parameters = lambda f: inspect.signature(f).parameters.values()
+    # a function of theirs is another one than ours
+    default = lambda p: "a function" if inspect.isfunction(p.default) else p.default
     ours = [
-        (p.name, p.kind, p.default)
+        (p.name, p.kind, default(p))
         for p in parameters(RECIPES.get(name) or getattr(transforms, name))
     ]
-    theirs = [(p.name, p.kind, p.default) for p in parameters(optax_s(name))]
+    theirs = [(p.name, p.kind, default(p)) for p in parameters(optax_s(name))]
     theirs = [p for p in theirs if p[0] not in FEWER.get(name, ())]
     more = [(k, inspect.Parameter.KEYWORD_ONLY, v) for k, v in MORE.get(name, {}).items()]
     assert ours == theirs + more

@@ -26,6 +26,7 @@ from traced_arguments import (
     meanwhile,
     structure,
     twin,
+    values,
 )
 
 pytestmark = pytest.mark.xdist_group("traceability")  # one process, which tries each trial once
@@ -79,8 +80,9 @@ def trials(name, function, tolerance):
     accepts = inspect.signature(function).parameters
     base = {k: v for k, v in meanwhile(name).items() if k in accepts}
     fixed = {k: v for k, v in structure(name).items() if k in accepts}
-    rows = {a: {**base, a: VALUES[a][1]} for a in arguments(name) if a in VALUES and a in accepts}
-    first = {a: {**base, a: VALUES[a][0]} for a in rows}
+    mine = [a for a in arguments(name) if a in VALUES and a in accepts]
+    rows = {a: {**base, a: values(name, a)[1]} for a in mine}
+    first = {a: {**base, a: values(name, a)[0]} for a in rows}
     result = {}
 
     @functools.cache
@@ -109,9 +111,9 @@ def trials(name, function, tolerance):
 
     with jax.enable_x64(True):
         for argument in rows:
-            values = jax.tree.map(lambda *x: jnp.asarray(x), *VALUES[argument])
+            both = jax.tree.map(lambda *x: jnp.asarray(x), *values(name, argument))
             try:
-                jax.eval_shape(jax.vmap(lambda v, a=argument: lane({a: v})), values)
+                jax.eval_shape(jax.vmap(lambda v, a=argument: lane({a: v})), both)
             except Exception as error:
                 result[argument] = type(error).__name__
         rest = [a for a in rows if a not in result]

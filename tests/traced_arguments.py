@@ -58,6 +58,17 @@ VALUES = {
     "decoupled_weight_decay": (False, True),
     "staircase": (False, True),
     "adaptive": (False, True),
+    "use_clipping": (True, False),
+    # by leaf
+    "min_norm": (0.1, 5.0),
+    "trust_coefficient": (0.1, 0.5),
+    "epsilon": (1e-2, 1e-3),
+    "eps2": (3.0, 4.0),
+    "min_scale": (3.0, 4.0),
+    "clipping_threshold": (0.5, 0.3),
+    "weight_decay_rate": (0.1, 0.3),
+    "decay_offset": (0, -3),
+    "step_offset": (0, -3),
     # Muon
     "ns_coeffs": ((3.4445, -4.775, 2.0315), (3.0, -4.0, 2.0)),
     "ns_steps": (5, 3),
@@ -118,6 +129,14 @@ STRUCTURE = {
     "default": ("a piece, whose numbers are traced", None),
     "before": ("a piece, whose numbers are traced", None),
     "ns_dtype": ("a dtype", None),
+    "dtype_momentum": ("a dtype", None),
+    "min_dim_size_to_factor": ("which leaves: the structure of the state", None),
+    "factored": ("which leaves: the structure of the state", None),
+    "last_axes": ("which leaves: the structure of the state", None),
+    "multiply_by_parameter_scale": ("leaves out a piece", None),
+    "trust_ratio_mask": ("which leaves: the structure of the state", None),
+    "clip_value_fn": ("a function, whose numbers are traced", None),
+    "decay_rate_fn": ("a function, whose numbers are traced", None),
     "preconditioning": ("which of four formulas", None),
     "weight_dimension_numbers": ("which axes: the shape of what is computed", None),
     "muon_weight_dimension_numbers": ("which leaves: the structure of the state", None),
@@ -127,6 +146,9 @@ STRUCTURE = {
 
 # no transformation, and no schedule
 HELPERS = {"matrix_axes"}
+
+# the same for one function, whose argument has another meaning
+OF_ONE = {"clip_by_block_rms.threshold": (0.5, 0.3)}
 
 # numbers that are tried alone, and not given meanwhile
 APART = {
@@ -160,6 +182,11 @@ def arguments(name):
     return [p.name for p in parameters if p.kind is not inspect.Parameter.VAR_KEYWORD]
 
 
+def values(name, argument):
+    """The two values of an argument of ``name``."""
+    return OF_ONE.get(f"{name}.{argument}", VALUES[argument])
+
+
 def apart(name, argument):
     """Whether the argument is not given while others are tried."""
     return argument in APART or f"{name}.{argument}" in APART
@@ -168,7 +195,7 @@ def apart(name, argument):
 def meanwhile(name):
     """The numbers and switches of ``name`` while one of them is tried."""
     tried = [a for a in arguments(name) if a in VALUES and not apart(name, a)]
-    return {argument: VALUES[argument][0] for argument in tried}
+    return {argument: values(name, argument)[0] for argument in tried}
 
 
 def structure(name):

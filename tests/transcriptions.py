@@ -153,6 +153,32 @@ def torch_radam(b1=0.9, b2=0.999, eps=1e-8, eps_root=0.0, threshold=5.0, eps_hat
     return transcription(step, 0.0, 0.0)
 
 
+def uncorrected_adan(b1=0.98, b2=0.92, b3=0.99, eps=1e-8, eps_root=0.0, bias_correction=False):
+    def step(t, g, m, v, n, last):
+        d = 0 * g if t == 1 else g - last
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * d
+        n = b3 * n + (1 - b3) * (g + (1 - b2) * d) ** 2
+        return (m + (1 - b2) * v) / (np.sqrt(n + eps_root) + eps), m, v, n, g
+
+    return transcription(step, 0.0, 0.0, 0.0, 0.0)
+
+
+def torch_adafactor(decay_rate=0.8, epsilon=1e-30, last_axes=True, eps_in_max=True):
+    """torch's var_estimate: rows, columns and the mean that is clamped."""
+
+    def step(t, g, row, col, v):
+        c = t**-decay_rate
+        if g.ndim < 2:
+            v = v + c * (g * g - v)
+            return g / np.sqrt(np.maximum(v, epsilon**2)), row, col, v
+        row = row + c * (np.mean(g * g, axis=-1, keepdims=True) - row)
+        col = col + c * (np.mean(g * g, axis=-2, keepdims=True) - col)
+        whole = row @ col / np.maximum(np.mean(row, axis=-2, keepdims=True), epsilon)
+        return g / np.sqrt(np.maximum(whole, epsilon**2)), row, col, v
+
+    return transcription(step, 0.0, 0.0, 0.0)
+
+
 def keras_clipnorm(max_norm):
     def step(t, g):
         norm = np.sqrt(np.sum(g * g))
@@ -173,6 +199,8 @@ TRANSCRIPTIONS = {
     ("scale_by_amsgrad", "eps_hat"): keras_amsgrad,
     ("scale_by_nadam", None): torch_nadam,
     ("scale_by_radam", "eps_hat"): torch_radam,
+    ("scale_by_adan", "bias_correction"): uncorrected_adan,
+    ("scale_by_factored_rms", "eps_in_max"): torch_adafactor,
     ("clip_by_norm", None): keras_clipnorm,
 }
 

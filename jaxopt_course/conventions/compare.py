@@ -77,24 +77,46 @@ RULES: dict[str, dict[str, str]] = {
     },
     "ademamix": {"*": "u = (m̂ + α n) / (√v̂ + ε), n ← β3 n + (1-β3) g;  θ ← θ - η (u + λ θ)"},
     "muon": {
-        "*": "m ← β m + (1-β) g, debiased;  X near m / (‖m‖ + ε);  "
-        "θ ← θ - η (√max(1, c/r) X + λ θ);  AdamW (ε) for what has not two axes",
-        "torch": "m ← β m + (1-β) g;  X near m / max(‖m‖, ε), in bfloat16;  θ ← θ - η (√max(1, c/r)"
-        " X + λ θ);  what has not two axes is refused (here AdamW)",
+        "*": "m ← β m + (1-β) g, debiased;  X near m / (‖m‖ + ε);"
+        "  θ ← θ - η (√max(1, c/r) X + λ θ);  AdamW (ε) for what has not two axes",
+        "torch": "m ← β m + (1-β) g;  X near m / max(‖m‖, ε), in bfloat16;"
+        "  θ ← θ - η (√max(1, c/r) X + λ θ);  what has not two axes is refused (here AdamW)",
         "keras": "m ← β m + g;  X near m / (‖m‖ + 1e-7);  θ ← θ - η (ρ √max(r, c) X + λ θ);  AdamW"
         " (ε on the uncorrected v) for embeddings, excluded layers and what has not two axes",
         "paper": "m ← β m + g;  X near m / (‖m‖ + ε);  θ ← θ - η (√max(1, c/r) X + λ θ);  AdamW"
         " with a rate of its own for the rest",
     },
+    "nadamw": {
+        "*": "μ_t = β1;  θ ← θ - η (u + λ θ)",
+        "torch": "μ_t = β1 (1 - ½ 0.96^{ψ t}), ψ = 0.004;  θ ← θ - η (u + λ θ)",
+        "keras": "μ_t = β1 (1 - ½ 0.96^t);  θ ← θ - η (u + λ θ)",
+    },
+    "signum": {"*": "m ← β m + (1-β) g;  θ ← θ - η sign(m)"},
+    "adabelief": {"*": "s ← β2 s + (1-β2) (g - m)² + ε_root;  u = m̂ / (√ŝ + ε)"},
+    "adan": {"*": "u = (m̂ + (1-β2) v̂) / (√(n̂ + ε_root) + ε);  θ ← θ - η (u + λ θ)"},
+    "adopt": {"*": "m ← β1 m + (1-β1) clip(g / max(√v, ε), s^¼), v the one before g"},
+    "lamb": {
+        "*": "u = m̂ / (√v̂ + ε) + λ θ;  θ ← θ - η ‖θ‖/‖u‖ u (decay inside the ratio)",
+        "keras": "θ ← (1 - η λ) θ, then u = m̂ / (√v̂ + ε);  θ ← θ - η ‖θ‖/‖u‖ u (decay outside)",
+    },
+    "lars": {"*": "u = g + λ θ;  m ← β m + η c ‖θ‖/(‖u‖ + ε) u;  θ ← θ - m"},
+    "adafactor": {
+        "*": "two vectors from 128 on, V of g² + ε;  θ ← θ - η max(RMS(θ), 1e-3) û - λ θ",
+        "torch": "two vectors always, V >= ε²;  θ ← (1 - η λ) θ - min(η, 1/√t) max(RMS(θ), ε2) û",
+        "keras": "two vectors always, V of g² + ε;  θ ← (1 - η λ) θ, then"
+        " θ ← θ - min(η, 1/√t) max(RMS(θ), ε2) û",
+        "paper": "two vectors always, V of g² + ε;  θ ← θ - min(η, 1/√t) max(RMS(θ), ε2) û",
+    },
     "lion": {"*": "u = sign(β1 m + (1-β1) g);  θ ← θ - η (u + λ θ)"},
 }
 DECAYS = {
     "keras": "decoupled, θ ← θ - η λ θ, in every optimizer",
-    "torch": "coupled, g ← g + λ θ (AdamW, Muon: decoupled)",
-    "optax": "decoupled in adamw, ademamix, lion and muon, coupled in adadelta, none elsewhere",
-    "paper": "none (AdamW, AdEMAMix, Lion, Muon: decoupled)",
+    "torch": "coupled, g ← g + λ θ (AdamW, Muon, Adafactor: decoupled)",
+    "optax": "decoupled in adamw, nadamw, ademamix, lion, adan and muon, coupled in adadelta and "
+    "lars, in the ratio in lamb, without the rate in adafactor, none elsewhere",
+    "paper": "none (AdamW, AdEMAMix, Lion, Muon: decoupled; LAMB: in the ratio)",
 }
-_BY_SHAPE = {"muon"}
+_BY_SHAPE = {"muon", "adafactor"}
 _START = np.array([0.5, -1.0, 2.0, 1.5, -2.0, 1.0])
 _CURVATURE = np.array([3.0, 1.0, 0.3, 0.1, 0.01, 0.001])
 
@@ -129,8 +151,7 @@ class Difference(NamedTuple):
             "",
             f"{'argument':{wide}}  {a:>{cell}}  {b:>{cell}}",
             *(
-                f"{name:{wide}}  {_shown(x):>{cell}}  {_shown(y):>{cell}}"
-                f"{'' if x == y else '   <-'}"
+                f"{name:{wide}}  {_shown(x):>{cell}}  {_shown(y):>{cell}}" + "   <-" * (x != y)
                 for name, (x, y) in self.arguments.items()
             ),
             "",

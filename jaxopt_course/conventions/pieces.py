@@ -15,6 +15,7 @@ from jaxopt_course.base import (
     Scalar,
     ScalarOrSchedule,
     Transform,
+    apply_updates,
     either,
     number,
 )
@@ -133,6 +134,40 @@ def decayed_after_rate(
         return -number(at(learning_rate, step)) * number(at(weight_decay, step))
 
     return add_decayed_weights(rate, mask)
+
+
+def decayed_first(
+    step: Transform,
+    learning_rate: ScalarOrSchedule,
+    weight_decay: ScalarOrSchedule | None,
+    mask: Any = None,
+) -> Transform:
+    """θ ← (1 - η λ) θ, and then ``step`` from there: for steps that depend on θ."""
+    if is_zero(weight_decay):
+        return step
+    pull = decayed_after_rate(learning_rate, weight_decay, mask)
+
+    def init(params: Tree) -> tuple[Any, Any]:
+        return step.init(params), pull.init(params)
+
+    def update(g: Tree, state: tuple[Any, Any], params: Tree = None) -> tuple[Tree, Any]:
+        if params is None:
+            raise ValueError("a weight decay needs the parameters: update(g, state, params)")
+        down, pulled = pull.update(jax.tree.map(jnp.zeros_like, g), state[1], params)
+        u, own = step.update(g, state[0], apply_updates(params, down))
+        return jax.tree.map(jnp.add, u, down), (own, pulled)
+
+    return Transform(init, update)
+
+
+def relative_step(learning_rate: ScalarOrSchedule) -> Callable[[Any], Any]:
+    """Adafactor's ρ = min(η, 1/√t), t = s + 1 for s updates done."""
+
+    def rate(step: Any) -> jax.Array:
+        eta = number(at(learning_rate, step))
+        return jnp.minimum(eta, 1 / jnp.sqrt(jnp.asarray(step + 1, eta.dtype)))
+
+    return rate
 
 
 def coupled_or_decoupled(

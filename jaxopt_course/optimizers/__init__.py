@@ -16,32 +16,50 @@ as the pieces say.  Errors are those of :mod:`jaxopt_course.base`.
 
 from collections.abc import Callable
 
-from jaxopt_course.optimizers.adams import adam, adamax, adamw, amsgrad, nadam, radam
+from jaxopt_course.optimizers.adafactor import adafactor
+from jaxopt_course.optimizers.adams import adam, adamax, adamw, amsgrad, nadam, nadamw, radam
 from jaxopt_course.optimizers.kind import Optimizer
+from jaxopt_course.optimizers.later_adams import adabelief, adan, adopt
+from jaxopt_course.optimizers.layerwise import lamb, lars
 from jaxopt_course.optimizers.mixtures import ademamix
-from jaxopt_course.optimizers.momentums import ema_momentum, lion, momentum, nesterov, sgd
+from jaxopt_course.optimizers.momentums import (
+    ema_momentum,
+    lion,
+    momentum,
+    nesterov,
+    sgd,
+    signum,
+)
 from jaxopt_course.optimizers.muon import muon
 from jaxopt_course.optimizers.second_moments import adadelta, adagrad, rmsprop
 
 __all__ = [
     "OPTIMIZERS",
     "Optimizer",
+    "adabelief",
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adamax",
     "adamw",
+    "adan",
     "ademamix",
+    "adopt",
     "amsgrad",
     "ema_momentum",
+    "lamb",
+    "lars",
     "lion",
     "momentum",
     "muon",
     "nadam",
+    "nadamw",
     "nesterov",
     "radam",
     "rmsprop",
     "sgd",
+    "signum",
 ]
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -61,4 +79,12 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "lion": lion,
     "ademamix": ademamix,
     "muon": muon,
+    "nadamw": nadamw,
+    "signum": signum,
+    "adabelief": adabelief,
+    "adan": adan,
+    "adopt": adopt,
+    "lamb": lamb,
+    "lars": lars,
+    "adafactor": adafactor,
 }

@@ -180,6 +180,46 @@ def nadam(
 
 
 @described
+def nadamw(
+    learning_rate: ScalarOrSchedule,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-8,
+    eps_root: Scalar = 0.0,
+    mu_dtype: Any = None,
+    weight_decay: ScalarOrSchedule = 1e-4,
+    mask: Any = None,
+    *,
+    nesterov: Flag = True,
+) -> Optimizer:
+    """Nadam with decoupled weight decay: :func:`adamw` with ``nesterov=True``.
+
+    Args:
+        learning_rate: η, also a factor of the decay.
+        b1: β1, as in :func:`adam`; the same at all times.
+        b2: β2, as in :func:`adam`.
+        eps: ε, as in :func:`adam`.
+        eps_root: as in :func:`adam`.
+        mu_dtype: as in :func:`adam`.
+        weight_decay: λ, a number or a schedule.
+        mask: which leaves decay; a tree of bools or a function that makes one.
+        nesterov: False is :func:`adamw`.
+
+    Raises:
+        ValueError: ``update`` without the parameters.
+
+    Same as ``optax.nadamw``.  PyTorch's NAdam (with ``decoupled_weight_decay``) and Keras's Nadam
+    let β1 grow in the first steps.  Dozat (2016), algorithm 2; Loshchilov and Hutter (2019).
+
+    >>> tx = nadamw(learning_rate=0.5, b1=0.5, weight_decay=0.25)
+    >>> print(tx.update(4.0, tx.init(8.0), 8.0)[0].round(4))  # 4/3 + 0.25 · 8
+    -1.6667
+    """
+    options = (b1, b2, eps, eps_root, mu_dtype, weight_decay, mask)
+    return adamw(learning_rate, *options, nesterov=nesterov)
+
+
+@described
 def radam(
     learning_rate: ScalarOrSchedule,
     b1: DecayLike = 0.9,

@@ -80,7 +80,6 @@ BOXES: dict[str, tuple[Box, ...]] = {
     "adabelief": (_rate(3e-5, 0.1, "[T] tuned median 1.5e-4"), _decoupled("0.77"), *ADAMS),
     "adopt": (
         _rate(1e-5, 0.1, "[T] tuned median 8e-5"),
-        _decoupled("2.1"),
         B1,
         B2._replace(source="[D] 0.9999"),
     ),

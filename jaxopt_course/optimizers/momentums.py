@@ -1,4 +1,4 @@
-"""Gradient descent, plain or along a memory of gradients; Lion takes that memory's sign."""
+"""Gradient descent, plain or along a memory of gradients; Signum and Lion take its sign."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from jaxopt_course.transforms.decay import add_decayed_weights
 from jaxopt_course.transforms.learning_rate import scale_by_learning_rate
 from jaxopt_course.transforms.lion import scale_by_lion
 from jaxopt_course.transforms.momentum import ema, trace
+from jaxopt_course.transforms.signs import scale_by_sign
 
 
 @described
@@ -126,5 +127,30 @@ def lion(
     return chain(
         scale_by_lion(b1, b2, mu_dtype),
         add_decayed_weights(weight_decay, mask),
+        scale_by_learning_rate(learning_rate),
+    )
+
+
+@described
+def signum(
+    learning_rate: ScalarOrSchedule, beta: DecayLike = 0.9, accumulator_dtype: Any = None
+) -> Optimizer:
+    """Signum: m ← β m + (1-β) g, θ ← θ - η sign(m).
+
+    Args:
+        learning_rate: η; every coordinate moves by it each step.
+        beta: β, the decay of m.
+        accumulator_dtype: dtype of m; that of the parameters by default, but at least float32.
+
+    Same as ``optax.signum``; without a decay (a chain with ``add_decayed_weights`` has one).
+    Bernstein et al. (2018), algorithm 2.
+
+    >>> tx = signum(learning_rate=0.5)
+    >>> print(tx.update(4.0, tx.init(1.0))[0])
+    -0.5
+    """
+    return chain(
+        ema(beta, debias=False, accumulator_dtype=accumulator_dtype),
+        scale_by_sign(),
         scale_by_learning_rate(learning_rate),
     )

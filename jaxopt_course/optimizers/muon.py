@@ -70,8 +70,8 @@ def muon(
     >>> params = {"kernel": jnp.array([[3.0, 0.0], [0.0, 1.0]]), "bias": jnp.array([2.0])}
     >>> u, _ = tx.update(params, tx.init(params), params)
     >>> print(u["kernel"].round(3), u["bias"].round(3))
-    [[-0.5  0. ]
-     [ 0.  -0.5]] [-0.737]
+    [[-0.5 -0. ]
+     [-0.  -0.5]] [-0.5]
     """
     axes = muon_weight_dimension_numbers
     return partition_matrices(

@@ -17,7 +17,7 @@ GPU_REPEATS = {"xla_gpu_deterministic_ops": True, "xla_gpu_autotune_level": 0}
 
 def precision(platform: str) -> str | None:
     """Of matrix products of float32: what JAX was told, else "highest"; None on CPU, as it is."""
-    told = jax.config.jax_default_matmul_precision
+    told: str | None = jax.config.values["jax_default_matmul_precision"]
     return told if platform == "cpu" else told or "highest"
 
 

@@ -5,12 +5,18 @@ from jaxopt_course.transforms.adam import scale_by_adamax as scale_by_adamax
 from jaxopt_course.transforms.adam_variants import scale_by_amsgrad as scale_by_amsgrad
 from jaxopt_course.transforms.adam_variants import scale_by_nadam as scale_by_nadam
 from jaxopt_course.transforms.adam_variants import scale_by_radam as scale_by_radam
+from jaxopt_course.transforms.adan import scale_by_adan as scale_by_adan
 from jaxopt_course.transforms.ademamix import scale_by_ademamix as scale_by_ademamix
+from jaxopt_course.transforms.adopt import scale_by_adopt as scale_by_adopt
+from jaxopt_course.transforms.belief import scale_by_belief as scale_by_belief
 from jaxopt_course.transforms.cautious import cautious as cautious
 from jaxopt_course.transforms.clipping import clip as clip
 from jaxopt_course.transforms.clipping import clip_by_global_norm as clip_by_global_norm
 from jaxopt_course.transforms.clipping import clip_by_norm as clip_by_norm
 from jaxopt_course.transforms.decay import add_decayed_weights as add_decayed_weights
+from jaxopt_course.transforms.factored import clip_by_block_rms as clip_by_block_rms
+from jaxopt_course.transforms.factored import scale_by_factored_rms as scale_by_factored_rms
+from jaxopt_course.transforms.factored import scale_by_param_block_rms as scale_by_param_block_rms
 from jaxopt_course.transforms.learning_rate import scale as scale
 from jaxopt_course.transforms.learning_rate import scale_by_learning_rate as scale_by_learning_rate
 from jaxopt_course.transforms.learning_rate import scale_by_schedule as scale_by_schedule
@@ -26,4 +32,6 @@ from jaxopt_course.transforms.second_moment import scale_by_adadelta as scale_by
 from jaxopt_course.transforms.second_moment import scale_by_rms as scale_by_rms
 from jaxopt_course.transforms.second_moment import scale_by_rss as scale_by_rss
 from jaxopt_course.transforms.second_moment import scale_by_stddev as scale_by_stddev
+from jaxopt_course.transforms.signs import scale_by_sign as scale_by_sign
 from jaxopt_course.transforms.switch import switch as switch
+from jaxopt_course.transforms.trust_ratio import scale_by_trust_ratio as scale_by_trust_ratio

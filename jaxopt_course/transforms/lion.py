@@ -9,12 +9,12 @@ memory takes it in with the smaller 1-β2.
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from jaxopt_course.base import DecayLike, Transform, advance, as_decay, mean
 from jaxopt_course.describe import described
-from jaxopt_course.transforms.moments import memory, modulus
+from jaxopt_course.transforms.moments import memory
+from jaxopt_course.transforms.signs import sign
 from jaxopt_course.tree import Tree, cast_like, leafwise
 
 
@@ -53,14 +53,8 @@ def scale_by_lion(b1: DecayLike = 0.9, b2: DecayLike = 0.99, mu_dtype: Any = Non
 
     def update(g: Tree, state: ScaleByLionState, params: Tree = None) -> tuple[Tree, Any]:
         beta1, beta2 = mean(as_decay(b1)), mean(as_decay(b2))
-        u = leafwise(lambda m, g: _sign(beta1(m, g)), state.mu, g)
+        u = leafwise(lambda m, g: sign(beta1(m, g)), state.mu, g)
         m = leafwise(beta2, state.mu, g)
         return cast_like(u, g), ScaleByLionState(advance(state.count), cast_like(m, state.mu))
 
     return Transform(init, update)
-
-
-def _sign(x: jax.Array) -> jax.Array:
-    if not jnp.iscomplexobj(x):
-        return jax.lax.sign(x)
-    return x / jnp.where(x != 0, modulus(x), 1)

@@ -66,6 +66,11 @@ CLIPPED = {
     "global_clipnorm": {"global_clipnorm": 0.7},
 }
 ADAGRAD = {"learning_rate": 0.05, "initial_accumulator_value": 0.02, "eps": 1e-3}
+ADAFACTOR = {
+    "defaults": {},
+    "given": {"learning_rate": 0.3, "decay_rate": 0.6, "eps2": 0.1, "clipping_threshold": 2.0},
+    "decay": {"learning_rate": 0.05, "weight_decay": 0.3},
+}
 HEAVY, AHEAD = {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}
 
 # recipe, the framework's class, arguments that make it the recipe, variants in our names
@@ -143,6 +148,9 @@ KERAS = [
             "rounded": {},
         },
     ),
+    ("nadamw", "Nadam", {}, {"defaults": {}, "decay": DECAY}),
+    ("lamb", "Lamb", {}, PLAIN | {"clipnorm": {"clipnorm": 0.5, "weight_decay": 0.2}}),
+    ("adafactor", "Adafactor", {}, {**ADAFACTOR, "clipnorm": {"clipnorm": 0.5}, "rounded": {}}),
 ]
 TORCH = [
     (
@@ -216,11 +224,24 @@ TORCH = [
             "rounded": {},
         },
     ),
+    (
+        "nadamw",
+        "NAdam",
+        {"decoupled_weight_decay": True},
+        {"defaults": {}, "decay": {**DECAY, "momentum_decay": 0.1}},
+    ),
+    (
+        "adafactor",
+        "Adafactor",
+        {},
+        {**ADAFACTOR, "maximize": {"learning_rate": 1e-4, "maximize": True, "eps": 1e-4}},
+    ),
 ]
 NAMES = {
     "keras": {"b1": "beta_1", "b2": "beta_2", "eps": "epsilon", "decay": "rho"}
     | {"beta": "momentum", "consistent_rms": "rms_rate"}
-    | {"adam_b1": "adam_beta_1", "adam_b2": "adam_beta_2"},
+    | {"adam_b1": "adam_beta_1", "adam_b2": "adam_beta_2"}
+    | {"decay_rate": "beta_2_decay", "eps2": "epsilon_2", "clipping_threshold": "clip_threshold"},
     "torch": {
         "learning_rate": "lr",
         "learning_rate_decay": "lr_decay",
@@ -228,6 +249,8 @@ NAMES = {
         "b2": "betas",
         "decay": "alpha",
         "beta": "momentum",
+        "decay_rate": "beta2_decay",
+        "clipping_threshold": "d",
     },
 }
 
@@ -240,6 +263,11 @@ def _cells(like, table):
             for name, value in ours.items():
                 both = (ours.get("b1"), ours.get("b2"))
                 theirs[names.get(name, name)] = both if names.get(name) == "betas" else value
+                if name == "decay_rate":
+                    theirs[names[name]] = -value
+            if cls == "Adafactor" and like == "torch":
+                pair = theirs.pop("eps", None), theirs.pop("eps2", 1e-3)
+                theirs["eps"] = pair
             yield Cell(like, recipe, variant, cls, theirs, ours)
 
 

@@ -10,7 +10,7 @@ from golden.cells import NOISE, SLOWING, START, STEPS, STREAM, gradient
 
 TAKEN_OVER = 20  # steps before the state is taken over
 GO_ON = (1, 2, 50, 100, 200)  # steps after it at which the parameters are stored
-NOT_PORTED = {"muon"}  # two optimizers in torch
+NOT_PORTED = {"muon", "adafactor", "lamb"}
 KERAS_SCHEDULES = {
     "inverse_time": lambda s: s.InverseTimeDecay(0.05, 10, 0.5),
     "inverse_time_stairs": lambda s: s.InverseTimeDecay(0.05, 10, 0.5, staircase=True),
@@ -140,14 +140,17 @@ class Keras:
             self.opt.apply(grads, self.params)
 
     def rounding(self):
-        """Keras's own float32 of the norm inside Muon, or its own code without it."""
-        if self.cell.cls != "Muon" or self.cell.variant == "rounded":
+        """Keras's own float32 of norms and means, or its own code without it."""
+        if self.cell.cls not in ("Muon", "Adafactor") or self.cell.variant == "rounded":
             return contextlib.nullcontext()
-        from jax.numpy.linalg import norm
+        from jax import numpy as jnp
 
-        tensor = self.keras.ops.convert_to_tensor
-        unrounded = lambda x, **axes: norm(tensor(x), **axes)
-        return mock.patch("keras.src.optimizers.muon.ops.norm", unrounded)
+        tensor, ops = self.keras.ops.convert_to_tensor, "keras.src.ops."
+        unrounded = contextlib.ExitStack()
+        for name, made in (("norm", jnp.linalg.norm), ("mean", jnp.mean)):
+            wide = lambda x, made=made, **axes: made(tensor(x), **axes)
+            unrounded.enter_context(mock.patch(ops + name, wide))
+        return unrounded
 
     def state(self):
         return self.opt.get_config(), [(v.path, np.asarray(v.value)) for v in self.opt.variables]

@@ -17,7 +17,8 @@ below float32 Adam does not move at all there (its powers of β2 round to 1), he
 
 from collections.abc import Callable
 
-from jaxopt_course.conventions.keras.adams import adam, adamax, adamw, amsgrad, nadam
+from jaxopt_course.conventions.keras.adams import adam, adamax, adamw, amsgrad, nadam, nadamw
+from jaxopt_course.conventions.keras.by_leaf import adafactor, lamb
 from jaxopt_course.conventions.keras.momentums import lion, momentum, nesterov, sgd
 from jaxopt_course.conventions.keras.muon import muon
 from jaxopt_course.conventions.keras.second_moments import adadelta, adagrad, rmsprop
@@ -26,15 +27,18 @@ from jaxopt_course.optimizers import Optimizer
 __all__ = [
     "RECIPES",
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adamax",
     "adamw",
     "amsgrad",
+    "lamb",
     "lion",
     "momentum",
     "muon",
     "nadam",
+    "nadamw",
     "nesterov",
     "rmsprop",
     "sgd",
@@ -54,4 +58,7 @@ RECIPES: dict[str, Callable[..., Optimizer]] = {
     "nadam": nadam,
     "lion": lion,
     "muon": muon,
+    "nadamw": nadamw,
+    "lamb": lamb,
+    "adafactor": adafactor,
 }

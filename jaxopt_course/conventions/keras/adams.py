@@ -124,3 +124,25 @@ def nadam(
     clips = (clipnorm, clipvalue, global_clipnorm)
     scaling = scale_by_nadam(b1, b2, eps, momentum_decay=1.0)
     return scaled(scaling, learning_rate, weight_decay, mask, *clips)
+
+
+@recipe
+def nadamw(
+    learning_rate: ScalarOrSchedule = 0.001,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-7,
+    weight_decay: Pull = None,
+    mask: Any = None,
+    clipnorm: Bound = None,
+    clipvalue: Bound = None,
+    global_clipnorm: Bound = None,
+) -> Optimizer:
+    """:func:`nadam`, whose decay is decoupled as all of Keras's; it has no class of this name.
+
+    >>> tx = nadamw(0.5, b1=0.0, weight_decay=0.25)
+    >>> print(tx.update(4.0, tx.init(8.0), 8.0)[0].round(4))
+    -1.5
+    """
+    clips = (clipnorm, clipvalue, global_clipnorm)
+    return nadam(learning_rate, b1, b2, eps, weight_decay, mask, *clips)

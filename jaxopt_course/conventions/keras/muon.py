@@ -58,7 +58,7 @@ def muon(
     >>> tx = muon(0.5, ns_coeffs=(1.5, -0.5, 0.0), ns_steps=30, weight_decay=0.0)
     >>> w = jnp.array([[4.0, 0.0]])  # 0.2 √2
     >>> print(tx.update(w, tx.init(w), w)[0].round(3))
-    [[-0.141  0.   ]]
+    [[-0.141 -0.   ]]
     """
     axes = muon_weight_dimension_numbers
     if axes is None:

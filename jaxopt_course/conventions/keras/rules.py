@@ -37,6 +37,9 @@ ARGUMENTS = {
     "consistent_rms": "ρ of the step (``rms_rate``); None: no factor of the shape.",
     "muon_weight_dimension_numbers": "which leaves are matrices, by default as below.",
     "adam_lr_ratio": "the rate of Adam over η; its decay keeps η.",
+    "decay_rate": "d > 0, of V's decay 1 - t^-d (``beta2_decay`` is -d).",
+    "eps2": "ε2 > 0, in units of θ: the least root mean square of a leaf.",
+    "clipping_threshold": "the largest root mean square of u, no unit.",
     "exclude_layers": "regular expressions; leaves whose path has a match are left to Adam.",
     "exclude_embeddings": 'leave leaves to Adam whose path has "embedding" in it.',
 }

@@ -19,7 +19,8 @@ added, so the decay still pulls to 0.
 
 from collections.abc import Callable
 
-from jaxopt_course.conventions.torch.adams import adam, adamax, adamw, amsgrad, nadam, radam
+from jaxopt_course.conventions.torch.adafactor import adafactor
+from jaxopt_course.conventions.torch.adams import adam, adamax, adamw, amsgrad, nadam, nadamw, radam
 from jaxopt_course.conventions.torch.momentums import momentum, nesterov, sgd
 from jaxopt_course.conventions.torch.muon import muon
 from jaxopt_course.conventions.torch.second_moments import adadelta, adagrad, rmsprop
@@ -28,6 +29,7 @@ from jaxopt_course.optimizers import Optimizer
 __all__ = [
     "RECIPES",
     "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
     "adamax",
@@ -36,6 +38,7 @@ __all__ = [
     "momentum",
     "muon",
     "nadam",
+    "nadamw",
     "nesterov",
     "radam",
     "rmsprop",
@@ -56,4 +59,6 @@ RECIPES: dict[str, Callable[..., Optimizer]] = {
     "nadam": nadam,
     "radam": radam,
     "muon": muon,
+    "nadamw": nadamw,
+    "adafactor": adafactor,
 }

@@ -132,3 +132,24 @@ def radam(
     """
     options = (learning_rate, weight_decay, maximize, mask, decoupled_weight_decay)
     return scaled(scale_by_radam(b1, b2, eps, eps_hat=True), *options)
+
+
+@recipe
+def nadamw(
+    learning_rate: ScalarOrSchedule = 0.002,
+    b1: DecayLike = 0.9,
+    b2: DecayLike = 0.999,
+    eps: Scalar = 1e-8,
+    momentum_decay: Scalar = 0.004,
+    weight_decay: ScalarOrSchedule = 0.0,
+    maximize: Flag = False,
+    mask: Any = None,
+) -> Optimizer:
+    """``NAdam(decoupled_weight_decay=True)``: :func:`nadam`, and η λ θ comes off θ.
+
+    >>> tx = nadamw(learning_rate=0.5, b1=0.0, weight_decay=0.25)
+    >>> print(tx.update(4.0, tx.init(8.0), 8.0)[0].round(4))
+    -1.5
+    """
+    options = (weight_decay, maximize, True, mask)
+    return nadam(learning_rate, b1, b2, eps, momentum_decay, *options)

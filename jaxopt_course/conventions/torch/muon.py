@@ -44,7 +44,7 @@ def muon(
     >>> tx = muon(0.5, ns_coeffs=(1.5, -0.5, 0.0), ns_steps=30, weight_decay=0.0)
     >>> w = jnp.array([[4.0, 0.0]])  # √2
     >>> print(tx.update(w, tx.init(w), w)[0].round(2))
-    [[-0.71  0.  ]]
+    [[-0.71 -0.  ]]
     """
     axes = muon_weight_dimension_numbers
     return partition_matrices(

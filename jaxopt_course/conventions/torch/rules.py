@@ -37,6 +37,9 @@ ARGUMENTS = {
     "muon_weight_dimension_numbers": "which leaves are matrices; by default those of two axes.",
     "adam_eps": "ε of Adam.",
     "adam_learning_rate": "η of Adam, by default that of the matrices.",
+    "decay_rate": "d > 0, of V's decay 1 - t^-d (``beta2_decay`` is -d).",
+    "eps2": "ε2 > 0, in units of θ: the least root mean square of a leaf.",
+    "clipping_threshold": "the largest root mean square of u, no unit.",
     "ns_dtype": "what Newton and Schulz are rounded to; None: float32 or wider.",
 }
 recipe = documented(
