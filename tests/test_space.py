@@ -116,7 +116,7 @@ def test_every_optimizer_has_a_box_of_numbers_that_it_takes():
         assert [box.name for box in BOXES[name]] == table["name"].tolist()[:-2]
         assert (table["low"] < table["high"]).all() and table["source"].str.len().gt(2).all()
         inside = table["default"].between(table["low"], table["high"]) | table["default"].isna()
-        apart = {"weight_decay", "adam_weight_decay", "ema_decay"}  # 0 is in no logarithm
+        apart = {"weight_decay", "adam_weight_decay", "ema_decay", "weight_decay_rate"}  # 0: no log
         assert set(table["name"][~inside]) <= apart, table[~inside]
 
 

@@ -77,7 +77,7 @@ BOXES: dict[str, tuple[Box, ...]] = {
         B2._replace(source="[D] 0.99"),
     ),
     "nadamw": (_rate(3e-5, 0.1, "[T] tuned median 2e-4"), _decoupled("0.6"), *ADAMS),
-    "adabelief": (_rate(3e-5, 0.1, "[T] tuned median 1.5e-4"), _decoupled("0.77"), *ADAMS),
+    "adabelief": (_rate(3e-5, 0.1, "[T] tuned median 1.5e-4"), B1, B2, EPS._replace(low=1e-18)),
     "adopt": (
         _rate(1e-5, 0.1, "[T] tuned median 8e-5"),
         B1,
@@ -99,12 +99,14 @@ BOXES: dict[str, tuple[Box, ...]] = {
     ),
     "signum": (
         _rate(3e-6, 1e-2, "[T] tuned median 8e-5"),
-        _decoupled("1.6"),
-        MOMENTUM._replace(name="momentum"),
+        MOMENTUM._replace(name="beta"),
     ),
     "lamb": (_rate(1e-4, 0.3, "[D] Keras 1e-3"), _decoupled(""), *ADAMS),
     "lars": (_rate(1e-2, 100.0, "[D] with trust_coefficient 0.001"), COUPLED, MOMENTUM),
-    "adafactor": (_rate(1e-4, 1.0, "[D] Keras 1e-3, PyTorch 1e-2"), _decoupled("")),
+    "adafactor": (
+        _rate(1e-4, 1.0, "[D] Keras 1e-3, PyTorch 1e-2"),
+        Box("weight_decay_rate", LOG, 1e-6, 1e-2, "without the rate, so smaller than others'"),
+    ),
     "muon": (
         _rate(1e-4, 1.0, "[T] tuned median 5e-4; 0.02 of its authors"),
         _decoupled("0.48"),
