@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxopt_course.sweeps.feeding import Feed, Source, said
-from jaxopt_course.sweeps.lanes import Data, Lanes, Readings
+from jaxopt_course.sweeps.lanes import Data, Lanes, Readings, Rhythm, room
 from jaxopt_course.sweeps.program import Program
 from jaxopt_course.sweeps.queues import Key
 from jaxopt_course.sweeps.snapshot import Results
@@ -62,25 +62,35 @@ class Device:
             state = jax.device_put(state, self.device)  # slow, even where it does nothing
         self.lanes = place(self.lanes, np.int32(lane), state, first_bad)
 
-    def aim(self, intervals: int, seconds: float) -> int:
+    def aim(self, rhythm: Rhythm, seconds: float) -> int:
         """How many intervals a call should take.
 
         Args:
-            intervals: of a trial.
+            rhythm: of the trials.
             seconds: that it should take.
         """
         if self.pace is None:
             return 1
-        share = max(math.ceil(intervals / SHARE), round(SHORT_SECONDS / self.pace))
-        return max(1, min(round(seconds / self.pace), share))
+        share = max(math.ceil(rhythm.intervals / SHARE), round(SHORT_SECONDS / self.pace))
+        return min(max(1, min(round(seconds / self.pace), share)), room(rhythm))
 
     def ready(self) -> bool:
         """Whether the oldest call can be read without waiting."""
         return bool(self.calls[0].readings.first_bad.is_ready())  # type: ignore[attr-defined]
 
 
-def make_devices(program: Program, empty: Lanes, data: Data, source: Source | None) -> list[Device]:
-    """Those of a program, with empty lanes and the data, but not those of a stream."""
+def make_devices(
+    program: Program, empty: Lanes, data: Data, source: Source | None, most: int
+) -> list[Device]:
+    """Those of a program, with empty lanes and the data, but not those of a stream.
+
+    Args:
+        program: compiled for them.
+        empty: lanes.
+        data: the three parts.
+        source: of a stream.
+        most: devices that have a use; the others get nothing.
+    """
     kept = data if source is None else data._replace(train=())
     return [
         Device(
@@ -93,7 +103,7 @@ def make_devices(program: Program, empty: Lanes, data: Data, source: Source | No
             feed=None if source is None else Feed(source, program.rhythm, device),
         )
         for device, seat, segment in zip(
-            program.devices, program.seat, program.segment, strict=True
+            program.devices[:most], program.seat[:most], program.segment[:most], strict=True
         )
     ]
 

@@ -23,10 +23,10 @@ from jaxopt_course.sweeps.device import FREE, Call, Device, feeding, make_device
 from jaxopt_course.sweeps.feeding import Source
 from jaxopt_course.sweeps.interrupts import interrupts
 from jaxopt_course.sweeps.keeping import Best, held, stacked, unstacked
-from jaxopt_course.sweeps.lanes import Data, Readings, Trial, empty_lanes, names_of, room
+from jaxopt_course.sweeps.lanes import Data, Readings, Trial, emptied
 from jaxopt_course.sweeps.population import AnyClimb
 from jaxopt_course.sweeps.program import Program, Table, make_seats
-from jaxopt_course.sweeps.queues import Key, Queues
+from jaxopt_course.sweeps.queues import Key, Queues, groups
 from jaxopt_course.sweeps.snapshot import Results, Snapshot, no_results
 
 IN_FLIGHT = 2  # calls a device: one running, one waiting
@@ -126,14 +126,12 @@ class _Loop:
         self.source, self.on_stop = source, on_stop
         self.rhythm, self.table, self.climb = program.rhythm, table, climb
         self.keep_states, self.keep, self.start, self.to_compare = keep_states, keep, start, False
-        empty = empty_lanes(trial, make_seats(table, np.zeros(program.lanes, np.int64)))
-        self.devices = make_devices(program, empty, data, source)
+        empty = emptied(program.state, program.lanes)
         self.structure: Any = jax.tree.structure(empty.state)
         self.waiting: dict[int, Any] = {}  # row -> state, of those that left before their end
         self.stopped: set[int] = set()  # rows that will never train on: nobody needs their state
         if resume is None:
-            names = names_of(trial, table, empty.state, data)
-            self.results = no_results(len(table.seeds), self.rhythm, *names)
+            self.results = no_results(len(table.seeds), self.rhythm, *program.names)
         else:
             self.results = resume.results
             self.waiting = unstacked(resume.waiting, empty.state)
@@ -144,6 +142,8 @@ class _Loop:
         if resume is not None:
             self.reached[resume.waiting.rows] = resume.waiting.progress
         self.queues = Queues(self._key)
+        most = groups(map(self._key, range(len(table.seeds))), program.lanes)
+        self.devices = make_devices(program, empty, data, source, most)
         for row in range(len(table.seeds)):
             self._arrive(row, queue=False)
         over = self.results.over | (self.results.progress >= climb.until)
@@ -239,9 +239,7 @@ class _Loop:
         left = int((self.climb.until[guests] - self.reached[guests]).min())
         data, span, feed = device.data, None, device.feed
         if feed is None:
-            intervals = min(
-                device.aim(self.rhythm.intervals, SEGMENT_SECONDS), room(self.rhythm), left
-            )
+            intervals = min(device.aim(self.rhythm, SEGMENT_SECONDS), left)
         else:
             place = int(self.table.seeds[guests[0]]), int(self.reached[guests[0]]), left
             wanted, span, intervals = feed.next(*place)

@@ -232,8 +232,8 @@ def make_segment(
         def one(shared: Any, own: Any, state: Any, metrics: Any) -> Any:
             return after({**shared, **own}, state, metrics)
 
-        axes = (None, 0, 0, 0)
-        found = jax.vmap(one, in_axes=axes)(seats.shared, seats.hyperparameters, lanes[0], metrics)
+        mapped = each(one, (None, 0, 0, 0), len(seats.seeds))
+        found = mapped(seats.shared, seats.hyperparameters, lanes.state, metrics)
         return lanes._replace(state=found)
 
     def judged(lanes: Lanes, metrics: dict[str, jax.Array]) -> jax.Array:
@@ -303,9 +303,13 @@ def test_by(trial: Trial) -> Callable[..., Any]:
 
 def empty_lanes(trial: Trial, seats: Seats) -> Lanes:
     """Lanes on which nobody has sat yet: zeros, as NumPy arrays."""
-    state = jax.eval_shape(lambda seats: _init(trial, seats), seats)
+    return emptied(jax.eval_shape(lambda seats: _init(trial, seats), seats), len(seats.seeds))
+
+
+def emptied(state: Any, width: int) -> Lanes:
+    """Such lanes, of these shapes."""
     zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), state)
-    return Lanes(zeros, np.full(len(seats.seeds), -1, np.int32))
+    return Lanes(zeros, np.full(width, -1, np.int32))
 
 
 def on_further_sets(measure: Callable[[Tree], dict[str, Any]], data: Data) -> dict[str, Any]:

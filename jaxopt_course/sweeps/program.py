@@ -16,6 +16,7 @@ from jaxopt_course.sweeps.lanes import (
     Trial,
     empty_lanes,
     make_seat,
+    names_of,
 )
 from jaxopt_course.sweeps.loading import Kept, compile_all
 from jaxopt_course.sweeps.numerics import CPU_EFFORT, GPU_REPEATS, precision
@@ -41,6 +42,8 @@ class Program(NamedTuple):
     text: str  # the lowered segment, for its hash
     lowerings: int
     seconds: float  # to lower and compile
+    state: Any  # of all lanes, shapes
+    names: tuple[list[str], list[str], list[str]]  # of what is measured, recorded and tested
 
 
 def compile_program(
@@ -74,8 +77,10 @@ def compile_program(
     lowering = [functools.partial(lower, *program) for program in programs]
     (seat, segments), texts = compile_all(lowering, effort, devices, kept)
     text = "\n".join(texts[::-1])  # of both: init is in "seat" alone
-    seconds = time.perf_counter() - start
-    return Program(seat, segments, tuple(devices), rhythm, lanes, text, len(traces), seconds)
+    names = names_of(trial, table, empty.state, data)
+    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), empty.state)
+    facts = text, len(traces), time.perf_counter() - start
+    return Program(seat, segments, tuple(devices), rhythm, lanes, *facts, state, names)
 
 
 def lower(program: Any, arguments: Any, device: Any) -> Any:

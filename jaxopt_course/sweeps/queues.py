@@ -1,11 +1,17 @@
 """Trials that wait for a lane, by who may share a call with whom."""
 
-from collections import deque
-from collections.abc import Callable, Collection
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
 Key = tuple[int, ...]  # of trials that may share a call
+
+
+def groups(keys: Iterable[Key], width: int) -> int:
+    """How many groups of ``width`` lanes seat trials of these keys, all at once."""
+    return sum(math.ceil(count / width) for count in Counter(keys).values())
 
 
 class Queues:
