@@ -65,9 +65,11 @@ def confirm(
 def show(directory: Path) -> None:
     """Print the report, write the page, and say where it is."""
     from jaxopt_course.report import print_report, write_report
+    from jaxopt_course.report.findings import read
 
-    print_report(directory)
-    say("", write_report(directory))
+    findings = read(directory)
+    print_report(findings)
+    say("", write_report(findings))
 
 
 def stopped(stop: "SweepInterrupted", directory: Path) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxopt_course.problems import data_checks, trees
+from jaxopt_course.problems import bundled, data_checks, trees
 from jaxopt_course.problems import missing as gaps
 from jaxopt_course.tree import Tree
 
@@ -22,9 +22,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
     Source: ``sklearn.datasets.load_digits`` (the test part of UCI's optical digits, 1998).
     """
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
+    images, labels = _embedded("digits")
     return (images / 16).astype(np.float32), labels.astype(np.int32)
 
 
@@ -34,9 +32,7 @@ def breast_cancer() -> tuple[np.ndarray, np.ndarray]:
     The coding is scikit-learn's, so the positive class of F1 is benign (357 of 569).
     Source: ``sklearn.datasets.load_breast_cancer`` (UCI, Wisconsin diagnostic, 1995).
     """
-    from sklearn.datasets import load_breast_cancer
-
-    measures, labels = load_breast_cancer(return_X_y=True)
+    measures, labels = _embedded("breast_cancer")
     return measures.astype(np.float32), labels.astype(np.int32)
 
 
@@ -45,9 +41,7 @@ def wine() -> tuple[np.ndarray, np.ndarray]:
 
     Source: ``sklearn.datasets.load_wine`` (UCI, 1991).
     """
-    from sklearn.datasets import load_wine
-
-    measures, labels = load_wine(return_X_y=True)
+    measures, labels = _embedded("wine")
     return measures.astype(np.float32), labels.astype(np.int32)
 
 
@@ -61,6 +55,15 @@ def diabetes() -> tuple[np.ndarray, np.ndarray]:
 
     measures, progress = load_diabetes(return_X_y=True, scaled=False)
     return measures.astype(np.float32), progress.astype(np.float32)
+
+
+def _embedded(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """A set of scikit-learn's, as ``load_<name>(return_X_y=True)`` returns it."""
+    if (found := bundled.rows(name)) is not None:
+        return found
+    import sklearn.datasets
+
+    return getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
 
 
 def line() -> tuple[np.ndarray, np.ndarray]:
@@ -86,19 +89,10 @@ def split_indices(
     Raises:
         ValueError: too few examples, in all or of one class, to give every part its share.
     """
-    from sklearn.model_selection import train_test_split
-
-    everything = np.arange(examples)
     try:
-        train, rest = train_test_split(
-            everything, test_size=0.4, random_state=seed, stratify=labels
-        )
-        valid, test = train_test_split(
-            rest,
-            test_size=0.5,
-            random_state=seed,
-            stratify=None if labels is None else labels[rest],
-        )
+        train, rest = _divided(examples, 0.4, seed, labels)
+        place = _divided(len(rest), 0.5, seed, None if labels is None else labels[rest])
+        valid, test = (rest[half] for half in place)
     except ValueError as error:
         said = f"cannot split {examples} examples in 60/20/20"
         if labels is None:
@@ -110,6 +104,22 @@ def split_indices(
             f"{'class ' + ', '.join(rare) if rare else error} (stratify=False ignores classes)"
         ) from error
     return dict(zip(PARTS, map(np.sort, (train, valid, test)), strict=True))
+
+
+def _divided(
+    examples: int, held_out: float, seed: int, labels: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of both parts, in the order of ``train_test_split``.
+
+    Raises:
+        ValueError: scikit-learn's, where there are too few.
+    """
+    if (found := bundled.divided(examples, held_out, seed, labels)) is not None:
+        return found
+    from sklearn.model_selection import train_test_split
+
+    everything = np.arange(examples)
+    return train_test_split(everything, test_size=held_out, random_state=seed, stratify=labels)
 
 
 def standardize(*parts: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -1,6 +1,7 @@
 """``report.html``: one file with everything in it, to be opened anywhere, without a network."""
 
 import html
+import importlib.util
 import json
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxopt_course.messages import printable
-from jaxopt_course.records import claims, files, ownership
+from jaxopt_course.records import claims, files, ownership, store
 from jaxopt_course.records.format import CONFIRMATION, FIGURES, PAGE, PICTURES, STUDY
 from jaxopt_course.report import figures, figures_html, ranges, verdict, words
 from jaxopt_course.report.findings import Findings, read
@@ -17,13 +18,14 @@ from jaxopt_course.report.looks import labels, looks
 SHOWN = 50  # configurations in the table of all
 
 
-def write_report(directory: str | Path, *, png: bool = True) -> Path:
+def write_report(study: str | Path | Findings, *, png: bool = True) -> Path:
     """Write ``report.html`` and, with ``png``, ``figures/*.png`` into a study's directory.
 
     The page loads nothing: plotly is inside it (about 5 MB). An older report is replaced.
 
     Args:
-        directory: the study's; ``confirm/`` in it is read too, if it is there.
+        study: its directory, of which ``confirm/`` is read too, if it is there; or what was read
+            from it.
         png: whether to draw the PNG files as well.
 
     Returns:
@@ -35,10 +37,13 @@ def write_report(directory: str | Path, *, png: bool = True) -> Path:
         FileExistsError: a file of the page's name is there that is not the study's.
         BlockingIOError: another process works there.
     """
-    read(directory)  # says so if there is no study, before a lock is left there
-    path = claims.where(directory)
+    if isinstance(study, Findings):
+        path, findings = claims.where(study.directory), study
+    else:
+        path, findings = claims.where(study), None
+        store.read(path)  # says so if there is no study, before a lock is left there
     with claims.held(path):
-        findings = read(path)
+        findings = findings or read(path)
         pictures: list[Path] = []
         ownership.require(path, [PAGE, *(f"{PICTURES}/{name}" for name in FIGURES)])
         if png:
@@ -50,8 +55,6 @@ def write_report(directory: str | Path, *, png: bool = True) -> Path:
 
 def page(findings: Findings, pictures: Sequence[Path] = ()) -> str:
     """The page's text; ``pictures`` are the PNG files it offers."""
-    from plotly.offline import get_plotlyjs
-
     task = words.mapping(findings.manifest, "task").get("name") or "this task"
     names = findings.ranking["optimizer"].tolist()
     question = f"Which optimizer wins on {task}?"
@@ -72,9 +75,21 @@ def page(findings: Findings, pictures: Sequence[Path] = ()) -> str:
         _configurations(findings),
         _origin(findings),
         "</main>",
-        f"<script>{get_plotlyjs()}</script><script>{asset('page.js')}</script></body></html>",
+        f"<script>{plotly_js()}</script><script>{asset('page.js')}</script></body></html>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def plotly_js() -> str:
+    """The script of plotly, from its package; of the Python in it nothing is needed."""
+    package = importlib.util.find_spec("plotly")
+    for place in (package and package.submodule_search_locations) or ():
+        file = Path(place, "package_data", "plotly.min.js")
+        if file.is_file():
+            return file.read_text("utf-8")
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs()
 
 
 def asset(name: str) -> str:

@@ -5,17 +5,17 @@ from typing import TYPE_CHECKING
 
 from jaxopt_course.messages import printable
 from jaxopt_course.report import verdict
-from jaxopt_course.report.findings import read
+from jaxopt_course.report.findings import Findings, read
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, OverflowMethod
 
 
-def print_report(directory: str | Path, console: "Console | None" = None) -> None:
+def print_report(study: str | Path | Findings, console: "Console | None" = None) -> None:
     """Print a row an optimizer, best first, then who wins and what to mind.
 
     Args:
-        directory: the study's.
+        study: its directory, or what was read from it.
         console: where to print; standard output if none is given.
 
     Raises:
@@ -31,7 +31,7 @@ def print_report(directory: str | Path, console: "Console | None" = None) -> Non
         """Text, not str: a name may hold what rich reads as markup, or a terminal as orders."""
         return Text(printable(said), overflow=overflow)
 
-    findings = read(directory)
+    findings = study if isinstance(study, Findings) else read(study)
     console = console or Console()
     header, rows = verdict.ranking_table(findings, edge="*")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
