@@ -1,6 +1,6 @@
 """Has the engine become slower than it was? Ratios to code by hand that does the same work.
 
-Question  How many times as fast as by hand is (throughput) a sweep of 128 trials on all cores, on
+Question  How many times as fast as by hand is (throughput) a sweep of 32 trials on all cores, on
           the clock, against chunks of vmap on one device; (a core) the same by processors' time;
           (few) a sweep of four trials against one after another, by processors' time?
 Method    MLP 20-64-64-1 with Adam, batch 64. By hand is ``jit(vmap(scan))`` or ``jit(scan)`` with
@@ -31,8 +31,7 @@ HISTORY = HERE / "guard.csv"
 PICTURE = HERE.parent / "pictures" / "guard.png"
 RATIOS = ("throughput", "a core", "few")
 LEAST, REPEATS = 0.85, 5
-MANY, FEW, CHUNK, STEPS = 128, 4, 4, 195
-TIMES = {MANY: 1, FEW: 3}  # a timed run trains so many sweeps, one after another
+MANY, FEW, CHUNK, STEPS = 32, 4, 4, 975
 
 
 def by_hand(case, valid, width):
@@ -95,11 +94,10 @@ def pairs():
     return found
 
 
-def timed(run, times):
+def timed(run):
     """Seconds on the clock, and of processors."""
     wall, cpu = time.perf_counter(), time.process_time()
-    for _ in range(times):
-        run()
+    run()
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
@@ -110,7 +108,7 @@ def measure(ways):
         for count, (engine, hand) in ways.items():
             order = (("engine", engine), ("hand", hand))
             for name, run in order if turn % 2 else reversed(order):
-                best.setdefault((count, name), []).append(timed(run, TIMES[count]))
+                best.setdefault((count, name), []).append(timed(run))
     least = {key: np.min(times, axis=0) for key, times in best.items()}
     many, few = (least[n, "hand"] / least[n, "engine"] for n in (MANY, FEW))
     return dict(zip(RATIOS, (float(many[0]), float(many[1]), float(few[1])), strict=True))
