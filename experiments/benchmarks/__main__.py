@@ -72,8 +72,9 @@ def main(arguments: argparse.Namespace) -> None:
             )
             for cell in measured:
                 cells[workload, trials, cell.way] = cell
-                print(line(cell), flush=True)
-            table.store(file, table.in_order(cells))
+                table.store(file, table.in_order(cells))  # whoever stops it keeps what is known
+            for way in ways:
+                print(line(cells[workload, trials, way]), flush=True)
     write(cells, arguments.out)
     if arguments.publish:
         publish(arguments.out)

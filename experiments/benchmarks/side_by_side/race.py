@@ -29,11 +29,18 @@ class Cell(NamedTuple):
     way: str
     steps: int = 0  # of a trial
     timed: int = 0  # trials that were timed; fewer than N where one trains after another
-    cold: float | None = None  # seconds from the start of its process to the last of N trials
+    first: float | None = None  # seconds from the start of its process to the last trial timed
     walls: tuple[float, ...] = ()  # seconds of the runs
     cpus: tuple[float, ...] = ()  # of processors
     peak: int = 0  # bytes
     problem: str = ""
+
+    @property
+    def cold(self) -> float | None:
+        """Seconds from the start of its process to the last of N trials; None before a run more."""
+        if self.first is None or not self.walls:
+            return None
+        return self.first + (self.trials / self.timed - 1) * float(np.median(self.walls))
 
     @property
     def rates(self) -> np.ndarray:
@@ -104,13 +111,12 @@ class Racer:
         return found
 
     def go(self) -> tuple[float, float, int]:
-        """One run: seconds, seconds of processors, peak bytes."""
-        start = time.perf_counter()
+        """One run: seconds by the slowest's clock, seconds of processors, peak bytes."""
         for process in self.processes:
             process.stdin.write("go\n")
             process.stdin.flush()
         found = self.wait()
-        wall = time.perf_counter() - start
+        wall = max(one["wall"] for one in found)
         return wall, sum(one["cpu"] for one in found), sum(one["peak"] for one in found)
 
     def _last_words(self) -> str:
@@ -146,7 +152,7 @@ def race(
     limit: float,
     seconds: float,
 ) -> Iterator[Cell]:
-    """Cells of the ways, for one workload and number of trials.
+    """Cells of the ways, for one workload and number of trials; each again when it knows more.
 
     Args:
         workload: its name.
@@ -158,7 +164,8 @@ def race(
         seconds: after so many of all runs of a way together no further one is started.
     """
     steps = WORKLOADS[workload].steps(trials)
-    cells, racers = {}, {}
+    cells: dict[str, Cell] = {}
+    racers: dict[str, Racer] = {}
     try:
         for name in ways:
             timed = min(trials, FEW) if WAYS[name].serial else trials
@@ -166,19 +173,15 @@ def race(
             start = time.perf_counter()
             racers[name] = Racer(cell, folder, limit)
             cells[name] = _first(cell, racers[name], start)
+            yield cells[name]
         for turn in range(repeats):
-            names = list(ways) if turn % 2 else list(reversed(ways))
-            for name in names:
+            for name in list(ways) if turn % 2 else list(reversed(ways)):
                 if not cells[name].problem and sum(cells[name].walls) < seconds:
                     cells[name] = _again(cells[name], racers[name])
+                    yield cells[name]
     finally:
         for racer in racers.values():
             racer.close()
-    for cell in cells.values():
-        if cell.cold is not None and cell.walls and cell.timed < trials:
-            left = (trials - cell.timed) / cell.timed * float(np.median(cell.walls))
-            cell = cell._replace(cold=cell.cold + left)
-        yield cell
 
 
 def _first(cell: Cell, racer: Racer, start: float) -> Cell:
@@ -188,15 +191,15 @@ def _first(cell: Cell, racer: Racer, start: float) -> Cell:
     except RuntimeError as error:
         return cell._replace(problem=str(error))
     problem = next((one["problem"] for one in found if one["problem"]), "")
-    cold = None if problem else time.perf_counter() - start
-    return cell._replace(cold=cold, peak=sum(one["peak"] for one in found), problem=problem)
+    first = None if problem else time.perf_counter() - start
+    return cell._replace(first=first, peak=sum(one["peak"] for one in found), problem=problem)
 
 
 def _again(cell: Cell, racer: Racer) -> Cell:
     try:
         wall, cpu, peak = racer.go()
     except RuntimeError as error:
-        return cell._replace(problem=str(error), cold=None, walls=(), cpus=())
+        return cell._replace(problem=str(error), first=None, walls=(), cpus=())
     return cell._replace(
         walls=(*cell.walls, wall), cpus=(*cell.cpus, cpu), peak=max(cell.peak, peak)
     )

@@ -71,8 +71,9 @@ def in_order(cells: dict[Key, Cell]) -> list[Cell]:
 def markdown(cells: Sequence[Cell]) -> str:
     """A table a workload: trial-steps a second at each N, then cold seconds, memory, lines."""
     blocks = []
-    for workload in dict.fromkeys(cell.workload for cell in cells):
-        mine = [cell for cell in cells if cell.workload == workload]
+    known = [cell for cell in cells if cell.walls or cell.problem]
+    for workload in dict.fromkeys(cell.workload for cell in known):
+        mine = [cell for cell in known if cell.workload == workload]
         counts = sorted({cell.trials for cell in mine})
         heads = ["way", *(f"N = {n}" for n in counts), "cold", "MiB", "lines"]
         rows = [f"| {' | '.join(heads)} |", "| --- " + "| ---: " * (len(heads) - 1) + "|"]
