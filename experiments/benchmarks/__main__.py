@@ -73,8 +73,9 @@ def main(arguments: argparse.Namespace) -> None:
             for cell in measured:
                 cells[workload, trials, cell.way] = cell
                 table.store(file, table.in_order(cells))  # whoever stops it keeps what is known
-            for way in ways:
-                print(line(cells[workload, trials, way]), flush=True)
+            for cell in table.in_order(cells):
+                if (cell.workload, cell.trials) == (workload, trials) and cell.way in ways:
+                    print(line(cell), flush=True)
     write(cells, arguments.out)
     if arguments.publish:
         publish(arguments.out)
