@@ -81,3 +81,30 @@ def test_what_is_no_number_is_no_column():
     some = joc.grid(optimizer="muon", learning_rate=0.1, adam_learning_rate=[0.1, None])
     with pytest.raises(ValueError, match=r"row 1 .muon. has no 'adam_learning_rate'"):
         check_columns(some)
+
+
+# --- recipes with averaged weights, as optimizers of their own ---
+
+
+def test_averaged_weights_are_an_optimizer_of_their_own():
+    trials = joc.grid(optimizer=["adamw+ema", "adamw", "sgd"], learning_rate=0.3, seed=[0])
+    study = joc.sweep(
+        "line", trials, epochs=3, batch_size=4, progress=False, devices=jax.devices()[:1]
+    )
+    table = study.trials.set_index("optimizer")
+    assert table.loc["adamw+ema", "ema_decay"] == 0.99 and table["valid_loss"].nunique() == 3
+    # both were trained alike; evaluated are the mean of one, and the weights of the other
+    assert table.loc["adamw+ema", "valid_loss_raw"] == pytest.approx(
+        table.loc["adamw", "valid_loss"]
+    )
+    assert table.loc["adamw+ema", "valid_loss"] != table.loc["adamw+ema", "valid_loss_raw"]
+    assert study.manifest["optimizers"] == ["sgd", "adamw", "adamw+ema"]
+
+
+def test_their_boxes_are_the_recipe_s():
+    space = joc.search_space("adamw+ema").set_index("name")
+    assert space.loc["ema_decay", "default"] == 0.99
+    drawn = joc.sobol(4, optimizer=["adamw", "adamw+ema"], tune=["learning_rate"])
+    assert drawn["learning_rate"].nunique() == 4 and len(drawn) == 8
+    with pytest.raises(ValueError, match=r"unknown optimizer 'adm\+ema'"):
+        joc.search_space("adm+ema")

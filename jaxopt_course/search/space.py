@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.messages import unknown
 from jaxopt_course.report.optuna import import_optuna
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.cells import normalise
+from jaxopt_course.tables.recipes import RECIPES
 from jaxopt_course.tables.signatures import Optimizer, parameters_of
 from jaxopt_course.tables.space import Integers, LogUniform, Uniform, nullable
 from jaxopt_course.tables.static import AnyTask, arguments_of, make_task
@@ -145,7 +145,7 @@ class Space:
                 return not known or name in schedule_columns.arguments(chosen)
             if isinstance(optimizer, Mapping) and chosen in optimizer:
                 return reads is None or (chosen, name) in reads
-            return chosen not in REGISTERED or name in parameters_of(chosen)
+            return chosen not in RECIPES or name in parameters_of(chosen)
 
         if name in self.of_task:
             return True

@@ -12,7 +12,6 @@ import jax
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.problems.catalog import TASKS, load_task, task_of
 from jaxopt_course.problems.downloads import split_name
 from jaxopt_course.problems.tasks import Task
@@ -25,6 +24,7 @@ from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.starts import Starts
 from jaxopt_course.tables.buckets import Bucket, Table
 from jaxopt_course.tables.columns import check_columns
+from jaxopt_course.tables.recipes import RECIPES
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask, arguments_of, label_of, make_task, with_static
 from jaxopt_course.train import budget_of
@@ -154,7 +154,7 @@ def _bucket(
     static = entry["static"]
     mine = own_rows(trials, entry)
     one = _task(entry["task"], task, static, trials, tasks, command)
-    own = sorted(set(entry["optimizers"]) - set(REGISTERED))
+    own = sorted({name for name in entry["optimizers"] if name not in RECIPES})
     if own and optimizer is None:
         raise GiveAgain("optimizer", f"own functions ({', '.join(own)})")
     columns = [*entry["hyperparameters"], "seed"]

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.messages import unknown
 from jaxopt_course.optimizers.boxes import BOXES, boxes_of
 from jaxopt_course.tables.around import AROUND
@@ -18,6 +17,7 @@ from jaxopt_course.tables.distributions import (
     chosen_at,
     values_of,
 )
+from jaxopt_course.tables.recipes import RECIPES, base_of
 from jaxopt_course.tables.signatures import parameters_of
 
 DISTRIBUTIONS = {"uniform": Uniform, "log_uniform": LogUniform, "log_complement": LogComplement}
@@ -44,13 +44,13 @@ def search_space(*optimizers: str) -> pd.DataFrame:
     [['learning_rate', 0.001, 10.0]]
     """
     rows = []
-    for optimizer in optimizers or [name for name in BOXES if name in REGISTERED]:
-        if optimizer not in REGISTERED:
-            raise ValueError(unknown("optimizer", optimizer, REGISTERED))
+    for optimizer in optimizers or [name for name in BOXES if name in RECIPES]:
+        if optimizer not in RECIPES:
+            raise ValueError(unknown("optimizer", optimizer, RECIPES))
         takes = parameters_of(optimizer)
-        if optimizer.rpartition(".")[2] not in BOXES:
+        if base_of(optimizer).rpartition(".")[2] not in BOXES:
             raise ValueError(f"{optimizer} has no boxes; give space=, a row a hyperparameter")
-        for box in boxes_of(optimizer):
+        for box in boxes_of(base_of(optimizer)):
             if box.name in takes:
                 default = takes[box.name]
                 known = default not in (inspect.Parameter.empty, *NONE) and not callable(default)
@@ -152,7 +152,7 @@ def _check_tuned(
         if any((optimizer, name) in boxes for optimizer in names):
             continue
         for optimizer in names:
-            if optimizer in REGISTERED and name in parameters_of(optimizer):
+            if optimizer in RECIPES and name in parameters_of(optimizer):
                 raise ValueError(
                     f"{name!r} has no box for any of {', '.join(names)}; give space=, the table of "
                     "search_space() with a row for it"

@@ -13,7 +13,6 @@ import optax
 import pandas as pd
 
 from jaxopt_course.base import Decay
-from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.problems import asking
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.problems.traced import traced
@@ -23,6 +22,7 @@ from jaxopt_course.tables.cells import identify, normalise, numbers_of
 from jaxopt_course.tables.encode import encode
 from jaxopt_course.tables.factories import Factory, factory_of
 from jaxopt_course.tables.masks import DECAY_BIASES, masks
+from jaxopt_course.tables.recipes import RECIPES
 from jaxopt_course.tables.signatures import (
     Optimizer,
     OptimizerFunction,
@@ -186,7 +186,7 @@ def check_columns(
                 )
     elif callable(optimizer):
         name = getattr(optimizer, "__name__", "optimizer")
-        if getattr(optimizer, "__wrapped__", optimizer) in REGISTERED.values():
+        if getattr(optimizer, "__wrapped__", optimizer) in RECIPES.values():
             raise TypeError(f"give the recipe by its name, optimizer={name!r}, not as a function")
         if "optimizer" in trials:
             raise ValueError(
@@ -240,7 +240,7 @@ def check_columns(
             numbers = {column: h[column] for column in taken[name] if column not in apart}
             if "learning_rate" in numbers:
                 numbers["learning_rate"] = rate
-            return REGISTERED[name](**numbers, **masked[name])
+            return RECIPES[name](**numbers, **masked[name])
 
         made = recipe(rate) if plateau is None else on_plateau(recipe, rate, plateau)
         return adapted(made if name in factories else wrapped(made, h, taken[name]))

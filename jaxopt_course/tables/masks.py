@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 
-from jaxopt_course.conventions.registry import REGISTERED
+from jaxopt_course.tables.recipes import RECIPES
 
 DECAY_BIASES = "decay_biases"
 MASKS = ("mask", "weight_decay_mask")  # what recipes call the leaves that decay
@@ -18,7 +18,7 @@ MASKS = ("mask", "weight_decay_mask")  # what recipes call the leaves that decay
 
 def mask_of(name: str) -> str | None:
     """The argument of a registered recipe that says which leaves decay; None if there is none."""
-    signature = inspect.signature(REGISTERED[name]).parameters
+    signature = inspect.signature(RECIPES[name]).parameters
     return next((argument for argument in MASKS if argument in signature), None)
 
 
@@ -58,10 +58,10 @@ def spare_biases(trials: pd.DataFrame) -> pd.DataFrame:
 
     def spared(row: Any) -> Any:
         name = row["optimizer"]
-        if name not in REGISTERED or mask_of(name) is None:
+        if name not in RECIPES or mask_of(name) is None:
             return pd.NA
         given = row.get("weight_decay", pd.NA)
-        default = inspect.signature(REGISTERED[name]).parameters["weight_decay"].default
+        default = inspect.signature(RECIPES[name]).parameters["weight_decay"].default
         return False if pd.notna(given) or default else pd.NA
 
     of = trials[[n for n in ("optimizer", "weight_decay") if n in trials]]

@@ -8,12 +8,12 @@ import numpy as np
 import optax
 import pandas as pd
 
-from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.messages import unknown
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.around import AROUND, check_around
 from jaxopt_course.tables.factories import Factory
 from jaxopt_course.tables.masks import DECAY_BIASES, mask_of
+from jaxopt_course.tables.recipes import EMA_DECAY, RECIPES, base_of, is_averaged
 from jaxopt_course.train import Hyperparameters
 
 OptimizerFunction = Callable[[Hyperparameters], optax.GradientTransformation]
@@ -48,12 +48,13 @@ def names_of(
     column = trials["optimizer"]
     if column.dtype != "string" or column.isna().any():
         raise ValueError('column "optimizer" must have a name in every row')
-    known = {**functions, **REGISTERED}
+    known = [*functions, *(name for name in RECIPES if name not in functions)]
     for name in column.unique():
-        if name not in known:
+        if name not in functions and name not in RECIPES:
             raise ValueError(unknown("optimizer", name, known))
     # a fixed order, so that the program does not depend on the order of the rows
-    return tuple(sorted(column.unique(), key=list(known).index))
+    place = lambda name: (known.index(name if name in functions else base_of(name)), name)
+    return tuple(sorted(column.unique(), key=place))
 
 
 def parameters_of(name: str) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def parameters_of(name: str) -> dict[str, Any]:
 
     With them what stands around any recipe; see ``around``.
     """
-    signature = inspect.signature(REGISTERED[name]).parameters
+    signature = inspect.signature(RECIPES[name]).parameters
     numbers = {
         argument: NONE_MEANS.get(argument, 0.0) if p.default is None else p.default
         for argument, p in signature.items()
@@ -69,7 +70,8 @@ def parameters_of(name: str) -> dict[str, Any]:
         and p.kind is not p.VAR_KEYWORD
         and not isinstance(p.default, str | tuple)
     }
-    return numbers | ({DECAY_BIASES: True} if mask_of(name) else {}) | AROUND
+    around = AROUND | ({"ema_decay": EMA_DECAY} if is_averaged(name) else {})
+    return numbers | ({DECAY_BIASES: True} if mask_of(name) else {}) | around
 
 
 def _is_optional(name: str, argument: str) -> bool:
@@ -78,8 +80,8 @@ def _is_optional(name: str, argument: str) -> bool:
     So it does with a count, as of iterations, which is a loop of known length where nobody asks.
     """
     if argument in AROUND or argument == DECAY_BIASES:
-        return True
-    default = inspect.signature(REGISTERED[name]).parameters[argument].default
+        return not (argument == "ema_decay" and is_averaged(name))
+    default = inspect.signature(RECIPES[name]).parameters[argument].default
     counts = isinstance(default, int) and not isinstance(default, bool)
     return counts or (default is None and argument != "learning_rate")
 

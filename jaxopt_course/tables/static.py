@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from jaxopt_course.conventions.registry import REGISTERED
 from jaxopt_course.messages import unknown
 from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.tables.factories import factory_of
+from jaxopt_course.tables.recipes import RECIPES
 from jaxopt_course.tables.schedules import is_schedule
 from jaxopt_course.tables.signatures import Optimizer, parameters_of
 
@@ -164,7 +164,7 @@ def _recipes(table: pd.DataFrame, optimizer: Optimizer) -> list[str]:
         return []
     names = {optimizer} if isinstance(optimizer, str) else set(table.get("optimizer", ()))
     own = set(optimizer) if isinstance(optimizer, Mapping) else set()
-    return sorted((names & set(REGISTERED)) - own)
+    return sorted({name for name in names if name in RECIPES} - own)
 
 
 def kept_in_tables(
