@@ -1,4 +1,4 @@
-"""The commands, as their users run them: in a process of their own."""
+"""The commands, as their users run them: `compare` and what is killed in a process of their own."""
 
 import ast
 import dataclasses
@@ -109,12 +109,11 @@ def test_all_cores_are_devices(ran):
     assert len(event["devices"]) == len(os.sched_getaffinity(0))
 
 
-def test_report_makes_the_page_again(ran):
-    folder, _ = ran
-    page = folder / "runs" / "line-1" / "report.html"
+def test_report_makes_the_page_again(ran, monkeypatch, here):
+    monkeypatch.chdir(ran[0])
+    page = Path("runs/line-1/report.html")
     page.unlink()
-    done = command("report", "runs/line-1", cwd=folder)
-    assert done.returncode == 0, done.stderr
+    cli.main(["report", "runs/line-1"])
     assert page.exists()
 
 
@@ -175,11 +174,11 @@ def test_each_optimizer_is_searched_in_its_own_box(tmp_path, monkeypatch, here, 
     assert "Ranges tried" in page
 
 
-def test_replay_finds_the_same_bits(ran):
-    folder, _ = ran
-    done = command("replay", "runs/line-1", "3", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    first, *curves = done.stdout.splitlines()
+@pytest.mark.usefixtures("optimized_here")  # as the process that trained
+def test_replay_finds_the_same_bits(ran, monkeypatch, here, capsys):
+    monkeypatch.chdir(ran[0])
+    cli.main(["replay", "runs/line-1", "3"])
+    first, *curves = capsys.readouterr().out.splitlines()
     assert first == "trial 3 (optimizer sgd, learning_rate 0.01, seed 1): finished"
     assert len(curves) == 3 and all(line.endswith("the same bits") for line in curves)
 
