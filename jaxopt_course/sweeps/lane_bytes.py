@@ -80,15 +80,15 @@ def _bytes(x: Any) -> int:
 def default_lanes(lane: LaneBytes, platform: str) -> int:
     """W when nobody says: a function of a lane's bytes and of the backend, of nothing else.
 
-        cpu          the largest power of two in [1, 16] whose steps write at most 5 MiB
+        cpu          the largest power of two in [1, 4] whose steps write at most 5 MiB
         gpu, tpu     the largest power of two in [16, 256] whose states fit into 1 GiB
 
-    On a core a step of one lane takes some 30 µs to walk through the program, and what it computes.
-    More lanes share the walk, and that is all they gain: beyond it they only leave the cache, and
-    those that nobody sits in compute for nobody.
+    On a core a step takes some time to walk through the program, 30 µs for a small network, and
+    what each lane computes.  Lanes share the walk, which is all they gain: four have nearly all of
+    it, more only leave the cache, and those that nobody sits in compute for nobody.
     """
     low, high, budget, each = (
-        (1, 16, 5 << 20, lane.step) if platform == "cpu" else (16, 256, 1 << 30, lane.state)
+        (1, 4, 5 << 20, lane.step) if platform == "cpu" else (16, 256, 1 << 30, lane.state)
     )
     fit = max(1, budget // max(1, each))
     return min(high, max(low, 1 << (fit.bit_length() - 1)))
