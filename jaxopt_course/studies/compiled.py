@@ -32,6 +32,7 @@ from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
 from jaxopt_course.sweeps.lanes import Data
+from jaxopt_course.sweeps.memory import check_width, memory_limit
 from jaxopt_course.sweeps.patience import patience_of
 from jaxopt_course.sweeps.population import Generations
 from jaxopt_course.sweeps.program import Program, Table, compile_program, row_of
@@ -108,7 +109,7 @@ def compile_bucket(
     Raises:
         TypeError: a column is needed as a plain value; the message says how to give it.
         ValueError: a column that nobody reads, an empty cell that somebody reads; a column with the
-            name of something that is recorded.
+            name of something that is recorded; more lanes than fit.
     """
     columns = bucket.columns
     seen = seen or Seen()
@@ -137,6 +138,7 @@ def compile_bucket(
     width = lanes or default_lanes(
         lane._replace(state=lane.state - (held_bytes(held) if held else 0)), devices[0].platform
     )
+    check_width(width, lane.state, memory_limit(devices))
     kept = kept_programs()
     program = compile_program(trial, rhythm_of(bucket), data, table, width, devices, kept)
     others = evaluates_others(columns.optimizer, row, of_trial(state))

@@ -20,7 +20,7 @@ from jaxopt_course.sweeps.streaming import Span
 
 FREE = -1  # of a lane: nobody sits there
 SHARE = 8  # a call is an eighth of a trial at most, so that the lane of a bad one is soon free ...
-SHORT_SECONDS = 0.03  # ... unless that is shorter than this
+SHORT_SECONDS = 0.03  # ... unless that is shorter than this, and few trials are bad
 
 
 @dataclass
@@ -62,16 +62,20 @@ class Device:
             state = jax.device_put(state, self.device)  # slow, even where it does nothing
         self.lanes = place(self.lanes, np.int32(lane), state, first_bad)
 
-    def aim(self, rhythm: Rhythm, seconds: float) -> int:
+    def aim(self, rhythm: Rhythm, seconds: float, results: Results) -> int:
         """How many intervals a call should take.
 
         Args:
             rhythm: of the trials.
             seconds: that it should take.
+            results: so far; where more than an eighth of the trials were bad, more will be.
         """
         if self.pace is None:
             return 1
-        share = max(math.ceil(rhythm.intervals / SHARE), round(SHORT_SECONDS / self.pace))
+        share = math.ceil(rhythm.intervals / SHARE)
+        bad = results.first_bad >= 0
+        if bad.sum() * SHARE <= (bad | results.finished).sum():
+            share = max(share, round(SHORT_SECONDS / self.pace))
         return min(max(1, min(round(seconds / self.pace), share)), room(rhythm))
 
     def ready(self) -> bool:

@@ -239,7 +239,7 @@ class _Loop:
         left = int((self.climb.until[guests] - self.reached[guests]).min())
         data, span, feed = device.data, None, device.feed
         if feed is None:
-            intervals = min(device.aim(self.rhythm, SEGMENT_SECONDS), left)
+            intervals = min(device.aim(self.rhythm, SEGMENT_SECONDS, self.results), left)
         else:
             place = int(self.table.seeds[guests[0]]), int(self.reached[guests[0]]), left
             wanted, span, intervals = feed.next(*place)

@@ -44,6 +44,20 @@ def fit_memory(one: Probe, two: Probe, limit: int) -> Memory:
     return memory
 
 
+def check_width(lanes: int, state_bytes: int, limit: int) -> None:
+    """Refuse what cannot fit, before it is compiled.
+
+    Raises:
+        ValueError: the states of the lanes alone take more than ``limit`` bytes.
+    """
+    if lanes * state_bytes > limit:
+        raise ValueError(
+            f"{lanes} lanes take {in_bytes(lanes * state_bytes)} for their states alone, and a "
+            f"device has {in_bytes(limit)} to use, which is {limit // state_bytes} lanes; take "
+            "fewer lanes, a smaller network, or fewer CPU devices"
+        )
+
+
 def memory_limit(devices: Sequence[Any]) -> int:
     """Bytes that lanes may take on each of these devices."""
     stats = devices[0].memory_stats() or {}
