@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from jaxopt_course.cli.ahead import imported_ahead
 from jaxopt_course.cli.outcome import confirm, explain, seconds, show, stopped
 from jaxopt_course.cli.say import say
 
@@ -98,7 +99,7 @@ def train(
         say(*str(planned).splitlines())
     out = arguments.out or next_free(Path("runs"), name)
     try:
-        with warnings.catch_warnings():
+        with imported_ahead(), warnings.catch_warnings():
             if sys.stdin.isatty() and not arguments.yes:  # before the second is compiled
                 warnings.simplefilter("error", ManyProgramsWarning)
             study = sweep(
