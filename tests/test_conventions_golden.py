@@ -75,7 +75,7 @@ def error(a, b):
 ROUNDED = [cell for cell in CELLS if cell.variant == "rounded"]
 EXACT = [cell for cell in CELLS if cell not in ROUNDED]
 # Newton and Schulz multiply what is small, rounding too, by up to 3.4^5 before they normalize it
-FLOAT32 = {"muon": 1e-5}
+FLOAT32 = {"muon": 1e-5, "adafactor": 1e-5}
 
 
 @pytest.mark.parametrize("cell", EXACT, ids=lambda c: c.name)
@@ -96,17 +96,17 @@ def test_rounding_inside_the_frameworks_is_reproduced_or_bounded(cell):
     """In units of the rate; Keras rounds a norm to float32, which is not reproduced."""
     rates = ABOUT["rates"][cell.name] / (1 + np.outer([0, SLOWING], np.arange(1, STEPS)))
 
-    def off(cell):
-        mine, real = (
-            np.diff(path, axis=-2) for path in (ours(cell, "float64"), theirs(cell, "float64"))
+    def off(**changed):
+        mine = np.diff(ours(cell._replace(**changed), "float64"), axis=-2)
+        return (
+            np.abs(mine - np.diff(theirs(cell, "float64"), axis=-2)).max(axis=-1) / rates[:, None]
         )
-        return np.abs(mine - real).max(axis=-1) / rates[:, None]
 
     if cell.like == "keras":
-        assert off(cell).max() <= 1e-6
+        assert off().max() <= 1e-6
         return
-    assert np.median(off(cell)) <= 1e-9 and off(cell).max() <= 2**-5
-    assert np.median(off(cell._replace(ours={"ns_dtype": None}))) > 2**-9  # the rounding is seen
+    assert np.median(off()) <= 1e-9 and off().max() <= 2**-5
+    assert np.median(off(ours={"ns_dtype": None})) > 2**-9  # the rounding is seen
 
 
 # --- optax and the papers: transcribed, for there is no framework to run ---
@@ -135,7 +135,7 @@ OPTAX = {
     "adopt": {"learning_rate": 0.02},
     "lamb": {"learning_rate": 0.02, "weight_decay": 0.1},
     "lars": {"learning_rate": 0.2, "weight_decay": 0.1, "trust_coefficient": 0.1},
-    "adafactor": {"learning_rate": 0.02, "min_dim_size_to_factor": 2, "momentum": 0.8},
+    "adafactor": {"learning_rate": 0.02, "min_dim_size_to_factor": 2},
 }
 PAPER = {
     "sgd": {"learning_rate": 0.02},
@@ -337,8 +337,8 @@ def parity_table():
         "of its size in float64, and within 1e-6 per step in float32 (of the framework's own "
         "float32 path\nwhere that is as near to its float64 one, else of the latter: "
         f"{', '.join(imprecise())}).\nMuon "
-        "and Adafactor are compared without the frameworks' own rounding inside them, Muon within "
-        "1e-5 per step in float32: torch's\nrounding to bfloat16 is reproduced (the same bits but "
+        "and Adafactor are compared without the frameworks' own rounding inside them, within 1e-5 "
+        "per step in float32: torch's\nrounding to bfloat16 is reproduced (the same bits but "
         "for the order of sums), Keras's norms and means in float32 move a\nfloat64 step by 1e-7.\n"
         "— : the framework has no such optimizer.  Keras and PyTorch ran themselves "
         "(`tests/golden/make.py`); optax runs in the\ntest; the papers' formulas "
@@ -353,7 +353,12 @@ def _count(like):
 
 
 def is_precise(cell):
-    """Whether the framework's float32 path is within 1e-6 per step of its float64 one."""
+    """Whether the framework's float32 path is within 1e-6 per step of its float64 one.
+
+    torch's Adafactor is: its ε is that of the dtype, so its paths are two.
+    """
+    if (cell.like, cell.recipe) == ("torch", "adafactor"):
+        return True
     off = error(theirs(cell, "float32"), theirs(cell, "float64"))
     return bool((off <= 1e-6 * np.arange(1, STEPS + 1)).all())
 

@@ -40,7 +40,7 @@ def take_over(name, port):
     if name.startswith("torch"):
         return *from_torch(port["state"], params, names=["w", "b"]), params
     config, variables = port["state"]
-    cls = port["cls"] if port["cls"] in ("Adamax", "Nadam") else None
+    cls = port["cls"] if port["cls"] in ("Adamax", "Nadam", "Lamb") else None
     return *from_keras(config, variables, params, names=["w", "b"], optimizer=cls), params
 
 

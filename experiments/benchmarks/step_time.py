@@ -5,7 +5,8 @@ Question  Is one optimizer step (update + apply_updates, jitted, donated) as fas
 Method    Both in one process, turn about, the order swapped from pair to pair; the ratio of each
           pair, and the median of 20 pairs.  Leaves x elements: 1 x 16M, 100 x 160k, 400 x 1k,
           200 x 64, float32; learning rate a literal.  Steps are timed in runs long enough for the
-          clock; tracing is ``jit(step).trace`` of fresh functions.
+          clock; tracing is ``jit(step).trace`` of fresh functions.  Muon, LAMB, Adafactor, Adan and
+          ADOPT on matrices, and on those of 64 lanes under vmap.
 Run       python experiments/benchmarks/step_time.py [--pairs 20] [--quick]
 Result    printed: a row a shape and optimizer, the geometric mean and the worst cell.
 """
@@ -29,26 +30,36 @@ OPTIMIZERS = {
     "adam": (lambda: joc.adam(1e-3), lambda: optax.adam(1e-3)),
     "adamw": (lambda: joc.adamw(1e-3), lambda: optax.adamw(1e-3)),
 }
+# of whole leaves and of matrices; small ones as lanes of one program too
+LATER = {
+    "muon": (lambda: joc.muon(1e-3), lambda: optax.contrib.muon(1e-3)),
+    "lamb": (lambda: joc.lamb(1e-3), lambda: optax.lamb(1e-3)),
+    "adafactor": (lambda: joc.adafactor(1e-3), lambda: optax.adafactor(1e-3)),
+    "adan": (lambda: joc.adan(1e-3), lambda: optax.adan(1e-3)),
+    "adopt": (lambda: joc.adopt(1e-3), lambda: optax.contrib.adopt(1e-3)),
+}
+MATRICES = {"20 x 400 x 400": (20, 400, 400), "100 x 25 x 40": (100, 25, 40)}
+LANES = {"4 x 64 x 32, 64 lanes": (4, 64, 32)}
 WANTED = {"step": 1.03, "cell": 1.10, "trace": 1.25}
 
 
-def make_step(tx, apply_updates):
+def make_step(tx, apply_updates, lanes=False):
     """One step as a training loop takes it; a new function, so that it is traced anew."""
 
     def step(params, state, gradients):
         updates, state = tx.update(gradients, state, params)
         return apply_updates(params, updates), state
 
-    return jax.jit(step, donate_argnums=(0, 1))
+    return jax.jit(jax.vmap(step) if lanes else step, donate_argnums=(0, 1))
 
 
 class Runner:
     """A compiled step with its own parameters and state."""
 
-    def __init__(self, tx, apply_updates, params, gradients):
-        self.step = make_step(tx, apply_updates)
+    def __init__(self, tx, apply_updates, params, gradients, lanes=False):
+        self.step = make_step(tx, apply_updates, lanes)
         self.params, self.gradients = jax.tree.map(jnp.copy, params), gradients
-        self.state = tx.init(self.params)
+        self.state = jax.vmap(tx.init)(self.params) if lanes else tx.init(self.params)
 
     def seconds(self, steps):
         """Time of ``steps`` steps."""
@@ -69,10 +80,10 @@ def paired(ours, theirs, pairs):
     return statistics.median(ratios)
 
 
-def step_ratio(makers, params, gradients, pairs):
+def step_ratio(makers, params, gradients, pairs, lanes=False):
     """Ratio of the time of a step."""
-    ours = Runner(makers[0](), joc.apply_updates, params, gradients)
-    theirs = Runner(makers[1](), optax.apply_updates, params, gradients)
+    ours = Runner(makers[0](), joc.apply_updates, params, gradients, lanes)
+    theirs = Runner(makers[1](), optax.apply_updates, params, gradients, lanes)
     ours.seconds(2), theirs.seconds(2)
     steps = max(1, round(0.05 / (theirs.seconds(3) / 3)))
     return paired(lambda: ours.seconds(steps), lambda: theirs.seconds(steps), pairs)
@@ -100,6 +111,20 @@ def trace_ratio(makers, params, gradients, pairs):
     return paired(ours, theirs, pairs)
 
 
+def later(pairs):
+    """Print the rows of the later recipes; return their ratios by (shape, optimizer)."""
+    cells = {}
+    for label, (leaves, *shape) in (MATRICES | LANES).items():
+        lanes = (64,) if label in LANES else ()
+        keys = jax.random.split(jax.random.key(0), 2)
+        draw = lambda key, s=(leaves, *lanes, *shape): list(jax.random.normal(key, s))
+        params, gradients = map(draw, keys)
+        for name, makers in LATER.items():
+            cells[label, name] = step_ratio(makers, params, gradients, pairs, bool(lanes))
+            print(f"{label:22} {name:11} {cells[label, name]:6.3f}", flush=True)
+    return cells
+
+
 def main(pairs, quick):
     """Print the table; return the ratios by (shape, optimizer)."""
     shapes = {k: v for k, v in SHAPES.items() if not quick or v[0] * v[1] < 10**6}
@@ -115,6 +140,7 @@ def main(pairs, quick):
             trace = trace_ratio(makers, params, gradients, pairs)
             cells[label, name] = step, trace
             print(f"{label:18} {name:15} {step:6.3f} {trace:6.2f}", flush=True)
+    later(pairs)
     steps, traces = np.array(list(cells.values())).T
     mean = float(np.exp(np.log(steps).mean()))
     print(f"\nsteps: geometric mean {mean:.3f} (wanted: at most {WANTED['step']})")

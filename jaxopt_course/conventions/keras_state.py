@@ -48,6 +48,7 @@ _CLASSES: dict[str, tuple[Any, dict[str, str], tuple[tuple[str, ...], ...]]] = {
     "AdamW": (keras.adam, {**_MOMENTS, "amsgrad": "amsgrad"}, (("mu", "nu"), ("nu_max",))),
     "Adamax": (keras.adamax, _MOMENTS, (("mu", "nu"),)),
     "Nadam": (keras.nadam, _MOMENTS, (("mu", "nu"),)),
+    "Lamb": (keras.lamb, _MOMENTS, (("mu", "nu"),)),
     "Lion": (keras.lion, {"beta_1": "b1", "beta_2": "b2"}, (("mu",),)),
 }
 _COMMON = {"name", "learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm"}

@@ -10,7 +10,7 @@ from golden.cells import NOISE, SLOWING, START, STEPS, STREAM, gradient
 
 TAKEN_OVER = 20  # steps before the state is taken over
 GO_ON = (1, 2, 50, 100, 200)  # steps after it at which the parameters are stored
-NOT_PORTED = {"muon", "adafactor", "lamb"}
+NOT_PORTED = {"muon", "adafactor"}
 KERAS_SCHEDULES = {
     "inverse_time": lambda s: s.InverseTimeDecay(0.05, 10, 0.5),
     "inverse_time_stairs": lambda s: s.InverseTimeDecay(0.05, 10, 0.5, staircase=True),
