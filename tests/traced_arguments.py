@@ -149,6 +149,7 @@ HELPERS = {"matrix_axes"}
 
 # the same for one function, whose argument has another meaning
 OF_ONE = {"clip_by_block_rms.threshold": (0.5, 0.3)}
+OF_ONE |= {f"{name}adopt.eps": (1.0, 2.0) for name in ("", "scale_by_", "paper.")}
 
 # numbers that are tried alone, and not given meanwhile
 APART = {
