@@ -8,7 +8,7 @@ import pytest
 
 import jaxopt_course as joc
 from jaxopt_course.tables.columns import check_columns
-from jaxopt_course.tables.masks import DECAY_BIASES, mask_of, spare_biases
+from jaxopt_course.tables.masks import DECAY_BIASES, DECAYS, mask_of, spare_biases
 from jaxopt_course.tables.signatures import parameters_of
 
 PARAMS = {"kernel": jnp.full((2, 3), 2.0), "bias": jnp.full(3, 2.0), "scale": jnp.float32(2.0)}
@@ -28,7 +28,8 @@ def pulled(trials, row=0):
 
 @pytest.mark.parametrize("name", [n for n in joc.OPTIMIZERS if mask_of(n)])
 def test_biases_and_norms_are_left_out_where_asked(name):
-    rows = joc.grid(optimizer=name, learning_rate=0.1, weight_decay=0.5)
+    decay = next(decay for decay in DECAYS if decay in parameters_of(name))
+    rows = joc.grid(optimizer=name, learning_rate=0.1, **{decay: 0.5})
     everywhere = pulled(rows)
     assert "kernel" in everywhere
     assert pulled(rows.assign(decay_biases=True)) == everywhere

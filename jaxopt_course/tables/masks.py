@@ -14,6 +14,7 @@ from jaxopt_course.tables.recipes import RECIPES
 
 DECAY_BIASES = "decay_biases"
 MASKS = ("mask", "weight_decay_mask")  # what recipes call the leaves that decay
+DECAYS = ("weight_decay", "weight_decay_rate")  # and by how much
 
 
 def mask_of(name: str) -> str | None:
@@ -60,11 +61,12 @@ def spare_biases(trials: pd.DataFrame) -> pd.DataFrame:
         name = row["optimizer"]
         if name not in RECIPES or mask_of(name) is None:
             return pd.NA
-        given = row.get("weight_decay", pd.NA)
-        default = inspect.signature(RECIPES[name]).parameters["weight_decay"].default
-        return False if pd.notna(given) or default else pd.NA
+        given = any(pd.notna(row.get(decay, pd.NA)) for decay in DECAYS)
+        signature = inspect.signature(RECIPES[name]).parameters
+        default = any(signature[decay].default for decay in DECAYS if decay in signature)
+        return False if given or default else pd.NA
 
-    of = trials[[n for n in ("optimizer", "weight_decay") if n in trials]]
+    of = trials[[n for n in ("optimizer", *DECAYS) if n in trials]]
     cells = pd.array([spared(row) for _, row in of.iterrows()], dtype="boolean")
     if pd.isna(cells).all():
         return trials
