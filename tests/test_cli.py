@@ -311,7 +311,8 @@ def test_ctrl_c_saves_what_is_over(number, tmp_path):
         "from jaxopt_course.cli import main; from jaxopt_course.sweeps import progress; "
         "progress.QUIET_SECONDS = 0.2; main()"  # else it trains five seconds for its first line
     )
-    args = ["compare", "--optimizers", "sgd", "--seeds", "200", "--confirm", "0", "--out", "out"]
+    args = ["compare", "--optimizers", "sgd", "--seeds", "200", "--epochs", "5", "--confirm", "0"]
+    args += ["--out", "out"]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *args], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
