@@ -183,6 +183,14 @@ def test_a_note_leaves_the_transformation_as_it_was():
     assert joc.evaluation_params(inner, state, params) is params  # it has no note itself
 
 
+@pytest.mark.parametrize("chain", [joc.chain, optax.chain])
+def test_a_mean_of_the_weights_is_the_last_of_its_chain(chain):
+    tx = chain(joc.ema_params(0.9), joc.scale_by_learning_rate(0.1))
+    with pytest.raises(ValueError, match=r"ema_params must be the last .* here scale_by_learning"):
+        told(tx)
+    told(chain(joc.scale_by_learning_rate(0.1), joc.ema_params(0.9), optax.identity()))
+
+
 def test_bad_input_is_named():
     tx = schedule_free_sgd(0.1)
     state, _ = trained(tx)

@@ -9,7 +9,8 @@ stands around it (chains, groups, masks, ``MultiSteps``, ``inject_hyperparams``,
 traced index) is looked through, and each leaf of the weights is asked for by itself.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +29,7 @@ class Claim(NamedTuple):
     who: str  # the name of its factory
 
 
+MEANS = ("ema_params", "swa_params")
 Claims = dict[int, Claim]  # by the number of the leaf in the whole tree
 
 
@@ -145,6 +147,8 @@ def _of_parts(what: Description, place: _Place, seen: set[int]) -> Claims:
         masks = {str(k): _equal(labels, k) for k in closed["transforms"]}
     elif hasattr(state, "inner_state") and "mask" in closed:  # optax.masked
         masks = {"": _of_tree(closed["mask"], place.params)}
+    if not masks:
+        _check_last([description(part.update).name for part in what.parts if not part.beside])
     found: Claims = {}
     for part in what.parts:
         inside = place._replace(state=part.state(state))
@@ -152,6 +156,16 @@ def _of_parts(what: Description, place: _Place, seen: set[int]) -> Claims:
             inside = _masked(masks[part.label], inside)
         found = _joined(found, _asked(part.update, inside, seen))
     return found
+
+
+def _check_last(names: Sequence[str]) -> None:
+    """Refuse a mean of the weights that cannot know the step that is taken."""
+    for name, after in itertools.pairwise(names):
+        if name in MEANS and after not in (*MEANS, "identity"):
+            raise ValueError(
+                f"{name} must be the last piece of its chain, where updates are the steps that are "
+                f"taken; here {after} comes after it"
+            )
 
 
 def _of_tree(mask: Any, params: Tree) -> Tree:
