@@ -39,10 +39,14 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.conventions.recipes import nadam as nadam
     from jaxopt_course.conventions.recipes import nadamw as nadamw
     from jaxopt_course.conventions.recipes import nesterov as nesterov
+    from jaxopt_course.conventions.recipes import prodigy as prodigy
     from jaxopt_course.conventions.recipes import radam as radam
     from jaxopt_course.conventions.recipes import rmsprop as rmsprop
+    from jaxopt_course.conventions.recipes import schedule_free_adamw as schedule_free_adamw
+    from jaxopt_course.conventions.recipes import schedule_free_sgd as schedule_free_sgd
     from jaxopt_course.conventions.recipes import sgd as sgd
     from jaxopt_course.conventions.recipes import signum as signum
+    from jaxopt_course.conventions.recipes import soap as soap
     from jaxopt_course.conventions.registry import CONVENTIONS as CONVENTIONS
     from jaxopt_course.conventions.registry import convention as convention
     from jaxopt_course.conventions.torch_schedules import (
@@ -150,11 +154,14 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.muon import scale_by_shape as scale_by_shape
     from jaxopt_course.transforms.orthogonal import orthogonalize as orthogonalize
     from jaxopt_course.transforms.plateau import reduce_on_plateau as reduce_on_plateau
+    from jaxopt_course.transforms.prodigy import scale_by_prodigy as scale_by_prodigy
+    from jaxopt_course.transforms.schedule_free import schedule_free as schedule_free
     from jaxopt_course.transforms.second_moment import scale_by_adadelta as scale_by_adadelta
     from jaxopt_course.transforms.second_moment import scale_by_rms as scale_by_rms
     from jaxopt_course.transforms.second_moment import scale_by_rss as scale_by_rss
     from jaxopt_course.transforms.second_moment import scale_by_stddev as scale_by_stddev
     from jaxopt_course.transforms.signs import scale_by_sign as scale_by_sign
+    from jaxopt_course.transforms.soap import scale_by_soap as scale_by_soap
     from jaxopt_course.transforms.switch import switch as switch
     from jaxopt_course.transforms.trust_ratio import scale_by_trust_ratio as scale_by_trust_ratio
 
@@ -188,10 +195,14 @@ _HOMES = {
         "nadam",
         "nadamw",
         "nesterov",
+        "prodigy",
         "radam",
         "rmsprop",
+        "schedule_free_adamw",
+        "schedule_free_sgd",
         "sgd",
         "signum",
+        "soap",
     ),
     "conventions.registry": (
         "CONVENTIONS",
@@ -312,6 +323,9 @@ _HOMES = {
         "trace",
     ),
     "transforms.plateau": ("reduce_on_plateau",),
+    "transforms.prodigy": ("scale_by_prodigy",),
+    "transforms.soap": ("scale_by_soap",),
+    "transforms.schedule_free": ("schedule_free",),
     "transforms.second_moment": (
         "scale_by_adadelta",
         "scale_by_rms",

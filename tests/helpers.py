@@ -9,7 +9,7 @@ import jaxlib.version
 import numpy as np
 import optax
 import pytest
-from transcriptions import transcribed
+from transcriptions import soap_twin, transcribed
 
 import jaxopt_course.transforms as transforms
 from jaxopt_course.base import Decay, apply_updates
@@ -99,11 +99,18 @@ def stepwise(make, lanes=False):
     return run
 
 
+def shifted(tx):
+    """``tx`` on parameters that stay: it is told of some that have moved by 1."""
+    update = lambda g, s, p: tx.update(g, s, jax.tree.map(lambda x: x + 1, p))
+    return optax.GradientTransformation(tx.init, update)
+
+
 def side_by_side(runs, gradients, params, loss=quartic):
     """:func:`rollout` and :func:`descend` of several in one scan, which compiles sooner than many.
 
     Args:
-        runs: pairs of a transformation and whether its loop is closed.
+        runs: pairs of a transformation and whether its loop is closed; "moving" gives the stream
+            to parameters that move.
 
     Returns:
         For each, the updates of the stream of gradients, or the parameters after each closed step.
@@ -111,7 +118,7 @@ def side_by_side(runs, gradients, params, loss=quartic):
     slope = jax.grad(loss)
 
     def advance(tx, closed, params, state, g):
-        u, state = tx.update(slope(params) if closed else g, state, params)
+        u, state = tx.update(slope(params) if closed is True else g, state, params)
         moved = apply_updates(params, u) if closed else params
         return (moved, state), moved if closed else u
 
@@ -226,7 +233,54 @@ def _factored(*args, **kwargs):
     return optax.scale_by_factored_rms(*args, decay_rate_fn=exact, **kwargs)
 
 
+def _schedule_free(base):
+    """optax's, each step weighed by its own rate: there it is the next one's (optax#1744)."""
+
+    def twin(learning_rate, warmup_steps=None, b1=0.9, weight_lr_power=2.0, **rest):
+        dtype = rest.pop("state_dtype", None)
+
+        def rate(s):
+            eta = learning_rate(s) if callable(learning_rate) else learning_rate
+            return eta * jnp.minimum(s / np.float64(warmup_steps), 1) if warmup_steps else eta
+
+        return optax.contrib.schedule_free(
+            base(rate, **rest), lambda t: jnp.asarray(rate(t - 1)), b1, weight_lr_power, dtype
+        )
+
+    return twin
+
+
+def _rms(rate, b2=0.999, eps=1e-8, weight_decay=0.0):
+    rms = optax.scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True)
+    return optax.chain(rms, _descent(rate, weight_decay))
+
+
+def _descent(rate, weight_decay=0.0):
+    return optax.chain(optax.add_decayed_weights(weight_decay), optax.scale_by_learning_rate(rate))
+
+
+def _prodigy(around):
+    """optax's, whose betas are a pair."""
+
+    def twin(learning_rate=1.0, b1=0.9, b2=0.999, b3=None, **rest):
+        tx = optax.contrib.prodigy(learning_rate, (b1, b2), b3, **rest)
+        return around(tx, learning_rate)
+
+    return twin
+
+
+def _soap(learning_rate=0.003, weight_decay=0.01, mask=None, **rest):
+    decay = optax.add_decayed_weights(weight_decay, mask)
+    return optax.chain(soap_twin(**rest), decay, optax.scale_by_learning_rate(learning_rate))
+
+
 TWINS = {
+    "prodigy": _prodigy(lambda tx, eta: tx),
+    "scale_by_prodigy": _prodigy(lambda tx, eta: optax.chain(tx, optax.scale(-1.0))),
+    "scale_by_soap": soap_twin,
+    "soap": _soap,
+    "schedule_free_adamw": _schedule_free(_rms),
+    "schedule_free_sgd": _schedule_free(_descent),
     "ademamix": _with_warm_ups("ademamix"),
     "scale_by_ademamix": _with_warm_ups("scale_by_ademamix"),
     "adafactor": _adafactor,
@@ -242,6 +296,11 @@ TWINS = {
     ),
 }
 
+SCHEDULE_FREE = {"learning_rate": 0.1, "warmup_steps": 12.0, "b1": 0.8, "weight_decay": 0.1}
+SCHEDULE_FREE |= {"weight_lr_power": 2.0}
+PRODIGY = {"learning_rate": 0.5, "b1": 0.9, "b2": 0.99, "b3": 0.9, "eps": 1e-3, "estim_lr0": 0.1}
+PRODIGY |= {"estim_lr_coef": 1.0, "weight_decay": 0.1}
+SOAP = {"b1": 0.9, "b2": 0.99, "b3": 0.8, "eps": 1e-3, "precondition_frequency": 3.0}
 ADEMAMIX = {"b1": 0.9, "b2": 0.99, "b3": 0.95, "alpha": 5.0, "eps": 1e-3, "eps_root": 1e-3}
 ADEMAMIX |= {"b3_warmup": 12.0, "alpha_warmup": 12.0}
 
@@ -276,6 +335,8 @@ PIECES = {
     ),
     "scale_by_lion": ({"b1": 0.9, "b2": 0.5}, []),
     "scale_by_ademamix": (ADEMAMIX, []),
+    "scale_by_prodigy": (PRODIGY, ["safeguard_warmup", "bias_correction"]),
+    "scale_by_soap": (SOAP, []),
     "clip": ({"max_delta": 0.5}, []),
     "clip_by_norm": ({"max_norm": 0.5}, []),
     "clip_by_global_norm": ({"max_norm": 0.5}, []),
@@ -410,10 +471,14 @@ PIECES = {
         {"learning_rate": 0.1, "decay_rate": 0.8, "clipping_threshold": 0.5, "eps": 0.1},
         [],
     ),
+    "schedule_free_adamw": ({**SCHEDULE_FREE, "b2": 0.99, "eps": 1e-3}, []),
+    "schedule_free_sgd": (SCHEDULE_FREE, []),
+    "prodigy": (PRODIGY, ["safeguard_warmup"]),
+    "soap": ({"learning_rate": 0.1, **SOAP, "weight_decay": 0.1}, []),
 }
 # of three links and more
 CHAINS = {"rmsprop", "adadelta", "adamw", "nadamw", "lion", "adan", "lamb", "lars", "adafactor"}
-CHAINS |= {"muon", "signum", "ademamix"}
+CHAINS |= {"muon", "signum", "ademamix", "schedule_free_adamw", "schedule_free_sgd", "soap"}
 # with a number of the whole leaf
 OF_LEAVES = {"scale_by_trust_ratio", "clip_by_block_rms", "lamb", "lars", "adafactor"}
 OF_LEAVES |= {"clip_by_norm", "clip_by_global_norm"}

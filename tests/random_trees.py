@@ -80,6 +80,11 @@ NUMBERS = {
     "b1": _decay,
     "b2": _decay,
     "b3": _decay,
+    "warmup_steps": st.floats(0.0, 5.0),
+    "weight_lr_power": st.floats(0.0, 3.0),
+    "estim_lr0": st.floats(1e-3, 0.1),
+    "estim_lr_coef": st.floats(0.5, 2.0),
+    "precondition_frequency": st.integers(1, 4),
     "b3_warmup": st.floats(0.0, 5.0),
     "alpha": st.floats(0.0, 8.0),
     "alpha_warmup": st.floats(0.0, 5.0),
@@ -112,10 +117,12 @@ SWITCHES = {
     "max_before_correction",
     "use_clipping",
     "flip_sign",
+    "safeguard_warmup",
 }
 CENTERED = {"rmsprop", "scale_by_stddev"}  # at ρ = 0 the variance is rounding alone
 OTHERS = {
-    "cautious",  # a piece of another
+    "cautious",
+    "schedule_free",  # a piece of another
     "switch",
     "scale_by_schedule",
     "partition_by_path",
@@ -137,6 +144,8 @@ def arguments(name, only=None):
         drawn[argument] = NUMBERS.get(argument, st.booleans())
         if (name, argument) == ("clip_by_block_rms", "threshold"):
             drawn[argument] = st.floats(0.125, 2.0)
+        if argument == "b1" and name.startswith("schedule_free"):
+            drawn[argument] = st.floats(0.1, 0.99)  # at 0 it keeps no mean
         if argument == "decay" and name in CENTERED:
             drawn[argument] = st.floats(0.1, 0.99)
     return st.fixed_dictionaries(drawn)

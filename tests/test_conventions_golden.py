@@ -10,6 +10,7 @@ import pytest
 from golden.cells import CELLS, LOOPS, SLOWING, START, STEPS, STREAM, gradient, split
 from helpers import their
 from tables import matches, render
+from transcriptions import soap_step
 
 from jaxopt_course.base import apply_updates
 from jaxopt_course.conventions import CONVENTIONS, convention
@@ -136,6 +137,9 @@ OPTAX = {
     "lamb": {"learning_rate": 0.02, "weight_decay": 0.1},
     "lars": {"learning_rate": 0.2, "weight_decay": 0.1, "trust_coefficient": 0.1},
     "adafactor": {"learning_rate": 0.02, "min_dim_size_to_factor": 2},
+    "prodigy": {"learning_rate": 1.0, "estim_lr0": 1e-2, "weight_decay": 0.1},
+    "schedule_free_adamw": {"learning_rate": 0.02, "weight_decay": 0.1, "warmup_steps": 5},
+    "schedule_free_sgd": {"learning_rate": 0.02, "weight_decay": 0.1},
 }
 PAPER = {
     "sgd": {"learning_rate": 0.02},
@@ -164,6 +168,15 @@ PAPER = {
     "adopt": {"learning_rate": 0.02},
     "lamb": {"learning_rate": 0.02, "weight_decay": 0.1},
     "adafactor": {"learning_rate": 0.05},
+    "prodigy": {"learning_rate": 1.0, "estim_lr0": 1e-2, "weight_decay": 0.1},
+    "soap": {"learning_rate": 0.02, "precondition_frequency": 3},
+    "schedule_free_adamw": {
+        "learning_rate": 0.02,
+        "weight_decay": 0.1,
+        "warmup_steps": 5,
+        "r": 1.0,
+    },
+    "schedule_free_sgd": {"learning_rate": 0.02, "weight_decay": 0.1, "warmup_steps": 5},
 }
 PAPER_RATES = {"rmsprop": 0.001, "adadelta": 1.0, "adam": 0.001, "adamax": 0.002, "nadam": 0.002}
 PAPER_RATES |= {"adabelief": 0.001}
@@ -255,6 +268,38 @@ def _paper(recipe, t, g, w, s, rate, weight_decay=0.0, eps=0.0, **other):
         adam = h / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.95**t)) + 1e-10)
         matrix = w[:4] - rate * (x.ravel() + weight_decay * w[:4])
         return np.concatenate([matrix, w[4:] - 3e-4 * adam])
+    if recipe == "prodigy":
+        b3, d0, d = np.sqrt(b2), other["estim_lr0"], s.get("d", other["estim_lr0"])
+        start = s.setdefault("start", w)
+        m = s["m"] = b1 * s.get("m", 0) + (1 - b1) * d * g
+        v = s["v"] = b2 * s.get("v", 0) + (1 - b2) * (d * g) ** 2
+        s["r"] = b3 * s.get("r", 0) + (d / d0) * d * rate * np.dot(g, start - w)
+        s["s"] = b3 * s.get("s", 0) + (d / d0) * d * rate * g
+        s["d"] = max(d, s["r"] / np.abs(s["s"]).sum())
+        return w - d * rate * (m / (np.sqrt(v) + s["d"] * 1e-8) + weight_decay * w)
+    if recipe == "soap":  # w[:4] is a matrix of 2 x 2
+        none = [np.zeros((2, 2)), np.zeros((2, 2))]
+        u = []
+        for name, x, nothing in (("w", g[:4].reshape(2, 2), none), ("b", g[4:], [])):
+            old = s.get(name) or (0 * x, 0 * x, tuple(nothing), tuple(nothing))
+            step, *memory = soap_step(
+                np, np.int64(t - 1), x, *old, f=other["precondition_frequency"]
+            )
+            s[name] = tuple(memory)
+            u.append(step.ravel())
+        return w - rate * np.concatenate(u)
+    if recipe.startswith("schedule_free"):
+        rate = rate * min(t / other["warmup_steps"], 1)
+        if recipe.endswith("adamw"):
+            v = s["v"] = b2 * s.get("v", 0) + (1 - b2) * g**2
+            g = g / (np.sqrt(v / (1 - b2**t)) + 1e-8)
+        z, x = s.get("z", w), s.get("x", w)  # and y is w
+        z = s["z"] = z - rate * (g + weight_decay * w)
+        s["most"] = max(rate, s.get("most", 0))
+        weight = t ** other.get("r", 0) * s["most"] ** 2
+        s["W"] = s.get("W", 0) + weight
+        x = s["x"] = x + weight / s["W"] * (z - x)
+        return b1 * x + (1 - b1) * z
     m = s["m"] = b1 * s.get("m", 0) + (1 - b1) * g
     if recipe == "adamax":
         s["u"] = np.maximum(b2 * s.get("u", 0 * w), np.abs(g))
@@ -370,7 +415,7 @@ def imprecise():
 
 def test_every_recipe_of_a_convention_is_in_the_table():
     tested = {
-        "optax": set(OPTAX),
+        "optax": set(OPTAX) | {"soap"},  # which optax has not: tests/test_soap.py
         "keras": set(_count("keras")),
         "torch": set(_count("torch")),
         "paper": set(PAPER),

@@ -38,6 +38,10 @@ RECIPES = {
     "lamb": {},
     "lars": {},
     "adafactor": {},
+    "prodigy": {"estim_lr0": 1e-2},
+    "soap": {"precondition_frequency": 2, "eps": 1e-3},
+    "schedule_free_adamw": {"warmup_steps": 3.0},
+    "schedule_free_sgd": {},
 }
 ALL = pytest.mark.parametrize("name", RECIPES)
 # each kind of state once: none, a sum, means, a maximum, a count that decides, a sign

@@ -31,6 +31,8 @@ CASES = [(name, {}) for name in RECIPES] + [
     ("amsgrad", {"bias_correction_mu": False, "bias_correction_nu": False}),
     ("radam", {"b2": 0.99999, "nesterov": True}),
     ("lion", {"weight_decay": 0.1}),
+    ("schedule_free_adamw", {"warmup_steps": 50.0, "weight_decay": 0.1}),
+    ("schedule_free_sgd", {"learning_rate": 1e-2, "weight_decay": 0.1}),
     ("ademamix", {"b3_warmup": 300.0, "alpha_warmup": 200.0, "weight_decay": 0.1}),
     ("dampened_trace", {"decay": 0.9, "dampening": 0.3}),
     ("dampened_trace", {"decay": 0.9, "dampening": 0.3, "nesterov": True}),

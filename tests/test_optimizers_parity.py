@@ -109,6 +109,9 @@ ROWS = [
     ("scale_by_ademamix", {"b3": SLOWER, "alpha": SCHEDULE}),
     ("scale_by_ademamix", {"b1": 0.5, "b2": 0.95, "b3": 0.8, "eps": 0.1, "eps_root": 1e-3}),
     ("scale_by_ademamix", {"b3": 0.999, "b3_warmup": 300.0, "alpha_warmup": 100.0, "eps": 1e-4}),
+    ("scale_by_prodigy", {"estim_lr0": 1e-2}),
+    ("scale_by_soap", {"eps": 1e-3}),
+    ("scale_by_soap", {"b1": 0.5, "b2": 0.8, "precondition_frequency": 1, "eps": 0.1}),
     # clipping
     ("clip", {"max_delta": 0.01}),
     ("clip", {"max_delta": 100.0}),
@@ -166,6 +169,16 @@ ROWS = [
     ("lion", {"weight_decay": SCHEDULE}),
     ("ademamix", {"weight_decay": 0.1, "mask": MASK, "mu_dtype": F64}),
     ("ademamix", {"b3": SLOWER, "b1": 0.5, "alpha": SCHEDULE}),
+    ("prodigy", {"learning_rate": 1.0}),
+    ("prodigy", {"b1": 0.5, "b3": 0.99, "estim_lr0": 1e-2, "eps": 0.1, "weight_decay": 0.1}),
+    ("prodigy", {"safeguard_warmup": True, "estim_lr_coef": 0.5, "eps": 1e-3}),
+    ("soap", {"weight_decay": 0.1, "mask": MASK, "eps": 1e-3}),
+    ("soap", {"b1": 0.8, "b3": 0.9, "precondition_frequency": 3, "eps": 0.1}),
+    ("schedule_free_adamw", {"warmup_steps": 40.0, "eps": 1e-3}),
+    ("schedule_free_adamw", {"b1": 0.5, "b2": 0.95, "eps": 0.1, "weight_decay": 0.1}),
+    ("schedule_free_adamw", {"b1": 0.98, "weight_lr_power": 0.0, "state_dtype": F64}),
+    ("schedule_free_sgd", {"warmup_steps": 40.0, "weight_decay": 0.1}),
+    ("schedule_free_sgd", {"b1": 0.98, "weight_lr_power": 1.0}),
     ("ademamix", {"b3_warmup": 400.0, "alpha_warmup": 400.0, "eps": 1e-4}),
     ("scale_by_belief", {}),
     ("scale_by_belief", {"b1": 0.5, "b2": 0.95, "eps": 0.1, "eps_root": 1e-3, "nesterov": True}),
@@ -251,6 +264,7 @@ ARRIVING = {"muon", "scale_by_trust_ratio", "lamb", "scale_by_factored_rms", "ad
 RATES = {"scale", "scale_by_schedule", "scale_by_learning_rate"}  # open loop only
 ELSEWHERE = {  # optax has none of them in this form
     "cautious": "test_cautious.py",
+    "schedule_free": "test_schedule_free.py",
     "switch": "test_switch.py",
     "freeze": "test_transforms_groups.py",
     "partition_by_path": "test_transforms_groups.py",
@@ -285,7 +299,8 @@ def test_optimizers_is_the_table_of_recipes():
     assert " ".join(RECIPES) == (
         "sgd momentum ema_momentum nesterov adagrad rmsprop adadelta adam adamw adamax "
         "amsgrad nadam radam lion ademamix muon nadamw signum "
-        "adabelief adan adopt lamb lars adafactor"
+        "adabelief adan adopt lamb lars adafactor prodigy schedule_free_adamw "
+        "schedule_free_sgd soap"
     )
     assert {f.__name__ for f in RECIPES.values()} == set(RECIPES) == public(optimizers)
 
@@ -308,7 +323,7 @@ OPTAX_HAS = (
     {name for name, _ in ROWS}
     - {n for n in TWINS if not optax_s(n)}
     - {n for n, a in TRANSCRIPTIONS if a is None}
-    - {"scale_by_learning_rate"}  # no default there
+    - {"scale_by_learning_rate", "prodigy"}  # no default there; betas that are a pair
 )
 
 
@@ -339,7 +354,10 @@ def test_equals_its_twin(name, kwargs):
         """Of a stream, and of closed loops."""
         if name in RECIPES:
             one, two = (twin(name, {**kwargs, "learning_rate": r}) for r in (rate, SCHEDULE))
-            return [(one, False), (one, True), (two, True)]
+            still = (
+                name.startswith(("prodigy", "schedule_free")) and "moving"
+            )  # y is where x and z say
+            return [(one, still), (one, True), (two, True)]
         one = twin(name, kwargs)
         rates = () if name in RATES else (0.03, SCHEDULE)
         loops = [chain(one, scale_by_learning_rate(rate)) for rate in rates]

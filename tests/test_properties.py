@@ -13,7 +13,7 @@ from random_trees import NAMES, NUMBERS, arguments, few, fill, leaves, trees
 
 ALL = pytest.mark.parametrize("name", NAMES)
 SEEDS = st.integers(0, 2**16)
-WHOLE_TREE = {"clip_by_global_norm"}  # one number from all leaves
+WHOLE_TREE = {"clip_by_global_norm", "prodigy", "scale_by_prodigy"}  # one number from all leaves
 
 
 def steps(tx, gradients, params):

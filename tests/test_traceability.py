@@ -15,7 +15,7 @@ import numpy as np
 import optax
 import pytest
 import tables
-from helpers import OF_MATRICES, rollout
+from helpers import OF_MATRICES, rollout, shifted
 from traced_arguments import (
     FUNCTIONS,
     SCHEDULES,
@@ -43,7 +43,9 @@ def run(name, function, kwargs, loop):
     params = jnp.array([0.5, -1.0, 2.0])
     if name in OF_MATRICES:
         return loop(made, jnp.asarray(gradients)[:, None], params[None])
-    if name.endswith("muon"):  # a matrix, and a number that Adam trains
+    if name.endswith("prodigy"):  # which finds its rate on the way
+        made = shifted(made)
+    if name.endswith(("muon", "soap")):  # a matrix, and a number that Adam trains
         return loop(by_shape(made), jnp.asarray(gradients), params)
     return loop(made, jnp.asarray(gradients), params)
 

@@ -253,6 +253,6 @@ def test_what_is_not_finite_is_seen_or_bounded(name, bad):
         assert (np.abs(u[2]) <= 1).all()
     else:
         assert not np.isfinite(u[2, 1])
-    if name not in OF_LEAVES:
+    if name not in OF_LEAVES | {"prodigy", "scale_by_prodigy"}:
         np.testing.assert_array_equal(np.delete(u, 1, axis=1), np.delete(clean, 1, axis=1))
     np.testing.assert_array_equal(u[:2], clean[:2])

@@ -7,6 +7,8 @@ Each is a function of the arguments of our transformation that returns a step,
 and what the memories start from.
 """
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -211,3 +213,71 @@ def transcribed(name, kwargs):
         if made := TRANSCRIPTIONS.get((name, argument)):
             return made(**kwargs)
     return None
+
+
+def soap_step(xp, k, g, m, v, grams, bases, b1=0.95, b2=0.95, b3=None, eps=1e-8, f=10):
+    """One step of the authors' SOAP on a leaf, by NumPy or JAX, k = 0, 1, ... gradients before.
+
+    V and the columns of the bases are sorted anew at each QR decomposition, as there.
+    """
+    b3 = b2 if b3 is None else b3
+    axes = range(g.ndim if g.ndim > 1 and g.size else 0)
+
+    def turned(x, back=False):
+        for i in axes:
+            x = xp.moveaxis(xp.tensordot(x, bases[i], ((i,), (1 if back else 0,))), -1, i)
+        return x
+
+    first, t = k == 0, xp.maximum(k, 1)
+    m = xp.where(first, m, b1 * m + (1 - b1) * g)
+    v = xp.where(first, v, b2 * v + (1 - b2) * turned(g) ** 2)
+    size = xp.sqrt(1 - b2**t) / (1 - b1**t)
+    u = xp.where(first, 0, size * turned(turned(m) / (xp.sqrt(v) + eps), back=True))
+    new = []
+    for i in axes:
+        others = tuple(j for j in axes if j != i)
+        a = b3 * grams[i] + (1 - b3) * xp.tensordot(g, g, (others, others))
+        ahead = a @ bases[i]
+        order = xp.argsort(-xp.sum(bases[i] * ahead, axis=0))
+        due = ~first & (k % f == 0)
+        v = xp.where(due, xp.take(v, order, axis=i), v)
+        sizes, start = xp.linalg.eigh(a + 1e-30 * xp.eye(len(a)))
+        told = sizes > 1e-12 * sizes[-1]  # the rest is arbitrary there, and completed here
+        start = xp.linalg.qr(xp.where(told, start, 0)[:, ::-1])[0]
+        q = xp.where(due, xp.linalg.qr(ahead[:, order])[0], bases[i])
+        new.append((a, xp.where(first, start, q)))
+    return u, m, v, tuple(a for a, _ in new), tuple(q for _, q in new)
+
+
+class SoapState(NamedTuple):
+    k: Any
+    mu: Any
+    nu: Any
+    grams: Any
+    bases: Any
+
+
+def soap_twin(b1=0.95, b2=0.95, b3=None, eps=1e-8, precondition_frequency=10):
+    """:func:`soap_step` by JAX, on trees."""
+
+    def init(params):
+        params = jax.tree.map(jnp.asarray, params)
+        zero = jax.tree.map(jnp.zeros_like, params)
+        many = lambda x: x.shape if x.ndim > 1 and x.size else ()
+        grams = [tuple(jnp.zeros((n, n), x.dtype) for n in many(x)) for x in jax.tree.leaves(zero)]
+        bases = [tuple(jnp.eye(n, dtype=x.dtype) for n in many(x)) for x in jax.tree.leaves(zero)]
+        return SoapState(jnp.zeros((), jnp.int32), zero, zero, grams, bases)
+
+    def update(g, state, params=None):
+        structure = jax.tree.structure(g)
+        columns = [jax.tree.leaves(x) for x in (g, state.mu, state.nu)]
+        numbers = (b1, b2, b3, eps, precondition_frequency)
+        done = [
+            soap_step(jnp, state.k, *leaf, *numbers)
+            for leaf in zip(*columns, state.grams, state.bases, strict=True)
+        ]
+        u, m, v, grams, bases = ([leaf[i] for leaf in done] for i in range(5))
+        u, m, v = map(structure.unflatten, (u, m, v))
+        return u, SoapState(state.k + 1, m, v, grams, bases)
+
+    return optax.GradientTransformation(init, update)

@@ -107,6 +107,23 @@ RULES: dict[str, dict[str, str]] = {
         " θ ← θ - min(η, 1/√t) max(RMS(θ), ε2) û",
         "paper": "two vectors always, V of g² + ε;  θ ← θ - min(η, 1/√t) max(RMS(θ), ε2) û",
     },
+    "prodigy": {
+        "*": "d ← max(d, c r / Σ|s|);  θ ← θ - d η (m̂ / (√v̂ + ε) + λ θ)",
+        "paper": "d ← max(d, c r / Σ|s|);  θ ← θ - d η (m / (√v + d ε) + λ θ) (no corrections)",
+    },
+    "soap": {
+        "*": "U = Q_L (M'/(√V + ε)) Q_Rᵀ;  θ ← θ - η (U + λ θ) (ε on the uncorrected V)",
+        "paper": "U = Q_L (M'/(√V + ε)) Q_Rᵀ;  θ ← θ - η U",
+    },
+    "schedule_free_adamw": {
+        "*": "z ← z - η (g / (√v̂ + ε) + λ y);  c = η² / Σ η² (largest η so far), first rate η(0)",
+        "keras": "y ← y - η λ y;  z ← z - η g / (√v̂ + ε);  c = 1/t, first rate η/T of a warm-up",
+        "paper": "z ← z - η (g / (√v̂ + ε) + λ y);  c = η² / Σ η², first rate η/T of a warm-up",
+    },
+    "schedule_free_sgd": {
+        "*": "z ← z - η (g + λ y);  c = η² / Σ η² (largest η so far), first rate η(0)",
+        "paper": "z ← z - η (g + λ y);  c = η² / Σ η², first rate η/T of a warm-up",
+    },
     "lion": {"*": "u = sign(β1 m + (1-β1) g);  θ ← θ - η (u + λ θ)"},
 }
 DECAYS = {

@@ -49,6 +49,11 @@ _CLASSES: dict[str, tuple[Any, dict[str, str], tuple[tuple[str, ...], ...]]] = {
     "Adamax": (keras.adamax, _MOMENTS, (("mu", "nu"),)),
     "Nadam": (keras.nadam, _MOMENTS, (("mu", "nu"),)),
     "Lamb": (keras.lamb, _MOMENTS, (("mu", "nu"),)),
+    "ScheduleFreeAdamW": (
+        keras.schedule_free_adamw,
+        {**_MOMENTS, "warmup_steps": "warmup_steps"},
+        (("z", "nu"),),
+    ),
     "Lion": (keras.lion, {"beta_1": "b1", "beta_2": "b2"}, (("mu",),)),
 }
 _COMMON = {"name", "learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm"}
@@ -126,6 +131,8 @@ def from_keras(
     }
     blocks = [block for block in layout if not absent.get(block[0], False)]
     fields: dict[str, Any] = {"count": count}
+    if kind == "ScheduleFreeAdamW":  # whose mean is the plain one
+        fields |= {"step_count": count, "weight_sum": count}
     if kind == "Nadam" and memory:
         fields["mu_product"] = number(memory.pop(), "Nadam's last variable, the product of μ,")
     width = sum(map(len, blocks))

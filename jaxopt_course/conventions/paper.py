@@ -12,7 +12,7 @@ Raises ValueError if ``update`` needs the parameters (for a decay) and does not 
 from collections.abc import Callable
 
 from jaxopt_course.base import DecayLike, Scalar, ScalarOrSchedule, chain
-from jaxopt_course.conventions import paper_later
+from jaxopt_course.conventions import paper_later, paper_recent
 from jaxopt_course.conventions.documented import documented
 from jaxopt_course.optimizers import Optimizer
 from jaxopt_course.transforms import (
@@ -20,7 +20,6 @@ from jaxopt_course.transforms import (
     scale_by_adadelta,
     scale_by_adam,
     scale_by_adamax,
-    scale_by_ademamix,
     scale_by_amsgrad,
     scale_by_learning_rate,
     scale_by_lion,
@@ -39,10 +38,6 @@ ARGUMENTS = {
     "nesterov": "look ahead, see the formula; may be traced.",
     "rho": "ρ in [0, 1), the share that both means keep each step.",
     "b1": "β1 in [0, 1), of the mean m of the gradients.",
-    "b3": "β3 in [0, 1), of the long memory n of the gradients.",
-    "alpha": "α >= 0, the weight of the long memory; the paper takes 4 to 10.",
-    "b3_warmup": "T >= 0, steps in which β3 grows from β1; the paper: those of the training.",
-    "alpha_warmup": "T >= 0, steps in which α grows from 0; the paper: those of the training.",
     "b2": "β2 in [0, 1), of the second moment v (Lion: of the memory).",
     "decay": "ρ in [0, 1), of the second moment v.",
     "eps": "ε where the formula has it; 1e-30 where the paper has none.",
@@ -284,34 +279,6 @@ def lion(
     )
 
 
-@recipe
-def ademamix(
-    learning_rate: ScalarOrSchedule,
-    b1: DecayLike = 0.9,
-    b2: DecayLike = 0.999,
-    b3: DecayLike = 0.9999,
-    eps: Scalar = 1e-8,
-    weight_decay: ScalarOrSchedule = 0.0,
-    *,
-    alpha: Scalar,
-    b3_warmup: Scalar,
-    alpha_warmup: Scalar,
-) -> Optimizer:
-    """n ← β3(t) n + (1-β3(t)) g, θ ← θ - η ((m̂ + α(t) n) / (√v̂ + ε) + λ θ).
-
-    Pagliardini, Ablin and Grangier (2024), algorithm 1; β3(t) and α(t) of section 3.
-
-    >>> tx = ademamix(0.5, alpha=2.0, b3_warmup=0, alpha_warmup=0)
-    >>> print(tx.update(4.0, tx.init(1.0))[0].round(4))
-    -0.5001
-    """
-    return chain(
-        scale_by_ademamix(b1, b2, b3, alpha, eps, b3_warmup=b3_warmup, alpha_warmup=alpha_warmup),
-        add_decayed_weights(weight_decay),
-        scale_by_learning_rate(learning_rate),
-    )
-
-
 RECIPES: dict[str, Callable[..., Optimizer]] = {
     "sgd": sgd,
     "momentum": momentum,
@@ -326,6 +293,6 @@ RECIPES: dict[str, Callable[..., Optimizer]] = {
     "nadam": nadam,
     "radam": radam,
     "lion": lion,
-    "ademamix": ademamix,
     **paper_later.RECIPES,
+    **paper_recent.RECIPES,
 }

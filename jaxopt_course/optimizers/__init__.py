@@ -31,6 +31,9 @@ from jaxopt_course.optimizers.momentums import (
     signum,
 )
 from jaxopt_course.optimizers.muon import muon
+from jaxopt_course.optimizers.rate_free import prodigy
+from jaxopt_course.optimizers.rotated import soap
+from jaxopt_course.optimizers.schedule_free import schedule_free_adamw, schedule_free_sgd
 from jaxopt_course.optimizers.second_moments import adadelta, adagrad, rmsprop
 
 __all__ = [
@@ -56,10 +59,14 @@ __all__ = [
     "nadam",
     "nadamw",
     "nesterov",
+    "prodigy",
     "radam",
     "rmsprop",
+    "schedule_free_adamw",
+    "schedule_free_sgd",
     "sgd",
     "signum",
+    "soap",
 ]
 
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -87,4 +94,8 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "lamb": lamb,
     "lars": lars,
     "adafactor": adafactor,
+    "prodigy": prodigy,
+    "schedule_free_adamw": schedule_free_adamw,
+    "schedule_free_sgd": schedule_free_sgd,
+    "soap": soap,
 }

@@ -28,10 +28,13 @@ from jaxopt_course.transforms.momentum import trace as trace
 from jaxopt_course.transforms.muon import scale_by_muon as scale_by_muon
 from jaxopt_course.transforms.muon import scale_by_shape as scale_by_shape
 from jaxopt_course.transforms.orthogonal import orthogonalize as orthogonalize
+from jaxopt_course.transforms.prodigy import scale_by_prodigy as scale_by_prodigy
+from jaxopt_course.transforms.schedule_free import schedule_free as schedule_free
 from jaxopt_course.transforms.second_moment import scale_by_adadelta as scale_by_adadelta
 from jaxopt_course.transforms.second_moment import scale_by_rms as scale_by_rms
 from jaxopt_course.transforms.second_moment import scale_by_rss as scale_by_rss
 from jaxopt_course.transforms.second_moment import scale_by_stddev as scale_by_stddev
 from jaxopt_course.transforms.signs import scale_by_sign as scale_by_sign
+from jaxopt_course.transforms.soap import scale_by_soap as scale_by_soap
 from jaxopt_course.transforms.switch import switch as switch
 from jaxopt_course.transforms.trust_ratio import scale_by_trust_ratio as scale_by_trust_ratio

@@ -39,6 +39,24 @@ def memory(params: Tree, dtype: Any = None) -> Tree:
     return jax.tree.map(lambda p: jnp.zeros_like(p, dtype=dtype or wide_dtype(p)), params)
 
 
+def copied(params: Tree, dtype: Any = None) -> Tree:
+    """A copy of the parameters to keep, which shares no buffer with them; dtypes as :func:`memory`.
+
+    Of abstract parameters zeros.
+
+    Raises:
+        ValueError: a leaf is not floating point (path in the message).
+    """
+    check_floating(params)
+
+    def copy(p: Any) -> jax.Array:
+        kind = dtype or wide_dtype(p)
+        abstract = isinstance(p, jax.ShapeDtypeStruct)
+        return jnp.zeros(p.shape, kind) if abstract else jnp.array(p, kind)
+
+    return jax.tree.map(copy, params)
+
+
 def bias(b: ClosedDecay, t: jax.Array, corrected: Flag = True) -> Any:
     """1 - b^t, by which a mean that started at 0 is divided; or 1, where it stays as it is.
 

@@ -117,6 +117,16 @@ KERAS = [
     ("amsgrad", "Adam", {"amsgrad": True}, PLAIN),
     ("nadam", "Nadam", {}, PLAIN),
     (
+        "schedule_free_adamw",
+        "ScheduleFreeAdamW",
+        {},
+        {
+            **PLAIN,
+            "warmup": {**DECAY, "warmup_steps": 7},
+            "clipvalue": {"learning_rate": 0.02, "clipvalue": 0.3},
+        },
+    ),
+    (
         "lion",
         "Lion",
         {},

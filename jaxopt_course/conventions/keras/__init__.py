@@ -21,6 +21,7 @@ from jaxopt_course.conventions.keras.adams import adam, adamax, adamw, amsgrad, 
 from jaxopt_course.conventions.keras.by_leaf import adafactor, lamb
 from jaxopt_course.conventions.keras.momentums import lion, momentum, nesterov, sgd
 from jaxopt_course.conventions.keras.muon import muon
+from jaxopt_course.conventions.keras.schedule_free import schedule_free_adamw
 from jaxopt_course.conventions.keras.second_moments import adadelta, adagrad, rmsprop
 from jaxopt_course.optimizers import Optimizer
 
@@ -41,6 +42,7 @@ __all__ = [
     "nadamw",
     "nesterov",
     "rmsprop",
+    "schedule_free_adamw",
     "sgd",
 ]
 
@@ -61,4 +63,5 @@ RECIPES: dict[str, Callable[..., Optimizer]] = {
     "nadamw": nadamw,
     "lamb": lamb,
     "adafactor": adafactor,
+    "schedule_free_adamw": schedule_free_adamw,
 }

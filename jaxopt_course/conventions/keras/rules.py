@@ -22,6 +22,7 @@ ARGUMENTS = {
     "decay": "ρ in [0, 1), of the second moment v.",
     "eps": "ε, where the formula has it; in units of g² inside a root, of g outside.",
     "centered": "v minus the squared mean of g; traced, the state has room for the mean anyhow.",
+    "warmup_steps": "T >= 0, steps in which the rate grows from η/T to η; 0 is none.",
     "weight_decay": "λ >= 0 or a schedule of it: η λ θ comes off θ, outside all buffers.",
     "mask": "which leaves decay: a tree of bools, or a function of the parameters that makes one.",
     "clipnorm": "bound on the norm of each leaf's g, apart; at most one is given; <= 0: none.",
