@@ -300,7 +300,7 @@ SCHEDULE_FREE = {"learning_rate": 0.1, "warmup_steps": 12.0, "b1": 0.8, "weight_
 SCHEDULE_FREE |= {"weight_lr_power": 2.0}
 PRODIGY = {"learning_rate": 0.5, "b1": 0.9, "b2": 0.99, "b3": 0.9, "eps": 1e-3, "estim_lr0": 0.1}
 PRODIGY |= {"estim_lr_coef": 1.0, "weight_decay": 0.1}
-SOAP = {"b1": 0.9, "b2": 0.99, "b3": 0.8, "eps": 1e-3, "precondition_frequency": 3.0}
+SOAP = {"b1": 0.9, "b2": 0.99, "b3": 0.8, "eps": 1e-3, "precondition_frequency": 4.0}
 ADEMAMIX = {"b1": 0.9, "b2": 0.99, "b3": 0.95, "alpha": 5.0, "eps": 1e-3, "eps_root": 1e-3}
 ADEMAMIX |= {"b3_warmup": 12.0, "alpha_warmup": 12.0}
 
