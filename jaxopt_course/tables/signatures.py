@@ -22,15 +22,20 @@ Optimizer = None | str | OptimizerFunction | Mapping[str, OptimizerFunction]
 NOT_NUMBERS = {"accumulator_dtype", "mu_dtype", "state_dtype", "ns_dtype", "mask"}
 NOT_NUMBERS |= {"weight_decay_mask", "muon_weight_dimension_numbers", "exclude_layers"}
 NOT_NUMBERS |= {"ns_coeffs", "preconditioning", "clip_value_fn", "trust_ratio_mask"}
-NOT_NUMBERS |= {"dtype_momentum", "factored", "min_dim_size_to_factor"}  # these shape the state
-WHOLE = {"ns_steps"}  # numbers of steps
+NOT_NUMBERS |= {
+    "dtype_momentum",
+    "factored",
+    "min_dim_size_to_factor",
+    "max_precondition_dim",
+}  # these shape the state
+WHOLE = {"ns_steps", "precondition_frequency"}  # numbers of steps
 # of an argument whose default is None, where it is not 0
 NONE_MEANS: dict[str, Any] = {"learning_rate": 1.0}
 NONE_MEANS |= dict.fromkeys(
     ("clipnorm", "clipvalue", "global_clipnorm"), float(np.finfo(np.float32).max)
 )
 # None means another way, which no number says: a cell is filled in all rows or in none
-NO_NUMBER = {"adam_learning_rate", "consistent_rms"}
+NO_NUMBER = {"adam_learning_rate", "b3", "consistent_rms"}
 NONE_MEANS |= dict.fromkeys(NO_NUMBER, inspect.Parameter.empty)
 
 
