@@ -101,6 +101,9 @@ NUMBERS = {
     "trust_coefficient": st.floats(0.01, 1.0),
     "decay_rate": st.floats(0.2, 1.0),
     "epsilon": _small,
+    "step_offset": st.floats(-3.0, 0.0),
+    "decay_offset": st.floats(-3.0, 0.0),
+    "weight_decay_rate": st.floats(0.0, 0.5),
     "clipping_threshold": st.floats(0.5, 2.0),
     "min_scale": _small,
 }

@@ -47,10 +47,15 @@ def scale_by_trust_ratio(
         least, c, e = numbers(min_norm, trust_coefficient, eps)
 
         def scaled(p: jax.Array, g: jax.Array) -> jax.Array:
-            ours, theirs = (jnp.maximum(global_norm(x), least) for x in (p, g))
+            ours, theirs = (jnp.maximum(_norm(x), least) for x in (p, g))
             none = (ours == 0) | (theirs == 0)
             return g * jnp.where(none, 1, c * ours / jnp.where(none, 1, theirs + e))
 
         return cast_like(leafwise(scaled, params, g), g), state
 
     return Transform(stateless, update)
+
+
+def _norm(x: jax.Array) -> jax.Array:
+    """‖x‖, and 0 exactly for zeros, of which ``global_norm`` keeps off for its slope."""
+    return jnp.where(jnp.any(x != 0), global_norm(x), 0)
