@@ -163,7 +163,7 @@ def test_each_optimizer_is_searched_in_its_own_box(tmp_path, monkeypatch, here, 
     cli.main(["compare", "--task", "line", *names, *asked, *rest])
     said = " ".join(capsys.readouterr().out.split())
     assert "weight_decay: adamw 0.001 … 10; not of sgd" in said
-    assert "learning_rate: sgd 0.001 … 10; adamw 3e-5 … 0.1" in said
+    assert "learning_rate: sgd 0.001 … 10; adamw 3e-5 … 1" in said
     assert "Tried: learning_rate" in said and "leaves out biases and norms: adamw" in said
     trials = joc.Study.load("own").trials
     assert trials.groupby("optimizer").size().tolist() == [4 * 2 * 2] * 2

@@ -5,7 +5,8 @@ that a winner at its edge is rare; one that is there all the same is marked by t
 
     [T]  the medians of 100 tuned trials on 17 tables, MLPs of 3 k to 5 M weights (arXiv 2604.15297)
     [D]  the default, and a factor of at least ten to both sides
-    [S]  sweeps of digits, breast_cancer and wine with the command ``compare``
+    [S]  the best of 16 rates on digits, breast_cancer and wine, by the command ``compare``: all are
+         inside but Nadam's 1.58 on breast_cancer
 
 Distributions: ``log_uniform``; ``log_complement`` for decays near 1, where 1 - x is log-uniform.
 """
@@ -55,7 +56,7 @@ BOXES: dict[str, tuple[Box, ...]] = {
     "nesterov": (_rate(1e-4, 1.0, "[S]; [T] tuned median 0.04"), MOMENTUM),
     "adagrad": (_rate(1e-3, 3.0, "[S]"),),
     "rmsprop": (
-        _rate(3e-5, 0.1, "[S]"),
+        _rate(3e-5, 0.3, "[S]"),
         Box("decay", NEAR_1, 0.9, 0.9999, "[D] 0.9; PyTorch 0.99"),
         EPS,
     ),
@@ -64,14 +65,14 @@ BOXES: dict[str, tuple[Box, ...]] = {
         COUPLED,
         Box("rho", NEAR_1, 0.8, 0.999, "[D] 0.9"),
     ),
-    "adam": (_rate(3e-5, 0.1, "[S]"), *ADAMS),
-    "adamw": (_rate(3e-5, 0.1, "[S]; [T] tuned median 1.8e-4"), _decoupled("0.66"), *ADAMS),
+    "adam": (_rate(3e-5, 1.0, "[S]"), *ADAMS),
+    "adamw": (_rate(3e-5, 1.0, "[S]; [T] tuned median 1.8e-4"), _decoupled("0.66"), *ADAMS),
     "adamax": (_rate(1e-4, 0.3, "[S]"), *ADAMS),
-    "amsgrad": (_rate(3e-5, 0.1, "[S]"), *ADAMS),
-    "nadam": (_rate(3e-5, 0.1, "[S]"), *ADAMS),
-    "radam": (_rate(3e-5, 0.1, "[S]; [T] tuned median 1.6e-4"), *ADAMS),
+    "amsgrad": (_rate(3e-5, 1.0, "[S]"), *ADAMS),
+    "nadam": (_rate(3e-5, 1.0, "[S]"), *ADAMS),
+    "radam": (_rate(3e-5, 1.0, "[S]; [T] tuned median 1.6e-4"), *ADAMS),
     "lion": (
-        _rate(3e-6, 1e-2, "[S]; [T] tuned median 4e-5"),
+        _rate(3e-6, 0.1, "[S]; [T] tuned median 4e-5"),
         _decoupled("2.2"),
         B1,
         B2._replace(source="[D] 0.99"),
