@@ -4,7 +4,7 @@ A box spans what won on the small tables of the course and what others report of
 that a winner at its edge is rare; one that is there all the same is marked by the report.  Sources:
 
     [T]  the medians of 100 tuned trials on 17 tables, MLPs of 3 k to 5 M weights (arXiv 2604.15297)
-    [D]  the default, and a factor of at least ten to both sides
+    [D]  the default; of a rate with a factor of at least ten to both sides
     [S]  the best of 16 rates on digits, breast_cancer and wine, by the command ``compare``: all are
          inside but Nadam's 1.58 on breast_cancer
 
