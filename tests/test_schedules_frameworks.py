@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from random_trees import few
 
 import jaxopt_course as joc
-from jaxopt_course.conventions import torch_onecycle_schedule
+from jaxopt_course.conventions import schedule_from_keras, torch_onecycle_schedule
 from jaxopt_course.schedules import (
     cosine_restarts_schedule,
     inverse_sqrt_schedule,
@@ -92,7 +92,18 @@ def test_polynomials_with_cycles_are_keras_s():
             horizon(polynomial_cycles_schedule(0.1, end, power, n), rates.STEPS)
             for n, power, end in rates.CYCLES
         ]
+        brought = [
+            horizon(schedule_from_keras(_cycling(n, power, end)), rates.STEPS)
+            for n, power, end in rates.CYCLES
+        ]
     same(ours, GOLDEN["keras.cycles"])
+    same(brought, ours)
+
+
+def _cycling(steps, power, end):
+    options = {"initial_learning_rate": 0.1, "end_learning_rate": end, "decay_steps": steps}
+    options |= {"power": power, "cycle": True}
+    return {"class_name": "PolynomialDecay", "config": options}
 
 
 @few

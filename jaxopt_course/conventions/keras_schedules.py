@@ -18,6 +18,7 @@ from jaxopt_course.messages import unknown
 from jaxopt_course.schedules import (
     exponential_decay,
     inverse_time_decay,
+    polynomial_cycles_schedule,
     polynomial_schedule,
 )
 from jaxopt_course.schedules.ranges import reached
@@ -34,8 +35,8 @@ def schedule_from_keras(config: Mapping[str, Any]) -> Schedule:
 
     Raises:
         TypeError: an option that is no number.
-        ValueError: CosineDecayRestarts, a cycling PolynomialDecay, or an unknown class; an option
-            that is missing, unknown or infinite.
+        ValueError: CosineDecayRestarts, or an unknown class; an option that is missing, unknown or
+            infinite.
 
     >>> options = {"initial_learning_rate": 1.0, "decay_steps": 2, "decay_rate": 1.0}
     >>> print(schedule_from_keras({"class_name": "InverseTimeDecay", "config": options})(2))
@@ -119,9 +120,9 @@ def _cosine(c: Mapping[str, Any]) -> Schedule:
 
 
 def _polynomial(c: Mapping[str, Any]) -> Schedule:
-    if c.get("cycle"):
-        raise ValueError("Keras's PolynomialDecay with cycle=True cannot be brought over")
     start, end = c["initial_learning_rate"], c["end_learning_rate"]
+    if c.get("cycle"):
+        return polynomial_cycles_schedule(start, end, c["power"], c["decay_steps"])
     return polynomial_schedule(start, end, c["power"], c["decay_steps"])
 
 
