@@ -259,7 +259,6 @@ def upgraded(copy, monkeypatch):
     """The study on disk, and another version of jaxlib than it was made with."""
     now = made_with.versions()
     monkeypatch.setattr(made_with, "versions", lambda: now | {"jaxlib": "99.0"})
-    monkeypatch.setattr("jaxopt_course.studies.session.versions", lambda: now | {"jaxlib": "99.0"})
     return joc.Study.load(copy.directory)
 
 
