@@ -14,6 +14,7 @@ eigenvalues.  A tensor has a basis an axis.  Vectors, numbers, and axes longer t
 none: there it is Adam.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -147,6 +148,7 @@ def _gram(x: jax.Array, axis: int) -> jax.Array:
     return jnp.tensordot(x, jnp.conj(x), (others, others), precision=EXACT)
 
 
+@functools.partial(jax.jit, static_argnames="function")  # or each eager step compiles its loop
 def _where(
     flag: jax.Array,
     function: Callable[[jax.Array, jax.Array], jax.Array],
