@@ -169,7 +169,7 @@ PAPER = {
     "lamb": {"learning_rate": 0.02, "weight_decay": 0.1},
     "adafactor": {"learning_rate": 0.05},
     "prodigy": {"learning_rate": 1.0, "estim_lr0": 1e-2, "weight_decay": 0.1},
-    "soap": {"learning_rate": 0.02, "precondition_frequency": 3},
+    "soap": {"learning_rate": 0.02, "precondition_frequency": 3, "eps": 1e-3},
     "schedule_free_adamw": {
         "learning_rate": 0.02,
         "weight_decay": 0.1,
@@ -283,7 +283,7 @@ def _paper(recipe, t, g, w, s, rate, weight_decay=0.0, eps=0.0, **other):
         for name, x, nothing in (("w", g[:4].reshape(2, 2), none), ("b", g[4:], [])):
             old = s.get(name) or (0 * x, 0 * x, tuple(nothing), tuple(nothing))
             step, *memory = soap_step(
-                np, np.int64(t - 1), x, *old, f=other["precondition_frequency"]
+                np, np.int64(t - 1), x, *old, eps=eps, f=other["precondition_frequency"]
             )
             s[name] = tuple(memory)
             u.append(step.ravel())
