@@ -100,8 +100,8 @@ def stepwise(make, lanes=False):
 
 
 def shifted(tx):
-    """``tx`` on parameters that stay: it is told of some that have moved by 1."""
-    update = lambda g, s, p: tx.update(g, s, jax.tree.map(lambda x: x + 1, p))
+    """``tx`` on parameters that stay: it is told of some a gradient further on."""
+    update = lambda g, s, p: tx.update(g, s, jax.tree.map(lambda x, d: x - d, p, g))
     return optax.GradientTransformation(tx.init, update)
 
 
