@@ -302,12 +302,12 @@ def evaluates_others(optimizer: Made, hyperparameters: Hyperparameters, state: T
     """Whether an optimizer has other weights for evaluation than those that it trains."""
     found: list[bool] = []
 
-    def ask(hyperparameters: Hyperparameters, state: TrialState) -> tuple[()]:
+    def ask(state: TrialState) -> tuple[()]:  # plain numbers stay plain: some need them so
         tx = adapted(optimizer({"seed": jnp.uint32(0), **hyperparameters}))
         found.append(bool(claims(tx, restored(state.opt_state), state.params)))
         return ()
 
-    jax.eval_shape(ask, hyperparameters, state)
+    jax.eval_shape(ask, state)
     return found[0]
 
 

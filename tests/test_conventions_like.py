@@ -12,12 +12,10 @@ from jaxopt_course import optimizers
 from jaxopt_course.conventions import CONVENTIONS, REGISTERED, convention, explain, recipes
 from jaxopt_course.optimizers import OPTIMIZERS
 
-PARAMS = {"w": jnp.array([0.5, -1.0, 2.0])}
+PARAMS = {"w": jnp.array([0.5, -1.0, 2.0]), "matrix": jnp.array([[1.0, -0.5]])}
+WHOLE = {"ns_steps", "min_dim_size_to_factor", "max_precondition_dim"}  # half of one is none
 REQUIRED = {"learning_rate": 0.01, "weight_decay": 0.1, "alpha": 5.0}
 REQUIRED |= {"b3_warmup": 3.0, "alpha_warmup": 3.0}
-PARAMS = {"w": jnp.array([0.5, -1.0, 2.0]), "matrix": jnp.array([[1.0, -0.5]])}
-WHOLE = {"ns_steps", "min_dim_size_to_factor"}  # half of one is none
-REQUIRED = {"learning_rate": 0.01, "weight_decay": 0.1}
 
 
 def two_steps(tx):
@@ -214,7 +212,8 @@ def three_steps(tx, jitted):
     update = jax.jit(tx.update) if jitted else tx.update
     params, state = PARAMS, tx.init(PARAMS)
     for _ in range(3):
-        u, state = update({"w": jnp.array([0.3, -2.0, 1e-6])}, state, params)
+        g = {"w": jnp.array([0.3, -2.0, 1e-6]), "matrix": jnp.array([[0.5, 0.1]])}
+        u, state = update(g, state, params)
         params = jax.tree.map(jnp.add, params, u)
     return params["w"]
 
