@@ -39,7 +39,9 @@ RECIPES = {
     "lars": {},
     "adafactor": {},
     "prodigy": {"estim_lr0": 1e-2},
-    "soap": {"precondition_frequency": 2, "eps": 1e-3},
+    # its first bases are of one gradient, whose small directions are rounding in float32: with a
+    # small eps two right programs part there (float64: test_optimizers_parity)
+    "soap": {"precondition_frequency": 2, "eps": 1.0},
     "schedule_free_adamw": {"warmup_steps": 3.0},
     "schedule_free_sgd": {},
 }

@@ -215,6 +215,8 @@ def _numbers(tx: Any, what: Description, state: Any, last: bool) -> dict[str, An
             numbers[name] = value.value
         elif _is_number(value):
             numbers[name] = value
+        elif isinstance(value, type):  # a dtype
+            continue
         elif callable(value) and (name in SCHEDULED or (what.noted and name not in FUNCTIONS)):
             count = _count_for(value, tx, state)
             if count is not None:
