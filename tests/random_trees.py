@@ -124,14 +124,13 @@ SWITCHES = {
 }
 CENTERED = {"rmsprop", "scale_by_stddev"}  # at ρ = 0 the variance is rounding alone
 OTHERS = {
-    "cautious",
-    "schedule_free",  # a piece of another
+    "cautious",  # a piece around another
+    "schedule_free",  # as well
     "switch",
     "scale_by_schedule",
     "partition_by_path",
     "freeze",
 }  # no numbers of their own
-OTHERS = {"switch", "scale_by_schedule", "partition_by_path", "freeze"}  # no numbers of their own
 OTHERS |= {"muon", *OF_MATRICES}  # these trees seldom hold a matrix: tests/test_muon.py
 NAMES = sorted(x for x in FUNCTIONS.keys() - SCHEDULES - OTHERS if "." not in x)
 

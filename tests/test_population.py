@@ -94,7 +94,7 @@ def test_a_member_trains_on_from_the_state_it_copied(study):
             (parent, parent["seed"]) if s < 20 else (move, TRIALS["seed"][int(move["trial"])])
         )
         state, *_ = step(numbers(row), state, np.uint32(seed), data)
-    loss = trial.evaluate({}, state, data.valid, ())["loss"]
+    loss = trial.evaluate(numbers(row), state, data.valid, ())["loss"]
     np.testing.assert_allclose(study.trials["valid_loss"][move["trial"]], loss, rtol=1e-3)
 
 

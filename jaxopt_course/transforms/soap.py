@@ -119,8 +119,11 @@ def scale_by_soap(
 
         leaves = zip(jax.tree.leaves(m), jax.tree.leaves(v), bases, strict=True)
         u = structure.unflatten([step(widen(m), v, q) for m, v, q in leaves])
-        grown = [
-            tuple(mean(beta3)(a, _gram(x, i)) for a, i in zip(own, axes(x), strict=True))
+        grown = [  # in the memory's dtype, whatever the gradient's is
+            tuple(
+                mean(beta3)(a, _gram(x, i)).astype(a.dtype)
+                for a, i in zip(own, axes(x), strict=True)
+            )
             for x, own in zip(flat, grams, strict=True)
         ]
         due = ~first & (state.count % jnp.asarray(precondition_frequency) == 0)
