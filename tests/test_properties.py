@@ -171,7 +171,7 @@ def test_a_clip_scales_with_its_bound(name):
     check()
 
 
-@ALL
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "scale_by_sign"])  # has none
 def test_one_compiled_program_for_all_numbers(name):
     """Numbers and switches as lanes of one program = each row of literals, not compiled, apart."""
     gradients_of = lambda seed: jnp.stack(three(seed))
