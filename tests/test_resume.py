@@ -321,7 +321,7 @@ def test_ctrl_c(whole, tmp_path, monkeypatch):
 
         patch.setattr(checkpoints, "save", save_and_interrupt)
         reuse(patch, whole)
-        patch.setattr("jaxopt_course.studies.session.command", lambda: "the first command")
+        patch.setattr("jaxopt_course.studies.made_with.command", lambda: "the first command")
         with pytest.raises(joc.SweepInterrupted) as stop:
             sweep_to_kill.sweep(directory)
     part = stop.value.study
