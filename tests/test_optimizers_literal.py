@@ -95,7 +95,7 @@ def arguments(case):
     return name, numbers | {k: v for k, v in extra.items() if k not in flags}, flags
 
 
-# where jax 0.12 fuses a literal and a traced number otherwise, and a few numbers part by the last bit
+# where jax 0.12 fuses a literal and a traced number otherwise: a few numbers part by the last bit
 FUSED_OTHERWISE = {"nadamw", "adan", "schedule_free_adamw"}
 by_default = functools.partial(jax.jit, compiler_options=DEFAULT_EFFORT)
 
