@@ -240,7 +240,7 @@ def test_dead_units(name):
             kwargs |= {k: 0.0 for k in kwargs if k.startswith(("eps", "initial")) and k in NUMBERS}
         params, shape = jnp.array([1.0, 0.0]), jax.ShapeDtypeStruct((2,), jnp.float32)
         gradients = [fill(shape, seed + t) * jnp.array([1.0, 0.0]) for t in range(3)]
-        switches = {k: v for k, v in kwargs.items() if isinstance(v, bool)}
+        switches = {k: v for k, v in kwargs.items() if isinstance(v, bool | int)}  # or counts
         numbers = {k: v for k, v in kwargs.items() if k not in switches}
 
         def end(numbers):
