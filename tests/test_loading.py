@@ -2,6 +2,7 @@
 
 import functools
 import pickle
+import random
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +15,16 @@ from jaxopt_course.sweeps.program import lower
 X = np.linspace(-1, 1, 96, dtype=np.float32).reshape(8, 12)
 
 
-def logistic(x, seed):
+def logistic(x, seed, scale=0.1):
     """Sums, a product, a loop and random numbers: what programs of sweeps are made of."""
     noise = jax.random.normal(jax.random.key(seed), x.shape)
-    y = jax.lax.fori_loop(0, 5, lambda i, y: jnp.tanh(y @ y.T @ y) + 0.1 * noise, x)
+    y = jax.lax.fori_loop(0, 5, lambda i, y: jnp.tanh(y @ y.T @ y) + scale * noise, x)
     return y, jax.nn.logsumexp(y, axis=1)
+
+
+def never_seen():
+    """A program that no cache has: what comes from one is not moved."""
+    return functools.partial(logistic, scale=random.SystemRandom().uniform(0.05, 0.15))
 
 
 def calls_back(x, seed):
@@ -48,18 +54,18 @@ def outputs(executable, device):
 
 
 def test_the_same_program_on_every_device():
-    devices = jax.devices()[:3]
-    executables, made = compiled(logistic, devices)
+    devices, function = jax.devices()[:3], never_seen()
+    executables, made = compiled(function, devices)
     assert made == devices[:1]
     first, *others = map(outputs, executables, devices)
     assert others == [first, first]
-    alone = lower(jax.jit(logistic, donate_argnums=0), (X, np.uint32(0)), devices[2]).compile()
+    alone = lower(jax.jit(function, donate_argnums=0), (X, np.uint32(0)), devices[2]).compile()
     assert outputs(alone, devices[2]) == first  # as it would be, had it been compiled there
 
 
 def test_any_device_may_be_the_first():
     devices = jax.devices()[2:0:-1]
-    executables, made = compiled(logistic, devices)
+    executables, made = compiled(never_seen(), devices)
     assert made == devices[:1]
     assert len({*map(tuple, map(outputs, executables, devices))}) == 1
 
@@ -96,7 +102,8 @@ def test_an_error_of_the_compiler_is_raised():
 
 def test_what_the_cache_of_jax_brought_is_not_moved():
     """XLA does not write again all of what it has read: functions would be missing."""
-    devices, once = jax.devices()[:2], lambda x, seed: (jnp.sort(x) * 2, x.mean() + seed)
+    devices, number = jax.devices()[:2], random.SystemRandom().uniform(1, 2)
+    once = lambda x, seed: (jnp.sort(x) * number, x.mean() + seed)
     assert compiled(once, devices)[1] == devices[:1]
     jax.clear_caches()  # but for the directory of conftest
     executables, made = compiled(once, devices)
