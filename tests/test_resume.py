@@ -270,8 +270,9 @@ def test_anew_where_both_are_damaged(again, whole):
     with pytest.warns(UserWarning, match="is damaged; the sweep goes on from the snapshot before"):
         study = go_on(again)
     assert_same_files(again, whole.directory)
+    # anew, and not from the middle; a bad trial trains on until somebody reads of it
     assert study.events[-1]["trial_steps"] == pytest.approx(
-        whole.events[-1]["trial_steps"], rel=0.1
+        whole.events[-1]["trial_steps"], rel=0.25
     )
 
 
