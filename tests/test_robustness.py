@@ -5,6 +5,7 @@ golden/robustness.json (made by robustness_frameworks.py).  The result: tests/ta
 """
 
 import functools
+import inspect
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -180,7 +181,9 @@ def test_half_precision_of_every_convention(name):
     numbers = {k: np.float32(v) for k, v in numbers.items()}
     for dtype in ("bfloat16", "float16"):
         assert scans(OURS, REGISTERED[name](**numbers), dtype)
-    needed = {k: numbers[k] for k in ("learning_rate", "weight_decay") if k in numbers}
+    parameters = inspect.signature(REGISTERED[name]).parameters
+    asked = {k for k, p in parameters.items() if p.default is p.empty}
+    needed = {k: numbers[k] for k in {"learning_rate", "weight_decay", *asked} if k in numbers}
     gradients = [[1e-4, 0.0, 300.0]] * 2
     assert np.isfinite(moves(OURS, REGISTERED[name](**needed), gradients, "float16")).all()
 

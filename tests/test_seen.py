@@ -15,8 +15,9 @@ from flax import nnx
 
 import jaxopt_course as joc
 from jaxopt_course import cli, devices
+from jaxopt_course.studies import compiled
 from jaxopt_course.studies.readings import OnReadingWarning
-from jaxopt_course.sweeps import program
+from jaxopt_course.sweeps import loading
 from jaxopt_course.train import take_batch
 
 pytestmark = pytest.mark.xdist_group("seen")  # one process, which trains the study once
@@ -317,7 +318,8 @@ def test_a_signal_while_compiling_leaves_a_study(tmp_path, monkeypatch, number, 
         press("it traces")
         return optax.sgd(h["learning_rate"])
 
-    monkeypatch.setattr(program, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(loading, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(compiled, "kept_programs", lambda: None)  # or nothing is compiled
     trials = joc.grid(learning_rate=[1e-3, 1e-2])
     settings = {"steps": 6, "batch_size": 5, "lanes": 2, "progress": False, "watch": WATCH[:1]}
     before = signal.getsignal(number)

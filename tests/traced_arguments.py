@@ -161,6 +161,7 @@ OF_ONE = {"clip_by_block_rms.threshold": (0.5, 0.3)}
 OF_ONE |= {f"{name}adopt.eps": (1.0, 2.0) for name in ("", "scale_by_", "paper.")}
 
 OF_ONE |= {"torch.adafactor.eps": (1.0, 2.0), "scale_by_factored_rms.epsilon": (1.0, 2.0)}
+OF_ONE |= {"inverse_sqrt_schedule.transition_steps": (12, 15)}
 OF_ONE |= {"scale_by_muon.eps": (4.0, 6.0), "orthogonalize.eps": (4.0, 6.0)}
 
 # numbers that are tried alone, and not given meanwhile
