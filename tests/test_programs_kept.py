@@ -95,6 +95,22 @@ def test_a_program_is_compiled_once_and_then_read_for_every_device(fresh, tmp_pa
     assert len([*tmp_path.glob(f"*{programs.SUFFIX}")]) == 4
 
 
+@pytest.mark.parametrize("other", ["of another name", "that others do not read"])
+def test_programs_of_one_text_are_told_apart_by_what_they_read(fresh, tmp_path, other):
+    """Arguments that nobody reads are dropped from the text, and names are not in it."""
+    rows = {"a": np.float32(2.0), "b": np.float32(3.0)}
+    second = {"b": rows["b"], "c": rows["a"]} if other == "of another name" else rows
+    texts, results = [], []
+    for name, given in (("a", rows), ("b", second)):
+        program = jax.jit(lambda row, x, name=name: x * row[name])
+        lowering = [lambda device, program=program, given=given: lower(program, (given, X), device)]
+        made, (text,) = loading.compile_all(lowering, [{}], jax.devices()[:1], Programs(tmp_path))
+        texts.append(text)
+        results.append(np.asarray(made[0][0](given, X)))
+    assert texts[0] == texts[1]
+    np.testing.assert_array_equal(results, [X * 2, X * 3])
+
+
 def test_another_machine_finds_nothing(tmp_path, monkeypatch):
     kept = Programs(tmp_path)
     kept.write("a", b"content")

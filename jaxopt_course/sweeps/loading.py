@@ -65,15 +65,15 @@ def compile_all(
             lowered, keys, made = [], [], []
             for lower, how in zip(lowering, options, strict=True):
                 lowered.append(one := lower(first))
-                keys.append(key := "" if kept is None else _key(one.as_text(), how, first))
-                packs.append(pack := None if kept is None else _known(one, kept.read(key)))
+                keys.append(key := _key(one, how, first) if kept else None)
+                packs.append(pack := _known(one, kept.read(key)) if kept and key else None)
                 copy = moved(pack, first)
                 made.append([start(one, how) if copy is None else _done(copy)])
             for i, mine in enumerate(made):
-                if packs[i] is None and (others or kept):
+                if packs[i] is None and (others or keys[i]):
                     packs[i] = packed(mine[0].result())
-                    if kept is not None and packs[i] is not None:
-                        kept.write(keys[i], packs[i][0])
+                    if kept and (key := keys[i]) and packs[i] is not None:
+                        kept.write(key, packs[i][0])
                 for device in others:
                     copy = moved(packs[i], device) if _alike(device, first) else None
                     again = copy is None and start(lowering[i](device), options[i])
@@ -89,13 +89,23 @@ def _alike(device: Any, first: Any) -> bool:
     return device.client is first.client and device.device_kind == first.device_kind
 
 
-def _key(text: str, options: dict[str, Any], device: Any) -> str:
-    """All that decides what the compiler makes, but for the machine."""
+def _key(lowered: Any, options: dict[str, Any], device: Any) -> str | None:
+    """All that decides what the compiler makes, and of whom it is called, but for the machine.
+
+    The text knows neither the arguments' names nor those that nobody reads, which are dropped: two
+    tables may have one text and take their numbers from other columns.  None where that is unknown.
+    """
+    try:
+        read = sorted(lowered._lowering.compile_args["kept_var_idx"])
+    except (AttributeError, KeyError):  # private to jax: without it nothing is kept
+        return None
+    text, arguments = lowered.as_text(), str(lowered.args_info)
     aside = ("cache", "log", "pgle", "dump")
     settings = {k: v for k, v in jax.config.values.items() if not any(word in k for word in aside)}
     flags = [os.environ.get(name) for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS")]
     made_by = jax.__version__, jaxlib.__version__, device.client.platform_version, flags
-    of = text, sorted(options.items()), device.platform, device.device_kind, made_by
+    on = device.platform, device.device_kind, made_by
+    of = text, arguments, read, sorted(options.items()), *on
     return repr((*of, sorted(settings.items())))
 
 
