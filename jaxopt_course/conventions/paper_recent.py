@@ -143,7 +143,7 @@ def prodigy(
     The authors' own program (prodigyopt 1.1).  Mishchenko and Defazio (2024), algorithm 4.
 
     >>> tx = prodigy(estim_lr0=0.5)
-    >>> print(tx.update(4.0, tx.init(1.0), 1.0)[0].round(3))  # 0.5 · 0.1 / √0.001
+    >>> print(f"{tx.update(4.0, tx.init(1.0), 1.0)[0]:.3f}")  # 0.5 · 0.1 / √0.001
     -1.581
     """
     numbers = (eps, estim_lr0, estim_lr_coef, weight_decay, safeguard_warmup)

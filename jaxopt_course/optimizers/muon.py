@@ -66,7 +66,7 @@ def muon(
     Same as ``optax.contrib.muon``.  Jordan et al. (2024), kellerjordan.github.io/posts/muon.
 
     >>> import jax.numpy as jnp
-    >>> tx = muon(0.5, ns_coeffs=(1.5, -0.5, 0.0), ns_steps=30)
+    >>> tx = muon(0.5, ns_coeffs=(1.5, -0.5, 0.0), ns_steps=30, nesterov=False)
     >>> params = {"kernel": jnp.array([[3.0, 0.0], [0.0, 1.0]]), "bias": jnp.array([2.0])}
     >>> u, _ = tx.update(params, tx.init(params), params)
     >>> print(u["kernel"].round(3), u["bias"].round(3))

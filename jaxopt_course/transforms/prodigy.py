@@ -94,7 +94,7 @@ def scale_by_prodigy(
     >>> tx = scale_by_prodigy(estim_lr0=0.5)
     >>> u, state = tx.update(jnp.array(4.0), tx.init(jnp.array(0.0)), jnp.array(0.0))
     >>> u, state = tx.update(jnp.array(4.0), state, jnp.array(-2.0))  # 2 nearer
-    >>> print(state.estim_lr.round(2))
+    >>> print(f"{state.estim_lr:.2f}")
     0.85
     """
 
