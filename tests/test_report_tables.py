@@ -208,6 +208,16 @@ def test_empty_cells_make_one_configuration():
     assert found["b1"].isna().tolist() == [True, False]
 
 
+def test_a_row_with_an_empty_cell_finds_its_own_trials():
+    """Sgd has no b1: nobody else's row is its, and its own are not lost."""
+    trials = table(
+        [trial("sgd"), trial("adam", b1=0.9), trial("sgd", seed=1), trial("adam", b1=0.5)]
+    )
+    rows = trials.loc[[0, 1]]
+    found = [tables.same(trials, row, ["optimizer", "b1"]) for _, row in rows.iterrows()]
+    np.testing.assert_array_equal(found, [[True, False, True, False], [False, True, False, False]])
+
+
 def test_an_unknown_direction_is_named():
     with pytest.raises(ValueError, match="'up'"):
         ranked([trial()], direction="up")

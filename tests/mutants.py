@@ -1,0 +1,253 @@
+"""Small faults put into the package one at a time, and whether the tests notice.
+
+Run     python tests/mutants.py                    (the prepared ones: about ten minutes)
+        python tests/mutants.py K1 T5              (some)
+        python tests/mutants.py --generate 40 jaxopt_course/sweeps/judges.py   (and drawn ones)
+Result  a line each; tests/mutants.csv holds the last of every one.  Killed: a test fails, or does
+        not end in time.  A mutant whose text is not in its file any more is an error.
+
+A mutant is a copy of the package beside this checkout's tests; the tests named for a file are run
+in one process, until the first that fails.
+"""
+
+import argparse
+import ast
+import csv
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "tests" / "mutants.csv"
+SECONDS = 900  # for the tests of one mutant
+
+# which tests are asked about a file, the quickest first
+TESTS = {
+    "conventions/torch/rules.py": ["conventions_golden"],
+    "conventions/torch_state.py": ["conventions_pairing"],
+    "records/checkpoints.py": ["records", "resume"],
+    "records/files.py": ["records"],
+    "records/store.py": ["records"],
+    "report/bands.py": ["report_tables"],
+    "report/tables.py": ["report_tables"],
+    "studies/choosing.py": ["study"],
+    "studies/results.py": ["engine"],
+    "sweeps/judges.py": ["judges"],
+    "sweeps/lanes.py": ["engine"],
+    "sweeps/schedulers.py": ["judges", "schedulers"],
+    "transforms/second_moment.py": ["transforms_second_moment"],
+}
+
+
+class Mutant(NamedTuple):
+    """One change."""
+
+    name: str
+    file: str  # below jaxopt_course/
+    old: str  # stands there once
+    new: str
+
+
+PREPARED = [
+    Mutant(
+        "T5",
+        "report/tables.py",
+        "column.isna() if pd.isna(row[name]) else column.eq(row[name])",
+        "column.eq(row[name])",
+    ),
+    Mutant("B2", "report/bands.py", "if n > 1:", "if n > 2:"),
+    Mutant(
+        "X5",
+        "conventions/torch/rules.py",
+        "(directed(maximize), before, by_coordinates(scaling), after)",
+        "(before, directed(maximize), by_coordinates(scaling), after)",
+    ),
+    Mutant("W1", "records/files.py", "        os.fsync(stream.fileno())", "        pass"),
+    Mutant("W2", "records/files.py", "            os.fsync(handle)", "            pass"),
+    Mutant(
+        "K4", "records/checkpoints.py", "            file.unlink()  # or the next", "            # "
+    ),
+    Mutant(
+        "K1",
+        "records/checkpoints.py",
+        "sorted(candidates, key=_number, reverse=True)",
+        "sorted(candidates, key=_number)",
+    ),
+    Mutant(
+        "L1",
+        "sweeps/lanes.py",
+        "return ~(jnp.abs(loss) <= rhythm.diverges_above)",
+        "return ~(jnp.abs(loss) < rhythm.diverges_above)",
+    ),
+    Mutant(
+        "L2",
+        "sweeps/lanes.py",
+        "return ~(jnp.abs(loss) <= rhythm.diverges_above)",
+        "return ~(loss <= rhythm.diverges_above)",
+    ),
+    Mutant(
+        "W4",
+        "records/store.py",
+        'if not len(trials) == curves.sizes.get("trial") == asked:',
+        'if not len(trials) == curves.sizes.get("trial"):',
+    ),
+    Mutant("C2", "studies/choosing.py", "max(used) + seeds < 2**32", "max(used) + seeds <= 2**32"),
+    Mutant("J2", "sweeps/judges.py", "int(count / eta + 1e-9)", "int(count / eta)"),
+    Mutant("S3", "sweeps/schedulers.py", "np.round(configurations *", "np.floor(configurations *"),
+    Mutant(
+        "R2",
+        "studies/results.py",
+        "best = filled.argmin(axis=1)",
+        "best = filled.shape[1] - 1 - filled[:, ::-1].argmin(axis=1)",
+    ),
+    Mutant(
+        "V1",
+        "transforms/second_moment.py",
+        "jnp.minimum(abs_square(m), jnp.finfo(v.dtype).max)",
+        "abs_square(m)",
+    ),
+]
+
+
+SWAPS = {
+    ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==",
+    ast.Is: "is not", ast.IsNot: "is", ast.In: "not in", ast.NotIn: "in",
+    ast.Add: "-", ast.Sub: "+", ast.Mult: "/", ast.Div: "*", ast.FloorDiv: "/", ast.Mod: "*",
+    ast.Pow: "*", ast.And: "or", ast.Or: "and",
+}  # fmt: skip
+
+
+def drawn(file: str, count: int) -> list[Mutant]:
+    """So many changes of a file, the same ones whenever they are asked for.
+
+    An operator for its neighbour, a number one more, a condition turned round, a statement left
+    out.  ``old`` is the whole file, as the piece that is changed may stand there often.
+    """
+    text = (ROOT / "jaxopt_course" / file).read_text(encoding="utf-8")
+    found = sorted({*_changes(text)})
+    random.Random(file).shuffle(found)
+    mutants = []
+    for start, end, new in found[:count]:
+        line = text.count("\n", 0, start) + 1
+        name = f"{file}:{line} {' '.join(text[start:end].split())[:40]} -> {new}"
+        mutants.append(Mutant(name, file, text, text[:start] + new + text[end:]))
+    return mutants
+
+
+def _changes(text: str):
+    """(start, end, new): what may stand in the place of which characters."""
+    starts = [0]
+    for line in text.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    place = lambda line, column: (
+        starts[line - 1] + len(text[starts[line - 1] : starts[line]].encode()[:column].decode())
+    )
+    span = lambda node: (
+        place(node.lineno, node.col_offset),
+        place(node.end_lineno, node.end_col_offset),
+    )
+    tree = ast.parse(text)
+    skipped = {
+        (inner.lineno, inner.col_offset)
+        for node in ast.walk(tree)
+        for part in (getattr(node, "annotation", None), getattr(node, "returns", None))
+        if part is not None
+        for inner in ast.walk(part)
+        if hasattr(inner, "lineno")
+    }
+    for node in ast.walk(tree):
+        if not hasattr(node, "lineno") or (node.lineno, node.col_offset) in skipped:
+            continue
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            left, right = span(node.left)[1], span(node.comparators[0])[0]
+            yield left, right, f" {SWAPS[type(node.ops[0])]} "
+        elif isinstance(node, ast.BinOp) and type(node.op) in SWAPS:
+            between = text[span(node.left)[1] : span(node.right)[0]]
+            if between.strip(" \n") in {"+", "-", "*", "/", "//", "%", "**"}:
+                yield span(node.left)[1], span(node.right)[0], f" {SWAPS[type(node.op)]} "
+        elif isinstance(node, ast.BoolOp):
+            between = text[span(node.values[0])[1] : span(node.values[1])[0]]
+            if between.strip() in {"and", "or"}:
+                new = between.replace(between.strip(), SWAPS[type(node.op)])
+                yield span(node.values[0])[1], span(node.values[1])[0], new
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            yield span(node)[0], span(node.operand)[0], ""
+        elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
+            yield *span(node), repr(node.value + 1)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+            yield *span(node), repr(not node.value)
+        elif isinstance(node, ast.If | ast.IfExp) and not isinstance(node.test, ast.Compare):
+            yield *span(node.test), f"not ({text[slice(*span(node.test))]})"
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            yield *span(node), "pass"
+        elif isinstance(node, ast.Return) and getattr(node.value, "value", node.value) is not None:
+            yield *span(node), "return None"
+
+
+def run(mutant: Mutant, python: str) -> str:
+    """ "killed", with the test that did it, or "survived"."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        copy = Path(folder)
+        for name in ("jaxopt_course", "tests", "experiments"):
+            shutil.copytree(
+                ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "pictures")
+            )
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copyfile(ROOT / name, copy / name)
+        file = copy / "jaxopt_course" / mutant.file
+        text = file.read_text(encoding="utf-8")
+        if text.count(mutant.old) != 1:
+            raise ValueError(f"{mutant.name}: {mutant.file} holds {text.count(mutant.old)} times")
+        file.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+        tests = [f"tests/test_{name}.py" for name in TESTS[mutant.file]]
+        command = [python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
+        environment = os.environ | {"PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            done = subprocess.run(
+                command, cwd=copy, env=environment, capture_output=True, text=True, timeout=SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            return "killed: not over in time"
+    if done.returncode == 0:
+        return "survived"
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    first = lines[0].split(" - ")[0].split(" ", 1)[1] if lines else f"exit {done.returncode}"
+    return f"killed: {first}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="prepared mutants, or files with --generate")
+    parser.add_argument("--generate", type=int, default=0, metavar="N", help="drawn ones a file")
+    parser.add_argument("--jobs", type=int, default=1)
+    options = parser.parse_args()
+    if options.generate:
+        files = [name.removeprefix("jaxopt_course/") for name in options.names] or [*TESTS]
+        mutants = [one for file in files for one in drawn(file, options.generate)]
+    else:
+        mutants = [one for one in PREPARED if not options.names or one.name in options.names]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        ends = pool.map(lambda one: run(one, sys.executable), mutants)
+        found = {}
+        for mutant, end in zip(mutants, ends, strict=True):
+            print(f"{mutant.name}: {end}", flush=True)
+            found[mutant.name] = (mutant.file, end)
+    survivors = sum(end == "survived" for _, end in found.values())
+    print(f"{len(found) - survivors} of {len(found)} killed")
+    known = {}
+    if TABLE.exists():
+        with TABLE.open(encoding="utf-8", newline="") as stream:
+            known = {name: (file, end) for name, file, end in [*csv.reader(stream)][1:]}
+    with TABLE.open("w", encoding="utf-8", newline="") as stream:
+        rows = [(name, *rest) for name, rest in sorted((known | found).items())]
+        csv.writer(stream, lineterminator="\n").writerows([("mutant", "file", "end"), *rows])
+
+
+if __name__ == "__main__":
+    main()
