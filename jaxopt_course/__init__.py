@@ -146,6 +146,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     )
     from jaxopt_course.transforms.learning_rate import scale_by_schedule as scale_by_schedule
     from jaxopt_course.transforms.lion import scale_by_lion as scale_by_lion
+    from jaxopt_course.transforms.lookahead import lookahead as lookahead
     from jaxopt_course.transforms.matrices import matrix_axes as matrix_axes
     from jaxopt_course.transforms.momentum import dampened_trace as dampened_trace
     from jaxopt_course.transforms.momentum import ema as ema
@@ -160,6 +161,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.transforms.second_moment import scale_by_rms as scale_by_rms
     from jaxopt_course.transforms.second_moment import scale_by_rss as scale_by_rss
     from jaxopt_course.transforms.second_moment import scale_by_stddev as scale_by_stddev
+    from jaxopt_course.transforms.sharpness import sam as sam
     from jaxopt_course.transforms.signs import scale_by_sign as scale_by_sign
     from jaxopt_course.transforms.soap import scale_by_soap as scale_by_soap
     from jaxopt_course.transforms.switch import switch as switch
@@ -254,6 +256,7 @@ _HOMES = {
         "scale_by_factored_rms",
         "scale_by_param_block_rms",
     ),
+    "transforms.sharpness": ("sam",),
     "transforms.signs": ("scale_by_sign",),
     "transforms.trust_ratio": ("scale_by_trust_ratio",),
     "transforms.adam_variants": ("scale_by_amsgrad", "scale_by_nadam", "scale_by_radam"),
@@ -265,6 +268,7 @@ _HOMES = {
     "transforms.evaluation": ("evaluation_params",),
     "transforms.learning_rate": ("scale", "scale_by_learning_rate", "scale_by_schedule"),
     "transforms.lion": ("scale_by_lion",),
+    "transforms.lookahead": ("lookahead",),
     "transforms.matrices": ("matrix_axes",),
     "transforms.muon": ("scale_by_muon", "scale_by_shape"),
     "transforms.orthogonal": ("orthogonalize",),

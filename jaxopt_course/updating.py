@@ -196,11 +196,11 @@ def skips(state: Tree) -> bool:
 
 
 def _find(state: Tree, name: str) -> list[Any]:
-    """The nodes of this type, wherever they stand; by name, as optax keeps some in ``contrib``."""
+    """optax's nodes of this type, wherever they stand; by name, as some are in ``contrib``."""
     found: list[Any] = []
 
     def look(node: Any) -> bool:
-        if type(node).__name__ == name:
+        if type(node).__name__ == name and type(node).__module__.startswith("optax"):
             found.append(node)
         return False
 

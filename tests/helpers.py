@@ -1,6 +1,7 @@
 """Streams of gradients, small problems and the loops that run an optimizer through them."""
 
 import dataclasses
+import functools
 import inspect
 
 import jax
@@ -176,6 +177,21 @@ def assert_trees_equal(ours, theirs):
 def optax_s(name):
     """optax's function of that name, of ``optax.contrib`` too; or None."""
     return getattr(optax, name, None) or getattr(optax.contrib, name, None)
+
+
+@functools.wraps(optax.lookahead)
+def optax_s_lookahead(*args, **kwargs):
+    """optax's, whose parameters are the fast weights; the state is its own and the slow weights."""
+    tx = optax.lookahead(*args, **kwargs)
+
+    def init(params):
+        return tx.init(optax.LookaheadParams.init_synced(params)), params
+
+    def update(g, state, params):
+        u, inside = tx.update(g, state[0], optax.LookaheadParams(fast=params, slow=state[1]))
+        return u.fast, (inside, apply_updates(state[1], u.slow))
+
+    return optax.GradientTransformation(init, update)
 
 
 def _with_warm_ups(name):

@@ -126,6 +126,8 @@ CENTERED = {"rmsprop", "scale_by_stddev"}  # at ρ = 0 the variance is rounding 
 OTHERS = {
     "cautious",  # a piece around another
     "schedule_free",  # as well
+    "lookahead",
+    "sam",
     "switch",
     "scale_by_schedule",
     "partition_by_path",

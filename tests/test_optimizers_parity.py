@@ -265,6 +265,8 @@ RATES = {"scale", "scale_by_schedule", "scale_by_learning_rate"}  # open loop on
 ELSEWHERE = {  # optax has none of them in this form
     "cautious": "test_cautious.py",
     "schedule_free": "test_schedule_free.py",
+    "lookahead": "test_lookahead_sam.py",
+    "sam": "test_lookahead_sam.py",
     "switch": "test_switch.py",
     "freeze": "test_transforms_groups.py",
     "partition_by_path": "test_transforms_groups.py",

@@ -45,9 +45,16 @@ def run(name, function, kwargs, loop):
         return loop(made, jnp.asarray(gradients)[:, None], params[None])
     if name.endswith("prodigy"):  # which finds its rate on the way
         made = shifted(made)
+    if name == "sam":  # which asks for the gradient elsewhere
+        made = optax.GradientTransformation(made.init, functools.partial(made.update, grad_fn=cube))
     if name.endswith(("muon", "soap")):  # a matrix, and a number that Adam trains
         return loop(by_shape(made), jnp.asarray(gradients), params)
     return loop(made, jnp.asarray(gradients), params)
+
+
+def cube(params):
+    """A gradient that depends on where it is taken."""
+    return params**3
 
 
 def by_shape(tx):

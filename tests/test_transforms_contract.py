@@ -64,7 +64,7 @@ def first(g):
 def test_the_table_is_complete():
     public = {name for name in vars(transforms) if callable(getattr(transforms, name))}
     elsewhere = {"cautious", "schedule_free", "switch", "freeze", "partition_by_path"}
-    elsewhere |= {"scale_by_schedule", *OF_MATRICES}
+    elsewhere |= {"scale_by_schedule", "lookahead", "sam", *OF_MATRICES}
     assert PIECES.keys() == (public | RECIPES.keys()) - elsewhere
     for name, (numbers, flags) in PIECES.items():  # and so is each row
         made = RECIPES.get(name) or getattr(transforms, name)

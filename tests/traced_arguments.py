@@ -7,7 +7,7 @@ to be traced.
 import inspect
 
 import optax
-from helpers import optax_s
+from helpers import optax_s, optax_s_lookahead
 
 from jaxopt_course import schedules, transforms
 from jaxopt_course.conventions import REGISTERED
@@ -27,6 +27,9 @@ VALUES = {
     "b3_warmup": (8.0, 3.0),
     "alpha_warmup": (8.0, 3.0),
     "xi": (1.0, 0.5),
+    "sync_period": (2, 3),
+    "slow_step_size": (0.5, 0.8),
+    "reset_state": (False, True),
     "estim_lr0": (0.1, 0.2),
     "estim_lr_coef": (1.0, 0.5),
     "precondition_frequency": (2, 3),
@@ -132,6 +135,8 @@ STRUCTURE = {
     "like": ("the name of a convention", None),
     "patterns": ("pieces by path, whose numbers are traced", {"*": optax.scale(0.5)}),
     "inner": ("a piece, whose numbers are traced", optax.trace(0.5)),
+    "optimizer": ("a piece, whose numbers are traced", optax.sgd(0.1)),
+    "fast_optimizer": ("a piece, whose numbers are traced", optax.sgd(0.1, 0.5)),
     "base_optimizer": ("a piece, whose numbers are traced", optax.sgd(0.1)),
     "max_precondition_dim": ("an int: which axes have a basis", None),
     "state_dtype": ("a dtype", None),
@@ -224,4 +229,5 @@ def _optax_piecewise(init_value=1.0, boundaries=(), scales=()):
 
 def twin(name):
     """optax's function of that name, or None."""
-    return {"piecewise_constant_schedule": _optax_piecewise}.get(name) or optax_s(name)
+    own = {"piecewise_constant_schedule": _optax_piecewise, "lookahead": optax_s_lookahead}
+    return own.get(name) or optax_s(name)

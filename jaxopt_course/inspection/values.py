@@ -63,8 +63,9 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
 
     A ``learning_rate`` is the one that acts: behind (or, for gradient descent, before)
     ``reduce_on_plateau`` it is multiplied by the ``scale`` of the last update, which is told too;
-    the value given to the next one may lower it once more.  Of optax's ``lookahead`` the fast
-    optimizer is read, of ``sam`` the optimizer; the adversary's numbers are "adv_optimizer.…".
+    the value given to the next one may lower it once more.  Of ``lookahead`` (ours
+    and optax's) it is the fast optimizer's, of ``sam`` that of the optimizer; the numbers of the
+    adversary of optax's are "adv_optimizer.…".
 
     A name that two pieces have is prefixed by the piece ("adam.b1"; numbered, if it stands there
     twice), the names of a group by its pattern ("*/bias.learning_rate"), those of a ``switch``

@@ -21,6 +21,7 @@ from jaxopt_course.transforms.learning_rate import scale as scale
 from jaxopt_course.transforms.learning_rate import scale_by_learning_rate as scale_by_learning_rate
 from jaxopt_course.transforms.learning_rate import scale_by_schedule as scale_by_schedule
 from jaxopt_course.transforms.lion import scale_by_lion as scale_by_lion
+from jaxopt_course.transforms.lookahead import lookahead as lookahead
 from jaxopt_course.transforms.matrices import matrix_axes as matrix_axes
 from jaxopt_course.transforms.momentum import dampened_trace as dampened_trace
 from jaxopt_course.transforms.momentum import ema as ema
@@ -34,6 +35,7 @@ from jaxopt_course.transforms.second_moment import scale_by_adadelta as scale_by
 from jaxopt_course.transforms.second_moment import scale_by_rms as scale_by_rms
 from jaxopt_course.transforms.second_moment import scale_by_rss as scale_by_rss
 from jaxopt_course.transforms.second_moment import scale_by_stddev as scale_by_stddev
+from jaxopt_course.transforms.sharpness import sam as sam
 from jaxopt_course.transforms.signs import scale_by_sign as scale_by_sign
 from jaxopt_course.transforms.soap import scale_by_soap as scale_by_soap
 from jaxopt_course.transforms.switch import switch as switch
