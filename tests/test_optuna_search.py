@@ -552,3 +552,97 @@ class TestExport:
             with pytest.raises(ValueError, match=r"notes.txt is no journal of Optuna's"):
                 study.to_optuna(other)
             assert other.read_text() == text
+
+
+@pytest.fixture(scope="module")
+def patient():
+    told = []
+    space = ONE | {"learning_rate": joc.log_uniform(1e-3, 3.0)}
+    more = {"patience": 1, "watch": ["gradient_norm"], "epochs": 12, "evaluate_every": 2}
+    theirs, study = search(space, 6, batch=4, on_reading=told.extend, **more)
+    return theirs, study, told
+
+
+class TestWhatASweepTakes:
+    """score, patience, watch, raw, on_reading, time_limit and diverges_after, as in ``sweep``."""
+
+    def test_patience_stops_and_the_best_evaluation_is_told(self, patient):
+        theirs, study, _ = patient
+        assert study.manifest["score"] == "best" and study.manifest["metric"] == "best_valid_loss"
+        assert set(study.trials["status"]) >= {"converged", "finished"}
+        for trial, row in zip(theirs.trials, study.trials.itertuples(), strict=True):
+            curve = study.curves["valid_loss"].sel(trial=row.trial).values
+            assert trial.state == TrialState.COMPLETE
+            assert trial.user_attrs["status"] == row.status
+            if row.status != "diverged":
+                assert trial.value == np.nanmin(curve) == row.valid_loss == row.best_valid_loss
+        assert theirs.best_value == study.best()["best_valid_loss"]
+
+    def test_it_is_the_sweep_of_its_table(self, patient):
+        _, study, _ = patient
+        table = study.trials[["optimizer", "learning_rate", "seed"]]
+        swept = joc.sweep(
+            "line", table, epochs=12, evaluate_every=2, batch_size=5, metric="valid_loss",
+            patience=1, watch=["gradient_norm"], lanes=4, progress=False,
+            devices=jax.devices()[:1],
+        )  # fmt: skip
+        assert swept.manifest["program_sha256"] == study.manifest["program_sha256"]
+        assert swept.manifest["scheduler"] == study.manifest["scheduler"]
+        both = [
+            one.trials[["valid_loss", "status", "scored_step", "test_loss"]]
+            for one in (swept, study)
+        ]
+        pd.testing.assert_frame_equal(*both, check_exact=True)
+        assert study.replay(5).identical
+
+    def test_what_is_watched_is_read_by_row(self, patient):
+        _, study, told = patient
+        assert {reading.trial for reading in told} == set(range(6))
+        for reading in told:
+            row = study.curves.sel(trial=reading.trial)
+            for name, value in reading.metrics.items():
+                steps = "step" if name.startswith("train_") else "eval_step"
+                assert float(row[name].sel({steps: reading.step})) == pytest.approx(
+                    value, nan_ok=True
+                )
+        assert "train_gradient_norm" in told[0].metrics
+
+    def test_the_time_is_over_with_the_batch_that_is_trained_then(self, ones, compiled):
+        began = []
+        with pytest.raises(joc.SweepInterrupted) as stop:
+            search(ONE, 50, batch=5, time_limit=1e-3, on_reading=began.append)
+        study = stop.value.study
+        assert len(study.trials) == 5 and study.events[-1]["time_limit"] == 1e-3
+
+    def test_bad_losses_in_a_row(self):
+        _, study = search(ONE, 1, batch=1, diverges_after=3, raw=False)
+        assert study.manifest["budget"]["diverges_after"] == 3 and study.manifest["raw"] is False
+
+    def test_score_alone(self):
+        theirs, study = search(ONE, 2, score="best")
+        assert [t.value for t in theirs.trials] == study.trials["best_valid_loss"].tolist()
+        assert study.manifest["scheduler"] is None
+
+    @pytest.mark.parametrize(
+        "given, message",
+        [
+            ({"scheduler": joc.ASHA()}, r"does not take scheduler=.*patience="),
+            ({"plan": None}, r"does not take plan=.*lanes="),
+            ({"keep": 2}, r"does not take keep="),
+            ({"start": {}}, r"does not take start="),
+            ({"lanes": 2}, r"does not take lanes=: it is an argument of OptunaSearch"),
+            ({"score": "median"}, 'score must be "last" or "best"'),
+            ({"score": "last", "metric": "best_valid_loss"}, "contradicts"),
+            ({"patience": 0}, "patience must be a number of evaluations"),
+            ({"watch": ["loss"]}, "watch names 'loss'"),
+            ({"time_limit": -1}, "time_limit must be a positive number"),
+            ({"diverges_after": 0}, "diverges_after must be at least 1"),
+        ],
+    )
+    def test_bad_input_is_named(self, given, message):
+        with pytest.raises(ValueError, match=message):
+            search(ONE, 2, **given)
+
+    def test_an_argument_of_nobody_is_python_s_error(self):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'patiance'"):
+            search(ONE, 2, patiance=3)

@@ -20,13 +20,18 @@ import xarray as xr
 
 from jaxopt_course.records import checkpoints, claims
 from jaxopt_course.report.optuna import Told, import_optuna, set_attributes, tell_all
-from jaxopt_course.search.asked import check_study
+from jaxopt_course.search.asked import check_direction, check_others, check_study
 from jaxopt_course.search.space import Reads, Space, make_space
-from jaxopt_course.studies.choosing import check_measured, check_metric
+from jaxopt_course.search.tells import report, tell
+from jaxopt_course.studies.carried import Carried
+from jaxopt_course.studies.choosing import check_measured, check_score
+from jaxopt_course.studies.readings import OnReading
 from jaxopt_course.studies.results import join
+from jaxopt_course.studies.seen import make_seen
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.studies.study import Study, SweepInterrupted
-from jaxopt_course.studies.sweep import check_devices, check_folds, check_metrics
+from jaxopt_course.studies.sweep import check_devices, check_folds, check_metrics, with_patience
+from jaxopt_course.sweeps.schedulers import Scheduler
 from jaxopt_course.tables.buckets import split
 from jaxopt_course.tables.budgets import Equal
 from jaxopt_course.tables.replicates import making
@@ -101,11 +106,19 @@ class OptunaSearch:
         record_every: int | None = None,
         evaluate_every: int | None = None,
         diverges_above: float | None = None,
+        diverges_after: int | None = None,
         metric: str | None = None,
+        score: str | None = None,
+        patience: int | None = None,
+        watch: Sequence[str] | None = None,
+        raw: bool = True,
+        on_reading: OnReading | None = None,
+        time_limit: float | None = None,
         directory: str | Path | None = None,
         overwrite: bool = False,
         devices: Sequence[Any] | None = None,
         progress: bool = True,
+        **others: Any,
     ) -> Study:
         """Ask for ``n_trials`` configurations, batch after batch, train them and tell the results.
 
@@ -128,21 +141,39 @@ class OptunaSearch:
             record_every: steps between records of the training loss.
             evaluate_every: steps between evaluations.
             diverges_above: a loss beyond which a trial counts as diverged; default as in ``sweep``.
+            diverges_after: so many bad losses in a row end a trial, not the first.
             metric: what the sampler is told; its direction must be that of the Optuna study.
+            score: which evaluation is told, "last" or "best"; default the last, and with
+                ``patience`` the best.
+            patience: evaluations without improvement after which a trial has "converged"; it is
+                told as one that trained to its end.
+            watch: what each step records beside the loss.
+            raw: whether the trained weights are measured too, where others are evaluated.
+            on_reading: hears what is new; ``trial`` is the row of the study that is returned.
+            time_limit: seconds, compiling counted, after which the search ends as by Ctrl-C: with
+                the batch that is trained then.
             directory: where to save, once all is over or something stops it; default nowhere.
             overwrite: whether a study that the directory holds may be replaced.
             devices: default all local ones.
             progress: whether to show a line a batch.
+            **others: arguments of ``sweep`` that have no place here: each is refused by name.
 
         Returns:
             a study of all that was trained; what was asked for twice stands in it once.
 
         Raises:
-            SweepInterrupted: Ctrl-C; Optuna is told that the trials that were not over failed.
-            TypeError, ValueError: as ``sweep``; or the Optuna study looks the other way, knows a
-                column with other choices, or has an enqueued trial outside the space.
+            SweepInterrupted: Ctrl-C, or the time is over; Optuna is told that the trials that were
+                not over failed.
+            TypeError, ValueError: as ``sweep``; an argument in ``others``; or the Optuna study
+                looks the other way, knows a column with other choices, or has an enqueued trial
+                outside the space.
         """
+        check_others(others)
         _whole("n_trials", n_trials)
+        seen, scheduler = (
+            make_seen(watch, on_reading, time_limit, raw),
+            with_patience(None, patience),
+        )
         lengths: dict[str, Any] = {
             "epochs": epochs,
             "steps": steps,
@@ -150,6 +181,7 @@ class OptunaSearch:
             "record_every": record_every,
             "evaluate_every": evaluate_every,
             "diverges_above": diverges_above,
+            **({} if diverges_after is None else {"diverges_after": diverges_after}),
         }
         space = self.space.with_static(static).with_task(task)
         check_study(self.optuna_study, space)
@@ -158,9 +190,10 @@ class OptunaSearch:
         table = split(task, examples, static, optimizer, equal=equal, replicates=repeat, **lengths)
         check_folds(table, space.columns)
         check_metrics(table)
-        chosen = check_metric(metric, table.buckets[0].task.directions)
+        measured = table.buckets[0].task.directions
+        chosen, score = check_score(score, metric, measured, scheduler is not None)
         check_measured(chosen[0], table.measured_with, set(space.columns) - set(space.fixed))
-        _check_direction(self.optuna_study, *chosen)
+        check_direction(self.optuna_study, *chosen)
         found = check_devices(devices)
         count = len(table.buckets)
         session = Session(
@@ -173,31 +206,40 @@ class OptunaSearch:
             (None,) * count,
             lengths,
             equal,
+            carried=Carried(score=score),
+            seen=seen,
         )
         if tried := space.extremes(optimizer):
             _complete(tried, space, session)  # what cannot be would end the search in its middle
         if directory is None:
-            return self._searched(session, space, n_trials, None, progress)
+            return self._searched(session, space, n_trials, None, progress, scheduler)
         with claims.claimed(directory, overwrite) as path:
-            return self._searched(session, space, n_trials, path, progress)
+            return self._searched(session, space, n_trials, path, progress, scheduler)
 
     def _searched(
-        self, session: Session, space: Space, n_trials: int, path: Path | None, progress: bool
+        self,
+        session: Session,
+        space: Space,
+        n_trials: int,
+        path: Path | None,
+        progress: bool,
+        scheduler: Scheduler | None,
     ) -> Study:
         """The study of all that was asked for and trained."""
-        session.compile(progress=progress, trials=f"{n_trials} trials to ask for")
-        manifest = session.manifest(session.table.trials, "sweep")
+        patient = dataclasses.replace(session, seen=session.seen.silent())  # before there are rows
+        patient.compile(progress=progress, trials=f"{n_trials} trials to ask for")
+        manifest = session.manifest(session.table.trials, "sweep", scheduler)
         set_attributes(self.optuna_study, manifest, space.fixed)
         outcomes: list[Outcome] = []
         try:
-            interrupted = self._search(session, space, n_trials, outcomes, progress)
+            interrupted = self._search(session, space, n_trials, outcomes, progress, scheduler)
         except KeyboardInterrupt:  # while the sampler was thinking
             if not outcomes:
                 raise
             interrupted = True
         finally:  # also where a batch went wrong, those before it are kept
             if outcomes:
-                study = _joined(session, outcomes)
+                study = _joined(session, outcomes, scheduler)
                 if path is not None:
                     study = study._write(path)
                     checkpoints.forget(path)  # of a sweep that was there and may be replaced
@@ -212,8 +254,9 @@ class OptunaSearch:
         n_trials: int,
         outcomes: list[Outcome],
         progress: bool,
+        scheduler: Scheduler | None,
     ) -> bool:
-        """Ask, train and tell ``n_trials``, add to ``outcomes``; whether Ctrl-C cut it short."""
+        """Ask, train and tell ``n_trials``, add to ``outcomes``; whether it was cut short."""
         states = import_optuna().trial.TrialState
         lanes = min(made.program.lanes for made in session.programs.values())
         batch = self.batch or max(1, lanes * len(session.devices) // len(space.repeats))
@@ -232,22 +275,23 @@ class OptunaSearch:
                     numbers = np.arange(len(trained), len(trained) + len(new))
                     new = new.assign(trial=numbers, duplicate_of=pd.NA)
                     new = new.astype({"duplicate_of": "Int64"}).reset_index(drop=True)
-                    outcome = session.train(new, "sweep", progress)
+                    outcome = session.train(new, "sweep", progress, scheduler=scheduler)
                     outcomes.append(outcome)
                     trained |= set(new["id"])
                     for told in tell_all(outcome.trials, outcome.curves, names, *session.chosen):
                         known[new["id"][told.row]] = told
                 exhausted = False
                 for name in table["id"].iloc[:: len(space.repeats)]:
-                    _report(asked[0], known[name])
+                    report(asked[0], known[name])
                     state = states[known[name].state]
-                    exhausted |= _tell(self.optuna_study, asked[0], known[name].value, state)
+                    exhausted |= tell(self.optuna_study, asked[0], known[name].value, state)
                     asked.pop(0)
             finally:  # whatever went wrong, no trial stays running for ever
                 for trial in asked:
-                    _tell(self.optuna_study, trial, None, states.FAIL)
-            if outcomes[-1].interrupted or exhausted:
-                return outcomes[-1].interrupted
+                    tell(self.optuna_study, trial, None, states.FAIL)
+            cut = outcomes[-1].interrupted or (session.seen.is_late and start + batch < n_trials)
+            if cut or exhausted:
+                return cut
         return False
 
     def _ask(
@@ -269,45 +313,17 @@ def _complete(rows: Sequence[dict[str, Any]], space: Space, session: Session) ->
     return longer.table.trials.iloc[-len(rows) * len(space.repeats) :]
 
 
-def _report(trial: Any, told: Told) -> None:
-    """The curve and the attributes."""
-    for step, value in told.curve.items():
-        trial.report(value, step)
-    for key, attribute in told.attributes.items():
-        trial.set_user_attr(key, attribute)
-
-
-def _tell(optuna_study: Any, trial: Any, value: float | None, state: Any) -> bool:
-    """Finish the trial; whether its sampler has no more to propose, as one of a grid."""
-    try:
-        optuna_study.tell(trial, value, state, skip_if_finished=True)
-    except RuntimeError as error:  # that is how samplers stop a study, once the trial is told
-        if "Study.stop" not in str(error):
-            raise
-        return True
-    return False
-
-
-def _joined(session: Session, outcomes: Sequence[Outcome]) -> Study:
+def _joined(session: Session, outcomes: Sequence[Outcome], scheduler: Scheduler | None) -> Study:
     """One study of all batches."""
     trials = pd.concat([outcome.trials for outcome in outcomes], ignore_index=True)
     trials = trials.astype(dict(outcomes[0].trials.dtypes))
     curves = xr.concat([outcome.curves for outcome in outcomes], "trial")
     asked = session.table.trials[[*session.table.hyperparameters, "seed"]]
     session = dataclasses.replace(session, examples=asked)
-    manifest = session.manifest(trials, "sweep")
+    manifest = session.manifest(trials, "sweep", scheduler)
     events = tuple(outcome.event for outcome in outcomes)
     joined = join(curves, trials, session.table.hyperparameters)
     return Study(trials, joined, manifest, None, events, session)
-
-
-def _check_direction(optuna_study: Any, metric: str, direction: str) -> None:
-    wanted = {"min": "minimize", "max": "maximize"}[direction]
-    if optuna_study.direction.name.lower() != wanted:
-        raise ValueError(
-            f"the Optuna study is to {optuna_study.direction.name.lower()}, but {metric} is to be "
-            f'{wanted}d: optuna.create_study(direction="{wanted}"), or another metric=…'
-        )
 
 
 def _whole(name: str, value: Any) -> int:

@@ -8,6 +8,30 @@ from jaxopt_course.messages import unknown
 from jaxopt_course.report.optuna import import_optuna
 from jaxopt_course.search.space import Space
 
+OTHERS = {  # arguments of a sweep
+    "scheduler": "it compares trials of one table, and here the next batch is not known yet; stop "
+    "those that no longer improve with patience=",
+    "plan": "it is made for a table, and here none is known yet; give OptunaSearch lanes=",
+    "keep": "the best are known at the end, when states are gone; joc.sweep their rows with keep=",
+    "start": "it begins trials from given weights row by row, and here rows are not known yet",
+    "lanes": "it is an argument of OptunaSearch(...)",
+    "replicates": "it is an argument of OptunaSearch(...)",
+    "trials": "the sampler makes them, out of OptunaSearch's space",
+}
+
+
+def check_others(given: Mapping[str, Any]) -> None:
+    """Refuse arguments that a search does not take.
+
+    Raises:
+        ValueError: one that ``sweep`` takes, with the way out.
+        TypeError: one that nobody takes.
+    """
+    for name in given:
+        if name in OTHERS:
+            raise ValueError(f"OptunaSearch.sweep does not take {name}=: {OTHERS[name]}")
+        raise TypeError(f"OptunaSearch.sweep() got an unexpected keyword argument {name!r}")
+
 
 def check_study(optuna_study: Any, space: Space) -> None:
     """Check the study's pruner, its trials so far and those that wait against the space.
@@ -81,3 +105,22 @@ def _check_given(who: str, given: Mapping[str, Any], space: Space) -> None:
             have = f"only {', '.join(map(str, column.examples))}"
         if not inside:
             raise ValueError(f"{who} has {name}={value!r}, and the space has {have}")
+
+
+def check_direction(optuna_study: Any, metric: str, direction: str) -> None:
+    """Refuse a study that looks the other way.
+
+    Args:
+        optuna_study: with one objective.
+        metric: that it is told.
+        direction: "min" or "max", of the metric.
+
+    Raises:
+        ValueError: it is not the study's.
+    """
+    wanted = {"min": "minimize", "max": "maximize"}[direction]
+    if optuna_study.direction.name.lower() != wanted:
+        raise ValueError(
+            f"the Optuna study is to {optuna_study.direction.name.lower()}, but {metric} is to be "
+            f'{wanted}d: optuna.create_study(direction="{wanted}"), or another metric=…'
+        )
