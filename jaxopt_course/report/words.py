@@ -1,12 +1,24 @@
-"""How the report says names and numbers."""
+"""How the report says names, numbers and sentences, in English and in Spanish.
+
+    words = Words("es")
+    words.say("{n} of {all} diverged.", n="2", all=words.counted(640, "trial"))
+
+A sentence stands in the code as its English template; ``spanish.py`` has the Spanish one under it.
+Numbers in prose have the language's decimal mark; names of columns, code and commands stay.
+"""
 
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from jaxopt_course.report import spanish
+
+LANGUAGES = ("en", "es")
 
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
 
@@ -97,3 +109,95 @@ def sequence(holder: Mapping[str, Any], key: str) -> list[str]:
     """What a file has under ``key`` as text, item by item, if it is a list; else an empty one."""
     value = holder.get(key)
     return [str(item) for item in value] if isinstance(value, list) else []
+
+
+@dataclass(frozen=True)
+class Words:
+    """The same in a language: ``Words("es").number(0.5)`` is ``0,5``.
+
+    Raises:
+        ValueError: the report does not speak it.
+    """
+
+    language: str = "en"
+
+    def __post_init__(self) -> None:
+        if self.language not in LANGUAGES:
+            raise ValueError(f"the report is in {listed(LANGUAGES)}, not in {self.language!r}")
+
+    @property
+    def spanish(self) -> bool:
+        """Whether it is Spanish."""
+        return self.language == "es"
+
+    def say(self, template: str, /, **parts: Any) -> str:
+        """``template`` in the language, filled with ``parts``, which are said already.
+
+        >>> Words("es").say("Copy")
+        'Copiar'
+        """
+        chosen = spanish.SENTENCES.get(template, template) if self.spanish else template
+        return chosen.format(**parts)
+
+    def number(self, value: Any, digits: int = 4) -> str:
+        """See :func:`number`."""
+        return self.mark(number(value, digits)) if _is_float(value) else number(value, digits)
+
+    def plus_minus(self, mean: float, half_width: float) -> str:
+        """See :func:`plus_minus`."""
+        return self.mark(plus_minus(mean, half_width))
+
+    def share(self, value: float) -> str:
+        """``25%``, in Spanish ``25 %``."""
+        return f"{value:.0%}".replace("%", "\u202f%" if self.spanish else "%")
+
+    def whole(self, n: int) -> str:
+        """``1,234``; in Spanish ``1234`` and ``12 345``."""
+        if not self.spanish:
+            return f"{n:,}"
+        return f"{n:,}".replace(",", "\u202f") if abs(n) >= 10_000 else str(n)
+
+    def mark(self, text: str) -> str:
+        """A number that is text, with the language's decimal mark."""
+        return text.replace(".", ",") if self.spanish else text
+
+    def counted(self, n: int, noun: str) -> str:
+        """``4 seeds``, ``4 semillas``."""
+        if not self.spanish:
+            return counted(n, noun)
+        one, more = spanish.NOUNS.get(noun, (noun, f"{noun}s"))
+        return f"{self.whole(n)} {one if n == 1 else more}"
+
+    def plural(self, noun: str) -> str:
+        """``seeds``, ``semillas``."""
+        return spanish.NOUNS.get(noun, (noun, f"{noun}s"))[1] if self.spanish else f"{noun}s"
+
+    def listed(self, names: Sequence[str], most: int = 4) -> str:
+        """See :func:`listed`."""
+        if not self.spanish:
+            return listed(names, most)
+        shown = list(names) if len(names) <= most else [*names[: most - 1]]
+        rest = len(names) - len(shown)
+        if rest:
+            return f"{', '.join(shown)} y {rest} más"
+        if len(shown) == 1:
+            return shown[0]
+        last = shown[-1]
+        joint = "e" if re.match(r"h?i(?!e)", last, re.IGNORECASE) else "y"
+        return f"{', '.join(shown[:-1])} {joint} {last}"
+
+    def title(self, metric: str) -> str:
+        """``best validation loss``, ``mejor pérdida de validación``."""
+        if not self.spanish:
+            return title(metric)
+        best, name = metric.startswith("best_"), metric.removeprefix("best_")
+        part, _, rest = name.partition("_")
+        if part not in PARTS or not rest:
+            return metric.replace("_", " ")
+        noun = spanish.METRICS.get(rest, rest.replace("_", " "))
+        said = f"{noun} de {spanish.PARTS[part]}"
+        return f"mejor {said}" if best else said
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, float | np.floating)

@@ -1,0 +1,173 @@
+"""The Python that the page offers takes the steps that the study took."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from jaxopt_course.report import code
+from jaxopt_course.tables.recipes import RECIPES
+
+STEPS = 4
+ROWS = {  # what a row of a study has: all numbers of the recipe
+    "sgd": {},
+    "momentum": {"momentum": 0.9},
+    "nesterov": {"momentum": 0.9},
+    "ema_momentum": {"decay": 0.9},
+    "adagrad": {"initial_accumulator_value": 0.1, "eps": 1e-7},
+    "rmsprop": {"decay": 0.9, "eps": 1e-8, "initial_scale": 0.0},
+    "adadelta": {"rho": 0.9, "eps": 1e-6, "weight_decay": 0.0},
+    "adam": {"b1": 0.9, "b2": 0.999, "eps": 1e-8, "eps_root": 0.0},
+    "adamw": {"b1": 0.9, "b2": 0.999, "eps": 1e-8, "eps_root": 0.0, "weight_decay": 0.1,
+              "decay_biases": False},
+    "adamax": {"b1": 0.9, "b2": 0.999, "eps": 1e-8},
+    "amsgrad": {"b1": 0.9, "b2": 0.999, "eps": 1e-8, "eps_root": 0.0},
+    "nadam": {"b1": 0.9, "b2": 0.999, "eps": 1e-8, "eps_root": 0.0},
+    "nadamw": {"b1": 0.9, "b2": 0.999, "eps": 1e-8, "eps_root": 0.0, "weight_decay": 0.1},
+    "radam": {"b1": 0.9, "b2": 0.999, "eps": 1e-8, "eps_root": 0.0, "threshold": 5.0},
+    "lion": {"b1": 0.9, "b2": 0.99, "weight_decay": 0.1, "decay_biases": False},
+    "signum": {"beta": 0.9},
+    "adabelief": {"b1": 0.9, "b2": 0.999, "eps": 1e-16, "eps_root": 1e-16},
+    "adan": {"b1": 0.98, "b2": 0.92, "b3": 0.99, "eps": 1e-8, "eps_root": 1e-8,
+             "weight_decay": 0.1},
+    "lamb": {"b1": 0.9, "b2": 0.999, "eps": 1e-6, "eps_root": 0.0, "weight_decay": 0.1},
+    "lars": {"weight_decay": 0.1, "trust_coefficient": 0.001, "eps": 0.0, "momentum": 0.9,
+             "decay_biases": False},
+    "adafactor": {"decay_rate": 0.8, "clipping_threshold": 1.0, "eps": 1e-30},
+    "ademamix": {"b1": 0.9, "b2": 0.999, "b3": 0.9999, "alpha": 5.0, "eps": 1e-8, "eps_root": 0.0,
+                 "weight_decay": 0.1, "b3_warmup": 0.0, "alpha_warmup": 0.0},
+    "adopt": {"b1": 0.9, "b2": 0.9999, "eps": 1e-6},
+    "muon": {"beta": 0.95, "eps": 1e-8, "weight_decay": 0.1, "adam_b1": 0.9, "adam_b2": 0.999,
+             "adam_eps_root": 0.0, "adam_weight_decay": 0.0, "decay_biases": False},
+}  # fmt: skip
+KEPT = {"decay_biases"}
+
+
+def row(name, **more):
+    return {"learning_rate": 0.0372759372031, **ROWS[name], **more}
+
+
+def start():
+    random = np.random.default_rng(0)
+    return {
+        "bias": random.normal(size=3).astype("f4"),
+        "kernel": random.normal(size=(4, 3)).astype("f4"),
+    }
+
+
+def gradients():
+    random = np.random.default_rng(1)
+    return [
+        {key: random.normal(size=leaf.shape).astype("f4") for key, leaf in start().items()}
+        for _ in range(STEPS)
+    ]
+
+
+def made(text, **known):
+    """What a snippet makes when it is run as it stands."""
+    exec(text, known)
+    return known.get("tx") or known["optimizer"]
+
+
+def trained(tx):
+    params = start()
+    state = tx.init(params)
+    for g in gradients():
+        updates, state = tx.update(g, state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+def studied(name, numbers):
+    """Trained by the recipe as a study has it."""
+    arguments = {key: x for key, x in numbers.items() if key not in KEPT}
+    if numbers.get("decay_biases") is False:
+        arguments[code.MASK_NAMES.get(name, "mask")] = lambda p: jax.tree.map(
+            lambda leaf: leaf.ndim >= 2, p
+        )
+    return trained(RECIPES[name](**arguments))
+
+
+def snippet(name, framework, **more):
+    (found,) = [s for s in code.snippets(name, row(name, **more)) if s.framework == framework]
+    return found
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("framework", ["joc", "optax"])
+def test_the_python_of_jax_trains_as_the_study_did(name, framework):
+    got = trained(made(snippet(name, framework).code))
+    want = studied(name, row(name))
+    for key in want:
+        np.testing.assert_allclose(got[key], want[key], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+def test_every_recipe_has_its_python():
+    plain = {name for name in RECIPES if "." not in name and "+" not in name}
+    assert plain == code.OURS
+    assert {*code.OPTAX} == {*ROWS}
+
+
+def test_numbers_are_those_of_the_row_and_strangers_stand_in_a_comment():
+    found = snippet("adam", "optax", batch_size=32, hidden=64, schedule="cosine")
+    assert "learning_rate=0.0372759372031" in found.code
+    assert found.code.splitlines()[-1] == "# and batch_size=32, hidden=64, schedule='cosine'"
+
+
+def test_gradients_are_clipped_first():
+    ways = {
+        "joc": "joc.clip_by_global_norm(1.0)",
+        "optax": "optax.clip_by_global_norm(1.0)",
+        "keras": "global_clipnorm=1.0",
+        "torch": "clip_grad_norm_(model.parameters(), 1.0)",
+    }
+    for framework, text in ways.items():
+        assert text in snippet("adam", framework, clip_norm=1.0).code
+
+
+def test_a_frameworks_own_rule_stays_its_own():
+    numbers = {"learning_rate": 0.01, "b1": 0.9, "b2": 0.999, "eps": 1e-7}
+    ours, *others = code.snippets("keras.adam", numbers)
+    assert "like='keras'" in ours.code
+    trained(made(ours.code))
+    assert [s.framework for s in others if s.code] == ["keras"]
+
+
+@pytest.mark.parametrize("name", ["mine", "", "optax.mine", "jax.adam", "<b>adam</b>"])
+def test_of_an_optimizer_of_ones_own_there_is_none(name):
+    assert code.snippets(name, {"learning_rate": 0.1}) == []
+
+
+def agree(name, got):
+    """Apart by at most 2 thousandths of the way that was gone."""
+    want, begun = studied(name, row(name)), start()
+    apart = np.concatenate([(got[key] - want[key]).ravel() for key in want])
+    way = np.concatenate([(want[key] - begun[key]).ravel() for key in want])
+    assert np.linalg.norm(apart) < 2e-3 * np.linalg.norm(way)
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("name", code.TORCH)
+def test_torch_takes_the_steps_of_the_study(name):
+    import torch
+
+    params = {key: torch.nn.Parameter(torch.tensor(leaf)) for key, leaf in start().items()}
+    model = torch.nn.ParameterDict(params)
+    optimizer = made(snippet(name, "torch").code, model=model)
+    for g in gradients():
+        for key, parameter in model.items():
+            parameter.grad = torch.tensor(g[key])
+        optimizer.step()
+    agree(name, {key: parameter.detach().numpy() for key, parameter in model.items()})
+
+
+@pytest.mark.live
+@pytest.mark.parametrize("name", code.KERAS)
+def test_keras_takes_the_steps_of_the_study(name):
+    import keras
+
+    optimizer = made(snippet(name, "keras").code)
+    variables = [keras.Variable(leaf, name=key) for key, leaf in start().items()]
+    for g in gradients():
+        optimizer.apply([keras.ops.convert_to_tensor(x) for x in g.values()], variables)
+    agree(name, dict(zip(start(), map(np.asarray, variables), strict=True)))
