@@ -47,6 +47,7 @@ MAY_IMPORT = {  # part -> the parts below it
     "sweeps": set(),  # numbers and pure functions: neither optimizers nor data sets nor disks
     "records": set(),  # files: arrays, frames and plain dictionaries
     "report": {"messages", "records"},  # what it needs of files, never jax
+    "exports": {"messages", "records", "report"},  # frames of a study, never jax
     "search": {
         "conventions",
         "messages",
@@ -60,6 +61,7 @@ MAY_IMPORT = {  # part -> the parts below it
     },
     "studies": {
         "conventions",
+        "exports",
         "inspection",
         "messages",
         "problems",
@@ -201,7 +203,7 @@ def test_no_file_is_long():
 
 
 def test_the_report_reads_files_only():
-    for file in (PACKAGE / "report").glob("*.py"):
+    for file in [f for room in ("report", "exports") for f in (PACKAGE / room).glob("*.py")]:
         outside = {n for n in imports(file) if n.startswith("jaxopt_course.sweeps")}
         assert outside <= {"jaxopt_course.records.store"}, file
         assert not any(name.split(".")[0] in ("jax", "flax", "optax") for name in imports(file))

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxopt_course.records import checkpoints, claims, weights
+from jaxopt_course.studies.exporting import WithExports
 from jaxopt_course.studies.first_states import shapes_of
 from jaxopt_course.studies.joining import belong
 from jaxopt_course.studies.keeping import check_keep
@@ -32,7 +33,7 @@ from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
 
 
-class WithParameters(RecordedStudy):
+class WithParameters(WithExports):
     """A study whose trials' weights can be had."""
 
     @property

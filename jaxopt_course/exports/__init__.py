@@ -1,0 +1,1 @@
+"""A study in other tools' words, each written by the tool's own package."""

@@ -1,0 +1,45 @@
+"""Packages of other tools, which are extras; and the places that exports write to."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+EXTRA = "exports"
+
+
+def imported(module: str, says: str) -> Any:
+    """The package of a tool.
+
+    Args:
+        module: as it is imported.
+        says: its name, for the message.
+
+    Raises:
+        ImportError: it is not installed; the message says how to.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise  # it is there, and lacks something of its own
+        raise ImportError(f"this needs {says}: pip install 'jaxopt-course[{EXTRA}]'") from error
+
+
+def free_file(file: str | Path, overwrite: bool = False) -> Path:
+    """A file that may be written.
+
+    Raises:
+        FileExistsError: it is there, and ``overwrite`` is false.
+        IsADirectoryError, FileNotFoundError: it is a directory, or its directory is not there.
+        ValueError: it is a pipe or a device.
+    """
+    path = Path(file)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory; name a file in it, as {path}/study.csv")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no directory {path.parent} for {path.name}")
+    if (path.exists() or path.is_symlink()) and not overwrite:
+        raise FileExistsError(f"{path} is there already; give another name, or overwrite=True")
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is a pipe or a device, not a file")
+    return path

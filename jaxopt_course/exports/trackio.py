@@ -1,0 +1,45 @@
+"""A study in Trackio: a run a trial, in one group; see ``Study.to_trackio``."""
+
+import contextlib
+import io
+
+from jaxopt_course.exports.packages import imported
+from jaxopt_course.exports.runs import Run, Whole, results
+
+
+def export(project: str, name: str, whole: Whole, runs: list[Run]) -> list[str]:
+    """Write the runs; the name of each, in the order of the trials.
+
+    Raises:
+        ValueError: the project has runs of a study of that name.
+    """
+    trackio = imported("trackio", "Trackio")
+    names = [f"{name}/{run.name}" for run in runs]
+    taken = {*names} & _known(trackio, project)
+    if taken:
+        raise ValueError(
+            f"Trackio's project {project!r} holds a study {name!r} already; give another name=…"
+        )
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints six lines a run
+        for called, run in zip(names, runs, strict=True):
+            made = trackio.init(
+                project,
+                name=called,
+                group=name,
+                config=run.settings | {"status": run.status, "study": name} | whole.facts,
+                auto_log_gpu=False,
+                auto_log_cpu=False,
+            )
+            try:
+                for step, values in run.curve:
+                    made.log(values, step=step)
+                made.log(results(run.measures) | {"trial": run.trial}, step=run.last_step)
+            finally:
+                trackio.finish()
+    return names
+
+
+def _known(trackio: object, project: str) -> set[str]:
+    """The names of a project's runs."""
+    storage = imported("trackio.sqlite_storage", "Trackio").SQLiteStorage
+    return set(storage.get_runs(project))
