@@ -13,7 +13,12 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "jaxopt_course"
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = SETTINGS["project"]
-EXTRAS = {"course/": "course", "search/": "optuna", "report/optuna.py": "optuna"}  # who needs it
+EXTRAS = {  # who needs it
+    "course/": "course",
+    "search/": "optuna",
+    "report/optuna.py": "optuna",
+    "problems/packaged.py": "tables",
+}
 
 
 def distribution(requirement: str) -> str:

@@ -52,8 +52,7 @@ def table_of(arguments: Table) -> "Task | None":
             be = "is" if len(given) == 1 else "are"
             raise ValueError(f"{some} {be} of a table: give --csv FILE too")
         return None
-    from jaxopt_course.problems.catalog import TASKS
-    from jaxopt_course.problems.downloads import split_name
+    from jaxopt_course.problems.catalog import has_name
     from jaxopt_course.problems.tables import read_table, table_task
 
     if getattr(arguments, "task", DIGITS) != DIGITS:
@@ -72,7 +71,7 @@ def table_of(arguments: Table) -> "Task | None":
     return table_task(
         arguments.csv,
         arguments.target,
-        name=f"{stem}_csv" if stem in TASKS or split_name(stem) else None,
+        name=f"{stem}_csv" if has_name(stem) else None,
         drop=arguments.drop,
         kind=arguments.kind,
         positive=arguments.positive,

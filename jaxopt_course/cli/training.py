@@ -141,7 +141,12 @@ def scheduler_of(arguments: Training) -> Any:
 
 
 def next_free(parent: Path, name: str) -> Path:
-    """``parent/name-N`` for the first N above all that are taken."""
+    """``parent/name-N`` for the first N above all that are taken.
+
+    >>> str(next_free(Path("runs"), "r:modeldata/attrition"))
+    'runs/r_modeldata_attrition-1'
+    """
+    name = re.sub(r"[^\w.-]+", "_", name)  # a task's may have what is no part of a file's
     numbers = [
         int(match[1])
         for path in parent.glob(f"{name}-*")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxopt_course.messages import unknown
-from jaxopt_course.problems import datasets
+from jaxopt_course.problems import datasets, packaged
 from jaxopt_course.problems.downloads import DOWNLOADS, openml_task, split_name
 from jaxopt_course.problems.losses import LOSSES
 from jaxopt_course.problems.tasks import Task
@@ -99,17 +99,28 @@ def load_task(name: str) -> Task:
 
     For these nothing is downloaded: the data come with scikit-learn, or are drawn from a seed.
     Those of :mod:`~jaxopt_course.problems.downloads` (``mnist_dense``, ``mnist_cnn``,
-    ``cifar10_cnn``, ...) come from openml.org, once.
+    ``cifar10_cnn``, ...) come from openml.org, once; those of
+    :mod:`~jaxopt_course.problems.packaged` (``mnist5000``, ``r:modeldata/attrition``, ...) with
+    packages of their own, ``pip install 'jaxopt-course[tables]'``.
 
     Raises:
         ValueError: an unknown name; the message shows the nearest one and all of them.
         ConnectionError: the data are not in the cache, and cannot be downloaded.
+        ImportError: the package that brings the data is not installed.
     """
     if name in TASKS:
         return TASKS[name]()
+    if str(name).startswith(packaged.R) or name in packaged.entries():
+        return packaged.packaged_task(name)
     if not split_name(name):
-        raise ValueError(unknown("task", name, [*TASKS, *DOWNLOADS]))
+        others = [own for own in packaged.entries() if not own.startswith(packaged.R)]
+        raise ValueError(unknown("task", name, [*TASKS, *DOWNLOADS, *others]))
     return openml_task(name)
+
+
+def has_name(name: str) -> bool:
+    """Whether :func:`load_task` knows a task of this name."""
+    return name in TASKS or name in packaged.entries() or split_name(name) is not None
 
 
 def task_of(task: Any) -> Task:

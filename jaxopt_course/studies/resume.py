@@ -12,8 +12,7 @@ import jax
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.problems.catalog import TASKS, load_task, task_of
-from jaxopt_course.problems.downloads import split_name
+from jaxopt_course.problems.catalog import has_name, load_task, task_of
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.records.format import table_sha256
 from jaxopt_course.studies.carried import Carried
@@ -202,7 +201,7 @@ def _task(
 ) -> Task:
     """The task of a bucket, checked to be the one that it was."""
     name = was["name"]
-    if given is None and name not in TASKS and split_name(name) is None:
+    if given is None and not has_name(name):
         raise GiveAgain("task", f"an own task ({name!r})")
     if given is None:
         task = tasks.setdefault(name, tasks.get(name) or load_task(name))

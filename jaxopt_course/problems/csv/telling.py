@@ -12,6 +12,7 @@ def lines(about: Mapping[str, Any]) -> list[str]:
         return []
     left = "".join(f", {n:,} {why} left out" for why, n in about["rows_left_out"].items())
     said = [f"{about['rows']:,} rows{left}"]
+    said += [about["origin"]] if "origin" in about else []
     baseline = about["baseline"]
     if about["classes"]:
         total = sum(about["classes"].values())
