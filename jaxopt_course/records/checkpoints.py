@@ -161,7 +161,7 @@ def folder_of(directory: Path, number: int) -> Path:
     """Where a bucket keeps what it has; made if it does not exist."""
     folder = ownership.folder(directory, CHECKPOINT)
     own = files.require_folder(folder, f"{number:04d}")
-    own.mkdir(exist_ok=True)
+    files.make_folder(own)
     return own
 
 

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxopt_course.records import checkpoints, format_1, ownership, store, weights
-from jaxopt_course.records.files import MAX_JSON, is_file, partial_of, require_regular, where
+from jaxopt_course.records.files import (
+    MAX_JSON,
+    is_file,
+    make_folder,
+    partial_of,
+    require_regular,
+    where,
+)
 from jaxopt_course.records.format import (
     CHECKPOINT,
     COMMIT,
@@ -48,7 +55,7 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
     _refuse(path, overwrite)
     missing = [one for one in (path, *path.parents) if not one.exists()]
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
     except (FileExistsError, NotADirectoryError):
         parts = [part for part in (path, *path.parents) if part.is_file()]
         raise NotADirectoryError(
@@ -112,7 +119,7 @@ def take_again(path: Path) -> None:
             f"{path} was moved away while the sweep ran, and something else is there now; nothing "
             "is lost: the study is this exception's attribute .study; save it elsewhere"
         )
-    path.mkdir(parents=True)
+    make_folder(path)
     ownership.write_list(path, OWN)
 
 
@@ -129,7 +136,8 @@ def _refuse(path: Path, overwrite: bool) -> None:
     """Refuse a directory with anything in it that is not a study's, or a study unless allowed."""
     if not path.is_dir():
         return
-    names = {name for name in os.listdir(path) if name != LOCK}
+    begun = {LOCK, partial_of(path / LIST).name}  # by who was killed at the very beginning
+    names = {*os.listdir(path)} - begun
     if is_file(path / LIST):
         ownership.read_list(path)
     elif names and not verified_names(path):

@@ -69,6 +69,14 @@ def sync(directory: Path) -> None:
             os.close(handle)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it that are missing, and put their names on the disk."""
+    missing = [one for one in (path, *path.parents) if not one.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        sync(one.parent)
+
+
 def dump(content: Any) -> bytes:
     """JSON as people can read it."""
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()

@@ -80,7 +80,7 @@ def lift_checkpoint(directory: Path) -> None:
     static = "buckets" in content
     for i, bucket in enumerate(old):
         new = files.require_folder(folder, f"{i:04d}")
-        new.mkdir(exist_ok=True)
+        files.make_folder(new)
         for name in STATES:
             source = bucket / CHECKPOINT / name if static else folder / name
             _lift_state(source, new / name, lifted["sha256"])

@@ -9,7 +9,14 @@ somebody puts beside a study stay.
 from collections.abc import Iterable
 from pathlib import Path
 
-from jaxopt_course.records.files import dump, is_file, read_json, replace_bytes, require_folder
+from jaxopt_course.records.files import (
+    dump,
+    is_file,
+    make_folder,
+    read_json,
+    replace_bytes,
+    require_folder,
+)
 from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, OWN, PICTURES, WEIGHTS
 
 LIST, FORMAT = ".study.json", "files of a jaxopt_course study"
@@ -68,5 +75,5 @@ def folder(directory: Path, name: str) -> Path:
         if name not in (own := read_list(directory)):  # of a version that did not know it
             write_list(directory, own | {name})
     path = require_folder(directory, name)
-    path.mkdir(exist_ok=True)
+    make_folder(path)
     return path

@@ -264,17 +264,17 @@ def read_confirmation(directory: Path, manifest: dict[str, Any]) -> Record | Non
     Raises:
         ValueError: it is damaged.
     """
-    folder = files.require_folder(directory, CONFIRMATION)
-    if _pending(directory) is not None or not files.is_file(folder / MANIFEST):
+    if _pending(directory) is not None or not has_confirmation(directory):
         return None
-    record = read(folder)
+    record = read(directory / CONFIRMATION)
     of = record.manifest.get("confirms")  # older ones do not say
     return record if of in (None, identity(manifest)) else None
 
 
 def has_confirmation(directory: Path) -> bool:
     """Whether winners were trained on fresh seeds before."""
-    return files.is_file(files.require_folder(directory, CONFIRMATION) / MANIFEST)
+    folder = files.require_folder(directory, CONFIRMATION)
+    return files.is_file(folder / MANIFEST) or _pending(folder) is not None
 
 
 def identity(manifest: dict[str, Any]) -> dict[str, str]:
