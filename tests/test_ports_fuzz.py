@@ -56,9 +56,15 @@ def with_arrays(entry):
     return {name: np.float32(x) if isinstance(x, list) else x for name, x in entry.items()}
 
 
-TORCH = [port["state"] for name, port in PORTS.items() if name.startswith("torch")]
-TORCH = [{**s, "state": {int(k): with_arrays(e) for k, e in s["state"].items()}} for s in TORCH]
-TORCH += [flat(state) for state in TORCH[::3]]
+def saved(state):
+    """As torch has it: numbers as keys, arrays; of several optimizers a list."""
+    if isinstance(state, list):
+        return [saved(one) for one in state]
+    return {**state, "state": {int(k): with_arrays(e) for k, e in state["state"].items()}}
+
+
+TORCH = [saved(port["state"]) for name, port in PORTS.items() if name.startswith("torch")]
+TORCH += [flat(state) for state in TORCH[::3] if isinstance(state, dict)]
 KERAS = [port["state"] for name, port in PORTS.items() if name.startswith("keras")]
 
 

@@ -21,6 +21,7 @@ from jaxopt_course.base import ScalarOrSchedule
 from jaxopt_course.conventions import keras
 from jaxopt_course.conventions.arrays import number, shape_of, step_count
 from jaxopt_course.conventions.keras_schedules import schedule_from_keras
+from jaxopt_course.conventions.newer_states import factored, keras_muon, keras_muon_memories
 from jaxopt_course.conventions.odd_states import refuse_odd_config
 from jaxopt_course.conventions.odd_values import refuse_odd_options, refuse_odd_rates
 from jaxopt_course.conventions.pairing import Axes, Theirs, leaf_of_each, spelled
@@ -28,9 +29,11 @@ from jaxopt_course.conventions.ports import filled, gathered, grouped
 from jaxopt_course.messages import unknown
 from jaxopt_course.tree import Tree, paths
 
-# class -> our recipe, their option -> our argument, the memories in their order: those in one
-# tuple alternate from variable to variable
+# class -> our recipe, their option -> our argument ("" for none of its own), the memories in their
+# order: those in one tuple alternate from variable to variable
 _MOMENTS = {"beta_1": "b1", "beta_2": "b2", "epsilon": "eps"}
+_MUON_S = ("muon_a", "muon_b", "muon_c", "exclude_layers", "exclude_embeddings")  # see keras_muon
+_MUON_S += ("rms_rate", "adam_weight_decay")
 _CLASSES: dict[str, tuple[Any, dict[str, str], tuple[tuple[str, ...], ...]]] = {
     "SGD": (keras.sgd, {"momentum": "momentum", "nesterov": "nesterov"}, (("trace",),)),
     "Adagrad": (
@@ -53,6 +56,31 @@ _CLASSES: dict[str, tuple[Any, dict[str, str], tuple[tuple[str, ...], ...]]] = {
         keras.schedule_free_adamw,
         {**_MOMENTS, "warmup_steps": "warmup_steps"},
         (("z", "nu"),),
+    ),
+    "Adafactor": (
+        keras.adafactor,
+        {
+            "beta_2_decay": "decay_rate",
+            "epsilon_1": "eps",
+            "epsilon_2": "eps2",
+            "clip_threshold": "clipping_threshold",
+            "relative_step": "",
+        },
+        (("v_row", "v_col", "v"),),
+    ),
+    "Muon": (
+        keras.muon,
+        {
+            "adam_beta_1": "adam_b1",
+            "adam_beta_2": "adam_b2",
+            "epsilon": "eps",
+            "adam_lr_ratio": "adam_lr_ratio",
+            "momentum": "beta",
+            "ns_steps": "ns_steps",
+            "nesterov": "nesterov",
+            **dict.fromkeys(_MUON_S, ""),
+        },
+        (),
     ),
     "Lion": (keras.lion, {"beta_1": "b1", "beta_2": "b2"}, (("mu",),)),
 }
@@ -131,6 +159,10 @@ def from_keras(
     }
     blocks = [block for block in layout if not absent.get(block[0], False)]
     fields: dict[str, Any] = {"count": count}
+    if kind == "Muon":
+        order, own = _muon(config, memory, variables[first:], names, params, transpose, arguments)
+        fields |= own
+        return _brought(recipe(learning_rate=learning_rate, **arguments), order, params, fields)
     if kind == "ScheduleFreeAdamW":  # whose mean is the plain one
         fields |= {"step_count": count, "weight_sum": count}
     if kind == "Nadam" and memory:
@@ -147,7 +179,7 @@ def from_keras(
         raise ValueError(f"Keras's {kind} is not built yet: it has no memories")
     each = len(blocks[0]) if blocks else 1
     theirs = [
-        Theirs(called[i * each], shape_of(memory[i * each], "a memory of Keras's"))
+        Theirs(called[i * each], shape_of(memory[(i + 1) * each - 1], "a memory of Keras's"))
         if width
         else Theirs(None, None)
         for i in range(many)
@@ -155,18 +187,65 @@ def from_keras(
     order = leaf_of_each(names, theirs, params, transpose, "Keras")
     for block in blocks:
         part, memory = memory[: many * len(block)], memory[many * len(block) :]
+        if kind == "Adafactor":
+            fields |= _factored(order, part, params, transpose)
+            continue
         for i, field in enumerate(block):
             found = dict(zip(order, part[i :: len(block)], strict=True))
             fields[field] = gathered(found, params, transpose, field, "Keras")
             if kind == "RMSprop" and field == "trace":
                 fields[field] = jax.tree.map(operator.neg, fields[field])
-    tx = recipe(learning_rate=learning_rate, **arguments)
+    return _brought(recipe(learning_rate=learning_rate, **arguments), order, params, fields)
+
+
+def _brought(
+    tx: Any, order: Sequence[str], params: Tree, fields: Mapping[str, Any]
+) -> tuple[optax.GradientTransformationExtraArgs, Any]:
+    """The recipe for the leaves of ``order``, the others frozen, and its state."""
     labels = {path: "trained" if path in order else "frozen" for path in paths(params)}
     transforms = {"trained": tx}
     if "frozen" in labels.values():
         transforms["frozen"] = optax.set_to_zero()
     tx = grouped(transforms, labels, params)
     return tx, filled(tx.init(params), fields)
+
+
+def _factored(
+    order: Sequence[str], part: Sequence[Any], params: Tree, transpose: Axes
+) -> dict[str, Any]:
+    """Of Adafactor's R, C and V by variable; a vector has only V, and a matrix's is not kept."""
+    triples = dict(zip(order, zip(part[::3], part[1::3], part[2::3], strict=True), strict=True))
+    is_matrix = lambda triple: len(shape_of(triple[2], "a memory of Keras's")) > 1
+    pick = lambda i, matrix: {k: x[i] for k, x in triples.items() if is_matrix(x) == matrix}
+    return factored(pick(0, True), pick(1, True), pick(2, False), params, transpose, "Keras")
+
+
+def _muon(
+    config: Mapping[str, Any],
+    memory: Sequence[Any],
+    variables: Sequence[Any],
+    names: Sequence[str] | None,
+    params: Tree,
+    transpose: Axes,
+    arguments: dict[str, Any],
+) -> tuple[list[str], dict[str, Any]]:
+    """The leaf of each variable, and Muon's and Adam's memories; adds to ``arguments``."""
+    if not memory:
+        raise ValueError("Keras's Muon is not built yet: it has no memories")
+    word = re.compile("(momentum|velocity)(_[0-9]+)?$")
+    ends = [None if path is None else word.search(path) for path in _paths(variables)]
+    pairs = keras_muon_memories(memory, [end and end[1] for end in ends])
+    both = zip(_names(variables), ends, strict=True)
+    called = [name for name, end in both if end and end[1] == "momentum"]
+    shapes = [shape_of(m, "a momentum of Keras's") for m, _ in pairs]
+    theirs = [Theirs(*each) for each in zip(called, shapes, strict=True)]
+    order = leaf_of_each(names, theirs, params, transpose, "Keras")
+    momenta = {leaf: m for leaf, (m, _) in zip(order, pairs, strict=True)}
+    velocities = {leaf: v for leaf, (_, v) in zip(order, pairs, strict=True) if v is not None}
+    arguments |= keras_muon(config, list(velocities))
+    m = gathered(momenta, params, transpose, "momentum", "Keras")
+    v = gathered(velocities, params, transpose, "velocity", "Keras")
+    return order, {"trace": m, "mu": m, "nu": v}
 
 
 def _is_pair(x: Sequence[Any]) -> bool:
@@ -223,7 +302,10 @@ def _arguments(kind: str, config: Mapping[str, Any], options: Mapping[str, str])
     strange = sorted(set(config) - _COMMON - _UNUSED - set(_MUST_BE_OFF) - set(options))
     if strange:
         raise ValueError(f"Keras's {kind} with the option {strange[0]!r} cannot be brought over")
-    arguments = {o: number(config[t], f"Keras's {t}") for t, o in options.items() if t in config}
+    given = {t: o for t, o in options.items() if o and t in config}
+    arguments = {o: number(config[t], f"Keras's {t}") for t, o in given.items()}
+    if "decay_rate" in arguments:  # an exponent below 0 there
+        arguments["decay_rate"] = -arguments["decay_rate"]
     if "momentum" in arguments and not arguments["momentum"]:
         arguments["momentum"] = None
     for name in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):

@@ -46,16 +46,12 @@ def gathered(
             return jnp.zeros_like(leaf)
         called = f"{whose}'s {what} for {path}"
         shape = shape_of(arrays[path], called)
-        axes: Sequence[int] = range(len(shape))
-        if transpose is True and len(shape) == 2:
-            axes = (1, 0)
-        elif isinstance(transpose, Mapping) and path in transpose:
-            axes = transpose[path]
-            if len(axes) != len(shape):
-                raise ValueError(
-                    f"transpose= of {path} has {len(axes)} axes, {whose}'s {what} for "
-                    f"it has the shape {shape}"
-                )
+        axes = axes_of(transpose, path, len(shape))
+        if len(axes) != len(shape):
+            raise ValueError(
+                f"transpose= of {path} has {len(axes)} axes, {whose}'s {what} for "
+                f"it has the shape {shape}"
+            )
         turned, found = axes != range(len(shape)), tuple(shape[axis] for axis in axes)
         if found != jnp.shape(leaf):  # before it is copied: it may claim to be of any size
             raise ValueError(
@@ -71,6 +67,19 @@ def gathered(
     leaves, structure = jax.tree.flatten(params)
     new = [placed(p, x) for p, x in zip(paths(params), leaves, strict=True)]
     return jax.tree.unflatten(structure, new)
+
+
+def axes_of(transpose: Axes, path: str, rank: int) -> Sequence[int]:
+    """The framework's axes in the order in which a leaf of so many has them.
+
+    >>> axes_of(True, "w", 2), axes_of(True, "w", 3), axes_of({"w": (2, 0, 1)}, "w", 3)
+    ((1, 0), range(0, 3), (2, 0, 1))
+    """
+    if transpose is True and rank == 2:
+        return (1, 0)
+    if isinstance(transpose, Mapping) and path in transpose:
+        return transpose[path]
+    return range(rank)
 
 
 def filled(state: Any, memories: Mapping[str, Any]) -> Any:

@@ -13,6 +13,8 @@ from typing import Any
 from jaxopt_course.base import Scalar, ScalarOrSchedule, Transform
 from jaxopt_course.conventions import torch
 from jaxopt_course.conventions.arrays import number, shape_of
+from jaxopt_course.conventions.newer_states import torch_matrices, torch_options
+from jaxopt_course.conventions.pairing import Axes
 from jaxopt_course.conventions.pieces import is_zero
 from jaxopt_course.messages import unknown
 
@@ -56,7 +58,14 @@ CLASSES: dict[str, tuple[Any, dict[str, str], dict[str, str]]] = {
         {**_MOMENTS, "mu_product": "mu_product"},
     ),
     "RAdam": (torch.radam, _DECOUPLED, _MOMENTS),
+    "Muon": (
+        torch.muon,
+        {"momentum": "beta", "nesterov": "nesterov", "eps": "eps", "ns_steps": "ns_steps"},
+        {"momentum_buffer": "mu"},
+    ),
+    "Adafactor": (torch.adafactor, {"d": "clipping_threshold"}, {}),
 }
+_LISTED = {"Muon": {"ns_coefficients", "adjust_lr_fn"}, "Adafactor": {"eps", "beta2_decay"}}
 _COMMON = {"lr", "weight_decay", "maximize", "params", "param_names", "betas", "eps"}
 _SPEED = {"foreach", "fused", "differentiable", "capturable"}  # how, not what, is computed
 _CYCLED = {"base_momentum", "max_momentum"}
@@ -78,6 +87,8 @@ def class_of(group: Group, memory: Iterable[Mapping[str, Any]]) -> str:
         "alpha": "RMSprop",
         "rho": "Adadelta",
         "momentum_decay": "NAdam",
+        "ns_steps": "Muon",
+        "beta2_decay": "Adafactor",
     }
     for told, kind in tells.items():
         if told in group and "t0" not in group:  # ASGD has an alpha too
@@ -99,7 +110,11 @@ def class_of(group: Group, memory: Iterable[Mapping[str, Any]]) -> str:
 
 
 def transform_of(
-    kind: str, group: Group, learning_rate: ScalarOrSchedule | None, momentum: Scalar | None
+    kind: str,
+    group: Group,
+    learning_rate: ScalarOrSchedule | None,
+    momentum: Scalar | None,
+    transpose: Axes = False,
 ) -> Transform:
     """Our recipe with the numbers of a param group.
 
@@ -108,6 +123,7 @@ def transform_of(
         group: of ``state_dict["param_groups"]``.
         learning_rate: η in the place of the group's, or None.
         momentum: μ, or β1, in the place of the group's, or None.
+        transpose: which leaves lie as ours do; to Muon, inputs and outputs are not the same.
 
     Raises:
         ValueError: an unknown class or option, or a number that a scheduler turns and that is not
@@ -121,7 +137,7 @@ def transform_of(
     if kind not in CLASSES:
         raise ValueError(unknown("torch optimizer", kind, CLASSES))
     recipe, options, _ = CLASSES[kind]
-    allowed = _COMMON | _SPEED | _SCHEDULED | set(options)
+    allowed = _COMMON | _SPEED | _SCHEDULED | set(options) | _LISTED.get(kind, set())
     strange = sorted(set(group) - allowed)
     if strange:
         raise ValueError(f"torch's {kind} with the option {strange[0]!r} cannot be brought over")
@@ -132,17 +148,21 @@ def transform_of(
     if "betas" in group:
         arguments["b1"], arguments["b2"] = _betas(group["betas"])
         arguments["eps"] = option(group, "eps")
+    arguments |= torch_options(kind, group)
+    if kind == "Muon":
+        arguments["muon_weight_dimension_numbers"] = torch_matrices(transpose)
     if momentum is not None:
-        name = "b1" if "betas" in group else "momentum"
+        name = "b1" if "betas" in group else "beta" if kind == "Muon" else "momentum"
         if name not in arguments:
             raise ValueError(f"momentum={momentum}: torch's {kind} has none")
         arguments[name] = momentum
     if is_zero(arguments.get("momentum", 1)):
         arguments["momentum"] = None
+    if "maximize" in group:
+        arguments["maximize"] = option(group, "maximize")
     return recipe(
         learning_rate=option(group, "lr") if learning_rate is None else learning_rate,
         weight_decay=option(group, "weight_decay"),
-        maximize=option(group, "maximize") if "maximize" in group else False,
         **arguments,
     )
 

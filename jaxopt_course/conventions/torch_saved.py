@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxopt_course.conventions.arrays import refuse_deep, shape_of
+from jaxopt_course.conventions.newer_states import whole_shape
+from jaxopt_course.conventions.odd_states import refuse_odd_state
 from jaxopt_course.conventions.pairing import Theirs
 
 _NO_MEMORY = {"step", "mu_product"}  # scalars, whatever the parameter's shape
@@ -36,6 +38,39 @@ def nested(state_dict: Any) -> Any:
         text = repr(sorted(options.items()))
         groups.setdefault(text, {**options, "params": []})["params"].append(name)
     return {"state": found["state"], "param_groups": list(groups.values())}
+
+
+def one_of(state_dicts: Any) -> Any:
+    """One state dict; of several optimizers of one model, as if they were groups of one.
+
+    Raises:
+        TypeError, ValueError: see ``refuse_odd_state``; a list without any; two of them have a
+            parameter of one name.
+
+    >>> both = [{"state": {}, "param_groups": [{"lr": x, "params": [0]}]} for x in (0.1, 0.2)]
+    >>> one_of(both)["param_groups"]
+    [{'lr': 0.1, 'params': [0]}, {'lr': 0.2, 'params': [1]}]
+    """
+    if not isinstance(state_dicts, list | tuple):
+        state_dict = nested(state_dicts)
+        refuse_odd_state(state_dict)
+        return state_dict
+    if not state_dicts:
+        raise ValueError("state_dict= is an empty list: give optimizer.state_dict() of each")
+    found: dict[str, Any] = {"state": {}, "param_groups": []}
+    for state_dict in map(one_of, state_dicts):
+        known = {key for group in found["param_groups"] for key in group["params"]}
+        own = [key for group in state_dict["param_groups"] for key in group["params"]]
+        if twice := [key for key in own if isinstance(key, str) and key in known]:
+            raise ValueError(f"two of the state dicts have a parameter {twice[0]!r}")
+        offset = sum(isinstance(key, int) for key in known)
+        moved = {key: key + offset if isinstance(key, int) else key for key in own}
+        found["state"] |= {moved[key]: x for key, x in memories_of(state_dict).items()}
+        found["param_groups"] += [
+            {**group, "params": [moved[key] for key in group["params"]]}
+            for group in state_dict["param_groups"]
+        ]
+    return found
 
 
 def parameters_of(state_dict: Mapping[str, Any]) -> dict[Any, Theirs]:
@@ -79,6 +114,8 @@ def memories_of(state_dict: Mapping[str, Any]) -> dict[Any, Mapping[str, Any]]:
 
 
 def _shape(entry: Mapping[str, Any]) -> tuple[int, ...] | None:
+    if (shape := whole_shape(entry)) is not None:
+        return shape
     for name, x in entry.items():
         if name not in _NO_MEMORY and x is not None:
             return shape_of(x, f"torch's {name}")

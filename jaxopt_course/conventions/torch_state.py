@@ -22,7 +22,7 @@ import optax
 from jaxopt_course.base import Scalar, ScalarOrSchedule
 from jaxopt_course.conventions.arrays import number as finite
 from jaxopt_course.conventions.arrays import step_count
-from jaxopt_course.conventions.odd_states import refuse_odd_state
+from jaxopt_course.conventions.newer_states import factored, squeezed
 from jaxopt_course.conventions.odd_values import (
     refuse_odd_options,
     refuse_odd_rates,
@@ -37,14 +37,14 @@ from jaxopt_course.conventions.torch_classes import (
     remembers,
     transform_of,
 )
-from jaxopt_course.conventions.torch_saved import memories_of, nested, parameters_of
+from jaxopt_course.conventions.torch_saved import memories_of, one_of, parameters_of
 from jaxopt_course.tree import Tree, paths
 
 Memory = Mapping[str, Mapping[str, Any]]  # leaf -> their name -> array
 
 
 def from_torch(
-    state_dict: Mapping[str, Any],
+    state_dict: Mapping[str, Any] | Sequence[Mapping[str, Any]],
     params: Tree,
     *,
     optimizer: str | None = None,
@@ -59,7 +59,9 @@ def from_torch(
 
     Args:
         state_dict: of ``optimizer.state_dict()``, or as ``torch.distributed.checkpoint`` and FSDP
-            have it: keyed by names, flat or nested.
+            have it: keyed by names, flat or nested.  A list of them, of optimizers that share the
+            model (``torch.optim.Muon`` and the AdamW beside it), is one optimizer with the groups
+            of all, and the parameters of all in that order.
         params: the present parameters, a tree of arrays.
         optimizer: torch's class, where the options do not tell (AdamW of torch < 2.6).
         names: the path of the leaf ("dense/kernel") of each torch parameter, in torch's order.  By
@@ -99,8 +101,7 @@ def from_torch(
     >>> print(tx.update({"w": w}, state)[0])  # 0.5 · (0.5 · 4 + 1)
     {'w': Array([-1.5], dtype=float32)}
     """
-    state_dict = nested(state_dict)
-    refuse_odd_state(state_dict)
+    state_dict = one_of(state_dict)
     groups = state_dict["param_groups"]
     if isinstance(transpose, Mapping):
         transpose = dict(zip(spelled(list(transpose), params), transpose.values(), strict=True))
@@ -138,10 +139,11 @@ def from_torch(
                 raise ValueError(
                     "the state does not say how many updates are done: a schedule needs step="
                 )
-            if kind == "Adagrad" and "lr_decay" in group and option(group, "lr_decay"):
+            falls = kind == "Adagrad" and "lr_decay" in group and option(group, "lr_decay")
+            if falls or kind == "Adafactor":
                 # its one counter is that of the parameter, whose rate falls by itself
                 rate, at = _later(rate, (updates or 0) - count), count
-            transforms[label] = transform_of(kind, group, rate, momentum)
+            transforms[label] = transform_of(kind, group, rate, momentum, transpose)
             labels |= dict.fromkeys(own, label)
             fields[label] = {
                 **_memories(kind, found, params, transpose),
@@ -209,6 +211,11 @@ def _later(rate: Any, offset: int) -> Any:
 def _memories(kind: str, found: Memory, params: Tree, transpose: Axes) -> dict[str, Any]:
     """Field -> scalar or tree."""
     fields: dict[str, Any] = {}
+    if kind == "Adafactor":
+        both = {path: squeezed(x, path) for path, x in found.items() if "row_var" in x}
+        rows, cols = ({path: x[i] for path, x in both.items()} for i in (0, 1))
+        whole = {path: entry["variance"] for path, entry in found.items() if "variance" in entry}
+        return factored(rows, cols, whole, params, transpose, "torch")
     for theirs, field in CLASSES[kind][2].items():
         arrays = {path: x for path, entry in found.items() if (x := entry.get(theirs)) is not None}
         if arrays and field == "mu_product":

@@ -10,7 +10,6 @@ from golden.cells import NOISE, SLOWING, START, STEPS, STREAM, gradient
 
 TAKEN_OVER = 20  # steps before the state is taken over
 GO_ON = (1, 2, 50, 100, 200)  # steps after it at which the parameters are stored
-NOT_PORTED = {"muon", "adafactor"}
 KERAS_SCHEDULES = {
     "inverse_time": lambda s: s.InverseTimeDecay(0.05, 10, 0.5),
     "inverse_time_stairs": lambda s: s.InverseTimeDecay(0.05, 10, 0.5, staircase=True),
@@ -95,7 +94,8 @@ class Torch:
                 each.step()
 
     def state(self):
-        return self.opt.state_dict()
+        dicts = [opt.state_dict() for opt in self.opts]
+        return dicts if self.turned else dicts[0]  # Muon's, and of the AdamW beside it
 
 
 class Keras:
@@ -175,7 +175,7 @@ def ports(known=None):
     from golden.cells import CELLS
 
     known, found = known or {}, {}
-    ported = [cell for cell in CELLS if "clip" not in cell.name and cell.recipe not in NOT_PORTED]
+    ported = [cell for cell in CELLS if "clip" not in cell.name]
     trainers = {cell.name: start(cell) for cell in ported}
     cell = next(c for c in CELLS if c.name == "keras.sgd.decay_momentum")
     for name, schedule in KERAS_SCHEDULES.items():
