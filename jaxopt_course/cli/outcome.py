@@ -62,12 +62,12 @@ def confirm(
         explain(study.confirm(seeds, task=task, optimizer=optimizer), verbose)
 
 
-def show(directory: Path) -> None:
+def show(directory: Path, language: str = "en") -> None:
     """Print the report, write the page, and say where it is."""
     from jaxopt_course.report import print_report, write_report
     from jaxopt_course.report.findings import read
 
-    findings = read(directory)
+    findings = read(directory, language)
     print_report(findings)
     say("", write_report(findings))
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -15,8 +15,10 @@ class Report:
 
     directory: Annotated[Path, tyro.conf.Positional]
     """What --out of compare was."""
+    lang: Literal["en", "es"] = "en"
+    """The language of the report: English or Spanish."""
 
 
 def report(arguments: Report) -> None:
     """Print and write the report of a study on disk."""
-    show(arguments.directory)
+    show(arguments.directory, arguments.lang)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -24,6 +24,8 @@ class Resume(Table):
     """Seconds after which the search ends again, as by Ctrl-C, compiling counted."""
     confirm: int = 5
     """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
+    lang: Literal["en", "es"] = "en"
+    """The language of the report: English or Spanish."""
     no_cache: bool = False
     """Compile anew, and keep nothing of it for the next command."""
 
@@ -47,4 +49,4 @@ def resume(arguments: Resume) -> None:
             say(f"jaxopt-course: not confirmed: {again(error, arguments)}", error=True)
     except SweepInterrupted as stop:
         stopped(stop, arguments.directory)
-    show(arguments.directory)
+    show(arguments.directory, arguments.lang)

@@ -48,6 +48,8 @@ class Training:
     """Whether to go on, without asking, where many programs must be compiled."""
     no_cache: bool = False
     """Compile anew, and keep nothing of it for the next command."""
+    lang: Literal["en", "es"] = "en"
+    """The language of the report: English or Spanish."""
     verbose: bool = False
     """Also print how the program was compiled and how busy the lanes were."""
 
@@ -121,9 +123,9 @@ def train(
     except ManyProgramsWarning as warning:
         raise ValueError(f"{warning}; to go on nevertheless, add --yes") from None
     except SweepInterrupted as stop:
-        show(out)
+        show(out, arguments.lang)
         stopped(stop, out)
-    show(out)
+    show(out, arguments.lang)
     say(f"{seconds():.1f} s from command to report")
 
 

@@ -170,7 +170,7 @@ def snippets(optimizer: str, numbers: Mapping[str, Any]) -> list[Snippet]:
     like = like or "optax"
     if name not in OURS or like not in ("optax", "keras", "torch", "paper"):
         return []
-    given = {key: _plain(value) for key, value in numbers.items()}
+    given = {key: plain(value) for key, value in numbers.items()}
     given = {key: x for key, x in given.items() if NEUTRAL.get(key) != x}
     row = _Row(
         name,
@@ -276,7 +276,7 @@ def _called(target: str, call: str, words: list[str], width: int = 68) -> list[s
     return [f"{target} = {call}(", *(f"    {word}," for word in words), ")"]
 
 
-def _plain(value: Any) -> Any:
-    """Python's own number, which its repr says exactly."""
+def plain(value: Any) -> Any:
+    """Python's own number, whose repr says it exactly."""
     item = getattr(value, "item", None)
     return item() if callable(item) else value

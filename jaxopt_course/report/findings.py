@@ -45,15 +45,27 @@ class Findings:
     sensitivity: pd.DataFrame | None  # None where fewer than two learning rates were tried
     curves: pd.DataFrame
     environment: pd.DataFrame
+    language: str = "en"
+
+    @property
+    def words(self) -> words.Words:
+        """How this report says numbers and sentences."""
+        return words.Words(self.language)
 
 
-def read(directory: str | Path) -> Findings:
+def read(directory: str | Path, language: str = "en") -> Findings:
     """Read the study in ``directory`` and what was confirmed beside it.
+
+    Args:
+        directory: of the study.
+        language: of what is said of it, "en" or "es".
 
     Raises:
         FileNotFoundError: the directory holds no study.
-        ValueError: the study is of another format, or its manifest contradicts its table.
+        ValueError: the study is of another format, its manifest contradicts its table, or the
+            report does not speak the language.
     """
+    words.Words(language)
     path = Path(directory)
     record = store.read(path)
     manifest, metric = record.manifest, record.manifest["metric"]
@@ -114,6 +126,7 @@ def read(directory: str | Path) -> Findings:
             [name for name in wanted if name in dataset],
         ),
         environment=environment(manifest, store.read_events(path)),
+        language=language,
     )
 
 

@@ -47,10 +47,17 @@ function draw(canvas) {
   });
 }
 
-for (const canvas of canvases) draw(canvas);
+// A plot in a fold is drawn once it is seen: before, it has no width.
+function drawn(canvas) {
+  const fold = canvas.closest("details");
+  if (!fold || fold.open) draw(canvas);
+  else fold.addEventListener("toggle", () => fold.open && draw(canvas));
+}
+
+for (const canvas of canvases) drawn(canvas);
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  for (const canvas of canvases) draw(canvas);
+  for (const canvas of canvases) if (canvas.data) draw(canvas);
   for (const button of document.querySelectorAll("[data-optimizer]")) button.setAttribute("aria-pressed", true);
 });
 
@@ -58,12 +65,14 @@ for (const button of document.querySelectorAll("[data-optimizer]")) {
   button.addEventListener("click", () => {
     const shown = button.getAttribute("aria-pressed") !== "true";
     button.setAttribute("aria-pressed", shown);
-    for (const canvas of canvases) {
+    for (const canvas of canvases.filter((one) => one.data)) {
       const mine = canvas.data.flatMap((trace, i) => (String(trace.meta) === button.dataset.optimizer ? [i] : []));
       if (mine.length) Plotly.restyle(canvas, { visible: shown }, mine);
     }
   });
 }
+
+const said = document.documentElement.dataset;
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
@@ -71,10 +80,58 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     getSelection().selectAllChildren(code);
     try {
       await navigator.clipboard.writeText(code.textContent);
-      button.textContent = "Copied";
+      button.textContent = said.copied;
     } catch {
-      button.textContent = document.execCommand("copy") ? "Copied" : "Selected";
+      button.textContent = document.execCommand("copy") ? said.copied : said.selected;
     }
-    setTimeout(() => (button.textContent = "Copy"), 1500);
+    setTimeout(() => (button.textContent = said.copy), 1500);
+  });
+}
+
+// What a cell sorts by: its number where it has one, else its text; what is empty comes last.
+function key(cell) {
+  const number = cell.dataset.value ?? cell.textContent.replace(",", ".");
+  if (number.trim() !== "" && Number.isFinite(Number(number))) return Number(number);
+  return cell.textContent === "–" ? null : cell.textContent;
+}
+
+function compared(a, b) {
+  if (typeof a === "number" && typeof b === "number") return a - b;
+  if (typeof a === typeof b) return String(a).localeCompare(String(b), undefined, { numeric: true });
+  return typeof a === "number" ? -1 : 1;
+}
+
+function sort(head) {
+  const row = head.parentElement;
+  const place = [...row.children].indexOf(head);
+  const down = head.getAttribute("aria-sort") === "ascending";
+  for (const other of row.children) other.removeAttribute("aria-sort");
+  head.setAttribute("aria-sort", down ? "descending" : "ascending");
+  const body = row.closest("table").tBodies[0];
+  const keyed = [...body.rows].map((line) => [key(line.cells[place]), line]);
+  keyed.sort(([a], [b]) => {
+    if (a === null || b === null) return (a === null) - (b === null);
+    return down ? compared(b, a) : compared(a, b);
+  });
+  body.append(...keyed.map(([, line]) => line));
+}
+
+for (const button of document.querySelectorAll("[data-sort]")) {
+  button.addEventListener("click", () => sort(button.closest("th")));
+}
+
+for (const input of document.querySelectorAll("[data-filter]")) {
+  const part = input.closest("details");
+  const count = part.querySelector("[data-count]");
+  const rows = [...part.querySelector("table").tBodies[0].rows];
+  const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent.toLowerCase()));
+  input.addEventListener("input", () => {
+    const wanted = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    rows.forEach((row, i) => {
+      row.hidden = !wanted.every((word) => texts[i].some((cell) => cell.includes(word)));
+      shown += !row.hidden;
+    });
+    count.textContent = wanted.length ? said.rows.replace("{n}", shown).replace("{all}", rows.length) : "";
   });
 }

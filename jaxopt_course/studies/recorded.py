@@ -190,17 +190,20 @@ class RecordedStudy:
         curves = join(record.curves, record.trials, record.manifest["hyperparameters"])
         return cls(record.trials, curves, record.manifest, path, tuple(store.read_events(path)))
 
-    def report(self) -> Path:
+    def report(self, language: str = "en") -> Path:
         """Write ``report.html`` and the figures into the study's directory; the page's path.
 
+        Args:
+            language: "en" or "es".
+
         Raises:
-            ValueError: the study is in no directory yet.
+            ValueError: the study is in no directory yet, or the report does not speak the language.
         """
         if self.directory is None:
             raise ValueError("save the study first: study.save(directory).report()")
         from jaxopt_course.report.page import write_report
 
-        return write_report(self.directory)
+        return write_report(self.directory, language=language)
 
     def to_optuna(
         self, journal_file: str | Path, name: str | None = None, *, each_seed: bool = False
