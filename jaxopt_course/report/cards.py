@@ -1,13 +1,69 @@
 """The page's figures: a card each, with one sentence that says what to see."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxopt_course.report import figures_html, words
+from jaxopt_course.report import figures_html, figures_measures, words
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels, looks
-from jaxopt_course.report.markup import text
+from jaxopt_course.report.markup import folded, text
+
+Draw = Callable[[Findings], figures_html.Plot | None]
+FOLDED: tuple[tuple[str, str, str, Draw], ...] = (
+    (
+        "winner_map",
+        "Who wins for your budget?",
+        "Each cell: training ends at this step, and so many configurations were tried of each "
+        "optimizer, drawn anew from those of the search. The colour is who wins most often, its "
+        "strength how often. Where the colour changes, the answer depends on the budget. A "
+        "schedule of the learning rate is not shortened.",
+        figures_measures.winner_map,
+    ),
+    (
+        "best_of_n",
+        "How many trials does it take?",
+        "The best of n configurations drawn anew: the line is its median, the band from the "
+        "quantile 0.1 to 0.9. Who is high at the left needs little tuning; where a line is flat, "
+        "more trials would gain nothing.",
+        figures_measures.best_of_n,
+    ),
+    (
+        "targets",
+        "Who is first at which target?",
+        "The time until the mean validation curve of each winner first reaches a target. A line "
+        "that ends never reaches what lies beyond; where lines cross, the ranking depends on the "
+        "target.",
+        figures_measures.target_ranking,
+    ),
+    (
+        "shares",
+        "Where does the difference come from?",
+        "Shares of the variance of one training's result, with 95% bootstrap intervals over "
+        "configurations. Look at which bar is long: there it pays to look first.",
+        figures_measures.shares,
+    ),
+    (
+        "basin",
+        "How much room is there around the best?",
+        "Each mark is a configuration; the filled ones are within 5% of the best of their "
+        "optimizer. Look at how far the filled ones reach: a large basin forgives a bad guess.",
+        figures_measures.basin_map,
+    ),
+    (
+        "importance",
+        "Which number mattered?",
+        "PED-ANOVA: how much each number tells the best tenth of the configurations from all.",
+        figures_measures.importances,
+    ),
+    (
+        "parallel",
+        "All configurations at once",
+        "A line is a configuration, its colour the result. Drag along an axis to keep only what "
+        "passes there; a click on the axis takes it back.",
+        figures_measures.parallel,
+    ),
+)
 
 
 def section(findings: Findings, pictures: Sequence[str]) -> str:
@@ -18,7 +74,18 @@ def section(findings: Findings, pictures: Sequence[str]) -> str:
         drawn = draw(findings)
         if drawn:
             parts.append(_figure(*drawn, pictures))
+    more = [_folded(findings, *figure) for figure in FOLDED]
+    if any(more):
+        parts.append(f"<h3>{text(w.say('To open'))}</h3>{''.join(more)}")
     return "".join(parts) + "</section>"
+
+
+def _folded(findings: Findings, name: str, title: str, caption: str, draw: Draw) -> str:
+    """A figure that needs a word: closed, its question on the fold."""
+    w, plot = findings.words, draw(findings)
+    if plot is None:
+        return ""
+    return folded(w.say(title), _figure(name, _plot(name, "", plot), w.say(caption), ()))
 
 
 def _noun(findings: Findings) -> str:

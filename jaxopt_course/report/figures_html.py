@@ -13,15 +13,16 @@ import pandas as pd
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import Axis, Look, labels, looks, rate_axis, time_axis, value_axis
 from jaxopt_course.report.verdict import estimate
-from jaxopt_course.report.words import title
+from jaxopt_course.report.words import Words
 
 Plot = dict[str, Any]  # {"data": [...], "layout": {...}}
 
 
 def curves(findings: Findings) -> dict[str, Plot]:
     """A plot of the winners' curves for each quantity, such as ``train_loss``."""
+    w, brush = findings.words, Brush(findings)
     per, unit = time_axis(findings)
-    brush = _Brush(findings)
+    moment = w.say(unit).split(" (")[0]
     plots = {}
     for quantity, part in findings.curves.groupby("quantity", sort=False):
         axis = value_axis(findings, str(quantity), part["mean"])
@@ -31,10 +32,10 @@ def curves(findings: Findings) -> dict[str, Plot]:
             x = line["step"].to_numpy() / per
             data += [
                 brush.band(str(name), x, line["low"].clip(lower=floor), line["high"]),
-                brush.line(str(name), x, line["mean"], f"{unit.split(' (')[0]} %{{x}}: %{{y:.4g}}"),
+                brush.line(str(name), x, line["mean"], f"{moment} %{{x}}: %{{y:.4g}}"),
             ]
-        layout = _layout(unit, title(str(quantity)), {}, _scale(axis))
-        plots[str(quantity)] = {"data": data, "layout": layout}
+        whole = layout(w.say(unit), w.title(str(quantity)), {}, scale(axis, w))
+        plots[str(quantity)] = {"data": data, "layout": whole}
     return plots
 
 
@@ -43,7 +44,7 @@ def sensitivity(findings: Findings) -> Plot | None:
     table = findings.sensitivity
     if table is None:
         return None
-    brush, axis = _Brush(findings), rate_axis(table["learning_rate"])
+    brush, axis = Brush(findings), rate_axis(table["learning_rate"])
     data: list[Plot] = []
     for name, line in table.groupby("optimizer", sort=False):
         x = axis.place(line["learning_rate"])
@@ -61,22 +62,26 @@ def sensitivity(findings: Findings) -> Plot | None:
     data += [brush.crosses(name, lost[lost["optimizer"] == name], axis.place) for name in rows]
     strip = 17 * len(rows) + 8
     share = strip / (strip + 400) if rows else 0.0
-    y = _scale(value_axis(findings, findings.metric, table["mean"])) | {
+    w = findings.words
+    y = scale(value_axis(findings, findings.metric, table["mean"]), w) | {
         "domain": [share + 0.09 if rows else 0, 1]
     }
-    layout = _layout("learning rate", title(findings.metric), _scale(axis), y, 470 + strip)
-    layout["annotations"] = []
+    x_title = w.say("learning rate")
+    whole = layout(x_title, w.title(findings.metric), scale(axis, w), y, 470 + strip)
+    whole["annotations"] = []
     if table["mean"].isna().all():
-        layout["annotations"].append(_note("no configuration has a score", 0.5, 0.7))
-        layout["yaxis"]["showticklabels"] = False
+        whole["annotations"].append(_note(w.say("no configuration has a score"), 0.5, 0.7))
+        whole["yaxis"]["showticklabels"] = False
     if rows:
-        layout["xaxis"]["anchor"] = "y2"
-        layout["yaxis2"] = _names([brush.shown[name] for name in rows]) | {"domain": [0, share]}
-        layout["annotations"].append(_note("diverged (× : at least one seed)", 0, share + 0.005))
+        whole["xaxis"]["anchor"] = "y2"
+        whole["yaxis2"] = _names([brush.shown[name] for name in rows]) | {"domain": [0, share]}
+        whole["annotations"].append(
+            _note(w.say("diverged (× : at least one seed)"), 0, share + 0.005)
+        )
     if axis.gap:
         across = {"type": "line", "x0": axis.gap, "x1": axis.gap, "y0": 0, "y1": 1}
-        layout["shapes"] = [across | {"yref": "paper", "line": {"dash": "dot", "width": 1}}]
-    return {"data": data, "layout": layout}
+        whole["shapes"] = [across | {"yref": "paper", "line": {"dash": "dot", "width": 1}}]
+    return {"data": data, "layout": whole}
 
 
 def final(findings: Findings) -> Plot | None:
@@ -85,7 +90,7 @@ def final(findings: Findings) -> Plot | None:
     table = table[table["metric"] == metric].set_index("optimizer")
     if metric is None or table["mean"].isna().all():
         return None
-    brush = _Brush(findings)
+    brush = Brush(findings)
     names = [name for name in findings.ranking["optimizer"] if name in table.index]
     data: list[Plot] = []
     for name in names:
@@ -93,15 +98,19 @@ def final(findings: Findings) -> Plot | None:
         data += [brush.seeds(name, finals), brush.interval(name, table.loc[name])]
     y, x = (
         _names([brush.shown[name] for name in names]),
-        _scale(value_axis(findings, metric, table["mean"])),
+        scale(value_axis(findings, metric, table["mean"]), findings.words),
     )
-    return {"data": data, "layout": _layout(title(metric), "", x, y, 110 + 32 * len(names))}
+    return {
+        "data": data,
+        "layout": layout(findings.words.title(metric), "", x, y, 110 + 32 * len(names)),
+    }
 
 
-class _Brush:
+class Brush:
     """Traces that look like their optimizer. Plotly reads HTML in texts: names are escaped."""
 
     def __init__(self, findings: Findings) -> None:
+        self.words = findings.words
         self.names = findings.optimizers
         self.styles: dict[str, Look] = looks(self.names)
         short = labels(self.names)
@@ -109,6 +118,7 @@ class _Brush:
         self.full = {name: html.escape(name) for name in self.names}
 
     def base(self, name: str) -> Plot:
+        """What every trace of the optimizer has."""
         return {
             "type": "scatter",
             "name": self.full[name],
@@ -117,13 +127,15 @@ class _Brush:
         }
 
     def symbol(self, name: str, open: bool = False) -> str:
+        """Its mark, hollow if ``open``."""
         return self.styles[name].plotly_marker + ("-open" if open else "")
 
     def line(self, name: str, x: Any, y: Any, hover: str) -> Plot:
+        """A line with marks."""
         style = self.styles[name]
         return self.base(name) | {
-            "x": _plain(x),
-            "y": _plain(y),
+            "x": plain(x),
+            "y": plain(y),
             "mode": "lines+markers",
             "line": {"color": style.colour, "dash": style.plotly_dash, "width": 2},
             "marker": {"symbol": self.symbol(name), "size": 6, "maxdisplayed": 16},
@@ -140,8 +152,8 @@ class _Brush:
             around[1] += [*gap, *high[run], *low[run][::-1]]
         red, green, blue = bytes.fromhex(self.styles[name].colour[1:])
         return self.base(name) | {
-            "x": _plain(around[0]),
-            "y": _plain(around[1]),
+            "x": plain(around[0]),
+            "y": plain(around[1]),
             "fill": "toself",
             "fillcolor": f"rgba({red},{green},{blue},0.12)",
             "line": {"width": 0},
@@ -150,25 +162,32 @@ class _Brush:
         }
 
     def ring(self, name: str, x: Any, y: Any) -> Plot:
+        """A hollow mark around a point."""
         marker = {"symbol": self.symbol(name, open=True), "size": 14}
         return self.base(name) | {
-            "x": _plain(x),
-            "y": _plain(y),
+            "x": plain(x),
+            "y": plain(y),
             "mode": "markers",
             "marker": marker | {"color": self.styles[name].colour, "line": {"width": 2.5}},
             "hoverinfo": "skip",
         }
 
     def crosses(self, name: str, lost: pd.DataFrame, place: Any) -> Plot:
+        """A cross at each rate of ``lost``, in the row of the optimizer."""
         return self.base(name) | {
-            "x": _plain(place(lost["learning_rate"])),
+            "x": plain(place(lost["learning_rate"])),
             "y": [self.shown[name]] * len(lost),
             "yaxis": "y2",
             "mode": "markers",
             "marker": {"symbol": "x-thin", "size": 8}
             | {"line": {"width": 2, "color": self.styles[name].colour}},
             "text": [
-                f"learning rate {rate:.4g}: {share:.0%} of {n} seeds diverged"
+                self.words.say(
+                    "learning rate {rate}: {share} of {n} seeds diverged",
+                    rate=self.words.number(rate),
+                    share=self.words.share(share),
+                    n=n,
+                )
                 for rate, share, n in zip(
                     lost["learning_rate"], lost["diverged"], lost["seeds"], strict=True
                 )
@@ -177,36 +196,41 @@ class _Brush:
         }
 
     def seeds(self, name: str, values: pd.Series) -> Plot:
-        values = values.astype("float64").dropna()
+        """Faint dots in the row of the optimizer."""
+        values, one = values.astype("float64").dropna(), self.words.say("a seed")
         return self.base(name) | {
-            "x": _plain(values),
+            "x": plain(values),
             "y": [self.shown[name]] * len(values),
             "mode": "markers",
             "marker": {"size": 6, "opacity": 0.45, "color": self.styles[name].colour},
-            "hovertemplate": f"{self.full[name]}<br>a seed: %{{x:.4g}}<extra></extra>",
+            "hovertemplate": f"{self.full[name]}<br>{one}: %{{x:.4g}}<extra></extra>",
         }
 
     def interval(self, name: str, row: pd.Series) -> Plot:
+        """The mean with its interval, in the row of the optimizer."""
+        said = self.words.mark(estimate(row))
         marker = {"size": 11, "symbol": self.symbol(name, open=row["diverged"] > 0)}
-        bar = {"type": "data", "array": _plain([row["half_width"]]), "thickness": 2.5, "width": 0}
+        bar = {"type": "data", "array": plain([row["half_width"]]), "thickness": 2.5, "width": 0}
         return self.base(name) | {
-            "x": _plain([row["mean"]]),
+            "x": plain([row["mean"]]),
             "y": [self.shown[name]],
             "mode": "markers",
             "marker": marker | {"color": self.styles[name].colour},
             "error_x": bar,
-            "hovertemplate": f"{self.full[name]}<br>{estimate(row)}<extra></extra>",
+            "hovertemplate": f"{self.full[name]}<br>{said}<extra></extra>",
         }
 
 
-def _plain(values: Any) -> list[float | None]:
+def plain(values: Any) -> list[float | None]:
     """Floats to six digits, as JSON has them: ``None`` where there is no number."""
     values = np.asarray(values, float)
     return [float(f"{value:.6g}") if np.isfinite(value) else None for value in values]
 
 
-def _scale(axis: Axis) -> Plot:
-    return {"type": "log", "tickvals": axis.ticks, "ticktext": axis.texts} if axis.log else {}
+def scale(axis: Axis, words: Words) -> Plot:
+    """What plotly wants to know of an axis."""
+    texts = [words.mark(text) for text in axis.texts]
+    return {"type": "log", "tickvals": axis.ticks, "ticktext": texts} if axis.log else {}
 
 
 def _names(names: list[str]) -> Plot:
@@ -220,7 +244,8 @@ def _note(text: str, x: float, y: float) -> Plot:
     return {"text": text, "x": x, "y": y, "xref": "paper", "yref": "paper"} | anchors
 
 
-def _layout(x_title: str, y_title: str, x: Plot, y: Plot, height: int = 340) -> Plot:
+def layout(x_title: str, y_title: str, x: Plot, y: Plot, height: int = 340) -> Plot:
+    """A plot without a title or a legend: the page has them."""
     return {
         "height": height,
         "showlegend": False,

@@ -1,7 +1,7 @@
 """All that a report says about one study, read from its directory once."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class Findings:
     curves: pd.DataFrame
     environment: pd.DataFrame
     language: str = "en"
+    courses: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the search: trial x eval_step
 
     @property
     def words(self) -> words.Words:
@@ -127,6 +128,7 @@ def read(directory: str | Path, language: str = "en") -> Findings:
         ),
         environment=environment(manifest, store.read_events(path)),
         language=language,
+        courses=_courses(record, metric),
     )
 
 
@@ -161,6 +163,23 @@ def _sensitivity(
     if not pd.api.types.is_numeric_dtype(rates) or rates.nunique() < 2:
         return None
     return tables.sensitivity(ranked, metric)
+
+
+def _courses(record: store.Record, metric: str) -> pd.DataFrame:
+    """The metric of each trial of the search by steps, the best so far where it is that."""
+    name = metric.removeprefix("best_")
+    if name not in record.curves:
+        return pd.DataFrame()
+    array = record.curves[name]
+    values = array.to_numpy().astype("float64")
+    table = pd.DataFrame(
+        np.where(np.isfinite(values), values, np.nan),
+        index=array[array.dims[0]].to_numpy(),
+        columns=array[array.dims[1]].to_numpy(),
+    )
+    if name != metric:
+        table = table.cummin(axis=1) if record.manifest["direction"] == "min" else table.cummax(1)
+    return table
 
 
 def _settled(column: pd.Series) -> bool:

@@ -9,6 +9,7 @@ function dressed(layout) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { color: colour("--ink"), family: getComputedStyle(document.body).fontFamily, size: 12 },
+    separators: document.documentElement.lang === "es" ? ",\u202f" : ".,",
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
   };
   for (const name of ["xaxis", "yaxis", "yaxis2"]) if (layout[name]) out[name] = { ...axis, ...layout[name] };
@@ -37,7 +38,11 @@ function painted(value) {
 function draw(canvas) {
   const { data, layout } = plotOf(canvas);
   for (const trace of data) {
-    for (const part of ["line", "marker"]) if (trace[part]) trace[part] = painted(trace[part]);
+    for (const part of ["line", "marker"]) if (trace[part] && trace.type !== "parcoords") trace[part] = painted(trace[part]);
+  }
+  for (const trace of data) {
+    if (trace.type !== "parcoords") continue;
+    for (const part of ["labelfont", "tickfont", "rangefont"]) trace[part] = { color: colour("--ink"), size: 12 };
   }
   Plotly.react(canvas, data, dressed(layout), {
     responsive: true,

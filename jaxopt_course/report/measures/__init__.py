@@ -1,0 +1,1 @@
+"""What figures show, as pure functions: frames in, one tidy frame out."""
