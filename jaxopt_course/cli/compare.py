@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from jaxopt_course.cli.answer import Answer
 from jaxopt_course.cli.own_table import DIGITS, Table, table_of, tell
 from jaxopt_course.cli.say import say
 from jaxopt_course.cli.training import Training, check, train
@@ -67,7 +68,7 @@ class Compare(Training, Table):
     """Factors of the sum of squared weights that is added to the loss."""
 
 
-def compare(arguments: Compare) -> None:
+def compare(arguments: Compare) -> Answer:
     """Sweep, confirm, report."""
     from jaxopt_course.devices import use_cpu_cores
 
@@ -85,7 +86,9 @@ def compare(arguments: Compare) -> None:
     several = len(sizes) > 1
     trials = draw({"batch_size": sizes} if several else {})
     budget = {"epochs": arguments.epochs, "batch_size": sizes[0]}
-    train(arguments, task, task.name, trials, None, ["batch_size"] if several else None, budget)
+    return train(
+        arguments, task, task.name, trials, None, ["batch_size"] if several else None, budget
+    )
 
 
 def optimizers(arguments: Compare) -> list[str]:

@@ -1,15 +1,15 @@
 """``course``: the lessons, run and rendered."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxopt_course.cli.answer import Answer, Asked
 from jaxopt_course.cli.outcome import seconds
 from jaxopt_course.cli.say import say
 
 
 @dataclass(frozen=True)
-class Course:
+class Course(Asked):
     """Run the lessons of the course, and render them with their figures to static HTML."""
 
     lesson: tuple[str, ...] = ()
@@ -22,8 +22,8 @@ class Course:
     """Whether pages may be written among files that --out holds."""
 
 
-def course(arguments: Course) -> None:
-    """Build the site; exits with 1 where a lesson failed."""
+def course(arguments: Course) -> Answer:
+    """Build the site; the code is 1 where a lesson failed."""
     try:
         from jaxopt_course.course.site import build
     except ModuleNotFoundError as error:
@@ -35,5 +35,6 @@ def course(arguments: Course) -> None:
         arguments.out, arguments.lesson, quick=arguments.quick, overwrite=arguments.overwrite
     )
     say(arguments.out / "index.html", f"{seconds():.1f} s in all")
-    if any(lesson.failure for lesson in ran):
-        sys.exit(1)
+    lessons = [{"name": lesson.name, "failure": lesson.failure or None} for lesson in ran]
+    document = {"page": arguments.out / "index.html", "lessons": lessons, "seconds": seconds()}
+    return Answer(lambda: document, code=int(any(one.failure for one in ran)))

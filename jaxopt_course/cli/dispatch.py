@@ -1,11 +1,13 @@
 """Which command, and what becomes of its errors."""
 
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from typing import Any, NoReturn, TextIO
 
 import tyro
 
+from jaxopt_course.cli.answer import Answer, written
 from jaxopt_course.cli.compare import Compare, compare
 from jaxopt_course.cli.course import Course, course
 from jaxopt_course.cli.errors import again, notes
@@ -19,7 +21,7 @@ from jaxopt_course.cli.sweep import Sweep, sweep
 from jaxopt_course.cli.tasks import Tasks, tasks
 
 USAGE_ERRORS = (ValueError, TypeError, OSError, MemoryError)  # raised with a sentence for the user
-RUN: dict[type, Callable[[Any], None]] = {
+RUN: dict[type, Callable[[Any], Answer]] = {
     Compare: compare,
     Sweep: sweep,
     Init: init,
@@ -48,19 +50,45 @@ def main(args: list[str] | None = None) -> None:
         description="Train hundreds of networks at once, and see which optimizer wins.",
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
+    answers = sys.stdout
     try:
-        with warnings_said(), programs_kept(command):
-            RUN[type(command)](command)
+        with said_elsewhere(command), warnings_said(), programs_kept(command):
+            answer = RUN[type(command)](command)
+            document = answer.document() if command.json else {}
+        if command.json:
+            tell(answers, command, document)
+        if answer.then is not None:
+            with said_elsewhere(command):
+                answer.then()
+        if answer.code:
+            sys.exit(answer.code)
     except USAGE_ERRORS as error:
         if getattr(command, "verbose", False):
             say_traceback()
-            sys.exit(1)
-        said = [again(error, command), *notes(error)]
-        say(f"jaxopt-course: {'; '.join(said)}", error=True)
-        sys.exit(2)
-    except Exception:  # a fault of ours: all of it, and still nothing that a terminal obeys
+            failed(answers, command, again(error, command), 1)
+        said = "; ".join([again(error, command), *notes(error)])
+        say(f"jaxopt-course: {said}", error=True)
+        failed(answers, command, said, 2)
+    except Exception as error:  # a fault of ours: all of it, and still nothing a terminal obeys
         say_traceback()
-        sys.exit(1)
+        failed(answers, command, f"{type(error).__name__}: {error}", 1)
     except KeyboardInterrupt:
         say("jaxopt-course: stopped", error=True)
-        sys.exit(130)
+        failed(answers, command, "stopped", 130)
+
+
+def said_elsewhere(command: Any) -> AbstractContextManager[Any]:
+    """With ``--json`` standard output is the document's: all else is said on standard error."""
+    return redirect_stdout(sys.stderr) if command.json else nullcontext()
+
+
+def tell(answers: TextIO, command: Any, document: Mapping[str, Any]) -> None:
+    """Write the document, at once: whoever reads may wait for it."""
+    print(written(type(command).__name__.lower(), document), file=answers, flush=True)
+
+
+def failed(answers: TextIO, command: Any, said: str, code: int) -> NoReturn:
+    """Exit; with ``--json`` the document has the error."""
+    if command.json:
+        tell(answers, command, {"error": said, "code": code})
+    sys.exit(code)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from jaxopt_course.cli.answer import Answer, Asked
 from jaxopt_course.cli.say import say
 
 EXAMPLE = '''"""A task of your own, for the command `jaxopt-course sweep {name}`."""
@@ -62,14 +63,14 @@ trials = joc.grid(
 
 
 @dataclass(frozen=True)
-class Init:
+class Init(Asked):
     """Write a commented example of a task of your own, which `jaxopt-course sweep` trains."""
 
     file: Annotated[Path, tyro.conf.Positional] = Path("my_task.py")
     """Where; a file that is there is never overwritten."""
 
 
-def init(arguments: Init) -> None:
+def init(arguments: Init) -> Answer:
     """Write the example and say how to train it.
 
     Raises:
@@ -86,3 +87,4 @@ def init(arguments: Init) -> None:
     with path.open("x", encoding="utf-8") as file:
         file.write(EXAMPLE.format(name=path, stem=path.stem))
     say(f"{path} written; next: jaxopt-course sweep {path}")
+    return Answer(lambda: {"file": path})

@@ -1,15 +1,16 @@
 """What follows a sweep: how it ran, its winners on fresh seeds, its report."""
 
 import shlex
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from jaxopt_course.cli.answer import Answer
 from jaxopt_course.cli.own_table import table_words
 from jaxopt_course.cli.say import say
 
 if TYPE_CHECKING:
+    from jaxopt_course.report.findings import Findings
     from jaxopt_course.studies.study import Study, SweepInterrupted
 
 START = time.perf_counter()
@@ -62,19 +63,36 @@ def confirm(
         explain(study.confirm(seeds, task=task, optimizer=optimizer), verbose)
 
 
-def show(directory: Path, language: str = "en") -> None:
-    """Print the report, write the page, and say where it is."""
+def show(directory: Path, code: int = 0, language: str = "en", **more: Any) -> Answer:
+    """Print the report, write the page, and say where it is.
+
+    Args:
+        directory: of the study.
+        code: to exit with.
+        language: of both, "en" or "es".
+        **more: what the command adds to its document.
+    """
     from jaxopt_course.report import print_report, write_report
     from jaxopt_course.report.findings import read
 
     findings = read(directory, language)
     print_report(findings)
-    say("", write_report(findings))
+    page = write_report(findings)
+    say("", page)
+    return Answer(lambda: document(findings, page, more), code)
 
 
-def stopped(stop: "SweepInterrupted", directory: Path) -> NoReturn:
-    """Say what was saved, and exit with 130, as programs do that a signal ended."""
+def document(findings: "Findings", page: Path, more: dict[str, Any]) -> dict[str, Any]:
+    """What ``--json`` tells of a study."""
+    from jaxopt_course.cli.document import study_document
+
+    return study_document(findings, page, **more)
+
+
+def stopped(stop: "SweepInterrupted", directory: Path, language: str = "en") -> Answer:
+    """Say what was saved; the code is 130, as of programs that a signal ended."""
+    answer = show(directory, 130, language, interrupted=True, seconds=seconds())
     words = table_words(stop.study.manifest["command"])
     on = shlex.join(["jaxopt-course", "resume", str(directory), *words])
     say(f"jaxopt-course: {stop.summary}; saved in {directory}; to go on: {on}", error=True)
-    sys.exit(130)
+    return answer

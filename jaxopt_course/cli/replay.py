@@ -1,18 +1,21 @@
 """``replay``: one trial again, compared bit for bit."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from jaxopt_course.cli.answer import Answer, Asked
 from jaxopt_course.cli.own_table import Table, made_of
 from jaxopt_course.cli.say import say
 
+if TYPE_CHECKING:
+    from jaxopt_course.studies.replay import Replay as Again
+
 
 @dataclass(frozen=True)
-class Replay(Table):
+class Replay(Asked, Table):
     """Train one trial of a study again and compare its curves bit for bit."""
 
     directory: Annotated[Path, tyro.conf.Positional]
@@ -25,8 +28,8 @@ class Replay(Table):
     """Compile anew, and keep nothing of it for the next command."""
 
 
-def replay(arguments: Replay) -> None:
-    """Train a trial again; exits with 1 if its curves are others."""
+def replay(arguments: Replay) -> Answer:
+    """Train a trial again; the code is 1 if its curves are others."""
     from jaxopt_course.devices import use_cpu_cores
 
     use_cpu_cores()
@@ -50,5 +53,26 @@ def replay(arguments: Replay) -> None:
         say(f"  {name}: {int(curve.notnull().sum())} readings, {same}")
     if not again.exact:
         say("to rounding, as the versions are others or the machine does not repeat its bits")
-    if again.different:
-        sys.exit(1)
+    return Answer(
+        lambda: document(arguments, again, row["status"]), code=int(bool(again.different))
+    )
+
+
+def document(arguments: Replay, again: "Again", status: str) -> dict[str, Any]:
+    """``curves``: of each its readings, whether it is the same, and how far apart at most."""
+    curves = {
+        str(name): {
+            "readings": int(curve.notnull().sum()),
+            "same": name not in again.different,
+            "deviation": again.deviations.get(str(name), 0.0),
+        }
+        for name, curve in again.curves.data_vars.items()
+    }
+    return {
+        "directory": arguments.directory,
+        "trial": arguments.trial,
+        "status": status,
+        "identical": again.identical,
+        "exact": again.exact,
+        "curves": curves,
+    }

@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxopt_course.cli.answer import Answer, Asked
 from jaxopt_course.cli.outcome import show
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Asked):
     """Print the report of a study again, and write its page and figures anew."""
 
     directory: Annotated[Path, tyro.conf.Positional]
@@ -19,6 +20,6 @@ class Report:
     """The language of the report: English or Spanish."""
 
 
-def report(arguments: Report) -> None:
+def report(arguments: Report) -> Answer:
     """Print and write the report of a study on disk."""
-    show(arguments.directory, arguments.lang)
+    return show(arguments.directory, language=arguments.lang)

@@ -6,14 +6,15 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxopt_course.cli.answer import Answer, Asked
 from jaxopt_course.cli.errors import again
-from jaxopt_course.cli.outcome import confirm, show, stopped
+from jaxopt_course.cli.outcome import confirm, seconds, show, stopped
 from jaxopt_course.cli.own_table import Table, made_of
 from jaxopt_course.cli.say import say
 
 
 @dataclass(frozen=True)
-class Resume(Table):
+class Resume(Asked, Table):
     """Go on with a sweep that was killed or interrupted; confirm its winners, and report."""
 
     directory: Annotated[Path, tyro.conf.Positional]
@@ -30,7 +31,7 @@ class Resume(Table):
     """Compile anew, and keep nothing of it for the next command."""
 
 
-def resume(arguments: Resume) -> None:
+def resume(arguments: Resume) -> Answer:
     """Go on where the last checkpoint is, then report."""
     from jaxopt_course.devices import use_cpu_cores
 
@@ -48,5 +49,6 @@ def resume(arguments: Resume) -> None:
         except ValueError as error:  # an own task, or other versions: the search is there anyway
             say(f"jaxopt-course: not confirmed: {again(error, arguments)}", error=True)
     except SweepInterrupted as stop:
-        stopped(stop, arguments.directory)
-    show(arguments.directory, arguments.lang)
+        return stopped(stop, arguments.directory, arguments.lang)
+    told = {"interrupted": False, "seconds": seconds()}
+    return show(arguments.directory, language=arguments.lang, **told)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import tyro
 
 from jaxopt_course.cli import own_file
+from jaxopt_course.cli.answer import Answer
 from jaxopt_course.cli.columns import table
 from jaxopt_course.cli.training import Training, check, train
 
@@ -42,7 +43,7 @@ class Sweep(Training):
     """Examples a step; default 64, or all where a task has fewer."""
 
 
-def sweep(arguments: Sweep) -> None:
+def sweep(arguments: Sweep) -> Answer:
     """Run the file, make the table, train, confirm, report."""
     from jaxopt_course.devices import use_cpu_cores
 
@@ -62,7 +63,7 @@ def sweep(arguments: Sweep) -> None:
     budget["batch_size"] = arguments.batch_size or _batch_size(task, trials, taken)
     name = getattr(task, "name", own.name)
     try:
-        train(arguments, task, name, trials, optimizer, static or None, budget)
+        return train(arguments, task, name, trials, optimizer, static or None, budget)
     except (TypeError, ValueError) as error:
         if "static=" not in str(error):
             raise

@@ -3,15 +3,16 @@
 import textwrap
 from dataclasses import dataclass
 
+from jaxopt_course.cli.answer import Answer, Asked
 from jaxopt_course.cli.say import say
 
 
 @dataclass(frozen=True)
-class Tasks:
+class Tasks(Asked):
     """List the tasks that can be trained."""
 
 
-def tasks(_: Tasks) -> None:
+def tasks(_: Tasks) -> Answer:
     """Print a line a task."""
     from jaxopt_course.problems.catalog import TASK_DESCRIPTIONS
     from jaxopt_course.problems.downloads import DOWNLOADS
@@ -39,3 +40,9 @@ def tasks(_: Tasks) -> None:
         "-torch takes the network as the notes print it for PyTorch, not for Keras: "
         "mnist_cnn-torch.",
     )
+    known = TASK_DESCRIPTIONS | DOWNLOADS
+    rows = [
+        {"name": name, "description": description, "download": name in DOWNLOADS}
+        for name, description in known.items()
+    ]
+    return Answer(lambda: {"tasks": rows})

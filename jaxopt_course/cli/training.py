@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from jaxopt_course.cli.ahead import imported_ahead
+from jaxopt_course.cli.answer import Answer, Asked
 from jaxopt_course.cli.outcome import confirm, explain, seconds, show, stopped
 from jaxopt_course.cli.say import say
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class Training(Asked):
     """How a table of trials is trained, chosen from and reported."""
 
     seeds: int = 4
@@ -74,7 +75,7 @@ def train(
     optimizer: Any,
     static: Sequence[str] | None,
     budget: dict[str, Any],
-) -> None:
+) -> Answer:
     """Sweep a table, confirm its winners, print the report and write the page.
 
     Args:
@@ -123,10 +124,19 @@ def train(
     except ManyProgramsWarning as warning:
         raise ValueError(f"{warning}; to go on nevertheless, add --yes") from None
     except SweepInterrupted as stop:
-        show(out, arguments.lang)
-        stopped(stop, out)
-    show(out, arguments.lang)
+        return stopped(stop, out, arguments.lang)
+    took: dict[str, Any] = {} if planned is None else {"plan": describe(planned)}
+    told = {"interrupted": False, "seconds": seconds()} | took
+    answer = show(out, language=arguments.lang, **told)
     say(f"{seconds():.1f} s from command to report")
+    return answer
+
+
+def describe(planned: Any) -> list[dict[str, Any]]:
+    """A plan for JSON: an entry a program, with the static columns that it is for in ``of``."""
+    labels = getattr(planned, "labels", ("",))
+    plans = getattr(planned, "plans", (planned,))
+    return [{"of": label} | one.describe() for label, one in zip(labels, plans, strict=True)]
 
 
 def scheduler_of(arguments: Training) -> Any:
