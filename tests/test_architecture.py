@@ -82,9 +82,11 @@ MAY_IMPORT = {  # part -> the parts below it
         "transforms",
         "tree",
     },
+    "live": {"messages", "records", "report", "studies"},
     "cli": {
         "course",
         "devices",
+        "live",
         "messages",
         "problems",
         "records",

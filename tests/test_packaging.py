@@ -17,6 +17,7 @@ EXTRAS = {  # who needs it
     "course/": "course",
     "search/": "optuna",
     "report/optuna.py": "optuna",
+    "live/": "live",
     "problems/packaged.py": "tables",
 }
 

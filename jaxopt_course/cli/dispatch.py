@@ -19,6 +19,7 @@ from jaxopt_course.cli.resume import Resume, resume
 from jaxopt_course.cli.say import say, say_traceback, warnings_said
 from jaxopt_course.cli.sweep import Sweep, sweep
 from jaxopt_course.cli.tasks import Tasks, tasks
+from jaxopt_course.cli.watch import Watch, watch
 
 USAGE_ERRORS = (ValueError, TypeError, OSError, MemoryError)  # raised with a sentence for the user
 RUN: dict[type, Callable[[Any], Answer]] = {
@@ -30,6 +31,7 @@ RUN: dict[type, Callable[[Any], Answer]] = {
     Replay: replay,
     Course: course,
     Tasks: tasks,
+    Watch: watch,
 }
 
 
@@ -44,19 +46,20 @@ def main(args: list[str] | None = None) -> None:
     if args[:1] == ["--completion"]:
         args = ["--tyro-print-completion", *args[1:]]
     command = tyro.cli(
-        Compare | Sweep | Init | Report | Resume | Replay | Course | Tasks,
+        Compare | Sweep | Init | Report | Resume | Replay | Course | Tasks | Watch,
         args=args,
         prog="jaxopt-course",
         description="Train hundreds of networks at once, and see which optimizer wins.",
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
-    answers = sys.stdout
+    answers: TextIO | None = sys.stdout
     try:
         with said_elsewhere(command), warnings_said(), programs_kept(command):
             answer = RUN[type(command)](command)
             document = answer.document() if command.json else {}
         if command.json:
             tell(answers, command, document)
+            answers = None  # it is one document, whatever comes
         if answer.then is not None:
             with said_elsewhere(command):
                 answer.then()
@@ -82,12 +85,13 @@ def said_elsewhere(command: Any) -> AbstractContextManager[Any]:
     return redirect_stdout(sys.stderr) if command.json else nullcontext()
 
 
-def tell(answers: TextIO, command: Any, document: Mapping[str, Any]) -> None:
+def tell(answers: TextIO | None, command: Any, document: Mapping[str, Any]) -> None:
     """Write the document, at once: whoever reads may wait for it."""
-    print(written(type(command).__name__.lower(), document), file=answers, flush=True)
+    if answers is not None:
+        print(written(type(command).__name__.lower(), document), file=answers, flush=True)
 
 
-def failed(answers: TextIO, command: Any, said: str, code: int) -> NoReturn:
+def failed(answers: TextIO | None, command: Any, said: str, code: int) -> NoReturn:
     """Exit; with ``--json`` the document has the error."""
     if command.json:
         tell(answers, command, {"error": said, "code": code})

@@ -40,9 +40,9 @@ def tasks(_: Tasks) -> Answer:
         "-torch takes the network as the notes print it for PyTorch, not for Keras: "
         "mnist_cnn-torch.",
     )
-    known = TASK_DESCRIPTIONS | DOWNLOADS
-    rows = [
-        {"name": name, "description": description, "download": name in DOWNLOADS}
-        for name, description in known.items()
-    ]
-    return Answer(lambda: {"tasks": rows})
+    known = [*TASK_DESCRIPTIONS.items(), *DOWNLOADS.items()]
+    known += [(name, entry.description) for name, entry in entries().items()]
+    needs = dict.fromkeys(entries(), INSTALL)
+    rows = [(name, said, name in DOWNLOADS, needs.get(name)) for name, said in known]
+    keys = ("name", "description", "download", "needs")
+    return Answer(lambda: {"tasks": [dict(zip(keys, row, strict=True)) for row in rows]})

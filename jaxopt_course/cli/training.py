@@ -12,6 +12,7 @@ from jaxopt_course.cli.ahead import imported_ahead
 from jaxopt_course.cli.answer import Answer, Asked
 from jaxopt_course.cli.outcome import confirm, explain, seconds, show, stopped
 from jaxopt_course.cli.say import say
+from jaxopt_course.cli.watch import needed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +48,8 @@ class Training(Asked):
     """Whether a study that --out holds may be replaced."""
     yes: bool = False
     """Whether to go on, without asking, where many programs must be compiled."""
+    live: bool = False
+    """Show the report while the search runs, on a page of this machine whose address is said."""
     no_cache: bool = False
     """Compile anew, and keep nothing of it for the next command."""
     lang: Literal["en", "es"] = "en"
@@ -65,6 +68,8 @@ def check(arguments: Training) -> None:
         raise ValueError("--seeds must be at least 1, and --confirm at least 0")
     if arguments.plan == "auto" and arguments.lanes is not None:
         raise ValueError("give either --lanes or --plan auto, not both")
+    if arguments.live:
+        needed()
 
 
 def train(
@@ -87,6 +92,23 @@ def train(
         static: columns that have a program a value.
         budget: epochs or steps, and batch_size.
     """
+    from jaxopt_course.live.serving import beside
+
+    out = arguments.out or next_free(Path("runs"), name)
+    with beside(out, arguments.live):
+        return _train(arguments, task, trials, optimizer, static, budget, out)
+
+
+def _train(
+    arguments: Training,
+    task: Any,
+    trials: "pd.DataFrame",
+    optimizer: Any,
+    static: Sequence[str] | None,
+    budget: dict[str, Any],
+    out: Path,
+) -> Answer:
+    """As :func:`train`, into this directory."""
     from jaxopt_course.studies.many import ManyProgramsWarning
     from jaxopt_course.studies.plan import plan
     from jaxopt_course.studies.study import SweepInterrupted
@@ -100,7 +122,6 @@ def train(
     if arguments.plan == "auto":
         planned = plan(task, trials, optimizer, static=static, **budget)
         say(*str(planned).splitlines())
-    out = arguments.out or next_free(Path("runs"), name)
     try:
         with imported_ahead(), warnings.catch_warnings():
             if sys.stdin.isatty() and not arguments.yes:  # before the second is compiled

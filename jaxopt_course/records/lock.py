@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from jaxopt_course.records.files import require_regular
 from jaxopt_course.records.format import LOCK
 
 try:
@@ -18,6 +19,7 @@ except ImportError:  # Windows: no lock, all else works
     fcntl = None  # type: ignore[assignment]
 
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+WHO = re.compile(r"process (?P<pid>[1-9]\d*) on (?P<host>.{0,300})")
 HOLDER = re.compile(r"(process \d+ on .{0,300}\n)?\Z")
 
 
@@ -44,6 +46,32 @@ def locked(directory: Path) -> Iterator[None]:
             yield
         finally:
             os.ftruncate(handle, 0)  # the file stays: another process may just have opened it
+
+
+def held_by(directory: Path) -> str:
+    """Who says in the lock that it works here; "" where nobody does.  The lock is not touched.
+
+    A process of this machine that is gone holds nothing; of another machine that is not known.
+    """
+    try:
+        require_regular(directory / LOCK)
+        said = (directory / LOCK).read_bytes()[:400].decode(errors="replace").strip()
+    except (OSError, ValueError):
+        return ""
+    match = WHO.fullmatch(said)
+    if match is None or (match["host"] == socket.gethostname() and not _lives(int(match["pid"]))):
+        return ""
+    return said
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # asks, and sends nothing
+    except (ProcessLookupError, OverflowError):  # none has so large a number
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def still_held(directory: Path, before: os.stat_result) -> bool:

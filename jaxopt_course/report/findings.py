@@ -69,6 +69,11 @@ def read(directory: str | Path, language: str = "en") -> Findings:
     words.Words(language)
     path = Path(directory)
     record = store.read(path)
+    return found(path, record, store.read_confirmation(path, record.manifest))
+
+
+def found(path: Path, record: store.Record, confirmation: store.Record | None = None) -> Findings:
+    """As :func:`read`, of what was read from there, or of what a sweep has saved so far."""
     manifest, metric = record.manifest, record.manifest["metric"]
     trials, hyperparameters, searched = _prepared(record)
     how = metric, manifest["direction"], words.sequence(manifest, "replicates")
@@ -79,7 +84,6 @@ def read(directory: str | Path, language: str = "en") -> Findings:
     final = _winners_only(trials, ranking, hyperparameters)
     dataset = record.curves
     confirmed = False
-    confirmation = store.read_confirmation(path, manifest)
     if confirmation is not None:
         fresh_trials = _winners_only(_prepared(confirmation)[0], ranking, hyperparameters)
         confirmed = len(fresh_trials) > 0

@@ -1,0 +1,129 @@
+"""What a study's directory shows at this moment.  It is read, and never locked nor written."""
+
+import hashlib
+import time
+from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
+
+from jaxopt_course.messages import printable
+from jaxopt_course.records import checkpoints, files, lock, store
+from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, CURVES, MANIFEST, TRIALS
+from jaxopt_course.records.ownership import LIST
+from jaxopt_course.report.findings import Findings, found
+from jaxopt_course.report.page import page
+
+WATCHED = (MANIFEST, TRIALS, CURVES, f"{CONFIRMATION}/{MANIFEST}")
+OF_BUCKET = (*checkpoints.GENERATIONS, checkpoints.RESULTS)
+SHARE = 0.05  # of the time, at most, goes into reading
+OVER = ("finished", "diverged", "stopped", "converged")
+
+
+class Present(NamedTuple):
+    """Where a study is."""
+
+    state: str = "waiting"  # then "running"; "finished"; or "stopped", where nobody goes on with it
+    over: int = 0  # trials
+    total: int = 0
+    version: str = ""  # of the readings; "" while there is none
+    trouble: str = ""  # why they cannot be read, if that is so
+
+
+class Watcher:
+    """Looks at a directory, seldom enough that it costs a twentieth of the time at most.
+
+    Args:
+        directory: of a study, or where one will be.
+        seconds: between two looks, at least.
+    """
+
+    def __init__(self, directory: Path, seconds: float = 1.0) -> None:
+        self.directory, self._seconds = directory, seconds
+        self.readers = 0  # pages that are open
+        self._lock = Lock()
+        self._mark, self._next = "", 0.0
+        self._present = Present()
+        self._findings: Findings | None = None
+        self._text = self._text_of = ""
+
+    def look(self) -> Present:
+        """Where the study is now."""
+        with self._lock:
+            begun = time.monotonic()
+            if begun >= self._next:
+                self._look()
+                took = time.monotonic() - begun
+                self._next = begun + max(self._seconds, took / SHARE)
+            return self._present
+
+    def page(self) -> str:
+        """The report's page as things are; "" while there is no reading."""
+        self.look()
+        with self._lock:
+            if self._findings is not None and self._text_of != self._present.version:
+                self._text, self._text_of = page(self._findings), self._present.version
+            return self._text
+
+    def _look(self) -> None:
+        state, mark = state_of(self.directory), mark_of(self.directory)
+        if mark != self._mark:
+            try:
+                findings = read(self.directory)
+            except (OSError, ValueError) as error:  # perhaps just being written: look again
+                self._present = self._present._replace(state=state, trouble=printable(error))
+                return
+            self._mark = mark
+            if findings is not None:
+                over = findings.trials["status"].isin(OVER)
+                self._findings = findings
+                self._present = Present(state, int(over.sum()), len(over), mark)
+        self._present = self._present._replace(state=state, trouble="")
+
+
+def read(directory: Path) -> Findings | None:
+    """What a study, or its sweep so far, has found; None while there is nothing.
+
+    Raises:
+        OSError, ValueError: the files do not fit together, as where one is just being replaced.
+    """
+    if checkpoints.is_unfinished(directory):
+        from jaxopt_course.studies.so_far import so_far
+
+        record = so_far(directory)
+        return None if record is None else found(directory, record)
+    if not files.is_file(directory / MANIFEST):
+        return None
+    record = store.read(directory)
+    return found(directory, record, store.read_confirmation(directory, record.manifest))
+
+
+def state_of(directory: Path) -> str:
+    """Whether somebody works there; and if nobody does, whether there is something left to do."""
+    if lock.held_by(directory):
+        return "running"
+    if checkpoints.is_unfinished(directory):
+        return "stopped"
+    return "finished" if files.is_file(directory / MANIFEST) else "waiting"
+
+
+def mark_of(directory: Path) -> str:
+    """What changes whenever the readings of a directory do; found without opening a file."""
+    names = [*WATCHED, f"{CHECKPOINT}/{checkpoints.QUESTION}"]
+    folder = directory / CHECKPOINT
+    if folder.is_dir():
+        buckets = sorted(one.name for one in folder.iterdir() if one.name.isdecimal())
+        names += [f"{CHECKPOINT}/{bucket}/{name}" for bucket in buckets for name in OF_BUCKET]
+    seen = []
+    for name in names:
+        try:
+            stat = (directory / name).lstat()
+        except OSError:
+            continue
+        seen.append((name, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
+
+
+def is_study(directory: Path) -> bool:
+    """Whether there is a study, a sweep, or a directory that was claimed for one."""
+    names = (MANIFEST, LIST, f"{CHECKPOINT}/{checkpoints.QUESTION}")
+    return any(files.is_file(directory / name) for name in names)
