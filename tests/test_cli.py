@@ -15,13 +15,15 @@ import time
 from pathlib import Path
 
 import jax
+import numpy as np
 import pandas as pd
 import pytest
 import report_studies
+import tyro
 
 import jaxopt_course as joc
 from jaxopt_course import cli
-from jaxopt_course.cli import own_table
+from jaxopt_course.cli import compare, own_table
 from jaxopt_course.cli.training import next_free
 from jaxopt_course.problems.downloads import DOWNLOADS, split_name
 from jaxopt_course.records import store
@@ -133,7 +135,7 @@ def test_report_makes_the_page_again(ran, monkeypatch, here):
         (["compare", "--diverges-above", "-1"], "diverges_above must be a positive number"),
         (["compare", "--learning-rates", "0"], "at least 1"),
         (["compare", "--scheduler", "halving", "--eta", "1"], "eta must be a number of at least 2"),
-        (["compare", "--trials", "8"], "--trials and --tune are for --search sobol"),
+        (["compare", "--search", "grid", "--trials", "8"], "--trials and --tune are for --search sobol"),
         (["compare", "--search", "sobol", "--learning-rates", "3"], "are for --search grid"),
         (["compare", "--search", "sobol", "--tune", "mu"], "no optimizer takes 'mu'"),
         (["compare", "--search", "sobol", "--tune", "b2"], "sgd has no box for any of b2"),
@@ -153,6 +155,37 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     error = capsys.readouterr().err
     assert words in error and error.startswith("jaxopt-course: ") and error.count("\n") == 1
     assert list(tmp_path.rglob("*")) == []
+
+
+def made(*args):
+    """The table of a command, without training."""
+    asked = tyro.cli(compare.Compare, args=args)
+    return compare.configurations(asked, compare.optimizers(asked))({})
+
+
+def test_by_default_thirteen_are_tuned_in_their_boxes():
+    trials = made()
+    named = trials.groupby("optimizer", sort=False)
+    assert [*named.groups] == [*compare.COURSE, "muon", "schedule_free_adamw", "adamw+ema"]
+    assert set(named.size()) == {compare.TRIALS * 4}
+    decays = named["weight_decay"].nunique()
+    assert set(decays.index[decays > 0]) == {
+        "adadelta", "adamw", "muon", "schedule_free_adamw", "adamw+ema"}  # fmt: skip
+    assert set(decays) == {0, compare.TRIALS}
+
+
+def test_the_grid_of_learning_rates_is_asked_for_by_name_or_by_its_options():
+    """What compare did by itself before: the same table, cell for cell."""
+    grid = joc.grid(
+        optimizer=compare.COURSE,
+        learning_rate=[float(f"{x:.12g}") for x in np.geomspace(1e-5, 10, 16)],
+        seed=range(4),
+    )
+    for args in ((), ("--learning-rates", "16"), ("--learning-rate-max", "10")):
+        trials = made("--optimizers", "course", "--search", "grid", *args)
+        assert trials.groupby("optimizer")["decay_biases"].count()["adamw"] == 64
+        pd.testing.assert_frame_equal(trials.drop(columns="decay_biases"), grid)
+    assert len(made("--optimizers", "sgd", "--learning-rate-min", "0.1")) == 16 * 4
 
 
 def test_each_optimizer_is_searched_in_its_own_box(tmp_path, monkeypatch, here, capsys):
@@ -312,7 +345,7 @@ def test_ctrl_c_saves_what_is_over(number, tmp_path):
         "progress.QUIET_SECONDS = 0.2; main()"  # else it trains five seconds for its first line
     )
     args = ["compare", "--optimizers", "sgd", "--seeds", "200", "--epochs", "5", "--confirm", "0"]
-    args += ["--out", "out"]
+    args += ["--search", "grid", "--out", "out"]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *args], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )

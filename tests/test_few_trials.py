@@ -35,7 +35,7 @@ def test_lanes_of_a_gpu_are_by_a_state(state, lanes):
 
 
 def test_what_a_program_writes():
-    """Scans count each time, of branches the most of one counts, calls what is in them."""
+    """Scans count each time, of branches the mean counts, calls what is in them."""
     ten = jnp.ones(10)
     once = lambda x: x + 1.0
     count = lambda f: written(jax.make_jaxpr(f)(ten).jaxpr)
@@ -44,7 +44,7 @@ def test_what_a_program_writes():
     assert count(lambda x: jax.lax.scan(lambda c, _: (once(c), None), x, length=7)[0]) == 280
     both = lambda x: jax.lax.switch(jnp.int32(x[0]), [once, lambda x: once(once(x))], x)
     scalars = count(lambda x: jnp.int32(x[0]))
-    assert 80 + scalars <= count(both) < 80 + scalars + 40
+    assert 60 + scalars <= count(both) < 60 + scalars + 40
 
 
 def test_few_trials_take_few_lanes_and_devices(five):

@@ -1,5 +1,7 @@
-"""``compare``: every optimizer at every learning rate on several seeds."""
+"""``compare``: each optimizer with numbers from its own box, on several seeds; who wins."""
 
+import shutil
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,15 +26,20 @@ COURSE = (  # the optimizers of the course notes
     "adamw",
     "adamax",
 )
+ENTRANTS = ("course", "muon", "schedule_free_adamw", "adamw+ema")  # who is compared by default
+TRIALS = 12  # configurations of each, by default
+GRID = 16, 1e-5, 10.0  # learning rates by default: how many, from, to
 
 
 @dataclass(frozen=True)
 class Compare(Training, Table):
-    """Train every optimizer at every learning rate on several seeds, and report which one wins.
+    """Train every optimizer, each tuned in a box of its own, on several seeds, and report which wins.
 
     jaxopt-course compare
 
     jaxopt-course compare --task wine --optimizers sgd adam lion --epochs 50
+
+    jaxopt-course compare --optimizers course --search grid
 
     jaxopt-course compare --csv sales.csv --target price --drop id date
     """
@@ -40,22 +47,23 @@ class Compare(Training, Table):
     task: str = DIGITS
     """What to train; `jaxopt-course tasks` lists them."""
     optimizers: tuple[str, ...] = ()
-    """Which to compare, by name (adam, lion, keras.adam, ...); course, the default: the ten of the
-    notes."""
-    search: Literal["grid", "sobol"] = "grid"
-    """grid: the same learning rates for all; sobol: numbers drawn from each optimizer's own box."""
+    """Which to compare, by name (adam, lion, adamw+ema, keras.adam, ...); course: the ten of the
+    notes. Default course muon schedule_free_adamw adamw+ema."""
+    search: Literal["sobol", "grid"] | None = None
+    """sobol: numbers drawn from each optimizer's own box; grid: the same learning rates for all,
+    nothing else tuned. Default sobol, or grid where learning rates are given."""
     trials: int | None = None
-    """Of sobol: configurations of each optimizer; default 32."""
+    """Of sobol: configurations of each optimizer; default 12."""
     tune: tuple[str, ...] = ()
     """Of sobol: which numbers; default learning_rate weight_decay, where an optimizer has one."""
     decay: Literal["matrices", "all"] = "matrices"
     """What weight decay pulls at: matrices leaves biases and norms out."""
-    learning_rates: int = 16
-    """Of grid: how many learning rates, evenly spaced on a logarithmic scale."""
-    learning_rate_min: float = 1e-5
-    """Of grid: the smallest learning rate."""
-    learning_rate_max: float = 10.0
-    """Of grid: the largest learning rate."""
+    learning_rates: int | None = None
+    """Of grid: how many learning rates, evenly spaced on a logarithmic scale; default 16."""
+    learning_rate_min: float | None = None
+    """Of grid: the smallest learning rate; default 1e-5."""
+    learning_rate_max: float | None = None
+    """Of grid: the largest learning rate; default 10."""
     epochs: int = 20
     """Passes over the training data."""
     batch_size: tuple[int, ...] = ()
@@ -93,7 +101,7 @@ def compare(arguments: Compare) -> Answer:
 
 def optimizers(arguments: Compare) -> list[str]:
     """Their names, each once; "course" stands for those of the notes."""
-    asked = arguments.optimizers or ("course",)
+    asked = arguments.optimizers or ENTRANTS
     return list(
         dict.fromkeys(n for name in asked for n in (COURSE if name == "course" else [name]))
     )
@@ -120,37 +128,43 @@ def configurations(
     from jaxopt_course.tables.masks import spare_biases
     from jaxopt_course.tables.space import grid, sobol
 
-    rest = regularized(arguments)
-    if arguments.search == "grid":
-        if arguments.trials is not None or arguments.tune:
-            raise ValueError("--trials and --tune are for --search sobol")
+    rest, seeds = regularized(arguments), range(arguments.seeds)
+    if searched_by(arguments) == "grid":
         rates = learning_rates(arguments)
 
         def make(first: dict[str, Any]) -> "pd.DataFrame":
-            return grid(
-                **first, optimizer=names, learning_rate=rates, **rest, seed=range(arguments.seeds)
-            )
+            return grid(**first, optimizer=names, learning_rate=rates, **rest, seed=seeds)
     else:
-        if learning_rates(arguments) != learning_rates(Compare()):
-            raise ValueError(
-                "--learning-rates, --learning-rate-min and --learning-rate-max are for --search "
-                "grid; of sobol each optimizer has its own box"
-            )
         space, tune = box_table(names, arguments.tune)
         sobol(1, optimizer=names, tune=tune, space=space)  # before anything is loaded
 
         def make(first: dict[str, Any]) -> "pd.DataFrame":
             tell_boxes(space, names, tune)
-            drawn = sobol(
-                32 if arguments.trials is None else arguments.trials,
-                seeds=range(arguments.seeds),
-                tune=tune,
-                space=space,
-                optimizer=names,
-            )
+            n = TRIALS if arguments.trials is None else arguments.trials
+            drawn = sobol(n, seeds=seeds, tune=tune, space=space, optimizer=names)
             return crossed(first | rest, drawn)
 
     return lambda first: make(first) if arguments.decay == "all" else spare_biases(make(first))
+
+
+def searched_by(arguments: Compare) -> str:
+    """ "sobol" or "grid": what was asked for, or what the other options are of.
+
+    Raises:
+        ValueError: options of the other search.
+    """
+    rates = arguments.learning_rates, arguments.learning_rate_min, arguments.learning_rate_max
+    of_grid = rates != (None, None, None)
+    of_sobol = arguments.trials is not None or bool(arguments.tune)
+    search = arguments.search or ("grid" if of_grid else "sobol")
+    if search == "grid" and of_sobol:
+        raise ValueError("--trials and --tune are for --search sobol")
+    if search == "sobol" and of_grid:
+        raise ValueError(
+            "--learning-rates, --learning-rate-min and --learning-rate-max are for --search "
+            "grid; of sobol each optimizer has its own box"
+        )
+    return search
 
 
 def box_table(names: Sequence[str], tune: Sequence[str]) -> "tuple[pd.DataFrame, list[str]]":
@@ -163,7 +177,7 @@ def box_table(names: Sequence[str], tune: Sequence[str]) -> "tuple[pd.DataFrame,
 
 
 def tell_boxes(space: "pd.DataFrame", names: Sequence[str], tune: Sequence[str]) -> None:
-    """Say where each number is searched, a line a number: low … high, and for whom."""
+    """Say where each number is searched: low … high, and for whom."""
     from jaxopt_course.report.words import number
 
     for name in tune:
@@ -174,7 +188,8 @@ def tell_boxes(space: "pd.DataFrame", names: Sequence[str], tune: Sequence[str])
             boxes.setdefault(f"{number(row['low'])} … {number(row['high'])}", []).append(optimizer)
         none = [n for n in names if n not in own.index]
         said = [f"{', '.join(who)} {box}" for box, who in boxes.items()]
-        say(f"{name}: {'; '.join(said)}" + (f"; not of {', '.join(none)}" if none else ""))
+        whole = f"{name}: {'; '.join(said)}" + (f"; not of {', '.join(none)}" if none else "")
+        say(*textwrap.wrap(whole, shutil.get_terminal_size().columns, subsequent_indent="  "))
 
 
 def crossed(columns: dict[str, Any], drawn: "pd.DataFrame") -> "pd.DataFrame":
@@ -188,10 +203,9 @@ def learning_rates(arguments: Compare) -> list[float]:
     """The learning rates asked for, each at most 12 digits long."""
     import numpy as np
 
-    low, high, n = (
-        arguments.learning_rate_min,
-        arguments.learning_rate_max,
-        arguments.learning_rates,
+    given = arguments.learning_rates, arguments.learning_rate_min, arguments.learning_rate_max
+    n, low, high = (
+        default if one is None else one for one, default in zip(given, GRID, strict=True)
     )
     if n < 1 or not 0 < low <= high or not np.isfinite(high):
         raise ValueError(

@@ -7,6 +7,8 @@ import pandas as pd
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.words import listed, number
 
+MOST = 4  # ranges that a sentence can hold
+
 
 class Range(NamedTuple):
     """The lowest and the highest value of a number that some optimizers were tried with."""
@@ -42,7 +44,9 @@ def remarks(findings: Findings, names: dict[str, str]) -> list[str]:
         for one in tried(findings)
         if len(one.optimizers) < everybody
     ]
-    if texts:
+    if len(texts) > MOST:
+        said.append("Each optimizer was tried in a box of its own: the page has their ranges.")
+    elif texts:
         said.append(f"Tried: {'; '.join(texts)}.")
     if "decay_biases" in findings.trials:
         column = findings.trials["decay_biases"]

@@ -1,5 +1,7 @@
 """The report in the terminal: a table of the winners and what it means in sentences."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,8 @@ from jaxopt_course.report.findings import Findings, read
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod, OverflowMethod
+
+SHORTEST = 12  # names are not broken into lines shorter than this
 
 
 def print_report(study: str | Path | Findings, console: "Console | None" = None) -> None:
@@ -34,14 +38,21 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
     findings = study if isinstance(study, Findings) else read(study)
     console = console or Console()
     header, rows = verdict.ranking_table(findings, edge="*")
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    heads = [printable(column.short).split(" ") for column in header]
+    gap = 2 if _room(heads, rows, console.width, 2) >= max(len(row[1]) for row in rows) else 1
+    if gap == 1:
+        heads = [["di-", "verged"] if head == ["diverged"] else head for head in heads]
+    room = max(_room(heads, rows, console.width, gap), SHORTEST)
+    table = Table(
+        box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False
+    )
     for i, column in enumerate(header):
         whole = any("±" in row[i] for row in rows)  # an estimate is not broken over two lines
         justify: JustifyMethod = "right" if column.numeric else "left"
-        name = "\n".join(printable(column.short).split(" "))
-        table.add_column(Text(name), justify=justify, no_wrap=whole)
-    for place, row in enumerate(rows):
-        cells = [text(cell, overflow="fold") for cell in row]
+        table.add_column(Text("\n".join(heads[i])), justify=justify, no_wrap=whole)
+    for place, (rank, name, *rest) in enumerate(rows):
+        cells = [text(rank), Text(in_lines(printable(name), room), overflow="fold")]
+        cells += [text(cell, overflow="fold") for cell in rest]
         table.add_row(*cells, style="bold" if place == 0 else "")
     console.print(table)
     console.print()
@@ -49,3 +60,26 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
     console.print(text(verdict.headline(findings)), style="bold")
     for sentence in verdict.remarks(findings):
         console.print(text(sentence))
+
+
+def in_lines(name: str, most: int) -> str:
+    """The name in lines of at most ``most`` characters, where it has marks to break it behind.
+
+    >>> in_lines("schedule_free_adamw", 14).split("\\n")
+    ['schedule_free_', 'adamw']
+    """
+    lines = [""]
+    for piece in re.findall(r"[^_+]+[_+]?|[_+]", name):
+        if lines[-1] and len(lines[-1]) + len(piece) > most:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
+
+
+def _room(
+    heads: Sequence[Sequence[str]], rows: Sequence[Sequence[str]], width: int, gap: int
+) -> int:
+    """What the numbers leave for the optimizers' names, the second column."""
+    columns = zip(heads, zip(*rows, strict=True), strict=True)
+    widths = [max(map(len, [*head, *cells])) for head, cells in columns]
+    return width - sum(widths) + widths[1] - gap * (len(widths) - 1)

@@ -203,7 +203,8 @@ def ranking_table(findings: Findings, edge: str = " ({})") -> tuple[list[Column]
         cells = [str(row["rank"]), names[row["optimizer"]]]
         for name in findings.tuned:
             end = re.search(rf"(?:^|, ){re.escape(name)} \((\w+)\)", row["at_edge"])
-            cells.append(number(row[name], 3) + (edge.format(end[1]) if end else ""))
+            value = "" if pd.isna(row[name]) else number(row[name], 3)  # none of its own
+            cells.append(value + (edge.format(end[1]) if end else ""))
         more = ["has learned nothing"] if row["optimizer"] in constant else []
         cells.append(number(row[metric]) + _trouble(row, metric, more))
         for key in [(row["optimizer"], name) for name in estimated]:
