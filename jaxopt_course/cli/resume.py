@@ -50,5 +50,5 @@ def resume(arguments: Resume) -> Answer:
             say(f"jaxopt-course: not confirmed: {again(error, arguments)}", error=True)
     except SweepInterrupted as stop:
         return stopped(stop, arguments.directory, arguments.lang)
-    told = {"interrupted": False, "seconds": seconds()}
-    return show(arguments.directory, language=arguments.lang, **told)
+    took = seconds()
+    return show(arguments.directory, 0, arguments.lang, interrupted=False, seconds=took)

@@ -69,10 +69,15 @@ def read(directory: str | Path, language: str = "en") -> Findings:
     words.Words(language)
     path = Path(directory)
     record = store.read(path)
-    return found(path, record, store.read_confirmation(path, record.manifest))
+    return found(path, record, store.read_confirmation(path, record.manifest), language)
 
 
-def found(path: Path, record: store.Record, confirmation: store.Record | None = None) -> Findings:
+def found(
+    path: Path,
+    record: store.Record,
+    confirmation: store.Record | None = None,
+    language: str = "en",
+) -> Findings:
     """As :func:`read`, of what was read from there, or of what a sweep has saved so far."""
     manifest, metric = record.manifest, record.manifest["metric"]
     trials, hyperparameters, searched = _prepared(record)
