@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 WATCHED = ("fsync", "replace", "rename", "unlink", "remove", "rmdir", "mkdir")
 FOLDER = "folder"
-MOST = 10  # acts of which each choice is tried; of more so many choices are drawn
-DRAWN = 256
+MOST = 6  # acts of which each choice is tried; of more so many choices are drawn
+DRAWN = 64
 
 
 class State(NamedTuple):

@@ -137,7 +137,7 @@ def test_without_any_of_the_flushes_a_study_would_be_lost(tmp_path, monkeypatch,
     else:
         plain = lambda path: path.mkdir(parents=True, exist_ok=True)
         monkeypatch.setattr(ownership, "make_folder", plain)
-    with pytest.raises((AssertionError, ValueError)):  # or damaged, as a reader says
+    with pytest.raises((AssertionError, ValueError, FileExistsError)):  # as readers and writers say
         assert wrong(outcomes_of(tmp_path, write_three, True, every=3)) == []
 
 
@@ -194,7 +194,7 @@ def allowed(said, now):
 def test_a_sweep_goes_on_from_the_last_snapshot_that_was_said(tmp_path, weak, every):
     outcomes = outcomes_of(tmp_path, sweep_and_end, weak, every)
     assert [one for one in outcomes if not allowed(*one)] == []
-    assert len(outcomes) * every > (500 if weak else 120)
+    assert len(outcomes) * every > (300 if weak else 120)
 
 
 def test_of_what_was_not_flushed_a_part_may_be_there(tmp_path):

@@ -218,4 +218,4 @@ def learning_rates(arguments: Compare) -> list[float]:
             f"trials train in float32, where --learning-rate-min must be at least {info.tiny:.2g} "
             f"and --learning-rate-max at most {info.max:.2g}, not {low} and {high}"
         )
-    return [float(f"{rate:.12g}") for rate in np.geomspace(low, high, n)]
+    return [float(f"{rate:.12g}") for rate in np.geomspace(low, high, int(n))]

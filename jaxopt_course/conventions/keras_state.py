@@ -32,8 +32,10 @@ from jaxopt_course.tree import Tree, paths
 # class -> our recipe, their option -> our argument ("" for none of its own), the memories in their
 # order: those in one tuple alternate from variable to variable
 _MOMENTS = {"beta_1": "b1", "beta_2": "b2", "epsilon": "eps"}
-_MUON_S = ("muon_a", "muon_b", "muon_c", "exclude_layers", "exclude_embeddings")  # see keras_muon
-_MUON_S += ("rms_rate", "adam_weight_decay")
+_MUON_S = (  # see keras_muon
+    *("muon_a", "muon_b", "muon_c", "exclude_layers", "exclude_embeddings"),
+    *("rms_rate", "adam_weight_decay"),
+)
 _CLASSES: dict[str, tuple[Any, dict[str, str], tuple[tuple[str, ...], ...]]] = {
     "SGD": (keras.sgd, {"momentum": "momentum", "nesterov": "nesterov"}, (("trace",),)),
     "Adagrad": (
@@ -309,6 +311,6 @@ def _arguments(kind: str, config: Mapping[str, Any], options: Mapping[str, str])
     if "momentum" in arguments and not arguments["momentum"]:
         arguments["momentum"] = None
     for name in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
-        given = config.get(name)
-        arguments[name] = None if given is None else number(given, f"Keras's {name}")
+        value = config.get(name)
+        arguments[name] = None if value is None else number(value, f"Keras's {name}")
     return arguments

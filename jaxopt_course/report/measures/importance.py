@@ -50,7 +50,7 @@ def importances(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the evaluator is young
-            study = optuna.create_study(direction=word)
+            study = optuna.create_study(direction=word)  # type: ignore[arg-type]  # a Literal
             for _, row in kept.iterrows():
                 study.add_trial(
                     optuna.trial.create_trial(
