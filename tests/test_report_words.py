@@ -101,6 +101,6 @@ def test_only_what_is_to_be_low_is_drawn_on_a_logarithmic_axis(quantity, values,
     metrics = {"accuracy": "max", "loss": "min", "error": "min"}
     found = Findings(
         Path(), {"task": {"metrics": metrics}}, "valid_accuracy", None, [], False, [], [],
-        nothing, nothing, nothing, nothing, nothing, None, nothing, nothing,
+        nothing, nothing, nothing, nothing, nothing, None, nothing, nothing, nothing,
     )  # fmt: skip
     assert looks.value_axis(found, quantity, values).log is log

@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxopt_course.records import store
 from jaxopt_course.records.format import TRIALS, making
-from jaxopt_course.report import bands, tables, words
+from jaxopt_course.report import bands, statistics, tables, words
 from jaxopt_course.report.words import amount, listed
 
 DEVICE = ("backend", "device_kind")  # of a manifest's platform
@@ -26,7 +26,9 @@ class Findings:
     the metric over fresh seeds, ``fresh_mean``, ``fresh_half_width``, ``fresh_low``,
     ``fresh_high``, ``fresh_n``, ``fresh_missing``, ``fresh_undefined`` and ``fresh_diverged``
     (share). ``intervals`` (with ``missing``) and ``finals`` (a row a winner's trial) are of the
-    fresh seeds if ``confirmed``, else of the search, and then without intervals.
+    fresh seeds if ``confirmed``, else of the search, and then without intervals.  ``comparisons``
+    is :func:`statistics.paired` of the winners with the first of the ranking, over the fresh seeds;
+    without these it has no row, as the search's seeds have chosen whom they would compare.
     """
 
     directory: Path
@@ -45,6 +47,7 @@ class Findings:
     sensitivity: pd.DataFrame | None  # None where fewer than two learning rates were tried
     curves: pd.DataFrame
     environment: pd.DataFrame
+    comparisons: pd.DataFrame
     language: str = "en"
     courses: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the search: trial x eval_step
 
@@ -136,6 +139,7 @@ def found(
             [name for name in wanted if name in dataset],
         ),
         environment=environment(manifest, store.read_events(path)),
+        comparisons=_comparisons(final if confirmed else final.head(0), ranking, manifest),
         language=language,
         courses=_courses(record, metric),
     )
@@ -218,6 +222,24 @@ def _by_fresh_seeds(
     order = ranking[tables.OPTIMIZER].map(place["rank"]).fillna(float("inf"))
     ranking = ranking.iloc[order.argsort(kind="stable")].reset_index(drop=True)
     return ranking.assign(rank=range(1, len(ranking) + 1))
+
+
+def _comparisons(
+    fresh: pd.DataFrame, ranking: pd.DataFrame, manifest: dict[str, Any]
+) -> pd.DataFrame:
+    """The winners in pairs with the first of the ranking, if that has a score."""
+    metric, first = manifest["metric"], ranking[tables.OPTIMIZER].iloc[0]
+    known = fresh.loc[tables.scored(fresh, metric).notna(), tables.OPTIMIZER]
+    parts = words.mapping(words.mapping(manifest, "task"), "examples")
+    count = parts.get("valid") if metric.endswith("accuracy") else None
+    return statistics.paired(
+        fresh,
+        metric,
+        manifest["direction"],
+        pair=["seed", *words.sequence(manifest, "replicates")],
+        reference=first if first in set(known) else None,
+        examples=count if isinstance(count, int) and count > 0 else None,
+    )
 
 
 def _programs(manifest: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.report.tables import OPTIMIZER, ROUNDING, finite, once
+from jaxopt_course.report.tables import OPTIMIZER, ROUNDING, once, scored
 
 EXACT = 15  # differences whose 2¹⁴ patterns of signs, up to turning all, are gone through
 DRAWS = 20_000  # patterns drawn where there are more
@@ -43,7 +43,8 @@ def paired(
 
     Args:
         trials: a row a trial, one configuration an optimizer; rows that repeat an earlier trial
-            (``duplicate_of``) are left out, and so are values that are not finite.
+            (``duplicate_of``) are left out, and so are values that are not finite or of trials that
+            diverged or did not finish (``status``, where there is one).
         metric: the column to compare.
         direction: ``"min"`` or ``"max"``.
         by: the column whose values are compared.
@@ -130,7 +131,7 @@ def _by_pair(trials: pd.DataFrame, metric: str, by: str, pair: Sequence[str]) ->
             f"two trials of {by} {row[by]!r} have {where}: compare one configuration of each "
             f"{by}, such as the winners on fresh seeds"
         )
-    table = trials[keys].assign(_score=finite(trials[metric]))
+    table = trials[keys].assign(_score=scored(trials, metric))
     return table.pivot(index=list(pair), columns=by, values="_score")[list(trials[by].unique())]
 
 

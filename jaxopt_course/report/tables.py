@@ -262,3 +262,9 @@ def finite(column: pd.Series) -> pd.Series:
     """The column as floats, NaN where it has no finite number."""
     values = column.astype("float64")
     return values.where(np.isfinite(values))
+
+
+def scored(trials: pd.DataFrame, metric: str) -> pd.Series:
+    """The metric of the trials that have one: finite, of one that finished; NaN of the others."""
+    values = finite(trials[metric])
+    return values.where(trials["status"].isin(DONE)) if "status" in trials else values

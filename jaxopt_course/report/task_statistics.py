@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.report.tables import OPTIMIZER, ROUNDING, finite, once
+from jaxopt_course.report.tables import OPTIMIZER, ROUNDING, once, scored
 
 
 class Scores(NamedTuple):
@@ -42,7 +42,8 @@ def score_array(
 
     Args:
         trials: a row a training, one configuration an optimizer and task; repetitions of an earlier
-            trial (``duplicate_of``) are left out.
+            trial (``duplicate_of``) are left out; one that diverged or did not finish (``status``)
+            has no score.
         metric: the column to compare; or task -> its column, where tasks have other metrics.
         direction: ``"min"`` or ``"max"``; or task -> its own.
         by: the column whose values are compared.
@@ -71,7 +72,7 @@ def score_array(
         column, better = _of(metric, one, "metric"), _of(direction, one, "direction")
         if better not in ("min", "max"):
             raise ValueError(f"direction of {one} must be 'min' or 'max', not {better!r}")
-        score = finite(mine[column]) * (1 if better == "max" else -1)
+        score = scored(mine, column) * (1 if better == "max" else -1)
         wide = mine[[by, *pair]].assign(_score=score)
         parts.append(wide.pivot(index=by, columns=list(pair), values="_score").reindex(names))
     values = np.full((len(names), len(tasks), max(part.shape[1] for part in parts)), np.nan)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.report import doubts, ranges
+from jaxopt_course.report import doubts, ranges, separation
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
 from jaxopt_course.report.tables import DONE, ROUNDING
@@ -64,7 +64,7 @@ def headline(findings: Findings) -> str:
     if first["optimizer"] in doubts.has_learned_nothing(findings):
         name = names[first["optimizer"]]
         said += f" {name} has learned nothing: one answer for all examples does as well."
-    return f"{said} {separation(findings, scored)}".strip()
+    return f"{said} {separation.sentences(findings, scored, names)}".strip()
 
 
 def _seeds(findings: Findings, scored: pd.DataFrame) -> tuple[pd.Series, int]:
@@ -88,28 +88,6 @@ def _no_winner(findings: Findings) -> str:
     noun = ("fresh " if findings.confirmed else "") + replicate(findings.manifest)
     why = why or f"no optimizer has a configuration that finished on all its {noun}s"
     return f"No winner: {why}."
-
-
-def separation(findings: Findings, scored: pd.DataFrame) -> str:
-    """Whether the winner's 95% interval overlaps those of the others."""
-    if not findings.confirmed:
-        return "Not confirmed on fresh seeds: a best score includes the luck of having been picked."
-    first, others = scored.iloc[0], scored.iloc[1:]
-    if pd.isna(first["fresh_half_width"]):
-        return "One fresh seed gives no interval: it separates nothing."
-    if others.empty or _ties(scored, "fresh_mean")[1]:
-        return ""
-    overlaps = (others["fresh_low"] <= first["fresh_high"]) & (
-        others["fresh_high"] >= first["fresh_low"]
-    ) | others["fresh_half_width"].isna()
-    n = int(first["fresh_n"])
-    if not overlaps.any():
-        return "Its 95% interval overlaps no other's."
-    names = list(others.loc[overlaps, "optimizer"].map(_names(findings)))
-    return (
-        f"Its 95% interval overlaps {'that' if len(names) == 1 else 'those'} of {listed(names)}: "
-        f"not separated by these {counted(n, replicate(findings.manifest))}."
-    )
 
 
 def remarks(findings: Findings) -> list[str]:
