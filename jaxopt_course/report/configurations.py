@@ -5,6 +5,7 @@ import pandas as pd
 from jaxopt_course.report import verdict
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.markup import Cell, Head, folded, table, text
+from jaxopt_course.report.words import number
 
 SHOWN = 1000  # rows of the table of all: beyond, a page is slow
 
@@ -66,7 +67,7 @@ def everything(findings: Findings) -> str:
     w, shown = findings.words, findings.configurations
     metric = findings.metric
     given = [name for name in findings.hyperparameters if name != "optimizer"]
-    constant = [name for name in given if shown[name].nunique(dropna=False) <= 1]
+    constant = [name for name in given if shown[name].nunique() <= 1]
     varying = [name for name in given if name not in constant and name not in findings.tuned]
     counts = [
         name
@@ -76,7 +77,8 @@ def everything(findings: Findings) -> str:
     replicate = "replicate" if findings.manifest.get("replicates") else "seed"
     names = {metric: w.title(metric), f"{metric}_std": w.say("standard deviation")}
     names |= {"rank": w.say("rank"), "optimizer": w.say("optimizer"), "seeds": w.plural(replicate)}
-    names |= {name: w.say(name.removeprefix(f"{metric}_")) for name in counts}
+    short = {name: name.removeprefix(f"{metric}_") for name in counts}
+    names |= {name: w.say(said) for name, said in short.items()}
     columns = ["rank", "optimizer", metric, f"{metric}_std", *findings.tuned, *varying]
     columns += ["seeds", *counts]
     header = [Head(names.get(name, name), name != "optimizer") for name in columns]
@@ -87,12 +89,9 @@ def everything(findings: Findings) -> str:
     title = w.say("All {configurations}", configurations=w.counted(len(shown), "configuration"))
     if len(shown) > SHOWN:
         title += w.say(", the best {n} of them", n=w.whole(SHOWN))
-    same = ", ".join(
-        f"{name}={w.number(shown[name].iloc[0])}"
-        for name in constant
-        if not pd.isna(shown[name].iloc[0])
-    )
-    note = w.say("The same in all rows: {same}.", same=same) if same else ""
+    held = {name: shown[name].dropna() for name in constant}
+    same = ", ".join(f"{name}={number(x.iloc[0])}" for name, x in held.items() if len(x))
+    note = w.say("The same wherever it is used: {same}.", same=same) if same else ""
     label = text(w.say("Filter: words that a row must have, as “adam 0.01”"))
     search = (
         f'<p class="filter"><label>{label} <input type="search" data-filter></label> '

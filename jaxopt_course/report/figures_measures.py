@@ -102,7 +102,9 @@ def target_ranking(findings: Findings) -> Plot | None:
         reached = line[np.isfinite(line["steps"])]
         hover = "%{x:.4g}: %{y:.4g}"
         y = reached["steps"] / per
-        data.append(brush.line(str(name), reached["target"], y, hover))
+        trace = brush.line(str(name), reached["target"], y, hover)
+        trace["line"]["shape"] = "hv"
+        data.append(trace)
     across = scale(value_axis(findings, metric, table["target"]), w)
     title = w.say("target: {metric}", metric=w.title(metric))
     up = w.say("{unit} until it is reached", unit=w.say(unit).split(" (")[0])
@@ -240,7 +242,7 @@ def parallel(findings: Findings) -> Plot | None:
         "reversescale": findings.manifest["direction"] == "min",
     }
     trace = {"type": "parcoords", "dimensions": axes, "line": line}
-    margins = {"margin": {"l": 90, "r": 50, "t": 50, "b": 24}}
+    margins = {"margin": {"l": 90, "r": 80, "t": 50, "b": 24}}
     return {"data": [trace], "layout": layout("", "", {}, {}, 420) | margins}
 
 

@@ -8,6 +8,15 @@ from jaxopt_course.report.looks import labels
 from jaxopt_course.report.markup import copyable, folded, listed, text
 from jaxopt_course.report.words import mapping
 
+FACTS = (
+    "training, validation, test examples",
+    "epochs a training",
+    "steps a training",
+    "trainings of the search",
+    "optimizers",
+    "fresh seeds",
+)
+
 
 def screen(findings: Findings) -> str:
     """The answer in a header: sentence, facts, code to copy and next steps, remarks."""
@@ -41,18 +50,18 @@ def _facts(findings: Findings) -> str:
     w, manifest = findings.words, findings.manifest
     examples, budget = mapping(mapping(manifest, "task"), "examples"), mapping(manifest, "budget")
     sizes = examples.get("train"), examples.get("valid"), examples.get("test")
-    facts = {}
-    if all(isinstance(n, int) for n in sizes):
-        parts = [w.whole(n) for n in sizes if isinstance(n, int)]
-        facts["training, validation, test examples"] = " · ".join(parts)
-    if isinstance(budget.get("epochs"), int):
-        facts["epochs a training"] = w.whole(budget["epochs"])
-    elif isinstance(budget.get("steps"), int):
-        facts["steps a training"] = w.whole(budget["steps"])
-    facts["trainings of the search"] = w.whole(len(findings.trials))
-    facts["optimizers"] = w.whole(len(findings.ranking))
-    if findings.confirmed:
-        facts["fresh seeds"] = w.whole(int(findings.finals["seed"].nunique()))
+    known = [w.whole(n) for n in sizes if isinstance(n, int)]
+    epochs, updates = (budget.get(name) for name in ("epochs", "steps"))
+    seeds = int(findings.finals["seed"].nunique())
+    values = [
+        " · ".join(known) if len(known) == len(sizes) else "",
+        w.whole(epochs) if isinstance(epochs, int) else "",
+        w.whole(updates) if isinstance(updates, int) and epochs is None else "",
+        w.whole(len(findings.trials)),
+        w.whole(len(findings.ranking)),
+        w.whole(seeds) if findings.confirmed else "",
+    ]
+    facts = {name: value for name, value in zip(FACTS, values, strict=True) if value}
     items = "".join(
         f"<div><dt>{text(w.say(name))}</dt><dd>{text(value)}</dd></div>"
         for name, value in facts.items()

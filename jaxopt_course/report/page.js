@@ -85,11 +85,11 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     getSelection().selectAllChildren(code);
     try {
       await navigator.clipboard.writeText(code.textContent);
-      button.textContent = said.copied;
+      button.textContent = said.sayCopied;
     } catch {
-      button.textContent = document.execCommand("copy") ? said.copied : said.selected;
+      button.textContent = document.execCommand("copy") ? said.sayCopied : said.saySelected;
     }
-    setTimeout(() => (button.textContent = said.copy), 1500);
+    setTimeout(() => (button.textContent = said.sayCopy), 1500);
   });
 }
 
@@ -137,6 +137,6 @@ for (const input of document.querySelectorAll("[data-filter]")) {
       row.hidden = !wanted.every((word) => texts[i].some((cell) => cell.includes(word)));
       shown += !row.hidden;
     });
-    count.textContent = wanted.length ? said.rows.replace("{n}", shown).replace("{all}", rows.length) : "";
+    count.textContent = wanted.length ? said.sayRows.replace("{n}", shown).replace("{all}", rows.length) : "";
   });
 }

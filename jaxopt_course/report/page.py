@@ -54,7 +54,7 @@ def page(findings: Findings, pictures: Sequence[Path] = ()) -> str:
     w = findings.words
     said = {"copy": "Copy", "copied": "Copied", "selected": "Selected", "rows": "{n} of {all} rows"}
     marks = " ".join(
-        f'data-{key}="{text(w.say(told, n="{n}", all="{all}"))}"' for key, told in said.items()
+        f'data-say-{key}="{text(w.say(told, n="{n}", all="{all}"))}"' for key, told in said.items()
     )
     parts = [
         "<!doctype html>",

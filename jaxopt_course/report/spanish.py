@@ -1,6 +1,218 @@
 """The report's Spanish: under each English template, name or noun its own."""
 
-NOUNS: dict[str, tuple[str, str]] = {}
-PARTS: dict[str, str] = {}
-METRICS: dict[str, str] = {}
-SENTENCES: dict[str, str] = {}
+NOUNS = {  # one, several
+    "seed": ("semilla", "semillas"),
+    "fresh seed": ("semilla nueva", "semillas nuevas"),
+    "replicate": ("réplica", "réplicas"),
+    "fresh replicate": ("réplica nueva", "réplicas nuevas"),
+    "trial": ("entrenamiento", "entrenamientos"),
+    "configuration": ("configuración", "configuraciones"),
+    "optimizer": ("optimizador", "optimizadores"),
+    "task": ("tarea", "tareas"),
+}
+PARTS = {"train": "entrenamiento", "valid": "validación", "test": "prueba"}
+METRICS = {
+    "accuracy": "exactitud",
+    "loss": "pérdida",
+    "error": "error",
+    "rmse": "raíz del error cuadrático medio",
+    "mse": "error cuadrático medio",
+    "mae": "error absoluto medio",
+    "r2": "R²",
+    "f1": "F1",
+    "auc": "AUC",
+    "precision": "precisión",
+    "recall": "exhaustividad",
+}
+SENTENCES = {
+    # the first screen
+    "this task": "esta tarea",
+    "Which optimizer wins on {task}?": "¿Qué optimizador gana en {task}?",
+    "Which setting of {optimizer} is best on {task}?":
+        "¿Qué ajuste de {optimizer} es el mejor en {task}?",
+    "training, validation, test examples": "ejemplos de entrenamiento, validación y prueba",
+    "epochs a training": "épocas por entrenamiento",
+    "steps a training": "pasos por entrenamiento",
+    "trainings of the search": "entrenamientos de la búsqueda",
+    "optimizers": "optimizadores",
+    "fresh seeds": "semillas nuevas",
+    "The winner, to copy": "El ganador, para copiar",
+    "The winner's numbers": "Los números del ganador",
+    "Python for {framework}": "Python para {framework}",
+    "{framework}: no optimizer with this rule.": "{framework}: sin optimizador con esta regla.",
+    "Train it alone, as a command": "Entrenarlo solo, como orden",
+    "Command": "Orden",
+    "Copy": "Copiar",
+    "Copied": "Copiado",
+    "Selected": "Seleccionado",
+    "{n} of {all} rows": "{n} de {all} filas",
+    "What next": "Qué hacer ahora",
+    "What to mind": "Qué tener en cuenta",
+    "{framework} has no optimizer with these numbers and this rule.":
+        "{framework} no tiene un optimizador con estos números y esta regla.",
+    "Keras adds ε before the bias correction: in the first steps it counts up to 32 times.":
+        "Keras suma ε antes de corregir el sesgo: en los primeros pasos cuenta hasta 32 veces más.",
+    "ε stands outside the root here: its square root acts on gradients of the same size.":
+        "Aquí ε está fuera de la raíz: su raíz cuadrada actúa sobre gradientes del mismo tamaño.",
+    "The same steps: a momentum that averages, at the rate η(1-β).":
+        "Los mismos pasos: un momentum que promedia, con la tasa η(1-β).",
+    # what next
+    "Nothing in this study asks for more: use it.": "Nada en este estudio pide más: úselo.",
+    "No configuration has a score: try learning rates below {rate}.":
+        "Ninguna configuración tiene resultado: pruebe tasas de aprendizaje menores que {rate}.",
+    "No configuration has a score: see below why.":
+        "Ninguna configuración tiene resultado: abajo está el porqué.",
+    "The best {name} of {optimizer} is the highest tried: widen to {reach}.":
+        "El mejor {name} de {optimizer} es el mayor probado: amplíe hasta {reach}.",
+    "The best {name} of {optimizer} is the lowest tried: widen to {reach}.":
+        "El mejor {name} de {optimizer} es el menor probado: amplíe hasta {reach}.",
+    "The winner still improves when training ends: train longer.":
+        "El ganador aún mejora cuando el entrenamiento termina: entrene más tiempo.",
+    "Nothing was trained on fresh seeds: confirm the winners on five.":
+        "Nada se entrenó con semillas nuevas: confirme los ganadores con cinco.",
+    # tables
+    "Winners": "Ganadores",
+    "The best": "El mejor",
+    "Each optimizer with the best of its configurations, re-trained on {seeds}: mean ± half width "
+    "of the 95% t-interval. Ranked by the validation metric on the fresh seeds; the test data "
+    "chose nothing.":
+        "Cada optimizador con la mejor de sus configuraciones, entrenada otra vez con {seeds}: "
+        "media ± semiancho del intervalo t del 95 %. Ordenados por la métrica de validación con "
+        "las semillas nuevas; los datos de prueba no eligieron nada.",
+    "Each optimizer with the best of its configurations, ranked by the search itself; without "
+    "fresh seeds nothing has an interval.":
+        "Cada optimizador con la mejor de sus configuraciones, ordenados por la propia búsqueda; "
+        "sin semillas nuevas nada tiene intervalo.",
+    "All {configurations}": "Todas: {configurations}",
+    ", the best {n} of them": ", las {n} mejores",
+    "The same wherever it is used: {same}.": "Igual dondequiera que se usa: {same}.",
+    "Filter: words that a row must have, as “adam 0.01”":
+        "Filtro: palabras que la fila debe tener, como «adam 0,01»",
+    "standard deviation": "desviación estándar",
+    "rank": "puesto",
+    "optimizer": "optimizador",
+    "diverged": "divergió",
+    "stopped": "detenido",
+    "unfinished": "sin terminar",
+    "undefined": "sin definir",
+    # figures
+    "Figures": "Figuras",
+    "To open": "Para abrir",
+    "Optimizers shown": "Optimizadores a la vista",
+    "learning rate": "tasa de aprendizaje",
+    "a seed": "una semilla",
+    "no configuration has a score": "ninguna configuración tiene resultado",
+    "diverged (× : at least one seed)": "divergió (×: al menos una semilla)",
+    "learning rate {rate}: {share} of {n} seeds diverged":
+        "tasa de aprendizaje {rate}: divergió el {share} de {n} semillas",
+    "epoch (passes over the training data)": "época (pasadas por los datos de entrenamiento)",
+    "training step (updates)": "paso de entrenamiento (actualizaciones)",
+    "Course of training of the winners. A line is the mean over the {seeds}, its band their lowest "
+    "and highest; both stop where the first one diverges. Look at how fast a line falls, and "
+    "whether validation turns back while training goes on.":
+        "Curso del entrenamiento de los ganadores. La línea es la media de las {seeds}, su banda "
+        "va de la menor a la mayor; ambas acaban donde la primera diverge. Mire con qué rapidez "
+        "cae cada línea y si la validación empeora mientras el entrenamiento sigue.",
+    "Result against the learning rate, each point the mean over the {seeds} of the search with the "
+    "band from lowest to highest, the other hyperparameters at their best for that rate; the "
+    "outlined mark is the best. Look at the width of the plateau: a wide one forgives a bad guess.":
+        "Resultado según la tasa de aprendizaje: cada punto es la media de las {seeds} de la "
+        "búsqueda, con la banda de la menor a la mayor y los demás hiperparámetros en su mejor "
+        "valor para esa tasa; la marca con borde es la mejor. Mire el ancho de la meseta: una "
+        "ancha perdona una mala elección.",
+    "Below, a cross marks a rate at which one of them diverged.":
+        "Abajo, una cruz marca una tasa con la que alguna divergió.",
+    "Final test metric of the winners over the {seeds}: faint dots are single ones, the mark is "
+    "their mean with its 95% t-interval. A hollow mark lost some to divergence. Intervals that "
+    "overlap do not mean a tie: all trained on the same {seeds}, so it is their differences that "
+    "count.":
+        "Métrica de prueba de los ganadores con las {seeds}: los puntos tenues son cada una, la "
+        "marca es su media con el intervalo t del 95 %. Una marca hueca perdió algunas por "
+        "divergencia. Que los intervalos se solapen no es un empate: todos entrenaron con las "
+        "mismas {seeds}, así que cuentan sus diferencias.",
+    "Final test metric of the winners over the {seeds}: faint dots are single ones, the mark is "
+    "their mean. They also chose the winners: no interval is due.":
+        "Métrica de prueba de los ganadores con las {seeds}: los puntos tenues son cada una, la "
+        "marca es su media. Ellas eligieron también a los ganadores: no cabe un intervalo.",
+    "Who wins for your budget?": "¿Quién gana con su presupuesto?",
+    "Each cell: training ends at this step, and so many configurations were tried of each "
+    "optimizer, drawn anew from those of the search. The colour is who wins most often, its "
+    "strength how often. Where the colour changes, the answer depends on the budget. A schedule "
+    "of the learning rate is not shortened.":
+        "Cada celda: el entrenamiento acaba en ese paso y de cada optimizador se probaron tantas "
+        "configuraciones, sorteadas entre las de la búsqueda. El color es quien gana más a menudo "
+        "y su fuerza, con qué frecuencia. Donde el color cambia, la respuesta depende del "
+        "presupuesto. Un horario de la tasa no se acorta.",
+    "configurations tried of each": "configuraciones probadas de cada uno",
+    "configurations tried of each optimizer": "configuraciones probadas de cada optimizador",
+    "How many trials does it take?": "¿Cuántas pruebas hacen falta?",
+    "The best of n configurations drawn anew: the line is its median, the band from the quantile "
+    "0.1 to 0.9. Who is high at the left needs little tuning; where a line is flat, more trials "
+    "would gain nothing.":
+        "La mejor de n configuraciones sorteadas: la línea es su mediana y la banda va del cuantil "
+        "0,1 al 0,9. Quien ya es bueno a la izquierda necesita poco ajuste; donde la línea es "
+        "plana, más pruebas no ganarían nada.",
+    "Who is first at which target?": "¿Quién llega primero a cada meta?",
+    "The time until the mean validation curve of each winner first reaches a target. A line that "
+    "ends never reaches what lies beyond; where lines cross, the ranking depends on the target.":
+        "El tiempo hasta que la curva media de validación de cada ganador alcanza una meta. Una "
+        "línea que termina no alcanza nunca lo que sigue; donde las líneas se cruzan, el orden "
+        "depende de la meta.",
+    "target: {metric}": "meta: {metric}",
+    "{unit} until it is reached": "{unit} en que se alcanza",
+    "Where does the difference come from?": "¿De dónde viene la diferencia?",
+    "Shares of the variance of one training's result, with 95% bootstrap intervals over "
+    "configurations. Look at which bar is long: there it pays to look first.":
+        "Partes de la varianza del resultado de un entrenamiento, con intervalos bootstrap del "
+        "95 % sobre configuraciones. Mire qué barra es larga: ahí conviene buscar primero.",
+    "share of the variance": "parte de la varianza",
+    "hyperparameters": "hiperparámetros",
+    "seed": "semilla",
+    "How much room is there around the best?": "¿Cuánto margen hay en torno al mejor?",
+    "Each mark is a configuration; the filled ones are within 5% of the best of their optimizer. "
+    "Look at how far the filled ones reach: a large basin forgives a bad guess.":
+        "Cada marca es una configuración; las llenas están a menos del 5 % de la mejor de su "
+        "optimizador. Mire hasta dónde llegan las llenas: una cuenca grande perdona una mala "
+        "elección.",
+    "Which number mattered?": "¿Qué número importó?",
+    "PED-ANOVA: how much each number tells the best tenth of the configurations from all.":
+        "PED-ANOVA: cuánto distingue cada número la mejor décima parte de las configuraciones "
+        "del resto.",
+    "importance": "importancia",
+    "All configurations at once": "Todas las configuraciones a la vez",
+    "A line is a configuration, its colour the result. Drag along an axis to keep only what passes "
+    "there; a click on the axis takes it back.":
+        "Cada línea es una configuración y su color, el resultado. Arrastre a lo largo de un eje "
+        "para dejar solo lo que pasa por ahí; un clic en el eje lo deshace.",
+    # how it was made
+    "How it was made": "Cómo se hizo",
+    "Environment": "Entorno",
+    "Ranges tried": "Rangos probados",
+    "The table": "La tabla",
+    "Data": "Datos",
+    "number": "número",
+    "lowest": "menor",
+    "highest": "mayor",
+    "values": "valores",
+    "of": "de",
+    "task": "tarea",
+    "examples": "ejemplos",
+    "budget of a trial": "presupuesto de un entrenamiento",
+    "epochs": "épocas",
+    "batch size": "tamaño del lote",
+    "programs": "programas",
+    "seeds": "semillas",
+    "replicates": "réplicas",
+    "lanes a device": "carriles por dispositivo",
+    "devices": "dispositivos",
+    "scheduler": "planificador",
+    "device": "dispositivo",
+    "matrix products": "productos de matrices",
+    "wall time": "tiempo de reloj",
+    "of it compiling": "compilando",
+    "training steps a second": "pasos de entrenamiento por segundo",
+    "lanes that trained": "carriles que entrenaron",
+    "data split (SHA-256)": "partición de los datos (SHA-256)",
+    "program (SHA-256)": "programa (SHA-256)",
+    "trials (SHA-256)": "entrenamientos (SHA-256)",
+}  # fmt: skip

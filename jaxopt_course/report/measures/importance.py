@@ -2,6 +2,7 @@
 
 import importlib.util
 import warnings
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ def importances(
             ranges[name] = optuna.distributions.FloatDistribution(low, high, log=log)
     if len(ranges) < 2 or len(kept) < 10:
         return empty
-    word = {"min": "minimize", "max": "maximize"}[direction]
+    word: Literal["minimize", "maximize"] = "maximize" if direction == "max" else "minimize"
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

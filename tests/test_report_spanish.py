@@ -1,0 +1,85 @@
+"""Every sentence of the report is there in both languages, with the same things in it."""
+
+import ast
+import string
+from pathlib import Path
+
+import pytest
+
+from jaxopt_course.report import spanish
+from jaxopt_course.report.words import Words, title
+
+HOME = Path(spanish.__file__).parent
+
+
+def said():
+    """The templates of all calls of ``say``, and the strings that are said by name."""
+    found = {}
+    for file in sorted(HOME.rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "say":
+                for part in ast.walk(node.args[0]):
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        found[part.value] = file.name
+    return found
+
+
+SAID = said()
+
+
+def names(template):
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name}
+
+
+@pytest.mark.parametrize("template", SAID)
+def test_every_sentence_has_its_spanish(template):
+    assert template in spanish.SENTENCES, SAID[template]
+
+
+def test_what_is_said_by_name_has_its_spanish_too():
+    from jaxopt_course.report import cards, code, first, following  # noqa: F401
+    from jaxopt_course.report.findings import environment
+    from jaxopt_course.report.measures import variance
+
+    rules = [rule for rules in code.RULES.values() for rule in rules.values()]
+    wanted = {rule.note for rule in rules if rule.note}
+    wanted |= {part for figure in cards.FOLDED for part in figure[1:3]} | {*variance.SOURCES}
+    wanted |= {*first.FACTS}
+    manifest = {"task": {"name": "a", "examples": {"train": 1}, "split_sha256": "0"}, "lanes": 4}
+    manifest |= {"budget": {"steps": 1, "epochs": 1, "batch_size": 1}, "seeds": [1]}
+    event = {"event": "finished", "seconds": 1, "compile_seconds": 1, "occupancy": 1}
+    wanted |= {*environment(manifest, [event | {"trial_steps_per_second": 1}])["name"]}
+    assert wanted <= {*spanish.SENTENCES}, wanted - {*spanish.SENTENCES}
+
+
+@pytest.mark.parametrize("english", spanish.SENTENCES)
+def test_both_languages_hold_the_same(english):
+    assert names(english) == names(spanish.SENTENCES[english])
+    assert english.endswith(".") == spanish.SENTENCES[english].endswith(".")
+
+
+def test_spanish_has_its_decimal_mark_plurals_and_conjunctions():
+    w = Words("es")
+    assert w.number(0.0123) == "0,0123" and w.number(12) == "12" and w.number("a.b") == "a.b"
+    assert w.plus_minus(0.97, 0.012) == "0,970 ± 0,012"
+    assert w.share(0.25) == "25\u202f%"
+    assert w.whole(1234) == "1234" and w.whole(12345) == "12\u202f345"
+    assert w.counted(1, "seed") == "1 semilla" and w.counted(4, "fresh seed") == "4 semillas nuevas"
+    assert w.listed(["sgd", "ivon"]) == "sgd e ivon" and w.listed(["a", "b", "c"]) == "a, b y c"
+    assert w.listed(list("abcdef")) == "a, b, c y 3 más"
+    assert w.title("best_valid_loss") == "mejor pérdida de validación"
+    assert w.title("test_accuracy") == "exactitud de prueba"
+    assert w.title("seconds") == "seconds"
+
+
+def test_english_is_as_it_was():
+    w = Words()
+    assert w.number(0.5) == "0.5" and w.share(0.25) == "25%" and w.whole(1234) == "1,234"
+    assert w.title("best_valid_loss") == title("best_valid_loss")
+    assert w.say("{a} of {b}", a=1, b=2) == "1 of 2"
+
+
+def test_another_language_is_refused():
+    with pytest.raises(ValueError, match="in en and es, not in 'fr'"):
+        Words("fr")
