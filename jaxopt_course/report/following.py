@@ -39,10 +39,7 @@ def again(findings: Findings) -> str | None:
 
     None where it was not made by ``compare``, or where numbers besides the rate were searched.
     """
-    best, command = findings.ranking.iloc[0], str(findings.manifest.get("command") or "")
-    known = commands.options(command)
-    if known is None or known.get("--search") == ["sobol"] or {*findings.tuned} - {"learning_rate"}:
-        return None
+    best = findings.ranking.iloc[0]
     rate = best.get("learning_rate", pd.NA)
     if pd.isna(rate):
         return None
@@ -52,7 +49,7 @@ def again(findings: Findings) -> str | None:
         "--learning-rate-min": [float(rate)],
         "--learning-rate-max": [float(rate)],
     }
-    return commands.changed(command, given)
+    return _grid(findings, given)
 
 
 def _unscored(findings: Findings) -> Step:
@@ -105,9 +102,11 @@ def _edges(findings: Findings) -> list[Step]:
 
 
 def _grid(findings: Findings, given: dict[str, list[Any]]) -> str | None:
+    """The command with a grid of these rates; None where other numbers were searched too."""
+    if {*findings.tuned} - {"learning_rate"}:
+        return None
     command = str(findings.manifest.get("command") or "")
-    known = commands.options(command)
-    return None if known is None or "--search" in known else commands.changed(command, given)
+    return commands.changed(command, {"--search": ["grid"]} | given, ("--trials", "--tune"))
 
 
 def _beyond(values: pd.Series, upper: bool) -> float:

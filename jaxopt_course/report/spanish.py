@@ -105,7 +105,7 @@ SENTENCES = {
     "diverged (× : at least one seed)": "divergió (×: al menos una semilla)",
     "learning rate {rate}: {share} of {n} seeds diverged":
         "tasa de aprendizaje {rate}: divergió el {share} de {n} semillas",
-    "epoch (passes over the training data)": "época (pasadas por los datos de entrenamiento)",
+    "epoch (passes over the training data)": "época (pasadas por los datos)",
     "training step (updates)": "paso de entrenamiento (actualizaciones)",
     "Course of training of the winners. A line is the mean over the {seeds}, its band their lowest "
     "and highest; both stop where the first one diverges. Look at how fast a line falls, and "

@@ -43,9 +43,7 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
     if gap == 1:
         heads = [["di-", "verged"] if head == ["diverged"] else head for head in heads]
     room = max(_room(heads, rows, console.width, gap), SHORTEST)
-    table = Table(
-        box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False
-    )
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
     for i, column in enumerate(header):
         whole = any("±" in row[i] for row in rows)  # an estimate is not broken over two lines
         justify: JustifyMethod = "right" if column.numeric else "left"
