@@ -1,8 +1,9 @@
 """How messages are said: names that are not known, and text that comes from elsewhere."""
 
 import difflib
+import html
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MOST = 200  # names that a message lists
 
@@ -46,3 +47,39 @@ def printable(text: object, keep: str = "") -> str:
         else c
         for c in str(text)
     )
+
+
+# No colour of its own: a notebook's page is light or dark.
+CELL = "padding:.2em .7em;border-bottom:1px solid rgba(128,128,128,.35);vertical-align:top"
+
+
+def html_table(
+    header: Sequence[object],
+    rows: Iterable[Sequence[object]],
+    caption: str = "",
+    strong: Iterable[int] = (),
+) -> str:
+    """A table for a notebook, everything in it escaped.
+
+    Args:
+        header: names of the columns; none where there are none to name.
+        rows: cells as they are to be read.
+        caption: a line above the table.
+        strong: numbers of the rows that are set in bold.
+
+    >>> html_table(["a"], [["<b>"]]).partition("<tbody>")[2].partition(">&")[2]
+    'lt;b&gt;</td></tr></tbody></table>'
+    """
+    bold = set(strong)
+    shown = lambda cell: html.escape(printable(cell))
+    cells = lambda row, kind, more="": "".join(
+        f'<{kind} style="{CELL};text-align:left{more}">{shown(cell)}</{kind}>' for cell in row
+    )
+    head = f"<thead><tr>{cells(header, 'th')}</tr></thead>" if header else ""
+    body = "".join(
+        f"<tr>{cells(row, 'td', ';font-weight:bold' if i in bold else '')}</tr>"
+        for i, row in enumerate(rows)
+    )
+    said = f"<p>{shown(caption)}</p>" if caption else ""
+    table = f'<table style="border-collapse:collapse">{head}<tbody>{body}</tbody></table>'
+    return f"{said}{table}"

@@ -29,7 +29,7 @@ MAY_IMPORT = {  # part -> the parts below it
         "transforms",
         "optimizers",
     },
-    "inspection": {"tree", "base", "describe", "transforms"},
+    "inspection": {"tree", "base", "describe", "messages", "transforms"},
     "problems": {"tree", "messages"},
     "updating": {"tree", "base"},
     "train": {"tree", "base", "inspection", "problems", "transforms", "updating"},

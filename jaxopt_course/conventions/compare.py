@@ -11,6 +11,7 @@ import numpy as np
 from jaxopt_course.base import apply_updates
 from jaxopt_course.conventions.odd_values import refuse_odd_comparison
 from jaxopt_course.conventions.registry import convention
+from jaxopt_course.messages import html_table
 
 # the rule in one line, per recipe and framework; "*" is of all that are not listed
 _RATE_OUTSIDE = "m ← μ m + g;  θ ← θ - η m"
@@ -181,6 +182,27 @@ class Difference(NamedTuple):
             f"  the same, η falling             {self.scheduled:.1e}",
         ]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook."""
+        a, b = self.frameworks
+        pairs = self.arguments.items()
+        rows = [[name, _shown(x), _shown(y)] for name, (x, y) in pairs]
+        other = [i for i, (_, (x, y)) in enumerate(pairs) if x != y]
+        rules = [["rule", *self.rules], ["weight decay", *self.decays]]
+        measured = [
+            ["each with its own defaults", f"{self.own_defaults:.1e}"],
+            [f"all numbers as in {a}", f"{self.equal_numbers:.1e}"],
+            ["the same, η falling", f"{self.scheduled:.1e}"],
+        ]
+        apart = f"largest |Δθ| in {self.steps} steps of a small quadratic"
+        return "".join(
+            [
+                html_table(["argument", a, b], rows, f"{self.optimizer}: {a} and {b}", other),
+                html_table(["", a, b], rules),
+                html_table([], measured, apart),
+            ]
+        )
 
 
 def explain(a: str, b: str, *, optimizer: str, steps: int = 100) -> Difference:

@@ -133,6 +133,7 @@ def tidy(lesson: Lesson) -> None:
             continue
         errors = [output for output in cell.outputs if output.get("name") == "stderr"]
         lesson.notes += [line for o in errors for line in o.text.splitlines() if line.strip()]
+        errors += [o for o in cell.outputs if o.get("metadata", {}).get("jaxopt_course")]
         cell.outputs = [output for output in cell.outputs if output not in errors]
         for data in (output.data for output in cell.outputs if "data" in output):
             if gif := data.pop("image/gif", None):

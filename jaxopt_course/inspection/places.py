@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from jax.tree_util import GetAttrKey
 
+from jaxopt_course.messages import html_table
 from jaxopt_course.tree import Tree, named_leaves, path_name
 
 
@@ -26,6 +27,11 @@ class Table(pd.DataFrame):
         return "\n".join("  ".join(pad(line)).rstrip() for line in lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        if self.empty:
+            return html_table([], [], str(self))
+        return html_table(list(self.columns), self.itertuples(index=False))
 
 
 class Place(NamedTuple):

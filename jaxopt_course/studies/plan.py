@@ -1,5 +1,6 @@
 """``plan``: what a sweep of this table will take, and with how many lanes, before it starts."""
 
+import html
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,6 +42,9 @@ class Plans:
         return "\n".join(f"{label}: {plan}" for label, plan in pairs)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     @property
     def seconds(self) -> float:

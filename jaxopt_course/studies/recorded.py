@@ -36,6 +36,12 @@ class RecordedStudy:
         where = f", saved in {self.directory}" if self.directory else ""
         return f"Study of {self.manifest['task']['name']!r}: {states}{where}"
 
+    def _repr_html_(self) -> str:
+        """The same for a notebook, with a winner an optimizer."""
+        from jaxopt_course.report.notebook import study_html
+
+        return study_html(repr(self), self.winners(), self.manifest)
+
     @property
     def hyperparameters(self) -> list[str]:
         """The columns that make a configuration; ``seed`` and other replicates stand apart."""

@@ -15,6 +15,7 @@ trial after another, W = ⌈N / D⌉ is one ``vmap`` over all trials of a device
 are chunks, refilled as trials end.
 """
 
+import html
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -127,6 +128,9 @@ class Plan:
         return "\n".join(lines)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
     def describe(self) -> dict[str, Any]:
         """For JSON."""

@@ -1,10 +1,16 @@
-"""One line that tells how far a sweep is; plain lines where the output is not a terminal."""
+"""One line that tells how far a sweep is; plain lines where the output is not a terminal.
 
+In a notebook the line is an output of its cell that changes in place.
+"""
+
+import html
 import sys
 import time
 from typing import Any, NamedTuple, TextIO
 
 QUIET_SECONDS = 5.0  # between plain lines
+CELL_SECONDS = 0.25  # between changes of a notebook's line
+MARK = {"jaxopt_course": "progress"}  # of that output, for who renders notebooks
 
 
 class Tally(NamedTuple):
@@ -31,12 +37,15 @@ class ProgressLine:
 
     def __init__(self, label: str, stream: TextIO | None = None, show: bool = True) -> None:
         self._label, self._stream = label, stream or sys.stderr
-        self._show, self._live = show, show and self._stream.isatty()
+        self._cell = show and stream is None and in_notebook()
+        self._show, self._live = show, show and not self._cell and self._stream.isatty()
         self._start = self._last = time.perf_counter()
         self._display: Any = None
 
     def __enter__(self) -> "ProgressLine":
-        if self._live:
+        if self._cell:
+            self._display = CellLine()
+        elif self._live:
             from rich.console import Console
             from rich.live import Live
 
@@ -55,12 +64,15 @@ class ProgressLine:
     def update(self, tally: Tally, last: bool = False) -> None:
         """Show where the sweep is; a plain line at most every few seconds, and at the end."""
         now = time.perf_counter()
-        if self._live or last or now - self._last >= QUIET_SECONDS:
+        quiet = CELL_SECONDS if self._cell else 0.0 if self._live else QUIET_SECONDS
+        if last or now - self._last >= quiet:
             self._last = now
             self._show_text(self._words(tally, now))
 
     def _show_text(self, text: str) -> None:
-        if self._display is not None:
+        if self._cell and self._display is not None:
+            self._display.update(text)
+        elif self._display is not None:
             from rich.text import Text
 
             self._display.update(Text(text, no_wrap=True, overflow="ellipsis"))
@@ -84,6 +96,32 @@ class ProgressLine:
         else:
             parts.append(f"{clock(seconds)} in all")
         return " · ".join(parts)
+
+
+class CellLine:
+    """A line in the output of a notebook's cell."""
+
+    def __init__(self) -> None:
+        from IPython.display import display
+
+        self._handle: Any = display(self._data(""), raw=True, metadata=MARK, display_id=True)
+
+    def update(self, text: str) -> None:
+        """Show this text in its place."""
+        self._handle.update(self._data(text), raw=True, metadata=MARK)
+
+    def stop(self) -> None:
+        """It stays as it is."""
+
+    def _data(self, text: str) -> dict[str, str]:
+        return {"text/plain": text, "text/html": f"<pre>{html.escape(text)}</pre>"}
+
+
+def in_notebook() -> bool:
+    """Whether this is the process of a notebook, where outputs can change."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return hasattr(shell, "kernel")
 
 
 def clock(seconds: float) -> str:
