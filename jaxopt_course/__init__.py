@@ -98,6 +98,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.studies.joined import join as join
     from jaxopt_course.studies.plan import plan as plan
     from jaxopt_course.studies.readings import Reading as Reading
+    from jaxopt_course.studies.reestimated import reestimated as reestimated
     from jaxopt_course.studies.study import Study as Study
     from jaxopt_course.studies.study import SweepInterrupted as SweepInterrupted
     from jaxopt_course.studies.sweep import sweep as sweep
@@ -241,6 +242,7 @@ _HOMES = {
         "warmup_linear_decay_schedule",
         "wsd_schedule",
     ),
+    "studies.reestimated": ("reestimated",),
     "studies.study": ("Study", "SweepInterrupted"),
     "studies.sweep": ("sweep",),
     "sweeps.patience": ("Patience",),

@@ -33,8 +33,8 @@ from jaxopt_course.tree import Tree, paths
 # order: those in one tuple alternate from variable to variable
 _MOMENTS = {"beta_1": "b1", "beta_2": "b2", "epsilon": "eps"}
 _MUON_S = (  # see keras_muon
-    *("muon_a", "muon_b", "muon_c", "exclude_layers", "exclude_embeddings"),
-    *("rms_rate", "adam_weight_decay"),
+    *("muon_a", "muon_b", "muon_c", "exclude_layers", "exclude_embeddings", "rms_rate"),
+    "adam_weight_decay",
 )
 _CLASSES: dict[str, tuple[Any, dict[str, str], tuple[tuple[str, ...], ...]]] = {
     "SGD": (keras.sgd, {"momentum": "momentum", "nesterov": "nesterov"}, (("trace",),)),
@@ -304,13 +304,13 @@ def _arguments(kind: str, config: Mapping[str, Any], options: Mapping[str, str])
     strange = sorted(set(config) - _COMMON - _UNUSED - set(_MUST_BE_OFF) - set(options))
     if strange:
         raise ValueError(f"Keras's {kind} with the option {strange[0]!r} cannot be brought over")
-    given = {t: o for t, o in options.items() if o and t in config}
-    arguments = {o: number(config[t], f"Keras's {t}") for t, o in given.items()}
+    own = {t: o for t, o in options.items() if o and t in config}
+    arguments = {o: number(config[t], f"Keras's {t}") for t, o in own.items()}
     if "decay_rate" in arguments:  # an exponent below 0 there
         arguments["decay_rate"] = -arguments["decay_rate"]
     if "momentum" in arguments and not arguments["momentum"]:
         arguments["momentum"] = None
     for name in ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"):
-        value = config.get(name)
-        arguments[name] = None if value is None else number(value, f"Keras's {name}")
+        given = config.get(name)
+        arguments[name] = None if given is None else number(given, f"Keras's {name}")
     return arguments

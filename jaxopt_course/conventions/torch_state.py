@@ -101,8 +101,8 @@ def from_torch(
     >>> print(tx.update({"w": w}, state)[0])  # 0.5 · (0.5 · 4 + 1)
     {'w': Array([-1.5], dtype=float32)}
     """
-    saved = one_of(state_dict)
-    groups = saved["param_groups"]
+    whole = one_of(state_dict)
+    groups = whole["param_groups"]
     if isinstance(transpose, Mapping):
         transpose = dict(zip(spelled(list(transpose), params), transpose.values(), strict=True))
     refuse_odd_options(params, optimizer, names, transpose, momentum, frozen)
@@ -110,10 +110,10 @@ def from_torch(
     refuse_odd_step(step)
     if not groups:
         raise ValueError("the state dict has no param group, so it says nothing of any parameter")
-    theirs = parameters_of(saved)
+    theirs = parameters_of(whole)
     order = leaf_of_each(names, list(theirs.values()), params, transpose, "torch")
     leaves = dict(zip(theirs, order, strict=True))
-    begun = {i: entry for i, entry in memories_of(saved).items() if _has_begun(entry)}
+    begun = {i: entry for i, entry in memories_of(whole).items() if _has_begun(entry)}
     memory = {leaves[i]: entry for i, entry in begun.items()}
     many = isinstance(learning_rate, list | tuple)
     done = max((_steps(entry) for entry in memory.values()), default=0)

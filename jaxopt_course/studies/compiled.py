@@ -146,7 +146,7 @@ def compile_bucket(
         warnings.warn(
             f"{printable(bucket.task.name)}: weights for evaluation (means, Schedule-Free's x) are "
             "evaluated with the model's own state, BatchNorm's averages, of the trained weights; "
-            "there is no pass over the data that would estimate it again",
+            "joc.reestimated(task, params, model_state) estimates it again in a pass over the data",
             stacklevel=5,
         )
     return Compiled(bucket, chosen, trial, data, program, lane.state, others, score)
