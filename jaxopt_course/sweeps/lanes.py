@@ -20,7 +20,7 @@ index among them, ``lax.switch`` stays a true conditional under ``vmap``.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -163,11 +163,15 @@ def _init(trial: Trial, seats: Seats) -> Any:
 
 
 def make_segment(
-    trial: Trial, rhythm: Rhythm, of_stream: Callable[..., Any] | None = None
+    trial: Trial,
+    rhythm: Rhythm,
+    recorded: Sequence[str],
+    of_stream: Callable[..., Any] | None = None,
 ) -> Callable[..., tuple[Lanes, Readings]]:
     """The program ``segment(lanes, seats, data, intervals, ends)`` of the module's docstring.
 
-    ``of_stream`` makes that of a stream instead, of the same steps and evaluations.
+    ``recorded`` are the names of what a step records; ``of_stream`` makes the segment of a stream
+    instead, of the same steps and evaluations.
 
     ``intervals``: (), int32, in [1, S].  ``ends``: (), bool, whether any trial ends in this call,
     and so the test part is to be evaluated.
@@ -205,18 +209,19 @@ def make_segment(
             return jax.tree.map(keep, new, state), jax.tree.map(zero, measured)
 
         steps = lanes.state.step
-        state, (loss, recorded) = each(one, (None, 0, 0, 0, along, 0), len(steps))(
+        state, (loss, beside) = each(one, (None, 0, 0, 0, along, 0), len(steps))(
             seats.shared, seats.hyperparameters, lanes.state, seats.seeds, data, rows
         )
         if patient:
             now = is_bad(loss, lanes._replace(state=state))
             run = runs.after_step(lanes.first_bad, steps, now, least)
             run = jnp.where(steps < rhythm.steps, run, lanes.first_bad)
-            return Lanes(state, run), (loss, recorded)
+            return Lanes(state, run), [loss, beside]
         bad = is_bad(loss, lanes._replace(state=state)) & (lanes.first_bad < 0)
-        return Lanes(state, jnp.where(bad, steps, lanes.first_bad)), (loss, recorded)
+        return Lanes(state, jnp.where(bad, steps, lanes.first_bad)), [loss, beside]
 
-    steps = make_steps(advance, trial.rows, rhythm.unit, rhythm.units)
+    measured = [0.0, dict.fromkeys(recorded, 0.0)]  # as ``advance`` has it: loss, and the rest
+    steps = make_steps(advance, trial.rows, rhythm.unit, rhythm.units, measured)
 
     def interval(lanes: Lanes, seats: Seats, data: Data) -> tuple[Lanes, Any, Any]:
         lanes, sums = steps(lanes, seats, data)
@@ -270,7 +275,6 @@ def make_segment(
         width, size = lanes.first_bad.shape[0], room(rhythm)
         names = jax.eval_shape(evaluate_all, lanes, seats, data)
         tested = jax.eval_shape(test_of, lanes, seats, data)
-        _, measured = jax.eval_shape(advance, lanes, seats, data)
         start = jnp.zeros((size, rhythm.units, width), jnp.float32)
         sums = jax.tree.map(lambda _: start, measured)
         valid = {name: jnp.zeros((size, width), jnp.float32) for name in names}
@@ -289,8 +293,7 @@ def make_segment(
             lambda lanes: {name: jnp.zeros((width,), jnp.float32) for name in tested},
             lanes,
         )
-        loss_sums, recorded = sums
-        return lanes, Readings(loss_sums, recorded, valid, test, lanes.first_bad)
+        return lanes, Readings(*sums, valid, test, lanes.first_bad)
 
     return segment
 
@@ -339,5 +342,7 @@ def names_of(
     measured = jax.eval_shape(trial.evaluate, row, state, data.valid, data.shared)
     tested = jax.eval_shape(test_by(trial), row, state, data.valid, data.shared)
     more = on_further_sets(lambda _: measured, data)
-    _, _, recorded = jax.eval_shape(trial.step, row, state, one(table.seeds), data)
+    seed, step = one(table.seeds), jax.ShapeDtypeStruct((), jnp.int32)
+    rows = None if trial.rows is None else jax.eval_shape(trial.rows, seed, step, data.train)
+    _, _, recorded = jax.eval_shape(trial.step, row, state, seed, data, rows)
     return [*measured, *more], list(recorded), list(tested)

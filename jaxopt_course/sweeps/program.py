@@ -58,16 +58,18 @@ def compile_program(
     """Lower both programs once and compile them side by side, once for all devices of a kind."""
     start = time.perf_counter()
     traces = []
-    segment = streaming.segment_of(trial, rhythm)
     given, span = streaming.chunked(data, rhythm), streaming.argument(rhythm, 1)
+
+    seats = make_seats(table, np.zeros(lanes, np.int64))
+    empty = empty_lanes(trial, seats)
+    names = names_of(trial, table, empty.state, data)
+    segment = streaming.segment_of(trial, rhythm, names[1])
 
     @functools.wraps(segment)
     def counted(*args: Any) -> Any:
         traces.append(1)
         return segment(*args)
 
-    seats = make_seats(table, np.zeros(lanes, np.int64))
-    empty = empty_lanes(trial, seats)
     programs = [  # the segment last: the other is compiled while it is traced
         (jax.jit(make_seat(trial), donate_argnums=0), (empty, seats, np.zeros(lanes, bool))),
         (jax.jit(counted, donate_argnums=0), (empty, seats, given, span, np.bool_(False))),
@@ -77,7 +79,6 @@ def compile_program(
     lowering = [functools.partial(lower, *program) for program in programs]
     (seat, segments), texts = compile_all(lowering, effort, devices, kept)
     text = "\n".join(texts[::-1])  # of both: init is in "seat" alone
-    names = names_of(trial, table, empty.state, data)
     state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), empty.state)
     facts = text, len(traces), time.perf_counter() - start
     return Program(seat, segments, tuple(devices), rhythm, lanes, *facts, state, names)

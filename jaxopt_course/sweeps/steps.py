@@ -41,6 +41,7 @@ def make_steps(
     rows_of: Callable[..., Any] | None,
     unit: int,
     units: int,
+    measured: Any,
 ) -> Callable[..., tuple[Any, Any]]:
     """The function ``steps`` of the module's docstring.
 
@@ -50,6 +51,7 @@ def make_steps(
             rows to be chosen.
         unit: steps whose measurements are summed.
         units: of an interval.
+        measured: the structure of what a step measures; to trace it for that takes as long again.
 
     Returns:
         a function whose ``sums`` are as ``measured``, leaves (units, W), float32.
@@ -57,7 +59,6 @@ def make_steps(
 
     def steps(lanes: Any, seats: Any, data: Any) -> tuple[Any, Any]:
         zero = jnp.zeros(lanes.first_bad.shape, jnp.float32)
-        _, shapes = jax.eval_shape(advance, lanes, seats, data, None)
         at_once, part = (1, unit) if rows_of is None else ahead(unit, units, batch(data))
 
         def order(lanes: Any, count: int) -> jax.Array | None:
@@ -70,15 +71,15 @@ def make_steps(
 
         def one(carry: tuple[Any, Any], rows: jax.Array | None) -> tuple[Any, None]:
             lanes, totals = carry
-            lanes, measured = advance(lanes, seats, data, rows)
+            lanes, now = advance(lanes, seats, data, rows)
             add = lambda total, x: total + x.astype(jnp.float32)
-            return (lanes, jax.tree.map(add, totals, measured)), None
+            return (lanes, jax.tree.map(add, totals, now)), None
 
         def some(carry: tuple[Any, Any], _: None) -> tuple[Any, None]:
             return jax.lax.scan(one, carry, order(carry[0], part), length=part)
 
         def of_unit(lanes: Any, rows: jax.Array | None) -> tuple[Any, Any]:
-            start = (lanes, jax.tree.map(lambda _: zero, shapes))
+            start = (lanes, jax.tree.map(lambda _: zero, measured))
             if part < unit:
                 return jax.lax.scan(some, start, length=unit // part)[0]
             return jax.lax.scan(one, start, rows, length=unit)[0]

@@ -13,7 +13,7 @@ engine knows.
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -108,9 +108,11 @@ def room_of(rhythm: Rhythm) -> int:
     return pieces_of(rhythm).evaluations if rhythm.fits else room(rhythm)
 
 
-def segment_of(trial: Trial, rhythm: Rhythm) -> Callable[..., tuple[Lanes, Readings]]:
-    """The segment program for this rhythm."""
-    return make_segment(trial, rhythm, make_stream_segment if rhythm.fits else None)
+def segment_of(
+    trial: Trial, rhythm: Rhythm, recorded: Sequence[str]
+) -> Callable[..., tuple[Lanes, Readings]]:
+    """The segment program for this rhythm; ``recorded``: names, as ``names_of`` has them."""
+    return make_segment(trial, rhythm, recorded, make_stream_segment if rhythm.fits else None)
 
 
 def chunked(data: Data, rhythm: Rhythm) -> Data:
