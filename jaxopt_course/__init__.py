@@ -94,6 +94,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.schedules import warmup_linear_decay_schedule as warmup_linear_decay_schedule
     from jaxopt_course.schedules import wsd_schedule as wsd_schedule
     from jaxopt_course.search.ask_tell import OptunaSearch as OptunaSearch
+    from jaxopt_course.studies.comparing import compare as compare
     from jaxopt_course.studies.fit import fit as fit
     from jaxopt_course.studies.joined import join as join
     from jaxopt_course.studies.plan import plan as plan
@@ -220,6 +221,7 @@ _HOMES = {
     "problems.image_networks": ("CNN", "ImageMLP"),
     "problems.surfaces": ("SURFACES",),
     "problems.tables": ("table_task",),
+    "studies.comparing": ("compare",),
     "studies.joined": ("join",),
     "studies.plan": ("plan",),
     "studies.readings": ("Reading",),

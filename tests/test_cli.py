@@ -426,6 +426,10 @@ def test_version_and_tasks(capsys):
     assert capsys.readouterr().out == "jaxopt-course 0.1.0\n"
     cli.main(["tasks"])
     listed, _, hint = capsys.readouterr().out.partition("\n\n")
-    assert {line.split()[0] for line in listed.splitlines()} == {*joc.TASKS, *DOWNLOADS}
+    assert {line.split()[0] for line in listed.splitlines()} == {
+        *joc.TASKS,
+        *DOWNLOADS,
+        "mnist5000",
+    }
     for name in re.findall(r"\w+_cnn-\w+", hint):
         assert split_name(name) is not None

@@ -44,8 +44,9 @@ class Compare(Training, Table):
     jaxopt-course compare --csv sales.csv --target price --drop id date
     """
 
-    task: str = DIGITS
-    """What to train; `jaxopt-course tasks` lists them."""
+    task: tuple[str, ...] = (DIGITS,)
+    """What to train; `jaxopt-course tasks` lists them. Several, or a pattern as 'r:*': as one
+    study, whose optimizers are ranked within each."""
     optimizers: tuple[str, ...] = ()
     """Which to compare, by name (adam, lion, adamw+ema, keras.adam, ...); course: the ten of the
     notes. Default course muon schedule_free_adamw adamw+ema."""
@@ -81,13 +82,15 @@ def compare(arguments: Compare) -> Answer:
     from jaxopt_course.devices import use_cpu_cores
 
     use_cpu_cores()
-    from jaxopt_course.problems.catalog import load_task
+    from jaxopt_course.problems.catalog import load_task, matching
     from jaxopt_course.train import count_examples
 
     check(arguments)
     names = optimizers(arguments)
     draw = configurations(arguments, names)
-    task = table_of(arguments) or load_task(arguments.task)
+    if arguments.csv is None and len(names_of_tasks := matching(arguments.task)) > 1:
+        return of_several(arguments, names_of_tasks, draw)
+    task = table_of(arguments) or load_task(*matching(arguments.task))
     if arguments.csv is not None:
         tell(task)
     sizes = list(dict.fromkeys(arguments.batch_size)) or [min(64, count_examples(task.train))]
@@ -97,6 +100,23 @@ def compare(arguments: Compare) -> Answer:
     return train(
         arguments, task, task.name, trials, None, ["batch_size"] if several else None, budget
     )
+
+
+def of_several(
+    arguments: Compare, names: Sequence[str], draw: "Callable[[dict[str, Any]], pd.DataFrame]"
+) -> Answer:
+    """The same on several tasks, as one study."""
+    from jaxopt_course.studies.comparing import by_name, of_each, tasks_of
+    from jaxopt_course.train import count_examples
+
+    tasks = tasks_of(names)
+    fewest = min(count_examples(task.train) for task in tasks.values())
+    sizes = list(dict.fromkeys(arguments.batch_size)) or [min(64, fewest)]
+    several = len(sizes) > 1
+    trials = of_each(tasks, draw({"batch_size": sizes} if several else {}))
+    budget = {"epochs": arguments.epochs, "batch_size": sizes[0]}
+    static = ["task", "batch_size"] if several else ["task"]
+    return train(arguments, by_name(tasks), f"{len(tasks)}_tasks", trials, None, static, budget)
 
 
 def optimizers(arguments: Compare) -> list[str]:

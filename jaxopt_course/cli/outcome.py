@@ -72,14 +72,27 @@ def show(directory: Path, code: int = 0, language: str = "en", **more: Any) -> A
         language: of both, "en" or "es".
         **more: what the command adds to its document.
     """
-    from jaxopt_course.report import print_report, write_report
+    from jaxopt_course.report import print_report, standings, write_report
     from jaxopt_course.report.findings import read
 
+    if standings.has_tasks(directory):
+        return _of_several(directory, code, more)
     findings = read(directory, language)
     print_report(findings)
     page = write_report(findings)
     say("", page)
     return Answer(lambda: document(findings, page, more), code)
+
+
+def _of_several(directory: Path, code: int, more: dict[str, Any]) -> Answer:
+    """The same of a study of several tasks."""
+    from jaxopt_course.report import standings
+
+    found = standings.read(directory)
+    standings.print_standings(found)
+    page = standings.write_standings(directory)
+    say("", page)
+    return Answer(lambda: standings.document(found, directory, page) | more, code)
 
 
 def document(findings: "Findings", page: Path, more: dict[str, Any]) -> dict[str, Any]:

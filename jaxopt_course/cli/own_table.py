@@ -55,7 +55,7 @@ def table_of(arguments: Table) -> "Task | None":
     from jaxopt_course.problems.catalog import has_name
     from jaxopt_course.problems.tables import read_table, table_task
 
-    if getattr(arguments, "task", DIGITS) != DIGITS:
+    if getattr(arguments, "task", (DIGITS,)) != (DIGITS,):
         raise ValueError("give either --task or --csv, not both")
     header = {"auto": None, "yes": True, "no": False}[arguments.header]
     file: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """The tasks by name: the only file that knows which there are, above all that they are made of."""
 
-from collections.abc import Callable
+import fnmatch
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jaxopt_course.messages import unknown
@@ -121,6 +122,27 @@ def load_task(name: str) -> Task:
 def has_name(name: str) -> bool:
     """Whether :func:`load_task` knows a task of this name."""
     return name in TASKS or name in packaged.entries() or split_name(name) is not None
+
+
+def matching(patterns: Iterable[str]) -> list[str]:
+    """Names, and patterns of names as the shell has them, as names, each once.
+
+    Patterns are of tasks that need no network.
+
+    Raises:
+        ValueError: an unknown name, or a pattern that fits none.
+
+    >>> matching(["wine", "b*"])
+    ['wine', 'breast_cancer', 'bank']
+    """
+    local = [*TASKS, *packaged.entries()]
+    found: list[str] = []
+    for pattern in patterns:
+        own = [pattern] if has_name(pattern) else fnmatch.filter(local, pattern)
+        if not own:
+            raise ValueError(unknown("task", pattern, [*TASKS, *DOWNLOADS, *packaged.entries()]))
+        found += own
+    return list(dict.fromkeys(found))
 
 
 def task_of(task: Any) -> Task:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 OPTIMIZER = "optimizer"
+TASK = "task"  # a column of studies of several tasks, whose scores are not compared
 ROUNDING = 2 * float(np.finfo(np.float32).eps)  # of a mean of values that were rounded twice
 DONE = ("finished", "converged")  # who has a score
 # A hyperparameter of such a name must be renamed before it comes here.
@@ -114,6 +115,19 @@ def configurations(
     return table
 
 
+def by_task(
+    trials: pd.DataFrame,
+    hyperparameters: Sequence[str],
+    metric: str,
+    direction: str,
+    replicates: Sequence[str] = (),
+) -> pd.DataFrame:
+    """:func:`configurations`, ranked within each value of the column ``task``, task by task."""
+    how = hyperparameters, metric, direction, replicates
+    parts = [configurations(own, *how) for _, own in trials.groupby(TASK, sort=False)]
+    return pd.concat(parts, ignore_index=True)
+
+
 def named(ranked: pd.DataFrame) -> pd.DataFrame:
     """The table for readers: where columns repeat configurations, ``seeds`` are seeds alone."""
     if "own_seeds" not in ranked:
@@ -159,6 +173,8 @@ def winners(
     table = first.reset_index(drop=True).join(
         pd.DataFrame(rows, columns=["at_edge", "trials", "trials_diverged"])
     )
+    if TASK in by:  # scores of different tasks are not compared
+        return table.assign(rank=table.groupby(TASK).cumcount() + 1)
     return table.assign(rank=np.arange(1, len(table) + 1))
 
 

@@ -12,6 +12,7 @@ from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints, claims, store, weights
 from jaxopt_course.records.format import CONFIRMATION, making
 from jaxopt_course.report import optuna, tables
+from jaxopt_course.report.standings import standings
 from jaxopt_course.studies.choosing import check_groups, check_measured, check_metric, varied_in
 from jaxopt_course.studies.lineage import table_of
 from jaxopt_course.studies.results import bare, join, with_bests
@@ -53,6 +54,13 @@ class RecordedStudy:
         return list(self.manifest.get("replicates", ()))
 
     @property
+    def tasks(self) -> list[str]:
+        """The tasks that it compares, where they are the static column ``task``; else none."""
+        if tables.TASK not in self.manifest.get("static", ()):
+            return []
+        return [str(name) for name in self.trials[tables.TASK].unique()]
+
+    @property
     def lineage(self) -> pd.DataFrame:
         """Of a population (``PBT``): with which numbers each trial trained, and whose state it had.
 
@@ -69,6 +77,8 @@ class RecordedStudy:
 
     def configurations(self, metric: str | None = None) -> pd.DataFrame:
         """All configurations, best first: the mean of ``metric`` over the seeds, and its spread.
+
+        Of a study of several tasks (:func:`compare`) task by task, ranked within each.
 
         The means of the other validation metrics stand beside it.  Where columns were named in
         ``replicates=``, means are over them too: ``replicates`` counts their combinations with the
@@ -88,14 +98,29 @@ class RecordedStudy:
     def _ranked(self, metric: str, direction: str) -> pd.DataFrame:
         trials = with_bests(self.trials, self.curves, self.manifest["task"]["metrics"])
         columns = self.hyperparameters, metric, direction, self.replicates
-        return tables.configurations(trials, *columns)
+        return (tables.by_task if self.tasks else tables.configurations)(trials, *columns)
 
-    def best(self, metric: str | None = None) -> pd.Series:
+    def best(
+        self, metric: str | None = None, by: str | Sequence[str] | None = None
+    ) -> pd.Series | pd.DataFrame:
         """The best configuration: a row of :meth:`configurations`.
 
+        Args:
+            metric: as :meth:`configurations`.
+            by: a column, or several: the best for each combination of their values, a table as
+                :meth:`winners` has it.  In a study of several tasks "task" must be among them.
+
         Raises:
-            ValueError: no configuration finished on all its seeds; or a metric that may not choose.
+            ValueError: no configuration finished on all its seeds; or a metric that may not choose;
+                scores of different tasks.
         """
+        if by is not None:
+            return self.winners(metric, by)
+        if self.tasks:
+            raise ValueError(
+                f"the study has {len(self.tasks)} tasks, whose scores are not compared: "
+                'best(by="task")'
+            )
         name, _ = self._metric(metric)
         first = self.configurations(name).iloc[0]
         if pd.isna(first[name]):
@@ -108,7 +133,7 @@ class RecordedStudy:
     def winners(
         self, metric: str | None = None, by: str | Sequence[str] | None = None
     ) -> pd.DataFrame:
-        """The best configuration of each optimizer, best first.
+        """The best configuration of each optimizer, best first; of several tasks, of each task.
 
         Args:
             metric: as :meth:`configurations`.
@@ -116,12 +141,37 @@ class RecordedStudy:
                 of the optimizer.
 
         Raises:
-            ValueError: a column that makes no configuration.
+            ValueError: a column that makes no configuration; of several tasks, without "task".
         """
         groups = check_groups(by, self.hyperparameters)
+        if self.tasks and tables.TASK not in groups:
+            if by is not None:
+                raise ValueError(f'by= needs "task" too, as scores of tasks are not compared: {by}')
+            groups = [tables.TASK, *groups]
         searched = [name for name in self.manifest["searched"] if name in self.hyperparameters]
         ranked = self._ranked(*self._metric(metric))
         return tables.named(tables.winners(ranked, searched, groups))
+
+    def standings(self, metric: str | None = None) -> pd.DataFrame:
+        """Where optimizers stand over the tasks of a study of several, by their winners' scores.
+
+        Of what :meth:`confirm` returns it is by fresh seeds.
+
+        Args:
+            metric: as :meth:`configurations`.
+
+        Returns:
+            A row an optimizer, the best first: ``rank``, ``optimizer``, ``mean_rank`` over tasks,
+            ``firsts`` (tasks where nobody is better), ``unscored`` (tasks without a score),
+            ``tasks``.
+
+        Raises:
+            ValueError: the study has no column ``task``, or an optimizer lacks a task.
+        """
+        if not self.tasks:
+            raise ValueError("standings are over several tasks: joc.compare(tasks, trials)")
+        name, direction = self._metric(metric)
+        return standings(self.winners(name), name, direction)
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> Self:
         """Write the study into ``directory`` (see ``records/format.py`` for the format).
@@ -207,6 +257,10 @@ class RecordedStudy:
         """
         if self.directory is None:
             raise ValueError("save the study first: study.save(directory).report()")
+        if self.tasks:
+            from jaxopt_course.report.standings import write_standings
+
+            return write_standings(self.directory)
         from jaxopt_course.report.page import write_report
 
         return write_report(self.directory, language=language)

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pandas as pd
 
+from jaxopt_course.problems.alike import measured
 from jaxopt_course.problems.catalog import has_name, load_task, task_of
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.records.format import table_sha256
@@ -204,7 +205,9 @@ def _task(
     if given is None and not has_name(name):
         raise GiveAgain("task", f"an own task ({name!r})")
     if given is None:
-        task = tasks.setdefault(name, tasks.get(name) or load_task(name))
+        if name not in tasks:
+            tasks[name] = measured(load_task(name), was["metrics"])
+        task = tasks[name]
     else:
         task = make_task(given, static, trials) if static else task_of(given)
     if task.name != name:

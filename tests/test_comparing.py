@@ -1,0 +1,170 @@
+"""Several tasks in one study: scores within a task, ranks over tasks."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+import jaxopt_course as joc
+from jaxopt_course import cli
+from jaxopt_course.problems.alike import common_metrics, measured
+from jaxopt_course.problems.catalog import matching
+from jaxopt_course.report import standings
+
+TABLE = joc.grid(optimizer=["sgd", "momentum"], learning_rate=[0.01, 0.1], seed=range(2))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("several") / "study"
+    return joc.compare(
+        ["wine", "diabetes"], TABLE, epochs=2, lanes=4, directory=folder, progress=False,
+        devices=jax.devices()[:1],
+    )  # fmt: skip
+
+
+def test_a_study_of_several_tasks_chooses_within_each(study):
+    assert study.tasks == ["wine", "diabetes"] and len(study.trials) == 2 * len(TABLE)
+    assert study.manifest["metric"] == "valid_score" and study.manifest["direction"] == "max"
+    of_task = study.trials.groupby("task")
+    pd.testing.assert_series_equal(
+        study.trials["valid_score"],
+        study.trials["valid_accuracy"].fillna(study.trials["valid_r2"]),
+        check_names=False,
+    )
+    winners = study.winners()
+    assert winners["task"].tolist() == ["wine"] * 2 + ["diabetes"] * 2
+    assert winners["rank"].tolist() == [1, 2, 1, 2]
+    for task, own in of_task:
+        means = own.groupby(["optimizer", "learning_rate"])["valid_score"].mean()
+        found = winners[winners["task"] == task].set_index("optimizer")["valid_score"]
+        assert found.to_dict() == pytest.approx(means.groupby("optimizer").max().to_dict())
+    best = study.best(by="task")
+    assert best["task"].tolist() == study.tasks
+    firsts = winners[winners["rank"] == 1]
+    assert best["optimizer"].tolist() == firsts["optimizer"].tolist()
+    configurations = study.configurations()
+    assert configurations.groupby("task")["rank"].apply(list).tolist() == [[1, 2, 3, 4]] * 2
+
+
+def test_scores_of_tasks_are_not_compared(study):
+    with pytest.raises(ValueError, match=r'2 tasks, whose scores are not .* best\(by="task"\)'):
+        study.best()
+    with pytest.raises(ValueError, match='by= needs "task" too'):
+        study.winners(by="optimizer")
+    with pytest.raises(ValueError, match=r"over several tasks: joc\.compare"):
+        dataclasses.replace(study, manifest=study.manifest | {"static": []}).standings()
+
+
+def test_a_trial_is_the_same_as_in_a_study_of_its_task_alone(study):
+    alone = joc.sweep("wine", TABLE, epochs=2, lanes=4, progress=False, devices=jax.devices()[:1])
+    mine = study.curves["valid_loss"].to_numpy()[: len(TABLE), : alone.curves.sizes["eval_step"]]
+    assert mine.tobytes() == alone.curves["valid_loss"].to_numpy().tobytes()
+
+
+def test_it_is_confirmed_replayed_and_loaded_task_by_task(study):
+    fresh = study.confirm(2, progress=False)
+    assert len(fresh.trials) == 2 * 2 * 2 and set(fresh.trials["seed"]) == {2, 3}
+    loaded = joc.Study.load(study.directory)
+    assert loaded.tasks == study.tasks
+    assert loaded.replay(len(TABLE) + 1).identical  # of diabetes, of the files alone
+    found = standings.read(study.directory)
+    assert found.confirmed and len(found.winners) == 4
+    pd.testing.assert_frame_equal(found.optimizers, fresh.standings())
+    page = study.report().read_text(encoding="utf-8")
+    assert "Which optimizer wins on 2 tasks?" in page and "diabetes" in page and "momentum" in page
+
+
+def test_standings_are_mean_ranks_as_scipy_has_them():
+    scores = np.random.default_rng(0).integers(0, 4, (7, 5)).astype(float)
+    scores[2, 3] = np.nan
+    rows = [
+        {"task": f"t{i}", "optimizer": f"o{j}", "score": scores[i, j]}
+        for i in range(7)
+        for j in range(5)
+    ]
+    for direction, sign in (("min", 1), ("max", -1)):
+        found = standings.standings(pd.DataFrame(rows), "score", direction)
+        worst = np.where(np.isnan(scores), np.inf, sign * scores)
+        expected = scipy.stats.rankdata(worst, axis=1).mean(0)
+        order = np.argsort(expected, kind="stable")
+        assert found["optimizer"].tolist() == [f"o{j}" for j in order]
+        np.testing.assert_allclose(found["mean_rank"], expected[order], rtol=1e-12)
+        firsts = (worst == worst.min(1, keepdims=True)).sum(0)
+        assert found["firsts"].tolist() == firsts[order].tolist()
+        assert found["unscored"].tolist() == np.isnan(scores).sum(0)[order].tolist()
+    with pytest.raises(ValueError, match="o0 was tried on 6 of 7 tasks"):
+        standings.standings(pd.DataFrame(rows[1:]), "score", "min")
+    equal = pd.DataFrame(rows[:2]).assign(score=[0.7, np.float64(np.float32(0.7))])
+    assert standings.standings(equal, "score", "max")["mean_rank"].tolist() == [1.5, 1.5]
+
+
+def test_tasks_are_named_by_patterns_and_each_once(monkeypatch):
+    assert matching(["wine", "w*", "di*"]) == ["wine", "digits", "diabetes"]
+    assert "r:modeldata/attrition" in matching(["r:*"]) and "mnist_cnn" not in matching(["*"])
+    assert matching(["mnist_cnn-500"]) == ["mnist_cnn-500"]
+    with pytest.raises(ValueError, match=r"unknown task 'r:nowhere/\*'"):
+        matching(["r:nowhere/*"])
+
+
+def own_task(name, metrics):
+    x = np.arange(40.0, dtype=np.float32)[:, None]
+    measures = {n: (lambda outputs, targets: (outputs**2).mean(), way) for n, way in metrics}
+    return joc.Task.from_flax(
+        lambda rngs: joc.MLP(1, 1, rngs=rngs), x, x, loss="squared_error", metrics=measures,
+        name=name,
+    )  # fmt: skip
+
+
+def test_tasks_measure_what_they_have_in_common():
+    both = own_task("a", [("gain", "max"), ("cost", "min")])
+    one = own_task("b", [("gain", "max")])
+    other = own_task("c", [("cost", "min"), ("profit", "max")])
+    none = own_task("d", [("cost", "min")])
+    assert common_metrics([both, one]) == {"gain": "max", "loss": "min"}
+    assert common_metrics([both, other]) == {"score": "max", "cost": "min", "loss": "min"}
+    with pytest.raises(ValueError, match=r"'d' measures .* nothing of which more is better"):
+        common_metrics([both, none])
+    made = measured(other, common_metrics([both, other]))
+    params, state = made.init(jax.random.key(0))
+    found = made.evaluate(params, state, made.valid)
+    assert made.metrics == {"score": "max", "cost": "min", "loss": "min"}
+    assert float(found["score"]) == float(found["profit"])
+    assert measured(one, one.metrics) is one
+
+
+@pytest.mark.parametrize(
+    ("tasks", "trials", "settings", "message"),
+    [
+        ([], TABLE, {}, "no task: give names"),
+        ([3], TABLE, {}, "tasks are names or tasks, not 3"),
+        (["wine", "wyne"], TABLE, {}, "unknown task 'wyne'; did you mean 'wine'"),
+        (["wine"], TABLE.assign(task="digits"), {}, "unknown task in the column 'task' 'digits'"),
+        (["wine", "diabetes"], TABLE, {"metric": "valid_accuracy"}, "unknown metric 'valid_accu"),
+        (["wine"], [1], {}, "trials is a table"),
+    ],
+)
+def test_bad_input_is_named(tasks, trials, settings, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        joc.compare(tasks, trials, epochs=1, progress=False, **settings)
+
+
+def test_two_tasks_of_one_name_are_refused():
+    twins = [own_task("a", [("gain", "max")]) for _ in range(2)]
+    with pytest.raises(ValueError, match="two tasks are called 'a'"):
+        joc.compare(twins, TABLE, epochs=1, progress=False)
+
+
+def test_the_command_takes_several_tasks(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
+    few = "--optimizers sgd --learning-rates 2 --learning-rate-min 0.01 --learning-rate-max 0.1"
+    cli.main(["compare", "--task", "wi*", "diabetes", *few.split(), "--epochs", "1", "--seeds", "1",
+              "--confirm", "0", "--no-cache"])  # fmt: skip
+    said = capsys.readouterr().out
+    assert "mean rank" in said and "Not confirmed on fresh seeds" in said
+    assert (tmp_path / "runs" / "2_tasks-1" / "report.html").is_file()
