@@ -71,6 +71,7 @@ MAY_IMPORT = {  # part -> the parts below it
         "sweeps",
         "tables",
         "train",
+        "tree",
         "updating",
     },
     "course": {

@@ -135,7 +135,7 @@ def test_report_makes_the_page_again(ran, monkeypatch, here):
         (["compare", "--diverges-above", "-1"], "diverges_above must be a positive number"),
         (["compare", "--learning-rates", "0"], "at least 1"),
         (["compare", "--scheduler", "halving", "--eta", "1"], "eta must be a number of at least 2"),
-        (["compare", "--search", "grid", "--trials", "8"], "--trials and --tune are for --search sobol"),
+        (["compare", "--search", "grid", "--trials", "8"], "and --tune are for --search sobol"),
         (["compare", "--search", "sobol", "--learning-rates", "3"], "are for --search grid"),
         (["compare", "--search", "sobol", "--tune", "mu"], "no optimizer takes 'mu'"),
         (["compare", "--search", "sobol", "--tune", "b2"], "sgd has no box for any of b2"),

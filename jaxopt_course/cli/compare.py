@@ -33,7 +33,7 @@ GRID = 16, 1e-5, 10.0  # learning rates by default: how many, from, to
 
 @dataclass(frozen=True)
 class Compare(Training, Table):
-    """Train every optimizer, each tuned in a box of its own, on several seeds, and report which wins.
+    """Train every optimizer, each tuned in its own box, on several seeds, and report which wins.
 
     jaxopt-course compare
 
@@ -168,7 +168,7 @@ def configurations(
 
 
 def searched_by(arguments: Compare) -> str:
-    """ "sobol" or "grid": what was asked for, or what the other options are of.
+    """Sobol or grid ("sobol", "grid"): what was asked for, or what the other options are of.
 
     Raises:
         ValueError: options of the other search.

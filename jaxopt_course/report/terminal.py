@@ -61,9 +61,9 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
 
 
 def in_lines(name: str, most: int) -> str:
-    """The name in lines of at most ``most`` characters, where it has marks to break it behind.
+    r"""The name in lines of at most ``most`` characters, where it has marks to break it behind.
 
-    >>> in_lines("schedule_free_adamw", 14).split("\\n")
+    >>> in_lines("schedule_free_adamw", 14).split("\n")
     ['schedule_free_', 'adamw']
     """
     lines = [""]

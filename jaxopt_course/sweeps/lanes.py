@@ -286,14 +286,16 @@ def make_segment(
             valid = {name: put(valid[name], metrics[name], i, 0) for name in names}
             return lanes, jax.tree.map(lambda x, one: put(x, one, i, 0), sums, new), valid
 
-        lanes, sums, valid = jax.lax.fori_loop(0, intervals, body, (lanes, sums, valid))
+        lanes, (losses, recorded), valid = jax.lax.fori_loop(
+            0, intervals, body, (lanes, sums, valid)
+        )
         test = jax.lax.cond(
             ends,
             lambda lanes: test_of(lanes, seats, data),
             lambda lanes: {name: jnp.zeros((width,), jnp.float32) for name in tested},
             lanes,
         )
-        return lanes, Readings(*sums, valid, test, lanes.first_bad)
+        return lanes, Readings(losses, recorded, valid, test, lanes.first_bad)
 
     return segment
 

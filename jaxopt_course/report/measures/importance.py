@@ -51,7 +51,7 @@ def importances(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the evaluator is young
-            study = optuna.create_study(direction=word)  # type: ignore[arg-type]  # a Literal
+            study = optuna.create_study(direction=word)
             for _, row in kept.iterrows():
                 study.add_trial(
                     optuna.trial.create_trial(
