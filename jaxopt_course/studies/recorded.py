@@ -11,7 +11,7 @@ import xarray as xr
 from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints, claims, store, weights
 from jaxopt_course.records.format import CONFIRMATION, making
-from jaxopt_course.report import optuna, tables
+from jaxopt_course.report import optuna, statistics, tables
 from jaxopt_course.report.standings import standings
 from jaxopt_course.studies.choosing import check_groups, check_measured, check_metric, varied_in
 from jaxopt_course.studies.lineage import table_of
@@ -172,6 +172,55 @@ class RecordedStudy:
             raise ValueError("standings are over several tasks: joc.compare(tasks, trials)")
         name, direction = self._metric(metric)
         return standings(self.winners(name), name, direction)
+
+    def paired_differences(
+        self,
+        by: str = "optimizer",
+        *,
+        metric: str | None = None,
+        reference: Any = None,
+        level: float = 0.95,
+        power: float = 0.8,
+    ) -> pd.DataFrame:
+        """Compare configurations in pairs with the best of them, over the seeds that both have.
+
+        Trials of one seed share their start and the order of their data, so that the difference of
+        a pair scatters less than its two scores.  Of :meth:`confirm`'s study it compares the
+        winners; the search's own seeds have chosen these, and are refused.
+
+        Args:
+            by: the column whose values are compared, with one configuration each.
+            metric: as :meth:`configurations`.
+            reference: with which value of ``by`` the others are compared; default the best.
+            level: of all comparisons together (Holm), in (0, 1).
+            power: with which ``seeds_needed`` pairs would separate, in (0, 1).
+
+        Returns:
+            A row a value of ``by`` but the reference, the smallest difference first: ``reference``,
+            ``n`` (pairs), ``mean`` and ``reference_mean`` (over these), ``difference`` (positive
+            where the reference is better), ``deviation`` (its standard deviation), ``half_width``,
+            ``low``, ``high`` (paired t-interval at the row's ``level``), ``p``, ``p_holm``,
+            ``separated``, ``tied`` (but for float32's rounding), ``sign_flip_p`` with the
+            ``smallest_p`` that so many pairs can give, and ``seeds_needed``.
+
+        Raises:
+            ValueError: no such column, or several configurations of one of its values; an unknown
+                reference; a level or power outside (0, 1).
+        """
+        (column,) = check_groups(by, self.hyperparameters)
+        trials = with_bests(self.trials, self.curves, self.manifest["task"]["metrics"])
+        number = tables.configuration_numbers(trials, self.hyperparameters)
+        several = number.groupby(trials[column].astype(str)).nunique()
+        if (several > 1).any():
+            name = several.idxmax()
+            raise ValueError(
+                f"{column} {name!r} has {several[name]} configurations, and whichever is chosen "
+                f"by these seeds cannot be judged by them: study.confirm().paired_differences() "
+                "compares the winners on fresh seeds"
+            )
+        pair = ["seed", *self.replicates]
+        how = {"by": column, "pair": pair, "reference": reference, "level": level, "power": power}
+        return statistics.paired(trials, *self._metric(metric), **how)
 
     def save(self, directory: str | Path, *, overwrite: bool = False) -> Self:
         """Write the study into ``directory`` (see ``records/format.py`` for the format).

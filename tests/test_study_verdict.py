@@ -1,0 +1,40 @@
+"""Pairs and seconds of a real study: what `Study` gives of them, and what it refuses."""
+
+import pandas as pd
+import pytest
+
+import jaxopt_course as joc
+from jaxopt_course.report import statistics
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    table = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-2, 1e-1], seed=range(2))
+    path = tmp_path_factory.mktemp("runs") / "line"
+    return joc.sweep("line", table, epochs=4, batch_size=5, directory=path, progress=False)
+
+
+@pytest.fixture(scope="module")
+def confirmed(study):
+    return study.confirm(4, progress=False)
+
+
+def test_the_winners_are_compared_on_fresh_seeds(confirmed):
+    found = confirmed.paired_differences()
+    right = statistics.paired(confirmed.trials, "valid_loss", "min")
+    pd.testing.assert_frame_equal(found, right)
+    assert found["n"].tolist() == [4] and found["difference"][0] >= 0
+
+
+def test_a_metric_and_a_reference_may_be_named(confirmed):
+    worst = confirmed.paired_differences()["optimizer"].iloc[-1]
+    found = confirmed.paired_differences(reference=worst, metric="best_valid_loss", level=0.9)
+    assert set(found["reference"]) == {worst} and found["difference"].iloc[0] <= 0
+    assert found["level"].tolist() == [0.9]
+
+
+def test_a_search_does_not_judge_its_own_winners(study):
+    with pytest.raises(ValueError, match=r"'adam' has 2 configurations.*study.confirm\(\)"):
+        study.paired_differences()
+    with pytest.raises(ValueError, match="unknown column 'rate'"):
+        study.paired_differences("rate")
