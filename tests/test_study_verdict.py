@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 import jaxopt_course as joc
+from jaxopt_course.records import store
 from jaxopt_course.report import statistics
 
 
@@ -38,3 +39,30 @@ def test_a_search_does_not_judge_its_own_winners(study):
         study.paired_differences()
     with pytest.raises(ValueError, match="unknown column 'rate'"):
         study.paired_differences("rate")
+
+
+def test_steps_are_timed_in_the_studys_own_program(study):
+    before = store.read(study.directory)
+    found = study.seconds_per_step(calls=2)
+    assert sorted(found["optimizer"]) == ["adam", "sgd"]
+    assert found["seconds_per_step"].is_monotonic_increasing and found["relative"][0] == 1
+    assert (found["seconds_per_step"] > 0).all() and set(found["calls"]) == {2}
+    assert set(found["lanes"]) == {study.manifest["lanes"]}
+    assert set(found["steps"]) == {study.manifest["budget"]["evaluate_every"]}
+    after, event = store.read(study.directory), store.read_events(study.directory)[-1]
+    assert after.manifest == before.manifest
+    pd.testing.assert_frame_equal(after.trials, before.trials)
+    assert event["event"] == "clocked" and event["optimizers"] == found.to_dict("records")
+    assert joc.Study.load(study.directory).replay(0).identical
+
+
+def test_calls_are_as_many_as_the_time_allows(study):
+    assert study.seconds_per_step(calls=2, at_most=1e-9).empty
+    assert set(study.seconds_per_step(at_most=100.0)["calls"]) == {5}
+    with pytest.raises(ValueError, match="calls must be at least 2, not 1"):
+        study.seconds_per_step(calls=1)
+
+
+def test_a_study_from_disk_is_timed_too(study):
+    loaded = joc.Study.load(study.directory)
+    assert len(loaded.seconds_per_step(calls=2)) == 2

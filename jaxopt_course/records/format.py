@@ -27,6 +27,7 @@ import pandas as pd
 FORMAT_VERSION = 2
 MANIFEST, TRIALS, CURVES, EVENTS = "manifest.json", "trials.csv", "curves.nc", "events.jsonl"
 STUDY = (MANIFEST, TRIALS, CURVES, EVENTS)
+CLOCKED = "clocked"  # an event: seconds a step of each optimizer
 CONFIRMATION, PAGE, PICTURES = "confirm", "report.html", "figures"
 FIGURES = ("curves.png", "sensitivity.png", "final.png")
 CHECKPOINT, LOCK, COMMIT = "checkpoint", ".lock", ".commit"

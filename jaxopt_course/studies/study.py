@@ -12,6 +12,7 @@ import pandas as pd
 from jaxopt_course.records import checkpoints, claims, files, lock, store
 from jaxopt_course.records.format import LOCK, MANIFEST
 from jaxopt_course.studies.choosing import confirming
+from jaxopt_course.studies.clock import WithClock
 from jaxopt_course.studies.compiling import compiled_again
 from jaxopt_course.studies.extend import extended
 from jaxopt_course.studies.interrupted import NotRepeatableWarning as NotRepeatableWarning
@@ -25,7 +26,6 @@ from jaxopt_course.studies.made_with import (
     each_alone,
     scheduler_of,
 )
-from jaxopt_course.studies.parameters import WithParameters
 from jaxopt_course.studies.readings import OnReading
 from jaxopt_course.studies.replay import Replay, replay
 from jaxopt_course.studies.results import join
@@ -39,7 +39,7 @@ from jaxopt_course.tables.static import AnyTask
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Study(WithParameters):
+class Study(WithClock):
     """What came of a table of trials.
 
     Attributes:
