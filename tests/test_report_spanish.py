@@ -9,7 +9,7 @@ import pytest
 from jaxopt_course.report import spanish
 from jaxopt_course.report.words import Words, title
 
-HOME = Path(spanish.__file__).parent
+HOME = Path(spanish.__file__).parent.parent
 
 
 def said():
@@ -38,14 +38,14 @@ def test_every_sentence_has_its_spanish(template):
 
 
 def test_what_is_said_by_name_has_its_spanish_too():
-    from jaxopt_course.report import cards, code, first, following  # noqa: F401
+    from jaxopt_course.report import cards, code, doubts, first, verdict
     from jaxopt_course.report.findings import environment
     from jaxopt_course.report.measures import variance
 
     rules = [rule for rules in code.RULES.values() for rule in rules.values()]
     wanted = {rule.note for rule in rules if rule.note}
     wanted |= {part for figure in cards.FOLDED for part in figure[1:3]} | {*variance.SOURCES}
-    wanted |= {*first.FACTS}
+    wanted |= {*first.FACTS, *verdict.STATUSES.values(), *doubts.REASONS.values()}
     manifest = {"task": {"name": "a", "examples": {"train": 1}, "split_sha256": "0"}, "lanes": 4}
     manifest |= {"budget": {"steps": 1, "epochs": 1, "batch_size": 1}, "seeds": [1]}
     event = {"event": "finished", "seconds": 1, "compile_seconds": 1, "occupancy": 1}

@@ -7,64 +7,64 @@ import pandas as pd
 
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.tables import DONE, finite
-from jaxopt_course.report.words import (
-    amount,
-    capital,
-    counted,
-    listed,
-    mapping,
-    number,
-    replicate,
-    sequence,
-    title,
-)
+from jaxopt_course.report.words import Words, amount, capital, mapping, replicate, sequence
 
 REASONS = {"auc": "AUC needs both classes in the data that it is measured on"}
 CONSTANT = {"r2": 0.0, "auc": 0.5}  # what the best single answer reaches on any data, at most
 
 
-def undefined(trials: pd.DataFrame, metric: str) -> str:
+def undefined(trials: pd.DataFrame, metric: str, words: Words) -> str:
     """In how many finished trials ``metric`` has no finite value, and why; empty if in none."""
     finished = trials[trials["status"].isin(DONE)]
     lost = finished[finite(finished[metric]).isna()]
     if lost.empty:
         return ""
     values = lost[metric].astype("float64")
-    what = "infinite" if np.isinf(values).all() else "not a number"
+    what = words.say("infinite") if np.isinf(values).all() else words.say("not a number")
     if np.isinf(values).any() and values.isna().any():
-        what = "infinite or not a number"
+        what = words.say("infinite or not a number")
     name = re.sub("^(best_)?(train|valid)_", "", metric)
     losses = finite(lost["valid_loss"]) if "valid_loss" in lost else pd.Series(np.nan, lost.index)
     if name == "loss" or losses.isna().all():
-        why = "the outputs of these networks are beyond what numbers hold"
+        why = words.say("the outputs of these networks are beyond what numbers hold")
     elif losses.notna().all():
-        why = REASONS.get(name, "their loss is finite, so it is the metric that is undefined")
+        finite_loss = "their loss is finite, so it is the metric that is undefined"
+        why = words.say(REASONS.get(name, finite_loss))
     else:
-        why = "in some of them the validation loss is not finite either"
-    return (
-        f"{title(metric)} is {what} in {len(lost):,} of the {counted(len(finished), 'trial')} "
-        f"that finished: {why}"
-    )
+        why = words.say("in some of them the validation loss is not finite either")
+    return words.say(
+        "{metric} is {what} in {n} of the {trials} that finished: {why}",
+        metric=words.title(metric), what=what, n=words.whole(len(lost)),
+        trials=words.counted(len(finished), "trial"), why=why,
+    )  # fmt: skip
 
 
 def fewer_seeds(findings: Findings, names: dict[str, str]) -> list[str]:
     """Which configurations have fewer seeds than others, and what that means for their rank."""
     said, table, noun = [], findings.configurations, replicate(findings.manifest)
-    few = int((table["seeds"] < table["seeds"].max()).sum())
+    w, few = findings.words, int((table["seeds"] < table["seeds"].max()).sum())
     if few:
-        verbs = ("has", "it ranks") if few == 1 else ("have", "they rank")
-        said.append(
-            f"{few:,} of {counted(len(table), 'configuration')} {verbs[0]} fewer than "
-            f"{counted(int(table['seeds'].max()), noun)}; {verbs[1]} after those with all, for a "
-            f"mean of few {noun}s is luck more easily."
+        template = (
+            "{n} of {configurations} has fewer than {most}; it ranks after those with all, for a "
+            "mean of few {seeds} is luck more easily."
+            if few == 1
+            else "{n} of {configurations} have fewer than {most}; they rank after those with all, "
+            "for a mean of few {seeds} is luck more easily."
         )
+        said.append(
+            w.say(
+                template, n=w.whole(few), configurations=w.counted(len(table), "configuration"),
+                most=w.counted(int(table["seeds"].max()), noun), seeds=w.plural(noun),
+            )
+        )  # fmt: skip
     short = findings.intervals.loc[findings.intervals["missing"] > 0, "optimizer"].unique()
     if findings.confirmed and len(short):
-        verbs = ("has", "ranks") if len(short) == 1 else ("have", "rank")
-        said.append(
-            f"{listed([names[name] for name in short])} {verbs[0]} fewer fresh seeds than others, "
-            f"and {verbs[1]} after them."
+        template = (
+            "{names} has fewer fresh seeds than others, and ranks after them."
+            if len(short) == 1
+            else "{names} have fewer fresh seeds than others, and rank after them."
         )
+        said.append(w.say(template, names=w.listed([names[name] for name in short])))
     return said
 
 
@@ -73,10 +73,12 @@ def dependent(findings: Findings) -> list[str]:
     columns = sequence(findings.manifest, "replicates")
     if not (findings.confirmed and columns):
         return []
-    return [
-        f"Trainings that differ in {listed(columns)} may share data, as folds do: their scores "
-        "depend on each other, and intervals over them are too narrow."
-    ]
+    w = findings.words
+    template = (
+        "Trainings that differ in {columns} may share data, as folds do: their scores depend on "
+        "each other, and intervals over them are too narrow."
+    )
+    return [w.say(template, columns=w.listed(columns))]
 
 
 def unlearned(findings: Findings) -> dict[str, list[str]]:
@@ -118,12 +120,18 @@ def has_learned_nothing(findings: Findings) -> set[str]:
 
 def not_learned(findings: Findings, names: dict[str, str]) -> list[str]:
     """A sentence a metric in which some are no better than one answer for all examples."""
-    known = constants(findings)
+    known, w = constants(findings), findings.words
     ranked = findings.ranking["optimizer"]
+    template = (
+        "{metric} of {names} is no better than that of one answer for all examples ({value})."
+    )
     return [
-        f"{capital(title(f'valid_{metric}'))} of "
-        f"{listed([names[name] for name in ranked if name in behind])} is no better than that of "
-        f"one answer for all examples ({number(known[metric])})."
+        w.say(
+            template,
+            metric=capital(w.title(f"valid_{metric}")),
+            names=w.listed([names[name] for name in ranked if name in behind]),
+            value=w.number(known[metric]),
+        )
         for metric, behind in unlearned(findings).items()
         if behind
     ]

@@ -208,7 +208,7 @@ class Brush:
 
     def interval(self, name: str, row: pd.Series) -> Plot:
         """The mean with its interval, in the row of the optimizer."""
-        said = self.words.mark(estimate(row))
+        said = estimate(row, self.words)
         marker = {"size": 11, "symbol": self.symbol(name, open=row["diverged"] > 0)}
         bar = {"type": "data", "array": plain([row["half_width"]]), "thickness": 2.5, "width": 0}
         return self.base(name) | {

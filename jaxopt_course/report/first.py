@@ -25,13 +25,22 @@ def screen(findings: Findings) -> str:
     return "\n".join(
         [
             f"<header><h1>{text(question)}</h1>",
-            f'<p class="headline">{text(verdict.headline(findings))}</p>',
+            f'<p class="headline">{text(verdict.winner(findings))}</p>',
+            _sure(findings),
             _facts(findings),
             "</header><main>",
             f'<div class="answers">{_numbers(findings)}{_next(findings)}</div>',
             _remarks(findings, w.say("What to mind")),
         ]
     )
+
+
+def _sure(findings: Findings) -> str:
+    said = verdict.sureness(findings)
+    if not said:
+        return ""
+    title = text(findings.words.say("How sure?"))
+    return f'<p class="sure"><strong>{title}</strong> {text(said)}</p>'
 
 
 def asked(findings: Findings) -> str:

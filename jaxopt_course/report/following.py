@@ -9,9 +9,10 @@ import pandas as pd
 from jaxopt_course.report import commands, tables
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
-from jaxopt_course.report.words import mapping, number
+from jaxopt_course.report.words import mapping, number, replicate
 
 DECADES = 1.0  # by how much a range is widened, beyond its edge
+MANY = 200  # seeds, beyond which nobody would tell two apart by more of them
 TAIL = 0.25  # of the training, in which a winner that still improves would gain by more
 
 
@@ -165,8 +166,20 @@ def still_improves(findings: Findings) -> bool | None:
 
 
 def _seeds(findings: Findings) -> list[Step]:
+    """Fresh seeds where there are none, or as many as would tell the nearest from the winner."""
     w, command = findings.words, str(findings.manifest.get("command") or "")
     if not findings.confirmed:
         said = w.say("Nothing was trained on fresh seeds: confirm the winners on five.")
         return [Step(said, commands.changed(command, {"--confirm": [5]}))]
-    return []
+    close = findings.comparisons
+    close = close[~close["separated"] & ~close["tied"] & close["seeds_needed"].notna()]
+    if close.empty:
+        return []
+    row = close.iloc[0]
+    needed, name = int(row["seeds_needed"]), labels(findings.optimizers, 48)[row["optimizer"]]
+    seeds = w.counted(needed, f"fresh {replicate(findings.manifest)}")
+    if needed > MANY:
+        template = "{name} is as good for all that {seeds} could tell: take whichever you like."
+        return [Step(w.say(template, name=name, seeds=w.counted(MANY, "seed")))]
+    said = w.say("{seeds} would tell the winner from {name}.", seeds=seeds, name=name)
+    return [Step(said, commands.changed(command, {"--confirm": [needed]}))]

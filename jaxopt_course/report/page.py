@@ -10,6 +10,7 @@ from jaxopt_course.records.format import FIGURES, PAGE, PICTURES
 from jaxopt_course.report import cards, configurations, figures, first, origin
 from jaxopt_course.report.findings import Findings, read
 from jaxopt_course.report.markup import text
+from jaxopt_course.report.words import Words
 
 
 def write_report(study: str | Path | Findings, *, png: bool = True, language: str = "en") -> Path:
@@ -51,25 +52,33 @@ def write_report(study: str | Path | Findings, *, png: bool = True, language: st
 
 def page(findings: Findings, pictures: Sequence[Path] = ()) -> str:
     """The page's text; ``pictures`` are the PNG files it offers."""
-    w = findings.words
-    said = {"copy": "Copy", "copied": "Copied", "selected": "Selected", "rows": "{n} of {all} rows"}
-    marks = " ".join(
-        f'data-say-{key}="{text(w.say(told, n="{n}", all="{all}"))}"' for key, told in said.items()
-    )
-    parts = [
-        "<!doctype html>",
-        f'<html lang="{w.language}" {marks}><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="color-scheme" content="light dark">',
-        f"<title>{text(first.asked(findings))}</title><style>{asset('page.css')}</style>",
-        "</head><body>",
+    body = [
         first.screen(findings),
         configurations.winners(findings),
         cards.section(findings, [picture.name for picture in pictures]),
         configurations.everything(findings),
         origin.section(findings),
         "</main>",
-        f"<script>{plotly_js()}</script><script>{asset('page.js')}</script></body></html>",
+        f"<script>{plotly_js()}</script>",
+    ]
+    return document(findings.words, first.asked(findings), "\n".join(body))
+
+
+def document(words: Words, title: str, body: str) -> str:
+    """A page around its body: its style and script, and what the script says."""
+    said = {"copy": "Copy", "copied": "Copied", "selected": "Selected", "rows": "{n} of {all} rows"}
+    marks = " ".join(
+        f'data-say-{key}="{text(words.say(told, n="{n}", all="{all}"))}"'
+        for key, told in said.items()
+    )
+    parts = [
+        "<!doctype html>",
+        f'<html lang="{words.language}" {marks}><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        '<meta name="color-scheme" content="light dark">',
+        f"<title>{text(title)}</title><style>{asset('page.css')}</style>",
+        f"</head><body>{body}",
+        f"<script>{asset('page.js')}</script></body></html>",
     ]
     return "\n".join(parts) + "\n"
 

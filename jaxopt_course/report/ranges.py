@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from jaxopt_course.report.findings import Findings
-from jaxopt_course.report.words import listed, number
+from jaxopt_course.report.words import number
 
 MOST = 4  # ranges that a sentence can hold
 
@@ -38,16 +38,19 @@ def tried(findings: Findings) -> list[Range]:
 
 def remarks(findings: Findings, names: dict[str, str]) -> list[str]:
     """A sentence of the ranges that are not those of all, and one of what does not decay."""
-    said, everybody = [], len(findings.ranking)
+    said, w, everybody = [], findings.words, len(findings.ranking)
+    known = [one for one in tried(findings) if len(one.optimizers) < everybody]
     texts = [
-        f"{one.name} {one.low} … {one.high} ({', '.join(names[n] for n in one.optimizers)})"
-        for one in tried(findings)
-        if len(one.optimizers) < everybody
+        f"{one.name} {w.mark(one.low)} … {w.mark(one.high)} "
+        f"({', '.join(names[n] for n in one.optimizers)})"
+        for one in known
     ]
     if len(texts) > MOST:
-        said.append("Each optimizer was tried in a box of its own: the page has their ranges.")
+        said.append(
+            w.say("Each optimizer was tried in a box of its own: the page has their ranges.")
+        )
     elif texts:
-        said.append(f"Tried: {'; '.join(texts)}.")
+        said.append(w.say("Tried: {ranges}.", ranges="; ".join(texts)))
     if "decay_biases" in findings.trials:
         column = findings.trials["decay_biases"]
         spared = (column == False).fillna(False).astype(bool)  # noqa: E712
@@ -57,5 +60,6 @@ def remarks(findings: Findings, names: dict[str, str]) -> list[str]:
             if (spared & (findings.trials["optimizer"] == name)).any()
         ]
         if who:
-            said.append(f"Weight decay leaves out biases and norms: {listed(who)}.")
+            template = "Weight decay leaves out biases and norms: {names}."
+            said.append(w.say(template, names=w.listed(who)))
     return said

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from jaxopt_course.report.findings import Findings
-from jaxopt_course.report.words import capital, counted, listed, number, plus_minus, replicate
+from jaxopt_course.report.words import Words, capital, replicate
 
 
 def sentences(findings: Findings, scored: pd.DataFrame, names: dict[str, str]) -> str:
@@ -14,65 +14,83 @@ def sentences(findings: Findings, scored: pd.DataFrame, names: dict[str, str]) -
         scored: the rows of its ranking that have a score, the winner first.
         names: optimizer -> how it is called.
     """
+    w = findings.words
     if not findings.confirmed:
-        return "Not confirmed on fresh seeds: a best score includes the luck of having been picked."
+        return w.say(
+            "Not confirmed on fresh seeds: a best score includes the luck of having been picked."
+        )
     noun = replicate(findings.manifest)
     if int(scored["fresh_n"].iloc[0]) < 2:
-        return f"One fresh {noun} gives no interval: it separates nothing."
+        one = w.one(f"fresh {noun}")
+        return w.say("One {fresh_seed} gives no interval: it separates nothing.", fresh_seed=one)
     place = {name: i for i, name in enumerate(scored["optimizer"])}
     table = findings.comparisons
     table = table[table["optimizer"].isin(place) & ~table["tied"]]
     table = table.assign(place=table["optimizer"].map(place)).sort_values("place")
     ahead = table["separated"] & (table["difference"] < 0)
-    said = [_separated(table[~ahead], names, noun)]
+    said = [_separated(table[~ahead], names, noun, w)]
     for _, row in table[ahead].iterrows():  # who lacks a seed ranks after, however good
-        where = counted(int(row["n"]), noun)
-        said.append(f"On the {where} that both have {names[row['optimizer']]} is better.")
-    said.append(_signs(table[~ahead], names, noun))
+        where, name = w.counted(int(row["n"]), noun), names[row["optimizer"]]
+        template = "On the {seeds} that both have {name} is better."
+        said.append(w.say(template, seeds=where, name=name))
+    said.append(_signs(table[~ahead], names, noun, w))
     return " ".join(filter(None, said))
 
 
-def _separated(table: pd.DataFrame, names: dict[str, str], noun: str) -> str:
+def _separated(table: pd.DataFrame, names: dict[str, str], noun: str, w: Words) -> str:
     """Such as ``Separated from adam, not from sgd (difference …) (paired …, 95%)``."""
     if table.empty:
         return ""
     won = [names[name] for name in table.loc[table["separated"], "optimizer"]]
     rest = table[~table["separated"]]
-    how = f"paired over {noun}s{', Holm' if table['p'].notna().sum() > 1 else ''}, 95%"
+    several = table["p"].notna().sum() > 1
+    template = "paired over {seeds}, Holm, 95%" if several else "paired over {seeds}, 95%"
+    how = w.say(template, seeds=w.plural(noun))
     said = []
     if won:
         everybody = len(won) == len(table) > 4
-        said.append(f"separated from {'all others' if everybody else listed(won)}")
+        others = w.say("all others") if everybody else w.listed(won)
+        said.append(w.say("separated from {names}", names=others))
     if len(rest):
         nearest, n = rest.iloc[0], int(table["n"].max())
-        texts = [names[nearest["optimizer"]] + _detail(nearest, n, noun)]
+        texts = [names[nearest["optimizer"]] + _detail(nearest, n, noun, w)]
         texts += [names[name] for name in rest["optimizer"].iloc[1:]]
-        said.append(f"not {'' if won else 'separated '}from {listed(texts)}")
+        template = "not from {names}" if won else "not separated from {names}"
+        said.append(w.say(template, names=w.listed(texts)))
     return f"{capital(', '.join(said))} ({how})."
 
 
-def _detail(row: pd.Series, most: int, noun: str) -> str:
+def _detail(row: pd.Series, most: int, noun: str, w: Words) -> str:
     """Such as `` (difference 0.0039 ± 0.0050; 14 seeds would separate)``."""
     n = int(row["n"])
     if n < 2:
-        return f" ({counted(n, noun)} in common)"
-    said = f"difference {plus_minus(row['difference'], row['half_width'])}"
+        return w.say(" ({seeds} in common)", seeds=w.counted(n, noun))
     if pd.isna(row["half_width"]):
-        said = f"difference {number(row['difference'], 2)} on every {noun}, no spread to judge by"
+        said = w.say(
+            "difference {difference} on every {seed}, no spread to judge by",
+            difference=w.number(row["difference"], 2), seed=w.one(noun),
+        )  # fmt: skip
+    else:
+        value = w.plus_minus(row["difference"], row["half_width"])
+        said = w.say("difference {difference}", difference=value)
     if n < most:
-        said += f" on {counted(n, noun)}"
+        said += w.say(" on {seeds}", seeds=w.counted(n, noun))
     needed = row["seeds_needed"]
-    enough = f"more than 10,000 {noun}s" if pd.isna(needed) else counted(int(needed), noun)
-    return f" ({said}; {enough} would separate)"
+    if pd.isna(needed):
+        enough = w.say("more than {n}", n=w.counted(10_000, noun))
+    else:
+        enough = w.counted(int(needed), noun)
+    return w.say(" ({difference}; {enough} would separate)", difference=said, enough=enough)
 
 
-def _signs(table: pd.DataFrame, names: dict[str, str], noun: str) -> str:
+def _signs(table: pd.DataFrame, names: dict[str, str], noun: str, w: Words) -> str:
     """The test that asks for no distribution, against the nearest; and what it could give."""
     table = table[table["sign_flip_p"].notna()]
     if table.empty:
         return ""
     row = table.iloc[0]
-    return (
-        f"Sign-flip test against {names[row['optimizer']]}: p = {number(row['sign_flip_p'], 3)}; "
-        f"{counted(int(row['n']), noun)} cannot give less than {number(row['smallest_p'], 3)}."
-    )
+    return w.say(
+        "Sign-flip test against {name}: p = {p}; {seeds} cannot give less than {smallest}.",
+        name=names[row["optimizer"]], p=w.number(row["sign_flip_p"], 3),
+        seeds=w.counted(int(row["n"]), noun), smallest=w.number(row["smallest_p"], 3),
+    )  # fmt: skip

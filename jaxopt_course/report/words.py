@@ -168,6 +168,10 @@ class Words:
         one, more = spanish.NOUNS.get(noun, (noun, f"{noun}s"))
         return f"{self.whole(n)} {one if n == 1 else more}"
 
+    def one(self, noun: str) -> str:
+        """``seed``, ``semilla``."""
+        return spanish.NOUNS.get(noun, (noun,))[0] if self.spanish else noun
+
     def plural(self, noun: str) -> str:
         """``seeds``, ``semillas``."""
         return spanish.NOUNS.get(noun, (noun, f"{noun}s"))[1] if self.spanish else f"{noun}s"

@@ -1,29 +1,5 @@
-"""The report's Spanish: under each English template, name or noun its own."""
+"""What the page says, in Spanish: its frame, what next, figures, how it was made."""
 
-NOUNS = {  # one, several
-    "seed": ("semilla", "semillas"),
-    "fresh seed": ("semilla nueva", "semillas nuevas"),
-    "replicate": ("réplica", "réplicas"),
-    "fresh replicate": ("réplica nueva", "réplicas nuevas"),
-    "trial": ("entrenamiento", "entrenamientos"),
-    "configuration": ("configuración", "configuraciones"),
-    "optimizer": ("optimizador", "optimizadores"),
-    "task": ("tarea", "tareas"),
-}
-PARTS = {"train": "entrenamiento", "valid": "validación", "test": "prueba"}
-METRICS = {
-    "accuracy": "exactitud",
-    "loss": "pérdida",
-    "error": "error",
-    "rmse": "raíz del error cuadrático medio",
-    "mse": "error cuadrático medio",
-    "mae": "error absoluto medio",
-    "r2": "R²",
-    "f1": "F1",
-    "auc": "AUC",
-    "precision": "precisión",
-    "recall": "exhaustividad",
-}
 SENTENCES = {
     # the first screen
     "this task": "esta tarea",
@@ -215,4 +191,25 @@ SENTENCES = {
     "data split (SHA-256)": "partición de los datos (SHA-256)",
     "program (SHA-256)": "programa (SHA-256)",
     "trials (SHA-256)": "entrenamientos (SHA-256)",
+    "How sure?": "¿Con qué seguridad?",
+    "{seeds} would tell the winner from {name}.": "{seeds} distinguirían al ganador de {name}.",
+    "{name} is as good for all that {seeds} could tell: take whichever you like.":
+        "{name} es igual de bueno hasta donde {seeds} podrían decir: elija el que prefiera.",
+    # two studies
+    "Two studies: {first} and {second}": "Dos estudios: {first} y {second}",
+    "difference": "diferencia",
+    "seeds in common": "semillas en común",
+    "made otherwise": "hecho de otro modo",
+    "The studies do not share their data, or only one has fresh seeds: nothing is paired, and "
+    "differences may be of the data.":
+        "Los estudios no comparten sus datos, o solo uno tiene semillas nuevas: nada va por pares, "
+        "y las diferencias pueden ser de los datos.",
+    "Better in the second: {names} (paired, 95%, all at once).":
+        "Mejor en el segundo: {names} (por pares, 95 %, todos a la vez).",
+    "Worse in the second: {names} (paired, 95%, all at once).":
+        "Peor en el segundo: {names} (por pares, 95 %, todos a la vez).",
+    "No optimizer differs between the studies by more than chance.":
+        "Ningún optimizador difiere entre los estudios más que por azar.",
+    "steps": "pasos",
+    "batch_size": "tamaño del lote",
 }  # fmt: skip
