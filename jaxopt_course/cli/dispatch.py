@@ -16,7 +16,7 @@ from jaxopt_course.cli.programs import programs_kept
 from jaxopt_course.cli.replay import Replay, replay
 from jaxopt_course.cli.report import Report, report
 from jaxopt_course.cli.resume import Resume, resume
-from jaxopt_course.cli.say import say, say_traceback, warnings_said
+from jaxopt_course.cli.say import say, say_to, say_traceback, warnings_said
 from jaxopt_course.cli.sweep import Sweep, sweep
 from jaxopt_course.cli.tasks import Tasks, tasks
 from jaxopt_course.cli.watch import Watch, watch
@@ -88,7 +88,7 @@ def said_elsewhere(command: Any) -> AbstractContextManager[Any]:
 def tell(answers: TextIO | None, command: Any, document: Mapping[str, Any]) -> None:
     """Write the document, at once: whoever reads may wait for it."""
     if answers is not None:
-        print(written(type(command).__name__.lower(), document), file=answers, flush=True)
+        say_to(answers, written(type(command).__name__.lower(), document))
 
 
 def failed(answers: TextIO | None, command: Any, said: str, code: int) -> NoReturn:

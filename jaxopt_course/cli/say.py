@@ -5,7 +5,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 from jaxopt_course.messages import printable
 
@@ -14,6 +14,11 @@ def say(*lines: object, error: bool = False) -> None:
     """Print lines, with ``error`` on standard error; a line break within one is only shown."""
     for line in lines:
         print(printable(line), file=sys.stderr if error else sys.stdout)
+
+
+def say_to(stream: TextIO, line: str) -> None:
+    """One line elsewhere, at once: whoever reads may wait for it."""
+    print(line, file=stream, flush=True)
 
 
 def say_traceback() -> None:

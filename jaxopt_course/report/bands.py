@@ -95,7 +95,8 @@ def curves(
     parts = [part for part in parts if len(part)]
     own = ["quantity", "step", "mean", "low", "high", "seeds"]
     if not parts:
-        return pd.DataFrame(columns=[*hyperparameters, *own])
+        kinds = dict.fromkeys(own[2:5], "float64") | dict.fromkeys(["step", "seeds"], "int64")
+        return pd.DataFrame(columns=[*hyperparameters, *own]).astype(kinds)
     bands = pd.concat(parts)
     # taken from chosen, a column keeps its dtype: pieces without a value would have a say in it
     configurations = chosen[list(hyperparameters)].iloc[bands.index].reset_index(drop=True)
