@@ -4,7 +4,8 @@
 # «Adam es mejor que SGD» no es una frase completa. Falta decir con qué presupuesto se afinó cada
 # uno, en qué rango, con cuántas semillas y quién eligió al ganador. Aquí se mide cuánto cambia la
 # respuesta cuando se descuida cada una de esas cosas. La parte 12.2 pregunta si un optimizador más
-# general puede perder, y la 12.3 qué forma tiene la frontera entre converger y explotar.
+# general puede perder, la 12.3 qué forma tiene la frontera entre converger y explotar, y la 12.4
+# quién gana entre los optimizadores de hoy.
 
 # %%
 import matplotlib.pyplot as plt
