@@ -130,6 +130,10 @@ def test_report_makes_the_page_again(ran, monkeypatch, here):
         (["compare", "--epochs", "0"], "epochs must be at least 1"),
         (["compare", "--seeds", "0"], "--seeds must be at least 1"),
         (["compare", "--lanes", "0"], "lanes must be"),
+        (["compare", "--patience", "0"], "--patience must be a number of evaluations, at least 1"),
+        (["compare", "--score", "last", "--metric", "best_valid_loss"], "--score last contradicts"),
+        (["compare", "--score", "best", "--metric", "train_loss"], "is of an evaluation"),
+        (["sweep", "mine.py", "--patience", "-1"], "at least 1, not -1"),
         (["compare", "--learning-rate-min", "0"], "0 < minimum"),
         (["compare", "--learning-rates", "99999999999"], "not so much memory"),
         (["compare", "--diverges-above", "-1"], "diverges_above must be a positive number"),
@@ -186,6 +190,22 @@ def test_the_grid_of_learning_rates_is_asked_for_by_name_or_by_its_options():
         assert trials.groupby("optimizer")["decay_biases"].count()["adamw"] == 64
         pd.testing.assert_frame_equal(trials.drop(columns="decay_biases"), grid)
     assert len(made("--optimizers", "sgd", "--learning-rate-min", "0.1")) == 16 * 4
+
+
+def test_the_best_evaluation_counts_and_who_no_longer_improves_stops(
+    tmp_path, monkeypatch, here, capsys
+):
+    """Both are what sweep(score=, patience=) makes of them."""
+    monkeypatch.chdir(tmp_path)
+    table = ["--task", "line", "--optimizers", "sgd", "--learning-rate-min", "0.1", "--seeds", "2"]
+    rest = ["--learning-rates", "2", "--epochs", "8", "--confirm", "0"]
+    chosen = ["--score", "best", "--patience", "2", "--scheduler", "halving", "--eta", "2"]
+    cli.main(["compare", *table, *rest, *chosen, "--out", "best"])
+    study = joc.Study.load("best")
+    assert study.manifest["metric"] == "best_valid_loss" and study.manifest["score"] == "best"
+    assert study.manifest["scheduler"]["patience"]["evaluations"] == 2
+    scored = study.trials[study.trials["status"].isin(["finished", "converged"])]
+    assert len(scored) and (scored["valid_loss"] == scored["best_valid_loss"]).all()
 
 
 def test_each_optimizer_is_searched_in_its_own_box(tmp_path, monkeypatch, here, capsys):

@@ -28,6 +28,11 @@ class Training(Asked):
     """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
     metric: str | None = None
     """What chooses the winners, as valid_loss; default the task's."""
+    score: Literal["last", "best"] | None = None
+    """Which evaluation of a trial counts; best is also the one whose weights the test part sees.
+    Default last, with --patience best."""
+    patience: int | None = None
+    """Evaluations without improvement after which a trial stops, beside any scheduler."""
     lanes: int | None = None
     """Trials trained side by side on a device; default by the size of the network."""
     plan: Literal["none", "auto"] = "none"
@@ -62,10 +67,20 @@ def check(arguments: Training) -> None:
     """Refuse what makes no sense before anything is loaded.
 
     Raises:
-        ValueError: a number of seeds that is none, or two ways to say how many lanes.
+        ValueError: a number of seeds or evaluations that is none, two ways to say how many lanes,
+            or a score that contradicts the metric.
     """
     if arguments.seeds < 1 or arguments.confirm < 0:
         raise ValueError("--seeds must be at least 1, and --confirm at least 0")
+    if arguments.patience is not None and arguments.patience < 1:
+        raise ValueError(
+            f"--patience must be a number of evaluations, at least 1, not {arguments.patience}"
+        )
+    metric = arguments.metric or ""
+    if arguments.score == "last" and metric.startswith("best_"):
+        raise ValueError(f"--score last contradicts --metric {metric}: leave one of them out")
+    if arguments.score == "best" and metric.startswith("train_"):
+        raise ValueError(f"--score best is of an evaluation, as of valid_loss, not of {metric}")
     if arguments.plan == "auto" and arguments.lanes is not None:
         raise ValueError("give either --lanes or --plan auto, not both")
     if arguments.live:
@@ -135,6 +150,8 @@ def _train(
                 lanes=arguments.lanes,
                 plan=planned,
                 metric=arguments.metric,
+                score=arguments.score,
+                patience=arguments.patience,
                 scheduler=scheduler_of(arguments),
                 time_limit=arguments.time_limit,
                 directory=out,
