@@ -1,5 +1,7 @@
 """Studies whose optimizers have other weights for evaluation: metrics of both, and the weights."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -133,6 +135,35 @@ def test_a_half_life_is_a_decay_rounded_once():
     assert (loss[3] != loss[2]).all()
 
 
+def test_a_half_life_in_epochs_is_one_in_steps_of_the_row_s_own_batches(tmp_path):
+    """48 examples: 6 steps an epoch of batches of 8, 3 of 16; the column stays as written."""
+    steps = pd.array([3.0, 9.0, 1.5, 4.5], dtype="Float64")
+    sizes = {"batch_size": [8, 8, 16, 16], "optimizer": "sgd", "learning_rate": 0.05}
+    of = lambda **column: joc.sweep(
+        TASK, pd.DataFrame(sizes | column), static=["batch_size"], **{**QUICK, "batch_size": 64}
+    )
+    plain, own = of(ema_half_life=steps), of(ema_half_life_epochs=[0.5, 1.5, 0.5, 1.5])
+    for name in ("valid_loss", "valid_loss_raw"):
+        np.testing.assert_array_equal(plain.curves[name], own.curves[name])
+    assert own.trials["ema_half_life_epochs"].tolist() == [0.5, 1.5, 0.5, 1.5]
+    assert own.curves["valid_loss"].isel(eval_step=-1).to_series().nunique() == 4
+
+
+def test_a_half_life_in_epochs_is_kept_by_those_who_read_the_table_again(tmp_path):
+    trials = joc.grid(optimizer="sgd", learning_rate=0.05, ema_half_life_epochs=[0.0, 0.5])
+    study = sweep(trials, directory=tmp_path / "s")
+    loss = study.curves["valid_loss"].to_numpy()
+    assert (loss[0] != loss[1]).any()
+    assert joc.Study.load(tmp_path / "s").replay(1, task=TASK).identical
+    more = trials.iloc[1:].assign(ema_half_life_epochs=1.5)
+    longer = study.extend(more, progress=False)
+    np.testing.assert_array_equal(longer.curves["valid_loss"].to_numpy()[:2], loss)
+    source = lambda seed: iter([jax.tree.map(lambda x: x[:8], DATA)] * 12)
+    endless = dataclasses.replace(TASK, train=joc.stream(source))
+    with pytest.raises(ValueError, match=r"'ema_half_life_epochs' is in epochs, and a stream"):
+        joc.sweep(endless, trials, steps=4, evaluate_every=4, progress=False)
+
+
 def test_what_optax_trains_beside_is_evaluated(own):
     """Schedule-Free at x, SAM between its excursions: 12 steps are two of the third."""
     table = own.trials
@@ -203,6 +234,12 @@ def test_buckets_of_which_one_averages():
         ({"clip_nrm": 1.0}, None, "clip_norm"),
         ({"ema_half_life": -1.0}, None, "'ema_half_life' has -1.0 in row 0; it must be at least 0"),
         ({"ema_half_life": 5.0, "ema_decay": 0.9}, None, "row 0 has an 'ema_decay' and an"),
+        (
+            {"ema_half_life": 5.0, "ema_half_life_epochs": 1.0},
+            None,
+            "row 0 has an 'ema_half_life' and an 'ema_half_life_epochs'; give one",
+        ),
+        ({"ema_half_life_epochs": -1.0}, None, "it must be at least 0, in epochs"),
         (
             {},
             lambda h: joc.chain(

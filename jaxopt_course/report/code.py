@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 NEUTRAL = {  # numbers that say nothing, and frameworks may not know
     "eps_root": 0.0, "initial_scale": 0.0, "adam_eps_root": 0.0, "adam_weight_decay": 0.0,
     "b3_warmup": 0.0, "alpha_warmup": 0.0, "threshold": 5.0, "ema_decay": 0.0, "ema_half_life": 0.0,
+    "ema_half_life_epochs": 0.0,
 }  # fmt: skip
 DECAYS = ("weight_decay", "weight_decay_rate")
 FRAMEWORKS = {"joc": "jaxopt_course", "optax": "optax", "keras": "Keras", "torch": "PyTorch"}

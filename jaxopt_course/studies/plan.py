@@ -220,6 +220,6 @@ def _alone(bucket: Bucket, device: Any) -> Callable[[int], Probe] | None:
     if isinstance(functions, Mapping):
         functions = {name: f for name, f in functions.items() if name == most} or None
     of_task = bucket.task, columns.task.values
-    only = check_columns(table, functions, bucket.budget.steps, *of_task)
+    only = check_columns(table, functions, bucket.budget.steps, *of_task, epoch=columns.epoch)
     one = Bucket(bucket.static, bucket.rows[names == most], bucket.task, bucket.budget, only)
     return lambda lanes: Prober(*_program(one), device)(lanes)

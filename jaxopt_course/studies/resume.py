@@ -23,6 +23,7 @@ from jaxopt_course.studies.seen import seen_of
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.starts import Starts
 from jaxopt_course.tables.buckets import Bucket, Table
+from jaxopt_course.tables.budgets import epoch_of
 from jaxopt_course.tables.columns import check_columns
 from jaxopt_course.tables.recipes import RECIPES
 from jaxopt_course.tables.signatures import Optimizer
@@ -177,7 +178,8 @@ def _bucket(
         warnings.filterwarnings("ignore", message=".* repeat an earlier one")
         given = [] if task is None else arguments_of(task, static)
         own_static = {name: x for name, x in static.items() if name not in given}
-        checked = check_columns(table, function, budget.steps, one, own_static)
+        epoch = epoch_of(budget, one)
+        checked = check_columns(table, function, budget.steps, one, own_static, epoch)
     if list(checked.optimizers) != list(entry["optimizers"]):
         raise ValueError(
             f"the optimizers were {entry['optimizers']}, now they are {list(checked.optimizers)}"

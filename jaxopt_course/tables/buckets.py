@@ -21,6 +21,7 @@ from jaxopt_course.tables.budgets import (
     Equal,
     batch_sizes,
     budgets_of,
+    epoch_of,
     refuse_batch_size,
     refuse_budgets,
 )
@@ -186,7 +187,8 @@ def split(
         refuse_batch_size(names_given)
         one = task_of(task)
         budget = budget_of(one.train, **lengths)
-        columns = check_columns(trials, optimizer, budget.steps, one)
+        epoch = epoch_of(budget, one)
+        columns = check_columns(trials, optimizer, budget.steps, one, epoch=epoch)
         check_precision(
             normalise(trials)[0], [c for c in columns.searched if c in trials], columns.trials
         )
@@ -235,7 +237,7 @@ def assemble(
         )
         function = with_static(optimizer, values, reads)
         of_task = {name: x for name, x in values.items() if name not in given}
-        columns = _check(own, function, budget.steps, label_of(values), one, of_task)
+        columns = _check(own, function, budget, label_of(values), one, of_task)
         reads |= columns.task.static
         made.append(Bucket(values, rows, one, budget, columns))
     complete = _join(table, made, names)
@@ -263,7 +265,7 @@ def assemble(
 def _check(
     table: pd.DataFrame,
     optimizer: Optimizer,
-    steps: int,
+    budget: Budget,
     label: str,
     task: Task,
     static: Mapping[str, Any],
@@ -272,7 +274,8 @@ def _check(
     try:
         with warnings.catch_warnings():  # said once, of the whole table
             warnings.filterwarnings("ignore", message=".* repeat an earlier one")
-            return check_columns(table, optimizer, steps, task, static)
+            epoch = epoch_of(budget, task)
+            return check_columns(table, optimizer, budget.steps, task, static, epoch)
     except (TypeError, ValueError) as error:
         raise type(error)(f"of the trials with {label}: {error}") from None
 

@@ -43,6 +43,12 @@ def refuse_batch_size(columns: Iterable[str], static: Sequence[str] = ()) -> Non
         )
 
 
+def epoch_of(budget: Budget, task: Task) -> int | None:
+    """The steps of an epoch; None of a stream without a length."""
+    endless = isinstance(task.train, Stream) and task.train.batches is None
+    return None if endless else budget.steps_per_epoch
+
+
 def batch_sizes(groups: Sequence[Mapping[str, Any]], default: int) -> list[int]:
     """That of each bucket: its static one, or the study's."""
     return [values.get(BATCH_SIZE, default) for values in groups]

@@ -19,7 +19,7 @@ from jaxopt_course.problems.traced import traced
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.around import AROUND, wrapped
 from jaxopt_course.tables.cells import identify, normalise, numbers_of
-from jaxopt_course.tables.encode import encode
+from jaxopt_course.tables.encode import EPOCHS, encode
 from jaxopt_course.tables.factories import Factory, factory_of
 from jaxopt_course.tables.masks import DECAY_BIASES, masks
 from jaxopt_course.tables.recipes import RECIPES
@@ -52,6 +52,7 @@ class Columns:
     reads: set[tuple[str, str]]  # (optimizer, column) that it takes, or has read so far
     task: TaskColumns
     functions: Optimizer = None  # as they were given, where they are the user's own
+    epoch: int | None = None  # its steps; None where that is not known
 
     def state_of(self, arrays: Mapping[str, Any], row: int, state: Any, params: Any) -> Any:
         """The state of the row's own optimizer, as it has it where it is alone.
@@ -108,6 +109,8 @@ class Columns:
             for name in self.hyperparameters
             if name not in ("optimizer", "schedule")
         }
+        if EPOCHS in numbers:
+            numbers[EPOCHS] = numbers[EPOCHS] * float(self.epoch or 0)
         if len(self.schedules) > 1:
             position = {name: i for i, name in enumerate(self.schedules)}
             chosen = trials["schedule"].map(position)
@@ -152,6 +155,7 @@ def check_columns(
     steps: int | None = None,
     task: Task | None = None,
     static: Mapping[str, Any] | None = None,
+    epoch: int | None = None,
 ) -> Columns:
     """Check a table and complete it.
 
@@ -164,6 +168,7 @@ def check_columns(
         steps: of the study, from which the horizons of schedules have their defaults.
         task: whose functions may read columns too.
         static: plain values that they find beside the columns.
+        epoch: its steps, for columns that count in epochs.
 
     Raises:
         TypeError: not a table, or a column of mixed or wrong kind.
@@ -207,6 +212,11 @@ def check_columns(
     of_task = read_by(task, trials, static or {}, recipes, functools.partial(_reads_of, functions))
     trials = complete(trials, names, functions, of_task.columns, factories)
     hyperparameters = tuple(c for c in trials.columns if c != "seed")
+    if EPOCHS in trials and epoch is None:
+        raise ValueError(
+            f"column {EPOCHS!r} is in epochs, and a stream without a length has none: give "
+            "'ema_half_life', in steps, or joc.stream(…, batches=…)"
+        )
     for column in hyperparameters:
         if column not in ("optimizer", "schedule") and trials[column].dtype == "string":
             raise TypeError(
@@ -260,6 +270,7 @@ def check_columns(
         reads,
         of_task,
         None if isinstance(optimizer, str) else optimizer,
+        epoch,
     )
 
 

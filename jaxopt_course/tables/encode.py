@@ -10,7 +10,8 @@ from jaxopt_course.base import Decay
 # they enter recipes as b and as 1 - b
 DECAYS = frozenset({"b1", "b2", "b3", "decay", "ema_decay", "rho", "beta", "adam_b1", "adam_b2"})
 
-HALF_LIFE = "ema_half_life"  # n steps, enters as the decay 2^(-1/n); 0 as the decay 0
+EPOCHS = "ema_half_life_epochs"  # which is in steps once it is here
+HALF_LIVES = ("ema_half_life", EPOCHS)  # n steps, enter as the decay 2^(-1/n); 0 as the decay 0
 
 
 def encode(columns: Mapping[str, np.ndarray], pairs: bool) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def encode(columns: Mapping[str, np.ndarray], pairs: bool) -> dict[str, Any]:
     """
 
     def one(name: str, x: np.ndarray) -> Any:
-        if pairs and name == HALF_LIFE:
+        if pairs and name in HALF_LIVES:
             rate = np.log(2) / np.where(x > 0, x, np.inf)
             some = x > 0
             value, rest = np.where(some, np.exp(-rate), 0.0), np.where(some, -np.expm1(-rate), 1.0)

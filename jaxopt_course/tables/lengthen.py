@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.tables.buckets import Table, assemble, groups_of
-from jaxopt_course.tables.budgets import Equal, batch_sizes, budgets_of
+from jaxopt_course.tables.budgets import Equal, batch_sizes, budgets_of, epoch_of
 from jaxopt_course.tables.cells import normalise
 from jaxopt_course.tables.columns import Columns, check_columns
 from jaxopt_course.tables.precision import check_precision
@@ -50,7 +50,8 @@ def lengthen(
         whole = whole.drop(columns="optimizer", errors="ignore")
     if not old.static:
         (bucket,) = old.buckets
-        columns = check_columns(whole, optimizer, bucket.budget.steps, bucket.task)
+        budget, own = bucket.budget, bucket.task
+        columns = check_columns(whole, optimizer, budget.steps, own, epoch=epoch_of(budget, own))
         _same_program(bucket.columns, columns, "")
         _same_kinds(old, columns.trials)
         bucket = replace(bucket, rows=np.arange(len(whole)), columns=columns)
