@@ -67,7 +67,7 @@ def climb_of(
     configurations = np.zeros(len(trials), np.int64)  # no names: trials differ in seeds alone
     if judges_each(scheduler):
         configurations = np.arange(len(trials))
-    elif names:
+    elif names and scheduler is not None:  # else nobody asks
         configurations = trials.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
     judge = None
     if scheduler is not None:

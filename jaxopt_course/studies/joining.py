@@ -23,8 +23,10 @@ def belong(trials: pd.DataFrame, static: Mapping[str, Any]) -> np.ndarray:
 
 def own_rows(trials: pd.DataFrame, entry: Mapping[str, Any]) -> pd.DataFrame:
     """A bucket's share of these trials, in the dtypes of its own table."""
-    mask = belong(trials, entry["static"])
-    return trials[mask].reset_index(drop=True).astype(entry["bucket_dtypes"])
+    own = trials[belong(trials, entry["static"])] if entry["static"] else trials
+    own = own.reset_index(drop=True)
+    dtypes = entry["bucket_dtypes"]
+    return own.astype({name: x for name, x in dtypes.items() if str(own[name].dtype) != x})
 
 
 def by_place(rows: np.ndarray, found: Mapping[int, Any]) -> dict[int, Any]:

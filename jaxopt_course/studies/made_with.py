@@ -1,5 +1,6 @@
 """With what a study is made: versions, command, task, scheduler, as JSON can hold it."""
 
+import functools
 import platform
 import shlex
 import sys
@@ -59,9 +60,13 @@ def command() -> str:
 def versions() -> dict[str, str]:
     """Of Python and of the packages that numbers depend on."""
     packages = ("jax", "jaxlib", "optax", "flax", "numpy", "scipy", "pandas", "xarray")
-    versions = {name: metadata.version(name) for name in packages}
-    own = {"jaxopt_course": metadata.version("jaxopt-course")}
-    return {"python": platform.python_version(), **own, **versions}
+    versions = {name: _version(name) for name in packages}
+    return {"python": platform.python_version(), "jaxopt_course": _version("jaxopt-course")} | versions
+
+
+@functools.cache  # to read a package's metadata takes longer than to train a few steps
+def _version(package: str) -> str:
+    return metadata.version(package)
 
 
 def made_on(device: Any) -> dict[str, Any]:

@@ -116,30 +116,30 @@ def _table(
         ["diverged", "finished", "converged", "stopped"],
         "unfinished",
     )
-    first_bad = pd.Series(results.first_bad, dtype="Int64").mask(~diverged)
+    whole = lambda numbers, known: pd.arrays.IntegerArray(np.array(numbers, np.int64), ~known)
     filled = np.where(np.isnan(valid["loss"]), np.inf, valid["loss"])
     best = filled.argmin(axis=1)  # the earliest of equals
     some = np.isfinite(filled).any(axis=1)
     evaluated = (~np.isnan(valid["loss"])).sum(axis=1)
-    last = pd.Series(eval_steps[np.maximum(evaluated, 1) - 1], dtype="Int64")
+    last = eval_steps[np.maximum(evaluated, 1) - 1]
     columns = {
-        "status": pd.Series(status, dtype="string"),
-        "first_bad_step": first_bad,
-        "stopped_step": last.where(np.isin(status, ["stopped", "converged"])),
+        "status": pd.array(status, dtype="string"),
+        "first_bad_step": whole(results.first_bad, diverged),
+        "stopped_step": whole(last, np.isin(status, ["stopped", "converged"])),
         **ends.scored_step,
         "last_finite_loss": _last_finite(losses),
         "train_loss": ends.record(losses),
         **{name: ends.record(x) for name, x in recorded.items()},
         **{f"valid_{name}": ends.evaluation(x) for name, x in valid.items()},
         "best_valid_loss": np.where(some, filled.min(axis=1), np.nan),
-        "best_step": pd.Series(eval_steps[best], dtype="Int64").mask(~some),
+        "best_step": whole(eval_steps[best], some),
         **bests({name: x for name, x in valid.items() if name != "loss"}, metrics),
         **{
             f"test_{name}": np.where(results.finished | ends.converged, x, np.nan)
             for name, x in results.test.items()
         },
     }
-    return pd.concat([trials.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
+    return pd.DataFrame({name: trials[name].array for name in trials} | columns)
 
 
 class Ends(NamedTuple):

@@ -187,11 +187,9 @@ def split(
         refuse_batch_size(names_given)
         one = task_of(task)
         budget = budget_of(one.train, **lengths)
-        epoch = epoch_of(budget, one)
-        columns = check_columns(trials, optimizer, budget.steps, one, epoch=epoch)
-        check_precision(
-            normalise(trials)[0], [c for c in columns.searched if c in trials], columns.trials
-        )
+        given, searched = normalise(trials)
+        columns = check_columns(given, optimizer, budget.steps, one, epoch=epoch_of(budget, one))
+        check_precision(given, searched, columns.trials)
         bucket = Bucket({}, np.arange(len(trials)), one, budget, columns)
         repeat = check_replicates(replicates, columns.trials)
         named = columns.hyperparameters, columns.searched

@@ -106,9 +106,9 @@ def identify(trials: pd.DataFrame, hyperparameters: Sequence[str]) -> pd.DataFra
         ],
         dtype="string",
     )
-    first = pd.Series(ids.index, index=ids).groupby(level=0).first()
-    duplicate_of = ids.map(first).astype("Int64")
-    duplicate_of = duplicate_of.where(duplicate_of != ids.index, pd.NA)
+    first: dict[str, int] = {}
+    earlier = [first.setdefault(one, row) for row, one in enumerate(ids)]
+    duplicate_of = pd.Series(earlier, dtype="Int64").mask(np.arange(len(ids)) == earlier)
     repeats = duplicate_of.notna()
     if repeats.any():
         row = int(repeats.argmax())

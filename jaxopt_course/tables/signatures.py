@@ -94,7 +94,8 @@ def _is_optional(name: str, argument: str) -> bool:
 def taken_by(trials: pd.DataFrame, name: str) -> tuple[str, ...]:
     """The columns that a registered recipe gets; a memory that its rows leave empty stays out."""
     own = trials[trials["optimizer"] == name]
-    return tuple(c for c in trials.columns if c in parameters_of(name) and own[c].notna().any())
+    known = parameters_of(name)
+    return tuple(c for c in trials.columns if c in known and own[c].notna().any())
 
 
 def complete(

@@ -151,6 +151,8 @@ def nullable(name: str, column: pd.Series) -> pd.Series:
     Raises:
         TypeError: the values are of no one kind (numbers, booleans, text).
     """
+    if _is_nullable(column):  # as most tables are, and those that were here before
+        return column
     if hasattr(column.dtype, "categories"):
         column = column.astype(column.cat.categories.dtype)
     scalar = lambda x: x.item() if getattr(x, "shape", None) == () and hasattr(x, "item") else x
@@ -174,6 +176,14 @@ def nullable(name: str, column: pd.Series) -> pd.Series:
         return column.astype(object).where(column.notna(), None).astype(kind)
     except OverflowError:
         raise ValueError(f"column {name!r} holds whole numbers beyond 64 bits") from None
+
+
+def _is_nullable(column: pd.Series) -> bool:
+    """Whether a column has its nullable dtype, and some value, already."""
+    if column.dtype == pd.Float64Dtype():
+        return not np.isnan(column.to_numpy(float, na_value=0.0)).any()
+    same = [pd.Int64Dtype(), pd.BooleanDtype(), pd.StringDtype()]  # not "str", which has the name
+    return column.dtype in same and bool(column.notna().any())
 
 
 def _kind(value: Any) -> str:
