@@ -4,8 +4,11 @@ import json
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+
+import jaxopt_course as joc
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -182,3 +185,38 @@ def test_the_guard_fails_below_its_share_of_what_was_reached(monkeypatch):
     assert guard.main(recording=False) and not answers  # the better of both counts
     answers += [{**held, "few": 0.5}, {**held, "few": 0.7}]
     assert not guard.main(recording=False)
+
+
+def test_the_profile_times_every_part_of_a_step(monkeypatch, capsys):
+    from experiments.benchmarks import profile, throughput
+
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(32, 4)).astype(np.float32), rng.integers(0, 2, 32)
+    made = lambda rngs: joc.MLP(4, 1, rngs=rngs)
+    task = joc.Task.from_flax(
+        made, x, y, valid=(x, y), test=(x, y), loss="sigmoid_binary_cross_entropy", metrics={}
+    )
+    monkeypatch.setattr(throughput, "make_task", lambda examples: task)
+    monkeypatch.setattr(profile, "EXAMPLES", 32)
+    monkeypatch.setattr(profile, "BATCH", 8)
+    monkeypatch.setattr(profile.joc, "use_cpu_cores", lambda: None)
+    parts = profile.main(quick=True)
+    assert list(parts) == list(profile.PARTS) and sum(parts.values()) > 0
+    said = capsys.readouterr().out
+    assert all(part in said for part in profile.PARTS) and "GFLOP/s of" in said
+
+
+def test_the_profile_knows_what_a_step_costs():
+    from experiments.benchmarks import profile
+
+    params = [(jnp.zeros(shape), jnp.zeros(shape[1])) for shape in profile.LAYERS]
+
+    def loss(params, x):
+        for w, b in params:
+            x = x @ w + b
+        return x.sum()
+
+    lowered = jax.jit(jax.grad(loss)).lower(params, jnp.zeros((profile.BATCH, 20)))
+    flop, moved = profile.cost()
+    assert flop <= lowered.cost_analysis()["flops"] < 1.05 * flop  # biases and sums are not counted
+    assert moved == 7 * sum(x.nbytes for x in jax.tree.leaves(params))

@@ -90,3 +90,20 @@ def test_lanes_that_cannot_fit_are_refused_before_compiling():
         check_width(9, 1 << 20, 4 << 20)
     with pytest.raises(ValueError, match=r"lanes take .* for their states alone"):
         train(joc.grid(optimizer="adam", learning_rate=RATES), lanes=1 << 40)
+
+
+def test_a_step_is_traced_twice_for_a_program(monkeypatch):
+    """Once for its bytes and names, once into the program; each time all optimizers are."""
+    from jaxopt_course import train as trials_of
+
+    traced = []
+
+    def counted(*arguments):
+        traced.append(1)
+        return apply_updates(*arguments)
+
+    apply_updates = trials_of.apply_updates
+    monkeypatch.setattr(trials_of, "apply_updates", counted)
+    study = train(joc.grid(optimizer=["sgd", "adam"], learning_rate=0.01), watch=["update_norm"])
+    assert len(traced) == 2
+    assert list(study.curves) == ["train_loss", "train_update_norm", "valid_loss", "valid_r2"]

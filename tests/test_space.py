@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxopt_course as joc
+from jaxopt_course.tables.space import nullable
 
 
 def test_a_grid_is_every_combination_in_order():
@@ -205,3 +206,26 @@ def test_what_is_no_list_and_no_table():
         joc.sobol(4, optimizer="adam", tune=["b1"], space={"b1": (0, 1)})
     with pytest.raises(ValueError, match="tune= is for optimizers: name them"):
         joc.sobol(4, tune=["b1"])
+
+
+@pytest.mark.parametrize(
+    "values, dtype, kind",
+    [
+        ([1, None], "Int64", "Int64"),
+        ([None], "Int64", "Float64"),  # no value, no kind
+        ([None], "boolean", "Float64"),
+        ([0.5, None], "Float64", "Float64"),
+        ([True, None], "boolean", "boolean"),
+        (["a", None], "str", "string"),
+        (["a", None], "string", "string"),
+    ],
+)
+def test_columns_that_have_their_kind_keep_it(values, dtype, kind):
+    column = nullable("x", pd.Series(values, dtype=dtype))
+    assert str(column.dtype) == kind and column.isna().tolist() == [x is None for x in values]
+    assert nullable("x", column).equals(column)
+
+
+def test_a_nan_in_a_nullable_column_is_an_empty_cell():
+    nan = pd.Series(pd.arrays.FloatingArray(np.array([np.nan, 1.0]), np.array([False, False])))
+    assert nullable("x", nan).isna().tolist() == [True, False]

@@ -61,7 +61,10 @@ def versions() -> dict[str, str]:
     """Of Python and of the packages that numbers depend on."""
     packages = ("jax", "jaxlib", "optax", "flax", "numpy", "scipy", "pandas", "xarray")
     versions = {name: _version(name) for name in packages}
-    return {"python": platform.python_version(), "jaxopt_course": _version("jaxopt-course")} | versions
+    return {
+        "python": platform.python_version(),
+        "jaxopt_course": _version("jaxopt-course"),
+    } | versions
 
 
 @functools.cache  # to read a package's metadata takes longer than to train a few steps
