@@ -153,12 +153,10 @@ class RecordedStudy:
         return tables.named(tables.winners(ranked, searched, groups))
 
     def standings(self, metric: str | None = None) -> pd.DataFrame:
-        """Where optimizers stand over the tasks of a study of several, by their winners' scores.
-
-        Of what :meth:`confirm` returns it is by fresh seeds.
+        """Where optimizers stand over several tasks, by their winners' scores.
 
         Args:
-            metric: as :meth:`configurations`.
+            metric: as :meth:`configurations`; on fresh seeds where :meth:`confirm` returned this.
 
         Returns:
             A row an optimizer, the best first: ``rank``, ``optimizer``, ``mean_rank`` over tasks,
