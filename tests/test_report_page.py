@@ -291,10 +291,10 @@ def test_fresh_seeds_decide_and_the_order_says_so(tmp_path):
     half = stats.t.ppf(0.975, 3) * np.std([-1, 0, 1, 2], ddof=1) / 100 / 2
     assert said == (
         f"adam with learning_rate=0.1 wins: validation accuracy 0.905 ± {half:.3f}, mean of "
-        "4 fresh seeds, 0.1 better than <b>x</b>. Not separated from <b>x</b> (difference 0.1 on "
-        "every seed, no spread to judge by; 7 seeds would separate) and sgd (paired over seeds, "
-        "Holm, 95%). Sign-flip test against <b>x</b>: p = 0.125; 4 seeds cannot give less than "
-        "0.125."
+        "4 fresh seeds, 0.1 better than <b>x</b>. Paired over seeds (Holm, 95%): not separated "
+        "from <b>x</b> (difference 0.1 on every seed, no spread to judge by; 7 seeds would "
+        "separate) and sgd. Sign-flip test against <b>x</b>: p = 0.125; 4 seeds cannot give less "
+        "than 0.125."
     )
     found = findings.read(tmp_path)
     assert found.ranking["optimizer"].tolist() == ["adam", "<b>x</b>", "sgd"]

@@ -50,8 +50,8 @@ def test_pairs_separate_what_intervals_of_their_own_do_not(tmp_path):
     half, needed = (right.high - right.low) / 2, row["seeds_needed"]
     assert needed > 5
     assert verdict.headline(found).endswith(
-        "0.002 better than nesterov. Separated from rmsprop and sgd, not from nesterov (difference "
-        f"0.0020 ± {half:.4f}; {needed} seeds would separate) (paired over seeds, Holm, 95%). "
+        "0.002 better than nesterov. Paired over seeds (Holm, 95%): separated from rmsprop and "
+        f"sgd, not from nesterov (difference 0.0020 ± {half:.4f}; {needed} seeds would separate). "
         f"Sign-flip test against nesterov: p = {row['sign_flip_p']:.3g}; 5 seeds cannot give less "
         "than 0.0625."
     )
@@ -62,21 +62,21 @@ def test_of_a_loss_the_lowest_wins(tmp_path):
     rows = fresh(own, shared=-SEED)
     sentence = said(tmp_path, rows, metric="valid_loss", direction="min")
     assert sentence.startswith("sgd with learning_rate=0.1 wins: validation loss 0.86")
-    assert "Separated from rmsprop, nesterov and adam (paired over seeds, Holm, 95%)." in sentence
+    assert "Paired over seeds (Holm, 95%): separated from rmsprop, nesterov and adam." in sentence
     found = findings.read(tmp_path).comparisons
     assert (found["difference"] > 0).all() and found["optimizer"].tolist()[0] == "rmsprop"
 
 
 def test_from_everybody(tmp_path):
     own = {f"o{i}": OWN["adam"] - 0.1 * i + 0.001 * i * np.eye(5)[i - 1] for i in range(6)}
-    assert "Separated from all others (paired over seeds, Holm, 95%)." in said(
+    assert "Paired over seeds (Holm, 95%): separated from all others." in said(
         tmp_path, fresh(own), own
     )
 
 
 def test_of_two_nothing_is_adjusted(tmp_path):
     own = {name: OWN[name] for name in ("adam", "rmsprop")}
-    assert "better than rmsprop. Separated from rmsprop (paired over seeds, 95%). Sign" in said(
+    assert "better than rmsprop. Paired over seeds (95%): separated from rmsprop. Sign" in said(
         tmp_path, fresh(own), own
     )
 
@@ -87,8 +87,11 @@ def test_who_is_not_separated_is_listed_the_nearest_first(tmp_path):
     found = read(tmp_path, fresh(own), own)
     assert not found.comparisons["separated"].any()
     sentence, second = verdict.headline(found), found.ranking["optimizer"].iloc[1]
-    assert f"better than {second}. Not separated from {second} (difference 0." in sentence
-    assert "and 3 others (paired over seeds, Holm, 95%). Sign-flip" in sentence
+    assert (
+        f"better than {second}. Paired over seeds (Holm, 95%): not separated from {second} (d"
+        in sentence
+    )
+    assert "and 3 others. Sign-flip" in sentence
 
 
 def test_exact_ties_are_no_separation(tmp_path):
@@ -102,7 +105,7 @@ def test_exact_ties_are_no_separation(tmp_path):
     own = {name: (np.float32(c) / n).astype(float) for name, c in counts.items()}
     sentence = said(tmp_path, fresh(own, shared=np.zeros(4)), own)
     assert sentence.startswith("adam and sgd tie: validation accuracy 0.97")
-    assert "eparated from lion (paired over seeds, " in sentence
+    assert ": separated from lion. " in sentence
     assert "from sgd" not in sentence and "against lion" in sentence
 
 
@@ -135,16 +138,16 @@ def test_who_has_diverged_has_no_score_and_is_not_judged(tmp_path):
     found = read(tmp_path, fresh(lost=[("nesterov", 12)]))
     assert found.comparisons.set_index("optimizer").loc["nesterov", "n"] == 4
     assert found.ranking["optimizer"].tolist()[-1] == "nesterov"
-    assert "Separated from rmsprop and sgd (paired over" in verdict.headline(found)
+    assert "(Holm, 95%): separated from rmsprop and sgd. Sign" in verdict.headline(found)
     assert any("nesterov diverged at least once" in one for one in verdict.remarks(found))
 
 
 def test_a_single_common_seed_is_no_pairing(tmp_path):
     without = [("sgd", seed) for seed in FRESH[1:]]
     sentence = said(tmp_path, fresh(without=without))
-    assert "nesterov (difference" in sentence and "and sgd (paired" in sentence
+    assert "nesterov (difference" in sentence and "and sgd. Sign" in sentence
     own = {name: OWN[name] for name in ("adam", "sgd")}
-    assert "Not separated from sgd (1 seed in common) (paired over seeds, 95%)." in said(
+    assert "Paired over seeds (95%): not separated from sgd (1 seed in common)." in said(
         tmp_path / "two", fresh(own, without=without), own
     )
 
@@ -153,7 +156,7 @@ def test_a_single_common_seed_is_no_pairing(tmp_path):
 def test_no_spread_is_no_certainty(tmp_path, shift, word):
     own = {"adam": OWN["adam"], "sgd": OWN["adam"] - shift}
     sentence = said(tmp_path, fresh(own), own)
-    assert f"Not separated from sgd ({word} to judge by; 6 seeds would separate)" in sentence
+    assert f"not separated from sgd ({word} to judge by; 6 seeds would separate)" in sentence
 
 
 def test_one_fresh_seed_says_nothing(tmp_path):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jaxopt_course.cli.ahead import imported_ahead
 from jaxopt_course.cli.answer import Answer, Asked
-from jaxopt_course.cli.outcome import confirm, explain, seconds, show, stopped
+from jaxopt_course.cli.outcome import clock, confirm, explain, seconds, show, stopped
 from jaxopt_course.cli.say import say
 from jaxopt_course.cli.watch import needed
 
@@ -159,6 +159,7 @@ def _train(
             )
         explain(study, arguments.verbose)
         confirm(study, arguments.confirm, arguments.verbose)
+        clock(study)
     except ManyProgramsWarning as warning:
         raise ValueError(f"{warning}; to go on nevertheless, add --yes") from None
     except SweepInterrupted as stop:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.records import store
-from jaxopt_course.records.format import TRIALS, making
+from jaxopt_course.records.format import CLOCKED, TRIALS, making
 from jaxopt_course.report import bands, statistics, tables, words
 from jaxopt_course.report.words import amount, listed
 
@@ -50,6 +50,7 @@ class Findings:
     comparisons: pd.DataFrame
     language: str = "en"
     courses: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the search: trial x eval_step
+    clock: pd.DataFrame = field(default_factory=pd.DataFrame)  # optimizer, seconds_per_step
 
     @property
     def words(self) -> words.Words:
@@ -90,7 +91,7 @@ def found(
     ranking["missing"] = ranked["seeds"].max() - ranking["seeds"]
     ranking["noun"] = words.replicate(manifest)
     final = _winners_only(trials, ranking, hyperparameters)
-    dataset = record.curves
+    dataset, events = record.curves, store.read_events(path)
     confirmed = False
     if confirmation is not None:
         fresh_trials = _winners_only(_prepared(confirmation)[0], ranking, hyperparameters)
@@ -138,10 +139,11 @@ def found(
             hyperparameters,
             [name for name in wanted if name in dataset],
         ),
-        environment=environment(manifest, store.read_events(path)),
+        environment=environment(manifest, events),
         comparisons=_comparisons(final if confirmed else final.head(0), ranking, manifest),
         language=language,
         courses=_courses(record, metric),
+        clock=_clock(events),
     )
 
 
@@ -240,6 +242,19 @@ def _comparisons(
         reference=first if first in set(known) else None,
         examples=count if isinstance(count, int) and count > 0 else None,
     )
+
+
+def _clock(events: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """``optimizer`` and ``seconds_per_step`` of the last event that has them; anybody may write."""
+    last = [event for event in events if event.get("event") == CLOCKED][-1:]
+    entries = last[0].get("optimizers") if last else []
+    rows: dict[str, float] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        known = entry if isinstance(entry, dict) else {}
+        name, value = known.get("optimizer"), known.get("seconds_per_step")
+        if isinstance(name, str) and isinstance(value, float) and 0 < value < float("inf"):
+            rows[name] = value
+    return pd.DataFrame({"optimizer": list(rows), "seconds_per_step": list(rows.values())})
 
 
 def _programs(manifest: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from jaxopt_course.report.findings import Findings
-from jaxopt_course.report.words import Words, capital, replicate
+from jaxopt_course.report.words import Words, replicate
 
 
 def sentences(findings: Findings, scored: pd.DataFrame, names: dict[str, str]) -> str:
@@ -38,14 +38,14 @@ def sentences(findings: Findings, scored: pd.DataFrame, names: dict[str, str]) -
 
 
 def _separated(table: pd.DataFrame, names: dict[str, str], noun: str, w: Words) -> str:
-    """Such as ``Separated from adam, not from sgd (difference …) (paired …, 95%)``."""
+    """Such as ``Paired over seeds (Holm, 95%): separated from adam, not from sgd (…)``."""
     if table.empty:
         return ""
     won = [names[name] for name in table.loc[table["separated"], "optimizer"]]
     rest = table[~table["separated"]]
     several = table["p"].notna().sum() > 1
-    template = "paired over {seeds}, Holm, 95%" if several else "paired over {seeds}, 95%"
-    how = w.say(template, seeds=w.plural(noun))
+    template = "Paired over {seeds} (95%): {said}."
+    how = "Paired over {seeds} (Holm, 95%): {said}." if several else template
     said = []
     if won:
         everybody = len(won) == len(table) > 4
@@ -57,7 +57,7 @@ def _separated(table: pd.DataFrame, names: dict[str, str], noun: str, w: Words) 
         texts += [names[name] for name in rest["optimizer"].iloc[1:]]
         template = "not from {names}" if won else "not separated from {names}"
         said.append(w.say(template, names=w.listed(texts)))
-    return f"{capital(', '.join(said))} ({how})."
+    return w.say(how, seeds=w.plural(noun), said=", ".join(said))
 
 
 def _detail(row: pd.Series, most: int, noun: str, w: Words) -> str:

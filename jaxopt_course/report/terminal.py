@@ -37,8 +37,13 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
 
     findings = study if isinstance(study, Findings) else read(study)
     console = console or Console()
+    clock = True
     header, rows = verdict.ranking_table(findings, edge="*")
     heads = [printable(column.short).split(" ") for column in header]
+    if _room(heads, rows, console.width, 1) < max(len(row[1]) for row in rows):
+        clock = False  # it stands in a sentence too; names are not broken for it
+        header, rows = verdict.ranking_table(findings, edge="*", clock=clock)
+        heads = heads[: len(header)]
     gap = 2 if _room(heads, rows, console.width, 2) >= max(len(row[1]) for row in rows) else 1
     if gap == 1:
         heads = [["di-", "verged"] if head == ["diverged"] else head for head in heads]
@@ -54,7 +59,7 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
         table.add_row(*cells, style="bold" if place == 0 else "")
     console.print(table)
     console.print()
-    console.print(text(verdict.legend(findings)), style="dim")
+    console.print(text(verdict.legend(findings, clock)), style="dim")
     console.print(text(verdict.headline(findings)), style="bold")
     for sentence in verdict.remarks(findings):
         console.print(text(sentence))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.report import doubts, ranges, separation
+from jaxopt_course.report import clocks, doubts, ranges, separation
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
 from jaxopt_course.report.tables import DONE, ROUNDING
@@ -173,7 +173,7 @@ def remarks(findings: Findings) -> list[str]:
         ]
         template = "Best at the edge of the range tried, so that a wider one may do better: {ends}."
         said.append(w.say(template, ends=w.listed(ends)))
-    return said + ranges.remarks(findings, names)
+    return said + clocks.sentences(findings, names) + ranges.remarks(findings, names)
 
 
 def _edges(at_edge: str, words: Words) -> str:
@@ -189,12 +189,15 @@ class Column(NamedTuple):
     numeric: bool
 
 
-def ranking_table(findings: Findings, edge: str = " ({})") -> tuple[list[Column], list[list[str]]]:
+def ranking_table(
+    findings: Findings, edge: str = " ({})", clock: bool = True
+) -> tuple[list[Column], list[list[str]]]:
     """The table of winners as text: its columns and, a row an optimizer, its cells.
 
     The hyperparameters are those searched; ``edge`` is what follows a value that is the ``lowest``
     or ``highest`` tried. The search's metric is the mean over its seeds; what fresh seeds gave is
-    the mean ± the half width of its 95% interval.
+    the mean ± the half width of its 95% interval. ``clock``: whether what steps take stands there
+    too, if it was measured.
     """
     metric, test, w = findings.metric, findings.test_metric, findings.words
     estimated = [test] if test else []
@@ -209,6 +212,10 @@ def ranking_table(findings: Findings, edge: str = " ({})") -> tuple[list[Column]
         short = w.say("fresh seeds") if name == metric else w.say("test")
         header += [Column(w.say(heading, metric=w.title(name)), short, True)]
     header += [Column(w.say("trials diverged"), w.say("diverged"), True)]
+    timed = clocks.two_clocks(findings).set_index("optimizer")
+    if clock and len(timed):
+        header += [Column(w.say("time of a step"), w.say("step"), True)]
+        header += [Column(w.say("rank by time"), w.say("by time"), True)]
     found = findings.intervals.set_index(["optimizer", "metric"])
     names, rows, constant = _names(findings), [], doubts.has_learned_nothing(findings)
     for _, row in findings.ranking.iterrows():
@@ -223,11 +230,13 @@ def ranking_table(findings: Findings, edge: str = " ({})") -> tuple[list[Column]
             known = key in found.index
             cells.append(estimate(found.loc[key], w) if known else w.say("not re-trained"))
         cells.append(w.share(row["trials_diverged"] / row["trials"]))
+        if clock and len(timed):
+            cells += _by_seconds(timed, row["optimizer"], w)
         rows.append(cells)
     return header, rows
 
 
-def legend(findings: Findings) -> str:
+def legend(findings: Findings, clock: bool = True) -> str:
     """What the short names of the columns mean."""
     test, w = findings.test_metric, findings.words
     said = w.say(
@@ -243,6 +252,8 @@ def legend(findings: Findings) -> str:
         )
         said += w.say(template, metric=w.title(test))
     said += w.say("; diverged: share of the optimizer's trials")
+    if clock and len(clocks.two_clocks(findings)):
+        said += w.say("; step: its time, the quickest's is 1; by time: rank if all train as long")
     if findings.ranking["at_edge"].ne("").any():
         said += w.say("; *: at the edge of the range tried")
     return f"{said}."
@@ -260,6 +271,14 @@ def estimate(row: pd.Series, words: Words = ENGLISH) -> str:
     return words.plus_minus(row["mean"], row["half_width"]) + _brackets(
         _few(row, words) + _troubles(troubles, seeds, words)
     )
+
+
+def _by_seconds(timed: pd.DataFrame, name: str, w: Words) -> list[str]:
+    """``1.31x``, ``2``: a step's time against the quickest's, and the rank in the same time."""
+    if name not in timed.index:
+        return ["–", "–"]
+    row = timed.loc[name]
+    return [w.mark(f"{row['relative']:.2f}x"), w.number(row["rank_by_seconds"])]
 
 
 def _names(findings: Findings) -> dict[str, str]:

@@ -29,8 +29,8 @@ SENTENCES = {
         "Una sola {fresh_seed} no da intervalo: no separa nada.",
     "On the {seeds} that both have {name} is better.":
         "Con las {seeds} que ambos tienen, {name} es mejor.",
-    "paired over {seeds}, Holm, 95%": "por pares de {seeds}, Holm, 95 %",
-    "paired over {seeds}, 95%": "por pares de {seeds}, 95 %",
+    "Paired over {seeds} (Holm, 95%): {said}.": "Por pares de {seeds} (Holm, 95 %): {said}.",
+    "Paired over {seeds} (95%): {said}.": "Por pares de {seeds} (95 %): {said}.",
     "all others": "todos los demás",
     "separated from {names}": "separado de {names}",
     "not from {names}": "no de {names}",
@@ -45,6 +45,21 @@ SENTENCES = {
     "Sign-flip test against {name}: p = {p}; {seeds} cannot give less than {smallest}.":
         "Prueba de cambio de signos frente a {name}: p = {p}; {seeds} no pueden dar menos de "
         "{smallest}.",
+    # two clocks
+    "time of a step": "tiempo de un paso",
+    "step": "paso",
+    "rank by time": "puesto por tiempo",
+    "by time": "por tiempo",
+    "; step: its time, the quickest's is 1; by time: rank if all train as long":
+        "; paso: su tiempo, el del más rápido es 1; por tiempo: puesto si todos entrenan lo mismo",
+    "A step of {slow} takes {times} times as long as one of {quick}, the quickest.":
+        "Un paso de {slow} tarda {times} veces lo que uno de {quick}, el más rápido.",
+    "Given the seconds that {quick} takes, {first} is first; {n} of {all} change place.":
+        "En los segundos que tarda {quick}, {first} es el primero; {n} de {all} cambian de puesto.",
+    "Given the seconds that {quick} takes, {first} is first, too; {n} of {all} change place.":
+        "En los segundos que tarda {quick}, {first} también es el primero; {n} de {all} cambian de "
+        "puesto.",
+    "none": "ninguno",
     # what to mind
     "The search itself had put {name} first.": "La propia búsqueda había puesto primero a {name}.",
     "the scheduler": "el planificador",
