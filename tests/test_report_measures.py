@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxopt_course.report.measures import basins, budgets, importance, targets, variance
+from jaxopt_course.report import figures_tasks, task_statistics
+from jaxopt_course.report.measures import across, basins, budgets, importance, targets, variance
 
 NAN = float("nan")
 
@@ -160,3 +161,48 @@ def test_what_decides_alone_is_all_that_matters():
     assert got.loc["x", "importance"] > 0.8
     assert importance.importances(table, ["x"], "score", "min").empty
     assert importance.importances(table.head(5), ["x", "y"], "score", "min").empty
+
+
+def many(tasks=4):
+    """a is best on all tasks but one, c on none; two seeds each."""
+    rows = []
+    for t in range(tasks):
+        scores = {"a": 0.9, "b": 0.8, "c": 0.5} if t else {"a": 0.6, "b": 0.8, "c": 0.5}
+        rows += [
+            {"task": f"t{t}<i>", "optimizer": name, "seed": s, "score": x + s / 100}
+            for name, x in scores.items()
+            for s in range(2)
+        ]
+    return task_statistics.score_array(pd.DataFrame(rows), "score", "max")
+
+
+def test_ranks_over_tasks_are_those_counted_by_hand():
+    scores = many()
+    table = across.ranks(scores)
+    assert table["optimizer"].tolist() == ["a", "b", "c"]
+    assert table["mean_rank"].tolist() == pytest.approx([(2 + 3) / 4, (1 + 6) / 4, 3])
+    distance = task_statistics.critical_distance(3, 4)  # 1.66: a and b, b and c, not a and c
+    assert 1.25 < distance < 1.75
+    assert across.bars(scores).to_numpy().tolist() == [[0, 1], [1, 2]]
+
+
+def test_the_heat_map_has_one_for_the_best_and_none_for_the_worst():
+    table = across.heat(many())
+    assert table.loc["a"].tolist() == pytest.approx([1 / 3, 1, 1, 1])
+    assert table.loc["c"].tolist() == pytest.approx([0, 0, 0, 0])
+
+
+def test_a_profile_is_the_share_beyond():
+    scores = many()
+    values = task_statistics.normalized(scores.values)
+    for row in across.profile(scores, 5).itertuples():
+        mine = values[scores.optimizers.index(row.optimizer)]
+        assert row.share == pytest.approx((mine > row.threshold).mean())
+
+
+def test_the_section_of_tasks_holds_their_plots_and_no_markup_of_theirs():
+    from jaxopt_course.report.words import Words
+
+    whole = figures_tasks.section(many(), Words("es"))
+    assert whole.count('class="canvas"') == 3 and "Sobre todas las tareas" in whole
+    assert "t0<i>" not in whole

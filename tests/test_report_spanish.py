@@ -38,13 +38,15 @@ def test_every_sentence_has_its_spanish(template):
 
 
 def test_what_is_said_by_name_has_its_spanish_too():
-    from jaxopt_course.report import cards, code, doubts, first, verdict
+    from jaxopt_course.report import cards, code, doubts, figures_tasks, first, verdict
     from jaxopt_course.report.findings import environment
     from jaxopt_course.report.measures import variance
 
     rules = [rule for rules in code.RULES.values() for rule in rules.values()]
     wanted = {rule.note for rule in rules if rule.note}
-    wanted |= {part for figure in cards.FOLDED for part in figure[1:3]} | {*variance.SOURCES}
+    wanted |= {
+        part for figure in (*cards.FOLDED, *figures_tasks.FIGURES) for part in figure[1:3]
+    } | {*variance.SOURCES}
     wanted |= {*first.FACTS, *verdict.STATUSES.values(), *doubts.REASONS.values()}
     manifest = {"task": {"name": "a", "examples": {"train": 1}, "split_sha256": "0"}, "lanes": 4}
     manifest |= {"budget": {"steps": 1, "epochs": 1, "batch_size": 1}, "seeds": [1]}

@@ -73,7 +73,7 @@ def section(findings: Findings, pictures: Sequence[str]) -> str:
     for draw in (_sensitivity, _curves, _final):
         drawn = draw(findings)
         if drawn:
-            parts.append(_figure(*drawn, pictures))
+            parts.append(figure(*drawn, pictures))
     more = [_folded(findings, *figure) for figure in FOLDED]
     if any(more):
         parts.append(f"<h3>{text(w.say('To open'))}</h3>{''.join(more)}")
@@ -82,10 +82,10 @@ def section(findings: Findings, pictures: Sequence[str]) -> str:
 
 def _folded(findings: Findings, name: str, title: str, caption: str, draw: Draw) -> str:
     """A figure that needs a word: closed, its question on the fold."""
-    w, plot = findings.words, draw(findings)
-    if plot is None:
+    w, drawn = findings.words, draw(findings)
+    if drawn is None:
         return ""
-    return folded(w.say(title), _figure(name, _plot(name, "", plot), w.say(caption), ()))
+    return folded(w.say(title), figure(name, plot(name, "", drawn), w.say(caption), ()))
 
 
 def _noun(findings: Findings) -> str:
@@ -98,7 +98,7 @@ def _curves(findings: Findings) -> tuple[str, str, str] | None:
     w, plots = findings.words, figures_html.curves(findings)
     if not plots:
         return None
-    body = "".join(_plot(name, w.title(name), plot) for name, plot in plots.items())
+    body = "".join(plot(name, w.title(name), drawn) for name, drawn in plots.items())
     caption = w.say(
         "Course of training of the winners. A line is the mean over the {seeds}, its band "
         "their lowest and highest; both stop where the first one diverges. Look at how "
@@ -109,8 +109,8 @@ def _curves(findings: Findings) -> tuple[str, str, str] | None:
 
 
 def _sensitivity(findings: Findings) -> tuple[str, str, str] | None:
-    w, plot = findings.words, figures_html.sensitivity(findings)
-    if not plot:
+    w, drawn = findings.words, figures_html.sensitivity(findings)
+    if not drawn:
         return None
     caption = w.say(
         "Result against the learning rate, each point the mean over the {seeds} of the search "
@@ -119,14 +119,14 @@ def _sensitivity(findings: Findings) -> tuple[str, str, str] | None:
         "one forgives a bad guess.",
         seeds=w.plural(words.replicate(findings.manifest)),
     )
-    if "yaxis2" in plot["layout"]:
+    if "yaxis2" in drawn["layout"]:
         caption += " " + w.say("Below, a cross marks a rate at which one of them diverged.")
-    return "sensitivity", _plot("sensitivity", "", plot), caption
+    return "sensitivity", plot("sensitivity", "", drawn), caption
 
 
 def _final(findings: Findings) -> tuple[str, str, str] | None:
-    w, plot = findings.words, figures_html.final(findings)
-    if not plot:
+    w, drawn = findings.words, figures_html.final(findings)
+    if not drawn:
         return None
     seeds = w.plural(_noun(findings))
     if findings.confirmed:
@@ -143,7 +143,7 @@ def _final(findings: Findings) -> tuple[str, str, str] | None:
             "mark is their mean. They also chose the winners: no interval is due.",
             seeds=seeds,
         )
-    return "final", _plot("final", "", plot), caption
+    return "final", plot("final", "", drawn), caption
 
 
 def _legend(findings: Findings) -> str:
@@ -164,8 +164,9 @@ def _legend(findings: Findings) -> str:
     return f'<div class="legend" role="group" aria-label="{shown}">{"".join(buttons)}</div>'
 
 
-def _plot(name: str, heading: str, plot: dict[str, Any]) -> str:
-    data = json.dumps(plot, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+def plot(name: str, heading: str, drawn: dict[str, Any]) -> str:
+    """The place of a plot and its JSON, which nothing in it can end."""
+    data = json.dumps(drawn, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     head = f"<h3>{text(heading[:1].upper() + heading[1:])}</h3>" if heading else ""
     return (
         f'<div class="plot">{head}<div id="plot-{text(name)}" class="canvas"></div>'
@@ -173,7 +174,8 @@ def _plot(name: str, heading: str, plot: dict[str, Any]) -> str:
     )
 
 
-def _figure(name: str, body: str, caption: str, pictures: Sequence[str]) -> str:
+def figure(name: str, body: str, caption: str, pictures: Sequence[str]) -> str:
+    """A card: the plot, what to see in it, the link to its picture if there is one."""
     png = f"{name}.png"
     link = f' <a href="figures/{png}">PNG</a>' if png in pictures else ""
     return f"<figure>{body}<figcaption>{text(caption)}{link}</figcaption></figure>"

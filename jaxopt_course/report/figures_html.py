@@ -20,7 +20,7 @@ Plot = dict[str, Any]  # {"data": [...], "layout": {...}}
 
 def curves(findings: Findings) -> dict[str, Plot]:
     """A plot of the winners' curves for each quantity, such as ``train_loss``."""
-    w, brush = findings.words, Brush(findings)
+    w, brush = findings.words, Brush(findings.optimizers, findings.words)
     per, unit = time_axis(findings)
     moment = w.say(unit).split(" (")[0]
     plots = {}
@@ -44,7 +44,7 @@ def sensitivity(findings: Findings) -> Plot | None:
     table = findings.sensitivity
     if table is None:
         return None
-    brush, axis = Brush(findings), rate_axis(table["learning_rate"])
+    brush, axis = Brush(findings.optimizers, findings.words), rate_axis(table["learning_rate"])
     data: list[Plot] = []
     for name, line in table.groupby("optimizer", sort=False):
         x = axis.place(line["learning_rate"])
@@ -90,7 +90,7 @@ def final(findings: Findings) -> Plot | None:
     table = table[table["metric"] == metric].set_index("optimizer")
     if metric is None or table["mean"].isna().all():
         return None
-    brush = Brush(findings)
+    brush = Brush(findings.optimizers, findings.words)
     names = [name for name in findings.ranking["optimizer"] if name in table.index]
     data: list[Plot] = []
     for name in names:
@@ -109,9 +109,8 @@ def final(findings: Findings) -> Plot | None:
 class Brush:
     """Traces that look like their optimizer. Plotly reads HTML in texts: names are escaped."""
 
-    def __init__(self, findings: Findings) -> None:
-        self.words = findings.words
-        self.names = findings.optimizers
+    def __init__(self, names: list[str], words: Words) -> None:
+        self.words, self.names = words, names
         self.styles: dict[str, Look] = looks(self.names)
         short = labels(self.names)
         self.shown = {name: html.escape(short[name]) for name in self.names}

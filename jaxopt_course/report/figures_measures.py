@@ -27,7 +27,7 @@ def best_of_n(findings: Findings) -> Plot | None:
     table = budgets.best_of_n(scores(findings), findings.manifest["direction"])
     if table["n"].max() < 2 or table["median"].isna().all():
         return None
-    w, brush, data = findings.words, Brush(findings), []
+    w, brush, data = findings.words, Brush(findings.optimizers, findings.words), []
     for name, line in table.groupby("optimizer", sort=False):
         x = line["n"].to_numpy(float)
         data += [
@@ -59,7 +59,7 @@ def winner_map(findings: Findings) -> Plot | None:
     table = budgets.winner_map(means, optimizers, findings.manifest["direction"])
     if table.empty or table["step"].nunique() < 2 or table["n"].nunique() < 2:
         return None
-    w, brush = findings.words, Brush(findings)
+    w, brush = findings.words, Brush(findings.optimizers, findings.words)
     per, unit = time_axis(findings)
     numbers = sorted(table["n"].unique())
     data = []
@@ -96,7 +96,7 @@ def target_ranking(findings: Findings) -> Plot | None:
     table = targets.steps_to_target(curves, findings.manifest["direction"])
     if table.empty:
         return None
-    w, brush, data = findings.words, Brush(findings), []
+    w, brush, data = findings.words, Brush(findings.optimizers, findings.words), []
     per, unit = time_axis(findings)
     for name, line in table.groupby("optimizer", sort=False):
         reached = line[np.isfinite(line["steps"])]
@@ -165,7 +165,7 @@ def basin_map(findings: Findings) -> Plot | None:
     ).dropna(subset=["score"])
     if table.empty or table[columns].le(0).any(axis=None):
         return None
-    w, brush, data = findings.words, Brush(findings), []
+    w, brush, data = findings.words, Brush(findings.optimizers, findings.words), []
     for name, part in table.head(MOST).groupby("optimizer", sort=False):
         for inside, some in part.groupby("inside"):
             mark: Plot = {
@@ -204,7 +204,7 @@ def parallel(findings: Findings) -> Plot | None:
     table = findings.configurations[findings.configurations[metric].notna()].head(MOST)
     if not columns or len(table) < 3:
         return None
-    w, brush = findings.words, Brush(findings)
+    w, brush = findings.words, Brush(findings.optimizers, findings.words)
     names = [name for name in findings.ranking["optimizer"] if (table["optimizer"] == name).any()]
     axes: list[dict[str, Any]] = []
     if len(names) > 1:

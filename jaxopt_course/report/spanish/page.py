@@ -212,4 +212,27 @@ SENTENCES = {
         "Ningún optimizador difiere entre los estudios más que por azar.",
     "steps": "pasos",
     "batch_size": "tamaño del lote",
+    # several tasks
+    "Over all tasks": "Sobre todas las tareas",
+    "Who is ahead over all tasks?": "¿Quién va delante sobre todas las tareas?",
+    "Mean rank over the tasks, 1 is first. Under a bar stand optimizers that these tasks do not "
+    "tell apart: their ranks differ by less than the critical distance (Nemenyi, 95%).":
+        "Puesto medio sobre las tareas; 1 es el primero. Bajo una barra están los optimizadores "
+        "que estas tareas no distinguen: sus puestos difieren menos que la distancia crítica "
+        "(Nemenyi, 95 %).",
+    "mean rank over the tasks": "puesto medio sobre las tareas",
+    "On which tasks?": "¿En qué tareas?",
+    "Each task has its own scale: 1 is its best optimizer, 0 its worst. Look for rows that are "
+    "bright everywhere, and for tasks that turn the order round.":
+        "Cada tarea tiene su escala: 1 es su mejor optimizador y 0 el peor. Busque filas claras en "
+        "todas partes y tareas que inviertan el orden.",
+    "How often is it how good?": "¿Con qué frecuencia es así de bueno?",
+    "The share of an optimizer's trainings, over all tasks, whose score is beyond a value. A line "
+    "above another is better at any demand; where lines cross it depends on the demand.":
+        "La parte de los entrenamientos de un optimizador, sobre todas las tareas, cuyo resultado "
+        "supera un valor. Una línea por encima de otra es mejor con cualquier exigencia; donde se "
+        "cruzan, depende de ella.",
+    "score (1: the best optimizer of a task, 0: the worst)":
+        "resultado (1: el mejor optimizador de una tarea; 0: el peor)",
+    "share of trainings": "parte de los entrenamientos",
 }  # fmt: skip
