@@ -470,7 +470,9 @@ def test_odd_studies_are_reported(tmp_path, read_once, case):
     buttons = [a for tag, a in shown.tags if tag == "button" and "data-optimizer" in a]
     assert [button["title"] for button in buttons] == found.ranking["optimizer"].tolist()
     assert printed(path)
-    numbers = [value for plot in shown.plots.values() for t in plot["data"] for value in t["x"]]
+    numbers = [
+        value for plot in shown.plots.values() for t in plot["data"] for value in t.get("x", [])
+    ]
     assert all(
         value is None or np.isfinite(value) for value in numbers if not isinstance(value, str)
     )

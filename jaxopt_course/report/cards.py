@@ -65,6 +65,8 @@ FOLDED: tuple[tuple[str, str, str, Draw], ...] = (
     ),
 )
 
+THINNED = ("basin", "importance", "parallel")
+
 
 def section(findings: Findings, pictures: Sequence[str]) -> str:
     """The legend, and a card a figure: the plot's JSON, a caption, a link to its PNG."""
@@ -85,7 +87,10 @@ def _folded(findings: Findings, name: str, title: str, caption: str, draw: Draw)
     w, drawn = findings.words, draw(findings)
     if drawn is None:
         return ""
-    return folded(w.say(title), figure(name, plot(name, "", drawn), w.say(caption), ()))
+    said, most = w.say(caption), figures_measures.MOST
+    if name in THINNED and len(findings.configurations) > most:
+        said += " " + w.say("Only the best {n} configurations are drawn.", n=w.whole(most))
+    return folded(w.say(title), figure(name, plot(name, "", drawn), said, ()))
 
 
 def _noun(findings: Findings) -> str:

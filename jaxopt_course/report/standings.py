@@ -1,9 +1,9 @@
 """Several tasks in one study: who stands where, told by ranks, as scores of tasks are not compared.
 
-The page of such a study is small: a row an optimizer with its ranks, a row a task with its winner.
+The page of such a study: a row an optimizer with its ranks, figures of these, a row a task with its
+winner.
 """
 
-import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,13 +20,6 @@ from jaxopt_course.report.tables import OPTIMIZER, TASK
 if TYPE_CHECKING:
     from rich.console import Console
 
-CSS = """
-body { max-width: 70rem; margin: 0 auto; padding: 2rem 1rem; font: 1rem/1.5 system-ui, sans-serif; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .92rem; }
-th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #8884; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-"""
-
 
 class Standings(NamedTuple):
     """A study of several tasks, read."""
@@ -35,6 +28,7 @@ class Standings(NamedTuple):
     optimizers: pd.DataFrame  # of :func:`standings`
     winners: pd.DataFrame  # of each optimizer and task, ranked within the task
     confirmed: bool  # whether scores are of fresh seeds
+    trials: pd.DataFrame  # the trainings behind the winners' scores
 
 
 def standings(winners: pd.DataFrame, metric: str, direction: str) -> pd.DataFrame:
@@ -104,9 +98,14 @@ def read(directory: str | Path) -> Standings:
         again = tables.winners(tables.by_task(fresh.trials, own, *how), (), of_each)
         scores = again.set_index(of_each)[[metric, f"{metric}_std", "seeds"]]
         found = found.drop(columns=[*scores]).join(scores, on=of_each)
+    trials = tables.once(record.trials if fresh is None else fresh.trials)
+    mine = [tables.same(trials, row, own) for _, row in found.iterrows()]
+    trials = trials[np.logical_or.reduce(mine)]
     if OPTIMIZER not in found:
         found[OPTIMIZER] = ", ".join(words.sequence(manifest, "optimizers")) or "the optimizer"
-    return Standings(manifest, standings(found, metric, direction), found, fresh is not None)
+        trials = trials.assign(**{OPTIMIZER: found[OPTIMIZER].iloc[0]})
+    ranks = standings(found, metric, direction)
+    return Standings(manifest, ranks, found, fresh is not None, trials)
 
 
 def sentences(found: Standings) -> list[str]:
@@ -175,8 +174,8 @@ def write_standings(directory: str | Path) -> Path:
     found = read(path)
     with claims.held(path):
         ownership.require(path, [PAGE])
-        text = page(found)
-        files.replace(path / PAGE, lambda file: file.write_text(text, encoding="utf-8"))
+        whole = page(found)
+        files.replace(path / PAGE, lambda file: file.write_text(whole, encoding="utf-8"))
     return path / PAGE
 
 
@@ -204,6 +203,9 @@ def document(found: Standings, directory: Path, page: Path) -> dict[str, Any]:
 
 def page(found: Standings) -> str:
     """The page's text."""
+    from jaxopt_course.report import page as pages
+    from jaxopt_course.report.markup import copyable, listed, text
+
     manifest, winners = found.manifest, found.winners
     metric = manifest["metric"]
     tuned = [name for name in words.sequence(manifest, "searched") if name in winners]
@@ -223,29 +225,33 @@ def page(found: Standings) -> str:
     ]
     title = f"Which optimizer wins on {found.optimizers['tasks'].iloc[0]} tasks?"
     columns = ("task", "rank", "optimizer", "score", "numbers", "at the edge of its range")
-    parts = [
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="color-scheme" content="light dark">',
-        f"<title>{_text(title)}</title><style>{CSS}</style></head><body><h1>{_text(title)}</h1>",
-        *(f"<p>{_text(sentence)}</p>" for sentence in sentences(found)),
-        _table(HEADER, rows_of(found)),
-        f"<h2>Every task</h2><p>{_text(words.title(metric))} of each optimizer's winner.</p>",
-        _table(columns, best),
-        f"<p><code>{_text(manifest.get('command', ''))}</code></p></body></html>",
+    note = f"{words.title(metric)} of each optimizer's winner."
+    command = printable(manifest.get("command") or "")
+    body = [
+        f"<header><h1>{text(title)}</h1>{listed(sentences(found), 'headline')}</header><main>",
+        _table(HEADER, rows_of(found), title),
+        *_figures(found),
+        f"<section><h2>Every task</h2><p>{text(note)}</p>{_table(columns, best, note)}</section>",
+        copyable(command, words.Words(), "Command") if command else "",
+        f"</main><script>{pages.plotly_js()}</script>",
     ]
-    return "\n".join(parts) + "\n"
+    return pages.document(words.Words(), title, "\n".join(body))
 
 
-def _table(header: tuple[str, ...], rows: list[list[str]]) -> str:
-    marks = ['class="number"' if name in NUMBERS else "" for name in header]
-    head = "".join(f"<th {m}>{_text(name)}</th>" for m, name in zip(marks, header, strict=True))
-    body = "\n".join(
-        "<tr>" + "".join(f"<td {m}>{_text(x)}</td>" for m, x in zip(marks, row, strict=True))
-        for row in rows
-    )
-    return f'<div class="wide"><table><tr>{head}</tr>\n{body}</table></div>'
+def _figures(found: Standings) -> list[str]:
+    """The rank diagram and its kin, where at least two optimizers meet on at least two tasks."""
+    from jaxopt_course.report.figures_tasks import section
+    from jaxopt_course.report.task_statistics import score_array
+
+    if len(found.optimizers) < 2 or found.optimizers["tasks"].iloc[0] < 2:
+        return []
+    pair = ["seed", *words.sequence(found.manifest, "replicates")]
+    how = found.manifest["metric"], found.manifest["direction"]
+    return [section(score_array(found.trials, *how, pair=pair), words.Words())]
 
 
-def _text(said: object) -> str:
-    return html.escape(printable(said))
+def _table(header: tuple[str, ...], rows: list[list[str]], caption: str) -> str:
+    from jaxopt_course.report.markup import Cell, Head, table
+
+    heads = [Head(name, name in NUMBERS) for name in header]
+    return table(heads, [[Cell(cell) for cell in row] for row in rows], caption)

@@ -160,6 +160,7 @@ SENTENCES = {
     "there; a click on the axis takes it back.":
         "Cada línea es una configuración y su color, el resultado. Arrastre a lo largo de un eje "
         "para dejar solo lo que pasa por ahí; un clic en el eje lo deshace.",
+    "Only the best {n} configurations are drawn.": "Solo están las {n} mejores configuraciones.",
     # how it was made
     "How it was made": "Cómo se hizo",
     "Environment": "Entorno",
