@@ -125,7 +125,8 @@ class TestWhatIsRead:
 
     def test_it_reads_a_twentieth_of_the_time_at_most(self, tmp_path, monkeypatch):
         now = [100.0]
-        monkeypatch.setattr(present.time, "monotonic", lambda: now[0])
+        for clock in ("monotonic", "thread_time"):
+            monkeypatch.setattr(present.time, clock, lambda: now[0])
         watcher, looks = Watcher(tmp_path), []
 
         def slow():
@@ -216,6 +217,11 @@ class TestServer:
         now = json.loads(lines[1].removeprefix("data: "))
         assert (now["state"], now["over"], now["total"]) == ("finished", 4, 4)
 
+    def test_it_speaks_spanish(self, evil):
+        made = TestClient(app(Watcher(evil, "es"), TOKEN), base_url="http://localhost:8000")
+        assert '<html lang="es">' in made.get("/", params={"token": TOKEN}).text
+        assert '<html lang="es"' in made.get("/page").text
+
     def test_tokens_are_not_guessed(self):
         assert len({new_token() for _ in range(100)}) == 100 and len(new_token()) >= 43
 
@@ -266,15 +272,15 @@ class TestCommand:
         opened = []
 
         @contextlib.contextmanager
-        def beside(directory, wanted):
-            opened.append((directory, wanted))
+        def beside(*given):
+            opened.append(given)
             yield
 
         monkeypatch.setattr(serving, "beside", beside)
         monkeypatch.setattr(training, "_train", lambda *given: given[-1])
-        arguments = training.Training(live=True, out=tmp_path)
+        arguments = training.Training(live=True, out=tmp_path, lang="es")
         assert training.train(arguments, None, "x", None, None, None, {}) == tmp_path
-        assert opened == [(tmp_path, True)]
+        assert opened == [(tmp_path, True, "es")]
 
 
 def test_a_sweep_is_killed_and_its_page_goes_on_and_the_other_way_round(tmp_path):

@@ -110,7 +110,7 @@ def train(
     from jaxopt_course.live.serving import beside
 
     out = arguments.out or next_free(Path("runs"), name)
-    with beside(out, arguments.live):
+    with beside(out, arguments.live, arguments.lang):
         return _train(arguments, task, trials, optimizer, static, budget, out)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -22,6 +22,8 @@ class Watch(Asked):
 
     directory: Annotated[Path, tyro.conf.Positional]
     """What --out of the sweep is."""
+    lang: Literal["en", "es"] = "en"
+    """The language of the report: English or Spanish."""
     port: int = 0
     """Where to serve, on 127.0.0.1; default any port that is free."""
 
@@ -50,7 +52,7 @@ def watch(arguments: Watch) -> Answer:
     say(url, "It shows what the sweep saves, and is for this machine alone; Ctrl-C ends it.")
     return Answer(
         lambda: {"directory": directory, "url": url, "port": made.getsockname()[1]},
-        then=lambda: serving.serve(directory, made, token),
+        then=lambda: serving.serve(directory, made, token, arguments.lang),
     )
 
 

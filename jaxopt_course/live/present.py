@@ -12,10 +12,11 @@ from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, CURVES, MANIF
 from jaxopt_course.records.ownership import LIST
 from jaxopt_course.report.findings import Findings, found
 from jaxopt_course.report.page import page
+from jaxopt_course.studies.so_far import so_far
 
 WATCHED = (MANIFEST, TRIALS, CURVES, f"{CONFIRMATION}/{MANIFEST}")
 OF_BUCKET = (*checkpoints.GENERATIONS, checkpoints.RESULTS)
-SHARE = 0.05  # of the time, at most, goes into reading
+SHARE = 0.05  # of a core's time, at most, goes into reading
 OVER = ("finished", "diverged", "stopped", "converged")
 
 
@@ -34,11 +35,12 @@ class Watcher:
 
     Args:
         directory: of a study, or where one will be.
+        language: of the report, "en" or "es".
         seconds: between two looks, at least.
     """
 
-    def __init__(self, directory: Path, seconds: float = 1.0) -> None:
-        self.directory, self._seconds = directory, seconds
+    def __init__(self, directory: Path, language: str = "en", seconds: float = 1.0) -> None:
+        self.directory, self.language, self._seconds = directory, language, seconds
         self.readers = 0  # pages that are open
         self._lock = Lock()
         self._mark, self._next = "", 0.0
@@ -51,8 +53,9 @@ class Watcher:
         with self._lock:
             begun = time.monotonic()
             if begun >= self._next:
+                before = time.thread_time()  # not the clock: others may keep this thread waiting
                 self._look()
-                took = time.monotonic() - begun
+                took = time.thread_time() - before
                 self._next = begun + max(self._seconds, took / SHARE)
             return self._present
 
@@ -68,7 +71,7 @@ class Watcher:
         state, mark = state_of(self.directory), mark_of(self.directory)
         if mark != self._mark:
             try:
-                findings = read(self.directory)
+                findings = read(self.directory, self.language)
             except (OSError, ValueError) as error:  # perhaps just being written: look again
                 self._present = self._present._replace(state=state, trouble=printable(error))
                 return
@@ -80,21 +83,20 @@ class Watcher:
         self._present = self._present._replace(state=state, trouble="")
 
 
-def read(directory: Path) -> Findings | None:
+def read(directory: Path, language: str = "en") -> Findings | None:
     """What a study, or its sweep so far, has found; None while there is nothing.
 
     Raises:
         OSError, ValueError: the files do not fit together, as where one is just being replaced.
     """
     if checkpoints.is_unfinished(directory):
-        from jaxopt_course.studies.so_far import so_far
-
         record = so_far(directory)
-        return None if record is None else found(directory, record)
+        return None if record is None else found(directory, record, None, language)
     if not files.is_file(directory / MANIFEST):
         return None
     record = store.read(directory)
-    return found(directory, record, store.read_confirmation(directory, record.manifest))
+    confirmation = store.read_confirmation(directory, record.manifest)
+    return found(directory, record, confirmation, language)
 
 
 def state_of(directory: Path) -> str:

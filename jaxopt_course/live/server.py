@@ -85,7 +85,8 @@ def app(watcher: Watcher, token: str, ends: Callable[[], bool] = lambda: False) 
         return check
 
     async def frame(request: Request) -> Response:
-        response = HTMLResponse(asset("frame.html"))
+        framed = asset("frame.html").replace('lang="en"', f'lang="{watcher.language}"', 1)
+        response = HTMLResponse(framed)
         response.set_cookie(cookie, token, httponly=True, samesite="strict")
         return response
 

@@ -65,7 +65,11 @@ def address(made: socket.socket, token: str) -> str:
 
 
 def serve(
-    directory: Path, made: socket.socket, token: str, over: threading.Event | None = None
+    directory: Path,
+    made: socket.socket,
+    token: str,
+    language: str = "en",
+    over: threading.Event | None = None,
 ) -> None:
     """Serve until Ctrl-C, or until a while after ``over`` is set."""
     import uvicorn
@@ -74,7 +78,7 @@ def serve(
     from jaxopt_course.live.server import app
 
     ends = threading.Event()
-    watcher = Watcher(directory)
+    watcher = Watcher(directory, language)
     served = app(watcher, token, ends.is_set)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -97,7 +101,7 @@ def serve(
 
 
 @contextlib.contextmanager
-def beside(directory: Path, wanted: bool = True) -> Iterator[Any]:
+def beside(directory: Path, wanted: bool = True, language: str = "en") -> Iterator[Any]:
     """Serve a directory in a process of its own, as long as the context lasts, or this process.
 
     It has another group of signals, so that Ctrl-C is not for it, less priority, and no way to this
@@ -110,7 +114,7 @@ def beside(directory: Path, wanted: bool = True) -> Iterator[Any]:
         yield None
         return
     process = subprocess.Popen(
-        [sys.executable, "-m", "jaxopt_course.live", str(directory)],
+        [sys.executable, "-m", "jaxopt_course.live", str(directory), language],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
