@@ -1,0 +1,134 @@
+"""What the pieces of ``optimizers_on_tables.py`` say together, as small tables.
+
+tables.csv         a row a table: rows, inputs, batch size, steps trained, seconds
+trials.csv.gz      a row a trial of the search
+fresh.csv.gz       a row a training on a fresh seed
+ranks.csv          a row an entrant: mean rank and more, with intervals over tables and seeds
+against_adamw.csv  a row an entrant: tables won, tied, lost (paired t-tests over seeds, Holm over
+                   the tables, 95%), mean gain with the t-interval over tables
+numbers.csv        a row an entrant and number: median and quartiles of the winners, the box, and
+                   the share of winners in the lowest and highest 5% of it (of 10% by chance)
+default_list.csv   the configurations to train first, and what is lost where no other is
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import jaxopt_course as joc
+from experiments.benchmarks.default_list import default_list
+from jaxopt_course.report.statistics import holm, paired, t_half_width
+from jaxopt_course.report.task_statistics import across_tasks, critical_distance, score_array
+
+REFERENCE, EDGE = "adamw", 0.05
+
+
+def results(out: Path, optimizers: tuple[str, ...]) -> None:
+    """Join the pieces, write the tables, print the ranks."""
+    tables, trials, fresh = (joined(out, kind) for kind in ("table", "trials", "fresh"))
+    if tables.empty:
+        print("no table is done yet")
+        return
+    whole = {"compression": {"method": "gzip", "mtime": 0}, "lineterminator": "\n"}
+    tables.to_csv(out / "tables.csv", index=False, lineterminator="\n")
+    trials.to_csv(out / "trials.csv.gz", index=False, **whole)
+    fresh.to_csv(out / "fresh.csv.gz", index=False, **whole)
+    ranked = ranks(fresh)
+    for name, table in (
+        ("ranks", ranked),
+        ("against_adamw", against(fresh, tables)),
+        ("numbers", numbers(trials, fresh, optimizers)),
+        ("default_list", default_list(trials, tables) if len(tables) > 1 else pd.DataFrame()),
+    ):
+        table.to_csv(out / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+    print(ranked[["optimizer", "mean_rank", "mean_rank_low", "mean_rank_high", "wins"]].to_string())
+    distance = critical_distance(len(ranked), len(tables))
+    print(f"{len(tables)} tables; mean ranks within {distance:.2f} do not differ (Nemenyi, 95%)")
+
+
+def joined(out: Path, kind: str) -> pd.DataFrame:
+    """The pieces of a kind, in the order of their names."""
+    files = sorted(out.glob(f"*.{kind}.csv"))
+    return pd.concat(map(pd.read_csv, files), ignore_index=True) if files else pd.DataFrame()
+
+
+def ranks(fresh: pd.DataFrame) -> pd.DataFrame:
+    """A row an entrant, the best mean rank first; a seed without a score is worse than any."""
+    table = fresh.rename(columns={"entrant": "optimizer", "table": "task"})
+    return across_tasks(score_array(table, "test", "max"), resamples=1000)
+
+
+def against(fresh: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
+    """A row an entrant: how it does against the reference, the largest mean gain first.
+
+    A seed that diverged makes its table one that is not compared: ``uncompared``.
+    """
+    examples = tables.set_index("table")["test"].where(tables.set_index("table").metric != "r2")
+    parts = []
+    for name, own in fresh.groupby("table", sort=False):
+        if own.loc[own["entrant"] == REFERENCE, "test"].notna().sum() < 2:
+            continue
+        behind = None if pd.isna(examples[name]) else int(examples[name])
+        how = {"by": "entrant", "reference": REFERENCE, "examples": behind}
+        parts.append(paired(own, "test", "max", **how).assign(table=name))
+    if not parts:
+        return pd.DataFrame()
+    found = pd.concat(parts, ignore_index=True)
+    seeds = int(fresh.groupby(["table", "entrant"]).size().max())
+    rows = []
+    for entrant, own in found.groupby("entrant"):
+        whole = own[own["n"] == seeds]
+        apart = holm(whole["p"].to_numpy(float)) <= 0.05
+        gains = -whole["difference"].to_numpy(float)
+        half = t_half_width(gains.std(ddof=1), len(gains)) if len(gains) > 1 else np.nan
+        rows.append(
+            {
+                "entrant": entrant,
+                "won": int((apart & (gains > 0)).sum()),
+                "tied": int((~apart).sum()),
+                "lost": int((apart & (gains < 0)).sum()),
+                "uncompared": len(own) - len(whole),
+                "gain": gains.mean() if len(gains) else np.nan,
+                "gain_low": gains.mean() - half if len(gains) else np.nan,
+                "gain_high": gains.mean() + half if len(gains) else np.nan,
+                "median_gain": np.median(gains) if len(gains) else np.nan,
+            }
+        )
+    return pd.DataFrame(rows).sort_values("gain", ascending=False, kind="stable")
+
+
+def numbers(trials: pd.DataFrame, fresh: pd.DataFrame, optimizers: tuple[str, ...]) -> pd.DataFrame:
+    """A row an entrant and number: what the winners of all tables have."""
+    keys = ["table", "optimizer", "place"]
+    chosen = fresh.drop_duplicates(["table", "entrant"])[["table", "entrant", "place"]]
+    chosen = chosen.assign(optimizer=chosen["entrant"].str.removesuffix("+ema"))
+    won = chosen.merge(trials, on=keys)
+    space = joc.search_space(*optimizers)
+    rows = []
+    for entrant, own in won.groupby("entrant"):
+        boxes = space[space["optimizer"] == own["optimizer"].iloc[0]].set_index("name")
+        for name in [n for n in boxes.index if n in own and own[n].notna().any()]:
+            box, values = boxes.loc[name], own[name].dropna().to_numpy(float)
+            place = position(values, box["distribution"], box["low"], box["high"])
+            q25, median, q75 = np.quantile(values, [0.25, 0.5, 0.75])
+            rows.append(
+                {"entrant": entrant, "number": name, "tables": len(values)}
+                | {"median": median, "q25": q25, "q75": q75, "low": box["low"], "high": box["high"]}
+                | {"at_low": (place < EDGE).mean(), "at_high": (place > 1 - EDGE).mean()}
+            )
+    return pd.DataFrame(rows)
+
+
+def position(values: np.ndarray, distribution: str, low: float, high: float) -> np.ndarray:
+    """Where values lie in their box, 0 to 1, on the scale on which it is searched.
+
+    >>> position(np.array([0.1, 1.0]), "log_uniform", 0.01, 1.0).tolist()
+    [0.5, 1.0]
+    """
+    scale = {
+        "uniform": lambda x: x,
+        "log_uniform": np.log,
+        "log_complement": lambda x: -np.log1p(-x),
+    }[distribution]
+    return (scale(values) - scale(low)) / (scale(high) - scale(low))

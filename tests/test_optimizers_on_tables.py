@@ -1,0 +1,163 @@
+"""The benchmark of optimizers on tables, in small: pieces, resumption, statistics, the list."""
+
+import itertools
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _from_the_checkout(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Two tables, two optimizers: where the results are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT))
+        patch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
+        from experiments.benchmarks import optimizers_on_tables as benchmark
+
+        settings = benchmark.quick()._replace(
+            tables=("wine", "diabetes"), optimizers=("adamw", "schedule_free_sgd"), trials=2,
+            steps=20, evaluate_every=10, seeds=2, lanes=2,
+        )  # fmt: skip
+        patch.setattr(benchmark, "quick", lambda: settings)
+        out = tmp_path_factory.mktemp("tables")
+        benchmark.main(["--quick", "--out", str(out), "--only", "wine"])
+        first = {file.name: file.read_bytes() for file in out.glob("wine.*")}
+        benchmark.main(["--quick", "--out", str(out)])
+        assert first == {file.name: file.read_bytes() for file in out.glob("wine.*")}
+        return out
+
+
+def test_every_entrant_is_tuned_and_trained_again(run):
+    trials, fresh = pd.read_csv(run / "trials.csv.gz"), pd.read_csv(run / "fresh.csv.gz")
+    assert len(trials) == 2 * 2 * 2 and set(trials["table"]) == {"wine", "diabetes"}
+    counts = fresh.groupby(["table", "entrant"])["seed"].apply(list)
+    assert counts.index.get_level_values(1).unique().tolist() == [
+        *("adamw", "adamw+ema", "schedule_free_sgd")
+    ]
+    assert all(seeds == [1, 2] for seeds in counts)
+    for (table, entrant), own in fresh.groupby(["table", "entrant"]):
+        column = "mean" if entrant.endswith("+ema") else "score"
+        optimizer = entrant.removesuffix("+ema")
+        of = trials[(trials["table"] == table) & (trials["optimizer"] == optimizer)]
+        assert of.set_index("place")[column].idxmax() == own["place"].iloc[0]
+    tables = pd.read_csv(run / "tables.csv")
+    assert tables["metric"].tolist() == ["r2", "accuracy"] and not (run / "work" / "wine").exists()
+
+
+def test_what_is_done_is_not_trained_again_and_settings_are_not_mixed(run, monkeypatch, capsys):
+    from experiments.benchmarks import optimizers_on_tables as benchmark
+
+    settings = benchmark.quick()._replace(tables=("wine", "diabetes"))
+    with pytest.raises(SystemExit, match=r"other settings \(.*trials.*\), which are not mixed"):
+        benchmark.main(["--quick", "--out", str(run)])
+    monkeypatch.setattr(benchmark, "check_settings", lambda *_: None)
+    monkeypatch.setattr(benchmark, "quick", lambda: settings)
+    monkeypatch.setattr(benchmark, "run_table", lambda *_: pytest.fail("trained twice"))
+    benchmark.main(["--quick", "--out", str(run)])
+    assert "2 tables; mean ranks within" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="no table of this benchmark: digits"):
+        benchmark.main(["--quick", "--out", str(run), "--only", "digits"])
+
+
+def test_tables_are_chosen_by_a_rule_and_are_many():
+    from experiments.benchmarks import optimizers_on_tables as benchmark
+
+    chosen = benchmark.full().tables
+    assert len(chosen) == len(set(chosen)) == 44 and benchmark.tables_of(99)[:44] == chosen
+    known = {entry.removeprefix("r:") for entry in benchmark.tables_of(10_000)}
+    left_out = {*benchmark.INVENTED, *benchmark.REPEATED, *benchmark.FEW_INPUTS, *benchmark.TWICE}
+    assert not known & left_out
+    from jaxopt_course.problems.packaged import entries
+
+    assert left_out <= {entry.table for entry in entries().values()}
+    table = benchmark.search_table(benchmark.full())
+    assert table.groupby("optimizer").size().unique().tolist() == [32]
+
+
+def test_wins_and_gains_are_those_of_scipy():
+    from experiments.benchmarks.tables_results import against
+
+    random = np.random.default_rng(0)
+    tables = pd.DataFrame({"table": list("abcd"), "metric": "r2", "test": 100})
+    rows = [
+        {"table": t, "entrant": e, "seed": s, "test": random.normal(better * (t != "d"), 0.3)}
+        for t, (e, better), s in itertools.product(
+            "abcd", (("adamw", 0.0), ("lion", 1.0), ("sgd", -0.1)), range(6)
+        )
+    ]
+    fresh = pd.DataFrame(rows)
+    found = against(fresh, tables).set_index("entrant")
+    for entrant in ("lion", "sgd"):
+        wide = fresh.pivot(index="seed", columns=["table", "entrant"], values="test")
+        pairs = [(wide[t, entrant], wide[t, "adamw"]) for t in "abcd"]
+        p = np.array([scipy.stats.ttest_rel(*pair).pvalue for pair in pairs])
+        order = np.argsort(p)
+        adjusted = np.empty(4)
+        adjusted[order] = np.maximum.accumulate(p[order] * [4, 3, 2, 1])
+        gains = np.array([(a - b).mean() for a, b in pairs])
+        own = found.loc[entrant]
+        assert own["won"] == ((adjusted <= 0.05) & (gains > 0)).sum()
+        assert own["lost"] == ((adjusted <= 0.05) & (gains < 0)).sum()
+        assert own["tied"] == (adjusted > 0.05).sum() and own["uncompared"] == 0
+        assert own["gain"] == pytest.approx(gains.mean())
+        low, high = scipy.stats.t.interval(0.95, 3, gains.mean(), scipy.stats.sem(gains))
+        assert (own["gain_low"], own["gain_high"]) == pytest.approx((low, high))
+    assert found.loc["lion", "won"] == 3
+
+
+def test_the_default_list_is_greedy_and_does_not_see_the_table_it_is_judged_on():
+    from experiments.benchmarks.default_list import default_list, greedy, left_out, regrets
+
+    values = np.random.default_rng(1).random((12, 7))
+    chosen = greedy(values, 3)
+    assert chosen[0] == values.mean(1).argmax()
+    worth = lambda rows: values[list(rows)].max(0).mean()
+    best = max(worth(rows) for rows in itertools.combinations(range(12), 3))
+    assert (1 - 1 / np.e) * best <= worth(chosen) <= best
+    second = max(range(12), key=lambda row: worth([chosen[0], row]))
+    assert worth(chosen[:2]) == worth([chosen[0], second])
+    np.testing.assert_allclose(regrets(values, chosen)[-1], 1 - values[chosen].max(0))
+    unseen = left_out(values, 3)
+    for column in range(7):
+        own = greedy(np.delete(values, column, 1), 3)
+        assert unseen[-1, column] == 1 - values[own, column].max()
+    assert (np.diff(unseen, axis=0) <= 0).all() and len(greedy(values, 99)) == 12
+    # two tables, each won by a configuration that is nothing on the other
+    trials = pd.DataFrame(
+        [
+            {"table": t, "optimizer": "sgd", "learning_rate": r, "place": i, "score": score,
+             "mean": np.nan, "status": "finished"}
+            for i, (r, scores) in enumerate({0.1: (1.0, 0.5), 0.2: (0.5, 0.9)}.items())
+            for t, score in zip("ab", scores, strict=True)
+        ]
+    )  # fmt: skip
+    tables = pd.DataFrame({"table": ["a", "b"], "baseline": [0.5, np.nan]})
+    found = default_list(trials, tables, 2)
+    assert found["learning_rate"].tolist() == [0.1, 0.2]  # (1 + 5/9) / 2 against (0 + 1) / 2
+    assert found["regret"].tolist() == pytest.approx([(1 - 5 / 9) / 2, 0.0])
+    assert found["regret_left_out"].tolist() == pytest.approx([(1 + 4 / 9) / 2, 0.0])
+
+
+def test_numbers_at_an_edge_are_counted():
+    from experiments.benchmarks.tables_results import numbers, position
+
+    rates = [0.0011, 0.05, 9.9]
+    trials = pd.DataFrame(
+        {"table": list("abc"), "optimizer": "sgd", "place": 0, "learning_rate": rates}
+    )
+    fresh = pd.DataFrame({"table": list("abc"), "entrant": "sgd", "place": 0})
+    [row] = numbers(trials, fresh, ("sgd",)).to_dict("records")
+    assert row["median"] == 0.05 and row["at_low"] == row["at_high"] == pytest.approx(1 / 3)
+    half = position(np.array([1 - np.sqrt(0.1 * 0.001)]), "log_complement", 0.9, 0.999)
+    assert half == pytest.approx(0.5)
