@@ -266,13 +266,14 @@ def _schedule_free(base):
     return twin
 
 
-def _rms(rate, b2=0.999, eps=1e-8, weight_decay=0.0):
+def _rms(rate, b2=0.999, eps=1e-8, weight_decay=0.0, mask=None):
     rms = optax.scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True)
-    return optax.chain(rms, _descent(rate, weight_decay))
+    return optax.chain(rms, _descent(rate, weight_decay, mask))
 
 
-def _descent(rate, weight_decay=0.0):
-    return optax.chain(optax.add_decayed_weights(weight_decay), optax.scale_by_learning_rate(rate))
+def _descent(rate, weight_decay=0.0, mask=None):
+    decay = optax.add_decayed_weights(weight_decay, mask)
+    return optax.chain(decay, optax.scale_by_learning_rate(rate))
 
 
 def _prodigy(around):

@@ -84,6 +84,33 @@ def test_what_is_no_number_is_no_column():
         check_columns(some)
 
 
+@pytest.mark.parametrize("mask", [{"kernel": True, "rest": False}, lambda p: SPARED])
+@pytest.mark.parametrize("like", ["optax", "paper"])
+def test_prodigy_s_decay_is_left_out_leaf_by_leaf(mask, like):
+    """λ enters the step alone: by leaf it is that with λ, or that without; d is one for all."""
+    params = {"kernel": PARAMS["kernel"], "rest": {"b": PARAMS["bias"], "s": PARAMS["scale"]}}
+    g = jax.tree.map(lambda x: x + 1.0, params)
+
+    def second(weight_decay, mask=None):
+        tx = joc.prodigy(estim_lr0=0.1, weight_decay=weight_decay, mask=mask, like=like)
+        state = tx.init(params)
+        _, state = tx.update(g, state, params)  # the same parameters: λ moves nothing else
+        return tx.update(g, state, params)[0]
+
+    ours, pulled, plain = second(0.5, mask), second(0.5), second(0.0)
+    np.testing.assert_array_equal(ours["kernel"], pulled["kernel"])
+    for name in ("b", "s"):
+        np.testing.assert_array_equal(ours["rest"][name], plain["rest"][name])
+        assert (ours["rest"][name] != pulled["rest"][name]).all()
+
+
+SPARED = {"kernel": True, "rest": {"b": False, "s": False}}
+
+
+def test_the_methods_of_today_have_a_mask():
+    assert all(mask_of(name) for name in ("schedule_free_adamw", "schedule_free_sgd", "prodigy"))
+
+
 # --- recipes with averaged weights, as optimizers of their own ---
 
 

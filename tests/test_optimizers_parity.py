@@ -177,7 +177,9 @@ ROWS = [
     ("schedule_free_adamw", {"warmup_steps": 40.0, "eps": 1e-3}),
     ("schedule_free_adamw", {"b1": 0.5, "b2": 0.95, "eps": 0.1, "weight_decay": 0.1}),
     ("schedule_free_adamw", {"b1": 0.98, "weight_lr_power": 0.0, "state_dtype": F64}),
+    ("schedule_free_adamw", {"weight_decay": 0.1, "mask": MASK, "eps": 1e-3}),
     ("schedule_free_sgd", {"warmup_steps": 40.0, "weight_decay": 0.1}),
+    ("schedule_free_sgd", {"weight_decay": 0.1, "mask": MASK}),
     ("schedule_free_sgd", {"b1": 0.98, "weight_lr_power": 1.0}),
     ("ademamix", {"b3_warmup": 400.0, "alpha_warmup": 400.0, "eps": 1e-4}),
     ("scale_by_belief", {}),
@@ -318,6 +320,8 @@ MORE = {  # our arguments beyond optax's, all keyword-only
     "scale_by_ademamix": WARM_UPS,
     "ademamix": WARM_UPS,
     "scale_by_adan": {"bias_correction": True},
+    "schedule_free_adamw": {"mask": None},
+    "schedule_free_sgd": {"mask": None},
     "scale_by_factored_rms": {"last_axes": False, "eps_in_max": False},
 }
 FEWER = {"scale_by_lion": {"mode", "smooth_beta"}}  # optax's softened signs: arguments of no recipe

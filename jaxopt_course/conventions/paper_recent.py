@@ -1,6 +1,7 @@
 """The papers' algorithms since 2023, or their authors' programs; see :mod:`.paper`."""
 
 from collections.abc import Callable
+from typing import Any
 
 from jaxopt_course.base import DecayLike, Flag, Scalar, ScalarOrSchedule, chain
 from jaxopt_course.conventions.documented import documented
@@ -25,6 +26,7 @@ ARGUMENTS = {
     "b3": "β3 in [0, 1), of n; of Prodigy's sums (None: √β2); of SOAP's Gram matrices.",
     "alpha": "α >= 0, the weight of the long memory; the paper takes 4 to 10.",
     "b3_warmup": "T >= 0, steps in which β3 grows from β1; the paper: those of the training.",
+    "mask": "which leaves decay; a tree of bools or a function that makes one.",
     "alpha_warmup": "T >= 0, steps in which α grows from 0; the paper: those of the training.",
     "warmup_steps": "T >= 0, steps in which the rate grows from η/T to η; 0 is none.",
     "weight_lr_power": "p >= 0: a step counts in the mean by the p-th power of the largest rate.",
@@ -85,6 +87,7 @@ def schedule_free_adamw(
     warmup_steps: Scalar = 0.0,
     r: Scalar = 0.0,
     weight_lr_power: Scalar = 2.0,
+    mask: Any = None,
 ) -> Optimizer:
     """z ← z - η_t (g / (√v̂ + ε) + λ y), x ← (1-c) x + c z, c = η_t^p / Σ η^p.
 
@@ -98,7 +101,7 @@ def schedule_free_adamw(
     rate = warmed_up(learning_rate, warmup_steps, start=1)
     adamw = chain(
         scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True),
-        add_decayed_weights(weight_decay),
+        add_decayed_weights(weight_decay, mask),
         scale_by_learning_rate(rate),
     )
     return schedule_free(adamw, rate, b1, weight_lr_power, r=r)
@@ -112,6 +115,7 @@ def schedule_free_sgd(
     warmup_steps: Scalar = 0.0,
     r: Scalar = 0.0,
     weight_lr_power: Scalar = 2.0,
+    mask: Any = None,
 ) -> Optimizer:
     """z ← z - η_t (g + λ y), x ← (1-c) x + c z, y = μ x + (1-μ) z; η_t, c as for AdamW.
 
@@ -122,7 +126,7 @@ def schedule_free_sgd(
     -2.0
     """
     rate = warmed_up(learning_rate, warmup_steps, start=1)
-    descent = chain(add_decayed_weights(weight_decay), scale_by_learning_rate(rate))
+    descent = chain(add_decayed_weights(weight_decay, mask), scale_by_learning_rate(rate))
     return schedule_free(descent, rate, momentum, weight_lr_power, r=r)
 
 
@@ -137,6 +141,7 @@ def prodigy(
     estim_lr_coef: Scalar = 1.0,
     weight_decay: Scalar = 0.0,
     safeguard_warmup: Flag = False,
+    mask: Any = None,
 ) -> Optimizer:
     """d ← max(d, c r / Σ|s|), θ ← θ - d η (m / (√v + d ε) + λ θ), m and v of d g, uncorrected.
 
@@ -147,7 +152,8 @@ def prodigy(
     -1.581
     """
     numbers = (eps, estim_lr0, estim_lr_coef, weight_decay, safeguard_warmup)
-    scaling = scale_by_prodigy(learning_rate, b1, b2, b3, *numbers, bias_correction=False)
+    more = {"bias_correction": False, "mask": mask}
+    scaling = scale_by_prodigy(learning_rate, b1, b2, b3, *numbers, **more)
     return chain(scaling, scale(-1.0))
 
 

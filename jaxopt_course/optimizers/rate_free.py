@@ -1,5 +1,7 @@
 """Prodigy, which finds its rate."""
 
+from typing import Any
+
 from jaxopt_course.base import DecayLike, Flag, Scalar, ScalarOrSchedule, chain
 from jaxopt_course.describe import described
 from jaxopt_course.optimizers.kind import Optimizer
@@ -18,6 +20,8 @@ def prodigy(
     estim_lr_coef: Scalar = 1.0,
     weight_decay: Scalar = 0.0,
     safeguard_warmup: Flag = False,
+    *,
+    mask: Any = None,
 ) -> Optimizer:
     """Prodigy: θ ← θ - d η (m̂ / (√v̂ + ε) + λ θ), d an estimate of the way to go, found on it.
 
@@ -32,12 +36,14 @@ def prodigy(
         weight_decay: λ, decoupled.
         safeguard_warmup: for an η that is warmed up, see
             :func:`~jaxopt_course.transforms.scale_by_prodigy`; may be traced.
+        mask: which leaves decay; a tree of bools or a function that makes one.
 
     Raises:
         ValueError: ``update`` without the parameters.
 
-    Same as ``optax.contrib.prodigy``, with b1, b2 in the place of ``betas`` and b3 in that of
-    ``beta3``, so that each may be a column.  Mishchenko and Defazio (2024), algorithm 4.
+    Same as ``optax.contrib.prodigy``, which has no mask, with b1, b2 in the place of ``betas`` and
+    b3 in that of ``beta3``, so that each may be a column.  Mishchenko and Defazio (2024),
+    algorithm 4.
 
     >>> tx = prodigy(estim_lr0=0.5)
     >>> print(tx.update(4.0, tx.init(1.0), 1.0)[0].round(3))
@@ -54,6 +60,7 @@ def prodigy(
             estim_lr_coef,
             weight_decay,
             safeguard_warmup,
+            mask=mask,
         ),
         scale(-1.0),
     )

@@ -22,6 +22,8 @@ def schedule_free_sgd(
     weight_decay: ScalarOrSchedule | None = None,
     weight_lr_power: Scalar = 2.0,
     state_dtype: Any = None,
+    *,
+    mask: Any = None,
 ) -> Optimizer:
     """Schedule-Free gradient descent: z ← z - η (∇f(y) + λ y), x a mean of the z, y between them.
 
@@ -34,19 +36,21 @@ def schedule_free_sgd(
         weight_decay: λ, of y; None or 0 is none.
         weight_lr_power: p, a step counts in the mean by the p-th power of the largest η so far.
         state_dtype: dtype of z; that of the parameters by default, but at least float32.
+        mask: which leaves decay; a tree of bools or a function that makes one.
 
     Raises:
         ValueError: β1 is 0; ``update`` without the parameters.
 
-    Same as ``optax.contrib.schedule_free_sgd``, but that a step is weighed by its own rate
-    (see :func:`~jaxopt_course.transforms.schedule_free`).  Defazio et al. (2024).
+    Same as ``optax.contrib.schedule_free_sgd``, which has no mask, but that a step is weighed by
+    its own rate (see :func:`~jaxopt_course.transforms.schedule_free`).  Defazio et al. (2024).
 
     >>> tx = schedule_free_sgd(learning_rate=0.5)
     >>> print(tx.update(4.0, tx.init(1.0), 1.0)[0])  # x = z after the first step
     -2.0
     """
     rate = warmed_up(learning_rate, warmup_steps)
-    decay = optax.identity() if weight_decay is None else add_decayed_weights(weight_decay)
+    lam = weight_decay
+    decay = optax.identity() if lam is None else add_decayed_weights(lam, mask)
     descent = chain(decay, scale_by_learning_rate(rate))
     return schedule_free(descent, rate, b1, weight_lr_power, state_dtype)
 
@@ -61,6 +65,8 @@ def schedule_free_adamw(
     weight_decay: ScalarOrSchedule = 0.0,
     weight_lr_power: Scalar = 2.0,
     state_dtype: Any = None,
+    *,
+    mask: Any = None,
 ) -> Optimizer:
     """Schedule-Free AdamW: z ← z - η (g / (√v̂ + ε) + λ y), x a mean of the z, y between them.
 
@@ -76,12 +82,14 @@ def schedule_free_adamw(
         weight_decay: λ, of y, decoupled; a number or a schedule.
         weight_lr_power: p, a step counts in the mean by the p-th power of the largest η so far.
         state_dtype: dtype of z; that of the parameters by default, but at least float32.
+        mask: which leaves decay; a tree of bools or a function that makes one.
 
     Raises:
         ValueError: β1 is 0; ``update`` without the parameters.
 
-    Same as ``optax.contrib.schedule_free_adamw``, but that a step is weighed by its own rate
-    (see :func:`~jaxopt_course.transforms.schedule_free`).  Defazio et al. (2024), algorithm 1.
+    Same as ``optax.contrib.schedule_free_adamw``, which has no mask, but that a step is weighed by
+    its own rate (see :func:`~jaxopt_course.transforms.schedule_free`).  Defazio et al. (2024),
+    algorithm 1.
 
     >>> tx = schedule_free_adamw(learning_rate=0.5)
     >>> print(tx.update(4.0, tx.init(1.0), 1.0)[0].round(4))
@@ -92,7 +100,7 @@ def schedule_free_adamw(
     lam = np.asarray(weight_decay) if isinstance(weight_decay, int | float) else weight_decay
     adamw = chain(
         scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True),
-        add_decayed_weights(lam),
+        add_decayed_weights(lam, mask),
         scale_by_learning_rate(rate),
     )
     return schedule_free(adamw, rate, b1, weight_lr_power, state_dtype)

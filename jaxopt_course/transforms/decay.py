@@ -73,6 +73,20 @@ def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) 
     return transform if mask is None else optax.masked(transform, _tree_or_function(mask))
 
 
+def decaying(mask: Any, params: Tree) -> Tree:
+    """The parameters, with 0 in the place of those that a mask spares; all of them without one.
+
+    >>> print(decaying({"w": True, "b": False}, {"w": jnp.ones(1), "b": jnp.ones(1)}))
+    {'b': Array([0.], dtype=float32), 'w': Array([1.], dtype=float32)}
+    """
+    if mask is None:
+        return params
+    own = _tree_or_function(mask)
+    own = own(params) if callable(own) else own
+    none = lambda tree: jax.tree.map(jnp.zeros_like, tree)
+    return jax.tree.map(lambda yes, tree: tree if yes else none(tree), own, params)
+
+
 def _tree_or_function(mask: Any) -> Any:
     """The mask; a tree of bools that can be called, as a module can, in a function of its own."""
     if not callable(mask) or isinstance(mask, jax.tree_util.Partial):

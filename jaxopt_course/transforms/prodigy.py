@@ -35,6 +35,7 @@ from jaxopt_course.base import (
     numbers,
 )
 from jaxopt_course.describe import described
+from jaxopt_course.transforms.decay import decaying
 from jaxopt_course.transforms.moments import bias, copied, memory, modulus
 from jaxopt_course.tree import Tree, cast_like, leafwise, root, squares_like
 
@@ -64,6 +65,7 @@ def scale_by_prodigy(
     safeguard_warmup: Flag = False,
     *,
     bias_correction: Flag = True,
+    mask: Any = None,
 ) -> Transform:
     """Prodigy's step with the sign of the gradient: u = η_t (m / (√v + d ε) + λ θ).
 
@@ -82,6 +84,7 @@ def scale_by_prodigy(
             large; may be traced.
         bias_correction: False leaves √(1-β2^t) / (1-β1^t) out of η_t, as the authors do; may be
             traced.
+        mask: which leaves decay, as in :func:`.add_decayed_weights`; the others have λ = 0.
 
     Raises:
         ValueError: ``update`` without the parameters.
@@ -125,7 +128,8 @@ def scale_by_prodigy(
         some = size > 0
         further = jnp.where(some, coef * r / jnp.where(some, size, 1), 0)
         d = jnp.maximum(d, jnp.where(jnp.isnan(size), size, further))
-        u = leafwise(lambda m, v, p: step * (m / (root(v) + d * e) + lam * p), m, v, params)
+        pulled = decaying(mask, params)
+        u = leafwise(lambda m, v, p: step * (m / (root(v) + d * e) + lam * p), m, v, pulled)
         new = ScaleByProdigyState(m, v, s, state.params0, d, r, t)
         return cast_like(u, g), cast_like(new, state)
 
