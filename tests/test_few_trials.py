@@ -7,9 +7,13 @@ import pytest
 
 import jaxopt_course as joc
 from jaxopt_course.sweeps import steps
+from jaxopt_course.sweeps.device import Device
 from jaxopt_course.sweeps.lane_bytes import LaneBytes, default_lanes, written
+from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.memory import check_width
+from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.queues import groups
+from jaxopt_course.sweeps.snapshot import no_results
 
 SETTINGS = {"steps": 12, "batch_size": 5, "evaluate_every": 6, "record_every": 2, "progress": False}
 RATES = [1e-3, 3e-3, 1e-2, 3e-2, 0.1]
@@ -107,3 +111,20 @@ def test_a_step_is_traced_twice_for_a_program(monkeypatch):
     study = train(joc.grid(optimizer=["sgd", "adam"], learning_rate=0.01), watch=["update_norm"])
     assert len(traced) == 2
     assert list(study.curves) == ["train_loss", "train_update_norm", "valid_loss", "valid_r2"]
+
+
+@pytest.mark.parametrize("bad, alone, intervals", [(0, True, 50), (0, False, 15), (2, False, 8)])
+def test_calls_are_short_for_those_who_wait(bad, alone, intervals):
+    """2 ms an interval: 0.1 s where nobody waits, else 0.03 s, or an eighth where many are bad."""
+    device = Device(None, None, None, None, None, np.arange(4), pace=2e-3)
+    rhythm = Rhythm(640, 10, 10)
+    results = no_results(8, rhythm, ["loss"])
+    results.first_bad[:bad] = 0
+    assert device.aim(rhythm, 0.1, results, alone) == intervals
+
+
+def test_a_line_that_is_not_shown_is_told_nothing(monkeypatch):
+    told = []
+    monkeypatch.setattr(ProgressLine, "update", lambda *_: told.append(1))
+    train(joc.grid(optimizer="adam", learning_rate=RATES[:1], seed=0))
+    assert not told

@@ -51,6 +51,8 @@ def teller(
         )
 
     def tell(results: Results, last: bool = False) -> None:
+        if not line.is_due(last):
+            return
         tally = Tally(
             over=int(results.over.sum()),
             total=len(trials),

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from jaxopt_course.sweeps.streaming import Span
 
 FREE = -1  # of a lane: nobody sits there
 SHARE = 8  # a call is an eighth of a trial at most, so that the lane of a bad one is soon free ...
-SHORT_SECONDS = 0.03  # ... unless that is shorter than this, and few trials are bad
+SHORT_SECONDS = 0.03  # ... unless that is shorter than this, and few are bad, or nobody waits
 
 
 @dataclass
@@ -53,6 +54,8 @@ class Device:
 
     def advance(self, data: Any, span: Any, ends: np.bool_) -> Readings:
         """A call, under way."""
+        if not self.calls:  # it begins now, and not when the last one was read
+            self.read_at = time.perf_counter()
         self.lanes, readings = self.segment(self.lanes, self.seats, data, span, ends)
         return readings
 
@@ -62,17 +65,18 @@ class Device:
             state = jax.device_put(state, self.device)  # slow, even where it does nothing
         self.lanes = place(self.lanes, np.int32(lane), state, first_bad)
 
-    def aim(self, rhythm: Rhythm, seconds: float, results: Results) -> int:
+    def aim(self, rhythm: Rhythm, seconds: float, results: Results, alone: bool) -> int:
         """How many intervals a call should take.
 
         Args:
             rhythm: of the trials.
             seconds: that it should take.
             results: so far; where more than an eighth of the trials were bad, more will be.
+            alone: whether nobody waits for a lane, so that a bad one keeps nobody from it.
         """
         if self.pace is None:
             return 1
-        share = math.ceil(rhythm.intervals / SHARE)
+        share = rhythm.intervals if alone else math.ceil(rhythm.intervals / SHARE)
         bad = results.first_bad >= 0
         if bad.sum() * SHARE <= (bad | results.finished).sum():
             share = max(share, round(SHORT_SECONDS / self.pace))

@@ -235,17 +235,18 @@ class _Loop:
         return self.queues.longest(served)
 
     def _call(self, device: Device, wait: bool = False) -> None:
-        guests = device.guests[device.guests != FREE]
+        guests, feed = device.guests[device.guests != FREE], device.feed
         left = int((self.climb.until[guests] - self.reached[guests]).min())
-        data, span, feed = device.data, None, device.feed
+        data, span = device.data, None
         if feed is None:
-            intervals = min(device.aim(self.rhythm, SEGMENT_SECONDS, self.results), left)
+            wanted = device.aim(self.rhythm, SEGMENT_SECONDS, self.results, self.queues.empty)
+            intervals = min(wanted, left)
         else:
             place = int(self.table.seeds[guests[0]]), int(self.reached[guests[0]]), left
-            wanted, span, intervals = feed.next(*place)
-            if not (wait or feed.is_ready(wanted)) and any(one.calls for one in self.devices):
+            chunk, span, intervals = feed.next(*place)
+            if not (wait or feed.is_ready(chunk)) and any(one.calls for one in self.devices):
                 return  # others may be read meanwhile
-            data = data._replace(train=feed.take(wanted, span))
+            data = data._replace(train=feed.take(chunk, span))
         asked = np.int32(intervals) if span is None else span
         ends = np.bool_((self.reached[guests] + intervals == self.rhythm.intervals).any())
         if self.to_compare and device is self.devices[-1]:  # the others are at work meanwhile
@@ -277,8 +278,7 @@ class _Loop:
             if readings is None:
                 return  # a part of an interval
         now = time.perf_counter()
-        if device.read_at:
-            device.pace = (now - device.read_at) / call.intervals
+        device.pace = (now - device.read_at) / call.intervals
         device.read_at = now
         self.results.lane_intervals += call.intervals * len(call.guests)
         lanes = np.flatnonzero(call.guests != FREE)

@@ -61,12 +61,15 @@ class ProgressLine:
         """Say what goes on before there is anything to count."""
         self._show_text(f"{self._label}: {text}")
 
+    def is_due(self, last: bool = False) -> bool:
+        """Whether an update would show anything: a plain line does every few seconds, and last."""
+        quiet = CELL_SECONDS if self._cell else 0.0 if self._live else QUIET_SECONDS
+        return self._show and (last or time.perf_counter() - self._last >= quiet)
+
     def update(self, tally: Tally, last: bool = False) -> None:
         """Show where the sweep is; a plain line at most every few seconds, and at the end."""
-        now = time.perf_counter()
-        quiet = CELL_SECONDS if self._cell else 0.0 if self._live else QUIET_SECONDS
-        if last or now - self._last >= quiet:
-            self._last = now
+        if self.is_due(last):
+            now = self._last = time.perf_counter()
             self._show_text(self._words(tally, now))
 
     def _show_text(self, text: str) -> None:

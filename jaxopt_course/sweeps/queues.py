@@ -24,6 +24,11 @@ class Queues:
     def __init__(self, key: Callable[[int], Key]) -> None:
         self._key, self._queues = key, dict[Key, deque[int]]()
 
+    @property
+    def empty(self) -> bool:
+        """Whether nobody waits."""
+        return not any(self._queues.values())
+
     def of(self, row: int) -> deque[int]:
         """The one that a row belongs in."""
         return self._queues.setdefault(self._key(row), deque())
