@@ -229,7 +229,7 @@ for ax, (name, colour) in zip(axes, averaging.items(), strict=True):
     at = (np.arange(evaluated.shape[1]) + 1) * EVERY
     ax.plot(at, trained.T, color=GREY, lw=0.5, alpha=0.6)
     ax.plot(at, evaluated.mean(0), color=colour, lw=2.2)
-    ax.set(xlabel="paso", title=f"{name}: los evaluados, y en gris los entrenados")
+    ax.set(xlabel="paso", title=f"{name} (gris: los entrenados)")
     ax.set_ylim(0.5 if quick() else 0.8, 1)
     ax.title.set_fontsize(10)
 axes[0].set_ylabel("exactitud de validación")
@@ -243,10 +243,10 @@ for name in averaging:
 # ## El decaimiento, mirado entero
 #
 # Un ganador es un punto; la caja entera dice más. Para cada configuración de AdamW y de Muon, la
-# media de sus semillas de búsqueda en el plano de tasa y decaimiento. Lo que hay que mirar: el
-# decaimiento se multiplica por la tasa, así que la frontera donde la red deja de aprender es una
-# diagonal, y por debajo de ella queda una región ancha donde da casi lo mismo. Con pocas
-# configuraciones por caja, el número exacto del ganador es en parte suerte.
+# media de sus semillas de búsqueda en el plano de tasa y decaimiento. Lo que hay que mirar: donde
+# la tasa es muy pequeña o muy grande ningún decaimiento lo arregla, y un decaimiento excesivo
+# estropea cualquier tasa. Con pocas configuraciones por caja, el número exacto del ganador es en
+# parte suerte.
 
 # %%
 trials = study.trials.astype(dict.fromkeys(TUNE, float))
@@ -261,12 +261,11 @@ for ax, name in zip(axes, ["adamw", "muon"], strict=True):
     best = one.loc[one["valid_accuracy"].idxmax()]
     ax.plot(best["learning_rate"], best["weight_decay"], "o", ms=14, mfc="none", mec=RED, mew=2)
     ax.set(xscale="log", yscale="log", xlabel="tasa de aprendizaje", title=name)
-    near = one["valid_accuracy"] > one["valid_accuracy"].max() - 0.01
-    ratio = one["weight_decay"][near].max() / one["weight_decay"][near].min()
-    print(
-        f"{name}: {near.sum()} de {len(one)} a menos de un punto del mejor, "
-        f"con decaimientos que llegan a ser {ratio:.0f} veces unos otros"
-    )
+    near = (one["valid_accuracy"] > best["valid_accuracy"] - 0.01).sum()
+    print(f"{name}: {near} de {len(one)} configuraciones a menos de un punto de la mejor")
+    slow = one["learning_rate"] < one["learning_rate"].max() / 1000
+    heavy = one["weight_decay"] > 5
+    assert (one["valid_accuracy"][slow | heavy] < best["valid_accuracy"] - 0.03).all()
 axes[0].set_ylabel("decaimiento")
 fig.colorbar(colours, ax=axes, label="exactitud de validación")
 show(fig, "decaimiento")

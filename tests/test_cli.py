@@ -171,7 +171,7 @@ def test_by_default_thirteen_are_tuned_in_their_boxes():
     trials = made()
     named = trials.groupby("optimizer", sort=False)
     assert [*named.groups] == [*compare.COURSE, "muon", "schedule_free_adamw", "adamw+ema"]
-    assert set(named.size()) == {compare.TRIALS * 4}
+    assert set(named.size()) == {compare.TRIALS * compare.SEEDS}
     decays = named["weight_decay"].nunique()
     assert set(decays.index[decays > 0]) == {
         "adadelta", "adamw", "muon", "schedule_free_adamw", "adamw+ema"}  # fmt: skip

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jaxopt_course.cli.answer import Answer
 from jaxopt_course.cli.own_table import DIGITS, Table, table_of, tell
 from jaxopt_course.cli.say import say
-from jaxopt_course.cli.training import Training, check, train
+from jaxopt_course.cli.training import Training, check, seeds_of, train
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ COURSE = (  # the optimizers of the course notes
     "adamax",
 )
 ENTRANTS = ("course", "muon", "schedule_free_adamw", "adamw+ema")  # who is compared by default
-TRIALS = 8  # configurations of each, by default
+TRIALS, SEEDS = 16, 2  # of sobol: more configurations find better ones than more seeds do
 GRID = 16, 1e-5, 10.0  # learning rates by default: how many, from, to
 
 
@@ -54,7 +54,7 @@ class Compare(Training, Table):
     """sobol: numbers drawn from each optimizer's own box; grid: the same learning rates for all,
     nothing else tuned. Default sobol, or grid where learning rates are given."""
     trials: int | None = None
-    """Of sobol: configurations of each optimizer; default 8."""
+    """Of sobol: configurations of each optimizer; default 16."""
     tune: tuple[str, ...] = ()
     """Of sobol: which numbers; default learning_rate weight_decay, where an optimizer has one."""
     decay: Literal["matrices", "all"] = "matrices"
@@ -148,13 +148,14 @@ def configurations(
     from jaxopt_course.tables.masks import spare_biases
     from jaxopt_course.tables.space import grid, sobol
 
-    rest, seeds = regularized(arguments), range(arguments.seeds)
+    rest = regularized(arguments)
     if searched_by(arguments) == "grid":
-        rates = learning_rates(arguments)
+        rates, seeds = learning_rates(arguments), seeds_of(arguments)
 
         def make(first: dict[str, Any]) -> "pd.DataFrame":
             return grid(**first, optimizer=names, learning_rate=rates, **rest, seed=seeds)
     else:
+        seeds = seeds_of(arguments, SEEDS)
         space, tune = box_table(names, arguments.tune)
         sobol(1, optimizer=names, tune=tune, space=space)  # before anything is loaded
 

@@ -9,7 +9,7 @@ import tyro
 from jaxopt_course.cli import own_file
 from jaxopt_course.cli.answer import Answer
 from jaxopt_course.cli.columns import table
-from jaxopt_course.cli.training import Training, check, train
+from jaxopt_course.cli.training import Training, check, seeds_of, train
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _trials(arguments: Sweep, own: own_file.OwnFile) -> tuple[Any, Any]:
                 "what is to be tried? --set learning_rate=log:1e-4:1:16, or a table `trials` in "
                 "the file"
             )
-        trials = table(arguments.settings, arguments.seeds, arguments.samples)
+        trials = table(arguments.settings, len(seeds_of(arguments)), arguments.samples)
     else:
         if arguments.samples is not None:
             raise ValueError("--samples draws from ranges given with --set; the file has a table")
@@ -88,7 +88,7 @@ def _trials(arguments: Sweep, own: own_file.OwnFile) -> tuple[Any, Any]:
         if not isinstance(trials, pd.DataFrame):
             raise ValueError(f"`trials` in the file must be a table, not {type(trials).__name__}")
         if "seed" not in trials:
-            trials = trials.merge(pd.DataFrame({"seed": range(arguments.seeds)}), how="cross")
+            trials = trials.merge(pd.DataFrame({"seed": seeds_of(arguments)}), how="cross")
     asked = list(dict.fromkeys(arguments.optimizers))
     functions = own.optimizer
     if isinstance(functions, Mapping):
