@@ -27,7 +27,7 @@ COURSE = (  # the optimizers of the course notes
     "adamax",
 )
 ENTRANTS = ("course", "muon", "schedule_free_adamw", "adamw+ema")  # who is compared by default
-TRIALS, SEEDS = 16, 2  # of sobol: more configurations find better ones than more seeds do
+TRIALS, SEEDS = 12, 2  # of sobol: more configurations find better ones than more seeds do
 GRID = 16, 1e-5, 10.0  # learning rates by default: how many, from, to
 
 
@@ -54,7 +54,7 @@ class Compare(Training, Table):
     """sobol: numbers drawn from each optimizer's own box; grid: the same learning rates for all,
     nothing else tuned. Default sobol, or grid where learning rates are given."""
     trials: int | None = None
-    """Of sobol: configurations of each optimizer; default 16."""
+    """Of sobol: configurations of each optimizer; default 12."""
     tune: tuple[str, ...] = ()
     """Of sobol: which numbers; default learning_rate weight_decay, where an optimizer has one."""
     decay: Literal["matrices", "all"] = "matrices"
