@@ -100,6 +100,21 @@ def stepwise(make, lanes=False):
     return run
 
 
+def counted(function):
+    """``function`` under jit, and the kinds of arguments that it was traced for: one program each.
+
+    The size of jit's cache would be what the programs of other tests have left in it.
+    """
+    kinds = set()
+
+    def traced(*args):
+        leaves, tree = jax.tree.flatten(args)
+        kinds.add((tree, *map(jax.typeof, leaves)))
+        return function(*args)
+
+    return jax.jit(traced), kinds
+
+
 def shifted(tx):
     """``tx`` on parameters that stay: it is told of some a gradient further on."""
     update = lambda g, s, p: tx.update(g, s, jax.tree.map(lambda x, d: x - d, p, g))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from golden.cells import CELLS, LOOPS, SLOWING, START, STEPS, STREAM, gradient, split
-from helpers import their
+from helpers import counted, their
 from tables import matches, render
 from transcriptions import soap_step
 
@@ -28,7 +28,6 @@ def follow(txs, dtype):
     One step of them all is one program, whose kinds do not change from step to step.
     """
 
-    @jax.jit
     def step(carries, g, closed):
         after = []
         for tx, (params, state) in zip(txs, carries, strict=True):
@@ -36,6 +35,8 @@ def follow(txs, dtype):
             u, state = tx.update(split(jnp.where(closed, gradient(w), g)), state, params)
             after.append((apply_updates(params, u), state))
         return after
+
+    step, kinds = counted(step)
 
     def train(loop):
         params, path = split(jnp.asarray(START[loop], dtype)), []
@@ -46,7 +47,7 @@ def follow(txs, dtype):
         return path
 
     paths = [train(loop) for loop in LOOPS]
-    assert step._cache_size() == 1
+    assert len(kinds) == 1
     flat = lambda params: np.concatenate([np.ravel(params["w"]), params["b"]])
     paths = np.array([[[flat(p) for p in now] for now in path] for path in paths])
     assert paths.dtype == dtype

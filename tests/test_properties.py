@@ -6,7 +6,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from helpers import assert_trees_close, assert_trees_equal, deviation, optax_s, our, their
+from helpers import (
+    assert_trees_close,
+    assert_trees_equal,
+    counted,
+    deviation,
+    optax_s,
+    our,
+    their,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_trees import NAMES, NUMBERS, arguments, few, fill, leaves, trees
@@ -176,10 +184,11 @@ def test_one_compiled_program_for_all_numbers(name):
     """Numbers and switches as lanes of one program = each row of literals, not compiled, apart."""
     gradients_of = lambda seed: jnp.stack(three(seed))
 
-    @jax.jit
     def lanes(rows, gradients):
         run = lambda row: steps(our(name, row), list(gradients), gradients[0])[0]
         return jax.vmap(run)(rows)
+
+    lanes, traced = counted(lanes)
 
     @few
     @given(st.lists(arguments(name), min_size=3, max_size=3), SEEDS)
@@ -194,7 +203,7 @@ def test_one_compiled_program_for_all_numbers(name):
                 # after one gradient the corrected variance is but rounding, whose root is 1e-8
                 alike = row.get("centered") and row.get("bias_correction")
                 assert_trees_close(lane, alone, rtol=1e-6 if alike else 1e-11, atol=1e-13)
-            assert lanes._cache_size() == 1
+            assert len(traced) == 1
 
     check()
 
