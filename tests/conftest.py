@@ -34,6 +34,9 @@ if jaxlib.version.__version_info__ >= (0, 11):
     del FLAGS["xla_cpu_use_fusion_emitters"]  # there is no choice any more
 words = [os.environ.get("XLA_FLAGS", ""), *(f"--{name}={value}" for name, value in FLAGS.items())]
 os.environ["XLA_FLAGS"] = " ".join(words)
+# threads of a BLAS wait for each other in a loop, on the cores that the other workers need: of a
+# decomposition of a small matrix nine tenths of the time; who is here already keeps his
+os.environ |= dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"), "1")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" not in os.environ:  # whoever starts workers owns what they share
