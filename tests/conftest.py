@@ -12,8 +12,7 @@ of the time, the emitters of fusions half of it, and the 32 modules that each pr
 for as many threads, two fifths of what is left.  Where bits are claimed, tests ask for the default
 effort (``DEFAULT_EFFORT`` of helpers.py); the engine's programs are optimized as its users' are
 where the fixture ``optimized`` is asked for (``optimized_here``: in one test): in the tests of
-lanes, resume and replay, which hold the promise of bits, and in the lessons, which train more than
-they compile.
+lanes, resume and replay, which hold the promise of bits.
 """
 
 import atexit
