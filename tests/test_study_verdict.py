@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 import jaxopt_course as joc
+from jaxopt_course.cli import outcome
 from jaxopt_course.records import store
-from jaxopt_course.report import statistics
+from jaxopt_course.report import clocks, findings, statistics
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,17 @@ def test_calls_are_as_many_as_the_time_allows(study):
 def test_a_study_from_disk_is_timed_too(study):
     loaded = joc.Study.load(study.directory)
     assert len(loaded.seconds_per_step(calls=2)) == 2
+
+
+def test_compare_times_its_steps_and_the_report_has_both_clocks(study, confirmed, monkeypatch):
+    path, before = study.directory, len(store.read_events(study.directory))
+    monkeypatch.setattr(outcome, "CLOCK_SHARE", 1e-9)
+    outcome.clock(study)
+    assert len(store.read_events(path)) == before  # too dear: nothing is written
+    monkeypatch.setattr(outcome, "CLOCK_SHARE", 100.0)
+    outcome.clock(study)
+    assert len(store.read_events(path)) == before + 1
+    table = clocks.two_clocks(findings.read(path))
+    assert sorted(table["optimizer"]) == ["adam", "sgd"]
+    assert table["rank_by_steps"].tolist() == [1, 2] and table["relative"].min() == 1
+    assert sorted(table["rank_by_seconds"]) in ([1, 1], [1, 2])
