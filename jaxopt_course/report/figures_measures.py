@@ -13,6 +13,7 @@ from jaxopt_course.report.looks import log_ticks, time_axis, value_axis
 from jaxopt_course.report.measures import basins, budgets, importance, targets, variance
 
 SHADES = ((0.0, 0.34), (0.5, 0.66), (1.0, 1.0))  # of a cell's colour, by who wins how surely
+RESULTS = ((0, "#97a3b6"), (0.6, "#2f8fa3"), (1, "#d1780c"))  # worst to best, on either ground
 MOST = 2000  # points of a map, lines of the parallel axes
 
 
@@ -37,7 +38,7 @@ def best_of_n(findings: Findings) -> Plot | None:
     ticks = budgets.counts(int(table["n"].max()))
     across = {"type": "log", "tickvals": ticks, "ticktext": [str(n) for n in ticks]}
     up = scale(value_axis(findings, findings.metric, table["median"]), w)
-    title = w.say("configurations tried of each optimizer")
+    title = w.say("configurations tried of each")
     return {"data": data, "layout": layout(title, w.title(findings.metric), across, up, 400)}
 
 
@@ -238,7 +239,7 @@ def parallel(findings: Findings) -> Plot | None:
         return None
     line: Plot = {
         "color": axes[-1]["values"],
-        "colorscale": "Viridis",
+        "colorscale": [list(stop) for stop in RESULTS],
         "reversescale": findings.manifest["direction"] == "min",
     }
     trace = {"type": "parcoords", "dimensions": axes, "line": line}

@@ -81,7 +81,7 @@ def _edges(findings: Findings) -> list[Step]:
         upper = "highest" in end
         if not upper and values.min() <= 0:
             continue  # there is nothing below
-        reach = _beyond(values, upper)
+        reach = beyond(values, upper)
         said = w.say(
             "The best {name} of {optimizer} is the highest tried: widen to {reach}."
             if upper
@@ -110,7 +110,8 @@ def _grid(findings: Findings, given: dict[str, list[Any]]) -> str | None:
     return commands.changed(command, {"--search": ["grid"]} | given, ("--trials", "--tune"))
 
 
-def _beyond(values: pd.Series, upper: bool) -> float:
+def beyond(values: pd.Series, upper: bool) -> float:
+    """A decade beyond the end of a range of positive numbers, else as much again as it spans."""
     edge = float(values.max() if upper else values.min())
     if values.min() > 0 and not 0.5 < edge < 1:
         return float(f"{edge * 10.0 ** (DECADES if upper else -DECADES):.2g}")

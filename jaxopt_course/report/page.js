@@ -41,6 +41,7 @@ function draw(canvas) {
     for (const part of ["line", "marker"]) if (trace[part] && trace.type !== "parcoords") trace[part] = painted(trace[part]);
   }
   for (const trace of data) {
+    if (trace.type === "bar" && trace.error_x) trace.error_x.color = colour("--faint");
     if (trace.type !== "parcoords") continue;
     for (const part of ["labelfont", "tickfont", "rangefont"]) trace[part] = { color: colour("--ink"), size: 12 };
   }

@@ -120,7 +120,6 @@ SENTENCES = {
         "y su fuerza, con qué frecuencia. Donde el color cambia, la respuesta depende del "
         "presupuesto. Un horario de la tasa no se acorta.",
     "configurations tried of each": "configuraciones probadas de cada uno",
-    "configurations tried of each optimizer": "configuraciones probadas de cada optimizador",
     "How many trials does it take?": "¿Cuántas pruebas hacen falta?",
     "The best of n configurations drawn anew: the line is its median, the band from the quantile "
     "0.1 to 0.9. Who is high at the left needs little tuning; where a line is flat, more trials "
