@@ -40,11 +40,17 @@ ROWS = {  # what a row of a study has: all numbers of the recipe
     "muon": {"beta": 0.95, "eps": 1e-8, "weight_decay": 0.1, "adam_b1": 0.9, "adam_b2": 0.999,
              "adam_eps_root": 0.0, "adam_weight_decay": 0.0, "decay_biases": False},
 }  # fmt: skip
+OURS_ALONE = {  # not optax's, or with another mask than it has
+    "prodigy": {"b1": 0.9, "b2": 0.999, "eps": 1e-8, "weight_decay": 0.1, "decay_biases": False},
+    "schedule_free_adamw": {"b1": 0.9, "b2": 0.999, "weight_decay": 0.1, "decay_biases": False},
+    "schedule_free_sgd": {"b1": 0.9},
+    "soap": {"b1": 0.95, "b2": 0.95, "weight_decay": 0.01, "decay_biases": False},
+}
 KEPT = {"decay_biases"}
 
 
 def row(name, **more):
-    return {"learning_rate": 0.0372759372031, **ROWS[name], **more}
+    return {"learning_rate": 0.0372759372031, **(ROWS | OURS_ALONE)[name], **more}
 
 
 def start():
@@ -93,8 +99,10 @@ def snippet(name, framework, **more):
     return found
 
 
-@pytest.mark.parametrize("name", ROWS)
-@pytest.mark.parametrize("framework", ["joc", "optax"])
+WAYS = [("joc", n) for n in (ROWS | OURS_ALONE)] + [("optax", n) for n in ROWS]
+
+
+@pytest.mark.parametrize("framework, name", WAYS)
 def test_the_python_of_jax_trains_as_the_study_did(name, framework):
     got = trained(made(snippet(name, framework).code))
     want = studied(name, row(name))
@@ -105,7 +113,7 @@ def test_the_python_of_jax_trains_as_the_study_did(name, framework):
 def test_every_recipe_has_its_python():
     plain = {name for name in RECIPES if "." not in name and "+" not in name}
     assert plain == code.OURS
-    assert {*code.OPTAX} == {*ROWS}
+    assert {*code.OPTAX} == {*ROWS} and code.OURS == {*ROWS, *OURS_ALONE}
 
 
 def test_numbers_are_those_of_the_row_and_strangers_stand_in_a_comment():

@@ -71,7 +71,7 @@ def test_an_edge_is_widened_by_a_decade(tmp_path, best, words, low, high):
     asked = parsed(step.command)
     assert (asked.learning_rate_min, asked.learning_rate_max) == pytest.approx((low, high))
     assert asked.learning_rates == 5 and asked.search == "grid"  # one a decade, as before
-    assert asked.task == "wine" and asked.epochs == 4 and asked.out is None
+    assert asked.task == ("wine",) and asked.epochs == 4 and asked.out is None
 
 
 def test_whose_curve_still_rises_trains_longer(tmp_path):
