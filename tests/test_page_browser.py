@@ -5,6 +5,7 @@ Needs Debian's Chromium; the check of access needs axe-core too, see ``.ci/run b
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from jaxopt_course.report.first import numbers
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
+SIZE, SECONDS = 6e6, 10  # a page, at most
 SCHEMES, WIDTHS, LANGUAGES = ("light", "dark"), (1280, 390), ("en", "es")
 RATES, B1 = (0.001, 0.01, 0.1, 1.0), (0.5, 0.9)
 
@@ -258,3 +260,25 @@ def test_axe_finds_nothing_serious(opened, scheme, width):
         if fault["impact"] in ("serious", "critical")
     }
     assert serious == {}
+
+
+def test_ten_thousand_trials_are_thinned_and_it_is_said(chromium, tmp_path):
+    """2,500 configurations: the table and the figures hold the best; the page stays small."""
+    random = np.random.default_rng(0)
+    rows = [
+        trial(f"opt{i % 10}", rate, seed, 0.9 - off - i % 10 / 100 + seed / 1000, b1=b1)
+        for i in range(2500)
+        for rate, b1, off in [(10 ** random.uniform(-4, 1), *random.uniform(0.5, 0.9, 2))]
+        for seed in range(4)
+    ]
+    path = write(tmp_path / "big", rows, points=20)
+    begun = time.process_time()
+    file = write_report(path, png=False)
+    assert time.process_time() - begun < SECONDS
+    assert file.stat().st_size < SIZE
+    page = chromium.new_page()
+    page.goto(file.as_uri())
+    assert "the best 1,000 of them" in page.locator(".everything summary").inner_text()
+    assert page.locator("table.all tbody tr").count() == 1000
+    assert "Only the best 2,000 configurations are drawn." in page.content()
+    page.close()
