@@ -83,6 +83,17 @@ def test_a_study(run, directory):
         low, high = row["fresh"]["low"], row["fresh"]["high"]
         assert high - low == pytest.approx(2 * row["fresh"]["half_width"])
     assert document["page"] == str(directory / "report.html")
+    (pair,) = document["comparisons"]
+    means = {row["optimizer"]: row["fresh"]["mean"] for row in document["ranking"]}
+    assert pair["reference"] == document["ranking"][0]["optimizer"] and pair["n"] == 2
+    apart = abs(means[pair["optimizer"]] - means[pair["reference"]])
+    assert pair["tied"] or pair["difference"] == pytest.approx(apart, rel=1e-6)
+
+
+def test_two_studies(run, directory):
+    document, _, code = run("report", directory, directory)
+    assert code == 0 and {row["optimizer"] for row in document["optimizers"]} == {"sgd", "adam"}
+    assert all(row["difference"] == 0 for row in document["optimizers"])
 
 
 def test_compare_sweep_and_resume_say_how_they_ended(run, directory, tmp_path, monkeypatch):

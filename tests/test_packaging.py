@@ -17,7 +17,9 @@ EXTRAS = {  # who needs it
     "course/": "course",
     "search/": "optuna",
     "report/optuna.py": "optuna",
+    "report/measures/importance.py": "optuna",
     "live/": "live",
+    "sweeps/progress.py": "course",  # in a notebook IPython is there
     "problems/packaged.py": "tables",
 }
 

@@ -19,7 +19,8 @@ def study_document(findings: Findings, page: Path, **more: Any) -> dict[str, Any
     hyperparameters of its winner), ``search`` (``mean`` and ``std`` of the metric over the
     search's seeds, and how these ended), ``fresh`` and ``test`` (mean and 95% interval of the
     metric, and of the test metric, over fresh seeds; null where there are none), ``trials`` and
-    ``trials_diverged`` (of the optimizer).
+    ``trials_diverged`` (of the optimizer).  ``comparisons`` are the rows of
+    :func:`~jaxopt_course.report.statistics.paired`.
 
     Args:
         findings: of the study.
@@ -38,6 +39,7 @@ def study_document(findings: Findings, page: Path, **more: Any) -> dict[str, Any
         "verdict": verdict.headline(findings),
         "remarks": verdict.remarks(findings),
         "trials": {str(status): int(n) for status, n in counts.items()},
+        "comparisons": findings.comparisons.to_dict("records"),
         "ranking": [_row(findings, row) for _, row in findings.ranking.iterrows()],
         **more,
     }
