@@ -1,6 +1,7 @@
 """Several tasks in one study: scores within a task, ranks over tasks."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -10,9 +11,13 @@ import scipy.stats
 
 import jaxopt_course as joc
 from jaxopt_course import cli
+from jaxopt_course.cli.answer import Answer
 from jaxopt_course.problems.alike import common_metrics, measured
 from jaxopt_course.problems.catalog import matching
 from jaxopt_course.report import standings
+from jaxopt_course.report.task_statistics import critical_distance
+from jaxopt_course.studies import compiled
+from jaxopt_course.sweeps import loading
 
 TABLE = joc.grid(optimizer=["sgd", "momentum"], learning_rate=[0.01, 0.1], seed=range(2))
 
@@ -75,6 +80,8 @@ def test_it_is_confirmed_replayed_and_loaded_task_by_task(study):
     assert found.confirmed and len(found.winners) == 4
     pd.testing.assert_frame_equal(found.optimizers, fresh.standings())
     page = study.report().read_text(encoding="utf-8")
+    distance = critical_distance(2, 2)
+    assert f"Mean ranks up to {distance:.2f} apart do not differ" in page
     assert "Which optimizer wins on 2 tasks?" in page and "diabetes" in page and "momentum" in page
 
 
@@ -152,19 +159,42 @@ def test_bad_input_is_named(tasks, trials, settings, message):
         joc.compare(tasks, trials, epochs=1, progress=False, **settings)
 
 
+def test_equal_shapes_share_a_program(monkeypatch):
+    calls, compiled_by = [], loading._compiled
+    monkeypatch.setattr(compiled, "kept_programs", lambda: None)  # no cache of JAX's
+    monkeypatch.setattr(loading, "_compiled", lambda *a: calls.append(1) or compiled_by(*a))
+    tasks = [own_task(name, [("gain", "max")]) for name in "ab"]
+    study = joc.compare(
+        tasks, TABLE[:2], steps=2, batch_size=4, lanes=2, progress=False, devices=jax.devices()[:1]
+    )
+    assert len({bucket["program_sha256"] for bucket in study.manifest["buckets"]}) == 1
+    assert len(calls) == 2  # "seat" and the segment, once
+    halves = np.split(study.trials["valid_loss"].to_numpy(float), 2)
+    assert halves[0].tolist() == halves[1].tolist()  # the same data under two names
+
+
 def test_two_tasks_of_one_name_are_refused():
     twins = [own_task("a", [("gain", "max")]) for _ in range(2)]
     with pytest.raises(ValueError, match="two tasks are called 'a'"):
         joc.compare(twins, TABLE, epochs=1, progress=False)
 
 
-def test_the_command_takes_several_tasks(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_the_command_takes_several_tasks(study, monkeypatch, capsys):
+    asked = []
     monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
-    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])
-    few = "--optimizers sgd --learning-rates 2 --learning-rate-min 0.01 --learning-rate-max 0.1"
-    cli.main(["compare", "--task", "wi*", "diabetes", *few.split(), "--epochs", "1", "--seeds", "1",
-              "--confirm", "0", "--no-cache"])  # fmt: skip
+    train = lambda *given: asked.append(given) or Answer(dict)
+    monkeypatch.setattr("jaxopt_course.cli.compare.train", train)
+    few = ["--optimizers", "sgd", "--search", "sobol", "--trials", "2", "--seeds", "1"]
+    cli.main(["compare", "--task", "wi*", "diabetes", *few])
+    [(_, task, name, trials, _, static, _)] = asked
+    assert trials["task"].tolist() == ["wine"] * 2 + ["diabetes"] * 2 and static == ["task"]
+    assert name == "2_tasks" and task("wine").name == "wine"
+    assert list(task("wine").metrics) == ["score", "loss"]
+    capsys.readouterr()
+    cli.main(["report", str(study.directory)])
     said = capsys.readouterr().out
-    assert "mean rank" in said and "Not confirmed on fresh seeds" in said
-    assert (tmp_path / "runs" / "2_tasks-1" / "report.html").is_file()
+    assert "mean rank" in said and "scores of different tasks" in " ".join(said.split())
+    cli.main(["report", str(study.directory), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["tasks"] == ["wine", "diabetes"] and len(told["winners"]) == 4
+    assert {row["optimizer"] for row in told["standings"]} == {"sgd", "momentum"}

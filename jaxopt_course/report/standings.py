@@ -16,6 +16,7 @@ from jaxopt_course.records import claims, files, ownership, store
 from jaxopt_course.records.format import PAGE, making
 from jaxopt_course.report import tables, words
 from jaxopt_course.report.tables import OPTIMIZER, TASK
+from jaxopt_course.report.task_statistics import critical_distance
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -121,6 +122,11 @@ def sentences(found: Standings) -> list[str]:
     ]
     if not found.confirmed:
         said.append("Not confirmed on fresh seeds: a best score includes the luck of being picked.")
+    if len(table) > 1:
+        distance = critical_distance(len(table), tasks)
+        said.append(
+            f"Mean ranks up to {distance:.2f} apart do not differ (Nemenyi, 95%, over all pairs)."
+        )
     if tasks < 5:
         said.append(f"{words.counted(tasks, 'task')} tell little: other tasks may turn the order.")
     return said

@@ -32,6 +32,7 @@ from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
 from jaxopt_course.sweeps.lanes import Data
+from jaxopt_course.sweeps.loading import Kept
 from jaxopt_course.sweeps.memory import check_width, memory_limit
 from jaxopt_course.sweeps.patience import patience_of
 from jaxopt_course.sweeps.population import Generations
@@ -95,6 +96,7 @@ def compile_bucket(
     devices: Sequence[Any],
     seen: Seen | None = None,
     score: str = "last",
+    kept: Kept | None = None,
 ) -> Compiled:
     """Check that everything traces, choose the width, lower and compile.
 
@@ -105,6 +107,7 @@ def compile_bucket(
         devices: on which.
         seen: says what is recorded; default nothing but the loss and the metrics.
         score: "best": trials hold the weights of their best evaluation by the metric.
+        kept: programs of other buckets, where JAX has no persistent cache.
 
     Raises:
         TypeError: a column is needed as a plain value; the message says how to give it.
@@ -139,7 +142,7 @@ def compile_bucket(
         lane._replace(state=lane.state - (held_bytes(held) if held else 0)), devices[0].platform
     )
     check_width(width, lane.state, memory_limit(devices))
-    kept = kept_programs()
+    kept = kept_programs() or kept
     program = compile_program(trial, rhythm_of(bucket), data, table, width, devices, kept)
     others = evaluates_others(columns.optimizer, row, of_trial(state))
     if others and jax.tree.leaves(of_trial(state).model_state):
@@ -150,6 +153,14 @@ def compile_bucket(
             stacklevel=5,
         )
     return Compiled(bucket, chosen, trial, data, program, lane.state, others, score)
+
+
+class Shared:
+    """What the programs of a session's buckets were compiled to: equal ones are compiled once."""
+
+    def __init__(self) -> None:
+        self.programs: dict[str, bytes] = {}
+        self.read, self.write = self.programs.get, self.programs.__setitem__
 
 
 def kept_programs() -> programs.Programs | None:

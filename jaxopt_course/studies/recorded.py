@@ -159,9 +159,7 @@ class RecordedStudy:
             metric: as :meth:`configurations`; on fresh seeds where :meth:`confirm` returned this.
 
         Returns:
-            A row an optimizer, the best first: ``rank``, ``optimizer``, ``mean_rank`` over tasks,
-            ``firsts`` (tasks where nobody is better), ``unscored`` (tasks without a score),
-            ``tasks``.
+            A row an optimizer, the best first; see ``report.standings.standings``.
 
         Raises:
             ValueError: the study has no column ``task``, or an optimizer lacks a task.
