@@ -38,7 +38,7 @@ def sam(
 
         u, state = tx.update(g, state, params, grad_fn=jax.grad(lambda p: loss(p, batch)))
 
-    A step takes two gradients, the second after the first: about twice the time.  θ + ε is
+    A step takes two gradients, the second after the first: up to twice the time.  θ + ε is
     visited within the step only: parameters between steps, and evaluated ones, are θ, and a model's
     own state (BatchNorm's averages) is that of the first gradient.
 
@@ -59,6 +59,7 @@ def sam(
     Neyshabur (2021), "Sharpness-Aware Minimization for Efficiently Improving Generalization",
     algorithm 1 with p = 2; adaptive: Kwon, Kim, Park and Choi (2021), "ASAM", with T_w = |w|.
 
+    >>> import jax
     >>> from jaxopt_course.optimizers import sgd
     >>> tx, w = sam(sgd(1.0), rho=0.5), jnp.array(2.0)
     >>> slope = jax.grad(lambda w: w**2)  # 4 at 2, 5 at 2.5
