@@ -224,9 +224,10 @@ def test_importing_the_package_imports_no_jax():
 
 @functools.cache
 def loaded():
-    """What a process says that asks twice for every public name, then for devices."""
+    """What a process says that asks for sweep, twice for every public name, then for devices."""
     code = (
-        "import jaxopt_course as joc\n"
+        "import sys, jaxopt_course as joc\n"
+        "joc.sweep; print('xarray' in sys.modules)\n"
         "for _ in range(2):\n"
         "    print({n for n in joc.__all__ if type(getattr(joc, n)).__name__ == 'module'})\n"
         "print(joc.use_cpu_cores(3))\n"  # would raise if JAX had started
@@ -236,12 +237,16 @@ def loaded():
 
 
 def test_importing_everything_starts_no_device():
-    assert loaded()[2:] == ["3", "3"]
+    assert loaded()[3:] == ["3", "3"]
+
+
+def test_what_only_holds_curves_is_imported_with_the_first():
+    assert loaded()[0] == "False"
 
 
 def test_public_names_stay_what_they_are_once_their_modules_are_loaded():
     """A submodule of the same name would take the place of a function."""
-    assert loaded()[:2] == ["set()", "set()"]
+    assert loaded()[1:3] == ["set()", "set()"]
 
 
 def test_every_public_name_is_documented():

@@ -18,11 +18,10 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.records import files, format_1, ownership
 from jaxopt_course.records.arrays import pack, unpack
@@ -35,6 +34,9 @@ from jaxopt_course.records.format import (
     check,
 )
 from jaxopt_course.records.store import read_table
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 QUESTION, TABLE = "question.json", "question.csv"
 GENERATIONS = ("0.state", "1.state")
@@ -55,7 +57,7 @@ class Left(NamedTuple):
     """What a bucket left."""
 
     trials: pd.DataFrame
-    curves: xr.Dataset
+    curves: "xr.Dataset"
     event: dict[str, Any]
     kept: Mapping[int, bytes] = {}  # by trial, the states of the best configurations
 
@@ -312,6 +314,8 @@ def kept(folder: Path) -> Left | None:
         )
         if whole:
             trials = read_table(folder / TRIALS, seal["dtypes"])
+            import xarray as xr  # late: not needed before a study is there
+
             curves = xr.load_dataset(folder / CURVES, engine="h5netcdf")
             held = unpack((folder / KEPT).read_bytes()) if KEPT in seal["sha256"] else {}
             states = {int(n): x.tobytes() for n, x in held.items()}

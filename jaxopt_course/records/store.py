@@ -15,10 +15,9 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.records import files, format_1, ownership, weights
 from jaxopt_course.records.curves import check_curves
@@ -36,6 +35,9 @@ from jaxopt_course.records.format import (
     table_sha256,
 )
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 MOST_EVENTS = 100_000  # lines that are read; a sweep has a few, and one more a resume
 LONGEST_CELL = 10_000  # bytes of a table, on average
 SEALED = (TRIALS, CURVES, MANIFEST)
@@ -48,7 +50,7 @@ class Record:
 
     manifest: dict[str, Any]
     trials: pd.DataFrame
-    curves: xr.Dataset  # (trial, step) and (trial, eval_step), float32
+    curves: "xr.Dataset"  # (trial, step) and (trial, eval_step), float32
 
 
 def write(
@@ -242,6 +244,8 @@ def read(directory: str | Path) -> Record:
         raise ValueError(f"{place[TRIALS]} is damaged: it is larger than {most:,} bytes")
     trials = files.read_part(place[TRIALS], table)
     files.read_part(place[CURVES], lambda file: check_curves(file, manifest))
+    import xarray as xr  # late: not needed before a study is there
+
     curves = files.read_part(place[CURVES], lambda file: xr.load_dataset(file, engine="h5netcdf"))
     asked = manifest["trials"]
     if not len(trials) == curves.sizes.get("trial") == asked:

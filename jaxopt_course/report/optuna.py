@@ -17,15 +17,17 @@ import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records.format import making
 from jaxopt_course.report.tables import configuration_numbers, finite
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 LONGEST = 1 << 20  # bytes of a journal's last line that are looked at
 LOG_RATIO = 100.0  # a column that spans more than this was searched by orders of magnitude
@@ -56,7 +58,7 @@ def import_optuna() -> Any:
 
 
 def tell_all(
-    trials: pd.DataFrame, curves: xr.Dataset, columns: Sequence[str], metric: str, direction: str
+    trials: pd.DataFrame, curves: "xr.Dataset", columns: Sequence[str], metric: str, direction: str
 ) -> Iterator[Told]:
     """What there is to tell of every configuration, in the order of the table.
 
@@ -105,7 +107,7 @@ def tell_all(
         yield Told(own[0], state, value, curve, attributes)
 
 
-def _curve(curves: xr.Dataset, metric: str, direction: str) -> tuple[np.ndarray, np.ndarray]:
+def _curve(curves: "xr.Dataset", metric: str, direction: str) -> tuple[np.ndarray, np.ndarray]:
     """The steps (T,), and what the metric was there (trials, T)."""
     if metric == "train_loss":
         return curves["step"].to_numpy(), curves["train_loss"].to_numpy()
@@ -147,7 +149,7 @@ def split_columns(
 
 def export(
     trials: pd.DataFrame,
-    curves: xr.Dataset,
+    curves: "xr.Dataset",
     manifest: Mapping[str, Any],
     journal_file: str | Path,
     name: str,

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.records import checkpoints, claims
 from jaxopt_course.report.optuna import Told, import_optuna, set_attributes, tell_all
@@ -317,6 +316,8 @@ def _joined(session: Session, outcomes: Sequence[Outcome], scheduler: Scheduler 
     """One study of all batches."""
     trials = pd.concat([outcome.trials for outcome in outcomes], ignore_index=True)
     trials = trials.astype(dict(outcomes[0].trials.dtypes))
+    import xarray as xr  # late: not needed before a study is there
+
     curves = xr.concat([outcome.curves for outcome in outcomes], "trial")
     asked = session.table.trials[[*session.table.hyperparameters, "seed"]]
     session = dataclasses.replace(session, examples=asked)

@@ -6,12 +6,11 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.messages import printable
 from jaxopt_course.problems.traced import traced
@@ -45,12 +44,15 @@ from jaxopt_course.tables.columns import Columns
 from jaxopt_course.tables.replicates import making
 from jaxopt_course.train import Trial, evaluated_params, evaluates_others
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 
 class Trained(NamedTuple):
     """What a training of a bucket's trials left."""
 
     trials: pd.DataFrame
-    curves: xr.Dataset
+    curves: "xr.Dataset"
     event: dict[str, Any]
     interrupted: bool = False
     states: Mapping[int, Any] = {}  # by row, of the trials that finished, where they were asked for

@@ -3,11 +3,10 @@
 import dataclasses
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.records.format import join_sha256
 from jaxopt_course.studies.choosing import check_measured, varied_in
@@ -17,11 +16,14 @@ from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.sweeps.schedulers import Scheduler
 from jaxopt_course.tables.replicates import making
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 
 def extended(
     session: Session,
     known: pd.DataFrame,
-    curves: xr.Dataset,
+    curves: "xr.Dataset",
     was: Mapping[str, Any],
     trials: pd.DataFrame,
     progress: bool,
@@ -69,6 +71,8 @@ def extended(
     known = with_bests(known, curves, was["task"]["metrics"])
     whole = pd.concat([known, added], ignore_index=True).astype(added.dtypes)
     fresh = outcome.curves.isel(trial=over).assign_coords(trial=added["trial"].to_numpy())
+    import xarray as xr  # late: not needed before a study is there
+
     joined = xr.concat([bare(curves), fresh], "trial", join="outer")
     longer = _reached(longer, whole)  # Ctrl-C may have come before a new bucket was
     manifest = longer.manifest(whole, "sweep", scheduler) | {"command": was["command"]}

@@ -2,13 +2,12 @@
 
 import functools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import xarray as xr
 
 from jaxopt_course.problems.asking import Reads, Row
 from jaxopt_course.problems.catalog import task_of
@@ -19,12 +18,15 @@ from jaxopt_course.sweeps.lanes import on_further_sets
 from jaxopt_course.train import TrialState, budget_of, make_trial
 from jaxopt_course.updating import restored
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 
 class Fit(NamedTuple):
     """What :func:`fit` returns."""
 
     state: TrialState
-    curves: xr.Dataset  # train_loss(step), valid_*(eval_step), float32
+    curves: "xr.Dataset"  # train_loss(step), valid_*(eval_step), float32
     metrics: dict[str, float]  # final valid_* and test_* metrics
 
 
@@ -109,6 +111,8 @@ def fit(
             evaluations[s] = measure(data.valid) | on_further_sets(measure, data)
     test = evaluate(state, data.test, data.shared)
     last = evaluations[budget.steps]
+    import xarray as xr  # late: not needed before a study is there
+
     curves = xr.Dataset(
         {
             name: ("step", np.array([r[name] for r in records.values()], np.float32))

@@ -1,11 +1,10 @@
 """Several studies of one program as one, as those of the parts of a table on several machines."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.records import store, weights
 from jaxopt_course.records.format import join_sha256, table_sha256
@@ -14,6 +13,9 @@ from jaxopt_course.studies.joining import REPEATABLE, own_rows
 from jaxopt_course.studies.keeping import best_trials
 from jaxopt_course.studies.made_with import COMPILER, agreed, command, common_name
 from jaxopt_course.studies.study import Study
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 SAME = ["static", "hyperparameters", "metric", "direction", "scheduler", "platform", "start"]
 SAME += ["replicates", "score", "raw"]
@@ -45,6 +47,8 @@ def join(studies: Sequence[Study]) -> Study:
     names = list(found[0].manifest["hyperparameters"])
     parts = _numbered(found)
     whole = pd.concat([trials for trials, _ in parts], ignore_index=True)
+    import xarray as xr  # late: not needed before a study is there
+
     curves = xr.concat([curves for _, curves in parts], "trial", join="outer")
     keep = _once(whole, curves)
     sources = whole.loc[keep, ["_study", "_trial"]].reset_index(drop=True)
@@ -91,7 +95,7 @@ def _key(bucket: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(bucket["static"].items())
 
 
-def _numbered(found: Sequence[Study]) -> list[tuple[pd.DataFrame, xr.Dataset]]:
+def _numbered(found: Sequence[Study]) -> list[tuple[pd.DataFrame, "xr.Dataset"]]:
     """Tables and curves, numbered through, each row with its study and its number there."""
     parts, start = [], 0
     like = found[0].trials.dtypes
@@ -111,7 +115,7 @@ def _numbered(found: Sequence[Study]) -> list[tuple[pd.DataFrame, xr.Dataset]]:
     return parts
 
 
-def _once(whole: pd.DataFrame, curves: xr.Dataset) -> np.ndarray:
+def _once(whole: pd.DataFrame, curves: "xr.Dataset") -> np.ndarray:
     """Positions of the rows that count; ``duplicate_of`` tells of those within a study."""
     keep: list[int] = []
     first: dict[str, int] = {}
@@ -142,7 +146,7 @@ def _duplicates(ids: pd.Series) -> Any:
     return pd.array(again, dtype="Int64")
 
 
-def _same(whole: pd.DataFrame, curves: xr.Dataset, a: int, b: int) -> bool:
+def _same(whole: pd.DataFrame, curves: "xr.Dataset", a: int, b: int) -> bool:
     """Whether two rows have the same results, bit for bit."""
     table = whole.loc[[a, b], "status":].drop(columns=["_study", "_trial"])
     one, other = (table.iloc[[i]].reset_index(drop=True) for i in (0, 1))

@@ -1,14 +1,16 @@
 """What the buckets of a study left, joined: its table, its curves, its event."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.studies.compiled import Trained
 from jaxopt_course.studies.results import ticks
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 REPEATABLE = ("calls_compared", "repeatable", "calls_differ_in")  # entries of a manifest
 
@@ -49,7 +51,7 @@ def join_trials(trials: pd.DataFrame, parts: Sequence[Trained]) -> pd.DataFrame:
 
 def join_curves(
     trials: pd.DataFrame, parts: Sequence[Trained], budgets: Sequence[Mapping[str, Any]]
-) -> xr.Dataset:
+) -> "xr.Dataset":
     """The curves on the steps of all buckets of the study, NaN where a trial has no such step."""
     if len(budgets) == 1 and len(parts[0].trials) == len(trials):
         return parts[0].curves
@@ -70,6 +72,8 @@ def join_curves(
             columns = np.searchsorted(readings[axis], part.curves[axis].to_numpy())
             whole[np.ix_(rows, columns)] = part.curves[name].to_numpy()
         arrays[str(name)] = (("trial", axis), whole)
+    import xarray as xr  # late: not needed before a study is there
+
     return xr.Dataset(arrays, coords={"trial": numbers, **readings})
 
 

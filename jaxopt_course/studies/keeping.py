@@ -4,17 +4,19 @@ import shutil
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.records import weights
 from jaxopt_course.report import tables
 from jaxopt_course.studies.results import with_bests
 from jaxopt_course.sweeps.memory import in_bytes
 from jaxopt_course.tables.replicates import making
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 CLOSE = 0.05  # rounding grows while a network trains
 
@@ -130,13 +132,13 @@ def settled(
     return Settled(entry, contents)
 
 
-def _intervals(curves: xr.Dataset, steps: np.ndarray) -> np.ndarray:
+def _intervals(curves: "xr.Dataset", steps: np.ndarray) -> np.ndarray:
     """(N,), evaluations of each trial up to a step; buckets have rhythms of their own."""
     early = curves["eval_step"].to_numpy() <= steps[:, None]
     return (curves["valid_loss"].notnull().to_numpy() & early).sum(axis=1).astype(np.int32)
 
 
-def _steps(trials: pd.DataFrame, curves: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+def _steps(trials: pd.DataFrame, curves: "xr.Dataset") -> tuple[np.ndarray, np.ndarray]:
     """(N,) each: the step of whose weights a trial's score is, and up to which it is trained again.
 
     Of one that has converged both are that of its score.

@@ -2,16 +2,18 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.studies.climbing import Scripted
 from jaxopt_course.studies.made_with import alone
 from jaxopt_course.sweeps.population import Move
 from jaxopt_course.sweeps.schedulers import Scheduler
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def entries_of(
@@ -92,7 +94,9 @@ def path_of(
     return path
 
 
-def inherited(curves: xr.Dataset, lineage: Sequence[Mapping[str, Any]], trial: int) -> xr.Dataset:
+def inherited(
+    curves: "xr.Dataset", lineage: Sequence[Mapping[str, Any]], trial: int
+) -> "xr.Dataset":
     """The curves along a trial's ancestry, as those of one trial."""
     path = ancestry(lineage, trial)
     whole = curves.sel(trial=[trial]).copy(deep=True)

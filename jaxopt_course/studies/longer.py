@@ -3,12 +3,11 @@
 import dataclasses
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.records import store
 from jaxopt_course.studies.compiled import best_of
@@ -27,6 +26,9 @@ from jaxopt_course.tables.budgets import budgets_of
 from jaxopt_course.tables.cells import identify
 from jaxopt_course.tables.stretch import stretched
 from jaxopt_course.train import Budget, budget_of
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Longer(NamedTuple):
@@ -224,7 +226,7 @@ def _states(
 def _begin(
     old: Bucket,
     new: Bucket,
-    curves: xr.Dataset,
+    curves: "xr.Dataset",
     tested: list[str],
     parents: list[int],
     states: Mapping[int, bytes],
@@ -261,7 +263,7 @@ def _begin(
     return Snapshot(results, Waiting(rows, progress, leaves))
 
 
-def _sums(empty: np.ndarray, means: xr.DataArray, rhythm: Any, done: int) -> np.ndarray:
+def _sums(empty: np.ndarray, means: "xr.DataArray", rhythm: Any, done: int) -> np.ndarray:
     """Sums over units whose means between records are those recorded."""
     sums = empty.astype(np.float64)
     ticks = np.arange(rhythm.record_every, done + 1, rhythm.record_every)

@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints, claims, store, weights
@@ -18,13 +17,16 @@ from jaxopt_course.studies.lineage import table_of
 from jaxopt_course.studies.results import bare, join, with_bests
 from jaxopt_course.studies.session import Session
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 
 @dataclass(frozen=True, eq=False)
 class RecordedStudy:
     """A study as it is read, chosen from, written; see ``Study``, which trains more for it."""
 
     trials: pd.DataFrame
-    curves: xr.Dataset
+    curves: "xr.Dataset"
     manifest: dict[str, Any]
     directory: Path | None = None
     events: tuple[dict[str, Any], ...] = ()
@@ -56,9 +58,8 @@ class RecordedStudy:
     @property
     def tasks(self) -> list[str]:
         """The tasks that it compares, where they are the static column ``task``; else none."""
-        if tables.TASK not in self.manifest.get("static", ()):
-            return []
-        return [str(name) for name in self.trials[tables.TASK].unique()]
+        static = self.manifest.get("static", ())
+        return [*map(str, self.trials[tables.TASK].unique())] if tables.TASK in static else []
 
     @property
     def lineage(self) -> pd.DataFrame:

@@ -1,12 +1,11 @@
 """A trial trained again, and its curves compared with those recorded."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.studies.climbing import Scripted
 from jaxopt_course.studies.lineage import ancestry, inherited, path_of
@@ -15,6 +14,9 @@ from jaxopt_course.studies.resume import recall
 from jaxopt_course.studies.session import Session
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 ROUNDING = 0.05  # of a curve's largest value: rounding grows while a network trains
 
@@ -35,7 +37,7 @@ class Replay(NamedTuple):
     """
 
     state: Any
-    curves: xr.Dataset
+    curves: "xr.Dataset"
     identical: bool
     different: list[str]
     exact: bool = True
@@ -45,7 +47,7 @@ class Replay(NamedTuple):
 
 def replay(
     trials: pd.DataFrame,
-    curves: xr.Dataset,
+    curves: "xr.Dataset",
     manifest: Mapping[str, Any],
     session: Session | None,
     trial: int,

@@ -6,16 +6,18 @@ on the clock; so the table and the curves are a function of the study alone.
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.sweeps.climb import Score
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.patience import Patience, last_improvement
 from jaxopt_course.sweeps.snapshot import Results
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 class Means(NamedTuple):
@@ -44,7 +46,7 @@ def assemble(
     rhythm: Rhythm,
     metrics: Mapping[str, str] = MappingProxyType({}),
     scored: Scored | None = None,
-) -> tuple[pd.DataFrame, xr.Dataset]:
+) -> tuple[pd.DataFrame, "xr.Dataset"]:
     """The table with status and metrics, and the curves with numeric coordinates only.
 
     Args:
@@ -55,6 +57,8 @@ def assemble(
         scored: where some are scored by another evaluation than the last one of the budget.
     """
     record_steps, eval_steps, losses, recorded, valid = means_of(results, rhythm)
+    import xarray as xr  # late: not needed before a study is there
+
     curves = xr.Dataset(
         {"train_loss": (("trial", "step"), losses)}
         | {name: (("trial", "step"), x) for name, x in recorded.items()}
@@ -238,7 +242,7 @@ def bests(valid: Mapping[str, np.ndarray], metrics: Mapping[str, str]) -> dict[s
 
 
 def with_bests(
-    trials: pd.DataFrame, curves: xr.Dataset, metrics: Mapping[str, str]
+    trials: pd.DataFrame, curves: "xr.Dataset", metrics: Mapping[str, str]
 ) -> pd.DataFrame:
     """The table with ``best_valid_<metric>`` of every metric; older ones have that of the loss."""
     valid = {
@@ -283,7 +287,9 @@ def scorer(metric: str, direction: str, rhythm: Rhythm) -> Callable[[Results], S
     return of
 
 
-def join(curves: xr.Dataset, trials: pd.DataFrame, hyperparameters: Sequence[str]) -> xr.Dataset:
+def join(
+    curves: "xr.Dataset", trials: pd.DataFrame, hyperparameters: Sequence[str]
+) -> "xr.Dataset":
     """The curves with hyperparameters, seed and status as coordinates of ``trial``."""
     coordinates = {}
     for name in [*hyperparameters, "seed", "status"]:
@@ -298,6 +304,6 @@ def join(curves: xr.Dataset, trials: pd.DataFrame, hyperparameters: Sequence[str
     return curves.assign_coords(coordinates)
 
 
-def bare(curves: xr.Dataset) -> xr.Dataset:
+def bare(curves: "xr.Dataset") -> "xr.Dataset":
     """The curves with the numeric coordinates that go to disk."""
     return curves.drop_vars([c for c in curves.coords if c not in curves.dims])

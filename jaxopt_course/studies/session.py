@@ -8,11 +8,10 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints
@@ -46,6 +45,9 @@ from jaxopt_course.tables.lengthen import lengthen
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 OWN = ("task", "budget", "hyperparameters", "searched", "optimizers", "lanes", "program_sha256")
 
 
@@ -53,7 +55,7 @@ class Outcome(NamedTuple):
     """What a training of a table left."""
 
     trials: pd.DataFrame
-    curves: xr.Dataset
+    curves: "xr.Dataset"
     manifest: dict[str, Any]
     event: dict[str, Any]
     interrupted: bool
