@@ -80,18 +80,18 @@ show(fig, "muon")
 
 # %%
 NAMES = ["momentum", "adam", "adamw", "adamw+ema", "schedule_free_adamw", "muon"]
-COSINE = "adamw, coseno"
+COSINE = "adamw con coseno"
 TUNE = ["learning_rate", "weight_decay"]
 space = joc.search_space(*NAMES)
 copy = space[space["optimizer"] == "adamw"].assign(optimizer=COSINE)
 space = pd.concat([space[space["name"].isin(TUNE)], copy[copy["name"].isin(TUNE)]])
-print(space.pivot(index="optimizer", columns="name", values=["low", "high"]).to_string())
+print(space.pivot(index="optimizer", columns="name", values=["low", "high"]).to_string(na_rep=""))
 
 # %% [markdown]
 # ## El barrido
 #
 # Seiscientos dígitos, un 15 % de ellos con la etiqueta al azar: aquí hay algo que regularizar. A
-# los seis se añade «adamw, coseno», que baja la tasa hasta cero como es costumbre; sin él, ganarle
+# los seis se añade «adamw con coseno», que baja la tasa hasta cero como es costumbre; sin él, ganarle
 # a AdamW con tasa constante sería ganarle a un rival a medio vestir. Todos prueban los mismos
 # puntos de una sucesión de Sobol, cada uno en su caja, y todos caben en un programa.
 
