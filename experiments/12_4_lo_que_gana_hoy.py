@@ -91,9 +91,9 @@ print(space.pivot(index="optimizer", columns="name", values=["low", "high"]).to_
 # ## El barrido
 #
 # Seiscientos dígitos, un 15 % de ellos con la etiqueta al azar: aquí hay algo que regularizar. A
-# los seis se añade «adamw con coseno», que baja la tasa hasta cero como es costumbre; sin él, ganarle
-# a AdamW con tasa constante sería ganarle a un rival a medio vestir. Todos prueban los mismos
-# puntos de una sucesión de Sobol, cada uno en su caja, y todos caben en un programa.
+# los seis se añade «adamw con coseno», que baja la tasa hasta cero como es costumbre; sin él,
+# ganarle a AdamW con tasa constante sería ganarle a un rival a medio vestir. Todos prueban los
+# mismos puntos de una sucesión de Sobol, cada uno en su caja, y todos caben en un programa.
 
 # %%
 task = noisy_digits(
@@ -223,7 +223,7 @@ for ax, (name, colour) in zip(axes, averaging.items(), strict=True):
     print(
         spanish(
             f"{name:20s} media menos últimos pesos: {gain[0]:+.2f} ± {gain[1]:.2f} puntos; "
-            f"salto entre medidas: {100 * rough[0]:.2f} y {100 * rough[1]:.2f} puntos"
+            f"saltan {100 * rough[0]:.2f} y {100 * rough[1]:.2f}"
         )
     )
     at = (np.arange(evaluated.shape[1]) + 1) * EVERY
