@@ -16,16 +16,9 @@ import pandas as pd
 from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints
 from jaxopt_course.records.format import join_sha256, table_sha256
+from jaxopt_course.studies import joining
 from jaxopt_course.studies.carried import Carried, note_of, packed, pruned
 from jaxopt_course.studies.compiled import Compiled, Shared, Trained, compile_bucket, train_bucket
-from jaxopt_course.studies.joining import (
-    by_place,
-    join_curves,
-    join_events,
-    join_found,
-    join_trials,
-    own_rows,
-)
 from jaxopt_course.studies.made_with import (
     agreed,
     common_name,
@@ -189,7 +182,7 @@ class Session:
         shares = {
             number: share
             for number, entry in enumerate(entries)
-            if len(share := own_rows(trials, entry))
+            if len(share := joining.own_rows(trials, entry))
         }
         place = pd.Series(np.arange(len(trials)), trials["trial"].to_numpy())
         folders = {
@@ -238,8 +231,8 @@ class Session:
                 replicates=self.table.replicates,
                 seen=seen,
             )
-            states |= by_place(rows, part.states)
-            evaluated |= by_place(rows, part.evaluated)
+            states |= joining.by_place(rows, part.states)
+            evaluated |= joining.by_place(rows, part.evaluated)
             done.append(part)
             kept |= packed(share, part)
             kept = pruned(kept, trials, done, self.table, self.chosen, best)
@@ -247,11 +240,13 @@ class Session:
                 break
             if folder is not None and number != max(shares):  # the last one's go to the study
                 keep(folder, part, question, packed(share, part))
-        whole = join_trials(trials, done)
-        curves = join_curves(trials, done, [b.budget.describe() for b in self.table.buckets])
-        manifest = self.manifest(whole, kind, scheduler) | join_found(done)
+        whole = joining.join_trials(trials, done)
+        curves = joining.join_curves(
+            trials, done, [b.budget.describe() for b in self.table.buckets]
+        )
+        manifest = self.manifest(whole, kind, scheduler) | joining.join_found(done)
         interrupted = cut or any(part.interrupted for part in done)
-        event = join_events([part for part in done if not part.earlier] or done)
+        event = joining.join_events([part for part in done if not part.earlier] or done)
         return Outcome(whole, curves, manifest, event, interrupted, states, kept, evaluated)
 
     def lengthened(self, known: pd.DataFrame, trials: pd.DataFrame) -> "Session":
@@ -287,7 +282,7 @@ class Session:
         bucket, task = self.table.buckets[number], self.table.buckets[number].task
         columns, compiled = bucket.columns, self.programs.get(number)
         static = self.static(number)
-        own = own_rows(trials, static)
+        own = joining.own_rows(trials, static)
         made: Mapping[str, Any] = {"lanes": self.lanes[number] or 0, "program_sha256": ""}
         if compiled is not None:
             made = {"lanes": compiled.program.lanes, "program_sha256": compiled.program_sha256}
@@ -311,7 +306,7 @@ class Session:
         """A bucket's examples, for JSON; nothing where there are none."""
         if self.examples is None:
             return {}
-        own = own_rows(self.examples, static)
+        own = joining.own_rows(self.examples, static)
         names = [*static["bucket_dtypes"], "seed"]
         rows = own[names].astype(object).where(own[names].notna(), None).to_dict("records")
         return {"examples": rows}
