@@ -47,6 +47,7 @@ import jax  # noqa: E402  (flags first)
 import pytest  # noqa: E402
 from jax._src.interpreters import mlir  # noqa: E402
 
+from jaxopt_course.problems import catalog  # noqa: E402
 from jaxopt_course.sweeps import program  # noqa: E402
 
 OPTIMIZED = tuple(
@@ -82,6 +83,26 @@ def share_dialects():
 
 if hasattr(mlir, "make_ir_context"):  # private to jax: without it tests are slower, no more
     share_dialects()
+
+
+def share_tasks():
+    """Sweeps of one name train one task, which nobody can change; to make it is a tenth of a sweep.
+
+    ``load_task`` makes it anew, as ever.
+    """
+    make, made = catalog.task_of, {}
+
+    def shared(task):
+        if not isinstance(task, str) or task not in catalog.TASKS:
+            return make(task)
+        if task not in made:
+            made[task] = make(task)
+        return made[task]
+
+    catalog.task_of = shared
+
+
+share_tasks()
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 jax.config.update("jax_num_cpu_devices", 4)
