@@ -355,6 +355,20 @@ def test_sensitivity_shows_the_best_of_each_rate():
     assert found["diverged"].tolist() == [0, 0, 0.5]
 
 
+def test_sensitivity_of_what_was_drawn_with_others_is_its_upper_edge():
+    """A rate is left out where one farther from the best is better: another number spoiled it."""
+    drawn = {0.1: (0.2, 1.0), 0.2: (0.5, 2.0), 0.3: (0.4, 3.0), 0.4: (0.9, 4.0), 0.5: (0.3, 5.0),
+             0.6: (0.6, 6.0), 0.7: (0.1, 7.0)}  # fmt: skip
+    rows = [trial("adamw", rate, score=x, b1=b1) for rate, (x, b1) in drawn.items()]
+    rows += [trial("sgd", rate, score=x) for rate, (x, _) in drawn.items()]
+    rows += [trial("adamw", 0.45, status="diverged", b1=9.0)]
+    found = tables.sensitivity(
+        ranked(rows, hyper=[*HYPER, "b1"]), "valid_accuracy", others=["b1"]
+    ).set_index("optimizer")
+    assert found.loc["adamw", "learning_rate"].tolist() == [0.1, 0.2, 0.4, 0.45, 0.6, 0.7]
+    assert found.loc["sgd", "learning_rate"].tolist() == list(drawn)
+
+
 def test_curves_are_bands_over_the_seeds():
     trials = table(
         [trial("sgd", seed=s) for s in range(3)] + [trial("adam", seed=s) for s in (0, 1)]

@@ -177,7 +177,8 @@ def _sensitivity(
     rates = ranked["learning_rate"]
     if not pd.api.types.is_numeric_dtype(rates) or rates.nunique() < 2:
         return None
-    return tables.sensitivity(ranked, metric)
+    others = [n for n in hyperparameters if n not in ("learning_rate", tables.OPTIMIZER)]
+    return tables.sensitivity(ranked, metric, others=others)
 
 
 def _courses(record: store.Record, metric: str) -> pd.DataFrame:

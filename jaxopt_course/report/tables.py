@@ -213,13 +213,23 @@ def edge(tried: pd.DataFrame, best: pd.Series, name: str) -> str:
     return f"{name} ({ends[best[name]]})" if best[name] in ends else ""
 
 
-def sensitivity(ranked: pd.DataFrame, metric: str, column: str = "learning_rate") -> pd.DataFrame:
+def sensitivity(
+    ranked: pd.DataFrame,
+    metric: str,
+    column: str = "learning_rate",
+    others: Sequence[str] = (),
+) -> pd.DataFrame:
     """How the result depends on one hyperparameter, the others at their best for each value.
+
+    Where an optimizer's values were drawn together with others, each once, nobody knows their best:
+    left are the values that none farther from the best one beats, the upper edge of the draws, and
+    those with a diverged seed.
 
     Args:
         ranked: what :func:`configurations` returned.
         metric: the metric it was ranked by.
         column: the hyperparameter; rows without it are left out.
+        others: hyperparameters that may have been drawn with it.
 
     Returns:
         A row an optimizer and value: ``optimizer`` (if ``ranked`` has it), ``column``, and of its
@@ -229,6 +239,13 @@ def sensitivity(ranked: pd.DataFrame, metric: str, column: str = "learning_rate"
     keys = [name for name in (OPTIMIZER, column) if name in ranked]
     best = ranked[ranked[column].notna()].drop_duplicates(keys)
     best = best.sort_values(column, kind="stable")
+    if others and OPTIMIZER in ranked:
+        sizes = ranked[OPTIMIZER].value_counts()
+        drawn = [
+            _upper_edge(rows, others) if sizes[name] == len(rows) else rows
+            for name, rows in best.groupby(OPTIMIZER, sort=False)
+        ]
+        best = pd.concat(drawn).sort_values(column, kind="stable") if drawn else best
     table = best[[*keys, "seeds"]].assign(
         mean=best[metric],
         low=best[f"{metric}_min"],
@@ -236,6 +253,18 @@ def sensitivity(ranked: pd.DataFrame, metric: str, column: str = "learning_rate"
         diverged=best["diverged"] / best["seeds"],
     )
     return table.astype({column: "float64"}).reset_index(drop=True)
+
+
+def _upper_edge(rows: pd.DataFrame, others: Sequence[str]) -> pd.DataFrame:
+    """The rows, one a value, that none farther from the best one beats; all if no other differs."""
+    if len(rows) < 2 or all(rows[name].nunique(dropna=False) < 2 for name in others):
+        return rows
+    place = rows["rank"].to_numpy()
+    top = int(place.argmin())
+    kept = np.array(rows["diverged"] > 0)
+    kept[: top + 1] |= np.minimum.accumulate(place[: top + 1]) == place[: top + 1]
+    kept[top:] |= np.minimum.accumulate(place[top:][::-1])[::-1] == place[top:]
+    return rows[kept]
 
 
 def same(trials: pd.DataFrame, row: pd.Series, hyperparameters: Iterable[str]) -> np.ndarray:
