@@ -16,7 +16,7 @@ from jaxopt_course.records import files
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import Axis, Look, labels, looks, rate_axis, time_axis, value_axis
 from jaxopt_course.report.verdict import estimate
-from jaxopt_course.report.words import counted, listed, sequence, title
+from jaxopt_course.report.words import Words, sequence
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,14 +64,15 @@ def curves(findings: Findings, figure: "Figure") -> bool:
     if not quantities:
         return False
     figure.set_size_inches(4.4 * len(quantities) + 2, 4.4)
+    w = findings.words
     per, unit = time_axis(findings)
     styles = looks(findings.optimizers)
     panels = figure.subplots(1, len(quantities), squeeze=False)[0]
     for axes, quantity in zip(panels, quantities, strict=True):
         part = table[table["quantity"] == quantity]
         axis = value_axis(findings, quantity, part["mean"])
-        _dress(axes, unit, title(quantity))
-        _scale(axes, "y", axis)
+        _dress(axes, w.say(unit), w.title(quantity))
+        _scale(axes, "y", axis, w)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         floor = part["mean"].min() / 3 if axis.log else None
         for place, (name, line) in enumerate(part.groupby("optimizer", sort=False)):
@@ -80,9 +81,8 @@ def curves(findings: Findings, figure: "Figure") -> bool:
             every = max(1, len(line) // 6)
             axes.plot(x, line["mean"], **_line(style), markevery=(place % every, every))
     _legend(figure, findings, styles)
-    figure.suptitle(
-        f"Course of training, each optimizer at its best: mean and range of {_seeds(findings)}"
-    )
+    template = "Course of training, each optimizer at its best: mean and range of {seeds}"
+    figure.suptitle(w.say(template, seeds=_seeds(findings)))
     return True
 
 
@@ -101,8 +101,9 @@ def sensitivity(findings: Findings, figure: "Figure") -> bool:
         height_ratios=[4.4, height] if rows else [1],
     )[:, 0]  # fmt: skip
     main = panels[0]
-    _dress(main, "", f"{title(findings.metric)} (mean over seeds)")
-    _scale(main, "y", value_axis(findings, findings.metric, table["mean"]))
+    w, metric = findings.words, findings.words.title(findings.metric)
+    _dress(main, "", w.say("{metric} (mean over seeds)", metric=metric))
+    _scale(main, "y", value_axis(findings, findings.metric, table["mean"]), w)
     for name, line in table.groupby("optimizer", sort=False):
         style, x = styles[str(name)], axis.place(line["learning_rate"])
         _band(main, style, x, line["low"], line["high"])
@@ -113,21 +114,20 @@ def sensitivity(findings: Findings, figure: "Figure") -> bool:
             main.plot(x, y, **_mark(styles[best["optimizer"]], 11, filled=False))
     if table["mean"].isna().all():
         main.text(
-            0.5, 0.5, "no configuration has a score",
+            0.5, 0.5, w.say("no configuration has a score"),
             transform=main.transAxes, ha="center", color=FAINT,
         )  # fmt: skip
         main.set_yticks([])
     if rows:
         _strip(panels[1], diverged, rows, findings, axis)
-    _scale(panels[-1], "x", axis)
-    panels[-1].set_xlabel("learning rate", color=INK)
+    _scale(panels[-1], "x", axis, w)
+    panels[-1].set_xlabel(w.say("learning rate"), color=INK)
     if axis.gap:
         for axes in panels:
             axes.axvline(axis.gap, color=FAINT, linestyle=":", linewidth=1)
     _legend(figure, findings, styles)
-    figure.suptitle(
-        f"{title(findings.metric).capitalize()} against the learning rate; outlined: the best"
-    )
+    template = "{metric} against the learning rate; outlined: the best"
+    figure.suptitle(w.say(template, metric=metric.capitalize()))
     return True
 
 
@@ -140,9 +140,10 @@ def final(findings: Findings, figure: "Figure") -> bool:
     names = [name for name in findings.ranking["optimizer"] if name in table.index]
     figure.set_size_inches(9, 1.7 + 0.36 * len(names))
     axes = figure.subplots()
-    _dress(axes, title(metric), "")
+    w = findings.words
+    _dress(axes, w.title(metric), "")
     axes.grid(axis="y", visible=False)
-    _scale(axes, "x", value_axis(findings, metric, table["mean"]))
+    _scale(axes, "x", value_axis(findings, metric, table["mean"]), w)
     styles, short = looks(findings.optimizers), labels(findings.optimizers)
     for y, name in enumerate(names):
         row, style = table.loc[name], styles[name]
@@ -153,11 +154,18 @@ def final(findings: Findings, figure: "Figure") -> bool:
         axes.plot([row["mean"]], [y], **_mark(style, 8, filled=not row["diverged"]))
     _names(axes, [short[name] for name in names])
     right = axes.secondary_yaxis("right")
-    right.set_yticks(range(len(names)), [estimate(table.loc[name]) for name in names], fontsize=9)
+    right.set_yticks(
+        range(len(names)), [estimate(table.loc[name], w) for name in names], fontsize=9
+    )
     right.tick_params(length=0, colors=INK)
     right.spines["right"].set_visible(False)
-    what = "mean and 95% interval" if findings.confirmed else "mean"
-    figure.suptitle(f"{title(metric).capitalize()} of each winner: {what} of {_seeds(findings)}")
+    template = (
+        "{metric} of each winner: mean and 95% interval of {seeds}"
+        if findings.confirmed
+        else "{metric} of each winner: mean of {seeds}"
+    )
+    name = w.title(metric).capitalize()
+    figure.suptitle(w.say(template, metric=name, seeds=_seeds(findings)))
     return True
 
 
@@ -182,7 +190,8 @@ def _strip(
         )  # fmt: skip
     _names(axes, [short[name] for name in rows], fontsize=8)
     axes.set_facecolor("#f6f7f9")
-    axes.set_title("diverged (× : at least one seed)", loc="left", fontsize=9, color=FAINT, pad=3)
+    said = findings.words.say("diverged (× : at least one seed)")
+    axes.set_title(said, loc="left", fontsize=9, color=FAINT, pad=3)
 
 
 def _line(style: Look) -> dict[str, Any]:
@@ -220,11 +229,11 @@ def _dress(axes: "Axes", x: str, y: str) -> None:
     axes.tick_params(colors=INK, which="both")
 
 
-def _scale(axes: "Axes", which: str, axis: Axis) -> None:
+def _scale(axes: "Axes", which: str, axis: Axis, words: Words) -> None:
     if axis.log:
         axes.set(**{f"{which}scale": "log"})
         side = axes.xaxis if which == "x" else axes.yaxis
-        side.set_ticks(axis.ticks, axis.texts)
+        side.set_ticks(axis.ticks, [words.mark(text) for text in axis.texts])
         side.set_ticks([], minor=True)
 
 
@@ -249,7 +258,9 @@ def _legend(figure: "Figure", findings: Findings, styles: dict[str, Look]) -> No
 
 
 def _seeds(findings: Findings) -> str:
-    noun = "fresh seed" if findings.confirmed else "search seed"
-    said = counted(findings.finals["seed"].nunique(), noun)
+    w, noun = findings.words, "fresh seed" if findings.confirmed else "search seed"
+    said = w.counted(findings.finals["seed"].nunique(), noun)
     columns = sequence(findings.manifest, "replicates")
-    return said + (f" and all values of {listed(columns)}" if columns else "")
+    if columns:
+        said += w.say(" and all values of {columns}", columns=w.listed(columns))
+    return said

@@ -5,6 +5,7 @@ from jaxopt_course.report.spanish import page, verdict
 NOUNS = {  # one, several
     "seed": ("semilla", "semillas"),
     "fresh seed": ("semilla nueva", "semillas nuevas"),
+    "search seed": ("semilla de la búsqueda", "semillas de la búsqueda"),
     "replicate": ("réplica", "réplicas"),
     "fresh replicate": ("réplica nueva", "réplicas nuevas"),
     "trial": ("entrenamiento", "entrenamientos"),

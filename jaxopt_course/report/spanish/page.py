@@ -235,4 +235,14 @@ SENTENCES = {
     "score (1: the best optimizer of a task, 0: the worst)":
         "resultado (1: el mejor optimizador de una tarea; 0: el peor)",
     "share of trainings": "parte de los entrenamientos",
+    # the pictures
+    "Course of training, each optimizer at its best: mean and range of {seeds}":
+        "Curso del entrenamiento, cada optimizador en su mejor ajuste: media y rango de {seeds}",
+    "{metric} (mean over seeds)": "{metric} (media de las semillas)",
+    "{metric} against the learning rate; outlined: the best":
+        "{metric} según la tasa de aprendizaje; con borde, la mejor",
+    "{metric} of each winner: mean and 95% interval of {seeds}":
+        "{metric} de cada ganador: media e intervalo del 95 % de {seeds}",
+    "{metric} of each winner: mean of {seeds}": "{metric} de cada ganador: media de {seeds}",
+    " and all values of {columns}": " y todos los valores de {columns}",
 }  # fmt: skip
