@@ -85,3 +85,20 @@ def test_english_is_as_it_was():
 def test_another_language_is_refused():
     with pytest.raises(ValueError, match="in en and es, not in 'fr'"):
         Words("fr")
+
+
+def test_pictures_have_the_languages_decimal_mark(tmp_path):
+    from matplotlib.figure import Figure
+    from report_studies import trial, write
+
+    from jaxopt_course.report import figures
+    from jaxopt_course.report.findings import read
+
+    rows = [trial("adam", x, s, 0.8 + s / 10) for x in (0.01, 0.1) for s in range(2)]
+    drawn = Figure()
+    assert figures.sensitivity(read(write(tmp_path, rows), "es"), drawn)
+    drawn.canvas.draw()
+    (axes,) = drawn.axes
+    assert axes.get_xlabel() == "tasa de aprendizaje"
+    texts = [t.get_text() for t in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+    assert any("," in text for text in texts) and not any("." in text for text in texts)

@@ -230,11 +230,13 @@ def _dress(axes: "Axes", x: str, y: str) -> None:
 
 
 def _scale(axes: "Axes", which: str, axis: Axis, words: Words) -> None:
+    side = axes.xaxis if which == "x" else axes.yaxis
     if axis.log:
         axes.set(**{f"{which}scale": "log"})
-        side = axes.xaxis if which == "x" else axes.yaxis
         side.set_ticks(axis.ticks, [words.mark(text) for text in axis.texts])
         side.set_ticks([], minor=True)
+    elif words.spanish:
+        side.set_major_formatter(lambda x, _: words.mark(f"{x:.6g}"))
 
 
 def _names(axes: "Axes", names: list[str], fontsize: float = 10) -> None:
