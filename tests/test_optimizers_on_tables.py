@@ -30,6 +30,7 @@ def run(tmp_path_factory):
             steps=20, evaluate_every=10, seeds=2, lanes=2,
         )  # fmt: skip
         patch.setattr(benchmark, "quick", lambda: settings)
+        patch.setattr(benchmark, "ALONE", {"schedule_free_sgd": 1})
         out = tmp_path_factory.mktemp("tables")
         benchmark.main(["--quick", "--out", str(out), "--only", "wine"])
         first = {file.name: file.read_bytes() for file in out.glob("wine.*")}
