@@ -124,6 +124,12 @@ def _sensitivity(findings: Findings) -> tuple[str, str, str] | None:
         "one forgives a bad guess.",
         seeds=w.plural(words.replicate(findings.manifest)),
     )
+    rates = findings.configurations.groupby("optimizer")["learning_rate"].nunique().sum()
+    if findings.sensitivity is not None and len(findings.sensitivity) < rates:
+        caption += " " + w.say(
+            "Where several numbers were drawn together, a rate that one farther from the best "
+            "beats is left out: another number had spoiled it."
+        )
     if "yaxis2" in drawn["layout"]:
         caption += " " + w.say("Below, a cross marks a rate at which one of them diverged.")
     return "sensitivity", plot("sensitivity", "", drawn), caption

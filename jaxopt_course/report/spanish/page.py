@@ -96,6 +96,10 @@ SENTENCES = {
         "búsqueda, con la banda de la menor a la mayor y los demás hiperparámetros en su mejor "
         "valor para esa tasa; la marca con borde es la mejor. Mire el ancho de la meseta: una "
         "ancha perdona una mala elección.",
+    "Where several numbers were drawn together, a rate that one farther from the best beats is "
+    "left out: another number had spoiled it.":
+        "Donde varios números se sortearon juntos se omite una tasa a la que supera otra más "
+        "lejana de la mejor: otro número la había estropeado.",
     "Below, a cross marks a rate at which one of them diverged.":
         "Abajo, una cruz marca una tasa con la que alguna divergió.",
     "Final test metric of the winners over the {seeds}: faint dots are single ones, the mark is "
