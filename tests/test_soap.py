@@ -82,3 +82,12 @@ def test_each_lane_has_its_own_d():
     for i, factor in ((1, 1.0), (3, 50.0)):
         np.testing.assert_allclose(lanes[i], run(factor), rtol=1e-4)
         assert (np.diff(lanes[i]) >= 0).all() and lanes[i][-1] > 2e-3
+
+
+def test_lanes_call_lapack_one_after_another():
+    """A batch is dealt out to XLA's threads, and two under way waited for each other for ever."""
+    tx, params = soap(1e-2), {"w": jnp.ones((8, 5, 4)), "b": jnp.ones((8, 4))}
+    state = jax.vmap(tx.init)(params)
+    text = jax.jit(jax.vmap(tx.update)).lower(params, state, params).as_text()
+    calls = [line[line.rindex(" : ") :] for line in text.splitlines() if "@lapack" in line]
+    assert len(calls) >= 4 and not any("<8x" in line for line in calls)

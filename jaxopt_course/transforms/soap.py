@@ -179,10 +179,10 @@ def _eigenbases(gram: jax.Array, basis: jax.Array) -> jax.Array:
     Reflections turn the columns that are kept into the first axes and the other axes into the rest:
     unlike what ``eigh`` gives, that depends on the others smoothly, and not on rounding alone.
     """
-    sizes, vectors = jnp.linalg.eigh(gram)
+    sizes, vectors = _one_by_one(jnp.linalg.eigh, gram)
     noise = 16 * len(gram) * jnp.finfo(sizes.dtype).eps * sizes[-1]
     kept = jnp.where(sizes > noise, vectors, jnp.zeros_like(vectors))
-    return jnp.linalg.qr(kept[:, ::-1])[0]
+    return _one_by_one(jnp.linalg.qr, kept[:, ::-1])[0]
 
 
 def _followed(gram: jax.Array, basis: jax.Array) -> jax.Array:
@@ -190,5 +190,17 @@ def _followed(gram: jax.Array, basis: jax.Array) -> jax.Array:
     ahead = jnp.matmul(gram, basis, precision=EXACT)
     sizes = jnp.real(jnp.sum(jnp.conj(basis) * ahead, axis=0))
     order = jnp.argsort(-sizes)
-    q = jnp.linalg.qr(ahead[:, order])[0]
+    q = _one_by_one(jnp.linalg.qr, ahead[:, order])[0]
     return q[:, jnp.argsort(order)]
+
+
+def _one_by_one(decompose: Callable[[jax.Array], Any], matrix: jax.Array) -> tuple[jax.Array, ...]:
+    """What ``decompose`` gives, in lanes on a CPU of one lane after the other.
+
+    XLA deals batches of LAPACK's calls out to its threads, and two such batches under way wait for
+    each other for ever where the threads are few (jax 0.10, two cores).
+    """
+    plain = lambda matrix: tuple(decompose(matrix))
+    return jax.lax.platform_dependent(
+        matrix, cpu=jax.custom_batching.sequential_vmap(plain), default=plain
+    )
