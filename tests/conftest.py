@@ -46,6 +46,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # whoever starts workers owns what 
 import jax  # noqa: E402  (flags first)
 import pytest  # noqa: E402
 from jax._src.interpreters import mlir  # noqa: E402
+from jax.experimental.compilation_cache import compilation_cache  # noqa: E402
 
 from jaxopt_course.problems import catalog  # noqa: E402
 from jaxopt_course.sweeps import program  # noqa: E402
@@ -110,6 +111,17 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 every_device = jax.local_devices
 jax.local_devices = lambda *args, **kwargs: every_device(*args, **kwargs)[:1]
 gc.set_threshold(300_000, 50, 1000)  # by default a fifth of the time goes into walking programs
+
+
+@pytest.fixture
+def no_jax_cache():
+    """JAX has no cache: a program that it brings from there is not packed by us."""
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
+
 
 SPREAD = ("test_lessons", "test_guides", "test_flax_guides")  # long tests that share nothing
 

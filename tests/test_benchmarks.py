@@ -188,6 +188,7 @@ def test_the_guard_fails_below_its_share_of_what_was_reached(monkeypatch):
 
 
 def test_the_profile_times_every_part_of_a_step(monkeypatch, capsys):
+    monkeypatch.setattr(joc, "use_cpu_cores", lambda: None)  # by one of them as it is imported
     from experiments.benchmarks import profile, throughput
 
     rng = np.random.default_rng(0)
@@ -199,7 +200,6 @@ def test_the_profile_times_every_part_of_a_step(monkeypatch, capsys):
     monkeypatch.setattr(throughput, "make_task", lambda examples: task)
     monkeypatch.setattr(profile, "EXAMPLES", 32)
     monkeypatch.setattr(profile, "BATCH", 8)
-    monkeypatch.setattr(profile.joc, "use_cpu_cores", lambda: None)
     parts = profile.main(quick=True)
     assert list(parts) == list(profile.PARTS) and sum(parts.values()) > 0
     said = capsys.readouterr().out

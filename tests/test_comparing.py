@@ -159,7 +159,7 @@ def test_bad_input_is_named(tasks, trials, settings, message):
         joc.compare(tasks, trials, epochs=1, progress=False, **settings)
 
 
-def test_equal_shapes_share_a_program(monkeypatch):
+def test_equal_shapes_share_a_program(no_jax_cache, monkeypatch):
     calls, compiled_by = [], loading._compiled
     monkeypatch.setattr(compiled, "kept_programs", lambda: None)  # no cache of JAX's
     monkeypatch.setattr(loading, "_compiled", lambda *a: calls.append(1) or compiled_by(*a))

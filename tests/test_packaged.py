@@ -148,6 +148,7 @@ def test_classes_of_two_rows_and_empty_targets_are_said_as_of_a_file(own_table):
 @pytest.mark.parametrize("name", ["r:modeldata/attrition", "mnist5000"])
 def test_a_package_that_is_not_installed_is_named_with_the_command(name, monkeypatch, capsys):
     monkeypatch.setattr(packaged.importlib.util, "find_spec", lambda package: None)
+    monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
     package = entries()[name].package
     command = r"pip install 'jaxopt-course\[tables\]'"
     with pytest.raises(ImportError, match=f"{package}, which is not installed: {command}"):

@@ -8,7 +8,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 from jaxopt_course.cli import programs as command
 from jaxopt_course.records import programs
@@ -37,17 +36,7 @@ def no_directory(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def fresh():
-    """JAX has no cache: what it brings from there is not kept by us."""
-    jax.config.update("jax_enable_compilation_cache", False)
-    compilation_cache.reset_cache()
-    yield
-    jax.config.update("jax_enable_compilation_cache", True)
-    compilation_cache.reset_cache()
-
-
-@pytest.fixture
-def kept(fresh, tmp_path):
+def kept(no_jax_cache, tmp_path):
     """A directory with a program, its file, and what the program gives."""
     outputs, _ = once(tmp_path, jax.devices()[:1])
     (file,) = tmp_path.iterdir()
@@ -79,7 +68,7 @@ def compilations(run):
         jax.monitoring.unregister_event_duration_listener(listen)
 
 
-def test_a_program_is_compiled_once_and_then_read_for_every_device(fresh, tmp_path):
+def test_a_program_is_compiled_once_and_then_read_for_every_device(no_jax_cache, tmp_path):
     devices = jax.devices()[:2]
     once(tmp_path, devices[:1], factor=4.0)  # what NumPy and device_put compile
     (first, _), compiled = compilations(lambda: once(tmp_path, devices))
@@ -96,7 +85,7 @@ def test_a_program_is_compiled_once_and_then_read_for_every_device(fresh, tmp_pa
 
 
 @pytest.mark.parametrize("other", ["of another name", "that others do not read"])
-def test_programs_of_one_text_are_told_apart_by_what_they_read(fresh, tmp_path, other):
+def test_programs_of_one_text_are_told_apart_by_what_they_read(no_jax_cache, tmp_path, other):
     """Arguments that nobody reads are dropped from the text, and names are not in it."""
     rows = {"a": np.float32(2.0), "b": np.float32(3.0)}
     second = {"b": rows["b"], "c": rows["a"]} if other == "of another name" else rows
@@ -148,7 +137,7 @@ def test_bytes_that_are_no_program_are_compiled_over(kept, monkeypatch):
     assert once(directory, jax.devices()[:1])[0] == first
 
 
-def test_where_nothing_can_be_written_that_is_a_warning(fresh, tmp_path):
+def test_where_nothing_can_be_written_that_is_a_warning(no_jax_cache, tmp_path):
     gone = tmp_path / "gone"
     with pytest.warns(UserWarning, match=f"was not kept in {gone}: No such file"):
         once(gone, jax.devices()[:1])

@@ -13,6 +13,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import jaxopt_course as joc
 from jaxopt_course import cli
+from jaxopt_course.cli.answer import Answer
 from jaxopt_course.problems.csv import telling
 from jaxopt_course.problems.datasets import PARTS, split_indices
 from jaxopt_course.problems.tables import prepare, read_table, table_task
@@ -454,7 +455,8 @@ def test_bad_input_is_one_sentence(folder, capsys, args, words):
 
 
 def test_a_csv_is_compared_and_replayed(folder, capsys, monkeypatch):
-    monkeypatch.setattr("jaxopt_course.cli.training.show", lambda directory: None)
+    answer = Answer(dict)  # no page is written
+    monkeypatch.setattr("jaxopt_course.cli.training.show", lambda directory, **told: answer)
     monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])  # each compiles anew
     table = ["--csv", "people.csv", "--target", "buys", "--drop", "income", "spent"]
     cli.main(["compare", *table, "--optimizers", "sgd", "--learning-rates", "1", "--seeds", "1",
