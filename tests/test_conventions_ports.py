@@ -583,6 +583,7 @@ def test_adafactor_s_stack_of_matrices_and_other_axes():
     ("state", "message"),
     [
         (muon_state(adjust_lr_fn="spectral"), "adjust_lr_fn of torch's Muon 'spectral'"),
+        (muon_state(adjust_lr_fn=np.ones(2)), "adjust_lr_fn of torch's Muon"),
         (muon_state(ns_coefficients=[1.0, 2.0]), "ns_coefficients are 3 numbers"),
         (adafactor_state((2, 3), eps=1e-3)[0], "eps are 2 numbers"),
         (adafactor_state((2, 3), secret=1)[0], "'secret' cannot be"),

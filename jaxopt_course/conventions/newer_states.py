@@ -124,10 +124,11 @@ def torch_options(kind: str, group: Mapping[str, Any]) -> dict[str, Any]:
         return {"eps": first, "eps2": second, "decay_rate": -decay}
     if kind != "Muon":
         return {}
-    adjust = group.get("adjust_lr_fn") or "original"
+    given = group.get("adjust_lr_fn")
+    adjust = "original" if given is None else given
     rms = {"original": None, "match_rms_adamw": RMS_OF_ADAM}
     if not isinstance(adjust, str) or adjust not in rms:
-        raise ValueError(unknown("adjust_lr_fn of torch's Muon", str(adjust), rms))
+        raise ValueError(unknown("adjust_lr_fn of torch's Muon", str(adjust)[:40], rms))
     coefficients = _numbers(group, 3, "ns_coefficients")
     return {"ns_coeffs": tuple(coefficients), "consistent_rms": rms[adjust]}
 
