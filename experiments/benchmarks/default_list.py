@@ -82,9 +82,8 @@ def default_list(trials: pd.DataFrame, tables: pd.DataFrame, k: int = 10) -> pd.
     values = scaled.to_numpy()
     chosen, unseen = greedy(values, k), left_out(values, k)
     named = scaled.index[chosen].to_frame(index=False)
-    aside = {"table", "status", "score", "score_loss", "mean", "mean_loss"}
-    first = trials.drop(columns=[name for name in aside if name in trials])
-    first = first.drop_duplicates(["optimizer", "place"])
+    aside = trials.columns.str.match("(table|status|score.*|mean.*)$")
+    first = trials.loc[:, ~aside].drop_duplicates(["optimizer", "place"])
     named["base"] = named["entrant"].str.removesuffix(MEAN)
     found = named.merge(
         first.rename(columns={"optimizer": "base"}), on=["base", "place"], how="left"

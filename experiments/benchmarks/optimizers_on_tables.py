@@ -55,6 +55,7 @@ REPEATED += ("Ecdat/VietNamI", "dplyr/storms", "lme4/VerbAgg", "sampleSelection/
 FEW_INPUTS = ("carData/Cowles", "causaldata/credit_cards", "causaldata/restaurant_inspections")
 FEW_INPUTS += ("robustbase/NOxEmissions", "mlmRev/Chem97")
 TWICE = ("ISLR/Wage",)  # the survey of AER/CPS1988
+BUDGETS = (50, 100, 200, 400)  # steps of which the best so far is written, beside the whole
 
 
 class Settings(NamedTuple):
@@ -167,7 +168,8 @@ def searched(study: joc.Study, metric: str) -> pd.DataFrame:
     """A row a trial: its numbers, and the best of both curves with the loss at that evaluation.
 
     ``score`` and ``score_loss`` are of the trained weights, ``mean_…`` of their mean; of
-    optimizers with a mean of their own ``score`` is of that.
+    optimizers with a mean of their own ``score`` is of that. ``score_at_100`` is the best until
+    then, had the training ended there.
     """
     trials = study.trials
     place = trials.groupby("optimizer", sort=False).cumcount()
@@ -186,6 +188,11 @@ def searched(study: joc.Study, metric: str) -> pd.DataFrame:
         if prefix == "mean":
             nothing |= own
         found[prefix] = np.where(nothing, np.nan, curves[rows, best])
+        known = np.where(np.isnan(curves), -np.inf, curves)
+        at = study.curves["eval_step"].to_numpy()
+        for steps in [n for n in BUDGETS if n < at.max()]:
+            until = known[:, at <= steps].max(1, initial=-np.inf)
+            found[f"{prefix}_at_{steps}"] = np.where(np.isfinite(until), until, np.nan)
         found[f"{prefix}_loss"] = np.where(nothing, np.nan, losses[rows, best])
     return found
 
@@ -206,7 +213,7 @@ def winners(found: pd.DataFrame) -> pd.DataFrame:
                 row = known.iloc[order[0]]
                 rows.append(
                     {"entrant": entrant, "searched": row[prefix]}
-                    | row.drop(["score", "score_loss", "mean", "mean_loss", "status"]).to_dict()
+                    | row[["optimizer", "place", *numbers_of(known)]].to_dict()
                 )
     return pd.DataFrame(rows)
 
