@@ -10,6 +10,8 @@ import pytest
 import scipy.stats
 
 ROOT = Path(__file__).parent.parent
+JOINED = ("tables.csv", "trials.csv.gz", "fresh.csv.gz")
+TOLD = ("ranks.csv", "against_adamw.csv", "numbers.csv", "default_list.csv")
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +35,17 @@ def run(tmp_path_factory):
         patch.setattr(benchmark, "ALONE", {"schedule_free_sgd": 1})
         out = tmp_path_factory.mktemp("tables")
         benchmark.main(["--quick", "--out", str(out), "--only", "wine"])
-        first = {file.name: file.read_bytes() for file in out.glob("wine.*")}
+        first = {name: pd.read_csv(out / name) for name in JOINED}
         benchmark.main(["--quick", "--out", str(out)])
-        assert first == {file.name: file.read_bytes() for file in out.glob("wine.*")}
+        for name, before in first.items():
+            both = pd.read_csv(out / name)
+            own = both[both["table"] == "wine"].reset_index(drop=True)
+            pd.testing.assert_frame_equal(
+                own.dropna(axis=1, how="all"), before.dropna(axis=1, how="all")
+            )
+        assert sorted(file.name for file in out.iterdir()) == sorted(
+            [*JOINED, *TOLD, "settings.json", "work"]
+        )
         return out
 
 
@@ -69,6 +79,25 @@ def test_what_is_done_is_not_trained_again_and_settings_are_not_mixed(run, monke
     assert "2 tables; mean ranks within" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="no table of this benchmark: digits"):
         benchmark.main(["--quick", "--out", str(run), "--only", "digits"])
+
+
+def test_a_join_that_was_killed_is_done_again(run, tmp_path):
+    """Joined files are written, pieces are still there: nothing counts twice, nothing is lost."""
+    from experiments.benchmarks.tables_results import joined, results
+
+    whole = {name: pd.read_csv(run / name) for name in JOINED}
+    for name, table in whole.items():
+        for task, own in table.groupby("table"):
+            kind = {"tables.csv": "table", "trials.csv.gz": "trials", "fresh.csv.gz": "fresh"}[name]
+            own.to_csv(tmp_path / f"{task}.{kind}.csv", index=False)
+    (tmp_path / "half.trials.csv").write_text("table\nhalf\n")  # a table that is not done
+    whole["tables.csv"].iloc[:1].to_csv(tmp_path / "tables.csv", index=False)
+    assert joined(tmp_path, "table")["table"].tolist() == ["diabetes", "wine"]
+    results(tmp_path, ("adamw", "schedule_free_sgd"))
+    for name, table in whole.items():
+        pd.testing.assert_frame_equal(pd.read_csv(tmp_path / name), table)
+        assert (tmp_path / name).read_bytes() == (run / name).read_bytes()
+    assert [file.name for file in tmp_path.glob("*.*.csv")] == ["half.trials.csv"]
 
 
 def test_tables_are_chosen_by_a_rule_and_are_many():

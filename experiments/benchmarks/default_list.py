@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-MEAN = "+ema"
+MEAN, CLIP_NORM = "+ema", 1.0
 KEYS = ["entrant", "place"]
 
 
@@ -75,8 +75,9 @@ def default_list(trials: pd.DataFrame, tables: pd.DataFrame, k: int = 10) -> pd.
 
     Returns:
         The columns of ``trials`` that are numbers of optimizers, ``optimizer`` (with "+ema" where
-        the mean of the weights counts), and of the list up to the row ``regret`` (mean over
-        tables), ``regret_left_out`` (on tables that it was made without) and ``worst_left_out``.
+        the mean of the weights counts), ``clip_norm``, and of the list up to the row ``regret``
+        (mean over tables), ``regret_left_out`` (on tables that it was made without) and
+        ``worst_left_out``.
     """
     scaled = shares(trials, tables)
     values = scaled.to_numpy()
@@ -90,6 +91,7 @@ def default_list(trials: pd.DataFrame, tables: pd.DataFrame, k: int = 10) -> pd.
     )
     found = found.rename(columns={"entrant": "optimizer"}).drop(columns=["base", "place"])
     return found.assign(
+        clip_norm=CLIP_NORM,
         regret=regrets(values, chosen).mean(1),
         regret_left_out=unseen.mean(1),
         worst_left_out=unseen.max(1),

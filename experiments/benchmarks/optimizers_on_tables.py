@@ -40,6 +40,8 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
+from experiments.benchmarks.default_list import CLIP_NORM
+from experiments.benchmarks.tables_results import joined, results, write
 
 OUT = Path(__file__).parent / "optimizers_on_tables"
 DECAY = 0.99  # of the means
@@ -133,7 +135,7 @@ def search_table(settings: Settings) -> pd.DataFrame:
     table = joc.sobol(
         settings.trials, optimizer=list(settings.optimizers), tune=tune, space=space, seeds=[0]
     )
-    return with_means(table.assign(clip_norm=1.0), [DECAY] * len(table))
+    return with_means(table.assign(clip_norm=CLIP_NORM), [DECAY] * len(table))
 
 
 def with_means(table: pd.DataFrame, decays: list[float]) -> pd.DataFrame:
@@ -221,7 +223,7 @@ def winners(found: pd.DataFrame) -> pd.DataFrame:
 def fresh_table(chosen: pd.DataFrame, like: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """The winners with each fresh seed; a decay of 0 evaluates the trained weights themselves."""
     columns = [name for name in like if name not in ("seed", "ema_decay")]
-    table = chosen.reindex(columns=columns).assign(clip_norm=1.0)
+    table = chosen.reindex(columns=columns).assign(clip_norm=CLIP_NORM)
     table = table.astype(dict(like[columns].dtypes))
     decays = [DECAY if entrant.endswith(MEAN) else 0.0 for entrant in chosen["entrant"]]
     table = with_means(table, decays).dropna(axis="columns", how="all")
@@ -293,13 +295,6 @@ def file_of(name: str) -> str:
     return name.replace(":", "_").replace("/", "_")
 
 
-def write(frame: pd.DataFrame, file: Path) -> None:
-    """All of it or nothing."""
-    beside = file.with_suffix(".part")
-    frame.to_csv(beside, index=False, float_format="%.7g", lineterminator="\n")
-    beside.replace(file)
-
-
 @contextlib.contextmanager
 def programs_kept(folder: Path) -> Iterator[None]:
     """JAX keeps what it compiles there: a table's winners train in the program of its search."""
@@ -348,8 +343,9 @@ def main(arguments: list[str] | None = None) -> None:
     if asked.only and (unknown := {*asked.only} - {*settings.tables}):
         raise SystemExit(f"no table of this benchmark: {', '.join(sorted(unknown))}")
     begun, done = time.perf_counter(), 0
+    done_before = {*joined(out, "table").get("table", ())}
     for name in names:
-        if (out / f"{file_of(name)}.table.csv").is_file():
+        if name in done_before:
             continue
         spent = (time.perf_counter() - begun) / 60
         if done and spent + spent / done > asked.time_limit:
@@ -359,8 +355,6 @@ def main(arguments: list[str] | None = None) -> None:
             run_table(name, settings, out)
         done += 1
         print(f"{name}: {(time.perf_counter() - begun) / 60 - spent:.1f} minutes", flush=True)
-    from experiments.benchmarks.tables_results import results
-
     results(out, settings.optimizers)
 
 

@@ -12,6 +12,7 @@ default_list.csv   the configurations to train first, and what is lost where no 
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,18 +23,20 @@ from jaxopt_course.report.statistics import holm, paired, t_half_width
 from jaxopt_course.report.task_statistics import across_tasks, critical_distance, score_array
 
 REFERENCE, EDGE = "adamw", 0.05
+JOINED = {"table": "tables.csv", "trials": "trials.csv.gz", "fresh": "fresh.csv.gz"}
 
 
 def results(out: Path, optimizers: tuple[str, ...]) -> None:
     """Join the pieces, write the tables, print the ranks."""
-    tables, trials, fresh = (joined(out, kind) for kind in ("table", "trials", "fresh"))
+    tables, trials, fresh = (joined(out, kind) for kind in JOINED)
     if tables.empty:
         print("no table is done yet")
         return
-    whole = {"compression": {"method": "gzip", "mtime": 0}, "lineterminator": "\n"}
-    tables.to_csv(out / "tables.csv", index=False, lineterminator="\n")
-    trials.to_csv(out / "trials.csv.gz", index=False, **whole)
-    fresh.to_csv(out / "fresh.csv.gz", index=False, **whole)
+    for kind, table in zip(JOINED, (tables, trials, fresh), strict=True):
+        write(table, out / JOINED[kind])
+    for kind in ("trials", "fresh", "table"):  # as they are written: what is whole has the last
+        for piece in pieces(out, kind):
+            piece.unlink()
     ranked = ranks(fresh)
     for name, table in (
         ("ranks", ranked),
@@ -47,10 +50,30 @@ def results(out: Path, optimizers: tuple[str, ...]) -> None:
     print(f"{len(tables)} tables; mean ranks within {distance:.2f} do not differ (Nemenyi, 95%)")
 
 
+def pieces(out: Path, kind: str) -> list[Path]:
+    """What tables that are done have written of a kind and is not joined yet, in order."""
+    done = [file.name.removesuffix(".table.csv") for file in sorted(out.glob("*.table.csv"))]
+    return [file for name in done if (file := out / f"{name}.{kind}.csv").is_file()]
+
+
 def joined(out: Path, kind: str) -> pd.DataFrame:
-    """The pieces of a kind, in the order of their names."""
-    files = sorted(out.glob(f"*.{kind}.csv"))
-    return pd.concat(map(pd.read_csv, files), ignore_index=True) if files else pd.DataFrame()
+    """What was joined before and the new pieces, by the names of the tables."""
+    before = [file] if (file := out / JOINED[kind]).is_file() else []
+    parts = [pd.read_csv(file) for file in [*before, *pieces(out, kind)]]
+    if not parts:
+        return pd.DataFrame()
+    known = set(parts[0]["table"]) if before else set()  # killed before its pieces were removed
+    fresh = [part[~part["table"].isin(known)] for part in parts[len(before) :]]
+    whole = pd.concat([*parts[: len(before)], *fresh], ignore_index=True)
+    return whole.sort_values("table", kind="stable", ignore_index=True)
+
+
+def write(table: pd.DataFrame, file: Path) -> None:
+    """All of it or nothing, the same bytes each time."""
+    packed: Any = {"method": "gzip", "mtime": 0} if file.suffix == ".gz" else None
+    beside = file.with_suffix(".part")
+    table.to_csv(beside, index=False, float_format="%.7g", lineterminator="\n", compression=packed)
+    beside.replace(file)
 
 
 def ranks(fresh: pd.DataFrame) -> pd.DataFrame:
