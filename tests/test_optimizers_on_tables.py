@@ -1,6 +1,7 @@
 """The benchmark of optimizers on tables, in small: pieces, resumption, statistics, the list."""
 
 import itertools
+import types
 from pathlib import Path
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+import xarray as xr
 
 ROOT = Path(__file__).parent.parent
 JOINED = ("tables.csv", "trials.csv.gz", "fresh.csv.gz")
@@ -79,6 +81,36 @@ def test_what_is_done_is_not_trained_again_and_settings_are_not_mixed(run, monke
     assert "2 tables; mean ranks within" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="no table of this benchmark: digits"):
         benchmark.main(["--quick", "--out", str(run), "--only", "digits"])
+
+
+def test_scores_of_shorter_trainings_are_the_best_until_then(monkeypatch):
+    """Three trials by hand: one that gets worse, one that diverges, one with a mean of its own."""
+    from experiments.benchmarks import optimizers_on_tables as benchmark
+
+    monkeypatch.setattr(benchmark, "BUDGETS", (5, 10, 20, 30))
+    names = ["sgd", "sgd", "schedule_free_sgd"]
+    trials = pd.DataFrame({"optimizer": names, "learning_rate": [0.1, 9.0, 1.0]})
+    trials["status"] = ["finished", "diverged", "converged"]
+    nan = np.nan
+    raw = np.array([[0.5, 0.9, 0.7], [0.6, nan, nan], [0.1, 0.1, nan]])
+    mean = np.array([[0.2, 0.4, 0.8], [0.3, nan, nan], [0.4, 0.3, nan]])
+    both = {"valid_accuracy_raw": raw, "valid_accuracy": mean}
+    both |= {"valid_loss_raw": 1 - raw, "valid_loss": 1 - mean}
+    curves = xr.Dataset(
+        {name: (("trial", "eval_step"), values) for name, values in both.items()},
+        {"eval_step": [10, 20, 30]},
+    )
+    found = benchmark.searched(types.SimpleNamespace(trials=trials, curves=curves), "accuracy")
+    expected = {
+        "score": [0.9, nan, 0.4], "score_at_5": [nan, nan, nan],
+        "score_at_10": [0.5, 0.6, 0.4], "score_at_20": [0.9, 0.6, 0.4],
+        "score_loss": [1 - 0.9, nan, 1 - 0.4], "mean": [0.8, nan, nan],
+        "mean_at_10": [0.2, 0.3, nan], "mean_at_20": [0.4, 0.3, nan],
+        "mean_loss": [1 - 0.8, nan, nan],
+    }  # fmt: skip
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, name)
+    assert "score_at_30" not in found  # the whole training is the score
 
 
 def test_a_join_that_was_killed_is_done_again(run, tmp_path):

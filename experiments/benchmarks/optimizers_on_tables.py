@@ -178,20 +178,19 @@ def searched(study: joc.Study, metric: str) -> pd.DataFrame:
     found = trials[["optimizer", *numbers_of(trials), "status"]].assign(place=place)
     lost = trials["status"].eq("diverged").to_numpy()
     own = trials["optimizer"].isin(OWN_MEAN).to_numpy()
+    at = study.curves["eval_step"].to_numpy()
     for prefix, end in (("score", "_raw"), ("mean", "")):
         curves = study.curves[f"valid_{metric}{end}"].to_numpy().astype(float)
         losses = study.curves[f"valid_loss{end}"].to_numpy().astype(float)
         if prefix == "score":
             curves[own] = study.curves[f"valid_{metric}"].to_numpy()[own]
             losses[own] = study.curves["valid_loss"].to_numpy()[own]
-        best = np.where(np.isnan(curves), -np.inf, curves).argmax(1)
-        rows = np.arange(len(trials))
-        nothing = lost | ~np.isfinite(curves[rows, best])
-        if prefix == "mean":
-            nothing |= own
-        found[prefix] = np.where(nothing, np.nan, curves[rows, best])
+        else:
+            curves[own] = np.nan
         known = np.where(np.isnan(curves), -np.inf, curves)
-        at = study.curves["eval_step"].to_numpy()
+        best, rows = known.argmax(1), np.arange(len(trials))
+        nothing = lost | ~np.isfinite(curves[rows, best])
+        found[prefix] = np.where(nothing, np.nan, curves[rows, best])
         for steps in [n for n in BUDGETS if n < at.max()]:
             until = known[:, at <= steps].max(1, initial=-np.inf)
             found[f"{prefix}_at_{steps}"] = np.where(np.isfinite(until), until, np.nan)
