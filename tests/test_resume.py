@@ -264,16 +264,23 @@ def test_every_bit_of_a_snapshot_counts(again):
         assert found is None or place < content.index(b"\n")  # the header may be spared
 
 
+def assert_steps_of_one_go(trial_steps):
+    """Every good trial was trained whole, and nothing beyond the 600 steps of a trial.
+
+    How long the lane of a bad one goes on depends on the clock: until somebody reads of it.
+    """
+    rows = len(sweep_to_kill.table())
+    good = rows - rows // len(sweep_to_kill.DIVERGING)
+    assert 600 * good <= trial_steps <= 600 * rows
+
+
 def test_anew_where_both_are_damaged(again, whole):
     for file in states(again):
         damage(file, "torn", random.Random(1))
     with pytest.warns(UserWarning, match="is damaged; the sweep goes on from the snapshot before"):
         study = go_on(again)
     assert_same_files(again, whole.directory)
-    # anew, and not from the middle; a bad trial trains on until somebody reads of it
-    assert study.events[-1]["trial_steps"] == pytest.approx(
-        whole.events[-1]["trial_steps"], rel=0.25
-    )
+    assert_steps_of_one_go(study.events[-1]["trial_steps"])  # anew, and not from the middle
 
 
 def test_half_files_of_the_dead_are_swept_up_and_others_are_not(again, whole):
@@ -337,9 +344,7 @@ def test_ctrl_c(whole, tmp_path, monkeypatch):
     assert_same_files(directory, whole.directory)
     assert study.manifest["command"] == "the first command"
     assert [event["event"] for event in study.events] == ["interrupted", "finished"]
-    steps = sum(event["trial_steps"] for event in study.events)
-    # to how long the lane of a diverged trial went on, which depends on the clock
-    assert steps == pytest.approx(whole.events[-1]["trial_steps"], rel=0.1)
+    assert_steps_of_one_go(sum(event["trial_steps"] for event in study.events))
     assert joc.Study.load(directory).events == study.events
 
 
