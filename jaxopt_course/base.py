@@ -145,6 +145,25 @@ def _check_decay(b: Any) -> None:
         raise ValueError(f"a decay (b1, b2, momentum, ...) must be in [0, 1], not {b}")
 
 
+def check_whole(name: str, x: Any, least: int = 0) -> None:
+    """Refuse a number of steps that is none; a traced one cannot be looked at.
+
+    Raises:
+        TypeError: no number, or a bool.
+        ValueError: a fraction, or a number below ``least``.
+
+    >>> check_whole("every", 2.5, 1)
+    Traceback (most recent call last):
+    ValueError: every must be a whole number of at least 1, not 2.5
+    """
+    if isinstance(x, jax.Array | np.ndarray):
+        return
+    if isinstance(x, bool | np.bool_) or not isinstance(x, int | float | np.number):
+        raise TypeError(f"{name} must be a whole number of at least {least}, not {x!r}")
+    if not (x >= least and x % 1 == 0):
+        raise ValueError(f"{name} must be a whole number of at least {least}, not {x}")
+
+
 def mean(b: ClosedDecay) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """One step of an exponential moving average: (m, x) -> b m + (1 - b) x."""
     short, rate = _pull(b)

@@ -189,7 +189,10 @@ def test_its_numbers_are_read_back():
         (lambda: joc.ema_params(0.9, like="swa"), "like= is one of torch, keras, timm, optax"),
         (lambda: joc.ema_params(1.5), r"must be in \[0, 1\], not 1.5"),
         (lambda: joc.ema_params(0.9, like="optax", warmup=True), "warmup= is timm's"),
-        (lambda: joc.swa_params(0, 0), "every must be at least 1, not 0"),
+        (lambda: joc.swa_params(0, 0), "every must be a whole number of at least 1, not 0"),
+        (lambda: joc.swa_params(0, 2.5), "every must be a whole number of at least 1, not 2.5"),
+        (lambda: joc.swa_params(1.5), "after must be a whole number of at least 0, not 1.5"),
+        (lambda: joc.ema_params(0.9, after=-1), "after must be a whole number of at least 0"),
         (lambda: joc.ema_params(0.9).init({"n": jnp.arange(3)}), r"\['n'\] is int32"),
         (
             lambda: joc.ema_params(0.9).update(jnp.ones(2), joc.ema_params(0.9).init(jnp.ones(2))),

@@ -158,9 +158,15 @@ def test_numbers_of_lookahead_are_read_back():
 
 
 def test_bad_input_of_lookahead_is_named():
-    for k in (0, -2, 0.5):
-        with pytest.raises(ValueError, match="sync_period must be at least 1"):
+    for k in (0, -2, 0.5, 2.5, np.float32(2.5), float("nan")):  # a count would be cut to 2
+        with pytest.raises(ValueError, match="sync_period must be a whole number of at least 1"):
             lookahead(sgd(0.1), k)
+    for k in ("3", None, True):
+        with pytest.raises(TypeError, match="sync_period must be a whole number of at least 1"):
+            lookahead(sgd(0.1), k)
+    for reset in ("yes", None):
+        with pytest.raises(TypeError, match="a switch must be True or False"):
+            lookahead(sgd(0.1), reset_state=reset)
     for alpha in (-0.1, 1.5):
         with pytest.raises(ValueError, match=r"in \[0, 1\]"):
             lookahead(sgd(0.1), 5, alpha)
@@ -168,7 +174,7 @@ def test_bad_input_of_lookahead_is_named():
         lookahead(sgd(0.1)).update(1.0, lookahead(sgd(0.1)).init(1.0))
     tx = lookahead(joc.chain(sgd(0.1), joc.ema_params(0.9)))
     w, state = by_hand(tx, [1.0])
-    with pytest.raises(ValueError, match="both say at which weights"):
+    with pytest.raises(ValueError, match="both say at which weights to evaluate the parameter: "):
         evaluation_params(tx, state, w)
     with pytest.raises(ValueError, match=r"\['b'\] has shape \(1,\)"):
         tx = lookahead(sgd(0.1))

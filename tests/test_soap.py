@@ -91,3 +91,9 @@ def test_lanes_call_lapack_one_after_another():
     text = jax.jit(jax.vmap(tx.update)).lower(params, state, params).as_text()
     calls = [line[line.rindex(" : ") :] for line in text.splitlines() if "@lapack" in line]
     assert len(calls) >= 4 and not any("<8x" in line for line in calls)
+
+
+def test_a_frequency_that_is_no_number_of_steps_is_refused():
+    for f in (0, -1, 2.5):  # every 2.5 steps would be every 5
+        with pytest.raises(ValueError, match="precondition_frequency must be a whole number of at"):
+            scale_by_soap(precondition_frequency=f)

@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxopt_course.base import (
     ClosedDecay,
@@ -30,6 +29,7 @@ from jaxopt_course.base import (
     advance,
     apply_updates,
     as_decay,
+    check_whole,
     either,
     mean,
     number,
@@ -76,8 +76,8 @@ def ema_params(
         after: steps before averaging begins; until then a = θ.  A whole number, may be traced.
 
     Raises:
-        ValueError: an unknown ``like``; a decay outside [0, 1]; in ``init``, a leaf that is not
-            floating point; in ``update``, no parameters.
+        ValueError: an unknown ``like``; a decay outside [0, 1]; steps that are no whole number from
+            0 on; in ``init``, a leaf that is not floating point; in ``update``, no parameters.
 
     The averages are at least float32: in bfloat16 they would stop on the way.  A model's own state
     (BatchNorm's averages) is not averaged here; see ``sweep``.
@@ -96,6 +96,7 @@ def ema_params(
         raise ValueError("ema_params: warmup= is timm's; the debiased mean (like='optax') has none")
     own = DECAYS[like] if decay is None else decay
     as_decay(own)
+    check_whole("ema_params: after", after)
 
     def decay_at(t: jax.Array) -> ClosedDecay:
         b = as_decay(own)
@@ -128,8 +129,8 @@ def swa_params(after: Any = 0, every: Any = 1) -> Transform:
         every: steps between weights that count, at least 1; may be traced.
 
     Raises:
-        ValueError: ``every`` below 1; in ``init``, a leaf that is not floating point; in
-            ``update``, no parameters.
+        ValueError: ``after`` or ``every`` is no whole number, from 0 and 1 on; in ``init``, a leaf
+            that is not floating point; in ``update``, no parameters.
 
     Same as ``torch.optim.swa_utils.AveragedModel``, updated at these steps.  Izmailov et al.
     (2018), "Averaging Weights Leads to Wider Optima and Better Generalization".
@@ -142,8 +143,8 @@ def swa_params(after: Any = 0, every: Any = 1) -> Transform:
     >>> print(w, state.average)
     4.0 3.0
     """
-    if isinstance(every, int | float | np.number) and every < 1:
-        raise ValueError(f"swa_params: every must be at least 1, not {every}")
+    check_whole("swa_params: after", after)
+    check_whole("swa_params: every", every, 1)
 
     def decay_at(t: jax.Array) -> ClosedDecay:
         past = t - 1 - jnp.asarray(after, t.dtype)  # 0 at the first one

@@ -104,7 +104,8 @@ def claims(tx: Any, state: Tree, params: Tree) -> Claims:
     except _Contradiction as error:
         names, number = error.args
         raise ValueError(
-            f"{' and '.join(names)} both say at which weights to evaluate {paths(params)[number]}: "
+            f"{' and '.join(names)} both say at which weights to evaluate "
+            f"{paths(params)[number] or 'the parameter'}: "
             "keep one of them, or say it yourself with joc.evaluated_at(tx, (state, params) -> "
             "params)"
         ) from None

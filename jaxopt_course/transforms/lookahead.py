@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxopt_course.base import (
@@ -24,6 +23,8 @@ from jaxopt_course.base import (
     Transform,
     apply_updates,
     as_decay,
+    check_whole,
+    either,
     mean,
 )
 from jaxopt_course.describe import described, evaluated_at
@@ -64,8 +65,9 @@ def lookahead(
             may be traced.
 
     Raises:
-        ValueError: k below 1, or α outside [0, 1]; ``update`` without the parameters; where it is
-            evaluated, a fast optimizer that says itself at which weights.
+        TypeError: k or α is no number, ``reset_state`` no switch.
+        ValueError: k is no whole number from 1 on, or α outside [0, 1]; ``update`` without the
+            parameters; where it is evaluated, a fast optimizer that says itself at which weights.
 
     ``hyperparameters`` gives the fast optimizer's ``learning_rate``, which acts on the fast weights
     in each step; over k steps the slow ones go α of their way.
@@ -84,8 +86,8 @@ def lookahead(
     """
     fast_optimizer = optax.with_extra_args_support(fast_optimizer)
     as_decay(slow_step_size)
-    if isinstance(sync_period, int | float | np.number) and sync_period < 1:
-        raise ValueError(f"lookahead: sync_period must be at least 1, not {sync_period}")
+    check_whole("lookahead: sync_period", sync_period, 1)
+    either(reset_state, tuple, tuple)  # refuses what is no switch
 
     def init(params: Tree) -> LookaheadState:
         inside = fast_optimizer.init(params)

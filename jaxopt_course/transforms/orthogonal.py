@@ -20,6 +20,7 @@ from jaxopt_course.base import (
     Scalar,
     Transform,
     check_gradient,
+    check_whole,
     either,
     number,
     numbers,
@@ -135,8 +136,7 @@ def _schedule(ns_coeffs: Any, ns_steps: Any) -> tuple[Any, Any]:
             raise ValueError(unknown("preset of ns_coeffs", ns_coeffs, PRESETS))
         ns_coeffs = PRESETS[ns_coeffs]
     known = isinstance(ns_steps, int | np.integer)
-    if known and ns_steps < 0:
-        raise ValueError(f"ns_steps must be at least 0, not {ns_steps}")
+    check_whole("ns_steps", ns_steps)
     shape = (
         np.shape(ns_coeffs) if isinstance(ns_coeffs, jax.Array | np.ndarray) else _nested(ns_coeffs)
     )

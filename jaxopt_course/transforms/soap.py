@@ -27,6 +27,7 @@ from jaxopt_course.base import (
     Transform,
     advance,
     as_decay,
+    check_whole,
     mean,
     mean_square,
     number,
@@ -81,6 +82,8 @@ def scale_by_soap(
     [[ 0.  1.]
      [-1.  0.]]
     """
+
+    check_whole("precondition_frequency", precondition_frequency, 1)
 
     def axes(leaf: Any) -> list[int]:
         shape = leaf.shape if leaf.size and leaf.ndim > 1 else ()
