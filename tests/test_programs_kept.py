@@ -143,6 +143,31 @@ def test_where_nothing_can_be_written_that_is_a_warning(no_jax_cache, tmp_path):
         once(gone, jax.devices()[:1])
 
 
+def test_a_file_that_cannot_be_touched_is_read_all_the_same(tmp_path, monkeypatch, recwarn):
+    """Another user's, or on a disk that is not written to."""
+    kept = Programs(tmp_path)
+    kept.write("a", b"content")
+
+    def refused(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", refused)
+    assert kept.read("a") == b"content"
+    assert not recwarn.list
+
+
+def test_a_full_disk_leaves_no_half_of_a_program(tmp_path):
+    resource = pytest.importorskip("resource")
+    was = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.warns(UserWarning, match="was not kept in .*: File too large"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, was[1]))
+        try:
+            Programs(tmp_path).write("a", bytes(100_000))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, was)
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_the_files_unused_for_longest_go(tmp_path):
     for age, name in enumerate("abcd"):
         (tmp_path / name).mkdir()

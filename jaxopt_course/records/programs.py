@@ -31,7 +31,8 @@ class Programs(NamedTuple):
         try:
             content = file.read_bytes()
             if content[:DIGEST] == hashlib.sha256(content[DIGEST:]).digest():
-                os.utime(file)  # the least recently used go first
+                with suppress(OSError):  # another user's, or a disk that is not written to
+                    os.utime(file)  # the least recently used go first
                 return content[DIGEST:]
             file.unlink()
             why = "it is damaged, and removed"
@@ -46,12 +47,13 @@ class Programs(NamedTuple):
         """Keep it; whoever reads it meets all of it or nothing."""
         file = self._file(key)
         try:
-            with tempfile.NamedTemporaryFile(dir=self.directory, delete=False) as beside:
-                beside.write(hashlib.sha256(content).digest() + content)
+            handle, beside = tempfile.mkstemp(dir=self.directory)
             try:
-                os.replace(beside.name, file)
-            except OSError:
-                os.unlink(beside.name)
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(hashlib.sha256(content).digest() + content)
+                os.replace(beside, file)
+            except BaseException:  # a full disk, or Ctrl-C: half a program helps nobody
+                os.unlink(beside)
                 raise
         except OSError as error:
             said = f"a compiled program was not kept in {self.directory}: {error.strerror}"

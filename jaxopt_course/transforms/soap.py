@@ -70,6 +70,9 @@ def scale_by_soap(
             of theirs.
         max_precondition_dim: axes longer than that have no basis; a Python int.
 
+    Raises:
+        ValueError: f is no whole number from 1 on.
+
     The first update is 0.  Derivatives take the bases as they are.  The bases cost n² numbers twice
     for each axis of n, and every f steps O(n³); a step O(n) multiplications a parameter and axis.
     A gradient that is not finite makes its whole leaf NaN.
@@ -82,7 +85,6 @@ def scale_by_soap(
     [[ 0.  1.]
      [-1.  0.]]
     """
-
     check_whole("precondition_frequency", precondition_frequency, 1)
 
     def axes(leaf: Any) -> list[int]:
