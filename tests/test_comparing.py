@@ -173,6 +173,26 @@ def test_equal_shapes_share_a_program(no_jax_cache, monkeypatch):
     assert halves[0].tolist() == halves[1].tolist()  # the same data under two names
 
 
+def test_a_score_of_its_own_counts_where_more_is_better():
+    other = own_task("b", [("profit", "max")])
+    for way, value in (("max", "score"), ("min", "gain")):
+        own = own_task("a", [("gain", "max"), ("score", way)])
+        own = dataclasses.replace(own, evaluate=lambda *_: {"loss": 1.0, "gain": 2.0, "score": 3.0})
+        metrics = common_metrics([own, other])
+        assert metrics == {"score": "max", "loss": "min"}
+        found = measured(own, metrics).evaluate(None, None, None)
+        assert found["score"] == {"score": 3.0, "gain": 2.0}[value]
+
+
+@pytest.mark.parametrize("name", ["wine", "win*"])
+def test_a_task_of_ones_own_that_is_called_as_another_is_refused(name):
+    """In either order: the one that came second was left out without a word."""
+    own = own_task("wine", [("gain", "max")])
+    for tasks in ([own, name], [name, own]):
+        with pytest.raises(ValueError, match="two tasks are called 'wine'"):
+            joc.compare(tasks, TABLE, epochs=1, progress=False)
+
+
 def test_two_tasks_of_one_name_are_refused():
     twins = [own_task("a", [("gain", "max")]) for _ in range(2)]
     with pytest.raises(ValueError, match="two tasks are called 'a'"):

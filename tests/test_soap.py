@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from transcriptions import soap_step
 
+import jaxopt_course as joc
 from jaxopt_course.optimizers import prodigy, soap
+from jaxopt_course.tables.columns import check_columns
 from jaxopt_course.transforms import scale_by_soap
 
 
@@ -97,3 +99,6 @@ def test_a_frequency_that_is_no_number_of_steps_is_refused():
     for f in (0, -1, 2.5):  # every 2.5 steps would be every 5
         with pytest.raises(ValueError, match="precondition_frequency must be a whole number of at"):
             scale_by_soap(precondition_frequency=f)
+        table = joc.grid(optimizer="soap", learning_rate=0.1, precondition_frequency=f)
+        with pytest.raises(ValueError, match="takes whole numbers from 1 on, not"):
+            check_columns(table)

@@ -14,7 +14,8 @@ def common_metrics(tasks: Sequence[Task]) -> dict[str, str]:
     """What all of them measure, and which way is better; the first one chooses.
 
     Where they would not choose by the same metric it is "score": of each task the first metric of
-    which more is better (accuracy of classes, AUC of ``fraud``, R² of a number).
+    which more is better (accuracy of classes, AUC of ``fraud``, R² of a number); or its own metric
+    of that name, if more of it is better.
 
     Raises:
         ValueError: a task that has no such metric.
@@ -49,7 +50,7 @@ def measured(task: Task, metrics: Mapping[str, str]) -> Task:
     """The task with these metrics alone, of :func:`common_metrics`."""
     if list(metrics.items()) == list(task.metrics.items()):
         return task
-    if SCORE not in metrics or SCORE in task.metrics:
+    if SCORE not in metrics or task.metrics.get(SCORE) == metrics[SCORE]:  # its own
         return dataclasses.replace(task, metrics=metrics)
     name, evaluate = standing_in(task), task.evaluate
 

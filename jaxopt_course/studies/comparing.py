@@ -96,15 +96,19 @@ def tasks_of(tasks: str | Task | Iterable[str | Task]) -> Mapping[str, Task]:
     """
     given = [tasks] if isinstance(tasks, str | Task) else list(tasks)
     made: dict[str, Task] = {}
+    own: set[str] = set()
     for one in given:
         if isinstance(one, Task):
-            if one.name in made:
-                raise ValueError(f"two tasks are called {one.name!r}; a task's name tells it")
+            twice, own = {one.name} & {*made}, own | {one.name}
             made[one.name] = one
         elif isinstance(one, str):
-            made |= {name: load_task(name) for name in matching([one]) if name not in made}
+            names = matching([one])
+            twice = own & {*names}
+            made |= {name: load_task(name) for name in names if name not in made}
         else:
             raise TypeError(f"tasks are names or tasks, not {one!r}")
+        if twice:
+            raise ValueError(f"two tasks are called {min(twice)!r}; a task's name tells it")
     if not made:
         raise ValueError("no task: give names, as ['digits', 'wine'], or tasks")
     return made

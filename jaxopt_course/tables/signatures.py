@@ -28,7 +28,7 @@ NOT_NUMBERS |= {
     "min_dim_size_to_factor",
     "max_precondition_dim",
 }  # these shape the state
-WHOLE = {"ns_steps", "precondition_frequency"}  # numbers of steps
+WHOLE = {"ns_steps": 0, "precondition_frequency": 1}  # numbers of steps, and the least
 # of an argument whose default is None, where it is not 0
 NONE_MEANS: dict[str, Any] = {"learning_rate": 1.0}
 NONE_MEANS |= dict.fromkeys(
@@ -180,10 +180,11 @@ def _check_kind(column: str, values: pd.Series, default: Any, name: str) -> None
         value = values.dropna().iloc[0]
         raise TypeError(f"column {column!r} of {name} takes {wanted}, not {value!r}")
     if column in WHOLE:
-        odd = values.dropna()[lambda x: (x % 1 != 0) | (x < 0)]
+        odd = values.dropna()[lambda x: (x % 1 != 0) | (x < WHOLE[column])]
         if len(odd):
             raise ValueError(
-                f"column {column!r} of {name} takes whole numbers from 0 on, not {odd.iloc[0]}"
+                f"column {column!r} of {name} takes whole numbers from {WHOLE[column]} on, not "
+                f"{odd.iloc[0]}"
             )
 
 
