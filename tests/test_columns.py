@@ -200,3 +200,10 @@ def test_names_that_nobody_can_read_are_refused(name):
     table = joc.grid(optimizer="sgd", learning_rate=[0.1]).assign(**{name: 1.0})
     with pytest.raises(ValueError, match=r"has no name|cannot be printed"):
         check_columns(table)
+
+
+def test_an_empty_text_is_refused():
+    """Written and read it would be an empty cell, and its rows would go without a word."""
+    table = joc.grid(optimizer=["sgd", ""], learning_rate=[0.1])
+    with pytest.raises(ValueError, match="column 'optimizer' holds an empty text, which is no val"):
+        check_columns(table)

@@ -70,6 +70,20 @@ def test_a_trial_is_the_same_as_in_a_study_of_its_task_alone(study):
     assert mine.tobytes() == alone.curves["valid_loss"].to_numpy().tobytes()
 
 
+def test_steps_are_timed_task_by_task(study):
+    """A row of an optimizer alone would not say of which task it is."""
+    clock = dataclasses.replace(study, directory=None).seconds_per_step(calls=2)
+    assert clock["task"].tolist() == ["wine"] * 2 + ["diabetes"] * 2
+    assert {*map(tuple, clock[["task", "optimizer"]].to_numpy())} == {
+        (task, optimizer) for task in study.tasks for optimizer in ("sgd", "momentum")
+    }
+    for _, own in clock.groupby("task"):
+        assert own["relative"].iloc[0] == 1.0 and own["seconds_per_step"].is_monotonic_increasing
+        np.testing.assert_allclose(
+            own["relative"], own["seconds_per_step"] / own["seconds_per_step"].min()
+        )
+
+
 def test_it_is_confirmed_replayed_and_loaded_task_by_task(study):
     fresh = study.confirm(2, progress=False)
     assert len(fresh.trials) == 2 * 2 * 2 and set(fresh.trials["seed"]) == {2, 3}

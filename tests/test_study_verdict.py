@@ -60,7 +60,7 @@ def test_steps_are_timed_in_the_studys_own_program(study):
 def test_calls_are_as_many_as_the_time_allows(study):
     assert study.seconds_per_step(calls=2, at_most=1e-9).empty
     assert set(study.seconds_per_step(at_most=100.0)["calls"]) == {5}
-    with pytest.raises(ValueError, match="calls must be at least 2, not 1"):
+    with pytest.raises(ValueError, match="calls must be a whole number of at least 2, not 1"):
         study.seconds_per_step(calls=1)
 
 

@@ -56,14 +56,16 @@ class WithClock(WithParameters):
         Returns:
             A row an optimizer, the quickest first: ``optimizer``, ``seconds_per_step``,
             ``relative`` (to the quickest), ``lanes``, ``steps`` (of a call) and ``calls``; no row
-            where time did not allow it.
+            where time did not allow it.  Of a study of several tasks a row an optimizer and task,
+            with the column ``task`` before the others, task by task.
 
         Raises:
-            ValueError: fewer than two calls; a task of a stream, whose steps wait for its reading;
+            ValueError: calls is no whole number from 2 on; a task of a stream, whose steps wait for its reading;
                 or the program of a study read from disk is another one now.
         """
-        if calls < FEWEST:
-            raise ValueError(f"calls must be at least {FEWEST}, not {calls}")
+        whole = isinstance(calls, int | np.integer) and not isinstance(calls, bool)
+        if not whole or calls < FEWEST:
+            raise ValueError(f"calls must be a whole number of at least {FEWEST}, not {calls!r}")
         session = self._session
         if session is None:
             one = jax.local_devices()[:1]
@@ -90,10 +92,17 @@ class WithClock(WithParameters):
                 steps = compiled.program.rhythm.evaluate_every
                 each = seconds / (compiled.program.lanes * steps)
                 facts = (each, np.nan, compiled.program.lanes, steps, calls)
-                rows.append({"optimizer": name} | dict(zip(COLUMNS, facts, strict=True)))
-        found = pd.DataFrame(rows, columns=["optimizer", *COLUMNS])
-        found["relative"] = found["seconds_per_step"] / found["seconds_per_step"].min()
+                of = {tables.TASK: own[tables.TASK].iloc[row]} if self.tasks else {}
+                rows.append(of | {"optimizer": name} | dict(zip(COLUMNS, facts, strict=True)))
+        names = [tables.TASK] * bool(self.tasks) + ["optimizer", *COLUMNS]
+        found = pd.DataFrame(rows, columns=names)
+        alike = found[tables.TASK] if self.tasks else np.zeros(len(found))
+        quickest = found.groupby(alike, sort=False)["seconds_per_step"].transform("min")
+        found["relative"] = found["seconds_per_step"] / quickest
         found = found.sort_values("seconds_per_step", kind="stable", ignore_index=True)
+        if self.tasks:
+            found = pd.concat([found[found[tables.TASK] == task] for task in self.tasks])
+            found = found.reset_index(drop=True)
         if self.directory is not None and self.manifest["kind"] != "confirmation" and len(found):
             event = {"event": CLOCKED, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
             event |= {"optimizers": found.to_dict("records")}

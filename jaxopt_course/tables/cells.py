@@ -72,6 +72,11 @@ def _refuse_controls(table: pd.DataFrame) -> None:
             raise ValueError(f"a column has no name: {list(table.columns)}")
         text = [column, *(table[column].dropna() if table[column].dtype == "string" else ())]
         for word in text:
+            if not word:  # the file of the study would have it as an empty cell
+                raise ValueError(
+                    f"column {column!r} holds an empty text, which is no value: give it a name, or "
+                    "leave the cell empty (None)"
+                )
             if not word.isprintable():
                 raise ValueError(
                     f"column {column!r} holds {word!r}, with characters that cannot be printed"
