@@ -236,6 +236,23 @@ def test_replay_finds_the_same_bits(ran, monkeypatch, here, capsys):
     assert len(curves) == 3 and all(line.endswith("the same bits") for line in curves)
 
 
+@pytest.mark.usefixtures("optimized_here")
+def test_replay_leaves_out_what_a_row_has_no_value_of(tmp_path, here, capsys):
+    """As sgd beside adamw, whose weight decay was drawn: an empty cell is no number."""
+    trials = pd.concat(
+        [
+            joc.grid(optimizer="sgd", learning_rate=0.01, seed=[0]),
+            joc.grid(optimizer="adamw", learning_rate=0.01, weight_decay=0.1, seed=[0]),
+        ],
+        ignore_index=True,
+    )
+    length = {"epochs": 1, "batch_size": 5, "lanes": 1, "progress": False}
+    joc.sweep("line", trials, directory=tmp_path / "own", **length)
+    cli.main(["replay", str(tmp_path / "own"), "0"])
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "trial 0 (optimizer sgd, learning_rate 0.01, seed 0): finished"
+
+
 def test_own_tables_are_asked_for_in_the_commands_own_words(ran, tmp_path, here, capsys):
     """Not by arguments of Python's."""
     study = joc.Study.load(ran[0] / "runs" / "line-1")

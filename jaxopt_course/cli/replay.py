@@ -33,6 +33,8 @@ def replay(arguments: Replay) -> Answer:
     from jaxopt_course.devices import use_cpu_cores
 
     use_cpu_cores()
+    import pandas as pd
+
     from jaxopt_course.studies.study import Study
 
     study = Study.load(arguments.directory)
@@ -42,7 +44,7 @@ def replay(arguments: Replay) -> Answer:
     settings = ", ".join(
         f"{name} {row[name]}"
         for name in [*study.manifest["searched"], "seed"]
-        if row[name] == row[name]
+        if not pd.isna(row[name])
     )
     say(f"trial {arguments.trial} ({settings}): {row['status']}")
     for name, curve in again.curves.data_vars.items():
