@@ -60,8 +60,8 @@ class WithClock(WithParameters):
             with the column ``task`` before the others, task by task.
 
         Raises:
-            ValueError: calls is no whole number from 2 on; a task of a stream, whose steps wait for its reading;
-                or the program of a study read from disk is another one now.
+            ValueError: calls is no whole number from 2 on; a task of a stream, whose steps wait for
+                its reading; or the program of a study read from disk is another one now.
         """
         whole = isinstance(calls, int | np.integer) and not isinstance(calls, bool)
         if not whole or calls < FEWEST:
