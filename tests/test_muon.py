@@ -158,6 +158,10 @@ def test_odd_axes_are_named():
         joc.matrix_axes({"conv": 3})
     with pytest.raises(TypeError, match="patterns must be a dictionary, pattern -> axes"):
         joc.matrix_axes([("conv", None)])
+    whole = joc.matrix_axes(
+        {"conv": (np.int64(0), np.array([1, 2]).tolist())}
+    )  # as code finds them
+    assert whole({"conv": jnp.ones((2, 3, 4))})["conv"] == MuonDimensionNumbers(0, (1, 2))
     params = draw({"conv": (2, 3, 4), "w": (2, 2)})
     with pytest.raises(ValueError, match="'kernel' matches no leaf; the leaves are 'conv', 'w'"):
         joc.matrix_axes({"kernel": None})(params)

@@ -146,6 +146,31 @@ def test_patience_beside_halving_whoever_comes_first():
         assert progress.tolist() == ends_of(curves, seeds, evaluations, (2, 4, 8, 16)).tolist()
 
 
+@pytest.mark.parametrize("rule", [joc.MedianStopping(), joc.SuccessiveHalving(eta=2, min_steps=2)])
+def test_seeds_that_come_in_one_call_are_promoted_only_where_there_is_a_way_to_go(rule):
+    """A call brings several trials to a rung before the first of them is heard of."""
+    random = np.random.default_rng(0)
+    for evaluations in (1, 2, 3):
+        curves = random.normal(size=(16, 16)).cumsum(axis=1) / 3
+        judge = rule.judge(8, 16, 1)
+        climb = PatientClimb(16, np.repeat(np.arange(8), 2), judge, joc.Patience(evaluations))
+        progress, bad = np.zeros(16, np.int32), np.zeros(16, bool)
+        score, stopped = lambda row, rung, curves=curves: curves[row, :rung], []
+        while came := [r for r in range(16) if progress[r] < climb.until[r] and r not in stopped]:
+            progress[came] = climb.until[came]
+            for row in came:
+                if progress[row] < climb.until[row]:
+                    continue  # promoted by who came with it, as the engine sees
+                news = climb.arrive(row, progress, bad, score)
+                assert (climb.until[news.promoted] > progress[news.promoted]).all()
+                assert not {*news.promoted} & {*stopped}
+                stopped += news.stopped
+        over = [r for r in stopped if last_improvement(curves[r, : progress[r]]) + evaluations
+                <= progress[r]]  # fmt: skip
+        assert {*over} >= {*np.flatnonzero(climb._over)}
+        assert all(progress[r] == 16 for r in range(16) if r not in stopped)
+
+
 def test_patience_is_an_argument_beside_any_scheduler(task, whole):
     rows = joc.grid(optimizer="adam", learning_rate=[1e-5, 1e-3, 0.03, 3.0], seed=0)
     rule = joc.SuccessiveHalving(eta=2, min_steps=40)

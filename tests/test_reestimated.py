@@ -187,6 +187,17 @@ def test_bad_numbers_of_batches_are_named(given):
         joc.reestimated(TASK, PARAMS, STATE, batch_size=8, batches=given)
 
 
+def test_numpy_s_whole_numbers_are_numbers_and_odd_seeds_are_named():
+    plain = joc.reestimated(TASK, PARAMS, STATE, batch_size=8, batches=2, seed=3)
+    again = joc.reestimated(
+        TASK, PARAMS, STATE, batch_size=8, batches=np.int64(2), seed=np.uint8(3)
+    )
+    jax.tree.map(np.testing.assert_array_equal, again, plain)
+    for seed in (-1, 2**32, 1.5, True, None):
+        with pytest.raises(ValueError, match="seed must be a whole number from 0 to 2³² - 1, not"):
+            joc.reestimated(TASK, PARAMS, STATE, batch_size=8, seed=seed)
+
+
 def test_a_model_without_a_state_is_named():
     with pytest.raises(ValueError, match="'line' has no state of its own"):
         joc.reestimated("line", {}, {})

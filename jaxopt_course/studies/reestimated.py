@@ -62,7 +62,8 @@ def reestimated(
 
     Raises:
         ValueError: the task's model has no state; a leaf that is no moving average of the batches
-            (its path in the message); more batches than an epoch has; a stream without a length.
+            (its path in the message); more batches than an epoch has; a stream without a length; a
+            seed that is none.
         KeyError: the task reads a number that ``h`` does not have.
 
     Same as ``torch.optim.swa_utils.update_bn``, which takes the last, smaller batch too and whose
@@ -84,12 +85,13 @@ def reestimated(
     task = task_of(task)
     if not jax.tree.leaves(model_state):
         raise ValueError(f"the model of {task.name!r} has no state of its own: nothing to estimate")
-    step, epoch = _batches(task, batch_size, seed)
+    if not _whole(seed) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be a whole number from 0 to 2³² - 1, not {seed!r}")
+    step, epoch = _batches(task, batch_size, int(seed))
     count = epoch if batches is None else batches
-    whole = isinstance(count, int) and not isinstance(count, bool)
     if count is None:
         raise ValueError("the stream has no length: say batches=, how many are looked at")
-    if not whole or count < 1 or (epoch is not None and count > epoch):
+    if not _whole(count) or count < 1 or (epoch is not None and count > epoch):
         most = "" if epoch is None else f" to {epoch}, an epoch of batches"
         raise ValueError(f"batches must be a whole number from 1{most}, not {count!r}")
     numbers = {name: x if isinstance(x, str) else jnp.asarray(x) for name, x in (h or {}).items()}
@@ -99,7 +101,7 @@ def reestimated(
     moving = [is_floating(x) for x in leaves]
     zero = [jnp.zeros_like(x) for x in leaves]
     after = jax.jit(functools.partial(_after, loss, structure, moving))
-    key, rates, total = jax.random.key(seed), [], zero
+    key, rates, total = jax.random.key(np.uint32(seed)), [], zero
     for s in range(count):
         at = params, step(s), jax.random.fold_in(key, s)
         if s == 0:
@@ -113,6 +115,10 @@ def reestimated(
         ]
     means = [x / count if m else x for x, m in zip(total, moving, strict=True)]
     return jax.tree.unflatten(structure, cast_like(means, leaves))
+
+
+def _whole(x: Any) -> bool:
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
 
 
 def _batches(task: Task, batch_size: int, seed: int) -> tuple[Callable[[int], Tree], int | None]:

@@ -159,9 +159,14 @@ class PatientClimb(Climb):
             there = int(self._rung[mine[0]])  # others may be at another rung than who has come
             self._rung[mine] = target
             for one in live:
-                self.until[one] = min(self._due(one, there, score), target)
-            news.promoted.extend(live)
-            if not live:  # it has come to the next rung already
+                due = self._due(one, there, score)
+                if due <= there:  # it came with the one that was heard of, and nobody has asked it
+                    self._over[one] = True
+                    news.stopped.append(one)
+                else:
+                    self.until[one] = min(due, target)
+                    news.promoted.append(one)
+            if self._over[mine].all():  # it has come to the next rung already
                 self._compare(other, progress, bad, score, news)
 
     def _held(self, row: int, rung: int, score: Score) -> np.ndarray:

@@ -103,7 +103,7 @@ def _dimension_numbers(pattern: Any, axes: Any) -> MuonDimensionNumbers | None:
     many = lambda part: part if isinstance(part, tuple | list) else (part,)
     pair = many(axes) if len(many(axes)) == 2 else (None,)
     listed = [a for part in pair for a in many(part)]
-    if not all(isinstance(a, int) and not isinstance(a, bool) for a in listed):
+    if not all(isinstance(a, int | np.integer) and not isinstance(a, bool) for a in listed):
         raise TypeError(
             f"{pattern!r}: (reduction axes, output axes) such as ((0, 1, 2), 3), or None, not "
             f"{axes!r}"
@@ -144,7 +144,7 @@ def matrices(tree: Tree, axes: MatrixAxes = None) -> list[Matrix | None]:
 
 
 def _matrix(path: str, shape: tuple[int, ...], axes: MuonDimensionNumbers) -> Matrix:
-    many = lambda a: (a,) if isinstance(a, int) else tuple(a)
+    many = lambda a: (a,) if isinstance(a, int | np.integer) else tuple(a)
     ins, outs = many(axes.reduction_axis), many(axes.output_axis)
     if not all(-len(shape) <= a < len(shape) for a in ins + outs):
         raise ValueError(
