@@ -160,7 +160,7 @@ def check_whole(name: str, x: Any, least: int = 0) -> None:
         return
     if isinstance(x, bool | np.bool_) or not isinstance(x, int | float | np.number):
         raise TypeError(f"{name} must be a whole number of at least {least}, not {x!r}")
-    if not (x >= least and x % 1 == 0):
+    if not (x >= least and float(x).is_integer()):
         raise ValueError(f"{name} must be a whole number of at least {least}, not {x}")
 
 
