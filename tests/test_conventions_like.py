@@ -14,6 +14,7 @@ from jaxopt_course.optimizers import OPTIMIZERS
 
 PARAMS = {"w": jnp.array([0.5, -1.0, 2.0]), "matrix": jnp.array([[1.0, -0.5]])}
 WHOLE = {"ns_steps", "min_dim_size_to_factor", "max_precondition_dim"}  # half of one is none
+COUNTED = {"precondition_frequency"}  # whole, and half of it is another
 REQUIRED = {"learning_rate": 0.01, "weight_decay": 0.1, "alpha": 5.0}
 REQUIRED |= {"b3_warmup": 3.0, "alpha_warmup": 3.0}
 
@@ -47,7 +48,8 @@ def test_every_number_of_every_recipe_may_be_a_column(name):
         if inspect.signature(recipe).parameters[k].default is inspect.Parameter.empty
     }
     for argument, value in given.items():
-        lanes = jnp.array([value, 0.5 * value + 0.1])
+        other = 0.5 * value + 0.1
+        lanes = jnp.array([value, np.floor(other) if argument in COUNTED else other])
         many = jax.vmap(lambda x, k=argument: two_steps(recipe(**{**need, k: x})))(lanes)
         for x, lane in zip(lanes, many, strict=True):
             one = two_steps(recipe(**{**need, argument: float(x)}))
