@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from long_form import covering, only
 
 from jaxopt_course import optimizers
 from jaxopt_course.conventions import CONVENTIONS, REGISTERED, convention, explain, recipes
@@ -39,7 +40,10 @@ def numbers(recipe):
     }
 
 
-@pytest.mark.parametrize("name", REGISTERED)
+COVERING = covering({name: {*numbers(recipe)} for name, recipe in REGISTERED.items()})
+
+
+@pytest.mark.parametrize("name", only(COVERING, REGISTERED))
 def test_every_number_of_every_recipe_may_be_a_column(name):
     recipe, given = REGISTERED[name], numbers(REGISTERED[name])
     need = {

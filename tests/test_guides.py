@@ -14,6 +14,7 @@ from typing import NamedTuple
 import jax
 import pytest
 import tyro
+from long_form import only
 
 import jaxopt_course as joc
 from jaxopt_course import cli, devices
@@ -27,6 +28,8 @@ PROSE = [*PAGES, ROOT / "experiments" / "README.md", ROOT / "experiments" / "cha
 FENCE = re.compile(r"^(`{3,})([^\n`]*)\n(.*?)^\1[ ]*$", re.M | re.S)
 NO_RUN = re.compile(r"python no-run: (\S.*)")
 name_of = lambda page: str(page).removeprefix(f"{ROOT}/")
+QUICK = {"README", "command_line", "groups", "house", "plain_jax", "ports", "speed", "verdict"}
+SHORT = [page for page in PAGES if page.stem in QUICK]  # of the others the code runs in `long`
 
 
 class Block(NamedTuple):
@@ -86,7 +89,7 @@ def run(page: Path) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@pytest.mark.parametrize("page", only(SHORT, PAGES), ids=name_of)
 def test_a_page_runs_and_prints_what_it_says(page, tmp_path, monkeypatch, one_quick_device):
     monkeypatch.chdir(tmp_path)
     assert run(page) == []

@@ -7,6 +7,7 @@ import unittest
 import jax
 import optax
 import pytest
+from long_form import once
 from optax import contrib
 from optax._src import alias, alias_test
 from optax.contrib import _common_test, _muon, _muon_test
@@ -60,7 +61,12 @@ def test_what_is_left_out():
         assert kept == ["float32", "bfloat16"]
 
 
-@pytest.mark.parametrize("test", SELECTED)
+def what(test):
+    """optax's test without its number, and the recipe."""
+    return test.rstrip("0123456789"), re.search(r"opt_name='(\w+)'", CASES[test])[1]
+
+
+@pytest.mark.parametrize("test", once(SELECTED, what))
 def test_optax_alias(test, monkeypatch):
     calls = []
 
