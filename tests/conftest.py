@@ -21,6 +21,7 @@ import os
 import shutil
 import signal
 import tempfile
+from pathlib import Path
 
 import jaxlib.version
 
@@ -126,12 +127,20 @@ def no_jax_cache():
 SPREAD = ("test_lessons", "test_guides", "test_flax_guides")  # long tests that share nothing
 
 
-def pytest_collection_modifyitems(items):
-    """One worker runs a file (``--dist loadgroup``): what its tests share is made once."""
-    for item in items:
-        file = item.path.stem
-        if item.get_closest_marker("xdist_group") is None and file not in SPREAD:
-            item.add_marker(pytest.mark.xdist_group(file))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """One worker runs a file (``--dist loadgroup``): what its tests share is made once.
+
+    Groups in the names of tests, as xdist 3.8 has them, are not heeded with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            return nodeid if Path(file).stem in SPREAD else file
+
+    return ByFile(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 collect_ignore = [  # scripts that need what the suite has not

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import jaxlib.version
 import numpy as np
 import optax
-import pytest
 from transcriptions import soap_twin, transcribed
 
 import jaxopt_course.transforms as transforms
@@ -516,16 +515,6 @@ OF_LEAVES = {"scale_by_trust_ratio", "clip_by_block_rms", "lamb", "lars", "adafa
 OF_LEAVES |= {"clip_by_norm", "clip_by_global_norm"}
 # of matrices alone: tests/test_muon.py
 OF_MATRICES = {"matrix_axes", "orthogonalize", "scale_by_muon", "scale_by_shape"}
-
-
-def together(file, names):
-    """Parameters whose tests one worker runs (``--dist loadgroup``): what they share compiles once.
-
-    Args:
-        file: in its name, so that each file's groups are its own.
-        names: rows of :data:`PIECES`.
-    """
-    return [pytest.param(n, marks=pytest.mark.xdist_group(f"{file}-{n}")) for n in names]
 
 
 def our(name, kwargs):

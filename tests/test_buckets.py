@@ -20,8 +20,6 @@ from jaxopt_course.tables.buckets import split
 from jaxopt_course.tables.cells import content_id
 from jaxopt_course.tables.columns import check_columns
 
-pytestmark = pytest.mark.xdist_group("buckets")  # one process, which trains the study once
-
 X = np.random.default_rng(0).normal(size=(30, 3)).astype(np.float32)
 STATIC = ["batch_size", "activation"]
 TRIALS = joc.grid(

@@ -29,8 +29,6 @@ from jaxopt_course.problems.downloads import DOWNLOADS, split_name
 from jaxopt_course.records import store
 from jaxopt_course.studies import session
 
-pytestmark = pytest.mark.xdist_group("cli")  # one process, which trains the study once
-
 TINY = ["--task", "line", "--optimizers", "sgd", "adam", "--learning-rates", "3", "--seeds", "2",
         "--epochs", "4", "--confirm", "2"]  # fmt: skip
 

@@ -12,8 +12,6 @@ from jaxopt_course.cli import own_file
 from jaxopt_course.cli.columns import table
 from jaxopt_course.tables.space import grid
 
-pytestmark = pytest.mark.xdist_group("cli_sweep")  # one process, which trains the study once
-
 MINE = """
 import numpy as np
 import optax

@@ -19,10 +19,7 @@ from jaxopt_course.course import lessons as places
 from jaxopt_course.course.lesson import caption
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
-pytestmark = [
-    pytest.mark.filterwarnings("default"),  # of the notebook's own tools
-    pytest.mark.xdist_group("course_site"),  # one process, which builds once
-]
+pytestmark = pytest.mark.filterwarnings("default")  # of the notebook's own tools
 
 WHOLE = """# %% [markdown]
 # # 1. Una lección

@@ -13,7 +13,6 @@ from odd_input import little_memory, odd_bytes, put, refused, watched
 from jaxopt_course.problems.csv.telling import lines
 from jaxopt_course.problems.tables import read_table, table_task
 
-pytestmark = pytest.mark.xdist_group("csv_fuzz")
 CELLS = [
     "", " ", "?", "NA", "null", "-", "nan", "inf", "-inf", "1e400", "1e308", "-1e308", "9" * 400,
     "9" * 5000, "9223372036854775808", "1e-320", "0x10", "1_000", "1,5", "1.234,5", "1 234", "12%",

@@ -11,10 +11,7 @@ import pytest
 
 import jaxopt_course as joc
 
-pytestmark = [
-    pytest.mark.xdist_group("lanes"),  # one process, which trains each study once
-    pytest.mark.usefixtures("optimized"),
-]
+pytestmark = pytest.mark.usefixtures("optimized")
 
 FIVE = joc.grid(learning_rate=[1e-3, 1e-2, 3e-2, 0.1, 1.0], seed=0)
 SETTINGS = {"epochs": 2, "lanes": 4, "record_every": 4, "progress": False}

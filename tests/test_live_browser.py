@@ -12,7 +12,7 @@ import sweep_to_kill
 
 import jaxopt_course as joc
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 SCRIPT = Path(sweep_to_kill.__file__)
 
 REPLACED = """before => {

@@ -56,14 +56,7 @@ IDS = [f"{n}-{','.join(e) or 'defaults'}" for n, e in CASES]
 # where rounding has most ways to differ: roots, powers, corrections, thresholds
 SHORT = {"momentum", "rmsprop", "adamw", "nadam", "radam", "adan", "soap", "scale_by_amsgrad"}
 CASE = pytest.mark.parametrize(
-    "case",
-    # one worker runs both tests of a case, whose literal program they share
-    [
-        put(
-            pytest.param(i, id=id, marks=pytest.mark.xdist_group(id)), id.partition("-")[0] in SHORT
-        )
-        for i, id in enumerate(IDS)
-    ],
+    "case", [put(pytest.param(i, id=x), x.partition("-")[0] in SHORT) for i, x in enumerate(IDS)]
 )
 
 

@@ -14,8 +14,6 @@ from odd_input import ODD, odd_bytes, paths, put, refused
 
 import jaxopt_course as joc
 
-pytestmark = pytest.mark.xdist_group("optuna_fuzz")
-
 
 @pytest.fixture(scope="module")
 def study():

@@ -25,8 +25,6 @@ from jaxopt_course.search.asked import check_study
 from jaxopt_course.search.space import make_space
 from jaxopt_course.studies.session import Session
 
-pytestmark = pytest.mark.xdist_group("optuna_search")  # one process, which trains each study once
-
 SPACE = {
     "optimizer": ["ours", "adam"],
     "learning_rate": joc.log_uniform(1e-3, 1e20),  # up there plain descent diverges

@@ -15,7 +15,7 @@ from report_studies import trial, write
 from jaxopt_course.report import code, findings, write_report
 from jaxopt_course.report.first import numbers
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 SIZE, SECONDS = 6e6, 10  # a page, at most
 SCHEMES, WIDTHS, LANGUAGES = ("light", "dark"), (1280, 390), ("en", "es")

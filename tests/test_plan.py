@@ -22,8 +22,6 @@ from jaxopt_course.sweeps.plan import APART, CHUNKS, SEQUENTIAL, VMAP, Load
 from jaxopt_course.sweeps.probes import Probe, shorten
 from jaxopt_course.tables.buckets import split
 
-pytestmark = pytest.mark.xdist_group("plan")  # one process, which plans once
-
 MEMORY = Memory(base=1000, each=100, limit=100_000)
 
 

@@ -19,8 +19,6 @@ from jaxopt_course.sweeps.population import perturbed
 from jaxopt_course.tables.buckets import split
 from jaxopt_course.train import make_trial
 
-pytestmark = pytest.mark.xdist_group("population")  # one process, which trains the study once
-
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=np.geomspace(1e-4, 0.1, 6).tolist())
 TRIALS["seed"] = np.arange(12) % 3
 TRIALS.loc[5, "learning_rate"] = 1e30  # diverges

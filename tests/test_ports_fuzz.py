@@ -16,7 +16,6 @@ from odd_input import ODD, at, little_memory, paths, put, refused, watched
 
 from jaxopt_course.conventions import from_keras, from_torch
 
-pytestmark = pytest.mark.xdist_group("ports_fuzz")
 PORTS = json.loads((Path(__file__).parent / "golden" / "ports.json").read_text())
 PARAMS = split(jnp.arange(6.0))
 WIDE = np.broadcast_to(np.float32(0), (10**9,))  # a number that says it is 4 GB

@@ -21,8 +21,6 @@ from jaxopt_course.problems.catalog import TASK_DESCRIPTIONS, TASKS, load_task
 from jaxopt_course.problems.datasets import PARTS, split_indices
 from jaxopt_course.problems.tasks import Task
 
-pytestmark = pytest.mark.xdist_group("problems_tasks")  # one process, which makes each task once
-
 KEY = jax.random.key(0)
 
 

@@ -18,8 +18,6 @@ import jaxopt_course as joc
 from jaxopt_course.records import arrays, checkpoints, claims, lock, store
 from jaxopt_course.records.format import OWN
 
-pytestmark = pytest.mark.xdist_group("records")  # one process, which trains the study once
-
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.02], seed=range(2))
 
 

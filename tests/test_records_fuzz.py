@@ -20,8 +20,6 @@ from jaxopt_course.studies.made_with import scheduler_of
 from jaxopt_course.studies.snapshots import unpack
 from jaxopt_course.sweeps import engine
 
-pytestmark = pytest.mark.xdist_group("records")
-
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.02], seed=range(2))
 ANSWERS = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)
 ODD = [

@@ -20,10 +20,7 @@ from jaxopt_course.studies import compiled, made_with
 from jaxopt_course.studies.resume import recall
 from jaxopt_course.sweeps import engine
 
-pytestmark = [
-    pytest.mark.xdist_group("replay"),  # one process, which trains each study once
-    pytest.mark.usefixtures("optimized"),
-]
+pytestmark = pytest.mark.usefixtures("optimized")
 
 DATA = Path(__file__).parent / "data"
 FUNCTIONS = {"mine": lambda h: joc.momentum(h["learning_rate"], momentum=h["momentum"])}

@@ -25,8 +25,6 @@ from jaxopt_course.report import (
     write_report,
 )
 
-pytestmark = pytest.mark.xdist_group("report_page")  # one process, which writes the page once
-
 NAMES = ["sgd", "adam", "<b>x</b>"]
 RATES = [0.01, 0.1, 1.0]
 SEEDS, FRESH = [0, 1, 2], [10, 11, 12, 13]

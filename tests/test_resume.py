@@ -30,10 +30,7 @@ from jaxopt_course.records import arrays, checkpoints, claims, lock
 from jaxopt_course.studies import made_with, resume, snapshots
 from jaxopt_course.sweeps import engine
 
-pytestmark = [
-    pytest.mark.xdist_group("resume"),  # one process, which trains the study once
-    pytest.mark.usefixtures("optimized"),
-]
+pytestmark = pytest.mark.usefixtures("optimized")
 
 FOLDER = "checkpoint"
 FIRST = f"{FOLDER}/0000"  # of the first bucket, which is all there are here

@@ -20,8 +20,6 @@ from traced_arguments import meanwhile
 
 from jaxopt_course.conventions import REGISTERED
 
-pytestmark = pytest.mark.xdist_group("robustness")  # one process, which measures once
-
 GOLDEN = Path(__file__).parent / "golden" / "robustness.json"
 OPTAX = "0.2.8"  # the version whose column is published
 

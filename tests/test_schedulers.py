@@ -21,8 +21,6 @@ from jaxopt_course.sweeps import engine
 from jaxopt_course.sweeps.climb import Climb
 from jaxopt_course.sweeps.program import Table
 
-pytestmark = pytest.mark.xdist_group("schedulers")  # one process, which trains each study once
-
 
 def make_task():
     """Least squares with three weights; seeds set the start and stand among the parameters."""

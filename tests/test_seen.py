@@ -20,8 +20,6 @@ from jaxopt_course.studies.readings import OnReadingWarning
 from jaxopt_course.sweeps import loading
 from jaxopt_course.train import take_batch
 
-pytestmark = pytest.mark.xdist_group("seen")  # one process, which trains the study once
-
 WATCH = ["gradient_norm", "update_norm", "learning_rate", "parameter_norm"]
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 0.05, 1e30], seed=range(2))
 LENGTH = {"steps": 30, "batch_size": 5, "evaluate_every": 10, "record_every": 5, "lanes": 4}

@@ -17,8 +17,6 @@ from jaxopt_course.records import claims
 from jaxopt_course.studies.choosing import fresh_seeds
 from jaxopt_course.studies.session import Session
 
-pytestmark = pytest.mark.xdist_group("study")  # one process, which trains the study once
-
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 0.1, 1e30], seed=range(2))
 
 

@@ -29,8 +29,6 @@ from jaxopt_course.optimizers import adagrad, adam, adamw, momentum, sgd
 from jaxopt_course.schedules import inverse_time_decay
 from jaxopt_course.transforms import scale, switch, trace
 
-pytestmark = pytest.mark.xdist_group("switch")  # one process, which compiles once
-
 NAMES = list(RECIPES)
 NUMBERS = {name: {"learning_rate": 0.03, **defaults(RECIPES[name], float)} for name in NAMES}
 

@@ -30,7 +30,6 @@ from traced_arguments import (
     values,
 )
 
-pytestmark = pytest.mark.xdist_group("traceability")  # one process, which tries each trial once
 WORKS = "traced"
 OPTAX = "0.2.8"  # the version whose column is published
 

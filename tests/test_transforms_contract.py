@@ -29,7 +29,6 @@ from helpers import (
     start,
     stepwise,
     their,
-    together,
 )
 from traced_arguments import STRUCTURE
 from transcriptions import transcribed
@@ -39,7 +38,7 @@ from jaxopt_course.base import apply_updates, chain
 from jaxopt_course.conventions import convention
 from jaxopt_course.tables.signatures import WHOLE
 
-ALL = pytest.mark.parametrize("name", together("contract", PIECES))
+ALL = pytest.mark.parametrize("name", PIECES)
 SWITCHES = [(name, flag) for name, (_, flags) in PIECES.items() for flag in flags]
 
 
@@ -115,7 +114,7 @@ def updates_of(name):
 NUMBERED = [name for name, (numbers, _) in PIECES.items() if numbers]  # a sign has none
 
 
-@pytest.mark.parametrize("name", together("contract", NUMBERED))
+@pytest.mark.parametrize("name", NUMBERED)
 def test_every_number_is_data(name):
     """One lane for each number changed: together in one trace = each run apart."""
     numbers = PIECES[name][0]

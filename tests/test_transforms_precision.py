@@ -17,7 +17,6 @@ from helpers import (
     our,
     rollout,
     stepwise,
-    together,
 )
 
 import jaxopt_course.transforms as transforms
@@ -40,7 +39,7 @@ from jaxopt_course.transforms import (
 
 # Muon moves no vector; of its matrices: tests/test_muon.py
 VECTORS = {name: row for name, row in PIECES.items() if name != "muon"}
-ALL = pytest.mark.parametrize("name", together("precision", VECTORS))
+ALL = pytest.mark.parametrize("name", VECTORS)
 HALF = pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 
 

@@ -25,8 +25,6 @@ from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.snapshot import no_results
 
-pytestmark = pytest.mark.xdist_group("weights")  # one process, which trains each study once
-
 TRIALS = joc.grid(optimizer=["momentum", "adam"], learning_rate=[0.01, 0.1, 1e30], seed=range(2))
 SETTINGS = {"batch_size": 3, "evaluate_every": 10, "lanes": 4, "progress": False}
 
