@@ -2,6 +2,11 @@
 
 import pytest
 
+# transformations and recipes of which each stands for those that are built like it
+FAMILIES = {"trace", "scale_by_rms", "scale_by_adam", "scale_by_nadam", "scale_by_ademamix"}
+FAMILIES |= {"scale_by_factored_rms", "scale_by_trust_ratio", "clip_by_global_norm", "prodigy"}
+FAMILIES |= {"rmsprop", "adamw", "soap"}
+
 
 def put(case, keep):
     """The case as ``parametrize`` takes it, ``long`` unless it is kept."""
@@ -17,6 +22,11 @@ def only(kept, cases):
     cases, kept = list(cases), list(kept)
     assert all(case in cases for case in kept), kept
     return [put(case, case in kept) for case in cases]
+
+
+def of_families(names):
+    """Those of :data:`FAMILIES` by default."""
+    return [put(name, name in FAMILIES) for name in names]
 
 
 def every(step, cases):

@@ -148,6 +148,7 @@ def test_what_is_not_installed_is_skipped_and_said(monkeypatch, tmp_path, capsys
     assert raced == [[name for name in WAYS if WAYS[name].needs != "torch"]]
 
 
+@pytest.mark.long
 def test_the_gpu_script_in_small(monkeypatch, tmp_path, capsys):
     from experiments.benchmarks import gpu
 
@@ -187,6 +188,7 @@ def test_the_guard_fails_below_its_share_of_what_was_reached(monkeypatch):
     assert not guard.main(recording=False)
 
 
+@pytest.mark.long
 def test_the_profile_times_every_part_of_a_step(monkeypatch, capsys):
     monkeypatch.setattr(joc, "use_cpu_cores", lambda: None)  # by one of them as it is imported
     from experiments.benchmarks import profile, throughput

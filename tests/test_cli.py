@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 import report_studies
 import tyro
+from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course import cli
@@ -373,7 +374,7 @@ def test_the_next_free_number(tmp_path):
     assert next_free(tmp_path, "digits").name == "digits-8"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", every(2, [signal.SIGINT, signal.SIGTERM]))
 def test_ctrl_c_saves_what_is_over(number, tmp_path):
     code = (
         "from jaxopt_course.cli import main; from jaxopt_course.sweeps import progress; "

@@ -53,7 +53,11 @@ VECTORS = [name for name in joc.OPTIMIZERS if name != "muon"]  # a line has no m
 
 @pytest.mark.parametrize(
     "name, batch_size, recipes",
-    [("digits", 64, ["sgd", "adam", "radam"]), ("line", 5, VECTORS)],
+    [
+        ("digits", 64, ["sgd", "adam", "radam"]),
+        ("line", 5, ["rmsprop", "lion", "adafactor", "schedule_free_adamw"]),
+        pytest.param("line", 5, VECTORS, marks=pytest.mark.long),
+    ],
 )
 def test_equals_a_loop_of_fit(name, batch_size, recipes):
     """20 steps: a lane agrees with the plain loop to rounding."""

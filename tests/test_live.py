@@ -283,6 +283,7 @@ class TestCommand:
         assert opened == [(tmp_path, True, "es")]
 
 
+@pytest.mark.long
 def test_a_sweep_is_killed_and_its_page_goes_on_and_the_other_way_round(tmp_path):
     """Real processes: a server beside a sweep; the sweep dies, then the server, nobody minds."""
     directory = tmp_path / "study"

@@ -51,6 +51,7 @@ def run(tmp_path_factory):
         return out
 
 
+@pytest.mark.long
 def test_every_entrant_is_tuned_and_trained_again(run):
     trials, fresh = pd.read_csv(run / "trials.csv.gz"), pd.read_csv(run / "fresh.csv.gz")
     assert len(trials) == 2 * 2 * 2 and set(trials["table"]) == {"wine", "diabetes"}
@@ -68,6 +69,7 @@ def test_every_entrant_is_tuned_and_trained_again(run):
     assert tables["metric"].tolist() == ["r2", "accuracy"] and not (run / "work" / "wine").exists()
 
 
+@pytest.mark.long
 def test_what_is_done_is_not_trained_again_and_settings_are_not_mixed(run, monkeypatch, capsys):
     from experiments.benchmarks import optimizers_on_tables as benchmark
 

@@ -297,6 +297,7 @@ print(predicted, statistics.median_low(rises[1:]))
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="Linux tells the peak")
 def test_predicted_memory_is_what_a_sweep_takes():
     """The rise of resident memory over a warmed baseline, within 15%."""

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import report_studies
+from long_form import only
 from power_loss import Disk
 from report_studies import courses, table, trial
 
@@ -18,7 +19,9 @@ from jaxopt_course.records import checkpoints, claims, files, ownership, store
 from jaxopt_course.records.format import OWN
 
 KINDS = pytest.mark.parametrize("weak", [False, True], ids=["ordered", "weak"])
-EVERY = pytest.mark.parametrize("every", [8, pytest.param(1, marks=pytest.mark.soak)])
+EVERY = pytest.mark.parametrize(
+    "every", [*only([40], [40, 8]), pytest.param(1, marks=pytest.mark.soak)]
+)
 ROWS = [trial(seed=seed) for seed in range(2)]
 
 

@@ -17,15 +17,10 @@ from helpers import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from long_form import only
+from long_form import of_families
 from random_trees import NAMES, NUMBERS, arguments, few, fill, leaves, trees
 
-# by default each law for one of a family, and each name below in test_odd
-FAMILIES = {"trace", "scale_by_rms", "scale_by_adam", "scale_by_nadam", "scale_by_ademamix"}
-FAMILIES |= {"scale_by_factored_rms", "scale_by_trust_ratio", "clip_by_global_norm", "prodigy"}
-FAMILIES |= {"rmsprop", "adamw", "soap"}
-some = lambda names: only([name for name in names if name in FAMILIES], names)
-ALL = pytest.mark.parametrize("name", some(NAMES))
+ALL = pytest.mark.parametrize("name", of_families(NAMES))
 SEEDS = st.integers(0, 2**16)
 WHOLE_TREE = {"clip_by_global_norm", "prodigy", "scale_by_prodigy"}  # one number from all leaves
 
@@ -69,7 +64,7 @@ def test_kinds_stay(name):
 LEAF = leaves(("float32", "bfloat16"), ((), (3,)))
 
 
-@pytest.mark.parametrize("name", some([name for name in NAMES if name not in WHOLE_TREE]))
+@pytest.mark.parametrize("name", of_families([name for name in NAMES if name not in WHOLE_TREE]))
 def test_leaves_do_not_know_of_each_other(name):
     """A tree is updated as its leaves are apart, bit for bit."""
 
@@ -186,7 +181,7 @@ def test_a_clip_scales_with_its_bound(name):
 
 
 @pytest.mark.parametrize(
-    "name", some([name for name in NAMES if name != "scale_by_sign"])
+    "name", of_families([name for name in NAMES if name != "scale_by_sign"])
 )  # has none
 def test_one_compiled_program_for_all_numbers(name):
     """Numbers and switches as lanes of one program = each row of literals, not compiled, apart."""
@@ -224,7 +219,7 @@ def twin_takes(name):
 TWINNED = [name for name in NAMES if optax_s(name)]
 
 
-@pytest.mark.parametrize("name", some(TWINNED))
+@pytest.mark.parametrize("name", of_families(TWINNED))
 def test_equals_optax(name):
     """Ten steps in float64 with random numbers and switches."""
 

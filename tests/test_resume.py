@@ -24,6 +24,7 @@ import pytest
 import sweep_to_kill
 import xarray as xr
 from helpers import reuse
+from long_form import only
 
 import jaxopt_course as joc
 from jaxopt_course.records import arrays, checkpoints, claims, lock
@@ -116,9 +117,10 @@ def assert_survives(case, kills, tmp_path, monkeypatch, seed, longest):
     assert study.events[-1]["trial_steps"] < whole.events[-1]["trial_steps"]
 
 
-def test_kill_9(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kills", only([2], [2, 5]))
+def test_kill_9(kills, tmp_path, monkeypatch):
     """With a scheduler, diverging trials, bfloat16, and now one device, now two."""
-    assert_survives("quick", 5, tmp_path, monkeypatch, seed=0, longest=0.2)
+    assert_survives("quick", kills, tmp_path, monkeypatch, seed=0, longest=0.2)
 
 
 @pytest.mark.soak

@@ -15,6 +15,7 @@ import numpy as np
 import optax
 import pytest
 import tables
+from long_form import every
 from robustness_cases import MEASURES, OURS, RATE, moves, scans
 from traced_arguments import meanwhile
 
@@ -172,7 +173,7 @@ def test_ours(case):
 VECTORS = sorted(name for name in REGISTERED if not name.endswith("muon"))  # tests/test_muon.py
 
 
-@pytest.mark.parametrize("name", VECTORS)
+@pytest.mark.parametrize("name", every(4, VECTORS))
 def test_half_precision_of_every_convention(name):
     """Float32 numbers, all at once: dtypes stay in lax.scan; and the moves are finite."""
     numbers = {k: v for k, v in meanwhile(name).items() if not isinstance(v, bool)}
@@ -222,6 +223,7 @@ def text():
     )
 
 
+@pytest.mark.long
 @pytest.mark.skipif(optax.__version__ != OPTAX, reason=f"the table is about optax {OPTAX}")
 def test_the_published_table_is_current():
     assert tables.matches("robustness.md", text())

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 from helpers import deviation, rollout, start, stream
+from long_form import only
 
 from jaxopt_course.base import Decay, chain
 from jaxopt_course.optimizers import adam
@@ -104,7 +105,7 @@ KIN = {
 }
 
 
-@pytest.mark.parametrize("b2", [0.9, 0.999, 0.99999])
+@pytest.mark.parametrize("b2", only([0.99999], [0.9, 0.999, 0.99999]))  # the last loses most
 @pytest.mark.parametrize("name", KIN)
 def test_float32_keeps_the_digits_of_float64(name, b2):
     """At most 5e-6 over 500 steps (optax: 7e-4 at 0.99999), as literals and as pairs."""

@@ -30,6 +30,7 @@ from helpers import (
     stepwise,
     their,
 )
+from long_form import of_families, once, put
 from traced_arguments import STRUCTURE
 from transcriptions import transcribed
 
@@ -39,6 +40,7 @@ from jaxopt_course.conventions import convention
 from jaxopt_course.tables.signatures import WHOLE
 
 ALL = pytest.mark.parametrize("name", PIECES)
+SOME = pytest.mark.parametrize("name", of_families(PIECES))  # what compiles for long
 SWITCHES = [(name, flag) for name, (_, flags) in PIECES.items() for flag in flags]
 
 
@@ -114,7 +116,7 @@ def updates_of(name):
 NUMBERED = [name for name, (numbers, _) in PIECES.items() if numbers]  # a sign has none
 
 
-@pytest.mark.parametrize("name", NUMBERED)
+@pytest.mark.parametrize("name", of_families(NUMBERED))
 def test_every_number_is_data(name):
     """One lane for each number changed: together in one trace = each run apart."""
     numbers = PIECES[name][0]
@@ -147,7 +149,10 @@ def test_a_plain_traced_number_works_too(name):
     assert_trees_close(plain, run(as_arrays(numbers)), rtol=2e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16, jnp.complex64])
+DTYPES = [jnp.float32, jnp.bfloat16, jnp.float16, jnp.complex64]
+
+
+@pytest.mark.parametrize("dtype", [put(d, d in (jnp.bfloat16, jnp.complex64)) for d in DTYPES])
 @ALL
 def test_dtypes_stay(name, dtype):
     """Float32 hyperparameters; lax.scan refuses a carry that changes its dtype."""
@@ -186,7 +191,7 @@ def test_low_precision_is_computed_in_float32(name):
         assert_trees_close(widen(u), wide, rtol=links * 2**-8)
 
 
-@pytest.mark.parametrize("name, flag", SWITCHES)
+@pytest.mark.parametrize("name, flag", once(SWITCHES, lambda case: case[1]))
 def test_a_traced_switch_is_the_switch(name, flag):
     numbers, g, params = PIECES[name][0], gradients(), start()
     made = lambda value: moving(name, {**numbers, flag: value})
@@ -204,7 +209,7 @@ def end_of(tx):
     return sum(jnp.sum(x[-1] ** 2) for x in jax.tree.leaves(path))
 
 
-@ALL
+@SOME
 def test_hypergradients_are_finite_and_right(name):
     """b has gradient 0 always, and counts in the result; slopes as finite differences."""
     numbers = PIECES[name][0]
@@ -224,7 +229,7 @@ def test_hypergradients_are_finite_and_right(name):
             assert float(slope) == pytest.approx(float(up - down) / (2 * h), rel=1e-5, abs=1e-8)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", of_families(RECIPES))
 def test_hypergradients_are_finite_at_the_defaults(name):
     """In float32, where optax's Adam gives NaN."""
     numbers = {"learning_rate": 0.1, **defaults(RECIPES[name], float)}
@@ -301,7 +306,7 @@ def test_init_aliases_nothing(name):
     assert len({x.unsafe_buffer_pointer() for x in leaves}) == len(leaves)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", of_families(RECIPES))
 def test_an_unjitted_loop_leaves_nothing_behind(name, caplog):
     """No array outlives its step, and no step compiles after the first ones."""
     tx, params = our(name, PIECES[name][0]), start()

@@ -18,6 +18,7 @@ from helpers import (
     rollout,
     stepwise,
 )
+from long_form import of_families, only
 
 import jaxopt_course.transforms as transforms
 from jaxopt_course.base import apply_updates
@@ -83,7 +84,7 @@ def half(dtype, steps=20):
     return jnp.asarray(g, dtype)
 
 
-@HALF
+@pytest.mark.parametrize("dtype", only(["float16"], ["float16", "bfloat16"]))
 @ALL
 def test_half_precision_moves_as_float64_does(name, dtype):
     """eps is 1e-8, which is 0 in float16; optax's Adam gives NaN at 0 and -inf at 1e-4."""
@@ -109,7 +110,7 @@ def test_optax_s_float16_does_not():
 
 
 @HALF
-@ALL
+@pytest.mark.parametrize("name", of_families(VECTORS))
 def test_hyperparameters_of_half_precision_are_only_rounded(name, dtype):
     """The same as their float32 values, to the bit; no dtype changes, also in lax.scan."""
     narrow = {k: jnp.asarray(v, dtype) for k, v in PIECES[name][0].items()}
