@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from golden.cells import CELLS, LOOPS, SLOWING, START, STEPS, STREAM, gradient, split
 from helpers import counted, their
-from long_form import once
+from long_form import every, once
 from tables import matches, render
 from transcriptions import soap_step
 
@@ -184,7 +184,7 @@ PAPER_RATES = {"rmsprop": 0.001, "adadelta": 1.0, "adam": 0.001, "adamax": 0.002
 PAPER_RATES |= {"adabelief": 0.001}
 
 
-@pytest.mark.parametrize("recipe", OPTAX)
+@pytest.mark.parametrize("recipe", every(3, OPTAX))
 def test_optax_itself_takes_the_same_steps(recipe):
     """In float64; its own centered RMSProp is not clamped, which shows nowhere here."""
     with jax.enable_x64(True):

@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 from flax.training.train_state import TrainState
 from helpers import assert_trees_close, start, their
+from long_form import every
 
 from jaxopt_course.optimizers import OPTIMIZERS, adam, adamw, rmsprop, sgd
 from jaxopt_course.transforms import switch
@@ -120,7 +121,7 @@ def train_state(tx):
     return state.params
 
 
-@ALL
+@pytest.mark.parametrize("name", every(4, RECIPES))
 def test_train_state(name):
     ours, theirs = map(train_state, twins(name))
     assert_trees_close(ours, theirs, rtol=1e-4, atol=1e-5)

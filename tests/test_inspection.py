@@ -11,6 +11,7 @@ import optax
 import pytest
 from flax import nnx
 from helpers import RECIPES, defaults, rollout, start
+from long_form import every
 
 from jaxopt_course.base import Decay, chain
 from jaxopt_course.inspection import audit, diagnose, hyperparameters
@@ -19,6 +20,7 @@ from jaxopt_course.transforms import clip_by_global_norm, scale, switch
 from jaxopt_course.transforms.groups import freeze, partition_by_path
 
 ALL = pytest.mark.parametrize("name", RECIPES)
+SOME = pytest.mark.parametrize("name", every(3, RECIPES))
 
 
 def falling(step):
@@ -44,7 +46,7 @@ def test_every_number_of_a_recipe_by_its_argument(name):
     assert read == {**numbers, **whole, **bound}
 
 
-@ALL
+@SOME
 def test_a_schedule_is_the_rate_of_the_next_update(name):
     """As the twin with that constant rate steps from the same state."""
     tx = RECIPES[name](falling)
@@ -57,7 +59,7 @@ def test_a_schedule_is_the_rate_of_the_next_update(name):
     np.testing.assert_array_equal(u["w"], expected["w"])
 
 
-@ALL
+@SOME
 def test_in_jit_and_in_lanes(name):
     rates = jnp.array([0.5, 0.25])
 

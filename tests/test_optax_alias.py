@@ -7,7 +7,7 @@ import unittest
 import jax
 import optax
 import pytest
-from long_form import once
+from long_form import every, once
 from optax import contrib
 from optax._src import alias, alias_test
 from optax.contrib import _common_test, _muon, _muon_test
@@ -66,7 +66,9 @@ def what(test):
     return test.rstrip("0123456789"), re.search(r"opt_name='(\w+)'", CASES[test])[1]
 
 
-@pytest.mark.parametrize("test", once(SELECTED, what))
+@pytest.mark.parametrize(
+    "test", once(SELECTED, lambda test: what(test)[0], lambda test: what(test)[1])
+)
 def test_optax_alias(test, monkeypatch):
     calls = []
 
@@ -115,7 +117,7 @@ MUON = [
 ]
 
 
-@pytest.mark.parametrize("test", MUON)
+@pytest.mark.parametrize("test", every(3, MUON))
 def test_optax_muon(test, monkeypatch):
     """optax's own tests of Muon, with our recipe and pieces."""
     monkeypatch.setattr(_muon, "muon", OPTIMIZERS["muon"])

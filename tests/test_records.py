@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import reuse
+from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.records import arrays, checkpoints, claims, lock, store
@@ -134,7 +135,7 @@ def targets(tmp_path):
 LINKED = [*sorted(OWN), ".lock", ".study.json", ".commit", "figures", "confirm", "checkpoint"]
 
 
-@pytest.mark.parametrize("name", LINKED)
+@pytest.mark.parametrize("name", every(3, LINKED))
 def test_no_link_leads_out_of_a_study(study, copy, tmp_path, name, monkeypatch):
     """Reading refuses it, writing refuses or replaces the link; what it points to stays."""
     reuse(monkeypatch, study)

@@ -10,6 +10,7 @@ from io import StringIO
 import numpy as np
 import pandas as pd
 import pytest
+from long_form import every, put
 from report_studies import trial, write
 from rich.console import Console
 from scipy import stats
@@ -456,12 +457,17 @@ ODD = {
 }
 
 
-@pytest.mark.parametrize("case", ODD)
-def test_odd_studies_are_reported(tmp_path, read_once, case):
+DRAWN = {"one seed", "all diverged", "names", "interrupted when confirmed"}  # by default
+
+
+@pytest.mark.parametrize(
+    "case, png", [(o, False) for o in ODD] + [put((o, True), o in DRAWN) for o in ODD]
+)
+def test_odd_studies_are_reported(tmp_path, read_once, case, png):
     """Warnings are errors here, also those of matplotlib about what it cannot draw."""
     rows, fresh, manifest = ODD[case]
     path = write(tmp_path, rows, fresh, **manifest)
-    shown = Page(write_report(path))
+    shown = Page(write_report(path, png=png))
     found = findings.read(path)
     assert verdict.winner(found) in shown.texts
     assert verdict.sureness(found) in {text.strip() for text in shown.texts} | {""}
@@ -531,14 +537,14 @@ LINE = {"event": "finished", "seconds": 12.34, "compile_seconds": 1.2, "occupanc
 
 @pytest.mark.parametrize(
     "odd",
-    [
+    every(3, [
         "null", "[1]", "3", "true", '"finished"', "{}", "{", "", "\x00",
         '{"event": "finished", "seconds": "x"}', '{"event": "finished", "seconds": null}',
         '{"event": "finished", "seconds": {}, "occupancy": [1], "devices": {"a": 1}}',
         '{"event": "finished", "compile_seconds": NaN, "trial_steps_per_second": Infinity}',
         '{"event": "finished", "trial_steps_per_second": 1' + "0" * 400 + "}",
         '{"event": ["finished"]}',
-    ],
+    ]),
 )  # fmt: skip
 def test_events_break_no_report(tmp_path, request, odd):
     """Nothing needs them, and anybody may write there; what is sound is shown."""
