@@ -97,6 +97,15 @@ MAY_IMPORT = {  # part -> the parts below it
         "tables",
         "train",
     },
+    "testing": {
+        "base",
+        "problems",
+        "studies",
+        "sweeps",
+        "train",
+        "tree",
+        "updating",
+    },
     "__main__": {"cli"},
 }
 MODULES = sorted(f for f in PACKAGE.rglob("*.py") if f != PACKAGE / "__init__.py")
