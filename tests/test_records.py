@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+import report_studies
 from helpers import reuse
 from long_form import every
 
@@ -531,3 +532,11 @@ def test_a_damaged_snapshot_makes_room_for_the_next_and_the_whole_one_stays(buck
     assert saved == newer and checkpoints.newest(bucket)["x"] == 3
     saved.unlink()
     assert checkpoints.newest(bucket)["x"] == 1
+
+
+def test_a_table_and_curves_of_fewer_trials_than_the_manifest_says_are_refused(tmp_path):
+    """Both cut at one row fit each other: the manifest alone knows."""
+    rows = [report_studies.trial(seed=seed) for seed in range(2)]
+    directory = report_studies.write(tmp_path / "cut", rows, trials=3)
+    with pytest.raises(ValueError, match=r"the manifest says 3 trials, trials\.csv has 2"):
+        store.read(directory)

@@ -1,0 +1,123 @@
+"""The disk refuses at any moment: the old study is there, or the new one, and whoever asks is told.
+
+``failing_disk.Refusals`` lets the n-th file operation fail, for all n, once and from there on; what
+a reader finds, at once and when the disk works again, is compared with what had been said by then.
+"""
+
+import contextlib
+import errno
+import itertools
+import warnings
+
+import pytest
+from failing_disk import Refusals
+from long_form import only
+from written_studies import MAY_BE, allowed, found, study, sweep_and_end, write_three, wrong
+
+from jaxopt_course.records import checkpoints, claims, files, store
+
+CODES = pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EACCES, errno.EIO], ids=errno.errorcode.get
+)
+ONCE = pytest.mark.parametrize("once", [True, False], ids=["once", "from there on"])
+EVERY = pytest.mark.parametrize(
+    "every", [*only([97], [97, 17]), pytest.param(1, marks=pytest.mark.soak)]
+)
+
+
+class Listener:
+    said = None
+
+    def say(self, anything):
+        self.said = anything
+
+
+def refused(tmp_path, act, code, number, once):
+    """What had been said, whether it was refused, what a reader finds then, and afterwards."""
+    directory, listener = tmp_path / f"{number}" / "study", Listener()
+    directory.parent.mkdir()
+    told = False
+    with Refusals(directory, code, number, once).at_work() as disk:
+        try:
+            act(directory, listener)
+        except OSError as error:
+            assert error.errno == code
+            told = True
+        meanwhile = found(directory)
+    return listener.said, told, meanwhile, directory, disk
+
+
+def outcomes_of(tmp_path, act, code, once, every):
+    """For the operations by their number: (said, what is found)."""
+    *_, disk = refused(tmp_path, act, code, None, once)
+    outcomes = []
+    # an odd start, so that each of the errors meets others
+    for number in range((code + once) % every, disk.done, every):
+        said, told, first, there, _ = refused(tmp_path, act, code, number, once)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* is damaged; the sweep goes on from the snapshot")
+            nothing = first == (None, None, None)
+            with claims.claimed(there) if nothing else claims.held(there):
+                again = found(there)
+                assert not [*there.rglob(f"*{files.PARTIAL}")]
+                outcomes.append((said, again))
+                assert first == again
+                if told:  # and the next one can be written
+                    checkpoints.forget(there)
+                    store.write(there, study(0.9))
+                    assert found(there) == (0.9, None, None)
+    return disk.done, outcomes
+
+
+@CODES
+@ONCE
+@EVERY
+def test_a_study_is_the_old_one_or_the_new_one(tmp_path, code, once, every):
+    count, outcomes = outcomes_of(tmp_path, write_three, code, once, every)
+    assert wrong(outcomes) == []
+    assert count > 40
+    if every == 1:
+        possible = {(*one, None) for ones in MAY_BE.values() for one in ones}
+        assert {one for _, one in outcomes} <= possible
+
+
+@CODES
+@ONCE
+@EVERY
+def test_a_sweep_goes_on_from_the_last_snapshot_that_was_said(tmp_path, code, once, every):
+    count, outcomes = outcomes_of(tmp_path, sweep_and_end, code, once, every)
+    assert [one for one in outcomes if not allowed(*one)] == []
+    assert count > 60
+
+
+def test_a_refusal_that_is_swallowed_would_be_found(tmp_path, monkeypatch):
+    """The tests above can fail."""
+    plain = files.replace_bytes
+
+    def careless(target, content):
+        with contextlib.suppress(OSError):
+            plain(target, content)
+
+    monkeypatch.setattr(files, "replace_bytes", careless)
+    *_, disk = refused(tmp_path, write_three, errno.ENOSPC, None, True)
+    for number in range(disk.done - 1, 0, -1):  # what is lost early, a later write mends
+        said, _, now, *_ = refused(tmp_path, write_three, errno.ENOSPC, number, True)
+        if wrong([(said, now)]):
+            return
+    pytest.fail("nothing was found")
+
+
+def test_the_disk_counts_and_refuses(tmp_path):
+    for code, once in itertools.product((errno.ENOSPC, errno.EIO), (True, False)):
+        file = tmp_path / "a"
+        file.write_bytes(b"x")
+        with Refusals(tmp_path, code, 1, once).at_work() as disk:
+            with pytest.raises(OSError, match="a") as caught:
+                file.write_bytes(b"y")
+            assert caught.value.errno == code and file.read_bytes() == b""
+            if not once and code == errno.EIO:
+                with pytest.raises(OSError):
+                    file.unlink()
+            else:
+                file.unlink()
+        assert disk.done == (3 if code == errno.EIO else 2)
