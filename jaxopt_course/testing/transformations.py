@@ -146,7 +146,8 @@ def _maker(tx: Any, numbers: Mapping[str, float] | None) -> Made:
 def _parameters() -> Tree:
     rng = np.random.default_rng(0)
     is_shape = lambda x: isinstance(x, tuple)
-    return jax.tree.map(lambda s: rng.normal(size=s).astype(np.float32), SHAPES, is_leaf=is_shape)
+    draw = lambda shape: np.asarray(rng.normal(size=shape), np.float32)
+    return jax.tree.map(draw, SHAPES, is_leaf=is_shape)
 
 
 def _batch(params: Tree, lane: int) -> Tree:
