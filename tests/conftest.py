@@ -50,7 +50,7 @@ from jax._src.interpreters import mlir  # noqa: E402
 from jax.experimental.compilation_cache import compilation_cache  # noqa: E402
 
 from jaxopt_course.problems import catalog  # noqa: E402
-from jaxopt_course.sweeps import program  # noqa: E402
+from jaxopt_course.sweeps import program, recent  # noqa: E402
 
 OPTIMIZED = tuple(
     effort | {key: True for key in FLAGS if key == "xla_cpu_use_fusion_emitters"}
@@ -119,6 +119,7 @@ def no_jax_cache():
     """JAX has no cache: a program that it brings from there is not packed by us."""
     jax.config.update("jax_enable_compilation_cache", False)
     compilation_cache.reset_cache()
+    recent.of_process.cache_clear()  # nor are ours still there
     yield
     jax.config.update("jax_enable_compilation_cache", True)
     compilation_cache.reset_cache()

@@ -1,6 +1,7 @@
 """One compilation for several devices: the same bits on each, and what cannot be moved."""
 
 import functools
+import operator
 import pickle
 import random
 
@@ -11,6 +12,7 @@ import pytest
 
 from jaxopt_course.sweeps import loading
 from jaxopt_course.sweeps.program import lower
+from jaxopt_course.sweeps.recent import Recent
 
 X = np.linspace(-1, 1, 96, dtype=np.float32).reshape(8, 12)
 
@@ -32,15 +34,15 @@ def calls_back(x, seed):
     return jax.pure_callback(lambda x: np.asarray(x) + 1, shape, x), x.sum() + seed
 
 
-def compiled(function, devices):
-    """The executables, and how many the compiler made."""
+def compiled(function, devices, recent=None):
+    """The executables, and for how many devices the program was lowered."""
     made = []
 
     def lowered(device):
         made.append(device)
         return lower(jax.jit(function, donate_argnums=0), (X, np.uint32(0)), device)
 
-    executables, first = loading.compile_all([lowered], [{}], devices)
+    executables, first = loading.compile_all([lowered], [{}], devices, recent=recent)
     assert "stablehlo" in first[0]
     return executables[0], made
 
@@ -109,3 +111,44 @@ def test_what_the_cache_of_jax_brought_is_not_moved():
     executables, made = compiled(once, devices)
     assert made == devices
     assert outputs(executables[0], devices[0]) == outputs(executables[1], devices[1])
+
+
+def test_what_this_process_compiled_serves_again():
+    devices, function, recent = jax.devices()[:2], never_seen(), Recent()
+    first, _ = compiled(function, devices, recent)
+    same, made = compiled(functools.partial(function), devices, recent)
+    assert made == devices[:1] and all(map(operator.is_, first, same))
+    assert len({*map(tuple, map(outputs, same, devices))}) == 1
+    (elsewhere,), _ = compiled(function, devices[1:], recent)
+    assert elsewhere not in first
+    other, _ = compiled(never_seen(), devices, recent)
+    assert not {*other} & {*first}
+
+
+def test_a_callback_is_a_place_in_memory_and_serves_once():
+    device, recent = jax.devices()[:1], Recent()
+    (first,), _ = compiled(calls_back, device, recent)
+    (again,), _ = compiled(calls_back, device, recent)
+    assert first is not again
+
+
+def test_what_was_not_used_for_longest_goes():
+    recent = Recent(most=2)
+    for name in "ab":
+        recent.put(name, (name,))
+    assert recent.get("a") == ("a",)
+    recent.put("c", ("c",))
+    assert [recent.get(name) for name in "abc"] == [("a",), None, ("c",)]
+
+
+def test_trees_of_one_text_are_told_apart():
+    """A tuple and a dictionary as arguments have one text."""
+    recent, device = Recent(), jax.devices()[0]
+    given = {"a": X, "b": X}, (X, X)
+    total = lambda x: jax.tree.reduce(jnp.add, x)
+    lowering = [functools.partial(lower, jax.jit(total), (x,)) for x in given]
+    found = [loading.compile_all([one], [{}], [device], recent=recent) for one in lowering]
+    texts = [text for _, text in found]
+    assert texts[0] == texts[1]
+    for (made, _), x in zip(found, given, strict=True):
+        np.testing.assert_array_equal(made[0][0](x), X + X)

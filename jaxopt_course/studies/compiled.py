@@ -31,12 +31,12 @@ from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
 from jaxopt_course.sweeps.lanes import Data
-from jaxopt_course.sweeps.loading import Kept
 from jaxopt_course.sweeps.memory import check_width, memory_limit
 from jaxopt_course.sweeps.patience import patience_of
 from jaxopt_course.sweeps.population import Generations
 from jaxopt_course.sweeps.program import Program, Table, compile_program, row_of
 from jaxopt_course.sweeps.progress import ProgressLine
+from jaxopt_course.sweeps.recent import of_process
 from jaxopt_course.sweeps.schedulers import Scheduler, ends_early, judges_each
 from jaxopt_course.sweeps.snapshot import Snapshot
 from jaxopt_course.tables.buckets import Bucket
@@ -98,7 +98,6 @@ def compile_bucket(
     devices: Sequence[Any],
     seen: Seen | None = None,
     score: str = "last",
-    kept: Kept | None = None,
 ) -> Compiled:
     """Check that everything traces, choose the width, lower and compile.
 
@@ -109,7 +108,6 @@ def compile_bucket(
         devices: on which.
         seen: says what is recorded; default nothing but the loss and the metrics.
         score: "best": trials hold the weights of their best evaluation by the metric.
-        kept: programs of other buckets, where JAX has no persistent cache.
 
     Raises:
         TypeError: a column is needed as a plain value; the message says how to give it.
@@ -144,8 +142,8 @@ def compile_bucket(
         lane._replace(state=lane.state - (held_bytes(held) if held else 0)), devices[0].platform
     )
     check_width(width, lane.state, memory_limit(devices))
-    kept = kept_programs() or kept
-    program = compile_program(trial, rhythm_of(bucket), data, table, width, devices, kept)
+    saved = kept_programs(), of_process()
+    program = compile_program(trial, rhythm_of(bucket), data, table, width, devices, *saved)
     others = evaluates_others(columns.optimizer, row, of_trial(state))
     if others and jax.tree.leaves(of_trial(state).model_state):
         warnings.warn(
@@ -155,14 +153,6 @@ def compile_bucket(
             stacklevel=5,
         )
     return Compiled(bucket, chosen, trial, data, program, lane.state, others, score)
-
-
-class Shared:
-    """What the programs of a session's buckets were compiled to: equal ones are compiled once."""
-
-    def __init__(self) -> None:
-        self.programs: dict[str, bytes] = {}
-        self.read, self.write = self.programs.get, self.programs.__setitem__
 
 
 def kept_programs() -> programs.Programs | None:

@@ -18,7 +18,7 @@ from jaxopt_course.records import checkpoints
 from jaxopt_course.records.format import join_sha256, table_sha256
 from jaxopt_course.studies import joining
 from jaxopt_course.studies.carried import Carried, note_of, packed, pruned
-from jaxopt_course.studies.compiled import Compiled, Shared, Trained, compile_bucket, train_bucket
+from jaxopt_course.studies.compiled import Compiled, Trained, compile_bucket, train_bucket
 from jaxopt_course.studies.made_with import (
     agreed,
     common_name,
@@ -94,7 +94,6 @@ class Session:
     programs: dict[int, Compiled] = dataclasses.field(default_factory=dict)
     carried: Carried = dataclasses.field(default_factory=Carried)
     seen: Seen = dataclasses.field(default_factory=Seen)
-    shared: Shared = dataclasses.field(default_factory=Shared)
 
     def compile(
         self, numbers: Sequence[int] | None = None, progress: bool = False, trials: str = ""
@@ -134,8 +133,7 @@ class Session:
 
     def _compile(self, number: int, bucket: Bucket) -> Compiled:
         try:
-            shared = self.shared if len(self.table.buckets) > 1 else None
-            width, more = self.lanes[number], (self.seen, self.carried.score, shared)
+            width, more = self.lanes[number], (self.seen, self.carried.score)
             made = compile_bucket(bucket, self.chosen, width, self.devices, *more)
         except Exception as error:
             if bucket.static:

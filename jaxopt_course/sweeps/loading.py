@@ -8,11 +8,12 @@ cache brought, a version of JAX that stores it otherwise) is compiled for each d
 """
 
 import contextlib
+import hashlib
 import io
 import os
 import pickle
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
@@ -21,6 +22,8 @@ import jaxlib
 import numpy as np
 from jax.experimental import serialize_executable
 from jaxlib import xla_client
+
+from jaxopt_course.sweeps.recent import Recent
 
 
 class Made(NamedTuple):
@@ -45,6 +48,7 @@ def compile_all(
     options: Sequence[dict[str, Any]],
     devices: Sequence[Any],
     kept: Kept | None = None,
+    recent: Recent | None = None,
 ) -> tuple[list[tuple[Any, ...]], list[str]]:
     """The executables of each program, one a device, and each program's text.
 
@@ -55,6 +59,7 @@ def compile_all(
         options: of the compiler, for each program.
         devices: where.
         kept: what was compiled before, and where to keep what is compiled now.
+        recent: the same, of this process and as it is.
     """
     first, *others = devices
     pool = ThreadPoolExecutor(len(lowering) * len(devices))
@@ -62,15 +67,23 @@ def compile_all(
         start = lambda one, how: pool.submit(_compiled, one, how, hits)
         try:
             packs: list[Any] = []
-            lowered, keys, made = [], [], []
+            texts, keys, names, known, made = [], [], [], [], []
             for lower, how in zip(lowering, options, strict=True):
-                lowered.append(one := lower(first))
-                keys.append(key := _key(one, how, first) if kept else None)
-                packs.append(pack := _known(one, kept.read(key)) if kept and key else None)
+                texts.append(text := (one := lower(first)).as_text())
+                keys.append(key := _key(one, text, how, first) if kept or recent else None)
+                names.append(name := _name(one, key, devices))
+                known.append(was := recent.get(name) if recent and name else None)
+                read = kept.read(key) if kept and key and not was else None
+                packs.append(pack := _known(one, read))
                 copy = moved(pack, first)
-                made.append([start(one, how) if copy is None else _done(copy)])
+                if was:
+                    made.append([_done(executable) for executable in was])
+                else:
+                    made.append([start(one, how) if copy is None else _done(copy)])
             for i, mine in enumerate(made):
-                if packs[i] is None and (others or keys[i]):
+                if known[i]:
+                    continue
+                if packs[i] is None and (others or (kept and keys[i])):
                     packs[i] = packed(mine[0].result())
                     if kept and (key := keys[i]) and packs[i] is not None:
                         kept.write(key, packs[i][0])
@@ -78,10 +91,12 @@ def compile_all(
                     copy = moved(packs[i], device) if _alike(device, first) else None
                     again = copy is None and start(lowering[i](device), options[i])
                     mine.append(again or _done(copy))
-            texts = [one.as_text() for one in lowered]
             executables = [tuple(one.result().executable for one in mine) for mine in made]
         finally:  # after Ctrl-C nobody waits for a compiler, which cannot be stopped
             pool.shutdown(wait=False, cancel_futures=True)
+    for name, one in zip(names, executables, strict=True):
+        if recent and name and all(map(_is_whole, one)):
+            recent.put(name, one)
     return executables, texts
 
 
@@ -89,7 +104,7 @@ def _alike(device: Any, first: Any) -> bool:
     return device.client is first.client and device.device_kind == first.device_kind
 
 
-def _key(lowered: Any, options: dict[str, Any], device: Any) -> str | None:
+def _key(lowered: Any, text: str, options: dict[str, Any], device: Any) -> str | None:
     """All that decides what the compiler makes, and of whom it is called, but for the machine.
 
     The text knows neither the arguments' names nor those that nobody reads, which are dropped: two
@@ -99,7 +114,7 @@ def _key(lowered: Any, options: dict[str, Any], device: Any) -> str | None:
         read = sorted(lowered._lowering.compile_args["kept_var_idx"])
     except (AttributeError, KeyError):  # private to jax: without it nothing is kept
         return None
-    text, arguments = lowered.as_text(), str(lowered.args_info)
+    arguments = str(lowered.args_info)
     aside = ("cache", "log", "pgle", "dump")
     settings = {k: v for k, v in jax.config.values.items() if not any(word in k for word in aside)}
     flags = [os.environ.get(name) for name in ("XLA_FLAGS", "LIBTPU_INIT_ARGS")]
@@ -107,6 +122,19 @@ def _key(lowered: Any, options: dict[str, Any], device: Any) -> str | None:
     on = device.platform, device.device_kind, made_by
     of = text, arguments, read, sorted(options.items()), *on
     return repr((*of, sorted(settings.items())))
+
+
+def _name(lowered: Any, key: str | None, devices: Sequence[Any]) -> Hashable | None:
+    """What an executable of this process is known by: also what it takes and gives, and where."""
+    if key is None:
+        return None
+    given = jax.tree.structure(lowered.args_info), lowered.out_tree
+    name = hashlib.sha256(key.encode()).digest(), *given, *devices
+    try:
+        hash(name)
+    except TypeError:  # a node of a tree holds what has none
+        return None
+    return name
 
 
 def _known(lowered: Any, content: bytes | None) -> Any:
@@ -144,13 +172,18 @@ def _done(executable: Any) -> "Future[Made]":
     return future
 
 
+def _is_whole(executable: Any) -> bool:
+    """Whether its text says all that it is: of a callback it has an address in this process."""
+    program = getattr(executable._executable, "_unloaded_executable", None)
+    return program is not None and not (program.host_callbacks or program.keepalive)
+
+
 def packed(made: Made) -> Any:
     """What :func:`moved` takes; None where the program cannot leave its device."""
     if made.from_cache:  # XLA does not write all of what it has read: functions would be missing
         return None
     try:
-        program = made.executable._executable._unloaded_executable
-        if program.host_callbacks or program.keepalive:  # addresses of this process
+        if not _is_whole(made.executable):
             return None
         return serialize_executable.serialize(made.executable)
     except Exception:  # private to jax: without it every device compiles, no more

@@ -20,6 +20,7 @@ from jaxopt_course.sweeps.lanes import (
 )
 from jaxopt_course.sweeps.loading import Kept, compile_all
 from jaxopt_course.sweeps.numerics import CPU_EFFORT, GPU_REPEATS, precision
+from jaxopt_course.sweeps.recent import Recent
 
 
 class Table(NamedTuple):
@@ -54,8 +55,12 @@ def compile_program(
     lanes: int,
     devices: Sequence[Any],
     kept: Kept | None = None,
+    recent: Recent | None = None,
 ) -> Program:
-    """Lower both programs once and compile them side by side, once for all devices of a kind."""
+    """Lower both programs once and compile them side by side, once for all devices of a kind.
+
+    What was compiled before is in ``kept``, as bytes, or in ``recent``, of this process.
+    """
     start = time.perf_counter()
     traces = []
     given, span = streaming.chunked(data, rhythm), streaming.argument(rhythm, 1)
@@ -77,7 +82,7 @@ def compile_program(
     told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
     effort = told.get(devices[0].platform, ({}, {}))
     lowering = [functools.partial(lower, *program) for program in programs]
-    (seat, segments), texts = compile_all(lowering, effort, devices, kept)
+    (seat, segments), texts = compile_all(lowering, effort, devices, kept, recent)
     text = "\n".join(texts[::-1])  # of both: init is in "seat" alone
     state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), empty.state)
     facts = text, len(traces), time.perf_counter() - start
