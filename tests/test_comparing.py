@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import jax
 import numpy as np
@@ -12,9 +13,11 @@ import scipy.stats
 import jaxopt_course as joc
 from jaxopt_course import cli
 from jaxopt_course.cli.answer import Answer
+from jaxopt_course.live import present
 from jaxopt_course.problems.alike import common_metrics, measured
 from jaxopt_course.problems.catalog import matching
-from jaxopt_course.report import standings
+from jaxopt_course.records import store
+from jaxopt_course.report import findings, standings, standings_page, tables
 from jaxopt_course.report.task_statistics import critical_distance
 from jaxopt_course.studies import compiled
 from jaxopt_course.sweeps import loading
@@ -97,6 +100,74 @@ def test_it_is_confirmed_replayed_and_loaded_task_by_task(study):
     distance = critical_distance(2, 2)
     assert f"Mean ranks up to {distance:.2f} apart do not differ" in page
     assert "Which optimizer wins on 2 tasks?" in page and "diabetes" in page and "momentum" in page
+
+
+def test_ranks_within_a_task_are_those_of_the_scores_beside_them(study):
+    """The fresh seeds may turn the order that the search had."""
+    record = store.read(study.directory)
+    kept = [tables.same(record.trials, row, ["task", "optimizer", "learning_rate"])
+            for _, row in study.winners().iterrows()]  # fmt: skip
+    own = record.trials[np.logical_or.reduce(kept)]
+    turned = own.assign(valid_score=-own["valid_score"])
+    for trials, expected in ((own, [1, 2, 1, 2]), (turned, [2, 1, 2, 1])):
+        found = standings.found(record, dataclasses.replace(record, trials=trials))
+        assert found.winners["rank"].tolist() == expected
+        table = found.winners.sort_values("valid_score", ascending=False)
+        assert table.groupby("task")["rank"].apply(list).tolist() == [[1, 2], [1, 2]]
+    same = dataclasses.replace(record, trials=own.assign(valid_score=0.5))
+    equal = standings.found(record, same)
+    assert equal.winners["rank"].tolist() == [1] * 4
+    assert equal.optimizers["rank"].tolist() == [1, 1]
+    said = standings.sentences(equal)[0]
+    assert said == "momentum and sgd share the best mean rank, 1.50 of 2, over 2 tasks."
+
+
+def test_the_page_of_several_tasks_speaks_spanish(study, capsys):
+    found = standings.read(study.directory, "es")
+    whole = standings_page.page(found)
+    body = whole.split("<main>")[1].split("plotly")[0]
+    assert '<html lang="es"' in whole and "¿Qué optimizador gana en 2 tareas?" in whole
+    assert "puesto medio" in body and "Cada tarea" in body
+    for word in ("rank", "task", "score", "first on", "Every", "deviation"):
+        assert f">{word}" not in body
+    cli.main(["report", str(study.directory), "--lang", "es"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "tiene el mejor puesto medio" in said or "comparten el mejor puesto medio" in said
+    page = study.directory / "report.html"
+    assert "2 tareas dicen poco" in page.read_text(encoding="utf-8")
+    assert '<html lang="en"' in study.report().read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="not in 'fr'"):
+        study.report("fr")
+
+
+def test_a_score_is_sorted_by_its_number(study):
+    whole = standings_page.page(standings.read(study.directory))
+    given = re.findall(r'data-value="([^"]+)">([^<]+)<', whole.split("Every task")[1])
+    assert len(given) == 4
+    for value, shown in given:
+        assert float(shown.split(" (")[0]) == pytest.approx(float(value), rel=1e-3)
+
+
+def test_nobody_takes_scores_of_several_tasks_for_those_of_one(study, monkeypatch):
+    """Neither two studies side by side, nor a table for LaTeX, nor the live page."""
+    with pytest.raises(ValueError, match="several tasks, whose scores are not compared"):
+        findings.read(study.directory)
+    with pytest.raises(ValueError, match="several tasks, whose scores are not compared"):
+        study.to_latex()
+    assert present.Watcher(study.directory).page() == standings_page.page(
+        standings.read(study.directory)
+    )
+    record = store.read(study.directory)
+    later = record.trials["task"].eq("diabetes")  # one task is over, the other has not begun
+    begun = record.trials.assign(
+        status=record.trials["status"].mask(later, "unfinished"),
+        valid_score=record.trials["valid_score"].mask(later),
+    )
+    monkeypatch.setattr(present.checkpoints, "is_unfinished", lambda directory: True)
+    monkeypatch.setattr(present, "so_far", lambda _: dataclasses.replace(record, trials=begun))
+    watcher = present.Watcher(study.directory)
+    assert watcher.look()[1:3] == (len(TABLE), 2 * len(TABLE))
+    assert "Which optimizer wins on 2 tasks?" in watcher.page()
 
 
 def test_standings_are_mean_ranks_as_scipy_has_them():

@@ -85,7 +85,7 @@ def show(directory: Path, code: int = 0, language: str = "en", **more: Any) -> A
     from jaxopt_course.report.findings import read
 
     if standings.has_tasks(directory):
-        return _of_several(directory, code, more)
+        return _of_several(directory, code, language, more)
     findings = read(directory, language)
     print_report(findings)
     page = write_report(findings)
@@ -93,13 +93,14 @@ def show(directory: Path, code: int = 0, language: str = "en", **more: Any) -> A
     return Answer(lambda: document(findings, page, more), code)
 
 
-def _of_several(directory: Path, code: int, more: dict[str, Any]) -> Answer:
+def _of_several(directory: Path, code: int, language: str, more: dict[str, Any]) -> Answer:
     """The same of a study of several tasks."""
     from jaxopt_course.report import standings
+    from jaxopt_course.report.standings_page import write_standings
 
-    found = standings.read(directory)
+    found = standings.read(directory, language)
     standings.print_standings(found)
-    page = standings.write_standings(directory)
+    page = write_standings(directory, language)
     say("", page)
     return Answer(lambda: standings.document(found, directory, page) | more, code)
 

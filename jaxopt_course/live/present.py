@@ -2,15 +2,19 @@
 
 import hashlib
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
+
+import pandas as pd
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints, files, lock, store
 from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, CURVES, MANIFEST, TRIALS
 from jaxopt_course.records.ownership import LIST
-from jaxopt_course.report.findings import Findings, found
+from jaxopt_course.report import findings, standings, standings_page, tables
 from jaxopt_course.report.page import page
 from jaxopt_course.studies.so_far import so_far
 
@@ -30,6 +34,13 @@ class Present(NamedTuple):
     trouble: str = ""  # why they cannot be read, if that is so
 
 
+class Reading(NamedTuple):
+    """What was found: all trials, and how their page is made, which takes longer."""
+
+    trials: pd.DataFrame
+    page: Callable[[], str]
+
+
 class Watcher:
     """Looks at a directory, seldom enough that it costs a twentieth of the time at most.
 
@@ -45,7 +56,7 @@ class Watcher:
         self._lock = Lock()
         self._mark, self._next = "", 0.0
         self._present = Present()
-        self._findings: Findings | None = None
+        self._reading: Reading | None = None
         self._text = self._text_of = ""
 
     def look(self) -> Present:
@@ -63,40 +74,47 @@ class Watcher:
         """The report's page as things are; "" while there is no reading."""
         self.look()
         with self._lock:
-            if self._findings is not None and self._text_of != self._present.version:
-                self._text, self._text_of = page(self._findings), self._present.version
+            if self._reading is not None and self._text_of != self._present.version:
+                self._text, self._text_of = self._reading.page(), self._present.version
             return self._text
 
     def _look(self) -> None:
         state, mark = state_of(self.directory), mark_of(self.directory)
         if mark != self._mark:
             try:
-                findings = read(self.directory, self.language)
+                reading = read(self.directory, self.language)
             except (OSError, ValueError) as error:  # perhaps just being written: look again
                 self._present = self._present._replace(state=state, trouble=printable(error))
                 return
             self._mark = mark
-            if findings is not None:
-                over = findings.trials["status"].isin(OVER)
-                self._findings = findings
+            if reading is not None:
+                over = reading.trials["status"].isin(OVER)
+                self._reading = reading
                 self._present = Present(state, int(over.sum()), len(over), mark)
         self._present = self._present._replace(state=state, trouble="")
 
 
-def read(directory: Path, language: str = "en") -> Findings | None:
+def read(directory: Path, language: str = "en") -> Reading | None:
     """What a study, or its sweep so far, has found; None while there is nothing.
 
     Raises:
         OSError, ValueError: the files do not fit together, as where one is just being replaced.
     """
+    confirmation = None
     if checkpoints.is_unfinished(directory):
         record = so_far(directory)
-        return None if record is None else found(directory, record, None, language)
-    if not files.is_file(directory / MANIFEST):
-        return None
-    record = store.read(directory)
-    confirmation = store.read_confirmation(directory, record.manifest)
-    return found(directory, record, confirmation, language)
+        if record is None:
+            return None
+    else:
+        if not files.is_file(directory / MANIFEST):
+            return None
+        record = store.read(directory)
+        confirmation = store.read_confirmation(directory, record.manifest)
+    if tables.several_tasks(record.manifest):
+        ranked = standings.found(record, confirmation, language)
+        return Reading(record.trials, partial(standings_page.page, ranked))
+    one = findings.found(directory, record, confirmation, language)
+    return Reading(one.trials, partial(page, one))
 
 
 def state_of(directory: Path) -> str:

@@ -67,8 +67,8 @@ def read(directory: str | Path, language: str = "en") -> Findings:
 
     Raises:
         FileNotFoundError: the directory holds no study.
-        ValueError: the study is of another format, its manifest contradicts its table, or the
-            report does not speak the language.
+        ValueError: the study is of another format or of several tasks, its manifest contradicts its
+            table, or the report does not speak the language.
     """
     words.Words(language)
     path = Path(directory)
@@ -84,6 +84,12 @@ def found(
 ) -> Findings:
     """As :func:`read`, of what was read from there, or of what a sweep has saved so far."""
     manifest, metric = record.manifest, record.manifest["metric"]
+    if tables.several_tasks(manifest):
+        raise ValueError(
+            f"{path} is a study of several tasks, whose scores are not compared: its own report "
+            "has ranks over them (study.report(), study.standings()); for one of them train it "
+            "alone"
+        )
     trials, hyperparameters, searched = _prepared(record)
     how = metric, manifest["direction"], words.sequence(manifest, "replicates")
     ranked = tables.configurations(trials, hyperparameters, *how)

@@ -6,7 +6,8 @@ survivors would reward divergence.  A mean of fewer seeds than others have is lu
 ranks after those of all.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -126,6 +127,11 @@ def by_task(
     how = hyperparameters, metric, direction, replicates
     parts = [configurations(own, *how) for _, own in trials.groupby(TASK, sort=False)]
     return pd.concat(parts, ignore_index=True)
+
+
+def several_tasks(manifest: Mapping[str, Any]) -> bool:
+    """Whether a study is of several tasks, whose scores are not compared."""
+    return TASK in (manifest.get("static") or ())
 
 
 def named(ranked: pd.DataFrame) -> pd.DataFrame:

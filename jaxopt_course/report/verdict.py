@@ -169,14 +169,15 @@ def remarks(findings: Findings) -> list[str]:
     edges = ranking[ranking["at_edge"] != ""]
     if len(edges):
         ends = [
-            f"{names[row['optimizer']]}: {_edges(row['at_edge'], w)}" for _, row in edges.iterrows()
+            f"{names[row['optimizer']]}: {edges_said(row['at_edge'], w)}"
+            for _, row in edges.iterrows()
         ]
         template = "Best at the edge of the range tried, so that a wider one may do better: {ends}."
         said.append(w.say(template, ends=w.listed(ends)))
     return said + clocks.sentences(findings, names) + ranges.remarks(findings, names)
 
 
-def _edges(at_edge: str, words: Words) -> str:
+def edges_said(at_edge: str, words: Words) -> str:
     """``learning_rate (highest)`` with its word said."""
     return re.sub(r"\((lowest|highest)\)", lambda end: f"({words.say(end[1])})", at_edge)
 

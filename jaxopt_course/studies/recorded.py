@@ -304,9 +304,9 @@ class RecordedStudy:
         if self.directory is None:
             raise ValueError("save the study first: study.save(directory).report()")
         if self.tasks:
-            from jaxopt_course.report.standings import write_standings
+            from jaxopt_course.report.standings_page import write_standings
 
-            return write_standings(self.directory)
+            return write_standings(self.directory, language)
         from jaxopt_course.report.page import write_report
 
         return write_report(self.directory, language=language)

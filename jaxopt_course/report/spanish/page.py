@@ -217,6 +217,37 @@ SENTENCES = {
     "steps": "pasos",
     "batch_size": "tamaño del lote",
     # several tasks
+    "Which optimizer wins on {tasks}?": "¿Qué optimizador gana en {tasks}?",
+    "{name} has the best mean rank, {rank} of {all}, over {tasks}; nobody is better on {n} of "
+    "them.":
+        "{name} tiene el mejor puesto medio, {rank} de {all}, sobre {tasks}; en {n} de ellas nadie "
+        "es mejor.",
+    "{names} share the best mean rank, {rank} of {all}, over {tasks}.":
+        "{names} comparten el mejor puesto medio, {rank} de {all}, sobre {tasks}.",
+    "Ranks are by {metric}, mean over fresh seeds; scores of different tasks are not compared.":
+        "Los puestos son por {metric}, media de las semillas nuevas; los resultados de tareas "
+        "distintas no se comparan.",
+    "Ranks are by {metric}, mean over the seeds of the search; scores of different tasks are not "
+    "compared.":
+        "Los puestos son por {metric}, media de las semillas de la búsqueda; los resultados de "
+        "tareas distintas no se comparan.",
+    "Mean ranks up to {distance} apart do not differ (Nemenyi, 95%, over all pairs).":
+        "Puestos medios a no más de {distance} no se distinguen (Nemenyi, 95 %, sobre todos los "
+        "pares).",
+    "{tasks} tell little: other tasks may turn the order.":
+        "{tasks} dicen poco: otras pueden dar la vuelta al orden.",
+    "One task tells little: other tasks may turn the order.":
+        "Una tarea dice poco: otras pueden dar la vuelta al orden.",
+    "{n} of {all}": "{n} de {all}",
+    "mean rank": "puesto medio",
+    "first on": "primero en",
+    "no score on": "sin resultado en",
+    "Every task": "Cada tarea",
+    "{metric} of each optimizer's winner.": "{metric} del ganador de cada optimizador.",
+    " (deviation {spread})": " (desviación {spread})",
+    "score": "resultado",
+    "numbers": "números",
+    "at the edge of its range": "en el borde de su rango",
     "Over all tasks": "Sobre todas las tareas",
     "Who is ahead over all tasks?": "¿Quién va delante sobre todas las tareas?",
     "Mean rank over the tasks, 1 is first. Under a bar stand optimizers that these tasks do not "
