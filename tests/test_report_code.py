@@ -1,11 +1,14 @@
 """The Python that the page offers takes the steps that the study took."""
 
+import inspect
+import itertools
+
 import jax
 import numpy as np
 import optax
 import pytest
 
-from jaxopt_course.report import code
+from jaxopt_course.report import arguments, code
 from jaxopt_course.tables.recipes import RECIPES
 
 STEPS = 4
@@ -47,6 +50,11 @@ OURS_ALONE = {  # not optax's, or with another mask than it has
     "soap": {"b1": 0.95, "b2": 0.95, "weight_decay": 0.01, "decay_biases": False},
 }
 KEPT = {"decay_biases"}
+NO_COLUMNS = {  # masks, dtypes, functions, arrays: no cell of a table holds them
+    "mask", "weight_decay_mask", "trust_ratio_mask", "accumulator_dtype", "mu_dtype",
+    "state_dtype", "dtype_momentum", "clip_value_fn", "muon_weight_dimension_numbers",
+    "exclude_layers", "ns_coeffs",
+}  # fmt: skip
 
 
 def row(name, **more):
@@ -61,11 +69,11 @@ def start():
     }
 
 
-def gradients():
+def gradients(steps=STEPS):
     random = np.random.default_rng(1)
     return [
         {key: random.normal(size=leaf.shape).astype("f4") for key, leaf in start().items()}
-        for _ in range(STEPS)
+        for _ in range(steps)
     ]
 
 
@@ -75,23 +83,23 @@ def made(text, **known):
     return known.get("tx") or known["optimizer"]
 
 
-def trained(tx):
+def trained(tx, steps=STEPS):
     params = start()
     state = tx.init(params)
-    for g in gradients():
+    for g in gradients(steps):
         updates, state = tx.update(g, state, params)
         params = optax.apply_updates(params, updates)
     return params
 
 
-def studied(name, numbers):
+def studied(name, numbers, steps=STEPS):
     """Trained by the recipe as a study has it."""
     arguments = {key: x for key, x in numbers.items() if key not in KEPT}
     if numbers.get("decay_biases") is False:
         arguments[code.MASK_NAMES.get(name, "mask")] = lambda p: jax.tree.map(
             lambda leaf: leaf.ndim >= 2, p
         )
-    return trained(RECIPES[name](**arguments))
+    return trained(RECIPES[name](**arguments), steps)
 
 
 def snippet(name, framework, **more):
@@ -146,36 +154,95 @@ def test_of_an_optimizer_of_ones_own_there_is_none(name):
     assert code.snippets(name, {"learning_rate": 0.1}) == []
 
 
-def agree(name, got):
+def test_the_arguments_are_those_of_the_recipes():
+    found = {
+        name: {*inspect.signature(recipe).parameters} - NO_COLUMNS
+        for name, recipe in RECIPES.items()
+    }
+    assert {name: {*text.split()} for name, text in arguments.ARGUMENTS.items()} == found
+    assert arguments.taken("adamw+ema") == found["adamw"] and not arguments.taken("mine")
+
+
+def test_what_another_optimizer_or_the_task_takes_is_no_argument():
+    """As the weight of a term that is called beta, which Muon has and Adam has not."""
+    for found in code.snippets("adam", row("adam", beta=4.0, ns_steps=3)):
+        assert found.code.endswith("# and beta=4.0, ns_steps=3")
+        assert "beta=" not in found.code.split("#")[0]
+    clipped = {"learning_rate": 0.01, "clipnorm": 1.0}
+    assert "clipnorm=1.0" in code.snippets("keras.adam", clipped)[0].code.split("#")[0]
+    assert not any(found.code for found in code.snippets("keras.adam", clipped)[1:])
+
+
+def test_no_name_of_a_column_leaves_its_line():
+    evil = {"a\nimport os": 1.0}
+    for found in code.snippets("adam", row("adam") | evil):
+        assert "import os" in found.code.splitlines()[-1] and found.code.count("\n# and") == 1
+    odd = {"learning rate": np.float64(0.1), "class": 2, 'a"b\n': "x"}
+    assert eval(code.named(odd)) == odd
+
+
+@pytest.mark.parametrize("framework, name", [("keras", "adadelta"), ("keras", "lamb")])
+def test_a_decay_of_another_rule_is_not_brought(framework, name):
+    """Keras's is decoupled: with this adadelta it would go 180 times as far."""
+    assert "weight_decay" not in snippet(name, framework, weight_decay=0.0).code
+    assert snippet(name, framework, weight_decay=0.0).code
+    assert snippet(name, framework, weight_decay=1e-6).code == ""
+    own = {"learning_rate": 0.01, "weight_decay": 1e-6}
+    (theirs,) = [s for s in code.snippets(f"keras.{name}", own) if s.framework == "keras"]
+    assert "weight_decay=1e-06" in theirs.code
+
+
+LONG = 200  # steps, in which a decay or another rule would be seen
+NUMBERS = {
+    "adadelta": {"weight_decay": 0.05, "decay_biases": False},
+    "rmsprop": {"momentum": 0.9},
+    "nadamw": {"decay_biases": False},
+}
+
+
+def cases(framework, rules):
+    """Each rule with the numbers of its row, and where there are others with these."""
+    for name, more in itertools.product(rules, (False, True)):
+        given = row(name, **(NUMBERS.get(name, {}) if more else {}))
+        given |= {"weight_decay": 0.0} if (framework, name) == ("keras", "lamb") else {}
+        (found,) = [s for s in code.snippets(name, given) if s.framework == framework]
+        if found.code and (not more or name in NUMBERS):
+            yield pytest.param(name, given, id=f"{name}-more" if more else name)
+
+
+def agree(name, numbers, got):
     """Apart by at most 2 thousandths of the way that was gone."""
-    want, begun = studied(name, row(name)), start()
+    want, begun = studied(name, numbers, LONG), start()
     apart = np.concatenate([(got[key] - want[key]).ravel() for key in want])
     way = np.concatenate([(want[key] - begun[key]).ravel() for key in want])
     assert np.linalg.norm(apart) < 2e-3 * np.linalg.norm(way)
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("name", code.TORCH)
-def test_torch_takes_the_steps_of_the_study(name):
+@pytest.mark.parametrize("name, numbers", cases("torch", code.TORCH))
+def test_torch_takes_the_steps_of_the_study(name, numbers):
     import torch
 
     params = {key: torch.nn.Parameter(torch.tensor(leaf)) for key, leaf in start().items()}
     model = torch.nn.ParameterDict(params)
-    optimizer = made(snippet(name, "torch").code, model=model)
-    for g in gradients():
+    (found,) = [s for s in code.snippets(name, numbers) if s.framework == "torch"]
+    optimizer = made(found.code, model=model)
+    for g in gradients(LONG):
         for key, parameter in model.items():
             parameter.grad = torch.tensor(g[key])
         optimizer.step()
-    agree(name, {key: parameter.detach().numpy() for key, parameter in model.items()})
+    got = {key: parameter.detach().numpy() for key, parameter in model.items()}
+    agree(name, numbers, got)
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("name", code.KERAS)
-def test_keras_takes_the_steps_of_the_study(name):
+@pytest.mark.parametrize("name, numbers", cases("keras", code.KERAS))
+def test_keras_takes_the_steps_of_the_study(name, numbers):
     import keras
 
-    optimizer = made(snippet(name, "keras").code)
+    (found,) = [s for s in code.snippets(name, numbers) if s.framework == "keras"]
+    optimizer = made(found.code)
     variables = [keras.Variable(leaf, name=key) for key, leaf in start().items()]
-    for g in gradients():
+    for g in gradients(LONG):
         optimizer.apply([keras.ops.convert_to_tensor(x) for x in g.values()], variables)
-    agree(name, dict(zip(start(), map(np.asarray, variables), strict=True)))
+    agree(name, numbers, dict(zip(start(), map(np.asarray, variables), strict=True)))

@@ -4,6 +4,8 @@
 
 Texts alone, of tables of names.  Where a framework has another rule under the name, numbers are
 brought over so that the steps agree (a test takes them), or the framework is left out and said so.
+Another rule have, 200 steps compared (torch 2.13, Keras 3.15): Muon and Adafactor of both, their
+Adam(amsgrad=True), Keras's Nadam, ScheduleFreeAdamW and the decays of its Adadelta and Lamb.
 
     momentum of an average    m ← β m + (1-β) g at the rate η is m ← β m + g at η (1-β)
     ε inside the root         √(v + ε) is √v + √ε where v is 0, and near it where v is large
@@ -12,6 +14,9 @@ brought over so that the steps agree (a test takes them), or the framework is le
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
+
+from jaxopt_course.messages import printable
+from jaxopt_course.report.arguments import taken
 
 NEUTRAL = {  # numbers that say nothing, and frameworks may not know
     "eps_root": 0.0, "initial_scale": 0.0, "adam_eps_root": 0.0, "adam_weight_decay": 0.0,
@@ -40,11 +45,13 @@ class Rule(NamedTuple):
     fixed: str = ""  # further arguments
     note: str = ""
     convert: Callable[[dict[str, float]], dict[str, float]] = dict
+    other: tuple[str, ...] = ()  # of ours, what means something else there
 
 
 EPS_HAT = "Keras adds ε before the bias correction: in the first steps it counts up to 32 times."
 EPS_OUT = "ε stands outside the root here: its square root acts on gradients of the same size."
 NONE = "{framework} has no optimizer with these numbers and this rule."
+WARM = "PyTorch warms its momentum up; so large a momentum_decay leaves that out."
 AVERAGE = "The same steps: a momentum that averages, at the rate η(1-β)."
 
 
@@ -55,6 +62,10 @@ def _averaged(numbers: dict[str, float]) -> dict[str, float]:
 
 def _rooted(numbers: dict[str, float]) -> dict[str, float]:
     return numbers | {"eps": float(f"{math.sqrt(numbers['eps']):.6g}")}
+
+
+def _unwarmed(numbers: dict[str, float]) -> dict[str, float]:
+    return numbers | {"momentum_decay": 1000.0}
 
 
 def _same(text: str) -> dict[str, str]:
@@ -114,14 +125,16 @@ KERAS: dict[str, Rule] = {
         f"{_K}Adagrad", _KERAS | {"initial_accumulator_value": "initial_accumulator_value"}
     ),
     "rmsprop": Rule(f"{_K}RMSprop", _KERAS | {"decay": "rho", "momentum": "momentum"}),
-    "adadelta": Rule(f"{_K}Adadelta", _KERAS | {"rho": "rho"}),
+    "adadelta": Rule(f"{_K}Adadelta", _KERAS | {"rho": "rho"}, other=DECAYS),
     "adam": Rule(f"{_K}Adam", _KERAS_ADAM, note=EPS_HAT),
     "adamw": Rule(f"{_K}AdamW", _KERAS_ADAM, note=EPS_HAT),
     "adamax": Rule(f"{_K}Adamax", _KERAS_ADAM),
     "lion": Rule(f"{_K}Lion", _KERAS_ADAM),
+    "lamb": Rule(f"{_K}Lamb", _KERAS_ADAM, other=DECAYS),
 }
 _TORCH = {"learning_rate": "lr", "eps": "eps", "weight_decay": "weight_decay"}
 _TORCH_ADAM = _TORCH | {"b1": "b1", "b2": "b2"}
+_TORCH_NADAM = _TORCH_ADAM | {"momentum_decay": "momentum_decay"}
 _T = "torch.optim."
 TORCH: dict[str, Rule] = {
     "sgd": Rule(f"{_T}SGD", _TORCH | {"momentum": "momentum"}),
@@ -136,20 +149,23 @@ TORCH: dict[str, Rule] = {
         note=EPS_OUT,
         convert=_rooted,
     ),
-    "rmsprop": Rule(f"{_T}RMSprop", _TORCH | {"decay": "alpha"}, note=EPS_OUT, convert=_rooted),
+    "rmsprop": Rule(
+        f"{_T}RMSprop",
+        _TORCH | {"decay": "alpha", "momentum": "momentum"},
+        note=EPS_OUT,
+        convert=_rooted,
+    ),
     "adadelta": Rule(f"{_T}Adadelta", _TORCH | {"rho": "rho"}),
     "adam": Rule(f"{_T}Adam", _TORCH_ADAM),
     "adamw": Rule(f"{_T}AdamW", _TORCH_ADAM),
     "adamax": Rule(f"{_T}Adamax", _TORCH_ADAM),
+    "nadam": Rule(f"{_T}NAdam", _TORCH_NADAM, note=WARM, convert=_unwarmed),
+    "nadamw": Rule(
+        f"{_T}NAdam", _TORCH_NADAM, "decoupled_weight_decay=True", note=WARM, convert=_unwarmed
+    ),
     "radam": Rule(f"{_T}RAdam", _TORCH_ADAM),
 }
 RULES = {"optax": OPTAX, "keras": KERAS, "torch": TORCH}
-ARGUMENTS = {name for rules in RULES.values() for rule in rules.values() for name in rule.names}
-ARGUMENTS |= {
-    "b1", "b2", "b3", "eps", "rho", "decay", "beta", "estim_lr0", "estim_lr_coef",
-    "warmup_steps", "weight_lr_power", "precondition_frequency", "dampening", "nesterov",
-    "learning_rate_decay", "momentum_decay", "weight_decay", "centered", "amsgrad",
-}  # fmt: skip
 AROUND = ("clip_norm", "decay_biases")  # columns that change what stands around the recipe
 OURS = {*OPTAX, "prodigy", "schedule_free_adamw", "schedule_free_sgd", "soap"}
 
@@ -160,7 +176,7 @@ def snippets(optimizer: str, numbers: Mapping[str, Any]) -> list[Snippet]:
     Args:
         optimizer: a registered name, as ``adam``, ``keras.adam`` or ``adam+ema``.
         numbers: the columns of the row that have a value, the optimizer and the seed left out.
-            Those that are no argument of an optimizer stand below the code, in a comment.
+            Those that are no argument of this one stand below the code, in a comment.
 
     >>> print(snippets("momentum", {"learning_rate": 0.1, "momentum": 0.9})[1].code)
     import optax
@@ -171,15 +187,16 @@ def snippets(optimizer: str, numbers: Mapping[str, Any]) -> list[Snippet]:
     like = like or "optax"
     if name not in OURS or like not in ("optax", "keras", "torch", "paper"):
         return []
+    known = taken(optimizer)
     given = {key: plain(value) for key, value in numbers.items()}
     given = {key: x for key, x in given.items() if NEUTRAL.get(key) != x}
     row = _Row(
         name,
         like,
-        {key: x for key, x in given.items() if key in ARGUMENTS},
+        {key: x for key, x in given.items() if key in known},
         given.get("clip_norm"),
         given.get("decay_biases") is False and any(given.get(key) for key in DECAYS),
-        {key: x for key, x in given.items() if key not in (*AROUND, *ARGUMENTS)},
+        {key: x for key, x in given.items() if key not in known and key not in AROUND},
     )
     return [_ours(row), *(_theirs(framework, row) for framework in RULES)]
 
@@ -213,9 +230,11 @@ def _theirs(framework: str, row: _Row) -> Snippet:
         return Snippet(framework, "", NONE)
     brought = row.like == "optax"
     given = rule.convert(row.arguments) if brought else row.arguments
-    if any(key not in rule.names for key in given):
+    names = {key: x for key, x in rule.names.items() if not brought or key not in rule.other}
+    given = {key: x for key, x in given.items() if key in names or x or key not in DECAYS}
+    if any(key not in names for key in given):
         return Snippet(framework, "", NONE)
-    theirs = {rule.names[key]: x for key, x in given.items()}
+    theirs = {names[key]: x for key, x in given.items()}
     if framework == "torch" and "b1" in theirs:
         theirs["betas"] = theirs.pop("b1"), theirs.pop("b2")
     words = _words(theirs) + ([rule.fixed] if rule.fixed else [])
@@ -267,7 +286,8 @@ def _words(arguments: Mapping[str, Any]) -> list[str]:
 
 
 def _comment(besides: Mapping[str, Any]) -> list[str]:
-    return [f"# and {', '.join(_words(besides))}"] if besides else []
+    """On one line, whatever a column is called: the next would be run."""
+    return [f"# and {printable(', '.join(_words(besides)))}"] if besides else []
 
 
 def _called(target: str, call: str, words: list[str], width: int = 68) -> list[str]:
@@ -275,6 +295,15 @@ def _called(target: str, call: str, words: list[str], width: int = 68) -> list[s
     if len(line) <= width:
         return [line]
     return [f"{target} = {call}(", *(f"    {word}," for word in words), ")"]
+
+
+def named(numbers: Mapping[str, Any]) -> str:
+    """The numbers of a row as a dict of Python, whatever its columns are called.
+
+    >>> named({"rate": 0.1, "l2 (all)": 0.0})
+    "{'rate': 0.1, 'l2 (all)': 0.0}"
+    """
+    return repr({name: plain(value) for name, value in numbers.items()})
 
 
 def plain(value: Any) -> Any:

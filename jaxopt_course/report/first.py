@@ -108,9 +108,8 @@ def _numbers(findings: Findings) -> str:
         said = w.say("{framework}: no optimizer with this rule.", framework=w.listed(lacking))
         parts.append(f'<p class="note">{text(said)}</p>')
     if not found:
-        given = ", ".join(f"{key}={code.plain(x)!r}" for key, x in numbers(findings).items())
         label = w.say("The winner's numbers")
-        parts.append(copyable(f"dict({given})", w, label))
+        parts.append(copyable(code.named(numbers(findings)), w, label))
     command = following.again(findings)
     if command:
         label = w.say("Train it alone, as a command")

@@ -30,6 +30,8 @@ SENTENCES = {
         "Keras suma ε antes de corregir el sesgo: en los primeros pasos cuenta hasta 32 veces más.",
     "ε stands outside the root here: its square root acts on gradients of the same size.":
         "Aquí ε está fuera de la raíz: su raíz cuadrada actúa sobre gradientes del mismo tamaño.",
+    "PyTorch warms its momentum up; so large a momentum_decay leaves that out.":
+        "PyTorch hace crecer el momentum al principio; un momentum_decay tan grande lo omite.",
     "The same steps: a momentum that averages, at the rate η(1-β).":
         "Los mismos pasos: un momentum que promedia, con la tasa η(1-β).",
     # what next
