@@ -1,6 +1,7 @@
 """Two studies side by side: paired where they share their data, and said where they do not."""
 
 import json
+import re
 from io import StringIO
 
 import numpy as np
@@ -74,6 +75,63 @@ def test_other_data_are_not_paired(tmp_path, pair):
     assert ["data split (SHA-256)", "0" * 12, "1" * 12] in two.differences(a, c)
 
 
+def test_a_seed_that_diverged_takes_the_score_with_it(tmp_path, pair):
+    """The mean of the survivors would reward divergence, here as in the study's own page."""
+    rows = [trial("adam", seed=s, score=0.8) for s in range(2)]
+    fresh = [trial("adam", seed=10 + i, score=0.99) for i in range(3)]
+    lost = write(tmp_path / "lost", rows, [*fresh, trial("adam", seed=13, status="diverged")],
+                 task=TASK)  # fmt: skip
+    a, b = read(pair[0]), read(lost)
+    row = two.compared(a, b).set_index("optimizer").loc["adam"]
+    assert np.isnan(row["second"]) and np.isnan(row["p"]) and row["n"] == 0
+    assert "Better" not in " ".join(two.sentences(a, b, two.compared(a, b)))
+
+
+def test_the_seeds_of_a_search_are_not_paired(tmp_path):
+    """Ten optimizers' luck beside one's: the more was tried, the better the best of it."""
+    rows = [trial("adam", lr, seed=s, score=0.8 + lr + s / 100) for lr in (0.1, 0.11)
+            for s in range(5)]  # fmt: skip
+    small = write(tmp_path / "a", [row for row in rows if row["learning_rate"] == 0.1], task=TASK)
+    a, b = read(small), read(write(tmp_path / "b", rows, task=TASK))
+    table = two.compared(a, b)
+    assert table["n"].eq(0).all() and table["difference"].iloc[0] == pytest.approx(0.01)
+    assert "not both have fresh seeds" in two.sentences(a, b, table)[0]
+
+
+def test_replicates_are_paired_each_with_its_own(tmp_path):
+    def folded(path, gain):
+        noise = dict(enumerate(NOISE))
+        rows = [trial("adam", seed=s, score=0.8 + noise[f] + gain * f, fold=f) for s in range(2)
+                for f in range(3)]  # fmt: skip
+        return read(
+            write(path, rows, [row | {"seed": row["seed"] + 10} for row in rows], task=TASK,
+                  hyperparameters=["optimizer", "learning_rate", "fold"], replicates=["fold"])
+        )  # fmt: skip
+
+    a, b = folded(tmp_path / "a", 0.0), folded(tmp_path / "b", 0.01)
+    [row] = two.compared(a, b).to_dict("records")
+    assert row["n"] == 6 and row["difference"] == pytest.approx(0.01)
+    apart = np.repeat([0.0, 0.01, 0.02], 2)
+    low, high = stats.t.interval(0.95, 5, apart.mean(), stats.sem(apart))
+    assert row["half_width"] == pytest.approx((high - low) / 2)
+
+
+def test_what_nobody_has_in_common_is_not_called_chance(tmp_path, pair):
+    other = read(study(tmp_path / "c", {"lion": 0.0}))
+    a = read(pair[0])
+    said = two.sentences(a, other, two.compared(a, other))
+    assert said == ["The studies have no optimizer with two fresh seeds in common."]
+
+
+def test_its_table_sorts_by_the_numbers(pair):
+    a, b = map(read, pair)
+    given = two.page_of_two(a, b).split("<tbody>")[1].split("</tbody>")[0]
+    for row, line in zip(two.compared(a, b).itertuples(), given.split("</tr>"), strict=False):
+        known = [x for x in (row.first, row.second, row.difference) if not np.isnan(x)]
+        values = [float(x) for x in re.findall(r'data-value="([^"]+)"', line)]
+        assert values == pytest.approx(known)
+
+
 def test_other_metrics_are_refused(tmp_path, pair):
     other = study(tmp_path / "c", {"adam": 0.1}, metric="valid_loss", direction="min")
     with pytest.raises(ValueError, match="other metrics: 'valid_accuracy' in "):
@@ -112,5 +170,8 @@ def test_the_command_compares_two(pair, tmp_path, capsys):
         main(["report", a, "--page", str(page)])
     assert "--page is for two studies" in capsys.readouterr().err
     main(["report", a, b, "--json"])
-    table = pd.DataFrame(json.loads(capsys.readouterr().out)["optimizers"])
+    told = json.loads(capsys.readouterr().out)
+    assert told["paired"] and told["metric"] == "valid_accuracy" and told["directories"] == [a, b]
+    assert told["remarks"] == ["Better in the second: adam (paired, 95%, all at once)."]
+    table = pd.DataFrame(told["optimizers"])
     assert set(table["optimizer"]) == {"adam", "sgd", "old", "<b>new</b>"}

@@ -45,4 +45,4 @@ def report(arguments: Report) -> Answer:
     two.print_two(a, b)
     if arguments.page is not None:
         say("", two.write_two(a, b, arguments.page, arguments.overwrite))
-    return Answer(lambda: {"optimizers": two.compared(a, b).to_dict("records")})
+    return Answer(lambda: two.document(a, b))

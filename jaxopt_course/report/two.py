@@ -17,8 +17,8 @@ from jaxopt_course.report import page, statistics
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
 from jaxopt_course.report.markup import Cell, Head, listed, table, text
-from jaxopt_course.report.tables import finite
-from jaxopt_course.report.words import mapping, settings
+from jaxopt_course.report.tables import scored
+from jaxopt_course.report.words import mapping, sequence, settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,42 +32,44 @@ def compared(a: Findings, b: Findings) -> pd.DataFrame:
 
     Returns:
         A row an optimizer, in the order of the second study's ranking, then those of the first
-        alone: ``first`` and ``second`` (means of the metric over the finals: fresh seeds where
-        there are any), ``n`` seeds that both have, and over these ``difference`` (second less
-        first), ``half_width`` of its paired 95% t-interval (NaN of fewer than two, or without a
-        spread) and ``p`` of the paired t-test.
+        alone: ``first`` and ``second`` (the scores that they are ranked by: means of the metric
+        over the fresh seeds where there are any, NaN where one diverged), ``n`` fresh seeds that
+        both have, with their replicates where there are any, and over these ``difference`` (second
+        less first), ``half_width`` of its paired 95% t-interval (NaN of fewer than two, or without
+        a spread) and ``p`` of the paired t-test.
 
     Raises:
         ValueError: they were measured by different metrics or in other directions.
     """
     _check(a, b)
-    metric = a.metric
     names = list(dict.fromkeys([*b.ranking["optimizer"], *a.ranking["optimizer"]]))
     paired = same_data(a, b)
+    means = [_scores(one) for one in (a, b)]
     rows = []
     for name in names:
-        values = [_by_seed(one, name, metric) for one in (a, b)]
-        row: dict[str, Any] = {"optimizer": name, "n": 0}
-        row |= {
-            key: x.mean() if len(x) else np.nan
-            for key, x in zip(("first", "second"), values, strict=True)
-        }
-        pairs = (values[1] - values[0]).dropna() if paired else values[0].head(0)
-        n, deviation = len(pairs), float(pairs.std(ddof=1)) if len(pairs) > 1 else np.nan
-        row |= {"n": n, "difference": row["second"] - row["first"]}
-        if n:
-            row["difference"] = float(pairs.mean())
-        if n > 1 and deviation > 0:
-            row["half_width"] = float(statistics.t_half_width(deviation, n))
-            row["p"] = float(statistics.t_test(row["difference"], deviation, n))
+        first, second = (scores.get(name, np.nan) for scores in means)
+        row: dict[str, Any] = {"optimizer": name, "first": first, "second": second, "n": 0}
+        row["difference"] = second - first
+        if paired and not np.isnan(row["difference"]):
+            pairs = (_by_pair(b, name) - _by_pair(a, name)).dropna()
+            n, deviation = len(pairs), float(pairs.std(ddof=1)) if len(pairs) > 1 else np.nan
+            row["n"] = n
+            if n:
+                row["difference"] = float(pairs.mean())
+            if n > 1 and deviation > 0:
+                row["half_width"] = float(statistics.t_half_width(deviation, n))
+                row["p"] = float(statistics.t_test(row["difference"], deviation, n))
         rows.append(row)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def same_data(a: Findings, b: Findings) -> bool:
-    """Whether both trained on one split of one task, by the hash of its arrays."""
+    """Whether both have fresh seeds on one split of one task, by the hash of its arrays.
+
+    The seeds of a search have chosen whom they would compare: more of them, the better it looks.
+    """
     hashes = [mapping(one.manifest, "task").get("split_sha256") for one in (a, b)]
-    return hashes[0] is not None and hashes[0] == hashes[1] and a.confirmed == b.confirmed
+    return hashes[0] is not None and hashes[0] == hashes[1] and a.confirmed and b.confirmed
 
 
 def _check(a: Findings, b: Findings) -> None:
@@ -79,10 +81,19 @@ def _check(a: Findings, b: Findings) -> None:
             )
 
 
-def _by_seed(findings: Findings, name: str, metric: str) -> pd.Series:
-    """Seed -> the metric of the optimizer's best."""
-    mine = findings.finals[findings.finals["optimizer"] == name]
-    return finite(mine.drop_duplicates("seed").set_index("seed")[metric]).dropna()
+def _scores(findings: Findings) -> dict[str, float]:
+    """Optimizer -> what it is ranked by; NaN of none."""
+    column = "fresh_mean" if findings.confirmed else findings.metric
+    return dict(
+        zip(findings.ranking["optimizer"], findings.ranking[column].astype(float), strict=True)
+    )
+
+
+def _by_pair(findings: Findings, name: str) -> pd.Series:
+    """Seed, and what else repeats a configuration -> the metric of the optimizer's best."""
+    keys = ["seed", *sequence(findings.manifest, "replicates")]
+    mine = findings.finals[findings.finals["optimizer"] == name].set_index(keys)
+    return scored(mine, findings.metric)
 
 
 def differences(a: Findings, b: Findings) -> list[list[str]]:
@@ -110,8 +121,8 @@ def sentences(a: Findings, b: Findings, found: pd.DataFrame) -> list[str]:
     if not same_data(a, b):
         said.append(
             w.say(
-                "The studies do not share their data, or only one has fresh seeds: nothing is "
-                "paired, and differences may be of the data."
+                "The studies do not share their data, or not both have fresh seeds: nothing is "
+                "paired, and differences may be of the data or of luck."
             )
         )
     sign = 1 if b.manifest["direction"] == "max" else -1
@@ -126,7 +137,9 @@ def sentences(a: Findings, b: Findings, found: pd.DataFrame) -> list[str]:
         ]
         if who:
             said.append(w.say(template, names=w.listed(who)))
-    if sure.empty and same_data(a, b):
+    if same_data(a, b) and not (found["n"] > 1).any():
+        said.append(w.say("The studies have no optimizer with two fresh seeds in common."))
+    elif same_data(a, b) and sure.empty:
         said.append(w.say("No optimizer differs between the studies by more than chance."))
     return said
 
@@ -175,8 +188,11 @@ def print_two(a: Findings, b: Findings, console: "Console | None" = None) -> Non
             drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
             for name in title:
                 drawn.add_column(Text(printable(name), overflow="fold"))
-            for cells in rows:
-                drawn.add_row(*(Text(printable(cell), overflow="fold") for cell in cells))
+            for cells in rows:  # a number is not broken over two lines, but before its settings
+                texts = [cell.replace(" (", "\n(").replace(", ", ",\n") for cell in cells]
+                drawn.add_row(
+                    *(Text(printable(cell, keep="\n"), overflow="fold") for cell in texts)
+                )
             console.print(drawn)
             console.print()
     for said in sentences(a, b, found):
@@ -191,7 +207,11 @@ def page_of_two(a: Findings, b: Findings) -> str:
     """
     w, found = b.words, compared(a, b)
     title = w.say("Two studies: {first} and {second}", first=a.directory, second=b.directory)
-    order = [[Cell(cell) for cell in row] for row in rows_of(a, b, found)]
+    values = found[["first", "second", "difference"]].to_numpy()
+    order = [
+        [Cell(row[0]), *map(_valued, row[1:4], given), Cell(row[4])]
+        for row, given in zip(rows_of(a, b, found), values, strict=True)
+    ]
     said = listed(sentences(a, b, found), "headline")
     body = [
         f"<header><h1>{text(title)}</h1>{said}</header><main>",
@@ -203,6 +223,24 @@ def page_of_two(a: Findings, b: Findings) -> str:
         columns = [Head(name), Head(str(a.directory)), Head(str(b.directory))]
         body += [f"<h2>{text(name)}</h2>", table(columns, made, name, sorts=False)]
     return page.document(w, title, "\n".join([*body, "</main>"]))
+
+
+def _valued(said: str, value: float) -> Cell:
+    """A cell that sorts by its number, whatever stands behind that."""
+    return Cell(said, None if np.isnan(value) else f"{value:.9g}")
+
+
+def document(a: Findings, b: Findings) -> dict[str, Any]:
+    """What ``--json`` tells of two studies."""
+    found = compared(a, b)
+    return {
+        "directories": [a.directory, b.directory],
+        "metric": a.metric,
+        "direction": a.manifest["direction"],
+        "paired": same_data(a, b),
+        "remarks": sentences(a, b, found),
+        "optimizers": found.to_dict("records"),
+    }
 
 
 def write_two(a: Findings, b: Findings, file: Path, overwrite: bool = False) -> Path:

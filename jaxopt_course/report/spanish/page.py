@@ -206,14 +206,16 @@ SENTENCES = {
     "difference": "diferencia",
     "seeds in common": "semillas en común",
     "made otherwise": "hecho de otro modo",
-    "The studies do not share their data, or only one has fresh seeds: nothing is paired, and "
-    "differences may be of the data.":
-        "Los estudios no comparten sus datos, o solo uno tiene semillas nuevas: nada va por pares, "
-        "y las diferencias pueden ser de los datos.",
+    "The studies do not share their data, or not both have fresh seeds: nothing is paired, and "
+    "differences may be of the data or of luck.":
+        "Los estudios no comparten sus datos, o no ambos tienen semillas nuevas: nada va por "
+        "pares, y las diferencias pueden ser de los datos o del azar.",
     "Better in the second: {names} (paired, 95%, all at once).":
         "Mejor en el segundo: {names} (por pares, 95 %, todos a la vez).",
     "Worse in the second: {names} (paired, 95%, all at once).":
         "Peor en el segundo: {names} (por pares, 95 %, todos a la vez).",
+    "The studies have no optimizer with two fresh seeds in common.":
+        "Los estudios no tienen ningún optimizador con dos semillas nuevas en común.",
     "No optimizer differs between the studies by more than chance.":
         "Ningún optimizador difiere entre los estudios más que por azar.",
     "steps": "pasos",
