@@ -5,7 +5,7 @@ import pytest
 from report_studies import trial, write
 from scipy import stats
 
-from jaxopt_course.report import findings, verdict
+from jaxopt_course.report import findings, statistics, verdict
 
 FRESH = range(10, 15)
 # Of five fresh seeds: what all optimizers share, and what each has of its own.
@@ -134,12 +134,36 @@ def test_better_on_fewer_seeds_still_ranks_after(tmp_path):
 
 
 def test_who_has_diverged_has_no_score_and_is_not_judged(tmp_path):
-    """The frame has the pairs that are left; the sentence leaves them alone."""
+    """Nor counted among the tests: Holm has two, not three."""
     found = read(tmp_path, fresh(lost=[("nesterov", 12)]))
-    assert found.comparisons.set_index("optimizer").loc["nesterov", "n"] == 4
+    assert found.comparisons["optimizer"].tolist() == ["rmsprop", "sgd"]
+    raw = [stats.ttest_1samp(OWN["adam"] - OWN[name], 0).pvalue for name in ("rmsprop", "sgd")]
+    adjusted = [max(min(raw) * 2, max(raw)), min(raw) * 2]
+    adjusted = adjusted if raw[0] > raw[1] else adjusted[::-1]
+    assert found.comparisons["p_holm"].tolist() == pytest.approx(adjusted)
     assert found.ranking["optimizer"].tolist()[-1] == "nesterov"
     assert "(Holm, 95%): separated from rmsprop and sgd. Sign" in verdict.headline(found)
     assert any("nesterov diverged at least once" in one for one in verdict.remarks(found))
+
+
+def test_all_others_are_all(tmp_path):
+    """Not all of those that have a score."""
+    own = OWN | {"lion": OWN["sgd"] - 0.1, "adamax": OWN["sgd"] - 0.2, "adagrad": OWN["sgd"] - 0.3}
+    own["nesterov"] = OWN["rmsprop"] - 0.01
+    assert "separated from all others. Sign" in said(tmp_path / "a", fresh(own), own)
+    lost = [("nesterov", 12)]
+    sentence = said(tmp_path / "b", fresh(own, lost=lost), own)
+    assert (
+        "all others" not in sentence and "separated from rmsprop, sgd, lion and 2 oth" in sentence
+    )
+
+
+def test_a_lone_test_has_its_own_level(tmp_path):
+    """Of three one diverged: one pair is left, at 95% and said to be."""
+    own = {name: OWN[name] for name in ("adam", "nesterov", "sgd")}
+    found = read(tmp_path, fresh(own, lost=[("sgd", 12)]), own)
+    assert found.comparisons["level"].tolist() == [pytest.approx(0.95)]
+    assert "Paired over seeds (95%): not separated from nesterov" in verdict.headline(found)
 
 
 def test_a_single_common_seed_is_no_pairing(tmp_path):
@@ -194,4 +218,6 @@ def test_a_scores_of_diverged_trials_do_not_count(tmp_path):
     search = [trial(name, 0.1, 0, 0.8, best_valid_loss=0.2) for name in OWN]
     how = {"metric": "best_valid_loss", "direction": "min"}
     found = findings.read(write(tmp_path, search, rows, **how))
-    assert found.comparisons.set_index("optimizer").loc["sgd", "n"] == 4
+    assert "sgd" not in set(found.comparisons["optimizer"])
+    table = statistics.paired(found.finals, "best_valid_loss", "min", reference="adam")
+    assert table.set_index("optimizer").loc["sgd", "n"] == 4

@@ -27,8 +27,9 @@ class Findings:
     ``fresh_high``, ``fresh_n``, ``fresh_missing``, ``fresh_undefined`` and ``fresh_diverged``
     (share). ``intervals`` (with ``missing``) and ``finals`` (a row a winner's trial) are of the
     fresh seeds if ``confirmed``, else of the search, and then without intervals.  ``comparisons``
-    is :func:`statistics.paired` of the winners with the first of the ranking, over the fresh seeds;
-    without these it has no row, as the search's seeds have chosen whom they would compare.
+    is :func:`statistics.paired` of the winners with the first of the ranking, over the fresh seeds,
+    of those that have a score on them; without these it has no row, as the search's seeds have
+    chosen whom they would compare.
     """
 
     directory: Path
@@ -236,9 +237,14 @@ def _by_fresh_seeds(
 def _comparisons(
     fresh: pd.DataFrame, ranking: pd.DataFrame, manifest: dict[str, Any]
 ) -> pd.DataFrame:
-    """The winners in pairs with the first of the ranking, if that has a score."""
-    metric, first = manifest["metric"], ranking[tables.OPTIMIZER].iloc[0]
-    known = fresh.loc[tables.scored(fresh, metric).notna(), tables.OPTIMIZER]
+    """The winners that have a score in pairs with the first of them.
+
+    Whoever diverged on a fresh seed ranks last by that, and is none of the tests that Holm counts.
+    """
+    metric = manifest["metric"]
+    score = ranking["fresh_mean" if "fresh_mean" in ranking else metric]
+    judged = ranking.loc[score.notna(), tables.OPTIMIZER]
+    fresh = fresh[fresh[tables.OPTIMIZER].isin(judged)]
     parts = words.mapping(words.mapping(manifest, "task"), "examples")
     count = parts.get("valid") if metric.endswith("accuracy") else None
     return statistics.paired(
@@ -246,7 +252,7 @@ def _comparisons(
         metric,
         manifest["direction"],
         pair=["seed", *words.sequence(manifest, "replicates")],
-        reference=first if first in set(known) else None,
+        reference=judged.iloc[0] if len(fresh) else None,
         examples=count if isinstance(count, int) and count > 0 else None,
     )
 

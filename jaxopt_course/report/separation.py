@@ -28,7 +28,7 @@ def sentences(findings: Findings, scored: pd.DataFrame, names: dict[str, str]) -
     table = table[table["optimizer"].isin(place) & ~table["tied"]]
     table = table.assign(place=table["optimizer"].map(place)).sort_values("place")
     ahead = table["separated"] & (table["difference"] < 0)
-    said = [_separated(table[~ahead], names, noun, w)]
+    said = [_separated(table[~ahead], names, noun, w, len(findings.ranking) - 1)]
     for _, row in table[ahead].iterrows():  # who lacks a seed ranks after, however good
         where, name = w.counted(int(row["n"]), noun), names[row["optimizer"]]
         template = "On the {seeds} that both have {name} is better."
@@ -37,7 +37,7 @@ def sentences(findings: Findings, scored: pd.DataFrame, names: dict[str, str]) -
     return " ".join(filter(None, said))
 
 
-def _separated(table: pd.DataFrame, names: dict[str, str], noun: str, w: Words) -> str:
+def _separated(table: pd.DataFrame, names: dict[str, str], noun: str, w: Words, others: int) -> str:
     """Such as ``Paired over seeds (Holm, 95%): separated from adam, not from sgd (…)``."""
     if table.empty:
         return ""
@@ -48,9 +48,8 @@ def _separated(table: pd.DataFrame, names: dict[str, str], noun: str, w: Words) 
     how = "Paired over {seeds} (Holm, 95%): {said}." if several else template
     said = []
     if won:
-        everybody = len(won) == len(table) > 4
-        others = w.say("all others") if everybody else w.listed(won)
-        said.append(w.say("separated from {names}", names=others))
+        whom = w.say("all others") if len(won) == others > 4 else w.listed(won)
+        said.append(w.say("separated from {names}", names=whom))
     if len(rest):
         nearest, n = rest.iloc[0], int(table["n"].max())
         texts = [names[nearest["optimizer"]] + _detail(nearest, n, noun, w)]
