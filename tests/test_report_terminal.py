@@ -42,6 +42,24 @@ def test_two_tuned_numbers_of_thirteen_fit_eighty_columns(tmp_path):
     assert len(sgd.split()) < len(next(line for line in table if " momentum " in line).split())
 
 
+def test_what_befell_a_number_leaves_the_names_their_room(tmp_path):
+    """One training that diverged on a fresh seed had squeezed all other columns to two letters."""
+    fresh = [
+        trial(name, 0.1, 10 + seed, 0.9 + 0.001 * seed * (1 + i))
+        for i, name in enumerate(["adam", "momentum", "schedule_free_adamw"])
+        for seed in range(5)
+    ]
+    fresh[7] = trial("momentum", 0.1, 12, status="diverged")
+    write(tmp_path, [trial(one["optimizer"], 0.1, one["seed"] - 10) for one in fresh], fresh)
+    console = Console(file=StringIO(), width=80)
+    print_report(tmp_path, console)
+    said = console.file.getvalue()
+    table = said[: said.index("search, fresh seeds")]
+    for word in ("optimizer", "learning", "rate", " adam ", " momentum ", "adamw", "(1 of 5"):
+        assert word in table, word
+    assert "\N{HORIZONTAL ELLIPSIS}" not in table and "diverged)" in table
+
+
 def test_a_name_breaks_behind_its_marks_alone():
     assert in_lines("schedule_free_adamw", 14) == "schedule_free_\nadamw"
     assert in_lines("adamw+ema", 6) == "adamw+\nema"

@@ -1,6 +1,7 @@
 """The report in the terminal: a table of the winners and what it means in sentences."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from jaxopt_course.report import verdict
 from jaxopt_course.report.findings import Findings, read
 
 if TYPE_CHECKING:
-    from rich.console import Console, JustifyMethod, OverflowMethod
+    from rich.console import Console, JustifyMethod
 
 SHORTEST = 12  # names are not broken into lines shorter than this
 
@@ -31,18 +32,18 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
     from rich.table import Table
     from rich.text import Text
 
-    def text(said: str, overflow: "OverflowMethod | None" = None) -> Text:
+    def text(said: str) -> Text:
         """Text, not str: a name may hold what rich reads as markup, or a terminal as orders."""
-        return Text(printable(said), overflow=overflow)
+        return Text(printable(said))
 
     findings = study if isinstance(study, Findings) else read(study)
     console = console or Console()
     clock = True
-    header, rows = verdict.ranking_table(findings, edge="*")
+    header, rows = _broken(findings, clock)
     heads = [printable(column.short).split(" ") for column in header]
     if _room(heads, rows, console.width, 1) < max(len(row[1]) for row in rows):
         clock = False  # it stands in a sentence too; names are not broken for it
-        header, rows = verdict.ranking_table(findings, edge="*", clock=clock)
+        header, rows = _broken(findings, clock)
         heads = heads[: len(header)]
     gap = 2 if _room(heads, rows, console.width, 2) >= max(len(row[1]) for row in rows) else 1
     if gap == 1:
@@ -54,8 +55,8 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
         justify: JustifyMethod = "right" if column.numeric else "left"
         table.add_column(Text("\n".join(heads[i])), justify=justify, no_wrap=whole)
     for place, (rank, name, *rest) in enumerate(rows):
-        cells = [text(rank), Text(in_lines(printable(name), room), overflow="fold")]
-        cells += [text(cell, overflow="fold") for cell in rest]
+        cells = [Text(rank), Text(in_lines(printable(name), room), overflow="fold")]
+        cells += [Text(cell, overflow="fold") for cell in rest]
         table.add_row(*cells, style="bold" if place == 0 else "")
     console.print(table)
     console.print()
@@ -63,6 +64,25 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
     console.print(text(verdict.headline(findings)), style="bold")
     for sentence in verdict.remarks(findings):
         console.print(text(sentence))
+
+
+def _broken(findings: Findings, clock: bool) -> tuple[list[verdict.Column], list[list[str]]]:
+    """The table of winners; what stands in brackets behind a number is below it."""
+    header, rows = verdict.ranking_table(findings, edge="*", clock=clock)
+    return header, [
+        [rank, name, *(below(printable(cell)) for cell in rest)] for rank, name, *rest in rows
+    ]
+
+
+def below(cell: str) -> str:
+    r"""A number, and under it what befell it, so that the column is not wider for that.
+
+    >>> below("0.815 ± 0.021 (1 of 5 diverged)").split("\n")
+    ['0.815 ± 0.021', '(1 of 5', 'diverged)']
+    """
+    number, mark, more = cell.partition(" (")
+    lines = textwrap.wrap(mark.strip() + more, max(len(number), SHORTEST)) if mark else []
+    return "\n".join([number, *lines])
 
 
 def in_lines(name: str, most: int) -> str:
@@ -84,5 +104,8 @@ def _room(
 ) -> int:
     """What the numbers leave for the optimizers' names, the second column."""
     columns = zip(heads, zip(*rows, strict=True), strict=True)
-    widths = [max(map(len, [*head, *cells])) for head, cells in columns]
+    widths = [
+        max(len(line) for text in [*head, *cells] for line in text.split("\n"))
+        for head, cells in columns
+    ]
     return width - sum(widths) + widths[1] - gap * (len(widths) - 1)
