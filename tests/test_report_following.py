@@ -142,5 +142,9 @@ def test_words_of_a_command_are_quoted_again():
 
 
 def test_a_range_of_shares_is_widened_by_its_own_width():
-    assert following.beyond(pd.Series([0.5, 0.9]), True) == pytest.approx(1.3)
+    assert following.beyond(pd.Series([0.5, 0.9]), True, "momentum") == 0.99
+    assert following.beyond(pd.Series([0.8, 0.95]), False, "b1") == pytest.approx(0.65)
+    assert following.beyond(pd.Series([0.0, 0.9]), True, "b1") == 0.99
+    assert following.beyond(pd.Series([0.1, 0.7]), True, "learning_rate") == pytest.approx(7)
+    assert following.beyond(pd.Series([0.0, 2.0]), True, "warmup") == 4
     assert following.beyond(pd.Series([0.01, 0.1]), False) == pytest.approx(0.001)

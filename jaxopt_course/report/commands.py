@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 HEAD = ["jaxopt-course", "compare"]
-OWN = ("--out", "--overwrite", "--live")  # of that run alone
+OWN = ("--out", "--overwrite", "--live", "--json")  # of that run alone
 
 
 def options(command: str) -> dict[str, list[str]] | None:

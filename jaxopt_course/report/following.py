@@ -81,7 +81,7 @@ def _edges(findings: Findings) -> list[Step]:
         upper = "highest" in end
         if not upper and values.min() <= 0:
             continue  # there is nothing below
-        reach = beyond(values, upper)
+        reach = beyond(values, upper, name)
         said = w.say(
             "The best {name} of {optimizer} is the highest tried: widen to {reach}."
             if upper
@@ -110,12 +110,22 @@ def _grid(findings: Findings, given: dict[str, list[Any]]) -> str | None:
     return commands.changed(command, {"--search": ["grid"]} | given, ("--trials", "--tune"))
 
 
-def beyond(values: pd.Series, upper: bool) -> float:
-    """A decade beyond the end of a range of positive numbers, else as much again as it spans."""
-    edge = float(values.max() if upper else values.min())
-    if values.min() > 0 and not 0.5 < edge < 1:
-        return float(f"{edge * 10.0 ** (DECADES if upper else -DECADES):.2g}")
-    return edge + (1 if upper else -1) * float(values.max() - values.min())
+def beyond(values: pd.Series, upper: bool, name: str = "") -> float:
+    """Where a range is to reach: a decade beyond its end, of a decay a decade nearer to 1.
+
+    What lies from 0.5 to 1 and is no learning rate is a decay, as momentum: 0.9 -> 0.99, and below
+    its lower end as much again as it spans.  So does a range that holds 0 or less at both ends.
+
+    >>> [beyond(pd.Series([0.1, 0.9]), True, name) for name in ("learning_rate", "momentum")]
+    [9.0, 0.99]
+    """
+    edge, span = float(values.max() if upper else values.min()), float(values.max() - values.min())
+    decay = name != "learning_rate" and 0.5 < edge < 1 and values.between(0, 1).all()
+    if decay and upper:
+        return float(f"{1 - (1 - edge) / 10:.6g}")
+    if decay or values.min() <= 0:
+        return edge + (span if upper else -span)
+    return float(f"{edge * 10.0 ** (DECADES if upper else -DECADES):.2g}")
 
 
 def _as_dense(values: pd.Series, reach: float) -> int:
