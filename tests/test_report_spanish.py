@@ -5,8 +5,10 @@ import string
 from pathlib import Path
 
 import pytest
+from report_studies import trial, write
 
-from jaxopt_course.report import spanish
+from jaxopt_course.report import spanish, verdict
+from jaxopt_course.report.findings import read
 from jaxopt_course.report.words import Words, title
 
 HOME = Path(spanish.__file__).parent.parent
@@ -73,6 +75,22 @@ def test_spanish_has_its_decimal_mark_plurals_and_conjunctions():
     assert w.title("best_valid_loss") == "mejor pérdida de validación"
     assert w.title("test_accuracy") == "exactitud de prueba"
     assert w.title("seconds") == "seconds"
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_spanish_agrees_with_one_and_with_several(tmp_path, lost):
+    rows = [trial(seed=s, status="diverged" if s < lost else "finished") for s in range(4)]
+    fresh = [row | {"seed": row["seed"] + 10} for row in rows]
+    again = [trial("sgd", seed=s) for s in range(4)]
+    second = [row | {"seed": row["seed"] + 10} for row in again]
+    found = read(write(tmp_path, [trial(seed=s) for s in range(4)] + again, fresh + second), "es")
+    _, table = verdict.ranking_table(found)
+    cell = next(x for row in table for x in row if "divergió" in x)
+    assert cell.endswith(f"(divergió: {lost} de 4)")
+    alone = read(write(tmp_path / "alone", rows), "es")
+    said = " ".join([*verdict.remarks(found), *verdict.remarks(alone)])
+    assert f"Divergencia en {lost} de 4 entrenamientos;" in said
+    assert "hubo divergencia en adam: la media" in said
 
 
 def test_english_is_as_it_was():

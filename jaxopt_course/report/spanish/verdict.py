@@ -64,25 +64,26 @@ SENTENCES = {
     "The search itself had put {name} first.": "La propia búsqueda había puesto primero a {name}.",
     "the scheduler": "el planificador",
     "{n} of {trials} diverged; a configuration with a diverged seed has no score and ranks last.":
-        "{n} de {trials} divergieron; una configuración con una semilla que diverge no tiene "
+        "Divergencia en {n} de {trials}; una configuración con una semilla que diverge no tiene "
         "resultado y queda la última.",
     "{n} of {trials} were stopped early by {scheduler}; they have no score and cannot win.":
-        "{n} de {trials} fueron detenidos antes por {scheduler}; no tienen resultado y no pueden "
+        "Parada temprana por {scheduler} en {n} de {trials}: sin resultado, y así no se puede "
         "ganar.",
     "{n} of {trials} converged before their budget was used up; they score with their best "
     "evaluation.":
-        "{n} de {trials} convergieron antes de agotar su presupuesto; cuenta su mejor evaluación.",
+        "Convergencia antes de agotar el presupuesto en {n} de {trials}; cuenta la mejor "
+        "evaluación.",
     "{n} of {trials} did not finish; scores are means of the seeds that did, and configurations "
     "with all seeds finished rank first.":
-        "{n} de {trials} no terminaron; los resultados son medias de las semillas que sí, y las "
-        "configuraciones con todas terminadas van primero.",
+        "Sin terminar: {n} de {trials}; los resultados son medias de las semillas terminadas, y "
+        "las configuraciones con todas terminadas van primero.",
     "{why}; a configuration with such a trial has no score.":
         "{why}; una configuración con un entrenamiento así no tiene resultado.",
     "On fresh seeds {why}; an optimizer with such a trial has no score.":
         "Con semillas nuevas, {why}; un optimizador con un entrenamiento así no tiene resultado.",
     "On fresh seeds {names} diverged at least once: the mean given there is of the finished seeds "
     "only.":
-        "Con semillas nuevas {names} divergió al menos una vez: la media dada ahí es solo de las "
+        "Con semillas nuevas hubo divergencia en {names}: la media dada ahí es solo de las "
         "semillas que terminaron.",
     "{trials} on fresh seeds did not finish.": "{trials} con semillas nuevas sin terminar.",
     "Best at the edge of the range tried, so that a wider one may do better: {ends}.":
@@ -133,7 +134,7 @@ SENTENCES = {
     "trials diverged": "entrenamientos que divergieron",
     "has learned nothing": "no ha aprendido nada",
     "not re-trained": "no entrenado otra vez",
-    "{n} of {seeds} {what}": "{n} de {seeds} {what}",
+    "{n} of {seeds} {what}": "{what}: {n} de {seeds}",
     " (stopped at step {step})": " (detenido en el paso {step})",
     "search, fresh seeds: {metric}, mean over the {seeds} (± half of the 95% interval)":
         "búsqueda, semillas nuevas: {metric}, media de las {seeds} (± la mitad del intervalo del "
