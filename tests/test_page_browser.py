@@ -197,6 +197,20 @@ def test_the_legend_shows_and_hides_in_all_figures(opened):
     assert button.get_attribute("aria-pressed") == "false" and page.evaluate(hidden)
 
 
+def test_what_the_legend_hides_stays_hidden_in_what_is_opened_later(opened):
+    page = opened()
+    page.locator("[data-optimizer='0']").press("Enter")
+    page.evaluate("document.querySelectorAll('details').forEach(d => (d.open = true))")
+    page.wait_for_function("[...document.querySelectorAll('.canvas')].every(c => c.data)")
+    traces = "[...document.querySelectorAll('.canvas')].flatMap(c => c.data)"
+    assert page.evaluate(f"{traces}.filter(t => t.meta === 0).every(t => t.visible === false)")
+    assert page.evaluate(f"{traces}.filter(t => t.meta === 1).every(t => t.visible !== false)")
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(300)
+    assert page.evaluate(f"{traces}.filter(t => t.meta === 0).every(t => t.visible === false)")
+    assert page.locator("[data-optimizer='0']").get_attribute("aria-pressed") == "false"
+
+
 def test_a_brush_along_an_axis_keeps_what_passes(opened):
     page = opened(folds=True)
     plot = page.locator("#plot-parallel")

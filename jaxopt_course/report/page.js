@@ -35,8 +35,12 @@ function painted(value) {
   return `rgb(${parts})`;
 }
 
+// What the legend hides stays hidden, in a figure that is opened later and on another ground too.
+const hidden = (trace) => document.querySelector(`[data-optimizer="${trace.meta}"][aria-pressed="false"]`);
+
 function draw(canvas) {
   const { data, layout } = plotOf(canvas);
+  for (const trace of data) if (Number.isInteger(trace.meta) && hidden(trace)) trace.visible = false;
   for (const trace of data) {
     for (const part of ["line", "marker"]) if (trace[part] && trace.type !== "parcoords") trace[part] = painted(trace[part]);
   }
@@ -64,7 +68,6 @@ for (const canvas of canvases) drawn(canvas);
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const canvas of canvases) if (canvas.data) draw(canvas);
-  for (const button of document.querySelectorAll("[data-optimizer]")) button.setAttribute("aria-pressed", true);
 });
 
 for (const button of document.querySelectorAll("[data-optimizer]")) {
