@@ -163,88 +163,8 @@ print(f"SGD tras 2000 épocas: a {np.linalg.norm(last - [1, 0]):.0e} del óptimo
 assert np.linalg.norm(last - [1, 0]) < 1e-9
 
 # %% [markdown]
-# ## Seis descuidos de los apuntes, ejecutados
-#
-# **Las formas (E22).** El código de PyTorch compara salidas de forma $(5,1)$ con objetivos de forma
-# $(5,)$. La resta no falla: se expande a una tabla de $5\times5$, cada predicción contra *todos*
-# los objetivos, y lo mejor que puede hacer la recta es quedarse plana en la media.
-
-# %%
-outputs, targets = np.ones((5, 1)), y
-print("forma de la resta:", (outputs - targets).shape)
-w, b = 0.0, 0.0
-for _ in range(3000):
-    errors = (w * x[:, None] + b) - y  # (5, 5), the slip
-    w, b = w - eta * np.mean(2 * errors * x[:, None]), b - eta * np.mean(2 * errors)
-slip = np.mean((w * x[:, None] + b - y) ** 2)
-print(f"con el descuido: w = {w:.1e}, b = {b:.3f}, costo = {slip:.3f}")
-assert abs(w) < 1e-2 and abs(b - y.mean()) < 1e-2 and abs(slip - y.var()) < 1e-3
-
-# %% [markdown]
-# La biblioteca empareja $(5,1)$ con $(5,)$ elemento a elemento, y rechaza cualquier otra
-# diferencia.
-
-# %%
-flat = line.train | {"targets": line.train["targets"][:, 0]}
-right, matched = (float(line.loss(params, {}, points, None)[0]) for points in (line.train, flat))
-print(f"objetivos (5, 1): costo {right:.6f}; objetivos (5,): costo {matched:.6f}")
-assert right == matched
-
-# %% [markdown]
-# **El código de SGD no es SGD (E23).** Los apuntes 001 imprimen para «estocástico» y «por lotes» el
-# mismo ciclo de PyTorch: las cinco filas a la vez, una actualización por época. Estocástico serían
-# cinco, como en la tabla de arriba.
-#
-# **Nada se activa solo (E24).** Keras no elige el lote completo «automáticamente»: sin
-# `batch_size`, toma lotes de 32. Con cinco puntos eso *parece* lote completo; con los pacientes de
-# más abajo ya no. Esta biblioteca tiene otro valor por omisión y, si el lote no cabe, lo dice:
-
-# %%
-X, t = load_diabetes(return_X_y=True)  # the patients of below
-N = len(t)
-print(f"Keras, {N} ejemplos, sin batch_size: {np.ceil(N / 32):.0f} actualizaciones por época")
-try:
-    joc.fit(line, joc.sgd(eta), epochs=1)
-except ValueError as error:
-    refused = str(error)
-print("ValueError:", refused)
-assert "full-batch" in refused
-
-# %% [markdown]
-# **Sumar no es promediar (E25).** En un apartado el gradiente «se suma», en otro se promedia.
-# Duplicar cada ejemplo no cambia el problema y no debe cambiar el paso; la suma sí lo duplica, y
-# con ella la tasa de aprendizaje depende de $N$.
-#
-# **Un ejemplo de más (E26).** «Del $i$ al $i+n$» son $n+1$ ejemplos si se cuentan ambos extremos;
-# un lote de $n$ termina en $i+n-1$.
-
-# %%
-slopes = 2 * (0.5 * x - y) * x  # of each example, at w = 0.5, b = 0
-twice = np.tile(slopes, 2)
-print(f"suma: {slopes.sum():.1f} -> {twice.sum():.1f}; media: {slopes.mean():.1f} -> ", end="")
-print(f"{twice.mean():.1f}")
-assert twice.mean() == slopes.mean() and twice.sum() == 2 * slopes.sum()
-i, n = 2, 4
-assert len(np.arange(10)[i : i + n]) == n and len(range(i, i + n + 1)) == n + 1
-
-# %% [markdown]
-# **Mínimo global, si es convexo (E29).** El lote completo baja con suavidad, pero baja al mínimo de
-# su lado. En $f(w) = \tfrac14 w^4 - \tfrac12 w^2 + \tfrac15 w$ hay dos, y el punto de partida
-# decide.
-
-
-# %%
-def valley(w):
-    """Two valleys, the left one deeper."""
-    return w**4 / 4 - w**2 / 2 + w / 5
-
-
-slope = jax.grad(valley)
-ends = {w0: float(follow(joc.sgd(0.1), lambda w, s: slope(w), jnp.float32(w0), 300)[-1])
-        for w0 in (-1.5, 1.5)}  # fmt: skip
-for w0, end in ends.items():
-    print(f"desde {w0:+.1f}: llega a w = {end:+.3f}, f = {valley(end):+.3f}")
-assert abs(slope(ends[1.5])) < 1e-4 and valley(ends[1.5]) > valley(ends[-1.5]) + 0.1
+# Quien siga los apuntes encontrará en ellos seis descuidos sobre los lotes (E22 a E26 y E29). Se
+# ejecutan en las lecciones [10.4](10_4_capas_y_formas.py) y [10.5](10_5_lotes_y_convergencia.py).
 
 # %% [markdown]
 # ## Datos reales: pacientes con diabetes
@@ -257,6 +177,8 @@ assert abs(slope(ends[1.5])) < 1e-4 and valley(ends[1.5]) > valley(ends[-1.5]) +
 # costo exacto sobre todos.
 
 # %%
+X, t = load_diabetes(return_X_y=True)
+N = len(t)
 X, t = (X - X.mean(0)) / X.std(0), (t - t.mean()) / t.std()
 data = {"x": X, "t": t}
 

@@ -104,9 +104,8 @@ assert np.all(stable[rates <= edge]) and abs(edge - 2 / L) <= rates[0]
 # la curva de *este* problema: aquí $\mu$ es mucho menor que $L$, y por eso $2/(L+\mu)$ casi toca
 # $2/L$.)
 #
-# Y una corrección (E28): los apuntes 001 dicen que una tasa alta puede llevar a «sobreajuste».
-# Sobreajustar es aprender *demasiado bien* los datos de entrenamiento; aquí estalla el costo en los
-# propios datos de entrenamiento. Eso es divergencia.
+# Lo que estalla es el costo en los propios datos de entrenamiento: es divergencia, no sobreajuste
+# (errata E28, en la [lección 10.5](10_5_lotes_y_convergencia.py)).
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 4.2))
@@ -246,8 +245,8 @@ assert abs(etas[column] - best["eta"]) < 0.5 and abs(betas[row] - best["beta"]) 
 #
 # $$\eta_s=\frac{\eta_0}{1+s\,\eta_d}$$
 #
-# y la frase «debemos hacer la tasa a cero» (E33). Es cierta, pero incompleta. Las condiciones de
-# Robbins y Monro son dos:
+# Que la tasa vaya a cero hace falta, pero no basta (errata E33, en la
+# [lección 10.5](10_5_lotes_y_convergencia.py)). Las condiciones de Robbins y Monro son dos:
 #
 # $$\sum_s\eta_s=\infty\qquad\text{y}\qquad\sum_s\eta_s^2<\infty$$
 #

@@ -11,8 +11,9 @@
 # | media móvil (001) | $v\leftarrow\beta v+(1-\beta)\,g(w)$ | $w\leftarrow w-\eta v$ |
 # | Nesterov (002) | $v\leftarrow\gamma v+\eta\,g(w-\gamma v)$ | $w\leftarrow w-v$ |
 #
-# (La 002 imprime $w\leftarrow\gamma w-v$; es una errata, que se ejecuta más abajo.) Las tres, en
-# NumPy; `rates` trae la tasa de cada paso.
+# Los apuntes 002 imprimen $w\leftarrow\gamma w-v$ y dos sumas con exponentes cambiados; son las
+# erratas E1, E2 y E2b, que se ejecutan en la [lección 10.1](10_1_momentum_y_adam.py). Aquí van las
+# tres fórmulas correctas, en NumPy; `rates` trae la tasa de cada paso.
 
 # %%
 import jax.numpy as jnp
@@ -109,12 +110,11 @@ assert gap(suma, media) < 1e-12 < 0.1 < gap(suma, same_rate)
 # %% [markdown]
 # ## Suma no es media: la velocidad terminal
 #
-# La 002 llama «media móvil exponencial» a lo que su fórmula suma (E2c). La diferencia se ve con un
-# gradiente constante $g=1$: la media tiende a $1$, la suma a $1/(1-\gamma)$.
-#
-# De ahí la confusión más cara de los apuntes (E20). La 001 explica la media y la ilustra con
-# `SGD(learning_rate=0.01, momentum=0.9)` de Keras y de PyTorch, que suman: el mismo $\beta$, la
-# misma tasa escrita, y pasos $1/(1-\beta)$ veces mayores.
+# La diferencia se ve con un gradiente constante $g=1$: la media tiende a $1$, la suma a
+# $1/(1-\gamma)$. `SGD(learning_rate=0.01, momentum=0.9)`, en Keras y en PyTorch, suma: con el mismo
+# $\beta$ y la misma tasa escrita da pasos $1/(1-\beta)$ veces mayores que la media. Los apuntes las
+# confunden: erratas E2c, en la [lección 10.1](10_1_momentum_y_adam.py), y E20, en la
+# [10.2](10_2_formulas_y_bibliotecas.py).
 #
 # A la derecha, otra diferencia: qué pasa cuando la tasa *cambia*. Se divide entre diez en el paso
 # 40, con el gradiente todavía constante. La suma de los apuntes (y de Keras) guarda la tasa dentro
@@ -179,52 +179,6 @@ print("mayor distancia, con tasa decreciente:\n", table.to_string(float_format="
 assert table["keras"].iloc[0] < 1e-12 < 0.05 < table["torch"].iloc[0]
 assert table["torch"].iloc[1] < 1e-12 < 0.05 < table["keras"].iloc[1]
 assert table["keras"].iloc[2] < 1e-12 < 0.05 < table["torch"].iloc[2]
-
-# %% [markdown]
-# ## Tres erratas, ejecutadas
-#
-# **El paso $w\leftarrow\gamma w-v$ (E1)** multiplica los pesos por $\gamma$ en cada paso. Sin
-# gradiente, los pesos deberían quedarse donde están; con la fórmula impresa se desvanecen. Con
-# gradiente, converge, pero a otro sitio: en $\tfrac12(w-c)^2$, a $\eta c/(\eta+(1-\gamma)^2)$.
-
-
-# %%
-def as_printed(gradient, w, eta, beta, steps):
-    """The notes' momentum with its slip, w <- γ w - v."""
-    v = 0.0
-    for _ in range(steps):
-        v = beta * v + eta * gradient(w)
-        w = beta * w - v
-    return w
-
-
-c = 3.0
-faded = as_printed(lambda w: 0.0, 1.0, 0.01, beta, 50)
-wrong = as_printed(lambda w: w - c, 0.0, 0.01, beta, 5000)
-good = sum_momentum(lambda w: w - c, np.zeros(1), np.full(5000, 0.01), beta)[-1, 0]
-print(f"sin gradiente, tras 50 pasos queda {faded:.5f} del peso; debería quedar 1")
-print(f"óptimo en {c}: la fórmula impresa llega a {wrong:.4f}, la corregida a {good:.4f}")
-assert np.isclose(faded, beta**50) and np.isclose(wrong, 0.01 * c / (0.01 + (1 - beta) ** 2))
-assert np.isclose(good, c)
-
-# %% [markdown]
-# **El desarrollo de la velocidad (E2, E2b).** La 002 escribe $\gamma\eta^2 g_1$ donde va
-# $\gamma^2\eta g_1$, y en la suma general el exponente $j-t$, que es negativo: daría más peso a lo
-# más viejo. Lo correcto es
-#
-# $$v_t=\eta\sum_{j=1}^{t}\gamma^{\,t-j}g_j$$
-
-# %%
-rate, gamma, g = 0.1, 0.5, np.array([1.0, 2.0, 3.0])
-v = 0.0
-for g_j in g:
-    v = gamma * v + rate * g_j
-j, last = np.arange(1, 4), 3
-printed_term = rate * g[2] + gamma * rate * g[1] + gamma * rate**2 * g[0]
-printed_sum = rate * np.sum(gamma ** (j - last) * g)
-print(f"recursión {v:.3f}; impreso v3 = {printed_term:.3f}, impresa la suma = {printed_sum:.3f}")
-assert abs(v - rate * np.sum(gamma ** (last - j) * g)) < 1e-12
-assert abs(printed_term - v) > 0.01 and abs(printed_sum - v) > 0.5
 
 # %% [markdown]
 # ## Entradas de escalas distintas
@@ -479,6 +433,6 @@ assert wins > 0.9 and np.all((late["nesterov"] < late["momentum"])[both])
 #
 # - Suma y media son la misma trayectoria si la tasa es constante y se reescala por $1-\beta$; con
 #   un horario se separan, porque la tasa está dentro de una y fuera de la otra.
-# - El mismo `momentum` da en Keras y PyTorch pasos $1/(1-\beta)$ veces los de la fórmula de la 001.
+# - El mismo `momentum` da en Keras y PyTorch pasos $1/(1-\beta)$ veces los de la media móvil.
 # - La memoria cambia $\kappa$ por $\sqrt\kappa$; estandarizar las entradas baja la propia $\kappa$.
 # - Nesterov frena mejor y tolera tasas menores; en las bibliotecas se ve $\theta=w-\gamma v$.

@@ -30,6 +30,8 @@ import pandas as pd
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
+from jaxopt_course.course.claims import claim, decided
+from jaxopt_course.course.verdicts import show_claims
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
@@ -150,7 +152,7 @@ print(f"ruido que ningún modelo puede quitar: {NOISE**2:.4f}")
 
 # %%
 best = winners.set_index("optimizer")
-error = {}
+errors, lost = {}, {}  # of each seed: of the weights, and in validation above the noise
 for name in names:
     chosen = study.trials.query(
         "optimizer == @name and learning_rate == @best.learning_rate[@name]"
@@ -159,7 +161,9 @@ for name in names:
     for trial in chosen["trial"]:
         leaves = jax.tree.leaves(study.state(int(trial)).params)
         found += [leaf[:, 0] for leaf in leaves if leaf.ndim == 2]
-    error[name] = np.abs(np.array(found) - truth).mean(axis=0)
+    errors[name] = np.abs(np.array(found) - truth)
+    lost[name] = chosen["valid_loss"].to_numpy(float) - NOISE**2
+error = {name: gaps.mean(axis=0) for name, gaps in errors.items()}
 
 # %%
 colours = dict(zip(names, (RED, BLUE, GREEN, ORANGE), strict=True))
@@ -194,14 +198,33 @@ excess = best["valid_loss"].astype(float) - NOISE**2
 # SGD debe elegir una sola tasa, y la acota el rasgo más frecuente (lección 2); con ella los pesos
 # más raros se quedan a medio camino. Adagrad divide cada paso por la raíz de *su* suma, que en los
 # raros es pequeña, y los aprende mucho mejor. Es la ventaja que le atribuyen los apuntes 000,
-# «ideal para datos dispersos», y aquí se cumple. Ni con una tasa propia se aprende lo que casi no
-# se ve: el último rasgo aparece en muy pocos ejemplos, y ahí fallan las cuatro reglas.
+# «ideal para datos dispersos». No vale siempre: la [lección 13.3](13_3_gradientes_raros.py) mira
+# los ejemplos de uno en uno, y allí es SGD quien aprende mejor los rasgos raros. La diferencia está
+# en cuánto empuja cada aparición: dentro de un lote de 32 el gradiente de un rasgo raro se divide
+# por 32, y a SGD no le dejan subir la tasa para compensarlo. El veredicto, uno solo, está al final.
+#
+# Ni con una tasa propia se aprende lo que casi no se ve: el último rasgo aparece en muy pocos
+# ejemplos, y ahí fallan las cuatro reglas.
 
 # %%
 print(f"ejemplos con el rasgo más raro: {present[:, -1].sum()} de {examples}")
 assert excess["adagrad"] < 0.5 * excess["sgd"]
 assert by_rarity["adagrad"][1] < 0.5 * by_rarity["sgd"][1]
 assert all(gaps[-1] > 5 * np.median(gaps[~rare]) for gaps in error.values())
+
+in_rare = {name: np.log(np.median(gaps[:, rare], axis=1)) for name, gaps in errors.items()}
+typical = {name: np.exp(np.log(values).mean()) for name, values in lost.items()}
+claims = [
+    claim("Adagrad", "000:120, 000:136", "ideal para datos dispersos",
+          f"error sobre el ruido {typical['adagrad']:.1e} (SGD {typical['sgd']:.1e}, RMSProp "
+          f"{typical['rmsprop']:.1e}); en los pesos raros {by_rarity['adagrad'][1]:.2f} (SGD "
+          f"{by_rarity['sgd'][1]:.2f})",
+          part="con lotes de 32",
+          con_lotes_predice_mejor_que_SGD=decided(np.log(lost["sgd"]) - np.log(lost["adagrad"])),
+          con_lotes_mejor_en_los_raros=decided(in_rare["sgd"] - in_rare["adagrad"]),
+          con_lotes_predice_mejor_que_RMSProp=decided(
+              np.log(lost["rmsprop"]) - np.log(lost["adagrad"]))),
+]  # fmt: skip
 
 # %% [markdown]
 # ## Adagrad se apaga, RMSProp olvida
@@ -248,9 +271,9 @@ np.testing.assert_allclose(of_rmsprop[0], 1 / np.sqrt(1 - 0.9), rtol=1e-5)
 #
 # Parece un detalle contra la división por cero, pero decide qué gradientes son «pequeños». Dentro
 # de la raíz, $g/\sqrt{S+\varepsilon}$, se compara con $g^2$; fuera, $g/(\sqrt S+\varepsilon)$, se
-# compara con $|g|$. Los apuntes 001 escriben la primera y la ilustran con el código de PyTorch,
-# que es la segunda (errata E21); los 002 dan como valor de Keras un $\varepsilon$ que hoy no lo es
-# (E18). Aquí cada variante recibe gradientes constantes de muchos tamaños.
+# compara con $|g|$. Los apuntes 001 escriben la primera y la ilustran con el código de PyTorch, que
+# es la segunda (errata E21, en la [lección 10.2](10_2_formulas_y_bibliotecas.py)). Aquí cada
+# variante recibe gradientes constantes de muchos tamaños.
 
 # %%
 sizes = np.geomspace(1e-10, 1, 61)
@@ -281,29 +304,8 @@ assert keras / torch > 1e4
 # diezmilésimas ya dan pasos menguados; fuera importa $\varepsilon$ mismo, y con PyTorch hay que
 # bajar a $10^{-8}$. Por eso copiar un $\varepsilon$ de un sitio a otro no da el mismo método.
 #
-# ### Lo que los apuntes llaman «valores por defecto de Keras»
-#
-# La lista compara lo impreso en 002 con lo que Keras usa hoy (erratas E17 y E18), y da la mayor
-# distancia entre los dos caminos con los mismos gradientes. En Adagrad no solo cambia la tasa:
-# Keras empieza con $S_0>0$, que frena los primeros pasos.
-
-# %%
-PRINTED = {  # 002, "Valores por defecto (de Keras)", and S0 = 0
-    "adagrad": {"learning_rate": 0.01, "eps": 1e-7, "initial_accumulator_value": 0.0},
-    "rmsprop": {"learning_rate": 0.001, "decay": 0.9, "eps": 1e-6},
-}
-for name, printed in PRINTED.items():
-    today = inspect.signature(joc.convention(name, "keras")).parameters
-    for argument, value in printed.items():
-        mark = "" if today[argument].default == value else "  <- cambia"
-        print(f"{name:8} {argument:26} 002: {value:<8g} Keras: {today[argument].default:<8g}{mark}")
-    paths = [
-        np.cumsum(steps_of(tx, gradients), axis=0)
-        for tx in (joc.convention(name)(**printed), joc.convention(name, "keras")())
-    ]
-    gap = np.abs(paths[0] - paths[1]).max()
-    print(f"{name:8} distancia entre los caminos: {gap:.3f}, de {np.abs(paths[0]).max():.3f}\n")
-    assert gap > 1e-3
+# (Los valores que los apuntes 002 dan como de Keras ya no lo son: erratas E17 y E18, en la
+# [lección 10.2](10_2_formulas_y_bibliotecas.py).)
 
 # %% [markdown]
 # ## Adadelta: las unidades, y la tasa que «no necesita»
@@ -346,7 +348,8 @@ np.testing.assert_allclose(moved[1.0][:-2], moved[100.0][:-2], rtol=1e-2)
 # %% [markdown]
 # El tamaño del gradiente no importa, como promete; pero $\sqrt\varepsilon$ hace de tasa de
 # aprendizaje, y en unidades de $\theta$. Además las bibliotecas sí multiplican por una tasa, y no
-# coinciden en ella (errata E34): el mismo nombre, sin argumentos, da pasos muy distintos.
+# coinciden en ella (errata E34, en la [lección 10.2](10_2_formulas_y_bibliotecas.py)): el mismo
+# nombre, sin argumentos, da pasos muy distintos.
 
 # %%
 first = {}
@@ -354,7 +357,7 @@ for like in ("keras", "torch", "paper"):
     recipe = joc.convention("adadelta", like)
     first[like] = abs(steps_of(recipe(), np.ones((1, 1))).item())
     eta = inspect.signature(recipe).parameters["learning_rate"].default
-    print(f"{like:6} tasa por omisión {eta:<6g} primer paso {first[like]:.1e}")
+    print(f"{like:6} tasa por defecto {eta:<6g} primer paso {first[like]:.1e}")
 assert first["torch"] > 1000 * first["keras"]
 
 at = study.configurations("valid_loss").query("optimizer == 'adadelta'")
@@ -366,10 +369,28 @@ print(f"en los datos dispersos: con la tasa de Keras {slow:.2f}, con la del art�
 print(f"con la mejor {loss.min():.4f}; predecir siempre cero da {variance:.2f}")
 assert slow > 0.9 * variance and loss.min() < 0.2 * paper
 
+claims.append(
+    claim("Adadelta", "000:125, 000:135", "no necesita una tasa inicial; simplifica su ajuste",
+          f"error {slow:.2f} con la tasa de Keras, {paper:.2f} con la del artículo y "
+          f"{loss.min():.2f} con la mejor",
+          part="en datos dispersos",
+          con_la_de_Keras_en_datos_dispersos=slow < 1.1 * loss.min(),
+          con_la_del_artículo_en_datos_dispersos=paper < 1.1 * loss.min())
+)  # fmt: skip
+
 # %% [markdown]
-# Con la tasa por omisión de Keras no se aprende nada en estas tres épocas; con la del artículo se
-# aprende despacio, y la mejor del barrido es otra. «No necesita tasa inicial»: no se cumple.
+# Con la tasa por defecto de Keras no se aprende nada en estas tres épocas; con la del artículo se
+# aprende despacio, y la mejor del barrido es otra.
 #
+# ## Dos afirmaciones de los apuntes
+#
+# Lo que esta lección ha medido de ellas, con lo que sale en la [lección 13](13_5_la_red.py): cada
+# una tiene un solo veredicto, que cuenta las preguntas de todas.
+
+# %%
+show_claims(claims)
+
+# %% [markdown]
 # **Resumen.** Adagrad suma y se apaga: bueno para datos dispersos y presupuestos cortos. RMSProp
 # olvida y sigue: bueno cuando el terreno cambia, pero no se asienta (su paso no decrece con el
 # gradiente). Adadelta traslada la elección de $\eta$ a $\varepsilon$.

@@ -18,8 +18,6 @@
 #   \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{u_t}$$
 
 # %%
-import time
-
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -29,6 +27,8 @@ from sklearn.datasets import load_digits
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
+from jaxopt_course.course.claims import claim, decided
+from jaxopt_course.course.verdicts import show_claims
 from jaxopt_course.course.walks import follow
 
 joc.use_cpu_cores(1 if quick() else None)
@@ -101,18 +101,17 @@ print(table.round(4).to_string(index=False))
 np.testing.assert_allclose(table[["m corregida", "v corregida"]], 1.0, rtol=1e-10)
 
 # %% [markdown]
-# Dos de los apuntes imprimen otra cosa. En 003 solo se corrige $v$ (errata E3): el primer paso es
-# una décima parte de $\eta$ y tarda en llegar. En 002 los exponentes son $t+1$ (E4): con $V_0=0$ y
-# $t$ desde uno, corrige de menos. ¿Y si no se corrigiera nada? Entonces $\sqrt{v}$ es demasiado
-# pequeña y los primeros pasos son *más grandes* que $\eta$, no más chicos: $v$ es mucho más lenta
-# que $m$.
+# ¿Y si no se corrigiera nada? Entonces $\sqrt{v}$ es demasiado pequeña y los primeros pasos son
+# *más grandes* que $\eta$, no más chicos: $v$ es mucho más lenta que $m$. Si solo se corrige $v$,
+# en cambio, el primer paso es una décima parte de $\eta$ y tarda en llegar. (Así lo imprimen los
+# apuntes 003, y los 002 ponen exponentes de más: erratas E3 y E4, en la
+# [lección 10.1](10_1_momentum_y_adam.py).)
 
 # %%
 t = np.arange(1, 201)
 ones = np.ones((len(t), 1))
 m, v = 1 - b1**t, 1 - b2**t  # what the two recursions come to
-printed_003 = m / np.sqrt(v / (1 - b2**t))
-printed_002 = (m / (1 - b1 ** (t + 1))) / np.sqrt(v / (1 - b2 ** (t + 1)))
+only_v = m / np.sqrt(v / (1 - b2**t))
 none = m / np.sqrt(v)
 
 
@@ -123,16 +122,13 @@ def step_sizes(**switches):
 
 correct = step_sizes()
 np.testing.assert_allclose(correct, 1.0, rtol=1e-10)
-np.testing.assert_allclose(step_sizes(bias_correction_mu=False), printed_003, rtol=1e-10)
+np.testing.assert_allclose(step_sizes(bias_correction_mu=False), only_v, rtol=1e-10)
 uncorrected = step_sizes(bias_correction_mu=False, bias_correction_nu=False)
 np.testing.assert_allclose(uncorrected, none, rtol=1e-10)
-np.testing.assert_allclose(printed_003[:3], [1 - b1, 1 - b1**2, 1 - b1**3])
-first = (1 - b1) / (1 - b1**2) * np.sqrt((1 - b2**2) / (1 - b2))
-np.testing.assert_allclose(printed_002[0], first)
+np.testing.assert_allclose(only_v[:3], [1 - b1, 1 - b1**2, 1 - b1**3])
 lines = {
     "Adam": (correct, GREEN),
-    "003: solo v": (printed_003, BLUE),
-    "002: exponente t + 1": (printed_002, ORANGE),
+    "solo v corregida": (only_v, BLUE),
     "sin corregir": (none, RED),
 }
 print("paso / η en las primeras actualizaciones:")
@@ -151,18 +147,8 @@ show(fig, "sesgo")
 # %% [markdown]
 # La corrección no es un adorno: sin ella los primeros pasos, los más ciegos de todos, son varias
 # veces más largos de lo pedido. Keras la calcula de otra manera, con $\varepsilon$ sobre la $v$ sin
-# corregir (errata E19); equivale a un $\varepsilon$ mayor al principio.
-
-# %%
-same_eps = joc.adam(0.01, eps=1e-7), joc.adam(0.01, like="keras", eps=1e-7)
-paper, keras = (library(tx, gradients, start) for tx in same_eps)
-gap_by_scale = np.abs(paper - keras).max(axis=0)
-effective = 1e-7 / np.sqrt(1 - b2)
-print(f"ε efectivo de Keras en t = 1: {effective:.1e}")
-assert np.abs(adam(gradients, start, 0.01, eps=effective)[1] - keras[1]).max() < 1e-12
-for scale, gap in sorted(zip([1, 1e-2, 1e-4, 1e2], gap_by_scale, strict=True)):
-    print(f"gradientes del orden de {scale:7g}: los caminos se separan {gap:.1e}")
-assert gap_by_scale[2] > 1e-5 > gap_by_scale[0]
+# corregir, y eso equivale a un $\varepsilon$ mayor al principio (errata E19, en la
+# [lección 10.2](10_2_formulas_y_bibliotecas.py)).
 
 # %% [markdown]
 # ## AdamW: el decaimiento, aparte
@@ -170,7 +156,8 @@ assert gap_by_scale[2] > 1e-5 > gap_by_scale[0]
 # Con SGD da igual sumar $\lambda\theta$ al gradiente (L2) o encoger los pesos: son la misma cuenta.
 # Con Adam no: si $\lambda\theta$ entra en el gradiente, se divide también por $\sqrt{\hat v}$, y
 # los pesos con gradientes grandes apenas decaen. (Si la penalización se escribe $\lambda\sum w^2$,
-# como en 003, su gradiente es $2\lambda w$: errata E31.) Aquí el gradiente es ruido puro de media
+# su gradiente es $2\lambda w$: errata E31, en la
+# [lección 10.2](10_2_formulas_y_bibliotecas.py).) Aquí el gradiente es ruido puro de media
 # cero, y el único efecto sistemático es el decaimiento. Cada columna tiene ruido de otro tamaño.
 
 # %%
@@ -207,8 +194,8 @@ assert np.ptp(apart) < 0.15 and np.ptp(together) > 0.6
 
 # %% [markdown]
 # AdamW encoge todos los pesos por igual; el L2 acoplado castiga a los que tienen gradientes
-# pequeños y perdona a los demás. La tabla de 000 dice que AdamW «separa correctamente» el
-# decaimiento: se cumple.
+# pequeños y perdona a los demás. La tabla de los apuntes 000 dice que AdamW «separa correctamente»
+# el decaimiento, y eso es lo que se ve.
 #
 # ## Adamax ante gradientes grandes
 #
@@ -250,8 +237,8 @@ assert kick["Adam"] > 10 * kick["Adamax"]
 assert slow["Adamax"] < slow["Adam"] < 0.1
 
 # %% [markdown]
-# Adamax casi no se mueve con el golpe: cumple. Pero lo recuerda entero, y como su memoria solo baja
-# un factor $\beta_2$ por paso, después avanza aún menos que Adam: también cumple.
+# Adamax casi no se mueve con el golpe. Pero lo recuerda entero, y como su memoria solo baja un
+# factor $\beta_2$ por paso, después avanza aún menos que Adam.
 #
 # Un golpe no es un entrenamiento. Aquí se baja una parábola sencilla con el ruido de una moneda en
 # el gradiente y, en uno de cada cien pasos, un golpe. Hay cuatro grupos de coordenadas que solo se
@@ -332,6 +319,22 @@ same = {
     for name in ("adam", "adamax")
 }
 slow_rate = rates[len(rates) // 3]
+
+
+def of_seeds(name, group, rate):
+    """The logarithm of the distance that each seed is left at."""
+    rows = study.trials[study.trials["optimizer"].eq(name)]
+    rows = rows[np.isclose(rows["learning_rate"].astype(float), rate)].sort_values("seed")
+    return np.log(rows[f"valid_group{group}"].to_numpy(float))
+
+
+def tuned(name, group):
+    """The same, at the rate that is best for this group."""
+    table = study.configurations(f"valid_group{group}").query("optimizer == @name")
+    best = table[f"valid_group{group}"].astype(float).idxmin()
+    return of_seeds(name, group, float(table.loc[best, "learning_rate"]))
+
+
 left_at = {name: float(table.loc[slow_rate, "valid_group1"]) for name, table in same.items()}
 print(f"con la misma tasa, {slow_rate:.1e}, y golpes de {SPIKES[1]:g}:", end=" ")
 print(f"adam {left_at['adam']:.3f}, adamax {left_at['adamax']:.3f}")
@@ -339,10 +342,28 @@ for size in SPIKES[2:]:
     assert reached.loc["adamax", size] < reached.loc["adam", size]
 assert left_at["adamax"] > left_at["adam"]
 
+reach_of = lambda size: f"{reached.loc['adamax', size]:.1e} y {reached.loc['adam', size]:.1e}"
+claims = [
+    claim("Adamax", "000:130, 000:137", "más robusto ante gradientes grandes o ruidosos",
+          f"un golpe lo mueve {kick['Adamax']:.1f} veces la tasa (Adam, {kick['Adam']:.1f}); "
+          f"distancia final de Adamax y de Adam sin golpes {reach_of(0.0)}, con golpes de mil "
+          f"{reach_of(1000.0)}",
+          part="en una parábola con golpes",
+          se_mueve_menos=kick["Adamax"] < kick["Adam"],
+          **{f"con_golpes_de_{size:.0f}": decided(tuned("adam", k) - tuned("adamax", k))
+             for k, size in enumerate(SPIKES) if size > 1}),
+    claim("Adamax", "000:131", "puede converger más lento que Adam",
+          f"con la misma tasa, {slow_rate:.1e}, queda a {left_at['adamax']:.3f} y Adam a "
+          f"{left_at['adam']:.3f}",
+          part="en una parábola con golpes, a la misma tasa",
+          a_la_misma_tasa=decided(
+              of_seeds("adamax", 1, slow_rate) - of_seeds("adam", 1, slow_rate))),
+]  # fmt: skip
+
 # %% [markdown]
-# Con golpes grandes, Adamax bien ajustado llega más cerca que Adam: lo primero se cumple. Y con la
-# misma tasa avanza menos, así que la suya debe ser mayor: copiar la tasa de Adam lo hace parecer
-# lento. Sin golpes, o con golpes pequeños, no hay una ventaja clara.
+# Con golpes grandes, Adamax bien ajustado llega más cerca que Adam. Y con la misma tasa avanza
+# menos, así que la suya debe ser mayor: copiar la tasa de Adam lo hace parecer lento. Sin golpes, o
+# con golpes pequeños, no hay una ventaja clara. El veredicto está al final de la lección.
 #
 # ## El proyecto de 004: SGD contra Adam en la misma red
 #
@@ -431,14 +452,15 @@ assert min(lost.values()) > 5 * abs(accuracy["adam"] - accuracy["sgd"])
 # %% [markdown]
 # ### ¿Cuánto cuesta un paso?
 #
-# Adam guarda dos números más por peso y hace más cuentas. Las operaciones se leen del programa
-# compilado; el tiempo se mide, y depende de la máquina.
+# Adam guarda dos números más por peso y hace más cuentas. Las operaciones, y los bytes que se leen
+# y se escriben, los dice el compilador: son cuentas, y no dependen de lo ocupada que esté la
+# máquina.
 
 # %%
 params, _ = task.init(jax.random.key(0))
 batch = jax.tree.map(lambda x: x[:64], task.train)
 size = sum(leaf.nbytes for leaf in jax.tree.leaves(params))
-cost = pd.DataFrame(index=["sgd", "adam"], columns=["memoria", "operaciones", "microsegundos"])
+cost = pd.DataFrame(index=["sgd", "adam"], columns=["memoria", "operaciones", "bytes movidos"])
 for name, tx in {"sgd": joc.sgd(0.1), "adam": joc.adam(1e-3)}.items():
 
     def step(params, state, tx=tx):
@@ -448,29 +470,42 @@ for name, tx in {"sgd": joc.sgd(0.1), "adam": joc.adam(1e-3)}.items():
 
     state = tx.init(params)
     compiled = jax.jit(step).lower(params, state).compile()
-    durations = []
-    for _ in range(30):
-        begin = time.perf_counter()
-        jax.block_until_ready(compiled(params, state))
-        durations.append(time.perf_counter() - begin)
     extra = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
     cost.loc[name] = [
         (size + extra) / size,
         compiled.cost_analysis()["flops"],
-        1e6 * min(durations),
+        compiled.cost_analysis()["bytes accessed"],
     ]
 print(cost.astype(float).round(2).to_string())
 assert abs(cost.loc["adam", "memoria"] - 3) < 0.01 and cost.loc["sgd", "memoria"] == 1
 ratio = cost.loc["adam", "operaciones"] / cost.loc["sgd", "operaciones"]
-print(f"Adam hace {ratio:.2f} veces las operaciones de SGD por paso, con lotes de 64")
-assert 1 < ratio < 2
+moved = cost.loc["adam", "bytes movidos"] / cost.loc["sgd", "bytes movidos"]
+print(f"Adam hace {ratio:.2f} veces las operaciones de SGD por paso, con lotes de 64,")
+print(f"y mueve {moved:.2f} veces sus bytes")
+assert 1 < ratio < 2 and moved > ratio
+claims.append(
+    claim("Adam", "004:107", "mayor costo computacional",
+          f"{cost.loc['adam', 'memoria']:.0f} veces la memoria de SGD, {ratio:.2f} veces sus "
+          f"operaciones y {moved:.2f} veces sus bytes movidos, con lotes de 64",
+          part="un paso entero", en_memoria=cost.loc["adam", "memoria"] > 2,
+          en_operaciones=ratio > 1.2, en_bytes_movidos=moved > 1.2)
+)  # fmt: skip
 
 # %% [markdown]
-# «Mayor costo computacional» (004) se cumple, y conviene saber dónde. En memoria, el triple por
-# peso. En operaciones, muy poco: el gradiente de un lote cuesta mucho más que la regla. En tiempo,
-# lo que diga la tabla: en una red pequeña la regla pesa más que sus operaciones, porque recorre
-# varias veces todos los pesos; con lotes mayores se diluye.
+# «Mayor costo computacional», dicen los apuntes 004, y conviene saber dónde. En memoria, el triple
+# por peso. En operaciones, muy poco: el gradiente de un lote cuesta mucho más que la regla. En
+# bytes movidos, más que en operaciones, porque la regla recorre varias veces todos los pesos; con
+# lotes mayores se diluye.
 #
+# ## Tres afirmaciones de los apuntes
+#
+# Lo medido aquí, junto a lo que sale en la lección 13. Cada afirmación tiene un solo veredicto, que
+# cuenta las preguntas de todas las lecciones que la miden.
+
+# %%
+show_claims(claims)
+
+# %% [markdown]
 # **Resumen.** Adam = momentum + RMSProp + corrección de sesgo; sin la corrección los primeros pasos
 # son demasiado largos. AdamW decae todos los pesos por igual. Adamax resiste los golpes y pide otra
 # tasa. Y toda comparación empieza por ajustar la tasa de cada uno.

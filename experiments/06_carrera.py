@@ -30,6 +30,8 @@ from matplotlib.animation import PillowWriter
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
+from jaxopt_course.course.claims import claim, decided
+from jaxopt_course.course.verdicts import show_claims
 from jaxopt_course.problems.surfaces import SURFACES, bowl, together
 from jaxopt_course.report import landscape
 from jaxopt_course.report.looks import looks
@@ -163,7 +165,7 @@ assert reachable.idxmin().nunique() > 1  # nobody is first everywhere
 # menor que hacia el punto de silla. Con SGD la distancia a la cresta crece por un factor $1+\eta$
 # en cada paso, así que con una tasa pequeña espera mucho; RMSProp y Adam miden cada coordenada con
 # su propia vara y se apartan de la cresta desde el primer paso. Es la historia de siempre, y con
-# una misma tasa pequeña se cumple (abajo, la animación; Adagrad también se aparta, pero con esa
+# una misma tasa pequeña es cierta (abajo, la animación; Adagrad también se aparta, pero con esa
 # tasa se frena antes de llegar). La sorpresa es la otra mitad: con su mejor tasa, SGD sale antes
 # que Adam.
 
@@ -279,15 +281,27 @@ assert (counts["lower"] > 0.5 * STARTS).any()
 
 # %% [markdown]
 # Adagrad es quien más escapa, y la razón está en la lección 4: sus primeros pasos son enormes y se
-# acortan solos, de modo que explora primero y se asienta después. Al momentum no se le ve la
-# ventaja que le atribuyen los apuntes: con SGD, y la tasa que le conviene, escapan más. Y escapar
-# no es encontrar: muchos de los que salen de un hoyo acaban en otro que tampoco es el más bajo.
+# acortan solos, de modo que explora primero y se asienta después. Al momentum no se le ve aquí la
+# ventaja que le atribuyen los apuntes: con SGD, y la tasa que le conviene, escapan más. En el
+# paisaje de la [lección 13.2](13_2_minimos_locales.py) sí la tiene: allí los pozos son uno más alto
+# que el anterior, y la velocidad acumulada los cruza rodando cuesta abajo. Y escapar no es
+# encontrar: muchos de los que salen de un hoyo acaban en otro que tampoco es el más bajo.
 
 # %%
 assert counts["lower"].idxmax() == "adagrad"
 assert counts.loc["momentum", "lower"] < counts.loc["sgd", "lower"]
 escaping = counts[counts["lower"] > 0.05 * STARTS]
 assert (escaping["global"] < 0.75 * escaping["lower"]).all()
+
+ended = outcomes(counted).set_index(["optimizer", "seed"])["lower"].astype(float)
+lower = {who: ended[who].reindex(fresh, fill_value=0.0) for who in ("sgd", "momentum")}
+show_claims([
+    claim("Momentum", "001:538, 000:41", "ayuda a superar mínimos locales",
+          f"de {STARTS} salidas, cada uno con su tasa más escapista, escapan "
+          f"{counts.loc['momentum', 'lower']} con momentum y {counts.loc['sgd', 'lower']} con SGD",
+          part="en la superficie de Rastrigin",
+          en_Rastrigin=decided(lower["momentum"] - lower["sgd"])),
+])  # fmt: skip
 
 # %% [markdown]
 # ## ¿Y una red de verdad?

@@ -4,8 +4,7 @@
 # Un optimizador solo ve una lista de números y su gradiente. Las cuatro lecciones del capítulo 7
 # abren la caja. Esta empieza por las piezas sueltas: qué hace cada neurona con lo que le llega,
 # cómo se convierten las salidas en probabilidades y con qué se mide el error. Cada fórmula se
-# escribe una vez en NumPy y se compara con JAX hasta la duodécima cifra. Los apuntes traen varias
-# con una errata; aquí se ejecutan tal como están impresas y se ve en qué fallan.
+# escribe una vez en NumPy y se compara con JAX hasta la duodécima cifra.
 
 # %%
 import jax
@@ -62,29 +61,9 @@ with jax.enable_x64(True):
         assert max(gaps) < 1e-12
 
 # %% [markdown]
-# **Dos erratas.** Los apuntes imprimen $\tanh$ como $(e^{-2z}-1)/(e^{-2z}+1)$, que es $-\tanh z$
-# (E5), y softplus como $\ln(1+e^{-z})$, que es la función reflejada (E6). Ambas *bajan* donde la
-# buena sube.
-
-# %%
-printed_tanh = lambda z: (np.exp(-2 * z) - 1) / (np.exp(-2 * z) + 1)
-printed_softplus = lambda z: np.log(1 + np.exp(-z))
-softplus = ACTIVATIONS["softplus"][0]
-slope_at_0 = lambda f, h=1e-6: (f(h) - f(-h)) / (2 * h)
-
-assert np.allclose(printed_tanh(z), -np.tanh(z), rtol=0, atol=1e-12)
-assert np.allclose(printed_softplus(z), softplus(-z), rtol=0, atol=1e-12)
-for name, printed, right in [
-    ("tanh", printed_tanh, tanh),
-    ("softplus", printed_softplus, softplus),
-]:
-    print(
-        f"{name:9} en 2: impresa {printed(2.0):+.4f}, buena {right(2.0):+.4f}; "
-        f"pendiente en 0: impresa {slope_at_0(printed):+.2f}, buena {slope_at_0(right):+.2f}"
-    )
-    assert slope_at_0(printed) < 0 < slope_at_0(right)
-
-# %% [markdown]
+# (Los apuntes imprimen $\tanh$ y softplus con un signo cambiado: erratas E5 y E6, en la
+# [lección 10.3](10_3_activaciones_y_perdidas.py).)
+#
 # A la derecha, lo que importa para aprender: la derivada. La de la sigmoide nunca pasa de un
 # cuarto; de ahí saldrá, en la lección 7.3, el gradiente que se desvanece.
 
@@ -96,8 +75,6 @@ for name, (function, slope, _) in ACTIVATIONS.items():
     style = {"color": COLOURS[name], "ls": STYLES.get(name, "-"), "label": name}
     axes[0].plot(z, function(z), **style)
     axes[1].plot(z, slope(z), **style)
-axes[0].plot(z, printed_tanh(z), ":", color=GREEN, label="tanh impresa (E5)")
-axes[0].plot(z, printed_softplus(z), ":", color=PURPLE, label="softplus impresa (E6)")
 axes[0].set(xlabel="entrada $z$", ylabel=r"salida $\sigma(z)$", ylim=(-1.6, 3), title="Activación")
 axes[1].set(xlabel="entrada $z$", ylabel=r"pendiente $\sigma'(z)$", title="Derivada")
 axes[1].axhline(0.25, color=BLUE, lw=0.8, ls="--")
@@ -123,9 +100,9 @@ assert steepest.max() <= 1 / 4 and z[steepest.argmax()] == 0
 # La clase verdadera se escribe como un vector de ceros con un solo uno, en el puesto de la clase:
 # eso es un objetivo *one-hot* (codificación uno entre $K$).
 #
-# Los apuntes dicen que softmax «es equivalente a aplicar la función logística y luego normalizar»
-# (E7). No lo es: sumar una constante a todas las entradas no cambia softmax, y sí cambia lo otro.
-# Esa invariancia permite además restar el máximo antes de la exponencial, y así no desbordar nunca.
+# Sumar una constante a todas las entradas no cambia softmax. Esa invariancia permite restar el
+# máximo antes de la exponencial, y así no desbordar nunca. (No equivale, por tanto, a normalizar
+# sigmoides: errata E7, en la [lección 10.3](10_3_activaciones_y_perdidas.py).)
 
 
 # %%
@@ -134,22 +111,16 @@ def softmax(z):
     return e / e.sum(-1, keepdims=True)
 
 
-def normalised_sigmoid(z):  # what the notes describe
-    return sigmoid(z) / sigmoid(z).sum(-1, keepdims=True)
-
-
 def one_hot(classes, k):
     return np.eye(k)[classes]
 
 
 scores = np.array([1.0, 2.0, 3.0])
-for name, function in [("softmax", softmax), ("sigmoide normalizada", normalised_sigmoid)]:
-    print(f"{name:20} {function(scores).round(3)}; con +10: {function(scores + 10).round(3)}")
+print(f"softmax {softmax(scores).round(3)}; con +10: {softmax(scores + 10).round(3)}")
 print("clase 3 de 5:", one_hot(3 - 1, 5))  # the notes count classes from 1
 with jax.enable_x64(True):
     np.testing.assert_allclose(softmax(scores), jax.nn.softmax(jnp.asarray(scores)), atol=1e-12)
 assert np.allclose(softmax(scores), softmax(scores + 10), rtol=0, atol=1e-12)
-assert np.ptp(normalised_sigmoid(scores + 10)) < 1e-4  # it forgets who was ahead
 assert np.isfinite(softmax(np.array([1000.0, 0.0]))).all()
 
 # %% [markdown]
@@ -165,9 +136,11 @@ assert np.allclose(softmax(pairs)[:, 1], sigmoid(z), rtol=0, atol=1e-12)
 #
 # Para regresión, clasificación binaria y $K$ clases, con la media sobre los $M$ ejemplos:
 #
-# $$E_{\text{MSE}}=\tfrac1M\sum_m \tfrac12\lVert a_m-y_m\rVert^2,\qquad
-# E_{\text{BCE}}=-\tfrac1M\sum_m\big[y_m\ln a_m+(1-y_m)\ln(1-a_m)\big],\qquad
-# E_{\text{CE}}=-\tfrac1M\sum_m\sum_k y_{mk}\ln a_{mk}$$
+# $$E_{\text{MSE}}=\tfrac1M\sum_m \tfrac12\lVert a_m-y_m\rVert^2$$
+#
+# $$E_{\text{BCE}}=-\tfrac1M\sum_m\big[y_m\ln a_m+(1-y_m)\ln(1-a_m)\big]$$
+#
+# $$E_{\text{CE}}=-\tfrac1M\sum_m\sum_k y_{mk}\ln a_{mk}$$
 #
 # Con varias salidas binarias, la segunda suma también sobre ellas.
 
@@ -221,58 +194,42 @@ assert np.isclose(value, 2 / K * by_hand["MSE"], rtol=1e-12)
 assert np.allclose(gradient, 2 / K * ours, rtol=1e-12, atol=0)
 
 # %% [markdown]
-# ## De la verosimilitud a la entropía cruzada, con cinco erratas
+# ## De la verosimilitud a la entropía cruzada
 #
 # ¿De dónde sale $E_{\text{BCE}}$? De buscar la red que hace más probables los datos. Con
 # $p=P(y=1\mid x)$ y $y\in\{0,1\}$ (no $-1$), la probabilidad de un dato es el *producto*
-# $p^y(1-p)^{1-y}$. Los apuntes suman (E8), y una «probabilidad» mayor que uno los delata.
-
-# %%
-p = 0.3
-printed = [p**y + (1 - p) ** (1 - y) for y in (1, 0)]
-right = [p**y * (1 - p) ** (1 - y) for y in (1, 0)]
-print("E8   p(1), p(0): impresas", printed, "; buenas", right)
-assert min(printed) > 1 and np.isclose(sum(right), 1)
-
-# %% [markdown]
-# El logaritmo de un producto es la suma de los logaritmos, *sin* $1/M$ (E9; con él es la media, que
-# tiene el mismo óptimo). Y maximizar esa suma $L$ es minimizar $-L$: sin el signo (E10) el descenso
-# huye de los datos. Para verlo, tres unos y un cero; la mejor respuesta es $p=3/4$.
+# $p^y(1-p)^{1-y}$. El logaritmo del producto de todos es la suma de los logaritmos, y maximizarla,
+# $L$, es minimizar $-L$: eso, dividido por $M$, es $E_{\text{BCE}}$. Para verlo, tres unos y un
+# cero; la mejor respuesta es $p=3/4$.
 
 # %%
 each = np.log([0.3, 0.6])
-print(
-    f"E9   ln Π = {np.log(0.3 * 0.6):.4f}, Σ ln = {each.sum():.4f}, "
-    f"impresa (1/M) Σ ln = {each.mean():.4f}"
-)
-assert np.isclose(np.log(0.3 * 0.6), each.sum()) and np.isclose(2 * each.mean(), each.sum())
+print(f"ln Π = {np.log(0.3 * 0.6):.4f}, Σ ln = {each.sum():.4f}")
+assert np.isclose(np.log(0.3 * 0.6), each.sum())
 
-
-def descend(sign, steps=200, rate=0.1):
-    """The p where a descent on -sign · L ends; dL/dz = 3 - 4 p for the logit z."""
-    z = 0.0
-    for _ in range(steps):
-        z -= rate * -sign * (3 - 4 * sigmoid(z))
-    return sigmoid(z)
-
-
-print(f"E10  minimizando -L: p = {descend(1):.4f}; minimizando L: p = {descend(-1):.1e}")
-assert abs(descend(1) - 0.75) < 1e-3 and descend(-1) < 1e-3
+logit = 0.0
+for _ in range(200):
+    logit += 0.1 * (3 - 4 * sigmoid(logit))  # dL/dz
+print(f"minimizando -L: p = {sigmoid(logit):.4f}")
+assert abs(sigmoid(logit) - 0.75) < 1e-3
 
 # %% [markdown]
-# Las otras dos: en el texto de los apuntes falta el menos de $1-y$ y de $1-f$ (E11; quizá se perdió
-# al extraerlo), y para varias clases la suma lleva solo $y\ln\hat y$ (E12): con softmax, el término
-# $(1-y)\ln(1-\hat y)$ que sobra cambia la pérdida y el gradiente.
+# Con varias clases y softmax la suma lleva solo $y\ln\hat y$, y el gradiente respecto a las
+# entradas de softmax queda en $\hat y-y$.
 
 # %%
 y, z0 = np.array([0.0, 1.0, 0.0]), np.log([0.2, 0.5, 0.3])
-good = lambda z: -jnp.sum(y * jax.nn.log_softmax(z))
-extra = lambda z: good(z) - jnp.sum((1 - y) * jnp.log1p(-jax.nn.softmax(z)))
 with jax.enable_x64(True):
-    printed, right = (jax.device_get(jax.value_and_grad(f)(z0)) for f in (extra, good))
-print(
-    f"E12  pérdida: impresa {printed[0]:.4f}, buena {right[0]:.4f} (-ln 0.5 = {-np.log(0.5):.4f})"
-)
-print("     gradiente: impreso", printed[1].round(3), "; bueno", right[1].round(3), "= ŷ - y")
-assert np.isclose(right[0], -np.log(0.5)) and np.allclose(right[1], softmax(z0) - y, atol=1e-12)
-assert np.abs(printed[1] - right[1]).max() > 0.1
+    value, slope = jax.device_get(
+        jax.value_and_grad(lambda z: -jnp.sum(y * jax.nn.log_softmax(z)))(z0)
+    )
+print(f"pérdida {value:.4f} = -ln 0.5; gradiente {slope.round(3)} = ŷ - y")
+assert np.isclose(value, -np.log(0.5)) and np.allclose(slope, softmax(z0) - y, atol=1e-12)
+
+# %% [markdown]
+# En este camino los apuntes 002 tropiezan cinco veces: erratas E8 a E12, que se ejecutan en la
+# [lección 10.3](10_3_activaciones_y_perdidas.py).
+#
+# **Resumen.** La activación decide la derivada que llega atrás; la sigmoide la recorta a un cuarto.
+# Softmax convierte entradas en probabilidades y no nota una constante sumada a todas. Las tres
+# pérdidas salen de lo mismo, hacer probables los datos.

@@ -139,11 +139,10 @@ print(f"{len(cases)} redes: la mayor diferencia con jax.grad es {worst:.1e}")
 assert worst < 1e-12
 
 # %% [markdown]
-# **Cuatro erratas.** En clasificación los apuntes imprimen $\partial E/\partial
-# a=(y-a)/(a(1-a))$, con el signo cambiado (E13): el descenso *sube*. El bucle hacia delante llega a
-# $L$ y leería una capa que no existe (E14). La versión matricial trae $W^\top a$ (E15) y la
-# retropropagación $W^{\ell+1}\delta^{\ell+1}$ sin trasponer (E16): con la definición de $w_{st}$ no
-# encajan las formas… salvo que todas las capas midan lo mismo, y entonces no avisa nadie.
+# Los apuntes 002 imprimen aquí cuatro erratas: un signo (E13), una capa de más (E14) y dos
+# transpuestas (E15, E16). Las formas cambiadas no encajan… salvo que todas las capas midan lo
+# mismo, y entonces no avisa nadie. Se ejecutan en las lecciones
+# [10.3](10_3_activaciones_y_perdidas.py) y [10.4](10_4_capas_y_formas.py).
 
 
 # %%
@@ -151,48 +150,6 @@ def update(weights, gradients, rate):
     """The notes' update of every W and w0."""
     return jax.tree.map(lambda w, g: w - rate * g, weights, gradients)
 
-
-def descend(sign, steps=8):
-    """The loss after some steps along sign times the gradient."""
-    weights = new_weights([5, 6, 4], seed=1)
-    for _ in range(steps):
-        _, gradients = loss_and_gradients(weights, x, y, "tanh", "BCE")
-        weights = update(weights, gradients, sign * 0.2)
-    return loss_and_gradients(weights, x, y, "tanh", "BCE")[0]
-
-
-at_start, printed, right = descend(1, steps=0), descend(-1), descend(1)
-print(f"E13  pérdida al empezar {at_start:.3f}; signo impreso {printed:.3f}; bueno {right:.3f}")
-assert right < at_start < printed
-
-
-def error_of(attempt):
-    """The name of the error that ends it."""
-    try:
-        attempt()
-    except Exception as error:
-        return type(error).__name__
-    return "ninguno"
-
-
-weights = new_weights([3, 4, 2], seed=2)  # L = 3 layers, so two matrices
-a1, delta3 = np.ones(3), np.ones(2)
-failed = {
-    "E14, una capa de más": error_of(lambda: [weights[layer - 1] for layer in range(1, 3 + 1)]),
-    "E15, Wᵀ a": error_of(lambda: weights[0][0].T @ a1),
-    "E16, W δ": error_of(lambda: weights[1][0] @ delta3),
-    "buenas": error_of(lambda: (weights[0][0] @ a1, weights[1][0].T @ delta3)),
-}
-print(failed)
-assert list(failed.values()) == ["IndexError", "ValueError", "ValueError", "ninguno"]
-
-square = new_weights([4, 4, 4], seed=3)
-z, a = forward(square, x[:, :4], "tanh")
-delta, slope = softmax(z[-1], axis=-1) - y, 1 - np.tanh(z[1]) ** 2
-good = delta @ square[1][0] * slope
-printed = delta @ square[1][0].T * slope  # W δ, as printed
-print(f"capas iguales: W δ no da error, y se equivoca en {np.abs(printed - good).max():.2f}")
-assert np.abs(printed - good).max() > 0.1
 
 # %% [markdown]
 # ## La red de los apuntes, desde cero y en Flax

@@ -14,7 +14,8 @@
 # error que se anuncia. Si no, la lección falla. De esos experimentos sale la tabla del final: los
 # números los calcula la lección.
 #
-# Los lugares se dan como *apunte:línea*: 000 (notas de Keras), 001 (Richaud), 002 (CIF-8458), 003
+# De cada errata se copia la línea tal como está impresa y se da el título de su apartado. Los
+# apuntes son cinco: 000 (notas de Keras), 001 (Richaud), 002 (CIF-8458, unas diapositivas), 003
 # (Aprendizaje Automático) y 004 (Métodos Numéricos 2).
 
 # %%
@@ -74,7 +75,7 @@ def same(a, b):
 #
 # $$v_{t+1} = \gamma v_t + \eta\,\nabla E(w_t - \gamma v_t), \qquad w_{t+1} = w_t - v_{t+1}$$
 #
-# Las transparencias multiplican además el peso por $\gamma$. Ese factor es un decaimiento de pesos
+# Las diapositivas multiplican además el peso por $\gamma$. Ese factor es un decaimiento de pesos
 # disfrazado: aun sin gradiente, la red olvida lo aprendido.
 
 
@@ -114,6 +115,7 @@ errata.judge(
     "E1",
     "002:548 y 002:582",
     "momentum encoge los pesos",
+    quote=r"$w_{t+1} \leftarrow \gamma w_t - v_{t+1}$",
     printed=(
         r"$w_{t+1} \leftarrow \gamma w_t - v_{t+1}$",
         {"clásico": partial(momentum, factor=GAMMA), "Nesterov": partial(nesterov, factor=GAMMA)},
@@ -169,6 +171,7 @@ errata.judge(
     "E2",
     "002:564",
     "exponente en la tercera velocidad",
+    quote=r"$v_3 = \eta g_3 + \gamma \eta g_2 + \gamma \eta^2 g_1$",
     printed=(r"$v_3 = \eta g_3 + \gamma\eta g_2 + \gamma\eta^2 g_1$", v3_printed),
     right=(r"$v_3 = \eta g_3 + \gamma\eta g_2 + \gamma^2\eta g_1$", v3_right),
     truth=last_velocity,
@@ -178,6 +181,7 @@ errata.judge(
     "E2b",
     "002:566",
     "exponente cambiado de signo en la suma",
+    quote=r"$v_t = \eta \sum_{j=1}^t \gamma^{j-t} g_j$",
     printed=(r"$v_t = \eta\sum_{j=1}^{t}\gamma^{\,j-t} g_j$", vt_printed),
     right=(r"$v_t = \eta\sum_{j=1}^{t}\gamma^{\,t-j} g_j$", vt_right),
     truth=last_velocity,
@@ -198,7 +202,7 @@ assert vt_printed(0.1, 0.5, one_and_nothing) > 1e12 > 1e-12 > vt_right(0.1, 0.5,
 #
 # $$v_t = \beta v_{t-1} + (1-\beta)\,g_t, \qquad w_{t+1} = w_t - \eta v_t,$$
 #
-# devuelve un gradiente constante tal cual. Las transparencias escriben la suma y la llaman media.
+# devuelve un gradiente constante tal cual. Las diapositivas escriben la suma y la llaman media.
 
 
 # %%
@@ -220,6 +224,7 @@ errata.judge(
     "E2c",
     "002:556",
     "una suma llamada media móvil",
+    quote="El método calcula la media móvil exponencial de los gradientes actuales y pasados",
     printed=(r"«media móvil exponencial»: $v_t = \gamma v_{t-1} + \eta g_t$", momentum),
     right=(
         r"es una suma; la media: $v_t = \gamma v_{t-1} + (1-\gamma) g_t$, "
@@ -269,6 +274,7 @@ errata.judge(
     "E3",
     "003:41",
     "Adam sin corregir el primer momento",
+    quote=r"$w \leftarrow w - \alpha \frac{m_t}{\sqrt{\frac{v_t}{1 - \beta_2^t}} + \epsilon}$",
     printed=(
         r"$w \leftarrow w - \alpha\, m_t / (\sqrt{v_t/(1-\beta_2^t)} + \epsilon)$",
         partial(adam, corrects_m=False),
@@ -287,6 +293,8 @@ errata.judge(
     "E4",
     "002:648 y 002:650",
     "exponente de más en las correcciones",
+    quote=r"$\widehat{V}_t = \frac{V_t}{1 - (\beta_1)^{t+1}}$, $\hat{S}_t = \frac{S_t}{1 - "
+    r"(\beta_2)^{t+1}}$",
     printed=(
         r"$\hat V_t = V_t/(1-\beta_1^{t+1})$, $\hat S_t = S_t/(1-\beta_2^{t+1})$",
         partial(adam, later=1),
@@ -333,6 +341,7 @@ errata.judge(
     "E3b",
     "003:41 y 003:42",
     "segunda derivada por cuadrado de la primera",
+    quote=r"$v_t \leftarrow \beta_2 v_{t-1} + (1 - \beta_2) \nabla_w^2 \mathcal{L}$",
     printed=(
         r"$v_t \leftarrow \beta_2 v_{t-1} + (1-\beta_2)\nabla_w^2\mathcal{L}$",
         jax.hessian(cost),

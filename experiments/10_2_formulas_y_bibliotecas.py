@@ -9,8 +9,7 @@
 # Cada una se somete a la misma prueba: se mide lo **impreso**, lo **correcto** y la **verdad**; la
 # correcta tiene que coincidir con la verdad hasta $10^{-12}$ y la impresa no. La verdad es aquí
 # `like="keras"` o `like="torch"`: reglas de la biblioteca que repiten hasta esa misma cifra las
-# trayectorias que hicieron los propios Keras y PyTorch (lección 11). Los lugares se dan como
-# *apunte:línea*.
+# trayectorias que hicieron los propios Keras y PyTorch (lección 11).
 
 # %%
 from functools import partial
@@ -76,6 +75,7 @@ errata.judge(
     "E20",
     "001:394 frente a 001:453 y 001:509",
     "la fórmula de una media con el código de una suma",
+    quote=r"$v_t = \beta v_{t-1} + (1 - \beta) \nabla_{\theta} J(\theta)$",
     printed=(
         r"$v_t = \beta v_{t-1} + (1-\beta) g_t$ para `SGD(momentum=0.9)`",
         dict.fromkeys(("keras", "torch"), ema_momentum),
@@ -103,7 +103,7 @@ assert all(same(case.right / case.printed, 10) for case in errata["E20"].cases)
 # w_{t+1} = w_t - \frac{\eta}{\sqrt{S_t + \varepsilon}}\, g_t$$
 #
 # 002 da sus valores por defecto. No los inventa: son los que tuvo Keras hace años. En Keras 3 ya no
-# lo son, y quien deja los de hoy creyendo que son los de las transparencias entrena con otra tasa.
+# lo son, y quien deja los de hoy creyendo que son los de las diapositivas entrena con otra tasa.
 # Adagrad, además, ya no empieza con la memoria vacía.
 
 
@@ -127,6 +127,7 @@ errata.judge(
     "E17",
     "002:612-619",
     "valores por defecto de Adagrad",
+    quote=r"Valores por defecto (de Keras): […] $\alpha = 0.01$",
     printed=(r"«de Keras»: $\alpha = 0{,}01$, con $S_0 = 0$", adagrad),
     right=(
         r"Keras 3: $\alpha = 0{,}001$, $S_0 = 0{,}1$",
@@ -139,6 +140,7 @@ errata.judge(
     "E18",
     "002:634",
     "ε por defecto de RMSProp",
+    quote=r"Valores por defecto (de Keras): […] $\varepsilon = 10^{-6}$",
     printed=(r"«de Keras»: $\varepsilon = 10^{-6}$", partial(rmsprop, eps=1e-6)),
     right=(r"Keras 3: $\varepsilon = 10^{-7}$", partial(rmsprop, eps=1e-7)),
     truth=joc.rmsprop(like="keras"),
@@ -191,6 +193,7 @@ errata.judge(
     "E19",
     "000:80-98",
     "el Adam de Keras no es el del artículo",
+    quote=r"$W^{(nextStep)} = W - \frac{\eta}{\sqrt{\hat{v}} + \varepsilon} \times \hat{m}$",
     printed=(
         r"Keras: $\hat m / (\sqrt{\hat v} + \varepsilon)$",
         partial(adam, eps=1e-7),
@@ -210,6 +213,7 @@ errata.judge(
     "E21",
     "001:726-733 frente a 001:832",
     "ε dentro de la raíz, código con ε fuera",
+    quote=r"$\theta = \theta - \frac{\eta}{\sqrt{s_{dw} + \epsilon}} \nabla_{\theta} J(\theta)$",
     printed=(
         r"$\theta \leftarrow \theta - \eta\, g/\sqrt{s+\epsilon}$ para `torch.optim.RMSprop`",
         partial(rmsprop, eps=1e-8),
@@ -284,6 +288,7 @@ errata.judge(
     "E34",
     "000:125",
     "el Adadelta de Keras sí tiene tasa",
+    quote="No necesita tasa de aprendizaje inicial fija.",
     printed=(r"«no necesita tasa»: $\theta \leftarrow \theta - u_t$", adadelta),
     right=(
         r"Keras: $\theta \leftarrow \theta - \eta u_t$ con $\eta = 0{,}001$ (PyTorch: $\eta = 1$)",
@@ -342,6 +347,7 @@ errata.judge(
     "E31",
     "003:25-27",
     "L2 y weight decay no son el mismo λ",
+    quote=r"el *weight decay* (L2) agrega un término $\lambda \sum w_i^2$ a la función de costo",
     printed=(
         r"«weight decay (L2)»: $\lambda\sum w_i^2$ es `weight_decay=`$\lambda$",
         {"gradient": lambda w: LAMBDA * w, "pair": (with_l2, with_l2)},

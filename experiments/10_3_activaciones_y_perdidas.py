@@ -1,14 +1,13 @@
 # %% [markdown]
 # # 10.3. Erratas de activaciones y pérdidas
 #
-# Las transparencias de 002 recorren el camino que va de la neurona a la entropía cruzada. Casi
+# Las diapositivas de 002 recorren el camino que va de la neurona a la entropía cruzada. Casi
 # todos los tropiezos son de signo: un menos de más, uno de menos, un producto que es una suma.
 # Ninguno impide que el programa corra.
 #
 # Cada errata se somete a la misma prueba: se mide lo **impreso**, lo **correcto** y la **verdad**,
 # que viene de otra parte (`jax.nn`, `jax.grad`, Optax, una cuenta directa). La correcta tiene que
-# coincidir con la verdad hasta $10^{-12}$, y la impresa apartarse más de un uno por ciento. Los
-# lugares se dan como *apunte:línea*.
+# coincidir con la verdad hasta $10^{-12}$, y la impresa apartarse más de un uno por ciento.
 
 # %%
 import math
@@ -63,6 +62,7 @@ errata.judge(
     "E5",
     "002:241",
     "la tanh con el signo cambiado",
+    quote=r"$\sigma(\varepsilon) = \frac{e^{-2\varepsilon} - 1}{e^{-2\varepsilon} + 1}$",
     printed=(
         r"$\sigma(\varepsilon) = \frac{e^{-2\varepsilon}-1}{e^{-2\varepsilon}+1}$",
         tanh_printed,
@@ -78,6 +78,7 @@ errata.judge(
     "E6",
     "002:267",
     "la softplus reflejada",
+    quote=r"$\sigma(\varepsilon) = \log(1 + e^{-\varepsilon})$",
     printed=(r"$\sigma(\varepsilon) = \log(1+e^{-\varepsilon})$", softplus_printed),
     right=(r"$\sigma(\varepsilon) = \log(1+e^{\varepsilon})$", softplus_right),
     truth=jax.nn.softplus,
@@ -120,6 +121,8 @@ errata.judge(
     "E7",
     "002:289-294",
     "logística normalizada por softmax",
+    quote="la función softmax, que es equivalente a aplicar la función logística y luego "
+    "normalizar",
     printed=(r"$a_s = \sigma(z_s)/\sum_t\sigma(z_t)$, con $\sigma$ logística", normalised_logistic),
     right=(r"$a_s = e^{z_s}/\sum_t e^{z_t}$", softmax),
     truth=lambda z: exact(jax.nn.softmax, z),
@@ -137,7 +140,7 @@ errata.judge(
 # $$p(y\mid x) = f^{\,y}(1-f)^{1-y} \;\Rightarrow\;
 # L(S) = \sum_m \left[y_m\ln f_m + (1-y_m)\ln(1-f_m)\right], \qquad E = -L(S)$$
 #
-# En las transparencias el producto es una suma y las «probabilidades» pasan de uno; aparece un
+# En las diapositivas el producto es una suma y las «probabilidades» pasan de uno; aparece un
 # $1/M$ que no viene de ninguna parte, y se minimiza lo que había que maximizar.
 
 
@@ -154,6 +157,7 @@ errata.judge(
     "E8",
     "002:311 y 002:313",
     "suma por producto en la Bernoulli",
+    quote=r"$p(y\mid x) = p(y = 1\mid x)^{y} + p(y = -1\mid x)^{1-y}$",
     printed=(r"$p(y \mid x) = p^{\,y} + (1-p)^{1-y}$, clases $1$ y $-1$", bernoulli_printed),
     right=(r"$p(y \mid x) = p^{\,y}\,(1-p)^{1-y}$, clases $1$ y $0$", bernoulli_right),
     truth=lambda y, p: exact(jax.scipy.stats.bernoulli.pmf, y, p),
@@ -173,6 +177,7 @@ errata.judge(
     "E9",
     "002:318",
     "un 1/M de más",
+    quote=r"$= \frac{1}{M} (\sum_{m} (y_{m} \ln f(x_{m}) + (1 - y_{m}) \ln(1 - f(x_{m}))))$",
     printed=(
         r"$\ln\prod_m p(y_m \mid x_m) = \frac{1}{M}\sum_m (\dots)$",
         lambda f, y: np.mean(terms(f, y)),
@@ -203,6 +208,7 @@ errata.judge(
     "E10",
     "002:322",
     "minimizar lo que hay que maximizar",
+    quote="Maximizar L(S) es equivalente a minimizar L(S).",
     printed=(r"$\max L(S) \equiv \min L(S)$", likelihood),
     right=(r"$\max L(S) \equiv \min\,(-L(S))$", lambda p: -likelihood(p)),
     cases={
@@ -235,6 +241,7 @@ errata.judge(
     "E11",
     "002:324 y 002:330",
     "signos menos perdidos",
+    quote=r"$E(f) = -\sum_{m} (y_m \ln f(x_m) + (1 y_m) \ln(1 f(x_m)))$",
     printed=(r"$-[y\ln f + (1\,y)\ln(1\,f)]$", binary_printed),
     right=(r"$-[y\ln f + (1-y)\ln(1-f)]$", binary_right),
     truth=of_optax,
@@ -266,6 +273,7 @@ errata.judge(
     "E12",
     "002:330",
     "entropía binaria sobre una softmax",
+    quote=r"$E(f) = -\sum_{m} \sum_{k} (y_{mk} \ln \hat{y}_{mk} + (1 y_{mk}) \ln(1 \hat{y}_{mk}))$",
     printed=(
         r"$-\sum_{m,k}[y_{mk}\ln\hat y_{mk} + (1-y_{mk})\ln(1-\hat y_{mk})]$",
         both_terms,
@@ -293,6 +301,8 @@ errata.judge(
     "E13",
     "002:394 y 002:398",
     "la derivada de la pérdida con el signo cambiado",
+    quote=r"$\frac{\partial E}{\partial a_S^{(L)}} = \frac{(y_s - a_s^{(L)})}{a_s^{(L)}(1 - "
+    r"a_s^{(L)})}$",
     printed=(
         r"$\frac{\partial E}{\partial a} = \frac{y-a}{a(1-a)}$",
         lambda a, y: (y - a) / (a * (1 - a)),

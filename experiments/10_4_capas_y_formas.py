@@ -8,7 +8,7 @@
 # Cada una se somete a la misma prueba: se mide lo **impreso**, lo **correcto** y la **verdad**
 # (`jax.grad`, `jax.nn`, mínimos cuadrados, una cuenta hecha de otro modo). La correcta tiene que
 # coincidir con la verdad hasta $10^{-12}$; la impresa tiene que apartarse más de un uno por ciento
-# o detenerse justo con el error que se anuncia. Los lugares se dan como *apunte:línea*.
+# o detenerse justo con el error que se anuncia.
 
 # %%
 import itertools
@@ -30,13 +30,13 @@ errata = Errata()
 # ## Hacia delante
 #
 # Los apuntes definen $w_{st}^{(\ell)}$ como el peso que va del nodo $t$ de la capa $\ell$ al nodo
-# $s$ de la $\ell+1$ (002:147). Con esa definición, y con $L$ capas numeradas desde la entrada,
+# $s$ de la $\ell+1$. Con esa definición, y con $L$ capas numeradas desde la entrada,
 #
 # $$a^{(\ell+1)} = \sigma\!\left(W^{(\ell)} a^{(\ell)} + w_0^{(\ell)}\right), \quad
 # \ell = 1, \dots, L-1$$
 #
 # Lo impreso recorre una capa de más, suma hasta $S_t$ donde $t$ es el propio índice de la suma, y
-# en otra transparencia transpone donde no toca. (El recorrido sí es el bueno en 002:368.)
+# en otra diapositiva transpone donde no toca.
 
 
 # %%
@@ -73,6 +73,8 @@ errata.judge(
     "E14",
     "002:164-167",
     "una capa de más en el recorrido",
+    quote=r"for $\ell = 1$ to L do […] $a_s^{(\ell+1)} = \sigma (\sum_{t=1}^{S_t} "
+    r"w_{st}^{(\ell)} a_t^{(\ell)} + w_{s0}^{(\ell)})$",
     printed=(
         r"para $\ell = 1$ hasta $L$, $\sum_{t=1}^{S_t}$",
         lambda x, w, b: forward(x, w, b, until=LAYERS),
@@ -91,6 +93,7 @@ errata.judge(
     "E15",
     "002:370",
     "transpuesta de más hacia delante",
+    quote=r"$a^{(\ell+1)} = \sigma(W^{(\ell)^{T}}a^{(\ell)} + w_0^{(\ell)})$",
     printed=(
         r"$a^{(\ell+1)} = \sigma(W^{(\ell)\top} a^{(\ell)} + w_0^{(\ell)})$",
         lambda x, w, b: sigmoid(w[1].T @ x + b[1]),
@@ -153,6 +156,7 @@ errata.judge(
     "E16",
     "002:429 y 002:431",
     "índices mezclados en la retropropagación",
+    quote=r"$\delta_s^{\ell} = \sum_k \delta_k^{\ell+1} w_{ik}^{\ell+1} \sigma'(z_j^{\ell})$",
     printed=(
         r"$\delta^{\ell} = W^{\ell+1}\delta^{\ell+1}\odot\sigma'(z^{\ell})$, "
         r"$\sum_k\delta_k^{\ell+1}w_{ik}^{\ell+1}\sigma'(z_j^\ell)$",
@@ -204,6 +208,7 @@ errata.judge(
     "E22",
     "001:95 y 001:199",
     "etiquetas sin su segunda dimensión",
+    quote="`y_train = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0])`",
     printed=(
         r"`y_train` de forma $(5)$ contra salidas $(5, 1)$",
         lambda y: fit_line(y[:, 0]),
@@ -247,6 +252,7 @@ errata.judge(
     "E30",
     "003:115 y 003:124",
     "salidas (N, 1) contra etiquetas (N)",
+    quote="`loss = criterion(outputs, labels)`",
     printed=(r"`BCELoss()(outputs, labels)` con formas $(N, 1)$ y $(N)$", binary),
     right=(
         r"`BCELoss()(outputs, labels.unsqueeze(1))`",
@@ -285,6 +291,7 @@ errata.judge(
     "E27",
     "001:472-474",
     "la línea no se puede leer",
+    quote="`transforms.Normalize((0.5, 0.5, 0.5))]])`",
     printed=(
         r"`Normalize((0.5, 0.5, 0.5))]])`",
         {"line": "Normalize((0.5, 0.5, 0.5))]])", "mean": (0.5, 0.5, 0.5)},
@@ -326,6 +333,7 @@ errata.judge(
     "N1",
     "001:493",
     "entradas de la capa densa de MNIST",
+    quote="`self.fc1 = nn.Linear(9216, 128)`",
     printed=(r"`nn.Linear(9216, 128)`", 9216),
     right=(r"`nn.Linear(1600, 128)` ($64 \cdot 5 \cdot 5$)", 64 * side_after(2) ** 2),
     truth=math.prod(REACHING),

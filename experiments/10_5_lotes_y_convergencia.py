@@ -8,8 +8,8 @@
 #
 # Cada una se somete a la misma prueba: se mide lo **impreso**, lo **correcto** y la **verdad**; la
 # correcta tiene que coincidir con la verdad hasta $10^{-12}$, y la impresa apartarse más de un uno
-# por ciento. Los lugares se dan como *apunte:línea*; las que llevan la letra N no estaban en la
-# lista que dio pie a la lección, y aparecieron al comprobarla.
+# por ciento. Las que llevan la letra N no estaban en la lista que dio pie a la lección, y
+# aparecieron al comprobarla.
 
 # %%
 import math
@@ -63,6 +63,7 @@ errata.judge(
     "E23",
     "001:98-106 y 001:202-210",
     "el bucle «estocástico» usa el lote completo",
+    quote="`outputs = model(X_train)`",
     printed=(
         "SGD: un paso por época con los cinco ejemplos",
         lambda: epoch_in_batches(len(X)),
@@ -86,6 +87,7 @@ errata.judge(
     "E24",
     "001:162",
     "el lote completo no se activa solo",
+    quote="Compilar el modelo con el optimizador SGD (modo por lotes se activa automáticamente)",
     printed=("«modo por lotes se activa automáticamente»", lambda n: 1),
     right=(
         "Keras usa `batch_size=32` si no se le dice otra cosa",
@@ -119,6 +121,7 @@ errata.judge(
     "E25",
     "001:146 frente a 001:251",
     "sumar en un sitio y promediar en otro",
+    quote="El gradiente se calcula sumando las derivadas parciales de la función de costo",
     printed=(
         r"lote completo: $\sum_i \nabla J_i$; mini-batch: $\frac{1}{n}\sum_i \nabla J_i$",
         lambda x: each(x).sum(),
@@ -135,6 +138,7 @@ errata.judge(
     "E26",
     "001:243-249",
     "un ejemplo de más en el mini-batch",
+    quote="desde el $i$-ésimo hasta el $(i+n)$-ésimo ejemplo",
     printed=(
         r"ejemplos $i, \dots, i+n$",
         lambda all_of, i, n: all_of[(all_of >= i) & (all_of <= i + n)],
@@ -161,6 +165,7 @@ errata.judge(
     "N2",
     "001:524-528",
     "el informe de la pérdida fuera del bucle",
+    quote="`if i % 100 == 99:`",
     printed=("`if i % 100 == 99` tras el bucle de lotes", lambda: batches()[-1:]),
     right=("dentro del bucle de lotes", batches),
     cases={
@@ -191,6 +196,7 @@ errata.judge(
     "E28",
     "001:425",
     "una tasa alta no sobreajusta, diverge",
+    quote="Esto puede llevar a un sobreajuste si no se ajusta correctamente la tasa de aprendizaje",
     printed=(r"tasa alta $\Rightarrow$ «sobreajuste»", lambda beta: np.zeros(len(RATES), bool)),
     right=(
         r"crece sin límite si $\eta > 2(1+\beta)/L$",
@@ -224,6 +230,7 @@ errata.judge(
     "E29",
     "001:220",
     "el lote completo no lleva al mínimo global",
+    quote="lo que facilita la convergencia hacia el mínimo global",
     printed=("«convergencia hacia el mínimo global»", lambda: min(VALLEYS, key=two_valleys)),
     right=(r"hacia un punto con $\nabla J = 0$; global solo si $J$ es convexa", lambda: VALLEYS[2]),
     truth=arrived,
@@ -249,6 +256,7 @@ errata.judge(
     "N3",
     "002:463",
     "el gradiente convexo no apunta al óptimo",
+    quote="Cuando E es convexa, el gradiente siempre apunta en la dirección del óptimo.",
     printed=(r"$-\nabla E$ apunta hacia $w^*$", lambda: HERE),
     right=(
         r"$\langle -\nabla E,\, w^* - w\rangle \geq E(w) - E(w^*) \geq 0$",
@@ -282,6 +290,7 @@ errata.judge(
     "E32",
     "004:33",
     "J es el costo, no el gradiente",
+    quote="$J$ es el gradiente evaluado en una muestra de datos",
     printed=(
         r"«$J$ es el gradiente»: $\nabla J$ sería la segunda derivada",
         step_with(lambda theta: 3.0),
@@ -300,7 +309,7 @@ errata.judge(
 # Para que SGD converja, dice 002, «debemos hacer la tasa de aprendizaje a cero». Hace falta, pero
 # no basta. Robbins y Monro piden dos cosas: $\sum\eta_s = \infty$, para poder llegar desde
 # cualquier sitio, y $\sum\eta_s^2 < \infty$, para que el ruido se apague. La fórmula que las
-# propias transparencias dan después (002:598), $\eta_s = \eta_0/(1+s\,\eta_d)$, cumple ambas.
+# propias diapositivas dan después, $\eta_s = \eta_0/(1+s\,\eta_d)$, cumple ambas.
 #
 # Con $\eta_s = \eta_0/(1+s)^2$, que también va a cero, el descenso se queda a medio camino: sobre
 # $\tfrac12 w^2$, desde 1, llega a $\prod_n (1-\eta_0/n^2) =
@@ -326,6 +335,7 @@ errata.judge(
     "E33",
     "002:521",
     "una tasa que va a cero no basta",
+    quote="Para lograr convergencia debemos hacer la tasa de aprendizaje a cero.",
     printed=(r"$\eta_s \to 0$", lambda steps: left(inverse_square, steps)),
     right=(
         r"$\eta_s \to 0$ con $\sum\eta_s = \infty$ y $\sum\eta_s^2 < \infty$",

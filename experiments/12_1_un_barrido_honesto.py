@@ -27,7 +27,7 @@ GREY = "#777777"
 # ## Un solo barrido para muchas preguntas
 #
 # La red es pequeña (dígitos de 8 × 8, una capa oculta) y se entrena cientos de veces. Todos los
-# ensayos dan el mismo número de pasos con el mismo tamaño de lote: **ése** es el presupuesto de un
+# ensayos dan el mismo número de pasos con el mismo tamaño de lote: **ese** es el presupuesto de un
 # entrenamiento. El de una búsqueda es el número de configuraciones que se permite probar.
 #
 # Los tres optimizadores prueban las mismas tasas, en un rango ancho, y dos de ellos, además, varias
@@ -73,7 +73,7 @@ means.groupby("optimizer").describe().round(3)
 # Un experimento frecuente: se toma el rango de tasas donde Adam tiene su mejor valor bien dentro,
 # y se le da el mismo a todos. Parece justo —igual número de ensayos, igual rango— y no lo es: la
 # unidad de $\eta$ es otra en cada optimizador. La señal de alarma es que el mejor valor esté **en
-# el borde** de lo probado: entonces no se ha encontrado el mejor, sólo el último.
+# el borde** de lo probado: entonces no se ha encontrado el mejor, solo el último.
 # `study.winners()` lo dice en la columna `at_edge`.
 
 # %%
@@ -260,7 +260,7 @@ print(answer[decided(samples["adam"] - samples["sgd"])])
 # ## Repartir el presupuesto: mitades sucesivas
 #
 # Lo honesto no tiene por qué ser lo más caro. En las mitades sucesivas (Jamieson y Talwalkar,
-# 2016) todas las configuraciones empiezan, y en cada peldaño sólo sigue la mejor fracción
+# 2016) todas las configuraciones empiezan, y en cada peldaño solo sigue la mejor fracción
 # $1/\eta_{\text{SH}}$. La regla es la misma para todos y está escrita antes de mirar. Se busca en
 # el espacio de Adam.
 

@@ -104,7 +104,7 @@ assert quick() or converges.size == 65_536
 assert converges[0, 0] and not converges[-1].any() and 0.2 < converges.mean() < 0.9
 
 # %% [markdown]
-# Hay un lugar donde la teoría lo sabe todo: con $\eta_W=0$ sólo aprende $v$, el problema es
+# Hay un lugar donde la teoría lo sabe todo: con $\eta_W=0$ solo aprende $v$, el problema es
 # cuadrático y la frontera está en $\eta_v=2/\lambda_{\max}$, con $\lambda_{\max}$ el mayor valor
 # propio de la hessiana respecto de $v$ (línea discontinua en la figura). La primera columna del
 # mapa lleva $\eta_W=0$ y cambia de color ahí, con error de menos de una casilla. Con $\eta_W$
@@ -159,7 +159,7 @@ show(fig, "frontera")
 # proporcional a $1/s$, dimensión uno; una superficie llena, dos. Para saber qué da **este** método
 # con una curva lisa se mide también un círculo dibujado con los mismos puntos. La dimensión cambia
 # de un lugar a otro: a la izquierda, donde la capa oculta apenas aprende, es la de una curva; en el
-# recuadro la frontera es polvo. Con pocos puntos por lado (el modo rápido) es sólo orientativa.
+# recuadro la frontera es polvo. Con pocos puntos por lado (el modo rápido) es solo orientativa.
 
 
 # %%

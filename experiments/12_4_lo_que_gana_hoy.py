@@ -28,7 +28,7 @@ BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7
 #
 # Muon (Jordan et al., 2024) es momentum con un paso más. La memoria de una capa es una matriz,
 # $M_t=\beta M_{t-1}+(1-\beta)G_t$; con sus valores singulares, $M_t=USV^\top$. Suele haber unos
-# pocos grandes y muchos pequeños, y un paso a lo largo de $M_t$ avanza casi sólo por los grandes.
+# pocos grandes y muchos pequeños, y un paso a lo largo de $M_t$ avanza casi solo por los grandes.
 # Muon da el paso
 #
 # $$ W_{t+1}=W_t-\eta\,\sqrt{\max(1,\tfrac{c}{r})}\;UV^\top, $$
@@ -39,7 +39,7 @@ BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#7
 # $$ X\leftarrow aX+(bA+cA^2)X,\qquad A=XX^\top, $$
 #
 # con $a$, $b$ y $c$ elegidos para ir deprisa y no para acabar exactamente en uno, acercan todos a
-# uno con sólo productos de matrices. De lo que no es matriz (los sesgos) se encarga AdamW.
+# uno con solo productos de matrices. De lo que no es matriz (los sesgos) se encarga AdamW.
 
 # %%
 matrix = np.random.default_rng(0).normal(size=(64, 32)) * np.geomspace(1, 0.02, 32)

@@ -3,10 +3,14 @@
 #
 # Los apuntes reparten elogios y advertencias: «acelera la convergencia», «sensible a la escala de
 # los datos», «reduce las oscilaciones». Las seis partes de la lección 13 las recogen todas, con el
-# archivo y la línea donde se hacen, y hacen un experimento para cada una. Un experimento se traduce
-# en preguntas de sí o no, y el veredicto sale de ellas: **se cumple** si todas dicen sí, **no se
+# apartado donde se hacen, y hacen un experimento para cada una. Un experimento se traduce en
+# preguntas de sí o no, y el veredicto sale de ellas: **se cumple** si todas dicen sí, **no se
 # cumple** si todas dicen no, y **depende** si no se ponen de acuerdo o si los datos no alcanzan
 # para decidir. Los números del cuadro los escribe el programa.
+#
+# Cada afirmación tiene un solo veredicto. Cuando la miden varias lecciones, cuentan las preguntas
+# de todas, y el cuadro de cada una dice qué salió en las otras. El cuadro entero está en la
+# [parte 13.7](13_7_todas_las_afirmaciones.py).
 #
 # Esta primera parte se ocupa de lo que se puede ver sin ruido, en un tazón de dos parámetros.
 
@@ -19,7 +23,8 @@ import pandas as pd
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
-from jaxopt_course.course.claims import claim, decided, show_claims, spanish
+from jaxopt_course.course.claims import claim, decided, spanish
+from jaxopt_course.course.verdicts import show_claims
 
 COLOURS = {"sgd": "#0072B2", "momentum": "#E69F00", "rmsprop": "#CC79A7", "adam": "#009E73",
            "adamax": "#D55E00", "adagrad": "#56B4E9"}  # fmt: skip
@@ -190,20 +195,22 @@ claims = [
           f"{speed.loc['momentum', '100']:.0f} momentum",
           antes=decided(ahead("momentum", "sgd", "100"))),
     claim("Momentum", "000:40", "ayuda mucho con entradas de escalas diferentes",
-          f"pasos de SGD entre los de momentum: {gain['1']:.2f}, {gain['10']:.2f} y "
+          f"cociente de pasos SGD/momentum: {gain['1']:.2f}, {gain['10']:.2f} y "
           f"{gain['100']:.1f} con condición 1, 10 y 100",
-          alargado=decided(ahead("momentum", "sgd", "100"), np.log(1.5)),
+          con_condición_10=decided(ahead("momentum", "sgd", "10"), np.log(1.5)),
+          con_condición_100=decided(ahead("momentum", "sgd", "100"), np.log(1.5)),
           más_cuanta_más_escala=gain["100"] > gain["10"] > gain["1"]),
     claim("Momentum", "001:539", "acelera la convergencia",
-          f"pasos de SGD entre los de momentum: {gain['1']:.2f} en el tazón redondo, "
+          f"cociente de pasos SGD/momentum: {gain['1']:.2f} en el tazón redondo, "
           f"{gain['100']:.1f} en el alargado",
-          tazón_alargado=decided(ahead("momentum", "sgd", "100")),
-          tazón_redondo=decided(ahead("momentum", "sgd", "1"))),
-    claim("Adamax", "000:131", "puede converger más lento que Adam (en el tazón)",
+          en_el_tazón_alargado=decided(ahead("momentum", "sgd", "100")),
+          en_el_tazón_redondo=decided(ahead("momentum", "sgd", "1"))),
+    claim("Adamax", "000:131", "puede converger más lento que Adam",
           "pasos de Adamax y de Adam: " + ", ".join(
               f"{speed.loc['adamax', case]:.0f} y {speed.loc['adam', case]:.0f} ({case})"
               for case in CASES),
-          **{case: decided(ahead("adam", "adamax", case)) for case in CASES}),
+          part="en el tazón",
+          **{f"tazón_{case}": decided(ahead("adam", "adamax", case)) for case in CASES}),
 ]  # fmt: skip
 
 # %% [markdown]
@@ -249,17 +256,17 @@ claims += [
           f"pasos que deshacen el anterior: con tasa {high:.2g}, SGD {shares['sgd', high]:.0%} y "
           f"momentum {shares['momentum', high]:.0%}; con tasa {medium:.2g}, "
           f"{shares['sgd', medium]:.0%} y {shares['momentum', medium]:.0%}",
-          tasa_alta=decided(shaking["sgd", high] - shaking["momentum", high]),
-          tasa_media=decided(shaking["sgd", medium] - shaking["momentum", medium])),
+          a_tasa_alta=decided(shaking["sgd", high] - shaking["momentum", high]),
+          a_tasa_media=decided(shaking["sgd", medium] - shaking["momentum", medium])),
     claim("RMSProp", "003:42", "puede oscilar si β (aquí ρ) no se elige bien",
           f"con tasa {medium:.2g}, de los últimos pasos deshacen el anterior "
           + ", ".join(f"{x.mean():.0%} (ρ = {rho})" for rho, x in late.items()),
-          con_ρ_corta_oscila=decided(late[0.1], 0.5),
-          con_la_habitual_no=decided(0.5 - late[0.9])),
-    claim("RMSProp", "001:877", "oscila menos y converge más rápido que el estándar (en el tazón)",
+          oscila_con_ρ_corta=decided(late[0.1], 0.5),
+          sin_oscilar_con_la_habitual=decided(0.5 - late[0.9])),
+    claim("RMSProp", "001:877", "oscila menos y converge más rápido que el estándar",
           f"tazón girado: {speed.loc['rmsprop', 'girado']:.0f} pasos y {own['rmsprop'].mean():.0%} "
           f"deshacen el anterior (SGD {speed.loc['sgd', 'girado']:.0f} y {own['sgd'].mean():.0%})",
-          oscila_menos=decided(own["sgd"] - own["rmsprop"]),
+          part="en el tazón", oscila_menos=decided(own["sgd"] - own["rmsprop"]),
           más_rápido=decided(ahead("rmsprop", "sgd", "girado"))),
 ]  # fmt: skip
 
@@ -313,14 +320,14 @@ claims += [
     claim("Momentum", "000:38", "sale de las mesetas mucho más rápido",
           f"pasos hasta recorrer la unidad: SGD {slow} y momentum {heavy} a la misma tasa; SGD "
           f"{fast} a una tasa diez veces mayor",
-          misma_tasa=heavy < slow / 3, que_un_SGD_con_más_tasa=heavy < fast),
+          a_la_misma_tasa=heavy < slow / 3, frente_a_un_SGD_con_más_tasa=heavy < fast),
     claim("Momentum", "001:544", "β es crucial: alto se salta el mínimo, bajo apenas hace efecto",
           f"mejor β = {best_beta} ({reach(by_beta[best_beta])} pasos); β = 0: "
           f"{reach(by_beta[0.0])}; β = 0.5: {reach(by_beta[0.5])}; β = 0.999: "
           f"{reach(by_beta[0.999])}",
-          crucial=by_beta[0.0] > 1.5 * by_beta[best_beta],
-          alto=by_beta[0.999] > 2 * by_beta[best_beta],
-          bajo=by_beta[0.5] > 2 * by_beta[best_beta]),
+          β_es_crucial=by_beta[0.0] > 1.5 * by_beta[best_beta],
+          β_alto_estorba=by_beta[0.999] > 2 * by_beta[best_beta],
+          β_bajo_apenas_ayuda=by_beta[0.5] > 2 * by_beta[best_beta]),
 ]  # fmt: skip
 
 # %% [markdown]

@@ -14,7 +14,8 @@ import pandas as pd
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
-from jaxopt_course.course.claims import claim, decided, interval, show_claims, spanish
+from jaxopt_course.course.claims import claim, decided, interval, spanish
+from jaxopt_course.course.verdicts import show_claims
 
 COLOURS = {"sgd": "#0072B2", "sgd con ruido": "#777777", "momentum": "#E69F00",
            "rmsprop": "#CC79A7", "adam": "#009E73"}  # fmt: skip
@@ -144,17 +145,17 @@ claims = [
     claim("SGD", "000:15, 004:43, 002:509", "el ruido ayuda a escapar de mínimos locales",
           "diferencia con y sin ruido en los que acaban en el pozo central, según la tasa: de "
           f"{sign(extremes(noisy_gain)[0])} a {sign(extremes(noisy_gain)[1])} puntos",
-          alguna_tasa=escape,
-          toda_tasa=all(decided(gain) for gain in noisy_gain.values())),
+          con_alguna_tasa=escape,
+          con_toda_tasa=all(decided(gain) for gain in noisy_gain.values())),
     claim("Mini-batch", "001:373", "el ruido del lote ayuda a salir de mínimos locales",
           f"con la tasa elegida aparte acaban en el global {reported['sgd con ruido'].mean():.0%} "
-          f"con ruido y {reported['sgd'].mean():.0%} sin él",
+          f"con ruido añadido y {reported['sgd'].mean():.0%} sin él",
           sale=decided(reported["sgd con ruido"] - reported["sgd"])),
     claim("SGD", "001:122", "mal afinado se queda en un mínimo local o no converge",
           f"con tasa {low} acaban en el pozo en que empezaron {left_behind.mean():.0%}; con "
           f"tasa {RATES[-1]} siguen sin asentarse {restless['sgd'][RATES[-1]]:.0%}",
-          tasa_baja_atrapado=decided(left_behind, 0.95),
-          tasa_alta_no_converge=restless["sgd"][RATES[-1]] > 0.5),
+          atrapado_con_tasa_baja=decided(left_behind, 0.95),
+          sin_converger_con_tasa_alta=restless["sgd"][RATES[-1]] > 0.5),
     claim("Lote completo", "001:220", "la estabilidad facilita llegar al mínimo global",
           f"sin ruido y con su mejor tasa acaba en el global {reported['sgd'].mean():.0%}; con "
           f"ruido, {reported['sgd con ruido'].mean():.0%}",
@@ -167,8 +168,9 @@ claims = [
           f"diferencia con SGD a la misma tasa: de {sign(extremes(heavy_gain)[0])} a "
           f"{sign(extremes(heavy_gain)[1])} puntos; cada uno con su mejor tasa, "
           f"{reported['momentum'].mean():.0%} y {reported['sgd'].mean():.0%}",
-          misma_tasa=decided(at_best(heavy_gain), 0.02),
-          mejor_tasa=decided(reported["momentum"] - reported["sgd"])),
+          part="en un paisaje de una dimensión",
+          a_la_misma_tasa=decided(at_best(heavy_gain), 0.02),
+          cada_uno_con_su_mejor_tasa=decided(reported["momentum"] - reported["sgd"])),
     claim("RMSProp", "001:882", "puede quedar atrapado en mínimos locales, sobre todo a la larga",
           f"acaban fuera del global {1 - ends['rmsprop'][0.03].mean():.0%} con tasa 0.03 y "
           f"{1 - reported['rmsprop'].mean():.0%} con la mejor, {chosen['rmsprop']}; entre el paso "

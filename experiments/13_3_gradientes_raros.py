@@ -15,7 +15,8 @@ import pandas as pd
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
-from jaxopt_course.course.claims import claim, decided, interval, show_claims, spanish
+from jaxopt_course.course.claims import claim, decided, interval, spanish
+from jaxopt_course.course.verdicts import show_claims
 
 COLOURS = {"sgd": "#0072B2", "momentum": "#E69F00", "rmsprop": "#CC79A7", "adam": "#009E73",
            "adamax": "#D55E00", "adagrad": "#56B4E9"}  # fmt: skip
@@ -31,7 +32,7 @@ def steps_of(tx, gradients):
 # %% [markdown]
 # ## Escalas distintas, y escalas que cambian
 #
-# Dos coordenadas cuyos gradientes sólo difieren en la escala dan **el mismo** camino con RMSProp y
+# Dos coordenadas cuyos gradientes solo difieren en la escala dan **el mismo** camino con RMSProp y
 # con Adam, salvo por ε. Y como cada paso está acotado por la tasa, no pueden explotar; otra cosa es
 # que lleguen.
 
@@ -47,7 +48,7 @@ with jax.enable_x64(True):
     }
 spread = {name: x.max() / x.min() for name, x in advance.items()}
 print(
-    "el mayor avance entre el menor, con escalas de una milésima a mil:",
+    "cociente del mayor avance y el menor, con escalas de una milésima a mil:",
     {name: float(f"{x:.4g}") for name, x in spread.items()},
 )
 assert spread["sgd"] > 1e5
@@ -214,10 +215,10 @@ claims.append(
           f"{back['adamax']:,} pasos en recuperarse (Adam {back['adam']:,}); pérdida con ruido "
           f"normal {typical['adamax', 'normal']:.2g} y {typical['adam', 'normal']:.2g}, de cola "
           f"pesada {typical['adamax', 'pesada']:.2g} y {typical['adam', 'pesada']:.2g}",
-          salta_menos=jump["adamax"] < jump["adam"],
+          part="en un pico y con ruido", salta_menos=jump["adamax"] < jump["adam"],
           se_recupera_antes=back["adamax"] < back["adam"],
-          ruido_normal=decided(loss["adam", "normal"] - loss["adamax", "normal"]),
-          cola_pesada=decided(loss["adam", "pesada"] - loss["adamax", "pesada"]))
+          con_ruido_normal=decided(loss["adam", "normal"] - loss["adamax", "normal"]),
+          con_cola_pesada=decided(loss["adam", "pesada"] - loss["adamax", "pesada"]))
 )  # fmt: skip
 
 # %% [markdown]
@@ -225,7 +226,7 @@ claims.append(
 #
 # Una regresión en línea, un ejemplo por paso, con sesenta y cuatro atributos que aparecen con
 # frecuencia $1/j$. Lo difícil son los raros: SGD les da la misma tasa que a los frecuentes;
-# Adagrad, una que sólo baja cuando aparecen. De nuevo, unos conjuntos de datos eligen la tasa y
+# Adagrad, una que solo baja cuando aparecen. De nuevo, unos conjuntos de datos eligen la tasa y
 # otros informan.
 
 # %%
@@ -288,6 +289,7 @@ claims += [
           f"error de predicción {say(online, 'adagrad')} (SGD {say(online, 'sgd')}, Adam "
           f"{say(online, 'adam')}); en la mitad de atributos más raros {say(rare, 'adagrad')} "
           f"(SGD {say(rare, 'sgd')})",
+          part="ejemplo a ejemplo",
           predice_mejor_que_SGD=decided(online["sgd"] - online["adagrad"]),
           mejor_en_los_raros=decided(rare["sgd"] - rare["adagrad"]),
           mejor_que_Adam=decided(online["adam"] - online["adagrad"])),

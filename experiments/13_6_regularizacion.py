@@ -17,8 +17,9 @@ import pandas as pd
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
-from jaxopt_course.course.claims import claim, decided, interval, show_claims, spanish
+from jaxopt_course.course.claims import claim, decided, interval, spanish
 from jaxopt_course.course.digits import noisy_digits
+from jaxopt_course.course.verdicts import show_claims
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"

@@ -10,6 +10,7 @@ import pytest
 
 import jaxopt_course as joc
 from jaxopt_course.course.errata import Errata, Measure
+from jaxopt_course.course.places import section
 from jaxopt_course.course.walks import follow, walk
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
@@ -21,8 +22,8 @@ SQUARE = {"at 3": lambda f: f(3.0)}
 def judge(printed, right, truth, cases=SQUARE, **more):
     errata = Errata()
     errata.judge(
-        "E1", "000:1", "a", printed=("p", printed), right=("r", right), truth=truth, cases=cases,
-        **more,
+        "E1", "000:118 y 000:125", "a", quote="q", printed=("p", printed), right=("r", right),
+        truth=truth, cases=cases, **more,
     )  # fmt: skip
     return errata
 
@@ -45,6 +46,32 @@ def test_the_parts_have_all_37_and_each_once():
     assert len(numbers) == len(set(numbers))
     assert {number for number in numbers if number.startswith("E")} == LISTED
     assert {number for number in numbers if number not in LISTED} == {"N1", "N2", "N3"}
+
+
+def test_they_are_executed_in_lesson_10_and_elsewhere_only_linked():
+    """Where another lesson names an erratum, a link to the part that executes it stands beside."""
+    executed = {number: file.name for file in PARTS for number in judged_in(file)}
+    others = [f for f in EXPERIMENTS.glob("0*.py") if re.search(r"\bE\d+", f.read_text("utf-8"))]
+    assert len(others) >= 6
+    for file in others:
+        text = file.read_text(encoding="utf-8")
+        for paragraph in re.split(r"^#?$", text, flags=re.M):
+            named = {n for n in re.findall(r"\b(?:E\d+[bc]?)\b", paragraph) if n in executed}
+            comments = [line for line in paragraph.splitlines() if not line.startswith("#")]
+            assert not re.search(r"\bE\d+\b", "\n".join(comments).replace("E501", "")), file.name
+            for number in named - {"E24", "E25"}:  # "E22 a E26" has its ends only
+                assert f"({executed[number]})" in paragraph, (file.name, number)
+
+
+def test_what_is_printed_is_quoted_by_its_section():
+    for file in PARTS:
+        for line in ast.parse(file.read_text(encoding="utf-8")).body:
+            call = line.value if isinstance(line, ast.Expr) else None
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "errata.judge":
+                places = re.findall(r"\d{3}:\d+", ast.literal_eval(call.args[1]))
+                (quote,) = (k.value for k in call.keywords if k.arg == "quote")
+                assert places and all(section(place) for place in places)
+                assert len(ast.literal_eval(quote)) > 10
 
 
 def test_the_readme_says_which_part_has_which():
@@ -72,7 +99,8 @@ def test_only_the_foretold_exception_counts_as_failing():
 
     table = judge(breaks, square, square, fails=(KeyError,)).table()
     assert table.splitlines()[-1] == (
-        "| **E1** a (000:1) | p | r | at 3 | no se ejecuta: KeyError | 9 |"
+        "| **E1** a. En los apuntes 000, «Otros optimizadores»: «q» | p | r | at 3 "
+        "| no se ejecuta: KeyError | 9 |"
     )
     with pytest.raises(KeyError):
         judge(breaks, square, square, fails=(ValueError,))
@@ -89,7 +117,7 @@ def test_a_case_may_bring_its_own_truth_and_reading():
 def test_a_number_comes_once():
     errata = judge(lambda x: 1.0, square, square)
     with pytest.raises(ValueError, match="E1 was judged before"):
-        errata.judge("E1", "", "", printed=("", 1), right=("", 1), cases={})
+        errata.judge("E1", "", "", quote="", printed=("", 1), right=("", 1), cases={})
 
 
 def test_a_rule_and_an_optimizer_walk_alike_and_count_from_one():
@@ -110,8 +138,8 @@ def test_the_chart_sets_apart_what_does_not_run():
 
     errata = judge(lambda x: 2 * x**2, square, square)
     errata.judge(
-        "E2", "", "b", printed=("", breaks), right=("", square), truth=square, cases=SQUARE,
-        fails=(KeyError,),
+        "E2", "000:118", "b", quote="", printed=("", breaks), right=("", square), truth=square,
+        cases=SQUARE, fails=(KeyError,),
     )  # fmt: skip
     ax = errata.chart().axes[0]
     numbers, out = ax.lines

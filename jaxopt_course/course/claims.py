@@ -1,22 +1,25 @@
-"""Claims about optimizers, each with the tests that decide it; a lesson ends with their table.
+"""Claims of the notes about optimizers, each with the tests that decide it, and all of them.
 
 A test is yes, no, or, where the interval of what was measured holds both, undecided (None).  The
 verdict follows: all yes, all no, or it depends; which word, nobody chooses.
+
+A claim may be measured in several lessons, each a part of it; its verdict is one, of the tests of
+all parts.  What the lessons measure when they are run in full stands in ``claims.json``
+(:mod:`jaxopt_course.course.verdicts` writes it), so that every lesson can quote every verdict.
 """
 
+import json
 import re
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
-from jaxopt_course.course.lesson import FIGURES
-
 POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-TABLE = "veredictos.md"
+REGISTER = "claims.json"
 
 
 @dataclass(frozen=True)
@@ -28,35 +31,38 @@ class Claim:
     words: str  # Spanish, as all that is shown
     measured: str
     tests: dict[str, bool | None]
+    part: str = ""  # in what it was measured, where other lessons measure the same claim
+    lesson: str = ""  # the file that measures it, as 13_1_velocidad_y_escala; known once recorded
 
     @property
     def verdict(self) -> str:
         """What the tests agree on, or that they do not."""
-        answers = set(self.tests.values())
-        return (
-            "se cumple"
-            if answers == {True}
-            else "no se cumple"
-            if answers == {False}
-            else "depende"
-        )
+        return verdict([self])
 
     @property
     def reason(self) -> str:
-        """What was measured; where the verdict is none, the tests that keep it from being one."""
+        """What was measured; where the tests do not agree, those that are not met."""
+        start = f"{self.part}: " if self.part else ""
         if self.verdict != "depende":
-            return self.measured
-        groups = {"no": False, "sin decidir": None}
+            return f"{start}{self.measured}"
+        groups = {"no se cumple": False, "sin decidir": None}
         named = {
             word: ", ".join(
                 name.replace("_", " ") for name, test in self.tests.items() if test is x
             )
             for word, x in groups.items()
         }
-        return f"{self.measured} ({'; '.join(f'{w}: {n}' for w, n in named.items() if n)})"
+        return f"{start}{self.measured} ({'; '.join(f'{w}: {n}' for w, n in named.items() if n)})"
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the parts of a claim have in common."""
+        return self.about, self.where, self.words
 
 
-def claim(about: str, where: str, words: str, measured: str, **tests: Any) -> Claim:
+def claim(
+    about: str, where: str, words: str, measured: str, *, part: str = "", **tests: Any
+) -> Claim:
     """A claim of the notes, tested.
 
     Args:
@@ -64,6 +70,7 @@ def claim(about: str, where: str, words: str, measured: str, **tests: Any) -> Cl
         where: file and line of the notes, "003:40"; several with commas between.
         words: the claim.
         measured: the figures that decide it.
+        part: in what it is measured here, where another lesson measures the same claim elsewhere.
         **tests: what it says, each true, false, or None where the data do not tell (as
             :func:`decided` has it).
 
@@ -78,7 +85,64 @@ def claim(about: str, where: str, words: str, measured: str, **tests: Any) -> Cl
     if not all(re.fullmatch(r"\d{3}:\d+(-\d+)?", place) for place in where.split(", ")):
         raise ValueError(f"where={where!r} is not of the form '003:40, 001:7-9'")
     answers = {name: None if test is None else bool(test) for name, test in tests.items()}
-    return Claim(about, where, words, spanish(measured), answers)
+    return Claim(about, where, words, spanish(measured), answers, part)
+
+
+def verdict(parts: Sequence[Claim]) -> str:
+    """What the tests of all parts of a claim agree on, or that they do not.
+
+    >>> yes, no = (claim("SGD", "003:40", "simple", "", a=x) for x in (True, False))
+    >>> verdict([yes]), verdict([no]), verdict([yes, no])
+    ('se cumple', 'no se cumple', 'depende')
+    """
+    answers = {answer for part in parts for answer in part.tests.values()}
+    return "se cumple" if answers == {True} else "no se cumple" if answers == {False} else "depende"
+
+
+@cache
+def recorded() -> dict[str, tuple[Claim, ...]]:
+    """What every lesson measured when it was run in full, by lesson."""
+    text = files("jaxopt_course.course").joinpath(REGISTER).read_text(encoding="utf-8")
+    return {
+        lesson: tuple(Claim(**one, lesson=lesson) for one in entry["claims"])
+        for lesson, entry in json.loads(text).items()
+    }
+
+
+def whole() -> dict[tuple[str, str, str], list[Claim]]:
+    """Every claim of the notes with its parts, those of an optimizer together.
+
+    >>> parts = whole()["Adamax", "000:131", "puede converger más lento que Adam"]
+    >>> len(parts) > 1 and len(whole()) > 50
+    True
+    """
+    every = [one for claims in recorded().values() for one in claims]
+    order = list(dict.fromkeys(one.about for one in every))
+    together: dict[tuple[str, str, str], list[Claim]] = {}
+    for one in sorted(every, key=lambda one: order.index(one.about)):
+        together.setdefault(one.key, []).append(one)
+    return together
+
+
+def find(about: str, word: str) -> list[Claim]:
+    """The parts of the one claim about an optimizer that says a word.
+
+    Raises:
+        ValueError: none does, or several do.
+
+    >>> {part.words for part in find("Adagrad", "dispersos")}
+    {'ideal para datos dispersos'}
+    """
+    found = [key for key in whole() if key[0] == about and word in key[2]]
+    if len(found) != 1:
+        said = "; ".join(key[2] for key in whole() if key[0] == about) or "nothing"
+        raise ValueError(f"{len(found)} claims about {about} say {word!r}; it is said: {said}")
+    return whole()[found[0]]
+
+
+def entry(one: Claim) -> dict[str, Any]:
+    """A claim as the register holds it."""
+    return {name: value for name, value in asdict(one).items() if name != "lesson"}
 
 
 def interval(values: Sequence[float] | np.ndarray, level: float = 0.95) -> tuple[float, float]:
@@ -116,28 +180,3 @@ def spanish(text: str) -> str:
     text = re.sub(r"(?<=\d)\.(?=\d)", ",", text)
     text = re.sub(r"(?<=\d)e([+-]\d+)", lambda e: f"·10{str(int(e[1])).translate(POWERS)}", text)
     return re.sub(r"(?<=\d) ?%", f"{thin}%", text)
-
-
-def table(claims: Sequence[Claim]) -> str:
-    """The claims in Markdown, those of an optimizer together."""
-    head = "| optimizador | dónde | afirmación | veredicto | lo medido |\n|---|---|---|---|---|\n"
-    order = list(dict.fromkeys(one.about for one in claims))
-    rows = sorted(claims, key=lambda one: order.index(one.about))
-    return head + "\n".join(
-        f"| {one.about} | {one.where} | {one.words} | **{one.verdict}** | {one.reason} |"
-        for one in rows
-    )
-
-
-def show_claims(claims: Sequence[Claim]) -> None:
-    """Show the table in a notebook; in a script print it, and save it beside the figures."""
-    markdown = table(claims)
-    if "ipykernel" in sys.modules:
-        from IPython.display import Markdown, display
-
-        display(Markdown(markdown))
-        return
-    print(markdown)
-    folder = FIGURES / Path(sys.argv[0]).stem
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / TABLE).write_text(markdown + "\n", encoding="utf-8")

@@ -9,6 +9,7 @@ three in the same way, so that what is printed cannot fail for want of fair trea
 
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from jaxopt_course.course.lesson import FIGURES
+from jaxopt_course.course.places import named
 
 SAME, OTHER = 1e-12, 0.01  # differences, relative to the largest number of the truth
 HEADS = ("errata", "impreso", "correcto", "se mide", "da lo impreso", "da lo correcto")
@@ -48,8 +50,9 @@ class Erratum:
     """A formula of the notes that fails, the right one, and the cases that show it."""
 
     number: str
-    where: str
+    where: str  # in the notes, as a reader finds it
     title: str
+    quote: str  # as it is printed there
     printed: str
     right: str
     cases: tuple[Case, ...]
@@ -71,6 +74,7 @@ class Errata:
         where: str,
         title: str,
         *,
+        quote: str,
         printed: Formula,
         right: Formula,
         truth: Any = None,
@@ -81,8 +85,9 @@ class Errata:
 
         Args:
             number: as in the list of errata: E1, E2b.
-            where: in the notes, as note:line.
+            where: in the notes, as note:line; several with words between.
             title: what is wrong, in a few words.
+            quote: the line as it is printed, in Markdown.
             printed: the formula of the notes, and what it computes.
             right: as it should be.
             truth: the same from another source.
@@ -107,13 +112,17 @@ class Errata:
             judged.append(Case(what, given, corrected, apart))
             print(f"{number:4} {what}")
             print(f"       impreso {shown(given)} | correcto {shown(corrected)}")
-        self.found.append(Erratum(number, where, title, printed[0], right[0], tuple(judged)))
+        places = named(", ".join(re.findall(r"\d{3}:\d+", where)))
+        self.found.append(
+            Erratum(number, places, title, quote, printed[0], right[0], tuple(judged))
+        )
 
     def table(self) -> str:
         """A row a case, in Markdown."""
         rows: list[Iterable[str]] = [HEADS, ["---"] * len(HEADS)]
         for one in self.found:
-            shared = [f"**{one.number}** {one.title} ({one.where})", one.printed, one.right]
+            first = f"**{one.number}** {one.title}. En los {one.where}: «{one.quote}»"
+            shared = [first, one.printed, one.right]
             for case in one.cases:
                 rows.append([*shared, case.what, shown(case.printed), shown(case.right)])
                 shared = [""] * len(shared)

@@ -1,0 +1,56 @@
+# %% [markdown]
+# # 13.7. Ventajas y desventajas: todas las afirmaciones
+#
+# Todo lo que los apuntes dicen de sus optimizadores, en un cuadro: la afirmación y el apartado de
+# los apuntes, el veredicto, lo que se midió y la lección que lo mide. Cada afirmación tiene un solo
+# veredicto. **Se cumple** si todas las preguntas que la deciden salen que sí, **no se cumple** si
+# todas salen que no, y **depende** en los demás casos; entonces el cuadro dice qué pregunta falla y
+# cuál queda sin decidir.
+#
+# Aquí no se calcula nada: los números son los que escribieron las lecciones al ejecutarse enteras,
+# y una prueba de la biblioteca vuelve a ejecutarlas y los compara.
+
+# %%
+import matplotlib.pyplot as plt
+
+from jaxopt_course.course import show
+from jaxopt_course.course.claims import verdict, whole
+from jaxopt_course.course.verdicts import show_all
+
+# %% [markdown]
+# ## Cuántas se cumplen
+#
+# Pocas frases de una línea sobreviven enteras a un experimento: lo más frecuente es que dependa de
+# con quién se compare o de cuál sea la tasa.
+
+# %%
+COLOURS = {"se cumple": "#009E73", "depende": "#E69F00", "no se cumple": "#D55E00"}
+WORDS = list(COLOURS)
+claims = whole()
+people = list(dict.fromkeys(about for about, _, _ in claims))
+count = {
+    word: [
+        sum(key[0] == about and verdict(parts) == word for key, parts in claims.items())
+        for about in people
+    ]
+    for word in WORDS
+}
+for word in WORDS:
+    print(f"{word}: {sum(count[word])} de {len(claims)}")
+
+fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+left = [0] * len(people)
+for word in WORDS:
+    ax.barh(people, count[word], left=left, color=COLOURS[word], label=word)
+    left = [a + b for a, b in zip(left, count[word], strict=True)]
+ax.invert_yaxis()
+ax.set(xlabel="afirmaciones")
+ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=3)
+show(fig, "veredictos")
+assert sum(map(sum, count.values())) == len(claims)
+
+# %% [markdown]
+# ## El cuadro entero
+
+# %%
+show_all()
