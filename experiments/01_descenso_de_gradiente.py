@@ -251,6 +251,8 @@ show(fig, "ruido")
 # temblar) solo mejora como $1/\sqrt B$: cada ejemplo que se añade al lote aporta menos que el
 # anterior.
 #
+# **Con las manos:** <a href="manos_lote.html">qué hacen el ruido y el tamaño del lote</a>.
+#
 # ### Entrenar con varios tamaños a la vez
 #
 # `joc.sweep` recibe una tabla, una fila por entrenamiento. El tamaño del lote cambia la *forma* del

@@ -219,6 +219,9 @@ print(f"eta = {best['eta']:.2f}, beta = {best['beta']:.3f}")
 #   $\beta^*=\big(\tfrac{\sqrt L-\sqrt\mu}{\sqrt L+\sqrt\mu}\big)^2$, donde ninguna tasa sin memoria
 #   podría estar;
 # - arriba, con $\beta$ casi uno, todo converge otra vez despacio: demasiada memoria oscila mucho.
+#
+# **Con las manos:** <a href="manos_mapa.html">el mismo mapa bajo el ratón</a>, con el camino de cada
+# casilla.
 
 # %%
 edge = {"$\\eta L=2(1+\\beta)$": (2 * (1 + betas), betas)}

@@ -290,6 +290,9 @@ assert np.all(np.diff(race["mejor beta"]) > 0) and race["mejor beta"].max() < 0.
 # las paredes y apenas avanza por el fondo; con memoria, los rebotes se cancelan y el avance se
 # acumula. Nesterov rebota menos que la suma, porque mira antes de llegar: con esta tasa, $1/L$, ni
 # siquiera rebota.
+#
+# **Con las manos:** <a href="manos_superficie.html">hasta cuatro optimizadores en un tazón</a>, con
+# la fórmula de cada paso.
 
 # %%
 scale = 10

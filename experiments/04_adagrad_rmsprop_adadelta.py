@@ -229,6 +229,9 @@ claims = [
 # %% [markdown]
 # ## Adagrad se apaga, RMSProp olvida
 #
+# **Con las manos:** <a href="manos_superficie.html">Adagrad, RMSProp y Adadelta en una
+# superficie</a>, con sus memorias a la vista.
+#
 # Con un gradiente constante, $S_t=t\,g^2$ y el paso de Adagrad es exactamente $\eta/\sqrt t$: es la
 # «desventaja» de la misma tabla, una tasa que se hace muy pequeña. RMSProp cambia la suma por una
 # media móvil y su paso tiende a $\eta$. La diferencia se ve mejor cuando el terreno cambia: a mitad

@@ -193,6 +193,9 @@ print("AdamW: ", apart.round(2), "\nAdam+L2:", together.round(2))
 assert np.ptp(apart) < 0.15 and np.ptp(together) > 0.6
 
 # %% [markdown]
+# **Con las manos:** <a href="manos_superficie.html">Adam, AdamW y Adamax paso a paso</a>, con la
+# corrección del sesgo a la vista.
+#
 # AdamW encoge todos los pesos por igual; el L2 acoplado castiga a los que tienen gradientes
 # pequeños y perdona a los demás. La tabla de los apuntes 000 dice que AdamW «separa correctamente»
 # el decaimiento, y eso es lo que se ve.
@@ -231,7 +234,7 @@ right.set_title("Cuánto frena después")
 right.legend(frameon=False)
 show(fig, "golpe")
 for name in response:
-    print(f"{name:7} el golpe lo mueve {kick[name]:.1f} tasas; ", end="")
+    print(f"{name:7} el golpe lo mueve {kick[name]:.1f} veces la tasa; ", end="")
     print(f"después, el paso es {slow[name]:.1e} veces el de antes")
 assert kick["Adam"] > 10 * kick["Adamax"]
 assert slow["Adamax"] < slow["Adam"] < 0.1

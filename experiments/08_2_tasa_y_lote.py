@@ -192,6 +192,8 @@ if late := [size for size in sizes if size not in speed.index]:
     print(f"en {epochs} épocas no llega ninguna tasa con lotes de {late}")
 
 # %% [markdown]
+# **Con las manos:** <a href="manos_lote.html">qué hacen el ruido y el tamaño del lote</a>.
+#
 # Los lotes pequeños llegan con menos épocas y con muchos más pasos. Es el compromiso entero en una
 # línea: agrandar el lote ahorra pasos, pero no en proporción, y paga en épocas.
 

@@ -22,7 +22,7 @@ import jupytext
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from jaxopt_course.course import formulas
+from jaxopt_course.course import formulas, playgrounds
 from jaxopt_course.course.lessons import LESSONS as LESSONS
 from jaxopt_course.course.lessons import choose, find
 from jaxopt_course.course.notebooks import Lesson, read, run
@@ -92,6 +92,7 @@ def build(
         for ending in (".html", ".py") if worked else (".html", ".py", ".ipynb"):
             (path / f"{gone}{ending}").unlink(missing_ok=True)
     (path / "course.css").write_text(style(), encoding="utf-8")
+    playgrounds.write(path)
     linked = [file for file in every if file in chosen or file.stem in record]
     ran = []
     for position, file in enumerate(chosen, 1):
@@ -225,6 +226,7 @@ def lesson_page(lesson: Lesson, every: list[Path], quick: bool) -> str:
         filters={"markdown2html": formulas.html},
     )
     body, _ = exporter.from_notebook_node(lesson.notebook)
+    body = re.sub(r'<a href="(\d\d_\w+)\.py">', r'<a href="\1.html">', body)
     links = neighbours(lesson.file, every)
     failed = f'<p class="failed">Falló: {where(entry(lesson, quick))}</p>' if lesson.failure else ""
     files_of = " · ".join(

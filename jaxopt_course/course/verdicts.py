@@ -91,11 +91,13 @@ def show_all() -> None:
 
 
 def markdown(text: str) -> None:
-    """Show Markdown in a notebook; print it in a script."""
+    """Show Markdown in a notebook, its links leading to pages; print it in a script."""
     if "ipykernel" in sys.modules:
-        from IPython.display import Markdown, display
+        from IPython.display import HTML, display
 
-        display(Markdown(text))
+        from jaxopt_course.course.formulas import html
+
+        display(HTML(html(text.replace(".py)", ".html)"))))
     else:
         print(text)
 
