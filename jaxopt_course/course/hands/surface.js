@@ -160,7 +160,7 @@ function show() {
 let last = 0, owed = 0;
 function tick(now) {
   if (!state.playing) return;
-  owed += Math.min(0.1, (now - last) / 1000) * state.speed; last = now;
+  owed += Math.min(0.1, Math.max(0, (now - last) / 1000)) * state.speed; last = now;  // a frame may be of before the click
   const whole = Math.floor(owed); owed -= whole;
   state.at = Math.min(STEPS, state.at + whole);
   if (state.at >= STEPS) play(false);
