@@ -220,8 +220,8 @@ print(f"eta = {best['eta']:.2f}, beta = {best['beta']:.3f}")
 #   podría estar;
 # - arriba, con $\beta$ casi uno, todo converge otra vez despacio: demasiada memoria oscila mucho.
 #
-# **Con las manos:** <a href="manos_mapa.html">el mismo mapa bajo el ratón</a>, con el camino de cada
-# casilla.
+# **Con las manos:** <a href="manos_mapa.html">el mismo mapa bajo el ratón</a>, con el camino de
+# cada casilla.
 
 # %%
 edge = {"$\\eta L=2(1+\\beta)$": (2 * (1 + betas), betas)}

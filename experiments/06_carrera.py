@@ -100,8 +100,8 @@ for surface in surfaces:
 # %% [markdown]
 # Los caminos, cada uno con su mejor tasa. El anillo es la salida y las estrellas los mínimos.
 # Algunos salen del dibujo y vuelven; `momentum` y `ema_momentum` se tapan, porque son el mismo
-# camino con otra tasa (lección 3). Para verlos de cuatro en cuatro, paso a paso y desde otra salida,
-# están <a href="manos_superficie.html">las mismas superficies con las manos</a>.
+# camino con otra tasa (lección 3). Para verlos de cuatro en cuatro, paso a paso y desde otra
+# salida, están <a href="manos_superficie.html">las mismas superficies con las manos</a>.
 
 # %%
 fig, axes = plt.subplots(3, 2, figsize=(8.5, 12), layout="constrained")

@@ -17,6 +17,7 @@ from jaxopt_course import cli
 from jaxopt_course.course import formulas, notebooks, site
 from jaxopt_course.course import lessons as places
 from jaxopt_course.course.lesson import caption
+from jaxopt_course.course.playgrounds import PAGES as PLAYGROUNDS
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 pytestmark = pytest.mark.filterwarnings("default")  # of the notebook's own tools
@@ -100,7 +101,7 @@ def test_a_lesson_is_run_and_rendered(built):
 def test_a_page_needs_no_network(built):
     for page in built[1].glob("*.html"):
         text = page.read_text(encoding="utf-8")
-        assert "<script" not in text
+        assert ("<script" in text) == (page.name in PLAYGROUNDS)
         assert not re.search(r'(src|href)="(https?:)?//', text)
 
 
@@ -166,7 +167,10 @@ def lessons(tmp_path, monkeypatch):
 
 
 def pages(out):
-    return sorted(page.stem for page in out.glob("*.html"))
+    """The pages of lessons and the first one; those to try stand beside them."""
+    every = {page.name for page in out.glob("*.html")}
+    assert set(PLAYGROUNDS) <= every
+    return sorted(Path(name).stem for name in every - set(PLAYGROUNDS))
 
 
 def test_lessons_by_number_and_pages_that_stay(lessons, tmp_path):
