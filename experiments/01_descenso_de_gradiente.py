@@ -13,6 +13,12 @@
 # con $B=N$ el descenso por lotes (*batch*), y lo que queda en medio es el mini-batch. En esta
 # lección $B$ es un número que se mueve, y se mide qué cambia con él: las actualizaciones por época,
 # el ruido, el costo de cada paso y la memoria.
+#
+# **Al terminar sabrás** explicar por qué lote completo, mini-lote y estocástico son un solo número,
+# $B$; predecir cuánto ruido mete un lote y cuánto cuesta quitarlo; decir cuándo el descenso con
+# tasa constante se detiene y cuándo no.
+#
+# **Hace falta** derivadas parciales y un poco de Python.
 
 # %%
 import time
@@ -25,7 +31,7 @@ import pandas as pd
 from sklearn.datasets import load_diabetes
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import check, quick, show
 from jaxopt_course.report import landscape
 
 joc.use_cpu_cores(1 if quick() else None)
@@ -391,3 +397,31 @@ show(fig, "costo")
 #
 # El piso de ruido se puede quitar sin agrandar el lote: bajando la tasa de aprendizaje poco a poco.
 # De eso trata la lección 2.
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice antes de ejecutar: con $B=3$ en la recta de cinco puntos, ¿cuántas actualizaciones hay
+#    por época y cuántos ejemplos se quedan fuera de cada una? Compruébalo con `in_batches`.
+# 2. Cambia `eta` a 0,03 y después a 0,09. ¿Cuál de los tres tamaños deja de converger primero?
+# 3. Demuestra que, si $B$ divide a $N$, la media de los gradientes de los lotes de una época, todos
+#    en el mismo punto, es el gradiente completo.
+# 4. En la figura del ruido, ¿por qué las dos curvas se separan solo cuando $B$ se acerca a $N$?
+#    Busca el factor responsable.
+#
+# Y una función por corregir: el corrector dice en qué paso se equivoca y a qué error se parece.
+# Cámbiala y vuelve a ejecutar la celda; las demás están en la [lección 14](14_tu_turno.py).
+
+
+# %%
+def mi_sgd(g, state, w, t, *, learning_rate):
+    return w + learning_rate * g, {}  # mira el signo
+
+
+_ = check("sgd", mi_sgd)
+
+# %% [markdown]
+# ## Para leer más
+#
+# - Robbins y Monro (1951), «A Stochastic Approximation Method».
+# - Bottou, Curtis y Nocedal (2018), «Optimization Methods for Large-Scale Machine Learning».

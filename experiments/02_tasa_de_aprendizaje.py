@@ -4,6 +4,11 @@
 # $\eta$ decide el tamaño del paso. Todo el mundo pide que no sea demasiado baja ni demasiado alta;
 # aquí se ve que «demasiado alta» es un número exacto, $2/L$, que se puede calcular antes de
 # entrenar, y que «bajarla a cero» no basta: importa a qué ritmo.
+#
+# **Al terminar sabrás** calcular la mayor tasa estable, $2/L$, y la mejor, $2/(L+\mu)$; leer el
+# mapa de $(\eta,\beta)$ y decir dónde está su óptimo; bajar la tasa sin pararse antes de tiempo.
+#
+# **Hace falta** la [lección 1](01_descenso_de_gradiente.py) y qué es un valor propio.
 
 # %%
 import time
@@ -388,3 +393,19 @@ assert abs(stuck[-1] / stuck[len(at) // 2] - 1) < 1e-3 and stuck[-1] > 0.5 * (3 
 # - El límite es $2/L$, y se puede calcular; más allá hay divergencia, no sobreajuste.
 # - Con momentum el límite sube a $2(1+\beta)/L$.
 # - Para que SGD se detenga hay que bajar $\eta$ a cero, pero no tan deprisa que su suma se agote.
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice: si todas las entradas de la recta se multiplican por diez, ¿por cuánto se divide la
+#    mayor tasa estable? Calcula el nuevo $L$.
+# 2. Cambia la curvatura pequeña del tazón de 0,01 a 0,1. ¿Hacia dónde se mueve la estrella del
+#    mapa?
+# 3. Demuestra que con $\eta=1/L$ una parábola de curvatura $L$ se resuelve en un paso, y que con
+#    $\eta=2/L$ oscila para siempre.
+# 4. ¿Cumple $\eta_s=\eta_0/\sqrt{1+s}$ las dos condiciones de Robbins y Monro?
+#
+# ## Para leer más
+#
+# - Polyak (1964), «Some methods of speeding up the convergence of iteration methods».
+# - Robbins y Monro (1951), «A Stochastic Approximation Method».

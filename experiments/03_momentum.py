@@ -14,6 +14,12 @@
 # Los apuntes 002 imprimen $w\leftarrow\gamma w-v$ y dos sumas con exponentes cambiados; son las
 # erratas E1, E2 y E2b, que se ejecutan en la [lección 10.1](10_1_momentum_y_adam.py). Aquí van las
 # tres fórmulas correctas, en NumPy; `rates` trae la tasa de cada paso.
+#
+# **Al terminar sabrás** escribir las tres fórmulas de momentum y decir cuándo son la misma;
+# convertir un `momentum` de una biblioteca a otra; explicar por qué la memoria cambia $\kappa$ por
+# $\sqrt\kappa$.
+#
+# **Hace falta** la [lección 2](02_tasa_de_aprendizaje.py).
 
 # %%
 import jax.numpy as jnp
@@ -23,7 +29,7 @@ import pandas as pd
 from sklearn.datasets import load_diabetes
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import check, quick, show
 from jaxopt_course.course.walks import follow
 from jaxopt_course.report import landscape
 
@@ -439,3 +445,32 @@ assert wins > 0.9 and np.all((late["nesterov"] < late["momentum"])[both])
 # - El mismo `momentum` da en Keras y PyTorch pasos $1/(1-\beta)$ veces los de la media móvil.
 # - La memoria cambia $\kappa$ por $\sqrt\kappa$; estandarizar las entradas baja la propia $\kappa$.
 # - Nesterov frena mejor y tolera tasas menores; en las bibliotecas se ve $\theta=w-\gamma v$.
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice el paso terminal de la suma con $\beta=0{,}99$ y un gradiente constante de 1.
+#    Compruébalo.
+# 2. Repite la figura de los caminos con $\beta=0{,}99$. ¿Quién rebota más?
+# 3. Demuestra que la suma con tasa $\eta$ y la media con tasa $\eta/(1-\beta)$ dan los mismos pasos
+#    si la tasa es constante.
+#
+# Y una función por corregir: el corrector dice en qué paso se equivoca y a qué error se parece.
+# Cámbiala y vuelve a ejecutar la celda; las demás están en la [lección 14](14_tu_turno.py).
+
+
+# %%
+def mi_momentum(g, state, w, t, *, learning_rate, momentum):
+    m = momentum * state["m"] + (1 - momentum) * g  # ¿suma o media?
+    return w - learning_rate * m, {"m": m}
+
+
+_ = check("momentum", mi_momentum)
+
+# %% [markdown]
+# ## Para leer más
+#
+# - Polyak (1964), «Some methods of speeding up the convergence of iteration methods».
+# - Nesterov (1983), «A method for solving the convex programming problem with convergence rate
+#   $O(1/k^2)$».
+# - Goh (2017), «Why Momentum Really Works».

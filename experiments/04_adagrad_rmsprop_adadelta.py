@@ -18,6 +18,12 @@
 # A RMSProp se le puede añadir la velocidad de la lección 3, y así lo escriben los apuntes 000:
 #
 # $$v\leftarrow\mu v-\frac{\eta}{\sqrt{S+\varepsilon}}\,g, \qquad \theta\leftarrow\theta+v$$
+#
+# **Al terminar sabrás** decir qué guarda cada regla y qué olvida; elegir entre ellas según los
+# datos sean dispersos o el terreno cambie; explicar qué gradientes son «pequeños» según dónde esté
+# $\varepsilon$.
+#
+# **Hace falta** la [lección 3](03_momentum.py).
 
 # %%
 import inspect
@@ -29,7 +35,7 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import check, quick, show
 from jaxopt_course.course.claims import claim, decided
 from jaxopt_course.course.verdicts import show_claims
 
@@ -397,3 +403,32 @@ show_claims(claims)
 # **Resumen.** Adagrad suma y se apaga: bueno para datos dispersos y presupuestos cortos. RMSProp
 # olvida y sigue: bueno cuando el terreno cambia, pero no se asienta (su paso no decrece con el
 # gradiente). Adadelta traslada la elección de $\eta$ a $\varepsilon$.
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice el paso número cien de Adagrad con un gradiente constante, en unidades de $\eta$. ¿Y el
+#    de RMSProp?
+# 2. Cambia el cambio de terreno: que el gradiente se haga cien veces *mayor*. ¿Quién lo nota más?
+# 3. Demuestra que multiplicar todos los gradientes por una constante positiva no cambia los pasos
+#    de Adagrad si $\varepsilon=0$ y $S_0=0$.
+#
+# Y una función por corregir: el corrector dice en qué paso se equivoca y a qué error se parece.
+# Cámbiala y vuelve a ejecutar la celda; las demás están en la [lección 14](14_tu_turno.py).
+
+
+# %%
+def mi_rmsprop(g, state, w, t, *, learning_rate, decay, eps):
+    v = decay * state["v"] + (1 - decay) * g**2
+    return w - learning_rate * g / (v + eps), {"v": v}  # falta una raíz
+
+
+_ = check("rmsprop", mi_rmsprop)
+
+# %% [markdown]
+# ## Para leer más
+#
+# - Duchi, Hazan y Singer (2011), «Adaptive Subgradient Methods for Online Learning and Stochastic
+#   Optimization».
+# - Tieleman y Hinton (2012), «Lecture 6.5: RMSProp».
+# - Zeiler (2012), «ADADELTA: An Adaptive Learning Rate Method».

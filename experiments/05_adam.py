@@ -16,6 +16,11 @@
 #   -\eta\lambda\,\theta_{t-1}$$
 # $$\text{Adamax:}\quad u_t=\max(\beta_2 u_{t-1},\,|g_t|+\varepsilon) \qquad
 #   \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{u_t}$$
+#
+# **Al terminar sabrás** hacer a mano los primeros pasos de Adam, con su corrección; explicar en qué
+# se distinguen AdamW y Adam con L2; comparar dos optimizadores sin darle a uno la tasa del otro.
+#
+# **Hace falta** las lecciones [3](03_momentum.py) y [4](04_adagrad_rmsprop_adadelta.py).
 
 # %%
 import jax
@@ -26,7 +31,7 @@ import pandas as pd
 from sklearn.datasets import load_digits
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import check, quick, show
 from jaxopt_course.course.claims import claim, decided
 from jaxopt_course.course.verdicts import show_claims
 from jaxopt_course.course.walks import follow
@@ -512,3 +517,32 @@ show_claims(claims)
 # **Resumen.** Adam = momentum + RMSProp + corrección de sesgo; sin la corrección los primeros pasos
 # son demasiado largos. AdamW decae todos los pesos por igual. Adamax resiste los golpes y pide otra
 # tasa. Y toda comparación empieza por ajustar la tasa de cada uno.
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice el primer paso de Adam, en unidades de $\eta$, con un gradiente de 0,001 y con uno de
+#    1000.
+# 2. Cambia $\beta_2$ a 0,9 en la figura del sesgo. ¿Hace falta todavía la corrección?
+# 3. Demuestra que con $\beta_1=\beta_2=0$ y $\varepsilon=0$ Adam solo mira el signo del gradiente.
+# 4. Repite el proyecto dando a SGD la mejor tasa de Adam, y a Adam la de SGD.
+#
+# Y una función por corregir: el corrector dice en qué paso se equivoca y a qué error se parece.
+# Cámbiala y vuelve a ejecutar la celda; las demás están en la [lección 14](14_tu_turno.py).
+
+
+# %%
+def mi_adam(g, state, w, t, *, learning_rate, b1, b2, eps):
+    m = b1 * state["m"] + (1 - b1) * g
+    v = b2 * state["v"] + (1 - b2) * g**2
+    return w - learning_rate * m / (np.sqrt(v) + eps), {"m": m, "v": v}  # ¿y el sesgo?
+
+
+_ = check("adam", mi_adam)
+
+# %% [markdown]
+# ## Para leer más
+#
+# - Kingma y Ba (2015), «Adam: A Method for Stochastic Optimization».
+# - Loshchilov y Hutter (2019), «Decoupled Weight Decay Regularization».
+# - Ruder (2017), «An overview of gradient descent optimization algorithms».

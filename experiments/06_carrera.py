@@ -14,6 +14,11 @@
 # | tazón | $\frac12(u^2+\kappa v^2)$ | alargado: $\kappa$ veces más curvo a lo ancho |
 #
 # con $c=(1.5,\ 2.25,\ 2.625)$. En el tazón $(u,v)$ son $(x,y)$, o ellas giradas: habrá dos.
+#
+# **Al terminar sabrás** reconocer los obstáculos de seis superficies clásicas; decir a quién
+# perjudica girar los ejes, y por qué; distinguir escapar de un mínimo local de encontrar el global.
+#
+# **Hace falta** las lecciones [2](02_tasa_de_aprendizaje.py) a [5](05_adam.py).
 
 # %%
 import base64
@@ -377,3 +382,16 @@ assert max(between[0], between[-1]) < 0.05 * cost(begin) and max(between) > 1.5 
 # **Resumen.** Nadie gana en todas las superficies. Girar los ejes les cuesta pasos a los
 # adaptativos, y a los demás no les cambia nada. De un mínimo local se sale con pasos grandes, no
 # con un nombre.
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice qué optimizador pierde más al girar el tazón 45° en vez de 30°. Cambia
+#    `bowl(degrees=30)` y míralo.
+# 2. Sube `STEPS` a 1000. ¿Llega alguien a Rosenbrock que antes no llegaba?
+# 3. Demuestra que SGD da los mismos pasos, girados, si se giran los ejes; y que Adagrad no.
+#
+# ## Para leer más
+#
+# - Rosenbrock (1960), «An Automatic Method for Finding the Greatest or Least Value of a Function».
+# - Li, Xu, Taylor, Studer y Goldstein (2018), «Visualizing the Loss Landscape of Neural Nets».

@@ -5,6 +5,11 @@
 # abren la caja. Esta empieza por las piezas sueltas: qué hace cada neurona con lo que le llega,
 # cómo se convierten las salidas en probabilidades y con qué se mide el error. Cada fórmula se
 # escribe una vez en NumPy y se compara con JAX hasta la duodécima cifra.
+#
+# **Al terminar sabrás** elegir la activación y la pérdida que corresponden a cada tarea; derivar la
+# entropía cruzada de la verosimilitud; evaluar softmax sin desbordarla.
+#
+# **Hace falta** la regla de la cadena y logaritmos.
 
 # %%
 import jax
@@ -233,3 +238,16 @@ assert np.isclose(value, -np.log(0.5)) and np.allclose(slope, softmax(z0) - y, a
 # **Resumen.** La activación decide la derivada que llega atrás; la sigmoide la recorta a un cuarto.
 # Softmax convierte entradas en probabilidades y no nota una constante sumada a todas. Las tres
 # pérdidas salen de lo mismo, hacer probables los datos.
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice la pendiente de la sigmoide en $z=5$ antes de mirarla en la figura.
+# 2. Cambia la clase verdadera del último ejemplo. ¿Qué coordenada del gradiente es negativa, y por
+#    qué solo una?
+# 3. Demuestra que softmax de $(0,z)$ es la sigmoide de $z$.
+#
+# ## Para leer más
+#
+# - Goodfellow, Bengio y Courville (2016), «Deep Learning», capítulo 6.
+# - Glorot, Bordes y Bengio (2011), «Deep Sparse Rectifier Neural Networks».

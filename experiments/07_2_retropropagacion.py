@@ -5,6 +5,11 @@
 # retropropagación se escriben a mano, en NumPy, para una red de $L$ capas; se comparan con
 # `jax.grad`; y con ellas se entrena la red de los apuntes, que resulta ser, peso a peso, la misma
 # que entrenan Flax y `joc.sgd`.
+#
+# **Al terminar sabrás** calcular a mano el gradiente de una red pequeña; seguir las formas de cada
+# matriz hacia delante y hacia atrás; explicar por qué muchas redes distintas son la misma función.
+#
+# **Hace falta** la [parte 7.1](07_1_activaciones_y_perdidas.py) y productos de matrices.
 
 # %%
 import itertools
@@ -300,3 +305,16 @@ ax.set(ylabel="entropía cruzada", ylim=(0, None))
 ax.set_title("Dos redes iguales y lo que hay entre ellas")
 ax.legend(frameon=False)
 show(fig, "permutaciones")
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice cuántos números tiene el gradiente de una red 5-6-4 con sesgos. Cuéntalos.
+# 2. Cambia la activación a tanh en la red de los tumores. ¿Siguen coincidiendo NumPy y Flax?
+# 3. Demuestra que permutar las unidades de una capa oculta, con sus pesos de entrada y de salida,
+#    no cambia la función.
+#
+# ## Para leer más
+#
+# - Rumelhart, Hinton y Williams (1986), «Learning representations by back-propagating errors».
+# - Orhan y Pitkow (2018), «Skip Connections Eliminate Singularities».

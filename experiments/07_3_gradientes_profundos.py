@@ -5,6 +5,11 @@
 # primeras capas puede ser casi nulo, y entonces no aprenden, o enorme, y entonces se rompen. Aquí
 # se mide cuánto, según la profundidad, la activación y el tamaño de los pesos iniciales, y después
 # se entrena para ver qué ocurre.
+#
+# **Al terminar sabrás** predecir si un gradiente se desvanece o explota según la ganancia; elegir
+# la escala de los pesos iniciales de cada activación.
+#
+# **Hace falta** la [parte 7.2](07_2_retropropagacion.py).
 
 # %%
 import math
@@ -247,3 +252,17 @@ show(fig, "entrenar_diez_capas")
 losses = best["valid_loss"].astype(float)
 assert losses["sigmoide, g = 1"] > 0.95 * math.log(10)
 assert losses["ReLU, g = √2"] < 0.5 * math.log(10)
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice el gradiente de la primera capa con veinte capas en vez de diez, a la misma ganancia.
+# 2. Entrena la red de sigmoides con una ganancia de 10. ¿Aprende?
+# 3. Demuestra que con ReLU y pesos de varianza $2/n$ el tamaño medio de las activaciones se
+#    conserva.
+#
+# ## Para leer más
+#
+# - Glorot y Bengio (2010), «Understanding the difficulty of training deep feedforward neural
+#   networks».
+# - He, Zhang, Ren y Sun (2015), «Delving Deep into Rectifiers».

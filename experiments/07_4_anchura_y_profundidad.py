@@ -3,6 +3,11 @@
 #
 # ¿Cuántas neuronas y cuántas capas hacen falta? Primero lo que promete el teorema de aproximación
 # universal y lo que el entrenamiento cumple; después, la receta de siempre: elegir con validación.
+#
+# **Al terminar sabrás** decir qué promete el teorema de aproximación universal y qué no; elegir
+# anchura y profundidad con validación, y mirar la prueba una vez.
+#
+# **Hace falta** la [parte 7.3](07_3_gradientes_profundos.py).
 
 # %%
 import itertools
@@ -279,3 +284,16 @@ print(
 )
 narrow = runs.loc[runs["hidden"] == 3, "test_accuracy"].astype(float)
 assert narrow.max() < scores.mean() - half
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice si una red el doble de ancha reduce a la mitad el error de aproximación. Mídelo.
+# 2. Elige la red con la exactitud de prueba en lugar de la de validación. ¿Cuánto mejora el número,
+#    y por qué no hay que creerlo?
+# 3. Construye a mano una red de tres ReLU que dibuje un triángulo.
+#
+# ## Para leer más
+#
+# - Cybenko (1989), «Approximation by Superpositions of a Sigmoidal Function».
+# - Hornik (1991), «Approximation Capabilities of Multilayer Feedforward Networks».

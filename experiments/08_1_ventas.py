@@ -13,6 +13,11 @@
 #
 # Ningún modelo puede bajar, en promedio, de un error cuadrático $\sigma^2$: ese es el suelo. Lo que
 # una red pierde **por encima** de él es lo único que un optimizador puede mejorar.
+#
+# **Al terminar sabrás** comparar optimizadores por lo que pierden sobre un suelo conocido;
+# emparejar por semillas y leer el intervalo de una diferencia.
+#
+# **Hace falta** las lecciones [1](01_descenso_de_gradiente.py) a [5](05_adam.py).
 
 # %%
 import itertools
@@ -248,3 +253,15 @@ for name in NAMES:
 # %%
 if not quick():  # which chooses by a single seed
     assert min(margins, key=margins.get) == mean["vaivén"].idxmax()
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Duplica el ruido $\sigma$. ¿Qué le pasa al suelo y qué a lo que se pierde sobre él?
+# 2. Repite con una sola semilla, y luego con otra. ¿Cambia el ganador?
+# 3. Demuestra que ningún modelo baja, en promedio, de $\sigma^2$.
+#
+# ## Para leer más
+#
+# - Goodfellow, Bengio y Courville (2016), «Deep Learning», capítulo 8.
+# - Bouthillier y otros (2021), «Accounting for Variance in Machine Learning Benchmarks».

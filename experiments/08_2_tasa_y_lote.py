@@ -16,6 +16,11 @@
 #
 # De ahí la regla de escala lineal: a lote $k$ veces mayor, tasa $k$ veces mayor… hasta que la tasa
 # choca con la estabilidad, que no depende del lote.
+#
+# **Al terminar sabrás** leer el mapa de tasa y tamaño de lote; decir cuándo vale la regla de escala
+# lineal y cuándo deja de valer; decidir un equilibrio con cuentas, no con un reloj.
+#
+# **Hace falta** la [parte 8.1](08_1_ventas.py).
 
 # %%
 import jax
@@ -308,3 +313,17 @@ for name, (i, j) in finalists.items():
 print(pd.DataFrame(rows).T.to_string())
 chosen = fresh.trials.query("batch_size == @sizes[@balanced[0]]")["test_accuracy"].astype(float)
 assert allowed[balanced] and chosen.mean() > GOAL
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice qué lote llega antes a 0,93 si se cuentan pasos, y cuál si se cuentan épocas.
+# 2. Cambia `GOAL` a 0,90. ¿Cambia la de mejor equilibrio?
+# 3. Demuestra la aproximación del principio para un costo cuadrático y dos pasos, y di qué término
+#    se desprecia.
+#
+# ## Para leer más
+#
+# - Goyal y otros (2017), «Accurate, Large Minibatch SGD».
+# - Shallue y otros (2019), «Measuring the Effects of Data Parallelism on Neural Network Training».
+# - McCandlish, Kaplan y Amodei (2018), «An Empirical Model of Large-Batch Training».

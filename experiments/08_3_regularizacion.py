@@ -13,6 +13,11 @@
 #
 # **L2.** Al costo se le suma $\lambda\sum w_i^2$, cuyo gradiente es $2\lambda w$. Ese 2 viene de la
 # definición de los apuntes; muchas bibliotecas escriben $\frac\lambda2\sum w_i^2$ y no lo tienen.
+#
+# **Al terminar sabrás** poner *dropout* y L2 sin confundir el factor 2; explicar por qué L2 no es
+# lo mismo con cada optimizador.
+#
+# **Hace falta** la [lección 5](05_adam.py).
 
 # %%
 import jax
@@ -369,3 +374,15 @@ assert best["adamw"] > best["adam"]
 # AdamW pide una $\lambda$ mucho mayor que Adam con L2. No es que regularice menos: su freno no se
 # divide por $\sqrt{\hat v}$, que es pequeño, y en cambio va multiplicado por la tasa, que también
 # lo es. Copiar una $\lambda$ de un optimizador a otro no es repetir el experimento.
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice qué $\lambda$ de L2 equivale a `weight_decay=0.1` de AdamW. ¿Hay alguna?
+# 2. Pon *dropout* también en la entrada. ¿Mejora o estorba?
+# 3. Demuestra que con SGD da igual sumar L2 al costo o encoger los pesos aparte.
+#
+# ## Para leer más
+#
+# - Srivastava y otros (2014), «Dropout: A Simple Way to Prevent Neural Networks from Overfitting».
+# - Loshchilov y Hutter (2019), «Decoupled Weight Decay Regularization».

@@ -8,6 +8,11 @@
 #
 # También estos datos se generan con una fórmula conocida, así que de cada pago se sabe la verdadera
 # probabilidad de fraude $p(x)$. Ningún clasificador ordena mejor que ella: es el techo.
+#
+# **Al terminar sabrás** elegir una medida que no premie a quien dice siempre que no; comparar
+# pesos, muestreo, pérdida focal y umbral contra el mejor clasificador posible.
+#
+# **Hace falta** la [parte 7.1](07_1_activaciones_y_perdidas.py).
 
 # %%
 import jax
@@ -407,3 +412,16 @@ losses_of = {
 for name, p in losses_of.items():
     print(f"{name:17s} entropía cruzada en prueba {metrics.log_loss(y_test, p):.3f}")
 assert metrics.log_loss(y_test, corrected) < metrics.log_loss(y_test, losses_of["pesos"])
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice la exactitud de quien contesta siempre «no es fraude». ¿Y su F1?
+# 2. Con una clase positiva del 1 % en vez del 5 %, ¿qué remedio empeora más?
+# 3. Demuestra que multiplicar por $c$ el peso de los positivos suma $\ln c$ a $\ln(p/(1-p))$ en
+#    el mejor modelo.
+#
+# ## Para leer más
+#
+# - Lin y otros (2017), «Focal Loss for Dense Object Detection».
+# - Saito y Rehmsmeier (2015), «The Precision-Recall Plot Is More Informative than the ROC Plot».

@@ -6,6 +6,11 @@
 # la convolución, luego se cuentan formas y parámetros (una de las redes impresas no puede
 # ejecutarse), y al final las tres redes se entrenan con los cuatro optimizadores, con los
 # argumentos impresos.
+#
+# **Al terminar sabrás** calcular a mano formas y parámetros de una red convolucional; decir qué
+# gana la convolución cuando la imagen se mueve.
+#
+# **Hace falta** las lecciones [5](05_adam.py) y [7.2](07_2_retropropagacion.py).
 
 # %%
 import os
@@ -406,3 +411,17 @@ print(by_net.round(3).to_string())
 assert (kept["movidas"] < kept["en su sitio"] - 0.1).all()
 if not quick():  # both of 28 x 28
     assert (kept["fracción"]["CNN de MNIST"] > kept["fracción"]["densa"]).all()
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice cuántos parámetros tiene una convolución de 3 × 3 con 32 canales de entrada y 64 de
+#    salida.
+# 2. Mueve las imágenes cuatro píxeles en vez de dos. ¿Qué red se hunde antes?
+# 3. Demuestra que mover la entrada de una convolución mueve su salida lo mismo.
+#
+# ## Para leer más
+#
+# - LeCun, Bottou, Bengio y Haffner (1998), «Gradient-Based Learning Applied to Document
+#   Recognition».
+# - Goodfellow, Bengio y Courville (2016), «Deep Learning», capítulo 9.

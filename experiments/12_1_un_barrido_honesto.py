@@ -6,6 +6,11 @@
 # respuesta cuando se descuida cada una de esas cosas. La parte 12.2 pregunta si un optimizador más
 # general puede perder, la 12.3 qué forma tiene la frontera entre converger y explotar, y la 12.4
 # quién gana entre los optimizadores de hoy.
+#
+# **Al terminar sabrás** decir con qué presupuesto, rango y semillas se hizo una comparación;
+# descontar la maldición del ganador.
+#
+# **Hace falta** la [parte 8.1](08_1_ventas.py).
 
 # %%
 import matplotlib.pyplot as plt
@@ -292,3 +297,17 @@ assert spent < 0.7 and halving_best > full_best - 0.03
 # 5. Elegir con validación; mirar la prueba una vez.
 # 6. Decir el presupuesto junto al resultado: con otro, el orden puede ser otro.
 # 7. Antes de concluir que un método general pierde con uno particular, mirar qué no se afinó.
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice cuánto sube el mejor de 32 entrenamientos iguales sobre su media, en desviaciones
+#    típicas.
+# 2. Elige con dos semillas y con ocho. ¿Cuánto encoge la sorpresa al informar?
+# 3. Busca una comparación publicada y comprueba cuáles de los siete puntos de la lista dice.
+#
+# ## Para leer más
+#
+# - Sivaprasad y otros (2020), «Optimizer Benchmarking Needs to Account for Hyperparameter Tuning».
+# - Dodge y otros (2019), «Show Your Work».
+# - Li y otros (2017), «Hyperband».

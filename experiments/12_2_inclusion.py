@@ -5,6 +5,11 @@
 # según el cual Adam, bien afinado, no puede quedar por debajo de momentum, ni momentum por debajo
 # de SGD. Los dos son ciertos. Esta parte los ejecuta y enseña qué hay que afinar para que no se
 # contradigan: $\varepsilon$.
+#
+# **Al terminar sabrás** repetir el ejemplo en que los adaptativos fallan y decir qué no se afinó;
+# explicar por qué un optimizador más general puede perder al informar.
+#
+# **Hace falta** la [parte 12.1](12_1_un_barrido_honesto.py).
 
 # %%
 import jax
@@ -349,3 +354,17 @@ if not quick():  # with one seed to choose and one to tell anything may come out
 # condenado. La inclusión es cierta para el mejor de todos, y ese no se conoce: lo que se conoce es
 # el que salió mejor con unas semillas. Un optimizador más general no puede perder si se afina sin
 # ruido; afinado con pocas semillas, sí.
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice desde qué $\varepsilon$ deja Adam de fallar en el ejemplo de Wilson si las clases están
+#    a partes iguales.
+# 2. Elige con cuatro semillas en vez de dos. ¿Sigue perdiendo Adam?
+# 3. Demuestra que con $\varepsilon\to\infty$ y $\eta_t=\eta\varepsilon(1-\beta_1^t)/(1-\beta_1)$
+#    Adam tiende a momentum.
+#
+# ## Para leer más
+#
+# - Wilson y otros (2017), «The Marginal Value of Adaptive Gradient Methods in Machine Learning».
+# - Choi y otros (2019), «On Empirical Comparisons of Optimizers for Deep Learning».

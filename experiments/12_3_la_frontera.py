@@ -10,6 +10,11 @@
 # Un entrenamiento es una función pura de $(\eta_W,\eta_v)$, así que el mapa es un `vmap` por
 # trozos dentro de un `lax.map`, repartido entre los núcleos con `shard_map`: **un** programa,
 # compilado una vez, que se ejecuta una vez por mapa.
+#
+# **Al terminar sabrás** ver la frontera entre converger y explotar; decir qué es un entrenamiento
+# como función pura de sus tasas.
+#
+# **Hace falta** la [lección 2](02_tasa_de_aprendizaje.py).
 
 # %%
 import time
@@ -232,3 +237,16 @@ print(
     )
 )
 assert agreement > 0.9  # they differ only where chaos decides
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice si la frontera de una red lineal sería lisa. Cambia tanh por la identidad.
+# 2. Duplica el número de pasos. ¿Se arruga más la frontera?
+# 3. Amplía otro trozo del borde y di si se parece al entero.
+#
+# ## Para leer más
+#
+# - Sohl-Dickstein (2024), «The boundary of neural network trainability is fractal».
+# - Cohen y otros (2021), «Gradient Descent on Neural Networks Typically Occurs at the Edge of
+#   Stability».

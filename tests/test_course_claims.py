@@ -2,7 +2,10 @@
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
@@ -156,6 +159,21 @@ def test_the_register_is_what_todays_lessons_measure():
         assert data[file.stem]["code"] == code_of(file), file.stem
         assert len(recorded()[file.stem]) == calls, file.stem
     assert {one.key for claims in recorded().values() for one in claims} == set(whole())
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("file", measuring(), ids=lambda file: file.stem)
+def test_every_quoted_figure_is_what_the_lesson_computes(file, tmp_path):
+    """In full, as the register was written: about half a minute a lesson."""
+    environment = {**os.environ, "MPLBACKEND": "agg", "JAXOPT_COURSE_QUICK": "0"}
+    environment["PYTHONPATH"] = str(EXPERIMENTS.parent)
+    subprocess.run(
+        [sys.executable, str(file)], cwd=tmp_path, env=environment, check=True, capture_output=True
+    )
+    folder = tmp_path / "runs" / "course" / file.stem
+    data = json.loads((folder / "afirmaciones.json").read_text(encoding="utf-8"))
+    for found, held in zip(data["claims"], recorded()[file.stem], strict=True):
+        assert found["measured"] == held.measured and found["tests"] == held.tests, held.key
 
 
 def test_a_claim_has_one_verdict_and_lessons_say_no_other():
