@@ -69,6 +69,16 @@ class TestRuns:
         assert whole.measures["valid_accuracy"] == study.best()["valid_accuracy"]
         assert whole.counts["diverged"] == 1
 
+    def test_of_several_tasks_each_trial_keeps_its_own(self, study):
+        """And none is the best, as scores of tasks are not compared."""
+        manifest = study.manifest | {"static": ["task"]}
+        whole = runs.whole(study.trials, study.configurations(), manifest)
+        assert (whole.best, whole.measures) == ({}, {}) and whole.facts["task"] == "digits"
+        run = next(runs.runs(study.trials, study.curves, study.manifest))
+        told = runs.config("mine", whole, run._replace(settings=run.settings | {"task": "wine"}))
+        assert told["task"] == "wine" and told["study"] == "mine" and told["status"] == "finished"
+        assert told["learning_rate"] == 0.1 and told["program_sha256"] == "0" * 64
+
     def test_a_study_in_which_nothing_finished_has_no_best(self, tmp_path):
         rows = [report_studies.trial(seed=s, status="diverged") for s in range(2)]
         lost = joc.Study.load(report_studies.write(tmp_path / "lost", rows))
@@ -253,6 +263,18 @@ class TestReadBack:
         second = study.to_mlflow(store, 'second "study"; it\'s')
         assert client.get_run(second).data.tags["mlflow.runName"] == 'second "study"; it\'s'
         assert {one.name for one in tmp_path.iterdir()} <= {"mlflow.db"}  # nothing beside it
+
+    def test_mlflow_takes_any_name_of_a_column(self, tmp_path):
+        from mlflow import MlflowClient
+
+        odd = ["l2 <x> (€)", "a//b", "../c", "naïve", "plain"]
+        rows = [report_studies.trial(**dict.fromkeys(odd, 0.5))]
+        columns = ["optimizer", "learning_rate", *odd]
+        home = report_studies.write(tmp_path / "odd", rows, hyperparameters=columns)
+        store = tmp_path / "mlflow.db"
+        parent = joc.Study.load(home).to_mlflow(store)
+        params = MlflowClient(f"sqlite:///{store}").get_run(parent).data.params
+        assert list(params.values()).count("0.5") == len(odd) and params["plain"] == "0.5"
 
     def test_wandb(self, study, tmp_path, monkeypatch):
         from wandb.proto.wandb_internal_pb2 import Record

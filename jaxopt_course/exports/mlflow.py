@@ -1,6 +1,7 @@
 """A study in MLflow: a run, and a nested run a trial; see ``Study.to_mlflow``."""
 
 import hashlib
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -110,16 +111,29 @@ def _tags(facts: dict[str, str]) -> dict[str, str]:
     return {f"jaxopt_course.{name}": fact[:5000] for name, fact in facts.items()}
 
 
+def said(name: str) -> str:
+    """A name as MLflow takes it, with underscores for other characters; the code tells it apart.
+
+    >>> said("valid_loss"), said("l2 (all)")
+    ('valid_loss', 'l2 _all_ 64ebdb')
+    """
+    kept = re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII)
+    if kept == name and ".." not in name and "//" not in name and name.strip("/. ") == name:
+        return name
+    code = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return f"{re.sub(r'[./]', '_', kept)[:200].strip()} {code}"
+
+
 def _log(
     client: Any, run: str, settings: dict[str, Any], curve: list[tuple[int, dict[str, float]]]
 ) -> None:
     entities = imported("mlflow.entities", "MLflow")
     now = int(time.time() * 1000)
-    params = [entities.Param(name, str(x)[:LONGEST]) for name, x in settings.items()]
+    params = [entities.Param(said(name), str(x)[:LONGEST]) for name, x in settings.items()]
     for start in range(0, len(params), FEW):
         client.log_batch(run, params=params[start : start + FEW])
     metrics = [
-        entities.Metric(name, value, now, step)
+        entities.Metric(said(name), value, now, step)
         for step, values in curve
         for name, value in values.items()
     ]

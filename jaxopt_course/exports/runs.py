@@ -13,6 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from jaxopt_course.records.format import making
+from jaxopt_course.report.tables import several_tasks
 
 RESULT = "result/"  # how names of what the whole trial measured begin
 NO_MEASURE = {"trial", "seed", "duplicate_of"}
@@ -44,8 +45,16 @@ class Whole(NamedTuple):
 
     facts: dict[str, str]  # task, budget, versions, hashes, in words
     counts: dict[str, int]  # trials by status
-    best: dict[str, Any]  # settings of the best configuration; none where nothing finished
+    best: dict[str, Any]  # of the best configuration; none where nothing finished, or tasks differ
     measures: dict[str, float]  # its scores
+
+
+def config(name: str, whole: Whole, run: Run) -> dict[str, Any]:
+    """Of a trial in one mapping: the study's facts, and its own settings, which come first.
+
+    A study of several tasks has the trial's own under ``task``.
+    """
+    return {"status": run.status, "study": name} | whole.facts | run.settings
 
 
 def runs(trials: pd.DataFrame, curves: xr.Dataset, manifest: Mapping[str, Any]) -> Iterator[Run]:
@@ -103,7 +112,7 @@ def whole(trials: pd.DataFrame, ranked: pd.DataFrame, manifest: Mapping[str, Any
     """
     columns, metric = making(manifest), manifest["metric"]
     first = ranked.iloc[0].to_dict()
-    chosen = not pd.isna(first[metric])
+    chosen = not pd.isna(first[metric]) and not several_tasks(manifest)
     scores = {name: x for name, x in first.items() if str(name).startswith(("valid_", metric))}
     task = manifest["task"]
     facts = {

@@ -4,7 +4,7 @@ import contextlib
 import io
 
 from jaxopt_course.exports.packages import imported
-from jaxopt_course.exports.runs import Run, Whole, results
+from jaxopt_course.exports.runs import Run, Whole, config, results
 
 
 def export(project: str, name: str, whole: Whole, runs: list[Run]) -> list[str]:
@@ -26,7 +26,7 @@ def export(project: str, name: str, whole: Whole, runs: list[Run]) -> list[str]:
                 project,
                 name=called,
                 group=name,
-                config=run.settings | {"status": run.status, "study": name} | whole.facts,
+                config=config(name, whole, run),
                 auto_log_gpu=False,
                 auto_log_cpu=False,
             )

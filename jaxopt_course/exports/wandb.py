@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxopt_course.exports.packages import imported
-from jaxopt_course.exports.runs import Run, Whole, results
+from jaxopt_course.exports.runs import Run, Whole, config, results
 
 # The study says what it was made with: no code, no packages, no load of this machine.
 QUIET: dict[str, Any] = {"silent": True, "console": "off", "disable_git": True}
@@ -35,7 +35,7 @@ def export(
             job_type="trial",
             name=run.name,
             tags=[run.status],
-            config=run.settings | {"study": name} | whole.facts,
+            config=config(name, whole, run),
             dir=str(path),
             mode="offline",
             reinit="create_new",  # whatever run the caller has open stays open
