@@ -83,6 +83,7 @@ MAY_IMPORT = {  # part -> the parts below it
         "transforms",
         "tree",
     },
+    "site": {"course"},
     "live": {"messages", "records", "report", "studies"},
     "cli": {
         "course",
@@ -92,6 +93,7 @@ MAY_IMPORT = {  # part -> the parts below it
         "problems",
         "records",
         "report",
+        "site",
         "studies",
         "sweeps",
         "tables",

@@ -19,6 +19,7 @@ EXTRAS = {  # who needs it
     "report/optuna.py": "optuna",
     "report/measures/importance.py": "optuna",
     "live/": "live",
+    "site/": "site",
     "sweeps/progress.py": "course",  # in a notebook IPython is there
     "problems/packaged.py": "tables",
 }

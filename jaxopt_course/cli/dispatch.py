@@ -17,6 +17,7 @@ from jaxopt_course.cli.replay import Replay, replay
 from jaxopt_course.cli.report import Report, report
 from jaxopt_course.cli.resume import Resume, resume
 from jaxopt_course.cli.say import say, say_to, say_traceback, warnings_said
+from jaxopt_course.cli.site import Site, site
 from jaxopt_course.cli.sweep import Sweep, sweep
 from jaxopt_course.cli.tasks import Tasks, tasks
 from jaxopt_course.cli.watch import Watch, watch
@@ -30,6 +31,7 @@ RUN: dict[type, Callable[[Any], Answer]] = {
     Resume: resume,
     Replay: replay,
     Course: course,
+    Site: site,
     Tasks: tasks,
     Watch: watch,
 }
@@ -46,7 +48,7 @@ def main(args: list[str] | None = None) -> None:
     if args[:1] == ["--completion"]:
         args = ["--tyro-print-completion", *args[1:]]
     command = tyro.cli(
-        Compare | Sweep | Init | Report | Resume | Replay | Course | Tasks | Watch,
+        Compare | Sweep | Init | Report | Resume | Replay | Course | Site | Tasks | Watch,
         args=args,
         prog="jaxopt-course",
         description="Train hundreds of networks at once, and see which optimizer wins.",

@@ -9,6 +9,7 @@ from jaxopt_course.optimizers import Optimizer
 
 Recipe = Callable[..., Optimizer]
 
+#: Recipes as optax, Keras, PyTorch and the papers have them: ``CONVENTIONS[framework][name]``.
 CONVENTIONS: dict[str, dict[str, Recipe]] = {
     "optax": optax.RECIPES,
     "keras": keras.RECIPES,

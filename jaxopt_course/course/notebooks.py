@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,18 @@ from nbclient.exceptions import (
     CellTimeoutError,
     DeadKernelError,
 )
+from nbformat.v4 import new_code_cell
 
 from jaxopt_course.course.lesson import QUICK
 
 SECONDS = 900  # that a cell may take
+SETUP = """\
+# Para ejecutar este cuaderno donde no está la biblioteca, como en Colab: la instala con lo demás.
+from importlib.util import find_spec
+
+if find_spec("jaxopt_course") is None:
+    %pip install -q "jaxopt-course[course]=={version}"
+"""
 PERCENT = {"extension": ".py", "format_name": "percent"}
 
 
@@ -76,6 +85,13 @@ def read(file: Path) -> Any:
         "language": "python",
     }
     notebook.metadata["language_info"] = {"name": "python", "pygments_lexer": "ipython3"}
+    return notebook
+
+
+def runnable(file: Path) -> Any:
+    """The notebook to take away: after its title a cell that installs what it needs."""
+    notebook = read(file)
+    notebook.cells.insert(1, new_code_cell(SETUP.format(version=version("jaxopt-course"))))
     return notebook
 
 

@@ -25,7 +25,7 @@ from pygments.formatters import HtmlFormatter
 from jaxopt_course.course import formulas, playgrounds
 from jaxopt_course.course.lessons import LESSONS as LESSONS
 from jaxopt_course.course.lessons import choose, find
-from jaxopt_course.course.notebooks import Lesson, read, run
+from jaxopt_course.course.notebooks import Lesson, run, runnable
 
 RECORD = "build.json"  # marks a directory as a site of ours, and says what its pages came from
 HOME = "index.html"
@@ -191,7 +191,7 @@ def write(path: Path, lesson: Lesson, page: str | None, before: str | None) -> b
     notebook = path / f"{lesson.name}.ipynb"
     kept = before is not None and notebook.exists() and digest(notebook) != before
     if not kept:
-        jupytext.write(read(lesson.file), notebook, fmt="ipynb")
+        jupytext.write(runnable(lesson.file), notebook, fmt="ipynb")
     return kept
 
 

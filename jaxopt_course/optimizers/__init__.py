@@ -69,6 +69,7 @@ __all__ = [
     "soap",
 ]
 
+#: Every recipe by the name that tables know, with optax's arguments: a plain dict.
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": sgd,
     "momentum": momentum,

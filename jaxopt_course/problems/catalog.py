@@ -69,6 +69,7 @@ def _fraud() -> Task:
     return _generated("fraud", metrics={name: metrics[name] for name in ("auc", "f1", "accuracy")})
 
 
+#: The built-in tasks by name, each a function without arguments; see :func:`load_task`.
 TASKS: dict[str, Callable[[], Task]] = {
     "digits": lambda: _embedded("digits", 64, 64, 64, 10, loss="softmax_cross_entropy"),
     "breast_cancer": lambda: _embedded(

@@ -208,6 +208,7 @@ def bowl(condition: float = 100.0, degrees: float = 0.0) -> Surface:
     return Surface(name, function, ((0.0, 0.0),), 0.0, start, ((-2.0, 2.0), (-2.0, 2.0)), source)
 
 
+#: Surfaces of two numbers to race on, by name: a ``Surface`` with its formula, minima and start.
 SURFACES: dict[str, Surface] = {
     surface.name: surface
     for surface in (
