@@ -1,0 +1,131 @@
+"""The whole site in one directory: lessons run where they must, then Sphinx, once a language.
+
+    out/html           the pages, to be looked at or published; curso/ is the Spanish part
+    out/lessons        lessons that have run, so that the next build need not run them again
+    out/sources, out/files, out/doctrees   what Sphinx reads and remembers
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jaxopt_course.course.lessons import CHECKOUT, LESSONS, SCRIPTS, choose
+from jaxopt_course.course.notebooks import Lesson
+from jaxopt_course.site import lessons as spanish
+from jaxopt_course.site import reference, sources
+from jaxopt_course.site.executed import executed, not_run
+
+MARK = "site.json"  # marks a directory as one of ours
+PARTS = {"en": "", "es": sources.COURSE}  # the language of a part, and its place on the site
+
+
+class SphinxFailed(RuntimeError):
+    """Sphinx has found something wrong; the message is what it said."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a build has made."""
+
+    page: Path  # the first one
+    lessons: list[Lesson]
+    ran: int  # of the lessons, those that were not kept from before
+
+
+def build(
+    out: str | Path = "build/site",
+    lessons: Sequence[int | str] = (),
+    *,
+    root: Path = CHECKOUT,
+    quick: bool = False,
+    unrun: bool = False,
+    overwrite: bool = False,
+    say: Callable[[str], None] = print,
+) -> Site:
+    """Build the site of a checkout.
+
+    Args:
+        out: the directory; the pages are in its ``html``.
+        lessons: by number, as for the course; all by default, others are not on the site.
+        root: the checkout.
+        quick: lessons with fewer trials and steps.
+        unrun: lessons as they are written, without output and figures.
+        overwrite: whether ``out`` may hold other things.
+        say: gets a line of progress a lesson and a part.
+
+    Raises:
+        FileNotFoundError: there is no checkout with the site's sources.
+        FileExistsError: ``out`` holds other things, and ``overwrite`` is false.
+        ValueError: there is no lesson of that number.
+        Undocumented: a public name has no docstring, or no page.
+        SphinxFailed: Sphinx warned of something.
+    """
+    if not (root / sources.SOURCES / "conf.py").is_file():
+        raise FileNotFoundError(
+            f"no {sources.SOURCES} in {root}: guides and reference are built in a checkout of "
+            "jaxopt-course; the lessons alone are built anywhere by `jaxopt-course course`"
+        )
+    every = sorted((root / SCRIPTS).glob(LESSONS))
+    chosen = choose(every, lessons)
+    reference.check()
+    path = claimed(Path(out), overwrite)
+    taken, ran = [], 0
+    for position, file in enumerate(chosen, 1):
+        if unrun:
+            taken.append(not_run(file))
+            continue
+        lesson, now = executed(file, path / "lessons", quick=quick)
+        how = f"failed: {lesson.failure}" if lesson.failure else f"{lesson.seconds:.1f} s"
+        say(f"[{position}/{len(chosen)}] {file.stem}: {how if now else 'as before'}")
+        taken.append(lesson)
+        ran += now
+    places = sources.places_of(root)
+    gone = {file for file in every if file not in chosen}
+    places = {file: place for file, place in places.items() if file not in gone}
+    sources.lay_out(root, path / "sources" / "en")
+    spanish.lay_out(root, taken, places, path / "sources" / "es", path / "files" / "es")
+    for language in PARTS:
+        sphinx(root, path, language)
+        say(f"{language}: {pages(path, language)} pages")
+    return Site(path / "html" / "index.html", taken, ran)
+
+
+def claimed(path: Path, overwrite: bool) -> Path:
+    """The directory, made where it is not there; never one with other things in it unasked."""
+    path = path.expanduser().resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()) and not (path / MARK).exists() and not overwrite:
+        raise FileExistsError(
+            f"{path} holds other files; choose another directory, or allow the site to be written "
+            "among them (overwrite=True, on the command line --overwrite)"
+        )
+    (path / MARK).write_text(json.dumps({"site": "jaxopt-course"}), encoding="utf-8")
+    return path
+
+
+def sphinx(root: Path, path: Path, language: str) -> None:
+    """Build one part; whatever Sphinx warns of is an error."""
+    out = path / "html" / PARTS[language]
+    files = path / "files" / language
+    files.mkdir(parents=True, exist_ok=True)
+    command = [
+        *(sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-j", "auto"),
+        *("-c", str(root / sources.SOURCES), "-d", str(path / "doctrees" / language)),
+        *("-D", f"language={language}", "-D", f"html_extra_path={files}", "-t", language),
+        *(str(path / "sources" / language), str(out)),
+    ]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *filter(None, sys.path)])}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SphinxFailed((done.stderr or done.stdout).strip())
+
+
+def pages(path: Path, language: str) -> int:
+    """How many pages a part has."""
+    inside = (path / "html" / PARTS[language]).rglob("*.html")
+    other = path / "html" / sources.COURSE
+    return sum(language == "es" or other not in page.parents for page in inside)

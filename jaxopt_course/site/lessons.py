@@ -1,0 +1,171 @@
+"""The Spanish part of the site: the course's own first page, and a page a lesson that has run."""
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+
+from jaxopt_course.course import formulas
+from jaxopt_course.course.notebooks import Lesson, runnable
+from jaxopt_course.site.links import Place, colab, led
+from jaxopt_course.site.sources import copied, swept, toctree, written
+
+ROW = re.compile(r"^\| \[(?P<title>[^\]]+)\]\((?P<file>\d\d_\w+\.py)\) \| (?P<words>.*) \|$")
+CHAPTERS = {  # of the navigation, by the number of their first lesson
+    1: "Los optimizadores",
+    7: "Las redes",
+    8: "Los ejercicios de los apuntes",
+    10: "Las erratas",
+    11: "Otras bibliotecas",
+    12: "Comparar de verdad",
+    13: "Ventajas y desventajas",
+    14: "Tu turno",
+}
+IN_SIGHT = 15  # lines of a cell; longer ones are folded
+WORDS, LINES = 180, 15  # that are read in a minute, of prose and of code in sight
+
+
+def lay_out(
+    root: Path, lessons: list[Lesson], places: Mapping[Path, Place], out: Path, files: Path
+) -> None:
+    """Write the sources of the Spanish pages, and the files beside them.
+
+    Args:
+        root: of the checkout.
+        lessons: that have run, or as they are written.
+        places: what of the checkout is on the site.
+        out: the folder of the sources.
+        files: the folder of what goes to the site as it is: figures, notebooks, scripts.
+    """
+    kept, pictures = set(), {}
+    for lesson in lessons:
+        shown, figures = with_figures(lesson.notebook, lesson.name)
+        for name, picture in figures.items():
+            to = files / name
+            if not to.exists() or to.read_bytes() != picture:
+                to.parent.mkdir(parents=True, exist_ok=True)
+                to.write_bytes(picture)
+            kept.add(to)
+        pictures[lesson.file.name] = next(iter(figures), None)
+        for cell in shown.cells:
+            if cell.cell_type == "markdown":
+                cell.source = led(cell.source, lesson.file, root, places)
+        shown.cells[0].source = headed(shown.cells[0].source, lesson)
+        written(out / f"{lesson.name}.ipynb", nbformat.writes(shown))
+        copied(lesson.file, files / lesson.file.name)
+        written(files / f"{lesson.name}.ipynb", jupytext.writes(runnable(lesson.file), fmt="ipynb"))
+        kept |= {files / lesson.file.name, files / f"{lesson.name}.ipynb"}
+    readme = root / "experiments" / "README.md"
+    written(out / "index.md", home(readme, root, places, lessons, pictures))
+    swept(out, {out / "index.md", *(out / f"{lesson.name}.ipynb" for lesson in lessons)})
+    swept(files, kept)
+
+
+def with_figures(notebook: Any, name: str) -> tuple[Any, dict[str, bytes]]:
+    """A notebook whose pictures are files beside its page, and these files.
+
+    Long cells are folded.
+    """
+    shown, figures = nbformat.from_dict(notebook), {}
+    for cell in shown.cells:
+        cell.setdefault("id", "")
+        if cell.cell_type != "code":
+            continue
+        if cell.source.count("\n") >= IN_SIGHT:
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+        for output in cell.outputs:
+            picture = output.get("data", {}).pop("image/png", None)
+            if picture:
+                about = output.metadata.pop("image/png", {})
+                file = f"figuras/{name}_{len(figures) + 1}.png"
+                figures[file] = base64.b64decode(picture)
+                output.data["text/html"] = image(file, about)
+    return shown, figures
+
+
+def image(file: str, about: Mapping[str, Any]) -> str:
+    """A figure in HTML, with the words and the size that IPython gave it."""
+    size = "".join(f' {side}="{about[side]}"' for side in ("width", "height") if side in about)
+    words = escape(str(about.get("alt", "")))
+    return f'<img class="figure" src="{file}" alt="{words}"{size} loading="lazy">'
+
+
+def headed(first: str, lesson: Lesson) -> str:
+    """The first cell, with the ways to run the lesson under its title."""
+    title, _, rest = first.partition("\n")
+    links = [
+        f'<a href="{colab(lesson.name)}">Abrir en Colab</a>',
+        f'<a href="{lesson.name}.ipynb" download>cuaderno de Jupyter</a>',
+        f'<a href="{lesson.name}.py" download>guion de Python</a>',
+    ]
+    time = f"{minutes(lesson)} min de lectura"
+    line = f'<p class="run">{" · ".join([time, *links])}</p>'
+    return f"{title}\n\n{line}\n\n{rest}"
+
+
+def minutes(lesson: Lesson) -> int:
+    """How long a lesson takes to read: its prose, and the code in sight."""
+    words = lines = 0
+    for cell in lesson.notebook.cells:
+        if cell.cell_type == "markdown":
+            words += len(cell.source.split())
+        elif cell.source.count("\n") < IN_SIGHT:
+            lines += cell.source.count("\n") + 1
+    return max(1, round(words / WORDS + lines / LINES))
+
+
+# --- the first page ---
+
+
+def home(
+    readme: Path,
+    root: Path,
+    places: Mapping[Path, Place],
+    lessons: Iterable[Lesson],
+    pictures: Mapping[str, str | None],
+) -> str:
+    """The README of the course, its table of lessons as cards with pictures and minutes."""
+    ran = {lesson.file.name: lesson for lesson in lessons}
+    text, cards, entries = [], [], []
+    for line in readme.read_text(encoding="utf-8").splitlines():
+        row = ROW.match(line)
+        if row and row["file"] in ran:
+            cards.append(card(row, ran[row["file"]], pictures.get(row["file"])))
+            entries.append((row["file"], row["title"]))
+            continue
+        if not row and cards:
+            text.append(f'<div class="cards">{"".join(cards)}</div>\n')
+            cards = []
+        if row or line.startswith("| Lección |"):
+            continue
+        if line == "| --- | --- |" and not entries:
+            continue
+        text.append(line)
+    whole = led("\n".join(text), readme, root, places)
+    return f"{whole}\n\n{''.join(chapters(entries))}"
+
+
+def card(row: re.Match[str], lesson: Lesson, picture: str | None) -> str:
+    """A lesson on the first page."""
+    page = f"{lesson.name}.html"
+    shown = f'<img src="{picture}" alt="" loading="lazy">' if picture else ""
+    words = formulas.html(row["words"]).strip()
+    return (
+        f'<article class="card">{shown}<h3><a href="{page}">{escape(row["title"])}</a></h3>'
+        f'{words}<p class="minutes">{minutes(lesson)} min</p></article>'
+    )
+
+
+def chapters(entries: Iterable[tuple[str, str]]) -> list[str]:
+    """The navigation: the lessons by chapter, with the titles of the first page."""
+    by_chapter: dict[str, list[str]] = {}
+    for file, title in entries:
+        number = int(file[:2])
+        chapter = next(CHAPTERS[n] for n in sorted(CHAPTERS, reverse=True) if n <= number)
+        by_chapter.setdefault(chapter, []).append(f"{title} <{file.removesuffix('.py')}>")
+    return [toctree(names, f":caption: {name}") for name, names in by_chapter.items()]

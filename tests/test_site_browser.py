@@ -1,0 +1,191 @@
+"""The built site: no dead link, nothing from elsewhere; in Chromium no error, nothing too wide.
+
+``SITE`` names the pages of a site that has been built (``build/site/html``); without it one is
+built here, its lessons as they are written.  See ``.ci/run site``.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from jaxopt_course.course import notebooks
+from jaxopt_course.site.sources import COURSE
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+ROOT = Path(__file__).parent.parent
+WORDS = Path(__file__).parent / "data" / "spanish_words.txt"
+NO_PROSE = re.compile(
+    r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<[^>]*>|\*[^*\n]+\*", re.S
+)  # code, formulas, links; what is in italics is English or a name
+WIDTHS = (1280, 390)
+TOO_WIDE = """
+() => [...document.querySelectorAll('body *')].filter(element => {
+  const box = element.getBoundingClientRect();
+  if (!box.width || !box.height || box.right <= innerWidth + 1) return false;
+  const seen = getComputedStyle(element);
+  if (seen.visibility === 'hidden' || element.closest('dialog, .bd-sidebar-primary')) return false;
+  for (let above = element.parentElement; above; above = above.parentElement)
+    if (getComputedStyle(above).overflowX !== 'visible') return false;
+  return true;
+}).map(element => element.outerHTML.slice(0, 120))
+"""
+CUT = """
+() => [...document.querySelectorAll('.math.block, article table')].filter(
+  element => element.scrollWidth > element.clientWidth + 1
+).map(element => element.textContent.trim().slice(0, 80))
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    if "SITE" in os.environ:
+        return Path(os.environ["SITE"]).resolve()
+    from jaxopt_course.site.build import build
+
+    return build(tmp_path_factory.mktemp("site") / "built", unrun=True).page.parent
+
+
+class Page(HTMLParser):
+    """What a page links to, loads, and can be linked to."""
+
+    def __init__(self, file):
+        super().__init__()
+        self.links, self.loads, self.names = [], [], set()
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, given):
+        given = dict(given)
+        self.names |= {given[key] for key in ("id", "name") if given.get(key)}
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+        if tag in ("script", "img", "source", "iframe") and given.get("src"):
+            self.loads.append(given["src"])
+        if tag == "link" and given.get("rel") not in ("canonical",):
+            self.loads.append(given["href"])
+
+
+@pytest.fixture(scope="module")
+def pages(built):
+    found = {
+        file: Page(file) for file in sorted(built.rglob("*.html")) if "_static" not in file.parts
+    }
+    assert len(found) > 60
+    return found
+
+
+def dead(pages, built):
+    """Links and parts that lead nowhere, as (page, link)."""
+    wrong = []
+    for file, page in pages.items():
+        for link in [*page.links, *page.loads]:
+            parts = urlsplit(link)
+            if parts.scheme:
+                continue
+            there = (file.parent / unquote(parts.path)).resolve() if parts.path else file
+            there = there / "index.html" if there.is_dir() else there
+            name = unquote(parts.fragment)
+            known = pages.get(there)
+            if not there.is_file() or (name and known and name not in known.names):
+                wrong.append((str(file.relative_to(built)), link))
+    return wrong
+
+
+def test_no_link_is_dead(pages, built):
+    assert dead(pages, built) == []
+
+
+def test_a_dead_link_is_found(tmp_path):
+    (tmp_path / "a.html").write_text(
+        '<a href="b.html#x">b</a><a href="c.html">c</a><img src="d.png">'
+    )
+    (tmp_path / "b.html").write_text('<p id="y">')
+    found = {file: Page(file) for file in tmp_path.glob("*.html")}
+    assert [link for _, link in dead(found, tmp_path)] == ["b.html#x", "c.html", "d.png"]
+
+
+def test_pages_load_nothing_from_elsewhere(pages):
+    assert [load for page in pages.values() for load in page.loads if urlsplit(load).netloc] == []
+
+
+def test_every_lesson_has_its_page_notebook_and_script(built):
+    lessons = list((built / COURSE).glob("[0-9][0-9]_*.html"))
+    assert lessons
+    for page in lessons:
+        assert "<math" in page.read_text(encoding="utf-8") or page.stem.startswith("14")
+        assert page.with_suffix(".py").is_file() and page.with_suffix(".ipynb").is_file()
+
+
+def test_both_parts_can_be_searched(built):
+    for part, language in (("", "en"), (COURSE, "es")):
+        assert (built / part / "searchindex.js").stat().st_size > 10_000
+        assert f'<html lang="{language}"' in (built / part / "search.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def test_no_page_errs_or_is_wider_than_the_screen(chromium, pages, built):
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    page = context.new_page()
+    said, wide, cut = [], [], []
+    page.on("console", lambda m: said.append((page.url, m.text)) if m.type == "error" else None)
+    page.on("pageerror", lambda error: said.append((page.url, str(error))))
+    for file in pages:
+        page.goto(file.as_uri(), wait_until="load")
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            name = f"{file.relative_to(built)} at {width}"
+            wide += [(name, what) for what in page.evaluate(TOO_WIDE)]
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                wide.append((name, "the page"))
+            if width == 1280:
+                cut += [(name, what) for what in page.evaluate(CUT)]
+    context.close()
+    assert said == [] and wide == [] and cut == []
+
+
+def test_a_search_finds_a_name(chromium, built):
+    page = chromium.new_page()
+    page.goto((built / "search.html").as_uri() + "?q=scale_by_adopt")
+    page.wait_for_selector("#search-results a")
+    assert "transforms" in page.locator("#search-results").inner_html()
+    page.close()
+
+
+def test_the_spanish_is_spelt_right():
+    """Prose of the course, by hunspell; tests/data/spanish_words.txt has the words of the trade."""
+    if shutil.which("hunspell") is None:
+        pytest.skip("no hunspell here: apt-get install hunspell hunspell-es")
+    prose = []
+    experiments = ROOT / "experiments"
+    for file in sorted(experiments.glob("[0-9][0-9]_*.py")):
+        prose += [
+            cell.source for cell in notebooks.read(file).cells if cell.cell_type == "markdown"
+        ]
+    readme = (experiments / "README.md").read_text(encoding="utf-8")
+    prose.append(readme.partition("## Glosario")[0])
+    text = re.sub(
+        r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<[^>]*>",
+        " ",
+        "\n".join(prose),
+        flags=re.S,
+    )
+    asked = ["hunspell", "-i", "utf-8", "-d", "es_ES", "-p", str(WORDS), "-l"]
+    wrong = subprocess.run(asked, input=text, capture_output=True, text=True, check=True).stdout
+    assert sorted(set(wrong.split())) == []
