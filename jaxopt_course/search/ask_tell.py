@@ -23,13 +23,18 @@ from jaxopt_course.search.asked import check_direction, check_others, check_stud
 from jaxopt_course.search.space import Reads, Space, make_space
 from jaxopt_course.search.tells import report, tell
 from jaxopt_course.studies.carried import Carried
+from jaxopt_course.studies.checking import (
+    check_devices,
+    check_folds,
+    check_metrics,
+    with_patience,
+)
 from jaxopt_course.studies.choosing import check_measured, check_score
 from jaxopt_course.studies.readings import OnReading
 from jaxopt_course.studies.results import join
 from jaxopt_course.studies.seen import make_seen
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.studies.study import Study, SweepInterrupted
-from jaxopt_course.studies.sweep import check_devices, check_folds, check_metrics, with_patience
 from jaxopt_course.sweeps.schedulers import Scheduler
 from jaxopt_course.tables.buckets import split
 from jaxopt_course.tables.budgets import Equal

@@ -31,12 +31,14 @@ class Carried:
         continues: what the manifest says of the study whose trials go on here; None where they
             begin here.
         score: which evaluation counts, the "last" or the "best".
+        part: of a part of a table, which one, and its rows in the whole.
     """
 
     keep: int = 0
     starts: Starts | None = None
     continues: Mapping[str, Any] | None = None
     score: str = "last"
+    part: Mapping[str, Any] | None = None
 
     def manifest(self, kind: str) -> dict[str, Any]:
         """What of it makes the study, for JSON; nothing where nothing was asked."""
@@ -45,6 +47,8 @@ class Carried:
             said["start"] = self.starts.manifest
         if self.score != "last":
             said["score"] = self.score
+        if self.part is not None and kind == "sweep":
+            said["part"] = dict(self.part)
         return said | ({} if self.continues is None else {"continues": dict(self.continues)})
 
     def start(self, compiled: Compiled, trials: pd.DataFrame) -> Callable[[int], Any] | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxopt_course.records import checkpoints
 from jaxopt_course.studies.compiled import Trained
-from jaxopt_course.studies.joining import join_curves, join_trials
+from jaxopt_course.studies.joining import join_curves, join_trials, own_rows
 from jaxopt_course.studies.made_with import host_event
 from jaxopt_course.studies.results import assemble
 from jaxopt_course.studies.session import Outcome, Session
@@ -61,8 +61,9 @@ def compiled_again(
 def _untrained(session: Session, scheduler: Scheduler | None, seconds: float) -> Outcome:
     """The table of a study of which nothing was trained."""
     table, parts = session.table, []
-    for bucket in table.buckets:
-        budget, trials = bucket.budget, bucket.columns.trials
+    for number, bucket in enumerate(table.buckets):
+        budget, names = bucket.budget, bucket.columns.trials.columns
+        trials = own_rows(table.trials, session.static(number))[names]
         rhythm = Rhythm(budget.steps, budget.record_every, budget.evaluate_every)
         recorded = [f"train_{name}" for name in session.seen.watch]
         results = no_results(len(trials), rhythm, list(bucket.task.metrics), recorded)

@@ -47,6 +47,8 @@ def extended(
     Raises:
         TypeError, ValueError: the new trials make no sense beside the study's.
     """
+    if session.carried.part is not None:
+        raise ValueError("a part of a table cannot be extended: extend what joc.join makes of all")
     columns = [*session.table.hyperparameters, "seed"]
     with warnings.catch_warnings():  # to repeat what is known is no mistake here
         warnings.filterwarnings("ignore", r"\d+ trials repeat")

@@ -12,6 +12,7 @@ from jaxopt_course.studies import results
 from jaxopt_course.studies.joining import REPEATABLE, own_rows
 from jaxopt_course.studies.keeping import best_trials
 from jaxopt_course.studies.made_with import COMPILER, agreed, command, common_name
+from jaxopt_course.studies.part import in_order
 from jaxopt_course.studies.study import Study
 
 if TYPE_CHECKING:
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
 
 SAME = ["static", "hyperparameters", "metric", "direction", "scheduler", "platform", "start"]
 SAME += ["replicates", "score", "raw"]
+APART = ("weights", "added_with", "part", *REPEATABLE)  # of one of them, not of the whole
 OF_BUCKET = ("optimizers", "hyperparameters", "lanes", "budget", "bucket_dtypes", "task")
 
 
 def join(studies: Sequence[Study]) -> Study:
     """Put studies of one program together: their tables and curves, one after the other.
 
-    As of a table whose rows were shared out among machines, ``trials.iloc[rank::machines]``.  What
-    is joined is a study: it is reported, confirmed, saved as any other.  Trials are numbered anew.
+    As of a table whose rows were shared out among machines, ``sweep(part=(rank, machines))``: rows
+    are in the order of that table then, else one study's after the other's.  What is joined is a
+    study: it is reported, confirmed, saved as any other.  Trials are numbered anew.
 
     Args:
         studies: two or more, whose trials were trained by the same programs (``program_sha256`` of
@@ -50,6 +53,7 @@ def join(studies: Sequence[Study]) -> Study:
     import xarray as xr  # late: not needed before a study is there
 
     curves = xr.concat([curves for _, curves in parts], "trial", join="outer")
+    whole, curves = in_order([one.manifest for one in found], whole, curves)
     keep = _once(whole, curves)
     sources = whole.loc[keep, ["_study", "_trial"]].reset_index(drop=True)
     whole = whole.loc[keep].drop(columns=["_study", "_trial"]).reset_index(drop=True)
@@ -170,7 +174,7 @@ def _manifest(found: Sequence[Study], whole: pd.DataFrame, sources: pd.DataFrame
     lanes = [entry["lanes"] for entry in entries]
     tasks = list(dict.fromkeys(entry["task"]["name"] for entry in entries))
     searched = {name for one in found for name in one.manifest["searched"]}
-    manifest = {k: v for k, v in first.items() if k not in ("weights", "added_with", *REPEATABLE)}
+    manifest = {k: v for k, v in first.items() if k not in APART}
     manifest |= {
         "task": agreed([entry["task"] for entry in entries])
         | {"name": tasks[0] if len(tasks) == 1 else common_name(tasks)},

@@ -14,6 +14,7 @@ from jaxopt_course.studies.compiled import best_of
 from jaxopt_course.studies.first_states import shapes_of
 from jaxopt_course.studies.joining import own_rows
 from jaxopt_course.studies.keeping import best_trials
+from jaxopt_course.studies.part import shaping
 from jaxopt_course.studies.recorded import RecordedStudy
 from jaxopt_course.studies.results import with_bests
 from jaxopt_course.studies.session import Session
@@ -132,9 +133,9 @@ def prepared(
         lengths=asked,
         expected=(),
         exact=True,
-        examples=_examples(session, trials[columns_of], list(shares)),
+        examples=shaping(session, trials[columns_of], list(shares)),
         programs={},
-        carried=dataclasses.replace(session.carried, keep=keep, continues=continues),
+        carried=dataclasses.replace(session.carried, keep=keep, continues=continues, part=None),
     )
     return Longer(longer, begin)
 
@@ -271,18 +272,3 @@ def _sums(empty: np.ndarray, means: "xr.DataArray", rhythm: Any, done: int) -> n
     early = means.sel(step=ticks).to_numpy().astype(np.float64) * rhythm.unit
     sums[:, : len(ticks) * units] = np.repeat(early, units, axis=1)
     return sums
-
-
-def _examples(session: Session, trials: pd.DataFrame, numbers: Sequence[int]) -> pd.DataFrame:
-    """Rows that make each program the one that it was, though few of its trials train on."""
-    chosen: set[int] = set()
-    for number in numbers:
-        own = own_rows(trials, session.static(number))
-        kinds = [name for name in ("optimizer", "schedule") if name in own]
-        if kinds:
-            chosen |= set(own.groupby(kinds, dropna=False, sort=False)["trial"].first())
-        filled = [own["trial"][own[name].notna()] for name in own]
-        chosen |= {int(numbers.iloc[0]) for numbers in filled if len(numbers)}
-    rows = trials[trials["trial"].isin(chosen)].drop(columns=["trial", "id", "duplicate_of"])
-    known = [] if session.examples is None else [session.examples]
-    return pd.concat([*known, rows], ignore_index=True).astype(dict(rows.dtypes))

@@ -117,7 +117,7 @@ def _limited(budget: Mapping[str, Any]) -> bool:
 def _carried(manifest: Mapping[str, Any], table: Table, start: Any) -> tuple[Table, Carried]:
     """What the trials were given and what stays of them, checked to be what it was."""
     keep, was = int(manifest.get("keep") or 0), manifest.get("start")
-    more = manifest.get("continues"), manifest.get("score", "last")
+    more = manifest.get("continues"), manifest.get("score", "last"), manifest.get("part")
     if was is None:
         if start is not None:
             raise ValueError("the study's trials start as the task makes them, without start=")

@@ -1,30 +1,34 @@
 """``sweep``: a table in, a study out."""
 
-import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
 import pandas as pd
 
 from jaxopt_course.records import checkpoints, claims
 from jaxopt_course.studies.carried import Carried
+from jaxopt_course.studies.checking import (
+    check_devices,
+    check_folds,
+    check_lanes,
+    check_metrics,
+    check_scheduler,
+    with_patience,
+)
 from jaxopt_course.studies.choosing import check_measured, check_score, varied_in
-from jaxopt_course.studies.climbing import check_population
 from jaxopt_course.studies.compiling import compiled
 from jaxopt_course.studies.keeping import check_keep
+from jaxopt_course.studies.part import Part, check_part, part_of
 from jaxopt_course.studies.plan import Plans, widths_of
 from jaxopt_course.studies.readings import OnReading
 from jaxopt_course.studies.seen import make_seen
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.starts import Starts
 from jaxopt_course.studies.study import Study, finish, train
-from jaxopt_course.sweeps.patience import Patience, WithPatience
 from jaxopt_course.sweeps.plan import Plan
-from jaxopt_course.sweeps.schedulers import PBT, Scheduler, ends_early, judges_each
-from jaxopt_course.tables.buckets import Table, split
+from jaxopt_course.sweeps.schedulers import PBT, Scheduler, ends_early
+from jaxopt_course.tables.buckets import split
 from jaxopt_course.tables.budgets import Equal
 from jaxopt_course.tables.replicates import making
 from jaxopt_course.tables.signatures import Optimizer
@@ -61,6 +65,7 @@ def sweep(
     directory: str | Path | None = None,
     overwrite: bool = False,
     devices: Sequence[Any] | None = None,
+    part: Part | None = None,
     progress: bool = True,
 ) -> Study:
     """Train every row of a table, all in one compiled program, or one a bucket of ``static``.
@@ -142,6 +147,8 @@ def sweep(
             :meth:`Study.resume`.
         overwrite: whether a study that the directory holds may be replaced; nothing else ever is.
         devices: default all local ones; see ``use_cpu_cores``.
+        part: ``(rank, of)``, to train every ``of``-th configuration only, in the programs of the
+            whole table; :func:`join` makes the study of the whole, bit for bit, of all parts.
         progress: whether to show a line on standard error.
 
     Returns:
@@ -190,6 +197,7 @@ def sweep(
     else:
         widths, plans = widths_of(plan, table, devices)
     check_scheduler(scheduler, table)
+    part = check_part(part, scheduler)
     starts = None if start is None else Starts(start)
     table = table if starts is None else starts.identified(table)
     session = Session(
@@ -205,6 +213,9 @@ def sweep(
         carried=Carried(keep, starts, score=score),
         seen=seen,
     )
+    if part is not None:
+        session = part_of(session, part)
+        table = session.table
     if directory is None:
         if (left := compiled(session, progress, scheduler)) is not None:
             return finish(session, left, None)
@@ -217,120 +228,3 @@ def sweep(
         settings = session.manifest(table.trials, "sweep", scheduler)
         checkpoints.ask(path, checkpoints.Question(settings, table.trials))
         return train(session, path, progress, scheduler)
-
-
-def check_metrics(table: Table) -> None:
-    """Refuse tasks that measure different things.
-
-    Raises:
-        ValueError: they cannot be compared.
-    """
-    first = table.buckets[0]
-    for bucket in table.buckets:
-        if bucket.task.directions != first.task.directions:
-            raise ValueError(
-                f"the task of {bucket.label} measures {bucket.task.directions}, that of "
-                f"{first.label} {first.task.directions}; they cannot be compared"
-            )
-
-
-def check_folds(table: Table, chosen: Collection[str] = ()) -> None:
-    """Refuse folds that would be taken for a hyperparameter, of which the luckiest wins.
-
-    ``chosen``: columns of which a sampler chooses the values.
-
-    Raises:
-        ValueError: several folds, and their column is not among the replicates.
-    """
-    for folds in (bucket.task.folds for bucket in table.buckets):
-        if folds is None or folds.column in table.replicates:
-            continue
-        if table.trials[folds.column].nunique() > 1 or folds.column in chosen:
-            raise ValueError(
-                f"column {folds.column!r} says the fold and is averaged over, else the luckiest "
-                f"fold would be best: replicates=[{folds.column!r}]"
-            )
-
-
-def check_lanes(lanes: int | None) -> None:
-    """Refuse a width that is none.
-
-    Raises:
-        ValueError: it is no whole number of at least 1.
-    """
-    whole = isinstance(lanes, int | np.integer) and not isinstance(lanes, bool)
-    if lanes is not None and (not whole or lanes < 1):
-        raise ValueError(f"lanes must be a whole number of at least 1, not {lanes!r}")
-
-
-def check_devices(devices: Sequence[Any] | None) -> tuple[Any, ...]:
-    """The devices; default all local ones.
-
-    Raises:
-        TypeError: what is given is none.
-        ValueError: there is none.
-    """
-    if devices is not None and (isinstance(devices, str) or not isinstance(devices, Iterable)):
-        raise TypeError(f"devices= takes a list of JAX's, as jax.devices()[:1], not {devices!r}")
-    found = jax.local_devices() if devices is None else list(devices)
-    if strange := [one for one in found if not hasattr(one, "platform")]:
-        raise TypeError(f"devices= takes devices of JAX's, not {strange[0]!r}")
-    if not found:
-        raise ValueError("devices must name at least one device")
-    return tuple(found)
-
-
-def with_patience(scheduler: Scheduler | None, patience: int | None) -> Scheduler | None:
-    """The scheduler, with patience beside it.
-
-    Raises:
-        ValueError: ``patience`` is no whole number of at least 1, is given twice, or under PBT.
-    """
-    if patience is None:
-        return scheduler
-    try:
-        own = Patience(patience)
-    except ValueError:
-        raise ValueError(
-            f"patience must be a number of evaluations, at least 1, not {patience!r}"
-        ) from None
-    if scheduler is None:
-        return own
-    if isinstance(scheduler, Patience):
-        raise ValueError("give either patience= or scheduler=Patience(...), not both")
-    if isinstance(scheduler, PBT):
-        raise ValueError("PBT stops nobody, so patience= has no place beside it")
-    return WithPatience(scheduler, own)
-
-
-def check_scheduler(scheduler: Scheduler | None, table: Table) -> None:
-    """Refuse what is no scheduler, and rungs that do not fit, before work starts.
-
-    Raises:
-        TypeError, ValueError: see there.
-    """
-    if isinstance(scheduler, type) or not (scheduler is None or hasattr(scheduler, "judge")):
-        raise TypeError(f"scheduler must be one such as joc.ASHA(), not {scheduler!r}")
-    if scheduler is None:
-        return
-    apart = [name for name in table.replicates if name in table.static]
-    if apart and not judges_each(scheduler):
-        raise ValueError(
-            f"{type(scheduler).__name__} compares the trials of one program, and those of a "
-            f"configuration with other values of {apart[0]!r} are in other programs; make it a "
-            "column that is data (joc.folds), or leave the scheduler out"
-        )
-    repeated = [name for name in table.replicates if table.trials[name].nunique() > 1]
-    if isinstance(scheduler, PBT) and repeated:
-        raise ValueError(
-            "PBT copies weights from row to row, and rows differ in the replicate "
-            f"{repeated[0]!r}: weights that one fold has learned know what another is validated "
-            "on; give PBT one of its values"
-        )
-    for bucket in table.buckets:
-        if isinstance(scheduler, PBT):
-            check_population(scheduler, bucket, table.static, table.hyperparameters)
-            continue
-        budget = bucket.budget
-        intervals = math.ceil(budget.steps / budget.evaluate_every)
-        scheduler.judge(1, intervals, budget.evaluate_every)
