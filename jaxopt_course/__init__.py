@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.base import Decay as Decay
     from jaxopt_course.base import apply_updates as apply_updates
     from jaxopt_course.base import chain as chain
+    from jaxopt_course.clusters.ray import Ray as Ray
     from jaxopt_course.conventions.compare import explain as explain
     from jaxopt_course.conventions.keras_state import from_keras as from_keras
     from jaxopt_course.conventions.recipes import adabelief as adabelief
@@ -205,6 +206,7 @@ _HOMES = {
         "soap",
     ),
     "conventions.registry": ("CONVENTIONS", "convention"),
+    "clusters.ray": ("Ray",),
     "describe": ("evaluated_at",),
     "devices": ("use_cpu_cores",),
     "optimizers": ("OPTIMIZERS",),

@@ -84,6 +84,7 @@ MAY_IMPORT = {  # part -> the parts below it
         "tree",
     },
     "site": {"course"},
+    "clusters": {"records", "sweeps"},  # a sweep's own messages, and whose machine it is
     "live": {"messages", "records", "report", "studies"},
     "cli": {
         "course",

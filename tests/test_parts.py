@@ -76,7 +76,7 @@ def test_what_is_no_part_is_refused():
             sweep(part=(rank, of))
     with pytest.raises(ValueError, match="9 parts of a table of 5 configurations"):
         sweep(part=(0, 9))
-    with pytest.raises(ValueError, match="ASHA compares all trials, and the parts .* patience="):
+    with pytest.raises(ValueError, match=r"ASHA compares all trials, and the parts .* patience="):
         sweep(part=(0, 2), scheduler=joc.ASHA())
     with pytest.raises(ValueError, match="SuccessiveHalving compares all trials"):
         sweep(part=(0, 2), scheduler=joc.SuccessiveHalving(), patience=3)

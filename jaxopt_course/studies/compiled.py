@@ -1,5 +1,6 @@
 """A bucket's compiled program, and what it takes to train tables with it."""
 
+import functools
 import hashlib
 import platform
 import time
@@ -14,12 +15,12 @@ import pandas as pd
 
 from jaxopt_course.messages import printable
 from jaxopt_course.problems.traced import traced
-from jaxopt_course.records import programs
 from jaxopt_course.report.tables import configuration_numbers
 from jaxopt_course.studies.climbing import climb_of
 from jaxopt_course.studies.hints import hint_of
 from jaxopt_course.studies.lineage import entries_of
 from jaxopt_course.studies.lowering import data_of, rhythm_of, source_of, trial_of
+from jaxopt_course.studies.machine_code import Recorded, kept_programs
 from jaxopt_course.studies.made_with import command
 from jaxopt_course.studies.results import Scored, assemble, scorer
 from jaxopt_course.studies.seen import Seen
@@ -32,11 +33,13 @@ from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
 from jaxopt_course.sweeps.lanes import Data
 from jaxopt_course.sweeps.memory import check_width, memory_limit
+from jaxopt_course.sweeps.messages import Code, Workers
 from jaxopt_course.sweeps.patience import patience_of
 from jaxopt_course.sweeps.population import Generations
 from jaxopt_course.sweeps.program import Program, Table, compile_program, row_of
 from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.recent import of_process
+from jaxopt_course.sweeps.remote import RemoteLoop
 from jaxopt_course.sweeps.schedulers import Scheduler, ends_early, judges_each
 from jaxopt_course.sweeps.snapshot import Snapshot
 from jaxopt_course.tables.buckets import Bucket
@@ -74,6 +77,7 @@ class Compiled:
     state_bytes: int = 0  # of a trial's state
     others: bool = False  # whether an optimizer has other weights for evaluation
     score: str = "last"  # which evaluation counts, or "best"
+    code: Code | None = None  # of the program, for devices of other processes
 
     @property
     def best(self) -> tuple[str, str] | None:
@@ -98,6 +102,7 @@ def compile_bucket(
     devices: Sequence[Any],
     seen: Seen | None = None,
     score: str = "last",
+    kept: Recorded | None = None,
 ) -> Compiled:
     """Check that everything traces, choose the width, lower and compile.
 
@@ -108,6 +113,7 @@ def compile_bucket(
         devices: on which.
         seen: says what is recorded; default nothing but the loss and the metrics.
         score: "best": trials hold the weights of their best evaluation by the metric.
+        kept: hears the program's bytes; default JAX's persistent cache and this process keep it.
 
     Raises:
         TypeError: a column is needed as a plain value; the message says how to give it.
@@ -142,7 +148,7 @@ def compile_bucket(
         lane._replace(state=lane.state - (held_bytes(held) if held else 0)), devices[0].platform
     )
     check_width(width, lane.state, memory_limit(devices))
-    saved = kept_programs(), of_process()
+    saved = (kept_programs(), of_process()) if kept is None else (kept, None)
     program = compile_program(trial, rhythm_of(bucket), data, table, width, devices, *saved)
     others = evaluates_others(columns.optimizer, row, of_trial(state))
     if others and jax.tree.leaves(of_trial(state).model_state):
@@ -153,13 +159,6 @@ def compile_bucket(
             stacklevel=5,
         )
     return Compiled(bucket, chosen, trial, data, program, lane.state, others, score)
-
-
-def kept_programs() -> programs.Programs | None:
-    """Those in the directory of JAX's persistent cache, where whoever runs this process has one."""
-    settings = jax.config.values
-    used = settings["jax_enable_compilation_cache"]
-    return programs.beside(settings["jax_compilation_cache_dir"]) if used else None
 
 
 def _check_recorded(columns: Columns, trial: Trial, row: Mapping[str, Any], data: Data) -> None:
@@ -195,6 +194,7 @@ def train_bucket(
     probe: bool = False,
     replicates: Sequence[str] = (),
     seen: Seen | None = None,
+    workers: Workers | None = None,
 ) -> Trained:
     """Train the rows of ``trials``, which have the columns of the bucket's table.
 
@@ -214,6 +214,7 @@ def train_bucket(
         probe: whether to see if a call, made again, gives the same bits.
         replicates: columns that repeat a configuration, as its seeds do.
         seen: who hears of it, and until when; default nobody, and to the end.
+        workers: devices of other processes, where it is trained; default the program's own.
     """
     seen = seen or Seen()
     program, columns = compiled.program, compiled.bucket.columns
@@ -245,6 +246,11 @@ def train_bucket(
         climb, table = climb_of(
             compiled.bucket, program.rhythm, trials, scheduler, until, replicates
         )
+        more: dict[str, Any] = {}
+        if ends_early(scheduler):
+            more["on_stop"] = tester(compiled.trial, table)
+        if workers is not None and compiled.code is not None:
+            more["make_loop"] = functools.partial(RemoteLoop, workers, compiled.code)
         results = engine.run(
             program,
             table,
@@ -253,7 +259,7 @@ def train_bucket(
             tell,
             climb=climb,
             score=scorer(*compiled.chosen, program.rhythm),
-            **({"on_stop": tester(compiled.trial, table)} if ends_early(scheduler) else {}),
+            **more,
             resume=resume,
             on_checkpoint=on_checkpoint,
             keep_states=keep_states,
@@ -289,6 +295,8 @@ def train_bucket(
         "host": platform.node(),
         "command": command(),
     }
+    if workers is not None:
+        event["nodes"] = dict(workers.calls)
     if results.read:
         event["stream"] = results.read
     event |= {} if hear is None else hear.event

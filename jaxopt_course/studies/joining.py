@@ -31,6 +31,16 @@ def own_rows(trials: pd.DataFrame, entry: Mapping[str, Any]) -> pd.DataFrame:
     return own.astype({name: x for name, x in dtypes.items() if str(own[name].dtype) != x})
 
 
+def examples_of(examples: pd.DataFrame | None, static: Mapping[str, Any]) -> dict[str, Any]:
+    """A bucket's share of the examples, for JSON; nothing where there are none."""
+    if examples is None:
+        return {}
+    own = own_rows(examples, static)
+    names = [*static["bucket_dtypes"], "seed"]
+    rows = own[names].astype(object).where(own[names].notna(), None).to_dict("records")
+    return {"examples": rows}
+
+
 def by_place(rows: np.ndarray, found: Mapping[int, Any]) -> dict[int, Any]:
     """What was found by row of a bucket, by the place of that row in the whole table."""
     return {int(rows[row]): one for row, one in found.items()}

@@ -41,7 +41,7 @@ def check_part(part: Any, scheduler: Scheduler | None) -> Part | None:
         raise ValueError(
             f"{type(who).__name__} compares all trials, and the parts of a table do not talk "
             "to each other: patience= judges each trial alone; or train the whole "
-            "table in one sweep"
+            "table in one sweep, with cluster= on many machines"
         )
     return rank, of
 
@@ -109,8 +109,8 @@ def in_order(
         whole: their rows, one after the other, with ``_study`` and ``_trial``.
         curves: of these rows.
     """
-    parts = [one.get("part") for one in manifests]
-    if any(part is None for part in parts) or len({part["of"] for part in parts}) > 1:
+    parts = [one["part"] for one in manifests if one.get("part") is not None]
+    if len(parts) < len(manifests) or len({part["of"] for part in parts}) > 1:
         return whole, curves
     pairs = zip(whole["_study"], whole["_trial"], strict=True)
     order = np.argsort([parts[study]["rows"][trial] for study, trial in pairs], kind="stable")

@@ -5,6 +5,7 @@ somebody first needs it, so that a study read from disk makes only the programs 
 """
 
 import dataclasses
+import functools
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from jaxopt_course.records.format import join_sha256, table_sha256
 from jaxopt_course.studies import joining
 from jaxopt_course.studies.carried import Carried, note_of, packed, pruned
 from jaxopt_course.studies.compiled import Compiled, Trained, compile_bucket, train_bucket
+from jaxopt_course.studies.machine_code import to_send
 from jaxopt_course.studies.made_with import (
     agreed,
     common_name,
@@ -30,6 +32,7 @@ from jaxopt_course.studies.made_with import (
 from jaxopt_course.studies.many import warn_of_many
 from jaxopt_course.studies.seen import Seen
 from jaxopt_course.studies.snapshots import keep, newest, saver
+from jaxopt_course.sweeps.messages import Workers
 from jaxopt_course.sweeps.progress import ProgressLine
 from jaxopt_course.sweeps.schedulers import Scheduler
 from jaxopt_course.sweeps.snapshot import Snapshot
@@ -77,6 +80,8 @@ class Session:
         programs: by number of the bucket, as far as they are compiled.
         carried: first weights, kept ones, states that go on.
         seen: what is recorded, who hears of it, how long.
+        cluster: whose devices train; None for ``devices``.
+        workers: these devices, while it is connected.
     """
 
     task: AnyTask
@@ -94,6 +99,8 @@ class Session:
     programs: dict[int, Compiled] = dataclasses.field(default_factory=dict)
     carried: Carried = dataclasses.field(default_factory=Carried)
     seen: Seen = dataclasses.field(default_factory=Seen)
+    cluster: Any = None
+    workers: Workers | None = None
 
     def compile(
         self, numbers: Sequence[int] | None = None, progress: bool = False, trials: str = ""
@@ -133,8 +140,13 @@ class Session:
 
     def _compile(self, number: int, bucket: Bucket) -> Compiled:
         try:
-            width, more = self.lanes[number], (self.seen, self.carried.score)
-            made = compile_bucket(bucket, self.chosen, width, self.devices, *more)
+            width, score = self.lanes[number], self.carried.score
+            given = bucket, self.chosen, width, self.devices, self.seen, score
+            if self.cluster is None:
+                made = compile_bucket(*given)
+            else:
+                made, code = to_send(functools.partial(compile_bucket, *given))
+                made = dataclasses.replace(made, code=code)
         except Exception as error:
             if bucket.static:
                 error.add_note(f"in the program of {bucket.label}")
@@ -228,6 +240,7 @@ class Session:
                 probe=probe,
                 replicates=self.table.replicates,
                 seen=seen,
+                workers=self.workers,
             )
             states |= joining.by_place(rows, part.states)
             evaluated |= joining.by_place(rows, part.evaluated)
@@ -295,19 +308,10 @@ class Session:
             "lanes": made["lanes"],
             "program_sha256": made["program_sha256"],
             "plan": self.plans[number],
-            **self._examples(static),
+            **joining.examples_of(self.examples, static),
             "trials": len(own),
             "trials_sha256": table_sha256(own, columns.hyperparameters),
         }
-
-    def _examples(self, static: Mapping[str, Any]) -> dict[str, Any]:
-        """A bucket's examples, for JSON; nothing where there are none."""
-        if self.examples is None:
-            return {}
-        own = joining.own_rows(self.examples, static)
-        names = [*static["bucket_dtypes"], "seed"]
-        rows = own[names].astype(object).where(own[names].notna(), None).to_dict("records")
-        return {"examples": rows}
 
     def manifest(
         self, trials: pd.DataFrame, kind: str, scheduler: Scheduler | None = None

@@ -1,8 +1,7 @@
 """A ``Study`` holds what came of a table of trials, and trains more for it."""
 
-import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,9 @@ from jaxopt_course.records.format import LOCK, MANIFEST
 from jaxopt_course.studies.choosing import confirming
 from jaxopt_course.studies.clock import WithClock
 from jaxopt_course.studies.compiling import compiled_again
+from jaxopt_course.studies.elsewhere import Cluster, check_cluster, connected
 from jaxopt_course.studies.extend import extended
+from jaxopt_course.studies.holding import held
 from jaxopt_course.studies.interrupted import NotRepeatableWarning as NotRepeatableWarning
 from jaxopt_course.studies.interrupted import SweepInterrupted as SweepInterrupted
 from jaxopt_course.studies.interrupted import warn_of_bits
@@ -85,7 +86,7 @@ class Study(WithClock):
                 of a study read from disk is another one now.
         """
         trials = confirming(self.winners(), self.trials, self.manifest, seeds)
-        with self._held():
+        with held(self.directory, self.manifest):
             session = self._recalled(task, optimizer, devices, False, start)
             scheduler, said = course_of(self.manifest, self.trials, trials)
             trials = session.carried.fresh(trials, session.table.hyperparameters)
@@ -98,22 +99,6 @@ class Study(WithClock):
 
     def _trained(self, session: Session, path: Path | None, progress: bool, begin: Any) -> Any:
         return train(session, path, progress, None, None, begin)
-
-    @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
-        """Hold the study's directory, if it has one and it is still the study's."""
-        if self.directory is None:
-            yield
-            return
-        with claims.held(self.directory):
-            if checkpoints.is_unfinished(self.directory):
-                raise FileExistsError(
-                    f"{self.directory} holds a sweep that was cut short; go on with it first: "
-                    "Study.resume(directory)"
-                )
-            if store.identity(store.read(self.directory).manifest) != store.identity(self.manifest):
-                raise FileExistsError(f"{self.directory} holds another study by now")
-            yield
 
     def _recalled(
         self, task: AnyTask | None, optimizer: Optimizer, devices: Any, exact: bool, start: Any
@@ -137,6 +122,7 @@ class Study(WithClock):
         on_reading: OnReading | None = None,
         time_limit: float | None = None,
         devices: Sequence[Any] | None = None,
+        cluster: Cluster | None = None,
         progress: bool = True,
     ) -> "Study":
         """Go on with a sweep that was killed or interrupted; a complete study is just loaded.
@@ -154,6 +140,7 @@ class Study(WithClock):
             on_reading: as for :func:`sweep`; what came after the last checkpoint is told again.
             time_limit: seconds for this process, as for :func:`sweep`.
             devices: default all local ones.
+            cluster: as for :func:`sweep`; with or without one, whatever was there before.
             progress: whether to show a line.
 
         Raises:
@@ -172,7 +159,10 @@ class Study(WithClock):
                 return cls.load(path)
             question = checkpoints.asked(path)
             session = recall(*question, task, optimizer, devices, start=start)
-            session = replace(session, seen=seen_of(question.settings, on_reading, time_limit))
+            check_cluster(cluster, devices, session.table)
+            seen = seen_of(question.settings, on_reading, time_limit)
+            session = replace(session, seen=seen, cluster=cluster)
+            session = session if cluster is None else replace(session, devices=session.devices[:1])
             scheduler = scheduler_of(question.settings["scheduler"], scheduler)
             if (left := compiled_again(session, path, progress, scheduler)) is not None:
                 if files.is_file(path / MANIFEST):  # what is there stays
@@ -251,7 +241,7 @@ class Study(WithClock):
         columns = [*self.manifest["hyperparameters"], "seed"]
         if unknown_columns := [name for name in trials if name not in columns]:
             raise ValueError(f"the study has no column {unknown_columns[0]!r}; it has {columns}")
-        with self._held():
+        with held(self.directory, self.manifest):
             try:
                 session = self._recalled(task, optimizer, devices, exact, start)
             except OtherVersions as error:
@@ -298,16 +288,17 @@ def train(
         OSError: the study could not be written; the error has it.
     """
     before = None if path is None else os.stat(path / LOCK)
-    outcome = session.train(
-        session.table.trials,
-        "sweep",
-        progress,
-        scheduler=scheduler,
-        best=session.carried.keep,
-        begin=begin,
-        directory=path,
-        probe=path is not None,
-    )
+    with connected(session) as there:
+        outcome = there.train(
+            session.table.trials,
+            "sweep",
+            progress,
+            scheduler=scheduler,
+            best=session.carried.keep,
+            begin=begin,
+            directory=path,
+            probe=path is not None and session.cluster is None,
+        )
     outcome = settle(session, outcome)
     warn_of_bits(outcome.manifest)
     study = finish(session, outcome, path, asked, before)
@@ -328,7 +319,7 @@ def finish(
 
     ``before``: the lock's file as it was when the sweep began.
     """
-    session = replace(session, seen=session.seen.silent())
+    session = replace(session, seen=session.seen.silent(), cluster=None)
     curves = join(outcome.curves, outcome.trials, session.table.hyperparameters)
     manifest, events = outcome.manifest, [outcome.event]
     if asked is not None and path is not None:  # the command that resumes stands in the events

@@ -18,6 +18,7 @@ from jaxopt_course.studies.checking import (
 )
 from jaxopt_course.studies.choosing import check_measured, check_score, varied_in
 from jaxopt_course.studies.compiling import compiled
+from jaxopt_course.studies.elsewhere import Cluster, check_cluster
 from jaxopt_course.studies.keeping import check_keep
 from jaxopt_course.studies.part import Part, check_part, part_of
 from jaxopt_course.studies.plan import Plans, widths_of
@@ -66,6 +67,7 @@ def sweep(
     overwrite: bool = False,
     devices: Sequence[Any] | None = None,
     part: Part | None = None,
+    cluster: Cluster | None = None,
     progress: bool = True,
 ) -> Study:
     """Train every row of a table, all in one compiled program, or one a bucket of ``static``.
@@ -149,6 +151,8 @@ def sweep(
         devices: default all local ones; see ``use_cpu_cores``.
         part: ``(rank, of)``, to train every ``of``-th configuration only, in the programs of the
             whole table; :func:`join` makes the study of the whole, bit for bit, of all parts.
+        cluster: whose devices train instead, as :class:`Ray`: this process decides and saves; the
+            bits are those of its own devices, which must be of the same kind.
         progress: whether to show a line on standard error.
 
     Returns:
@@ -187,7 +191,8 @@ def sweep(
     check_measured(chosen[0], table.measured_with, varied)
     check_lanes(lanes)
     keep = check_keep(keep)
-    devices = check_devices(devices)
+    check_cluster(cluster, devices, table)
+    devices = check_devices(devices) if cluster is None else check_devices(None)[:1]
     widths: list[int | None]
     plans: list[Any]
     if plan is None:
@@ -212,6 +217,7 @@ def sweep(
         equal,
         carried=Carried(keep, starts, score=score),
         seen=seen,
+        cluster=cluster,
     )
     if part is not None:
         session = part_of(session, part)

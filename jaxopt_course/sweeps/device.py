@@ -59,6 +59,22 @@ class Device:
         self.lanes, readings = self.segment(self.lanes, self.seats, data, span, ends)
         return readings
 
+    def sit(self, seats: Any) -> None:
+        """Say who sits where."""
+        self.seats = jax.device_put(seats, self.device)
+
+    def begin(self, fresh: np.ndarray) -> None:
+        """Let the guests of these lanes begin."""
+        self.lanes = self.seat(self.lanes, self.seats, fresh)
+
+    def tells(self) -> bool:
+        """Whether the state of each guest can be had now."""
+        return True
+
+    def take(self, lane: int) -> Any:
+        """The state of a lane."""
+        return take(self.lanes.state, np.int32(lane))
+
     def admit(self, lane: int, state: Any, first_bad: Any) -> None:
         """Put a state into a lane, wherever it was, and its run of bad losses."""
         if getattr(jax.tree.leaves(state)[0], "device", None) != self.device:

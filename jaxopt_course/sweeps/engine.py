@@ -19,7 +19,7 @@ import numpy as np
 from jaxopt_course.sweeps import repeat
 from jaxopt_course.sweeps.climb import Climb, Score
 from jaxopt_course.sweeps.collect import write_down
-from jaxopt_course.sweeps.device import FREE, Call, Device, feeding, make_devices, seated, take
+from jaxopt_course.sweeps.device import FREE, Call, Device, feeding, make_devices, seated
 from jaxopt_course.sweeps.feeding import Source
 from jaxopt_course.sweeps.interrupts import interrupts
 from jaxopt_course.sweeps.keeping import Best, held, stacked, unstacked
@@ -53,6 +53,7 @@ def run(
     source: Source | None = None,
     deadline: float | None = None,
     on_stop: Callable[..., None] = lambda *_: None,
+    make_loop: Callable[..., "_Loop"] | None = None,
 ) -> Results:
     """Train every trial of the table to its end, or as far as a scheduler lets it.
 
@@ -77,9 +78,10 @@ def run(
         source: of a stream; then ``data.train`` is one batch, for its shapes.
         deadline: when to end, by ``time.perf_counter``; None for never.
         on_stop: gets row, state, a device and the results when a trial is stopped; see ``best``.
+        make_loop: of devices of other processes, see ``remote``; default of the program's own.
     """
     climb = climb or Climb(program.rhythm.intervals, np.arange(len(table.seeds)))
-    loop = _Loop(
+    loop = (make_loop or _Loop)(
         program, table, data, trial, climb, score, resume, keep_states, keep, start, source, on_stop
     )
     loop.to_compare = probe and repeat.is_worth_it(program, len(table.seeds))
@@ -93,7 +95,6 @@ def run(
             wait = max(SAVE_SECONDS, cost / SAVE_SHARE)
             if on_checkpoint is not None and time.perf_counter() - saved >= wait:
                 begun = time.perf_counter()
-                loop.drain()
                 on_checkpoint(loop.snapshot())
                 saved = time.perf_counter()
                 cost = saved - begun
@@ -130,20 +131,20 @@ class _Loop:
         self.structure: Any = jax.tree.structure(empty.state)
         self.waiting: dict[int, Any] = {}  # row -> state, of those that left before their end
         self.stopped: set[int] = set()  # rows that will never train on: nobody needs their state
+        self.reached = np.zeros(len(table.seeds), np.int32)  # intervals dispatched
         if resume is None:
             self.results = no_results(len(table.seeds), self.rhythm, *program.names)
         else:
             self.results = resume.results
             self.waiting = unstacked(resume.waiting, empty.state)
+            self.reached[resume.waiting.rows] = resume.waiting.progress
             if keep is not None and resume.kept is not None:
                 keep.states = unstacked(resume.kept, empty.state)
         self.score = score(self.results) if score else lambda row, rung: np.zeros(rung)
-        self.reached = np.zeros(len(table.seeds), np.int32)  # intervals dispatched
-        if resume is not None:
-            self.reached[resume.waiting.rows] = resume.waiting.progress
         self.queues = Queues(self._key)
         most = groups(map(self._key, range(len(table.seeds))), program.lanes)
         self.devices = make_devices(program, empty, data, source, most)
+        self.home: Any = next(iter(self.devices), None)  # where what is stopped is measured
         for row in range(len(table.seeds)):
             self._arrive(row, queue=False)
         over = self.results.over | (self.results.progress >= climb.until)
@@ -175,7 +176,7 @@ class _Loop:
         if not occupied.all() and not self.queues.waiting(device.together):
             other = self._choose_queue(device)
             if other is not None and self.queues.waiting(other) > occupied.sum():
-                if device.calls:
+                if device.calls or not device.tells():
                     return False  # first read how its guests are, then let them wait
                 for lane in np.flatnonzero(occupied).tolist():
                     self._leave(device, lane, back=True)
@@ -199,9 +200,9 @@ class _Loop:
         if moved:
             stand_in = device.guests[occupied][0]  # an empty lane computes, and nobody looks
             rows = np.where(occupied, device.guests, stand_in)
-            device.seats = jax.device_put(make_seats(self.table, rows), device.device)
+            device.sit(make_seats(self.table, rows))
         if fresh.any():
-            device.lanes = device.seat(device.lanes, device.seats, fresh)
+            device.begin(fresh)
         return True
 
     def _free(self, device: Device) -> None:
@@ -218,14 +219,13 @@ class _Loop:
         row = int(device.guests[lane])
         device.guests[lane] = FREE
         if row in self.stopped:
-            state = take(device.lanes.state, np.int32(lane))
-            return self.on_stop(row, state, self.devices[0], self.results)
+            return self.on_stop(row, device.take(lane), self.home, self.results)
         if self.reached[row] < self.rhythm.intervals:
-            self.waiting[row] = take(device.lanes.state, np.int32(lane))
+            self.waiting[row] = device.take(lane)
         elif self.keep_states:
-            self.results.states[row] = take(device.lanes.state, np.int32(lane))
+            self.results.states[row] = device.take(lane)
         elif self.keep is not None:
-            self.keep.take(row, take(device.lanes.state, np.int32(lane)))
+            self.keep.take(row, device.take(lane))
         if back:
             self.queues.of(row).appendleft(row)
 
@@ -310,7 +310,8 @@ class _Loop:
             results.stopped = ~results.finished & (results.first_bad < 0)
 
     def snapshot(self) -> Snapshot:
-        """Where the sweep is, in arrays of the host; nothing may be under way."""
+        """Where the sweep is, in arrays of the host."""
+        self.drain()
         over = self.results.finished | (self.results.first_bad >= 0)
         states = {r: x for r, x in (seated(self.devices) | self.waiting).items() if not over[r]}
         waiting = stacked(states, self.structure, self.reached)
@@ -340,7 +341,7 @@ class _Loop:
             for one in news.stopped:
                 self.stopped.add(one)
                 if (state := self.waiting.pop(one, None)) is not None:
-                    self.on_stop(one, state, self.devices[0], self.results)
+                    self.on_stop(one, state, self.home, self.results)
             copies = {one: self.waiting[other] for one, other in news.copies.items() if queue}
             self.waiting |= copies  # who has come waits by then
             arriving += [] if queue else news.promoted

@@ -1,0 +1,349 @@
+"""Ray Core: the devices of its nodes, an actor each.
+
+Ray starts processes and carries messages; which rows a device gets, what is decided and what is
+saved stays in the sweep's own process.  An actor that dies is made again as long as its node lives.
+"""
+
+import contextlib
+import time
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jaxopt_course.clusters.actor import Actor, environment_of, facts_of
+from jaxopt_course.sweeps.messages import Answer, Code, Leaves, Lost, Work
+
+LEAST, BELOW = (2, 50), (3, 0)  # versions of Ray that this is written for
+LOOK_SECONDS = 1.0  # between two looks at the nodes
+DEATHS = 3  # of an actor before it has answered once, after which its place stays empty
+
+
+@dataclass(frozen=True)
+class Ray:
+    """Train on the devices of a Ray cluster: ``sweep(..., cluster=joc.Ray())``.
+
+    Nodes may join, fall silent and die while a sweep runs; the table is that of one process with
+    devices of the same kind, bit for bit.  Programs travel as machine code, compiled here, so
+    nothing of your code need be installed there but this package, in the same version.
+
+    Attributes:
+        address: of the cluster, as ``ray.init`` takes it: "auto" is the one of this machine,
+            "local" one that is started for this sweep alone, or "host:port".
+        devices_per_node: actors on each node; default its GPUs, or its CPUs where it has none.
+        silent_seconds: after so long without an answer a device's rows are given to others too;
+            the first answer counts, so that a slow device costs time and no results.
+        start_seconds: how long the sweep waits for its first device.
+
+    Raises:
+        TypeError, ValueError: of the wrong kind, or not positive.
+    """
+
+    address: str = "auto"
+    devices_per_node: int | None = None
+    silent_seconds: float = 60.0
+    start_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.address, str) or not self.address:
+            raise TypeError(
+                f'address must be a text, as "auto" or "host:port", not {self.address!r}'
+            )
+        for name in ("devices_per_node", "silent_seconds", "start_seconds"):
+            value = getattr(self, name)
+            number = isinstance(value, int if name == "devices_per_node" else int | float)
+            if value is None and name == "devices_per_node":
+                continue
+            if not number or isinstance(value, bool) or not value > 0:
+                raise ValueError(f"{name} must be a positive number, not {value!r}")
+
+    @contextlib.contextmanager
+    def opened(self, device: Any) -> Iterator["RayWorkers"]:
+        """Connect, for as long as a sweep lasts.
+
+        Args:
+            device: of this process; those of the nodes must be of its kind.
+
+        Raises:
+            ImportError: Ray is not installed, or of another version.
+            ConnectionError: nobody answers at the address, or no device in time.
+            ValueError: a node has other code, another jax, other devices or instructions.
+        """
+        ray = imported()
+        ours = not ray.is_initialized()
+        if ours:
+            _connect(ray, self.address)
+        workers = RayWorkers(ray, self, device)
+        try:
+            workers.start()
+            yield workers
+        finally:
+            workers.close()
+            if ours:
+                ray.shutdown()
+
+
+def imported() -> Any:
+    """The package.
+
+    Raises:
+        ImportError: it is not there, or of another version.
+    """
+    wanted = "pip install 'jaxopt-course[ray]'"
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise  # it is there, and lacks something of its own
+        raise ImportError(f"cluster=Ray(...) needs Ray: {wanted}") from error
+    version = tuple(int(x) for x in ray.__version__.split(".")[:2])
+    if not LEAST <= version < BELOW:
+        raise ImportError(
+            f"cluster=Ray(...) needs Ray 2.50 to 2.x, not {ray.__version__}: {wanted}"
+        )
+    return ray
+
+
+def _connect(ray: Any, address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="error")
+    except (ConnectionError, RuntimeError, ValueError, AssertionError) as error:
+        why = str(error).strip().splitlines()
+        raise ConnectionError(
+            f"no Ray cluster answers at {address!r} ({why[0] if why else type(error).__name__}); "
+            'start one on each machine ("ray start --head", "ray start --address=HOST:6379"), or '
+            'take address="local"'
+        ) from error
+
+
+class Slot:
+    """The place of a device of a node.
+
+    Args:
+        name: in words.
+        gpu: whether it takes a GPU.
+        node: its number in Ray.
+    """
+
+    def __init__(self, name: str, gpu: bool, node: str) -> None:
+        self.name, self.gpu, self.node = name, gpu, node
+        self.actor: Any = None
+        self.coming: Any = None  # facts, or that the program is loaded
+        self.checked = self.loaded = False
+        self.deaths, self.why = 0, ""
+
+
+class RayWorkers:
+    """The actors of a cluster, as they come and go; see ``sweeps.messages.Workers``."""
+
+    def __init__(self, ray: Any, settings: Ray, device: Any) -> None:
+        self.calls: dict[str, int] = {}
+        self.silent_seconds = settings.silent_seconds
+        self._ray, self._settings, self._mine = ray, settings, facts_of(device)
+        self._environment, self._gpu = environment_of(device), device.platform == "gpu"
+        self._slots: dict[tuple[str, int], Slot] = {}
+        self._message: Any = None
+        self._most, self._looked = 0, 0.0
+
+    def start(self) -> None:
+        """Wait for the first device, and for others that come with it; see :meth:`Ray.opened`."""
+        until, failed = time.monotonic() + self._settings.start_seconds, []
+        while not any(slot.checked for slot in self._slots.values()):
+            self._look()
+            for slot in list(self._slots.values()):
+                self._check(slot, refuse=True)
+            failed = [slot for slot in self._slots.values() if slot.deaths >= DEATHS]
+            if failed and len(failed) == len(self._slots):
+                raise ConnectionError(
+                    f"no process of the Ray cluster stays alive; on {failed[0].name}: "
+                    f"{failed[0].why} (is this package installed there, in the same version?)"
+                )
+            if time.monotonic() > until:
+                raise ConnectionError(
+                    f"no device of the Ray cluster was ready within "
+                    f"{self._settings.start_seconds:g} s, of {len(self._slots)} that it has; "
+                    '"ray status" says what they are busy with'
+                )
+            self._pause([slot.coming for slot in self._slots.values() if slot.coming is not None])
+        if coming := [slot.coming for slot in self._slots.values() if slot.coming is not None]:
+            self._ray.wait(coming, num_returns=len(coming), timeout=LOOK_SECONDS)
+            for slot in list(self._slots.values()):
+                self._check(slot, refuse=True)
+
+    def _pause(self, coming: list[Any]) -> None:
+        if coming:
+            self._ray.wait(coming, num_returns=1, timeout=0.2)
+        else:
+            time.sleep(0.2)
+
+    def begin(self, code: Code, data: Leaves, most: int) -> None:
+        """See ``Workers``.
+
+        Raises:
+            MemoryError: the store of this node has no room for the program and the data.
+        """
+        try:
+            self._message, self._most = (self._ray.put(code), self._ray.put(data)), most
+        except self._ray.exceptions.ObjectStoreFullError as error:
+            size = sum(x.nbytes for x in data) / 2**20
+            raise MemoryError(
+                f"Ray's object store has no room for the data ({size:.0f} MiB): start Ray with "
+                "--object-store-memory=BYTES"
+            ) from error
+        for slot in self._slots.values():
+            slot.loaded, slot.coming = False, None if slot.checked else slot.coming
+
+    def joined(self) -> Sequence["RayWorker"]:
+        """See ``Workers``."""
+        if time.monotonic() - self._looked >= LOOK_SECONDS:
+            self._look()
+        found = []
+        for slot in list(self._slots.values()):
+            self._check(slot, refuse=False)
+            if not slot.checked or slot.loaded:
+                continue
+            if slot.coming is None and self._under_way() < self._most:
+                slot.coming = slot.actor.load.remote(*self._message)
+            if slot.coming is not None and self._came(slot):
+                slot.loaded = True
+                found.append(RayWorker(self._ray, slot, self._died))
+        return found
+
+    def _under_way(self) -> int:
+        return sum(
+            one.checked and (one.loaded or one.coming is not None) for one in self._slots.values()
+        )
+
+    def wait(self, busy: Sequence[Any], seconds: float) -> None:
+        """See ``Workers``."""
+        oldest = [worker.calls[0] for worker in busy if worker.calls]
+        if oldest:
+            self._ray.wait(oldest, num_returns=1, timeout=seconds)
+        else:
+            time.sleep(seconds)
+
+    def close(self) -> None:
+        """Let all actors go."""
+        for slot in self._slots.values():
+            if slot.actor is not None:
+                with contextlib.suppress(Exception):  # it may be dead, or the cluster gone
+                    self._ray.kill(slot.actor)
+
+    def _look(self) -> None:
+        """Make an actor in each free place of each node."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        self._looked = time.monotonic()
+        for node in self._ray.nodes():
+            if not node["Alive"]:
+                continue
+            has = node["Resources"]
+            count = int(has.get("GPU" if self._gpu else "CPU", 0))
+            if self._settings.devices_per_node is not None and count:
+                count = self._settings.devices_per_node
+            for number in range(count):
+                key = node["NodeID"], number
+                if key not in self._slots:
+                    where = f"{node['NodeManagerHostname']} ({key[0][:6]}), device {number}"
+                    self._slots[key] = Slot(where, self._gpu, key[0])
+                slot = self._slots[key]
+                if slot.actor is None and slot.deaths < DEATHS:
+                    there = NodeAffinitySchedulingStrategy(node_id=slot.node, soft=False)
+                    share = min(1.0, has.get("CPU", 0.0) / count)
+                    needs = {"num_gpus": 1.0, "num_cpus": 0.0} if self._gpu else {"num_cpus": share}
+                    made = self._ray.remote(Actor).options(
+                        max_restarts=0, scheduling_strategy=there, **needs
+                    )
+                    slot.actor = made.remote(self._environment)
+                    slot.coming = slot.actor.facts.remote()
+        alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
+        for key in [key for key in self._slots if key[0] not in alive]:
+            del self._slots[key]
+
+    def _check(self, slot: Slot, refuse: bool) -> None:
+        """Compare what a new actor says of itself with this process."""
+        if slot.checked or slot.coming is None:
+            return
+        facts = self._came(slot)
+        if not facts:
+            return
+        other = [
+            f"{name} {facts[name]}, not {mine}"
+            for name, mine in self._mine.items()
+            if facts[name] != mine
+        ]
+        if not other:
+            slot.checked = True
+            return
+        said = (
+            f"the node {slot.name} has {'; '.join(other)}: its trials would not be those of this "
+            "process to the bit"
+        )
+        if refuse:
+            raise ValueError(f"{said}; give it the same, or leave it out of the cluster")
+        self._ray.kill(slot.actor)
+        slot.actor, slot.coming, slot.deaths = None, None, DEATHS
+        warnings.warn(f"{said}; it is left out", stacklevel=2)
+
+    def _came(self, slot: Slot) -> Any:
+        """What an actor was asked for; nothing where it has not come, or never will."""
+        ready, _ = self._ray.wait([slot.coming], timeout=0)
+        if not ready:
+            return None
+        coming, slot.coming = slot.coming, None
+        try:
+            return self._ray.get(coming) or True
+        except self._ray.exceptions.RayTaskError as error:
+            raise RuntimeError(f"the node {slot.name}: {error.cause or error}") from error
+        except self._ray.exceptions.RayError as error:
+            self._died(slot, error)
+            return None
+
+    def _died(self, slot: Slot, error: Exception) -> None:
+        """Let go of an actor; one that never gets anywhere is not made for ever."""
+        slot.deaths = 0 if slot.loaded else slot.deaths + 1
+        with contextlib.suppress(Exception):
+            self._ray.kill(slot.actor)
+        slot.actor, slot.coming, slot.checked, slot.loaded = None, None, False, False
+        slot.why = " ".join(str(error).split())[-200:] or type(error).__name__
+        if slot.deaths == DEATHS and self._most:
+            warnings.warn(
+                f"the node {slot.name} is left out: its process died {DEATHS} times before it had "
+                f"done anything ({slot.why})",
+                stacklevel=2,
+            )
+
+
+class RayWorker:
+    """See ``sweeps.messages.Worker``."""
+
+    def __init__(self, ray: Any, slot: Slot, died: Any) -> None:
+        self.name, self.calls = slot.name, deque[Any]()
+        self._ray, self._slot, self._actor, self._died = ray, slot, slot.actor, died
+
+    def send(self, work: Work) -> None:
+        """See ``Worker``."""
+        self.calls.append(self._actor.work.remote(work))
+
+    def answered(self) -> bool:
+        """See ``Worker``."""
+        ready, _ = self._ray.wait([self.calls[0]], timeout=0)
+        return bool(ready)
+
+    def answer(self) -> Answer:
+        """See ``Worker``.
+
+        Raises:
+            Lost: the actor or its node is dead.
+            RuntimeError: the device could not do it, as for want of memory.
+        """
+        try:
+            found: Answer = self._ray.get(self.calls.popleft())
+        except self._ray.exceptions.RayTaskError as error:
+            raise RuntimeError(f"the node {self.name}: {error.cause or error}") from error
+        except self._ray.exceptions.RayError as error:
+            if self._slot.actor is self._actor:
+                self._died(self._slot, error)
+            raise Lost(type(error).__name__) from error
+        return found

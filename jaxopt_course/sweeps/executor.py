@@ -1,0 +1,75 @@
+"""The other end of the messages: lanes of one device, of which nobody here knows the task."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxopt_course.sweeps.device import place, take
+from jaxopt_course.sweeps.lanes import Lanes
+from jaxopt_course.sweeps.loading import moved
+from jaxopt_course.sweeps.messages import Answer, Code, Leaves, Work
+
+
+class Executor:
+    """Does what it is sent, one after the other.
+
+    Args:
+        device: of this process.
+    """
+
+    def __init__(self, device: Any) -> None:
+        self.device = device
+        self._lanes: list[Any] = []
+        self._seats: list[Any] = []
+
+    def load(self, code: Code, data: Leaves) -> None:
+        """Take over a program and its data; lanes are empty.
+
+        Raises:
+            RuntimeError: this process cannot run what the sweep's has compiled.
+        """
+        takes, gives = code.arguments, (len(code.lanes), code.returns)
+        programs = [
+            moved((content, _flat_arguments(n), jax.tree.structure([0] * m)), self.device)
+            for content, n, m in zip((code.seat, code.segment), takes, gives, strict=True)
+        ]
+        if None in programs:
+            raise RuntimeError("the program that the sweep's process compiled cannot be run here")
+        self._seat, self._segment = programs
+        self._data = jax.device_put(data, self.device)
+        self.empty(code)
+
+    def empty(self, code: Code) -> None:
+        """Let everybody go."""
+        empty = [np.zeros(shape, dtype) for shape, dtype in code.lanes]
+        empty[-1] = np.full_like(empty[-1], -1)  # nobody is bad
+        self._lanes, self._seats = jax.device_put(empty, self.device), []
+
+    def work(self, work: Work) -> Answer:
+        """Seat, advance, and tell."""
+        if work.seats is not None:
+            self._seats = jax.device_put(work.seats, self.device)
+        for lane, leaves, first_bad in work.admitted:
+            lanes = Lanes(self._lanes[:-1], self._lanes[-1])
+            state = jax.device_put(leaves, self.device)
+            *rest, last = jax.tree.leaves(place(lanes, np.int32(lane), state, np.int32(first_bad)))
+            self._lanes = [*rest, last]
+        if work.fresh is not None:
+            self._lanes = self._seat(*self._lanes, *self._seats, work.fresh)
+        readings: list[Any] = []
+        if work.intervals:
+            told = np.int32(work.intervals), np.bool_(work.ends)
+            out = self._segment(*self._lanes, *self._seats, *self._data, *told)
+            self._lanes, readings = out[: len(self._lanes)], out[len(self._lanes) :]
+        return Answer([np.array(x) for x in readings], self._states(work.wanted))
+
+    def _states(self, wanted: np.ndarray) -> Leaves:
+        if not len(wanted):
+            return []
+        lanes = [take(self._lanes[:-1], np.int32(lane)) for lane in wanted]
+        return [np.stack(leaf) for leaf in zip(*jax.device_get(lanes), strict=True)]
+
+
+def _flat_arguments(count: int) -> Any:
+    return jax.tree.structure(((0,) * count, {}))
