@@ -95,7 +95,8 @@ class RemoteLoop(_Loop):
                 device.silent = True
         super().dispatch()
         under_way = self._under_way()
-        if not under_way and not self.queues.empty and not self.devices and not self.warned:
+        left = self.joined and not self.devices and not self.queues.empty
+        if left and not self.warned:
             self.warned = True
             warnings.warn(
                 "no device of the cluster is left, the sweep waits for one to join; Ctrl-C saves "

@@ -1,0 +1,166 @@
+"""A Ray cluster of this machine: nodes of one device each, killed and joined while a sweep runs.
+
+In an environment of its own: ``.ci/run cluster``.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from sweep_to_kill import make_task
+
+import jaxopt_course as joc
+from jaxopt_course.sweeps import remote
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore:.* is lost .*; its rows go to others"),
+    pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning"),
+]
+TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 0.1, 1e30], seed=range(4))
+SETTINGS = {"steps": 200_000, "batch_size": 3, "evaluate_every": 10_000, "lanes": 4}
+HALVING = joc.SuccessiveHalving(min_steps=50_000)
+MIB = 2**20
+
+
+def sweep(cluster=None, **settings):
+    where = {"devices": jax.devices()[:1]} if cluster is None else {"cluster": cluster}
+    return joc.sweep(make_task(), TRIALS, progress=False, **(SETTINGS | where | settings))
+
+
+def same(a, b):
+    pd.testing.assert_frame_equal(a.trials, b.trials)
+    for name, curve in a.curves.data_vars.items():
+        assert curve.to_numpy().tobytes() == b.curves[name].to_numpy().tobytes(), name
+
+
+@pytest.fixture(scope="module")
+def nodes():
+    """A head without devices, which stays, and what adds nodes."""
+    os.environ["RAY_raylet_start_wait_time_s"] = "120"  # a busy machine is slow to start
+    from ray.cluster_utils import Cluster
+
+    import ray
+
+    room = {"object_store_memory": 80 * MIB, "include_dashboard": False}
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **room})
+    made.one_more = lambda: made.add_node(num_cpus=1, object_store_memory=80 * MIB)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return sweep(scheduler=HALVING)
+
+
+@pytest.fixture
+def short(monkeypatch):
+    monkeypatch.setattr(remote, "SEGMENT_SECONDS", 0.05)
+
+
+def test_two_nodes_are_one_process(nodes, plain):
+    for _ in range(2):
+        nodes.one_more()
+    study = sweep(joc.Ray(address=nodes.address), scheduler=HALVING)
+    same(study, plain)
+    assert len(study.events[0]["nodes"]) == 2
+
+
+def test_a_node_dies_and_another_joins(nodes, plain, short):
+    dying = nodes.one_more()
+    read, joined = [], []
+
+    def change():
+        time.sleep(0.2)
+        nodes.remove_node(dying, allow_graceful=False)
+        joined.append(nodes.one_more())
+
+    def hear(readings):
+        if not read:
+            threading.Thread(target=change).start()
+        read.extend(readings)
+
+    study = sweep(joc.Ray(address=nodes.address), scheduler=HALVING, on_reading=hear)
+    same(study, plain)
+    assert len(set(read)) == len(read)  # none is told twice
+
+
+def test_actors_are_killed_and_made_again(nodes, plain, short):
+    """By SIGKILL, ten times, whenever."""
+    random, done = np.random.default_rng(0), threading.Event()
+
+    def kill():
+        while not done.wait(random.uniform(0.2, 0.6)):
+            found = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True)
+            lines = [x.split(None, 1) for x in found.stdout.splitlines()[1:]]
+            ours = [int(pid) for pid, name in lines if name.startswith("ray::Actor")]
+            if ours:
+                os.kill(int(random.choice(ours)), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        study = sweep(joc.Ray(address=nodes.address), scheduler=HALVING, steps=200_000)
+    finally:
+        done.set()
+        killer.join()
+    same(study, plain)
+
+
+SWEEP = """
+import sys
+import jax
+from test_ray import HALVING, sweep
+import jaxopt_course as joc
+from jaxopt_course.sweeps import engine, remote
+
+engine.SAVE_SECONDS, remote.TELL_SECONDS, remote.SEGMENT_SECONDS = 0.0, 0.0, 0.05
+told = lambda readings: print("told", flush=True)
+sweep(joc.Ray(address=sys.argv[1]), scheduler=HALVING, directory=sys.argv[2], on_reading=told)
+"""
+
+
+@pytest.mark.parametrize("with_ray", [False, True])
+def test_the_driver_is_killed_and_resumed(nodes, plain, tmp_path, with_ray):
+    directory = tmp_path / "study"
+    arguments = [sys.executable, "-W", "ignore", "-c", SWEEP, nodes.address, str(directory)]
+    path = f"{Path(__file__).parent}:{Path(__file__).parent.parent}"
+    environment = os.environ | {"PYTHONPATH": path}
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment) as process:
+        for _ in range(3):
+            assert process.stdout.readline() == b"told\n"
+        with pytest.raises(BlockingIOError, match="another process"):
+            sweep(directory=directory, overwrite=True)
+        process.kill()
+    where = {"devices": jax.devices()[:1]}
+    if with_ray:
+        where = {"cluster": joc.Ray(address=nodes.address)}
+    study = joc.Study.resume(directory, task=make_task(), progress=False, **where)
+    same(study, plain)
+
+
+def test_other_code_on_a_node_is_refused_by_name(nodes, monkeypatch):
+    from jaxopt_course.clusters import actor
+
+    monkeypatch.setattr(actor, "source_sha256", lambda: "0" * 64)
+    with pytest.raises(ValueError, match=r"the node .* has jaxopt_course .*, not .*000: its"):
+        sweep(joc.Ray(address=nodes.address))
+
+
+def test_an_address_nobody_answers_is_refused(nodes):
+    import ray
+
+    ray.shutdown()
+    with pytest.raises(ConnectionError, match="no Ray cluster answers at '127.0.0.1:1'"):
+        sweep(joc.Ray(address="127.0.0.1:1"))

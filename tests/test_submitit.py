@@ -1,0 +1,43 @@
+"""Parts of a table as an array of jobs, by submitit's own executor for one machine.
+
+In an environment of its own: ``.ci/run cluster``.
+"""
+
+import jax
+import pandas as pd
+import pytest
+
+import jaxopt_course as joc
+
+pytestmark = [pytest.mark.cluster, pytest.mark.filterwarnings("ignore::ResourceWarning")]
+TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 0.01], seed=range(2))
+SETTINGS = {"steps": 40, "batch_size": 5, "evaluate_every": 10, "lanes": 2, "progress": False}
+
+
+def part(rank, of, directory):
+    """Train a part, or go on with it."""
+    import jaxopt_course as joc
+
+    try:
+        return str(joc.Study.resume(directory, progress=False).directory)
+    except FileNotFoundError:
+        made = joc.sweep("line", TRIALS, part=(rank, of), directory=directory, **SETTINGS)
+        return str(made.directory)
+
+
+def test_an_array_of_parts_is_the_whole(tmp_path):
+    submitit = pytest.importorskip("submitit")
+    executor = submitit.AutoExecutor(folder=tmp_path / "log", cluster="local")
+    executor.update_parameters(timeout_min=10)
+    directories = [tmp_path / str(rank) for rank in range(2)]
+    jobs = executor.map_array(part, range(2), [2, 2], directories)
+    assert [job.result() for job in jobs] == [str(one) for one in directories]
+    again = executor.submit(part, 0, 2, directories[0])  # what is complete is loaded
+    assert again.result() == str(directories[0])
+    joined = joc.join([joc.Study.load(one) for one in directories])
+    whole = joc.sweep("line", TRIALS, devices=jax.devices()[:1], **SETTINGS)
+    assert joined.trials["id"].tolist() == whole.trials["id"].tolist()
+    # jobs compile at full effort, as their users do, and tests with none
+    close = dict.fromkeys(["valid_loss", "test_loss", "train_loss"])
+    for name in close:
+        pd.testing.assert_series_equal(joined.trials[name], whole.trials[name], rtol=1e-5)
