@@ -14,19 +14,21 @@ TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 0.01], seed=ra
 SETTINGS = {"steps": 40, "batch_size": 5, "evaluate_every": 10, "lanes": 2, "progress": False}
 
 
-def part(rank, of, directory):
-    """Train a part, or go on with it."""
-    import jaxopt_course as joc
-
-    try:
-        return str(joc.Study.resume(directory, progress=False).directory)
-    except FileNotFoundError:
-        made = joc.sweep("line", TRIALS, part=(rank, of), directory=directory, **SETTINGS)
-        return str(made.directory)
-
-
 def test_an_array_of_parts_is_the_whole(tmp_path):
-    submitit = pytest.importorskip("submitit")
+    import submitit
+
+    trials, settings = TRIALS, SETTINGS
+
+    def part(rank, of, directory):
+        """Train a part, or go on with it; sent by value."""
+        import jaxopt_course as joc
+
+        try:
+            return str(joc.Study.resume(directory, progress=False).directory)
+        except FileNotFoundError:
+            made = joc.sweep("line", trials, part=(rank, of), directory=directory, **settings)
+            return str(made.directory)
+
     executor = submitit.AutoExecutor(folder=tmp_path / "log", cluster="local")
     executor.update_parameters(timeout_min=10)
     directories = [tmp_path / str(rank) for rank in range(2)]
@@ -38,6 +40,5 @@ def test_an_array_of_parts_is_the_whole(tmp_path):
     whole = joc.sweep("line", TRIALS, devices=jax.devices()[:1], **SETTINGS)
     assert joined.trials["id"].tolist() == whole.trials["id"].tolist()
     # jobs compile at full effort, as their users do, and tests with none
-    close = dict.fromkeys(["valid_loss", "test_loss", "train_loss"])
-    for name in close:
+    for name in ("valid_loss", "test_loss", "train_loss"):
         pd.testing.assert_series_equal(joined.trials[name], whole.trials[name], rtol=1e-5)
