@@ -20,6 +20,7 @@ EXTRAS = {  # who needs it
     "report/measures/importance.py": "optuna",
     "live/": "live",
     "site/": "site",
+    "clusters/": "ray",
     "sweeps/progress.py": "course",  # in a notebook IPython is there
     "problems/packaged.py": "tables",
 }
@@ -47,6 +48,7 @@ def test_what_is_imported_is_declared(part):
     """A package that others happen to bring may be gone with their next release."""
     extras = PROJECT["optional-dependencies"]
     named = PROJECT["dependencies"] + (extras[EXTRAS[part]] if part else [])
+    named += [other for name in named for other in extras.get(name[14:-1], ())]  # jaxopt-course[x]
     declared = {distribution(name) for name in named} | {"jaxopt-course"}
     installed = packages_distributions()
     files = [file.relative_to(PACKAGE).as_posix() for file in sorted(PACKAGE.rglob("*.py"))]

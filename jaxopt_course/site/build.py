@@ -1,8 +1,8 @@
 """The whole site in one directory: lessons run where they must, then Sphinx, once a language.
 
-    out/html           the pages, to be looked at or published; curso/ is the Spanish part
-    out/lessons        lessons that have run, so that the next build need not run them again
-    out/sources, out/files, out/doctrees   what Sphinx reads and remembers
+``out/html`` has the pages, to be looked at or published, and the Spanish ones in its ``curso``;
+``out/lessons`` the lessons that have run, so that the next build need not run them again;
+``out/sources``, ``out/files`` and ``out/doctrees`` what Sphinx reads and remembers.
 """
 
 import json

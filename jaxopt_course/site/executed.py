@@ -62,15 +62,16 @@ def library(package: Path = PACKAGE) -> str:
 
 
 def code(source: str) -> str:
-    """A module without comments and docstrings.
+    r"""A module without comments and docstrings.
 
-    >>> code('"A."\\nx = 1  # one') == code('"B."\\nx = 1'), code("x = 1") == code("x = 2")
+    >>> code('"A."\nx = 1  # one') == code('"B."\nx = 1'), code("x = 1") == code("x = 2")
     (True, False)
     """
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-                body[0] = ast.Pass()
+        match node:
+            case ast.Module(body=body) | ast.ClassDef(body=body) | ast.FunctionDef(body=body):
+                match body:
+                    case [ast.Expr(value=ast.Constant(value=str())), *_]:
+                        body[0] = ast.Pass()
     return ast.dump(tree)

@@ -71,7 +71,7 @@ def with_figures(notebook: Any, name: str) -> tuple[Any, dict[str, bytes]]:
 
     Long cells are folded.
     """
-    shown, figures = nbformat.from_dict(notebook), {}
+    shown, figures = nbformat.from_dict(notebook), dict[str, bytes]()
     for cell in shown.cells:
         cell.setdefault("id", "")
         if cell.cell_type != "code":

@@ -10,7 +10,10 @@ REPOSITORY = "https://github.com/jaxopt-course/jaxopt_course"
 PUBLISHED = "gh-pages"  # the branch that holds the built site, notebooks included
 COLAB = "https://colab.research.google.com/github/jaxopt-course/jaxopt_course/blob"
 FENCE = re.compile(r"^(`{3,})[^\n`]*\n.*?^\1[ ]*$", re.M | re.S)
-LINK = re.compile(r"(?P<code>`+[^`]*`+)|(?P<picture>!?)\[(?P<words>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<to>[^)\s]+)\)")
+LINK = re.compile(
+    r"(?P<code>`+[^`]*`+)"
+    r"|(?P<picture>!?)\[(?P<words>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<to>[^)\s]+)\)"
+)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,8 @@ def _led(text: str, file: Path, root: Path, places: Mapping[Path, Place], here: 
             return f"{found['picture']}[{found['words']}]({outside(there, root)})"
         place, after = places[there], f"#{anchor}" if anchor else ""
         if place.project == here.project:
-            return f"{found['picture']}[{found['words']}]({between(here.document, place.document)}{after})"
+            to = between(here.document, place.document) + after
+            return f"{found['picture']}[{found['words']}]({to})"
         return f'<a href="{between(here.page, place.page)}{after}">{found["words"]}</a>'
 
     return LINK.sub(link, text)

@@ -90,7 +90,8 @@ def entry(module: str, name: str, thing: Any) -> str:
     if inspect.isclass(thing):
         fields = ", ".join(getattr(thing, "_fields", ()))  # of a NamedTuple: the class tells them
         hidden = f"   :exclude-members: {fields}\n" if fields else ""
-        return f".. autoclass:: {path}\n   :members:\n   :inherited-members: Module, tuple\n{hidden}"
+        listed = f"   :members:\n   :inherited-members: Module, tuple\n{hidden}"
+        return f".. autoclass:: {path}\n{listed}"
     if callable(thing):
         return f".. autofunction:: {path}\n"
     return f".. py:data:: {path}\n\n   {data(module, name)}\n"
