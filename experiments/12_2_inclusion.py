@@ -150,9 +150,9 @@ show(fig, "wilson")
 # $$ \text{momentum:}\quad m_t=\mu\,m_{t-1}+g_t,\qquad \theta_{t+1}=\theta_t-\eta\,m_t $$
 #
 # $$ \text{Adam:}\quad m_t=\beta_1 m_{t-1}+(1-\beta_1)g_t,\quad
-#   v_t=\beta_2 v_{t-1}+(1-\beta_2)g_t^2,
-# \qquad
-#   \theta_{t+1}=\theta_t-\eta_t\,\frac{m_t/(1-\beta_1^t)}{\sqrt{v_t/(1-\beta_2^t)}+\varepsilon} $$
+#   v_t=\beta_2 v_{t-1}+(1-\beta_2)g_t^2, $$
+#
+# $$ \theta_{t+1}=\theta_t-\eta_t\,\frac{m_t/(1-\beta_1^t)}{\sqrt{v_t/(1-\beta_2^t)}+\varepsilon} $$
 #
 # Con $\mu=0$ momentum **es** SGD. Y si $\varepsilon\gg\sqrt{\hat v}$ y
 # $\eta_t=\eta\,\varepsilon\,(1-\beta_1^t)/(1-\beta_1)$, Adam es momentum con $\mu=\beta_1$, con un

@@ -23,7 +23,8 @@ from jaxopt_course.sweeps import program
 ROOT = Path(__file__).parent.parent
 GUIDES = ROOT / "experiments" / "guides"
 INDEX = GUIDES / "README.md"
-PAGES = [ROOT / "README.md", *sorted(GUIDES.rglob("*.md"))]
+CONTRIBUTING = ROOT / "experiments" / "contributing.md"
+PAGES = [ROOT / "README.md", *sorted(GUIDES.rglob("*.md")), CONTRIBUTING]
 PROSE = [*PAGES, ROOT / "experiments" / "README.md", ROOT / "experiments" / "changelog.md"]
 FENCE = re.compile(r"^(`{3,})([^\n`]*)\n(.*?)^\1[ ]*$", re.M | re.S)
 NO_RUN = re.compile(r"python no-run: (\S.*)")

@@ -63,6 +63,7 @@ html_sidebars = {
         "sbt-sidebar-nav.html",
     ],
 }
+html_context = {"default_mode": "auto"}  # light or dark as the reader's system
 templates_path = ["templates"]
 html_static_path = ["static"]
 html_css_files = ["site.css"]

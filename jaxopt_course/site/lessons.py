@@ -10,7 +10,7 @@ from typing import Any
 import jupytext
 import nbformat
 
-from jaxopt_course.course import formulas
+from jaxopt_course.course import formulas, playgrounds
 from jaxopt_course.course.notebooks import Lesson, runnable
 from jaxopt_course.site.links import Place, colab, led
 from jaxopt_course.site.sources import copied, swept, toctree, written
@@ -60,6 +60,7 @@ def lay_out(
         copied(lesson.file, files / lesson.file.name)
         written(files / f"{lesson.name}.ipynb", jupytext.writes(runnable(lesson.file), fmt="ipynb"))
         kept |= {files / lesson.file.name, files / f"{lesson.name}.ipynb"}
+    kept |= set(playgrounds.write(files))
     readme = root / "experiments" / "README.md"
     written(out / "index.md", home(readme, root, places, lessons, pictures))
     swept(out, {out / "index.md", *(out / f"{lesson.name}.ipynb" for lesson in lessons)})
