@@ -87,6 +87,7 @@ MAY_IMPORT = {  # part -> the parts below it
     "clusters": {"records", "sweeps"},  # a sweep's own messages, and whose machine it is
     "live": {"messages", "records", "report", "studies"},
     "cli": {
+        "clusters",
         "course",
         "devices",
         "live",

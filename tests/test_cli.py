@@ -293,6 +293,16 @@ def test_own_tables_are_asked_for_by_the_command_that_made_the_study(
     assert own_table.table_words("compare --csv 'no end") == []
 
 
+def test_ray_where_it_is_not_installed(tmp_path, monkeypatch, here, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["compare", *TINY, "--ray", "auto"])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2 and "--ray needs Ray: pip install 'jaxopt-course[ray]'" in error
+    assert not list(tmp_path.rglob("*.*"))  # before anything is there
+
+
 @pytest.mark.parametrize(
     "args, words",
     [

@@ -144,6 +144,19 @@ def test_the_driver_is_killed_and_resumed(nodes, plain, tmp_path, with_ray):
     same(study, plain)
 
 
+def test_the_command_on_nodes_is_the_command_here(nodes, tmp_path):
+    nodes.one_more()
+    asked = ["compare", "--task", "wine", "--optimizers", "sgd", "adam", "--trials", "4"]
+    asked += ["--seeds", "2", "--epochs", "5", "--confirm", "2", "--lanes", "4"]
+    for more in ([], ["--ray", nodes.address]):
+        out = ["--out", str(tmp_path / f"study-{len(more)}")]
+        command = [sys.executable, "-W", "ignore", "-m", "jaxopt_course", *asked, *more, *out]
+        subprocess.run(command, check=True, cwd=Path(__file__).parent.parent)
+    here, there = (joc.Study.load(tmp_path / f"study-{n}") for n in (0, 2))
+    same(there, here)
+    assert sum(there.events[0]["nodes"].values()) and "nodes" not in here.events[0]
+
+
 def test_other_code_on_a_node_is_refused_by_name(nodes, monkeypatch):
     from jaxopt_course.clusters import actor
 

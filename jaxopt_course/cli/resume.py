@@ -11,6 +11,7 @@ from jaxopt_course.cli.errors import again
 from jaxopt_course.cli.outcome import confirm, seconds, show, stopped
 from jaxopt_course.cli.own_table import Table, made_of
 from jaxopt_course.cli.say import say
+from jaxopt_course.cli.training import cluster_of
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Resume(Asked, Table):
     """FILE.py or FILE.py:NAME, where the study is of a task of your own."""
     time_limit: float | None = None
     """Seconds after which the search ends again, as by Ctrl-C, compiling counted."""
+    ray: str | None = None
+    """Go on on the nodes of a Ray cluster, by its address; it need not have begun there."""
     confirm: int = 5
     """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
     lang: Literal["en", "es"] = "en"
@@ -42,8 +45,13 @@ def resume(arguments: Resume) -> Answer:
         raise ValueError("--confirm must be at least 0")
     try:
         task, optimizer = made_of(arguments)
-        limit = arguments.time_limit
-        study = Study.resume(arguments.directory, task=task, optimizer=optimizer, time_limit=limit)
+        study = Study.resume(
+            arguments.directory,
+            task=task,
+            optimizer=optimizer,
+            time_limit=arguments.time_limit,
+            cluster=cluster_of(arguments.ray),
+        )
         try:
             confirm(study, arguments.confirm, verbose=False, task=task, optimizer=optimizer)
         except ValueError as error:  # an own task, or other versions: the search is there anyway

@@ -53,6 +53,8 @@ class Training(Asked):
     """Whether a study that --out holds may be replaced."""
     yes: bool = False
     """Whether to go on, without asking, where many programs must be compiled."""
+    ray: str | None = None
+    """Train on the nodes of a Ray cluster, by its address: auto, local or HOST:PORT."""
     live: bool = False
     """Show the report while the search runs, on a page of this machine whose address is said."""
     no_cache: bool = False
@@ -159,6 +161,7 @@ def _train(
                 patience=arguments.patience,
                 scheduler=scheduler_of(arguments),
                 time_limit=arguments.time_limit,
+                cluster=cluster_of(arguments.ray),
                 directory=out,
                 overwrite=arguments.overwrite,
             )
@@ -181,6 +184,23 @@ def describe(planned: Any) -> list[dict[str, Any]]:
     labels = getattr(planned, "labels", ("",))
     plans = getattr(planned, "plans", (planned,))
     return [{"of": label} | one.describe() for label, one in zip(labels, plans, strict=True)]
+
+
+def cluster_of(address: str | None) -> Any:
+    """The cluster at an address, or None.
+
+    Raises:
+        ValueError: Ray is not installed, or of another version.
+    """
+    from jaxopt_course.clusters.ray import Ray, imported
+
+    if address is None:
+        return None
+    try:
+        imported()
+    except ImportError as error:
+        raise ValueError(str(error).replace("cluster=Ray(...)", "--ray")) from error
+    return Ray(address)
 
 
 def scheduler_of(arguments: Training) -> Any:
