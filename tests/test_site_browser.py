@@ -29,7 +29,8 @@ TOO_WIDE = """
   const box = element.getBoundingClientRect();
   if (!box.width || !box.height || box.right <= innerWidth + 1) return false;
   const seen = getComputedStyle(element);
-  if (seen.visibility === 'hidden' || element.closest('dialog, .bd-sidebar-primary, .bd-sidebar-secondary')) return false;
+  const aside = 'dialog, .bd-sidebar-primary, .bd-sidebar-secondary';  // come when asked for
+  if (seen.visibility === 'hidden' || element.closest(aside)) return false;
   for (let above = element.parentElement; above; above = above.parentElement)
     if (getComputedStyle(above).overflowX !== 'visible') return false;
   return true;
