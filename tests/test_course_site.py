@@ -143,8 +143,9 @@ def test_script_and_notebook_can_be_taken(built):
     out = built[1]
     assert (out / "01_entera.py").read_text(encoding="utf-8") == WHOLE
     notebook = jupytext.read(out / "01_entera.ipynb")
-    assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code"]
-    assert notebook.cells[1].outputs == []
+    assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code", "code"]
+    assert "%pip install" in notebook.cells[1].source
+    assert notebook.cells[2].outputs == []
 
 
 def fake_run(monkeypatch):

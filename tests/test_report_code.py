@@ -219,7 +219,7 @@ def agree(name, numbers, got):
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("name, numbers", cases("torch", code.TORCH))
+@pytest.mark.parametrize("name, numbers", list(cases("torch", code.TORCH)))
 def test_torch_takes_the_steps_of_the_study(name, numbers):
     import torch
 
@@ -236,7 +236,7 @@ def test_torch_takes_the_steps_of_the_study(name, numbers):
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("name, numbers", cases("keras", code.KERAS))
+@pytest.mark.parametrize("name, numbers", list(cases("keras", code.KERAS)))
 def test_keras_takes_the_steps_of_the_study(name, numbers):
     import keras
 

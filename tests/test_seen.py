@@ -18,6 +18,7 @@ from jaxopt_course import cli, devices
 from jaxopt_course.studies import compiled
 from jaxopt_course.studies.readings import OnReadingWarning
 from jaxopt_course.sweeps import loading
+from jaxopt_course.sweeps.recent import Recent
 from jaxopt_course.train import take_batch
 
 WATCH = ["gradient_norm", "update_norm", "learning_rate", "parameter_norm"]
@@ -318,6 +319,7 @@ def test_a_signal_while_compiling_leaves_a_study(tmp_path, monkeypatch, number, 
 
     monkeypatch.setattr(loading, "ThreadPoolExecutor", Pool)
     monkeypatch.setattr(compiled, "kept_programs", lambda: None)  # or nothing is compiled
+    monkeypatch.setattr(compiled, "of_process", Recent)
     trials = joc.grid(learning_rate=[1e-3, 1e-2])
     settings = {"steps": 6, "batch_size": 5, "lanes": 2, "progress": False, "watch": WATCH[:1]}
     before = signal.getsignal(number)

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 CODE = re.compile(r"(``.*?``|`[^`]*`)")
 MARKS = re.compile(r"([|*])")
@@ -50,7 +51,7 @@ def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[
     lines[:] = indented_is_literal(lines)
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     """What Sphinx calls of an extension."""
     app.connect("autodoc-process-docstring", process, priority=BEFORE_GOOGLE)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,27 +1,32 @@
 """Sphinx's formulas as MathML, as the pages of the course have them: no network and no script."""
 
-from typing import Any
-
-from docutils import nodes
-from sphinx.application import Sphinx
+from typing import TYPE_CHECKING, Any
 
 from jaxopt_course.course.formulas import mathml
 
+if TYPE_CHECKING:
+    from docutils.nodes import math, math_block
+    from sphinx.application import Sphinx
 
-def inline(translator: Any, node: nodes.math) -> None:
+
+def inline(translator: Any, node: "math") -> None:
     """A formula within a line."""
+    from docutils import nodes
+
     translator.body.append(f'<span class="math">{mathml(node.astext())}</span>')
     raise nodes.SkipNode
 
 
-def block(translator: Any, node: nodes.math_block) -> None:
+def block(translator: Any, node: "math_block") -> None:
     """A formula of its own line; it scrolls where it is wider than the page."""
+    from docutils import nodes
+
     made = mathml(node.astext(), block=True)
     translator.body.append(f'<div class="math block">{made}</div>')
     raise nodes.SkipNode
 
 
-def setup(app: Sphinx) -> dict[str, bool]:
+def setup(app: "Sphinx") -> dict[str, bool]:
     """What Sphinx calls of an extension."""
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -174,7 +174,7 @@ def _done(executable: Any) -> "Future[Made]":
 
 def _is_whole(executable: Any) -> bool:
     """Whether its text says all that it is: of a callback it has an address in this process."""
-    program = getattr(executable._executable, "_unloaded_executable", None)
+    program = getattr(getattr(executable, "_executable", None), "_unloaded_executable", None)
     return program is not None and not (program.host_callbacks or program.keepalive)
 
 
