@@ -5,6 +5,7 @@ saved stays in the sweep's own process.  An actor that dies is made again as lon
 """
 
 import contextlib
+import socket
 import time
 import warnings
 from collections import deque
@@ -17,6 +18,7 @@ from jaxopt_course.sweeps.messages import Answer, Code, Leaves, Lost, Work
 
 LEAST, BELOW = (2, 50), (3, 0)  # versions of Ray that this is written for
 LOOK_SECONDS = 1.0  # between two looks at the nodes
+CALL_SECONDS = 10.0  # until a cluster's head must have taken a call
 DEATHS = 3  # of an actor before it has answered once, after which its place stays empty
 
 
@@ -106,9 +108,15 @@ def imported() -> Any:
 
 
 def _connect(ray: Any, address: str) -> None:
+    host, _, port = address.rpartition(":")
     try:
+        if (
+            host and port.isdigit() and "/" not in host
+        ):  # Ray itself tries for minutes
+            with socket.create_connection((host.strip("[]"), int(port)), timeout=CALL_SECONDS):
+                pass
         ray.init(address=address, log_to_driver=False, logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError, AssertionError) as error:
+    except (OSError, OverflowError, RuntimeError, ValueError, AssertionError) as error:
         why = str(error).strip().splitlines()
         raise ConnectionError(
             f"no Ray cluster answers at {address!r} ({why[0] if why else type(error).__name__}); "
