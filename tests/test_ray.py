@@ -3,6 +3,7 @@
 In an environment of its own: ``.ci/run cluster``.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -46,13 +47,21 @@ def same(a, b):
 @pytest.fixture(scope="module")
 def nodes():
     """A head without devices, which stays, and what adds nodes."""
-    os.environ["RAY_raylet_start_wait_time_s"] = "120"  # noqa: SIM112 (a busy machine is slow)
     import ray
     from ray.cluster_utils import Cluster
 
+    def patient(make):
+        """Ray gives a node 30 seconds to start, which a busy machine may need more than once."""
+        for _ in range(3):
+            with contextlib.suppress(Exception):
+                return make()
+        return make()
+
     room = {"object_store_memory": 80 * MIB, "include_dashboard": False}
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **room})
-    made.one_more = lambda: made.add_node(num_cpus=1, object_store_memory=80 * MIB)
+    head = {"num_cpus": 0, **room}
+    made = patient(lambda: Cluster(initialize_head=True, head_node_args=head))
+    node = {"num_cpus": 1, "object_store_memory": 80 * MIB}
+    made.one_more = lambda: patient(lambda: made.add_node(**node))
     yield made
     ray.shutdown()
     made.shutdown()

@@ -110,9 +110,7 @@ def imported() -> Any:
 def _connect(ray: Any, address: str) -> None:
     host, _, port = address.rpartition(":")
     try:
-        if (
-            host and port.isdigit() and "/" not in host
-        ):  # Ray itself tries for minutes
+        if host and port.isdigit() and "/" not in host:  # Ray itself tries for minutes
             with socket.create_connection((host.strip("[]"), int(port)), timeout=CALL_SECONDS):
                 pass
         ray.init(address=address, log_to_driver=False, logging_level="error")
