@@ -13,7 +13,7 @@ import pytest
 import jaxopt_course as joc
 from jaxopt_course import cli
 from jaxopt_course.cli import site as command
-from jaxopt_course.course import notebooks
+from jaxopt_course.course import notebooks, playgrounds
 from jaxopt_course.site import build, executed, lessons, links, reference, sources
 
 ROOT = Path(__file__).parent.parent
@@ -184,6 +184,7 @@ def test_a_lesson_is_a_page_with_its_figures_beside_it(lesson, tmp_path):
         "figuras/03_momentum_2.png",
         "03_momentum.ipynb",
         "03_momentum.py",
+        *playgrounds.PAGES,
     }
     home = (out / "index.md").read_text(encoding="utf-8")
     assert home.count('<article class="card">') == 1 and "| [3. Momentum]" not in home

@@ -192,7 +192,8 @@ def cluster_of(address: str | None) -> Any:
     Raises:
         ValueError: Ray is not installed, or of another version.
     """
-    from jaxopt_course.clusters.ray import Ray, imported
+    from jaxopt_course.clusters.connect import imported
+    from jaxopt_course.clusters.ray import Ray
 
     if address is None:
         return None

@@ -5,7 +5,6 @@ saved stays in the sweep's own process.  An actor that dies is made again as lon
 """
 
 import contextlib
-import socket
 import time
 import warnings
 from collections import deque
@@ -14,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from jaxopt_course.clusters.actor import Actor, environment_of, facts_of
+from jaxopt_course.clusters.connect import connect, imported
 from jaxopt_course.sweeps.messages import Answer, Code, Leaves, Lost, Work
 
-LEAST, BELOW = (2, 50), (3, 0)  # versions of Ray that this is written for
 LOOK_SECONDS = 1.0  # between two looks at the nodes
-CALL_SECONDS = 10.0  # until a cluster's head must have taken a call
 DEATHS = 3  # of an actor before it has answered once, after which its place stays empty
 
 
@@ -75,7 +73,7 @@ class Ray:
         ray = imported()
         ours = not ray.is_initialized()
         if ours:
-            _connect(ray, self.address)
+            connect(ray, self.address)
         workers = RayWorkers(ray, self, device)
         try:
             workers.start()
@@ -84,43 +82,6 @@ class Ray:
             workers.close()
             if ours:
                 ray.shutdown()
-
-
-def imported() -> Any:
-    """The package.
-
-    Raises:
-        ImportError: it is not there, or of another version.
-    """
-    wanted = "pip install 'jaxopt-course[ray]'"
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise  # it is there, and lacks something of its own
-        raise ImportError(f"cluster=Ray(...) needs Ray: {wanted}") from error
-    version = tuple(int(x) for x in ray.__version__.split(".")[:2])
-    if not LEAST <= version < BELOW:
-        raise ImportError(
-            f"cluster=Ray(...) needs Ray 2.50 to 2.x, not {ray.__version__}: {wanted}"
-        )
-    return ray
-
-
-def _connect(ray: Any, address: str) -> None:
-    host, _, port = address.rpartition(":")
-    try:
-        if host and port.isdigit() and "/" not in host:  # Ray itself tries for minutes
-            with socket.create_connection((host.strip("[]"), int(port)), timeout=CALL_SECONDS):
-                pass
-        ray.init(address=address, log_to_driver=False, logging_level="error")
-    except (OSError, OverflowError, RuntimeError, ValueError, AssertionError) as error:
-        why = str(error).strip().splitlines()
-        raise ConnectionError(
-            f"no Ray cluster answers at {address!r} ({why[0] if why else type(error).__name__}); "
-            'start one on each machine ("ray start --head", "ray start --address=HOST:6379"), or '
-            'take address="local"'
-        ) from error
 
 
 class Slot:
