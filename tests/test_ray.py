@@ -101,24 +101,36 @@ def test_a_node_dies_and_another_joins(nodes, plain, short):
 
 
 def test_actors_are_killed_and_made_again(nodes, plain, short):
-    """By SIGKILL, ten times, whenever."""
-    random, done = np.random.default_rng(0), threading.Event()
+    """By SIGKILL, up to ten times: the one that is longest there, after somebody has trained."""
+    random, heard, done = np.random.default_rng(0), threading.Event(), threading.Event()
+    killed = []
 
     def kill():
-        while not done.wait(random.uniform(0.2, 0.6)):
-            found = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True)
+        while len(killed) < 10:
+            heard.clear()
+            while not heard.wait(0.1):
+                if done.is_set():
+                    return
+            if done.wait(random.uniform(0.0, 0.5)):
+                return
+            listed = ["ps", "-eo", "pid,args", "--sort=start_time"]
+            found = subprocess.run(listed, capture_output=True, text=True)
             lines = [x.split(None, 1) for x in found.stdout.splitlines()[1:]]
             ours = [int(pid) for pid, name in lines if name.startswith("ray::Actor")]
             if ours:
-                os.kill(int(random.choice(ours)), signal.SIGKILL)
+                os.kill(ours[0], signal.SIGKILL)
+                killed.append(ours[0])
 
     killer = threading.Thread(target=kill)
     killer.start()
+    told = lambda readings: heard.set()
     try:
-        study = sweep(joc.Ray(address=nodes.address), scheduler=HALVING, steps=200_000)
+        cluster = joc.Ray(address=nodes.address)
+        study = sweep(cluster, scheduler=HALVING, steps=200_000, on_reading=told)
     finally:
         done.set()
         killer.join()
+    assert killed
     same(study, plain)
 
 
