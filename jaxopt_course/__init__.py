@@ -112,6 +112,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors
     from jaxopt_course.sweeps.schedulers import SuccessiveHalving as SuccessiveHalving
     from jaxopt_course.tables.boxes import search_space as search_space
     from jaxopt_course.tables.buckets import buckets as buckets
+    from jaxopt_course.tables.defaults import defaults as defaults
     from jaxopt_course.tables.space import grid as grid
     from jaxopt_course.tables.space import integers as integers
     from jaxopt_course.tables.space import log_uniform as log_uniform
@@ -251,6 +252,7 @@ _HOMES = {
     "studies.sweep": ("sweep",),
     "sweeps.patience": ("Patience",),
     "sweeps.schedulers": ("ASHA", "PBT", "Hyperband", "MedianStopping", "SuccessiveHalving"),
+    "tables.defaults": ("defaults",),
     "tables.space": ("grid", "integers", "log_uniform", "random", "sobol", "uniform"),
     "studies.fit": ("fit",),
     "transforms.adam": ("scale_by_adam", "scale_by_adamax"),

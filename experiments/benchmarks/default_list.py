@@ -18,6 +18,7 @@ import pandas as pd
 
 MEAN, CLIP_NORM = "+ema", 1.0
 KEYS = ["entrant", "place"]
+LEARNABLE = 0.01  # of accuracy or R²: where less can be won, who is ahead are a few rows
 
 
 def shares(trials: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
@@ -27,7 +28,7 @@ def shares(trials: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
         trials: with ``table``, ``optimizer``, ``place``, ``score`` and ``mean``, more is better.
         tables: with ``table`` and ``baseline``, the score of one answer for all (empty: 0).
 
-    Tables on which no configuration beats that are left out.
+    Tables on which no configuration beats that by :data:`LEARNABLE` are left out.
     """
     both = [
         trials.assign(entrant=trials["optimizer"], value=trials["score"]),
@@ -37,7 +38,7 @@ def shares(trials: pd.DataFrame, tables: pd.DataFrame) -> pd.DataFrame:
     wide = pd.concat(both).pivot(index=KEYS, columns="table", values="value")
     base = tables.set_index("table")["baseline"].fillna(0.0).reindex(wide.columns)
     best = wide.max()
-    known = best.index[best > base]
+    known = best.index[best >= base + LEARNABLE]
     scaled = (wide[known] - base[known]) / (best[known] - base[known])
     return scaled.clip(lower=0.0).fillna(0.0)
 

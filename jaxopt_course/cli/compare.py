@@ -50,6 +50,8 @@ class Compare(Training, Table):
     optimizers: tuple[str, ...] = ()
     """Which to compare, by name (adam, lion, adamw+ema, keras.adam, ...); course: the ten of the
     notes. Default course muon schedule_free_adamw adamw+ema."""
+    defaults: int | None = None
+    """Instead: only so many configurations (1 to 10), which together did best on many tables."""
     search: Literal["sobol", "grid"] | None = None
     """sobol: numbers drawn from each optimizer's own box; grid: the same learning rates for all,
     nothing else tuned. Default sobol, or grid where learning rates are given."""
@@ -57,8 +59,9 @@ class Compare(Training, Table):
     """Of sobol: configurations of each optimizer; default 12."""
     tune: tuple[str, ...] = ()
     """Of sobol: which numbers; default learning_rate weight_decay, where an optimizer has one."""
-    decay: Literal["matrices", "all"] = "matrices"
-    """What weight decay pulls at: matrices leaves biases and norms out."""
+    decay: Literal["matrices", "all"] | None = None
+    """What weight decay pulls at: matrices leaves biases and norms out. Default matrices, of
+    --defaults all, as they were found."""
     learning_rates: int | None = None
     """Of grid: how many learning rates, evenly spaced on a logarithmic scale; default 16."""
     learning_rate_min: float | None = None
@@ -149,7 +152,14 @@ def configurations(
     from jaxopt_course.tables.space import grid, sobol
 
     rest = regularized(arguments)
-    if searched_by(arguments) == "grid":
+    decay = arguments.decay or "matrices"
+    if arguments.defaults is not None:
+        decay = arguments.decay or "all"
+        listed = of_list(arguments)
+
+        def make(first: dict[str, Any]) -> "pd.DataFrame":
+            return crossed(first | rest, listed)
+    elif searched_by(arguments) == "grid":
         rates, seeds = learning_rates(arguments), seeds_of(arguments)
 
         def make(first: dict[str, Any]) -> "pd.DataFrame":
@@ -165,7 +175,25 @@ def configurations(
             drawn = sobol(n, seeds=seeds, tune=tune, space=space, optimizer=names)
             return crossed(first | rest, drawn)
 
-    return lambda first: make(first) if arguments.decay == "all" else spare_biases(make(first))
+    return lambda first: make(first) if decay == "all" else spare_biases(make(first))
+
+
+def of_list(arguments: Compare) -> "pd.DataFrame":
+    """The first configurations of the default list, each with one seed where none is asked for.
+
+    Raises:
+        ValueError: more than the list has, or options that choose others.
+    """
+    from jaxopt_course.tables.defaults import defaults
+
+    given = [f"--{name}" for name in ("optimizers", "search", "tune") if getattr(arguments, name)]
+    numbers = ("trials", "learning_rates", "learning_rate_min", "learning_rate_max")
+    given += [
+        f"--{name.replace('_', '-')}" for name in numbers if getattr(arguments, name) is not None
+    ]
+    if given:
+        raise ValueError(f"--defaults trains a fixed list: leave {', '.join(given)} out")
+    return defaults(arguments.defaults or 0, seeds=seeds_of(arguments, 1))
 
 
 def searched_by(arguments: Compare) -> str:
