@@ -2,14 +2,17 @@
 
 import importlib
 import json
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 import jaxopt_course as joc
 from jaxopt_course import cli
+from jaxopt_course.report import print_report
 from jaxopt_course.tables.defaults import LIST
 
 ROOT = Path(__file__).parent.parent
@@ -81,12 +84,16 @@ def test_another_k_is_refused(k):
         joc.defaults(k)
 
 
-def test_all_of_them_train():
-    study = joc.sweep(
-        "wine", joc.defaults(10), steps=60, batch_size=32, evaluate_every=20, progress=False
-    )
+def test_all_of_them_train_and_fit_a_terminal(tmp_path):
+    settings = {"steps": 60, "batch_size": 32, "evaluate_every": 20, "progress": False}
+    study = joc.sweep("wine", joc.defaults(10), directory=tmp_path / "study", **settings)
     assert (study.trials["status"] == "finished").all()
     assert study.best()["valid_accuracy"] > 0.8
+    console = Console(file=StringIO(), width=80)
+    print_report(study.directory, console)
+    table, _, below = console.file.getvalue().partition("search: ")
+    assert "…" not in table and "schedule_free_" in table and "No room here for" in below
+    assert "box of its own" not in below  # each has one configuration
 
 
 def test_compare_trains_just_these(tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ def tried(findings: Findings) -> list[Range]:
 def remarks(findings: Findings, names: dict[str, str]) -> list[str]:
     """A sentence of the ranges that are not those of all, and one of what does not decay."""
     said, w, everybody = [], findings.words, len(findings.ranking)
-    known = [one for one in tried(findings) if len(one.optimizers) < everybody]
+    known = [one for one in tried(findings) if len(one.optimizers) < everybody and one.values > 1]
     texts = [
         f"{one.name} {w.mark(one.low)} … {w.mark(one.high)} "
         f"({', '.join(names[n] for n in one.optimizers)})"

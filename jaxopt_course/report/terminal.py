@@ -45,6 +45,12 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
         clock = False  # it stands in a sentence too; names are not broken for it
         header, rows = _broken(findings, clock)
         heads = heads[: len(header)]
+    hidden: list[str] = []  # numbers of the winners, the last first; the page has them all
+    while len(findings.tuned) - len(hidden) > 1 and _room(heads, rows, console.width, 1) < SHORTEST:
+        place = 1 + len(findings.tuned) - len(hidden)
+        hidden.insert(0, findings.tuned[len(findings.tuned) - len(hidden) - 1])
+        header, heads = [[*of[:place], *of[place + 1 :]] for of in (header, heads)]
+        rows = [[*row[:place], *row[place + 1 :]] for row in rows]
     gap = 2 if _room(heads, rows, console.width, 2) >= max(len(row[1]) for row in rows) else 1
     if gap == 1:
         heads = [["di-", "verged"] if head == ["diverged"] else head for head in heads]
@@ -62,6 +68,10 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
     console.print()
     console.print(text(verdict.legend(findings, clock)), style="dim")
     console.print(text(verdict.headline(findings)), style="bold")
+    if hidden:
+        w = findings.words
+        said = "No room here for {names}: the page has them."
+        console.print(text(w.say(said, names=w.listed(hidden))))
     for sentence in verdict.remarks(findings):
         console.print(text(sentence))
 

@@ -120,6 +120,8 @@ SENTENCES = {
     "{metric} of {names} is no better than that of one answer for all examples ({value}).":
         "{metric} de {names}: no es mejor que la de una misma respuesta para todos los ejemplos "
         "({value}).",
+    "No room here for {names}: the page has them.":
+        "Aquí no caben {names}: están en la página.",
     "Each optimizer was tried in a box of its own: the page has their ranges.":
         "Cada optimizador se probó en su propia caja: la página tiene sus rangos.",
     "Tried: {ranges}.": "Probado: {ranges}.",
