@@ -69,6 +69,14 @@ def test_the_greedy_list_by_hand(found):
     assert pd.read_csv(LIST)["regret"].iloc[2] == pytest.approx(1 - reached.mean(), rel=1e-5)
 
 
+def test_the_readme_tells_the_list_and_what_it_is_made_of(found):
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    rows = joc.defaults(5)[["optimizer", "learning_rate"]].itertuples(index=False)
+    assert ", ".join(f"{name} at {rate:.3g}" for name, rate in rows) in text
+    counts = found.trials["optimizer"].nunique(), len(found.tables)
+    assert "All {}, tuned alike on {} real tables".format(*counts) in text
+
+
 def test_shorter_lists_begin_longer_ones():
     for k in (1, 3, 5, 10):
         table = joc.defaults(k)
