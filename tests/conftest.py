@@ -66,6 +66,20 @@ def as_users_have_them():
         yield
 
 
+@pytest.fixture(scope="module")
+def chromium():
+    """Debian's browser, for tests that are marked ``browser``."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no chromium here: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
 optimized = pytest.fixture(as_users_have_them, scope="module")
 optimized_here = pytest.fixture(as_users_have_them)
 

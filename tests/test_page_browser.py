@@ -4,7 +4,6 @@ Needs Debian's Chromium; the check of access needs axe-core too, see ``.ci/run b
 """
 
 import os
-import shutil
 import time
 from pathlib import Path
 
@@ -54,19 +53,6 @@ def studies(tmp_path_factory):
         )
         write_report(made[language], png=False, language=language)
     return made
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("no chromium here: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

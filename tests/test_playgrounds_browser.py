@@ -4,7 +4,6 @@ Needs Debian's Chromium; the check of access needs axe-core too, see ``.ci/run b
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import jax
@@ -63,19 +62,6 @@ OPTIMIZERS = {  # by name: numbers unlike the defaults of both, and the library'
         lambda n: joc.adamax(n["learning_rate"], n["b1"], n["b2"], n["eps"]),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("no chromium here: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -129,19 +129,6 @@ def test_both_parts_can_be_searched(built):
         assert f'<html lang="{language}"' in (built / part / "search.html").read_text("utf-8")
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("no chromium here: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 def test_no_page_errs_or_is_wider_than_the_screen(chromium, pages, built):
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     page = context.new_page()
