@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 import jax
@@ -469,7 +470,9 @@ def test_commands_print_in_one_place_only():
 
 def test_version_and_tasks(capsys):
     cli.main(["--version"])
-    assert capsys.readouterr().out == "jaxopt-course 0.1.0\n"
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    version = tomllib.loads(text)["project"]["version"]
+    assert capsys.readouterr().out == f"jaxopt-course {version}\n"
     cli.main(["tasks"])
     listed, _, hint = capsys.readouterr().out.partition("\n\n")
     assert {line.split()[0] for line in listed.splitlines()} == {
