@@ -21,7 +21,8 @@ Cost      Measured: 33.8 million steps of trials in 3.5 hours of a core, in part
           1.8 hours of two. A table takes 3 minutes of a core, one of which compiles 28 optimizers;
           mnist5000 with its 784 inputs half an hour. SOAP trains one lane a call, 2.6 ms a step.
 Run       python -m experiments.benchmarks.optimizers_on_tables [--quick] [--out DIR] [--time-limit
-          MINUTES] [--only NAME ...]; needs pip install 'jaxopt-course[tables]', --quick does not.
+          MINUTES] [--only NAME ...] [--again]; needs pip install 'jaxopt-course[tables]', --quick
+          does not.
 """
 
 import argparse
@@ -31,20 +32,20 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from experiments.benchmarks.default_list import CLIP_NORM
+from experiments.benchmarks.default_list import CLIP_NORM, MEAN
+from experiments.benchmarks.tables_again import boxes_of, changed, exchange
 from experiments.benchmarks.tables_results import joined, results, write
 
 OUT = Path(__file__).parent / "optimizers_on_tables"
 DECAY = 0.99  # of the means
-MEAN = "+ema"
 OWN_MEAN = ("schedule_free_adamw", "schedule_free_sgd")  # are evaluated at a mean of their own
 ALONE = {"soap": 1}  # lanes: they take turns at LAPACK on a CPU, so that company wins nothing
 TUNE = ("learning_rate", "weight_decay", "weight_decay_rate", "momentum", "decay", "beta", "rho")
@@ -128,12 +129,15 @@ def space_of(optimizers: tuple[str, ...]) -> tuple[pd.DataFrame, list[str]]:
     return space, [name for name in TUNE if (space["name"] == name).any()]
 
 
-def search_table(settings: Settings) -> pd.DataFrame:
-    """The trials, the same on every table, numbered within each optimizer by ``place``."""
+def search_table(settings: Settings, only: Sequence[str] = ()) -> pd.DataFrame:
+    """The trials, the same on every table; ``only`` takes those of some optimizers."""
     space, tune = space_of(settings.optimizers)
     table = joc.sobol(
         settings.trials, optimizer=list(settings.optimizers), tune=tune, space=space, seeds=[0]
     )
+    if only:
+        kept = table[table["optimizer"].isin(list(only))].reset_index(drop=True)
+        table = kept.dropna(axis="columns", how="all")
     return with_means(table.assign(clip_norm=CLIP_NORM), [DECAY] * len(table))
 
 
@@ -229,12 +233,12 @@ def fresh_table(chosen: pd.DataFrame, like: pd.DataFrame, settings: Settings) ->
     return table.merge(seeds, how="cross")
 
 
-def run_table(name: str, settings: Settings, out: Path) -> None:
-    """Train a table whole, and write what came of it."""
+def run_table(name: str, settings: Settings, out: Path, only: Sequence[str] = ()) -> None:
+    """Train a table whole, or some optimizers on it, and write what came of it."""
     begun = time.perf_counter()
     task = thinned(joc.load_task(name), settings.rows)
     metric, work = metric_of(task), out / "work" / file_of(name)
-    whole = search_table(settings)
+    whole = search_table(settings, only)
     pieces, steps = [], 0
     for number, (table, lanes) in enumerate(programs_of(whole, settings)):
         how = settings._replace(lanes=lanes)
@@ -311,18 +315,41 @@ def programs_kept(folder: Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_settings(settings: Settings, out: Path) -> None:
-    """Write the settings, or refuse others than those of what is there."""
-    file, told = out / "settings.json", json.loads(json.dumps(settings._asdict()))
+def told(settings: Settings) -> dict[str, Any]:
+    """What ``settings.json`` says: the settings, and the box of every number that is tuned."""
+    space, tune = space_of(settings.optimizers)
+    return json.loads(json.dumps(settings._asdict() | {"boxes": boxes_of(space, tune)}))
+
+
+def check_settings(settings: Settings, out: Path, again: bool = False) -> list[str]:
+    """Write the settings, or refuse others than those of what is there.
+
+    Returns:
+        With ``again`` the optimizers that have other boxes now, which else are refused.
+    """
+    file, now = out / "settings.json", told(settings)
     if not file.is_file():
-        file.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-        return
+        write_settings(settings, out)
+        return []
     was = json.loads(file.read_text(encoding="utf-8"))
-    if other := [name for name in told if told[name] != was.get(name)]:
+    if other := [name for name in now if name != "boxes" and now[name] != was.get(name)]:
         raise SystemExit(
             f"{out} holds results of other settings ({', '.join(other)}), which are not mixed: "
             "give another --out"
         )
+    moved = changed(was.get("boxes", {}), now["boxes"])
+    if moved and not again:
+        raise SystemExit(
+            f"{out} holds results of other boxes ({', '.join(moved)}), which are not mixed: train "
+            "these again with --again, or give another --out"
+        )
+    return moved
+
+
+def write_settings(settings: Settings, out: Path) -> None:
+    """Say what the results of a directory are of."""
+    text = json.dumps(told(settings), indent=1) + "\n"
+    (out / "settings.json").write_text(text, encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -332,16 +359,23 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--time-limit", type=float, default=np.inf, help="minutes")
     parser.add_argument("--only", nargs="+", help="tables, by name")
+    parser.add_argument("--again", action="store_true", help="what has other boxes now")
     asked = parser.parse_args(arguments)
     settings = quick() if asked.quick else full()
     out = asked.out or (Path("runs") / "optimizers_on_tables_quick" if asked.quick else OUT)
     out.mkdir(parents=True, exist_ok=True)
-    check_settings(settings, out)
+    moved = check_settings(settings, out, asked.again)
+    into = out / "again" if asked.again else out
+    if asked.again:
+        if not moved:
+            raise SystemExit(f"no optimizer has other boxes than those of {out}: nothing to do")
+        into.mkdir(exist_ok=True)
+        check_settings(settings, into)
     names = [name for name in settings.tables if asked.only is None or name in asked.only]
     if asked.only and (unknown := {*asked.only} - {*settings.tables}):
         raise SystemExit(f"no table of this benchmark: {', '.join(sorted(unknown))}")
     begun, done = time.perf_counter(), 0
-    done_before = {*joined(out, "table").get("table", ())}
+    done_before = {*joined(into, "table").get("table", ())}
     for name in names:
         if name in done_before:
             continue
@@ -349,10 +383,17 @@ def main(arguments: list[str] | None = None) -> None:
         if done and spent + spent / done > asked.time_limit:
             print(f"{spent:.0f} minutes: the next table would not be done in time; run it again")
             break
-        with programs_kept(out / "work" / "programs"):
-            run_table(name, settings, out)
+        with programs_kept(into / "work" / "programs"):
+            run_table(name, settings, into, moved)
         done += 1
         print(f"{name}: {(time.perf_counter() - begun) / 60 - spent:.1f} minutes", flush=True)
+    if asked.again:
+        if missing := {*joined(out, "table")["table"]} - {*joined(into, "table").get("table", ())}:
+            print(f"{len(missing)} tables to go before they take the place of what is there")
+            return
+        exchange(out, into, moved)
+        write_settings(settings, out)
+        shutil.rmtree(into)
     results(out, settings.optimizers)
 
 

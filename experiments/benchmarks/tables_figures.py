@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.benchmarks.default_list import shares
+from experiments.benchmarks.default_list import MEAN, shares
 from jaxopt_course.report.measures.budgets import counts
 
 Say = Callable[[str, str], str]  # (English, Spanish) -> the one that is wanted
-MEAN = "+ema"
 RESAMPLES = 300
 BLUE, RED, GREY = "#3d61b7", "#b4512d", "#8a8f98"
 

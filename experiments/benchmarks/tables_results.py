@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from experiments.benchmarks.default_list import default_list
+from experiments.benchmarks.default_list import MEAN, default_list
 from jaxopt_course.report.statistics import holm, paired, t_half_width
 from jaxopt_course.report.task_statistics import across_tasks, critical_distance, score_array
 
@@ -125,7 +125,7 @@ def numbers(trials: pd.DataFrame, fresh: pd.DataFrame, optimizers: tuple[str, ..
     """A row an entrant and number: what the winners of all tables have."""
     keys = ["table", "optimizer", "place"]
     chosen = fresh.drop_duplicates(["table", "entrant"])[["table", "entrant", "place"]]
-    chosen = chosen.assign(optimizer=chosen["entrant"].str.removesuffix("+ema"))
+    chosen = chosen.assign(optimizer=chosen["entrant"].str.removesuffix(MEAN))
     won = chosen.merge(trials, on=keys)
     space = joc.search_space(*optimizers)
     rows = []
