@@ -219,6 +219,8 @@ def winners(found: pd.DataFrame) -> pd.DataFrame:
                     {"entrant": entrant, "searched": row[prefix]}
                     | row[["optimizer", "place", *numbers_of(known)]].to_dict()
                 )
+    if not rows:
+        raise SystemExit(f"all trials of {', '.join(found['optimizer'].unique())} diverged")
     return pd.DataFrame(rows)
 
 
