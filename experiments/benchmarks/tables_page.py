@@ -19,7 +19,7 @@ import jaxopt_course as joc
 from experiments.benchmarks import optimizers_on_tables as benchmark
 from experiments.benchmarks import tables_figures as figures
 from experiments.benchmarks.tables_figures import Found, Say
-from experiments.benchmarks.tables_results import write
+from experiments.benchmarks.tables_results import crowded, write
 from jaxopt_course.tables.defaults import LIST
 
 ROOT = Path(__file__).parent.parent
@@ -102,6 +102,21 @@ def tuned(found: Found, say: Say) -> pd.DataFrame:
     )
 
 
+def at_edges(found: Found, say: Say) -> pd.DataFrame:
+    """Where a box is still too small."""
+    edges = crowded(found.numbers)
+    sides = {"at_low": say("low", "inferior"), "at_high": say("high", "superior")}
+    shown = pd.DataFrame(
+        {
+            say("too small the box of", "caja pequeña"): edges["entrant"],
+            say("number", "número"): edges["number"],
+            say("edge", "borde"): edges["edge"].map(sides),
+            say("winners there", "ganadores ahí"): [f"{share:.0%}" for share in edges["share"]],
+        }
+    )
+    return shown if len(shown) else pd.DataFrame([["–"] * 4], columns=shown.columns)
+
+
 def listed(found: Found, say: Say) -> pd.DataFrame:
     """The default list with what is missing on tables that it has not seen."""
     table = found.default_list
@@ -161,6 +176,7 @@ def publish(found: Found, whole: int) -> None:
         blocks = {
             "ranks": ranked(found, say),
             "numbers": tuned(found, say),
+            "crowded": at_edges(found, say),
             "list": listed(found, say),
             "sources": sources(parts, say),
         }
@@ -186,7 +202,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=benchmark.OUT)
     asked = parser.parse_args()
     told = json.loads((asked.out / "settings.json").read_text(encoding="utf-8"))
-    settings = benchmark.Settings(**told)
+    settings = benchmark.Settings(**{name: told[name] for name in benchmark.Settings._fields})
     if asked.clock:
         clock(asked.out, settings)
     found = read(asked.out)

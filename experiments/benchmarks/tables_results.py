@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binom
 
 import jaxopt_course as joc
 from experiments.benchmarks.default_list import MEAN, default_list
@@ -141,6 +142,20 @@ def numbers(trials: pd.DataFrame, fresh: pd.DataFrame, optimizers: tuple[str, ..
                 | {"at_low": (place < EDGE).mean(), "at_high": (place > 1 - EDGE).mean()}
             )
     return pd.DataFrame(rows)
+
+
+def crowded(numbers: pd.DataFrame) -> pd.DataFrame:
+    """Edges at which more winners lie than chance puts there: there the box is too small.
+
+    One-sided binomial tests of :data:`EDGE` of the winners, Holm over all edges, 95%.
+    """
+    edges = numbers.melt(
+        ["entrant", "number", "tables"], ["at_low", "at_high"], var_name="edge", value_name="share"
+    )
+    there = (edges["share"] * edges["tables"]).round()
+    p = holm(binom.sf(there - 1, edges["tables"], EDGE))
+    found = edges.assign(p=p)[p <= 0.05].sort_values("share", ascending=False, kind="stable")
+    return found.reset_index(drop=True)
 
 
 def position(values: np.ndarray, distribution: str, low: float, high: float) -> np.ndarray:
