@@ -6,8 +6,10 @@ What is marked ``exports`` runs in an environment of its own: ``.ci/run exports`
 import dataclasses
 import functools
 import json
+import shutil
 import sqlite3
 import struct
+import subprocess
 import sys
 
 import numpy as np
@@ -136,6 +138,26 @@ class TestLatex:
         cells = lines[2].removesuffix(r" \\").split(" & ")
         assert cells == [text.escape(cell) for cell in rows[1]]
         assert len(header) == len(cells)
+
+    @pytest.mark.exports
+    def test_latex_takes_it(self, tmp_path):
+        """A name of every sign that LaTeX obeys; not tried where pdflatex is not installed."""
+        if shutil.which("pdflatex") is None:
+            pytest.skip("no pdflatex here: apt-get install texlive-latex-recommended")
+        evil = "".join(text.SPECIAL) + "\\input{x}"
+        rows = [report_studies.trial(name, 0.1, s) for name in ("adam", evil) for s in range(2)]
+        study = joc.Study.load(report_studies.write(tmp_path / "s", rows))
+        table = study.to_latex()
+        assert text.escape(evil)[:20] in table
+        lines = [r"\documentclass{article}", r"\usepackage{booktabs}", r"\begin{document}"]
+        lines += [table, r"\end{document}"]
+        (tmp_path / "t.tex").write_text("\n".join(lines), encoding="utf-8")
+        done = subprocess.run(
+            ["pdflatex", "-halt-on-error", "-no-shell-escape", "t.tex"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert (tmp_path / "t.pdf").stat().st_size > 1000
 
     def test_nothing_of_a_name_is_obeyed(self):
         escaped = text.escape(EVIL + "\\input{x}$%#^~\n\x1b")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from jaxopt_course.report import figures_html, figures_measures, words
+from jaxopt_course.report import figures_html, figures_lanes, figures_measures, words
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels, looks
 from jaxopt_course.report.markup import folded, text
@@ -62,6 +62,14 @@ FOLDED: tuple[tuple[str, str, str, Draw], ...] = (
         "A line is a configuration, its colour the result. Drag along an axis to keep only what "
         "passes there; a click on the axis takes it back.",
         figures_measures.parallel,
+    ),
+    (
+        "lanes",
+        "Which lane was at work when?",
+        "A row is a lane of a device, a bar a trial that sat there, in the colour of its "
+        "optimizer. Gaps are lanes that wait: at the end of a sweep they are its tail, and more "
+        "lanes than trials leave whole rows short.",
+        figures_lanes.lanes_in_time,
     ),
 )
 

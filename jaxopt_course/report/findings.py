@@ -11,6 +11,7 @@ import pandas as pd
 from jaxopt_course.records import store
 from jaxopt_course.records.format import CLOCKED, TRIALS, making
 from jaxopt_course.report import bands, statistics, tables, words
+from jaxopt_course.report.measures.sittings import sittings
 from jaxopt_course.report.words import amount, listed
 
 DEVICE = ("backend", "device_kind")  # of a manifest's platform
@@ -52,6 +53,7 @@ class Findings:
     language: str = "en"
     courses: pd.DataFrame = field(default_factory=pd.DataFrame)  # of the search: trial x eval_step
     clock: pd.DataFrame = field(default_factory=pd.DataFrame)  # optimizer, seconds_per_step
+    sittings: pd.DataFrame = field(default_factory=pd.DataFrame)  # who was in which lane, when
 
     @property
     def words(self) -> words.Words:
@@ -151,6 +153,7 @@ def found(
         language=language,
         courses=_courses(record, metric),
         clock=_clock(events),
+        sittings=sittings(events, trials),
     )
 
 

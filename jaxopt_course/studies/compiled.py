@@ -291,6 +291,7 @@ def train_bucket(
         "trial_steps_per_second": (results.trial_steps - before) / seconds,
         "calls": results.calls,
         "occupancy": results.occupancy,
+        "sittings": results.sittings.told(trials["trial"].to_numpy()),
         "devices": [str(device) for device in program.devices],
         "host": platform.node(),
         "command": command(),

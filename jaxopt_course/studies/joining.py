@@ -94,6 +94,12 @@ def join_events(parts: Sequence[Trained]) -> dict[str, Any]:
         return events[0]
     total = lambda name: sum(event[name] for event in events)
     occupied = sum(event["occupancy"] * event["trial_steps"] for event in events)
+    begins = np.cumsum([0.0, *(event["seconds"] for event in events)])  # one after another
+    sittings = [
+        [*where, round(begin + since, 3), round(end + since, 3)]
+        for event, since in zip(events, begins.tolist(), strict=False)
+        for *where, begin, end in event.get("sittings", [])
+    ]
     return events[-1] | {
         "seconds": total("seconds"),
         "compile_seconds": total("compile_seconds"),
@@ -102,7 +108,8 @@ def join_events(parts: Sequence[Trained]) -> dict[str, Any]:
         "trial_steps_per_second": total("trial_steps") / total("seconds"),
         "calls": total("calls"),
         "occupancy": occupied / max(1, total("trial_steps")),  # of the steps' mean
-        "buckets": events,
+        "sittings": sittings,
+        "buckets": [{k: x for k, x in event.items() if k != "sittings"} for event in events],
     }
 
 

@@ -277,9 +277,9 @@ class _Loop:
             readings = device.feed.collect(readings, call.span)
             if readings is None:
                 return  # a part of an interval
-        now = time.perf_counter()
-        device.pace = (now - device.read_at) / call.intervals
-        device.read_at = now
+        begun, device.read_at = device.read_at, time.perf_counter()
+        device.pace = (device.read_at - begun) / call.intervals
+        self.results.sittings.note(str(device.device), call.guests, begun, device.read_at)
         self.results.lane_intervals += call.intervals * len(call.guests)
         lanes = np.flatnonzero(call.guests != FREE)
         rows = call.guests[lanes]

@@ -209,6 +209,7 @@ class RemoteLoop(_Loop):
             self._claim(rows, lanes, news, ends, states, first_bad)
         else:
             device.pace = (now - device.read_at) / call.intervals
+            results.sittings.note(name, call.guests, device.read_at, now)
         device.read_at = now
         call.readings = readings
         self._collect(rows[news], lanes[news], call, readings)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxopt_course.sweeps.lanes import Rhythm
+from jaxopt_course.sweeps.sittings import Sittings
 
 
 @dataclass
@@ -32,6 +33,7 @@ class Results:
     differ: list[str] = field(default_factory=list)  # ... where the bits were others ...
     not_compared: str = ""  # ... or why none was
     read: dict[str, Any] = field(default_factory=dict)  # how the reading of a stream went
+    sittings: Sittings = field(default_factory=Sittings)  # of this run
 
     @property
     def occupancy(self) -> float:

@@ -126,6 +126,15 @@ SENTENCES = {
         "y su fuerza, con qué frecuencia. Donde el color cambia, la respuesta depende del "
         "presupuesto. Un horario de la tasa no se acorta.",
     "configurations tried of each": "configuraciones probadas de cada uno",
+    "Which lane was at work when?": "¿Qué carril trabajaba y cuándo?",
+    "A row is a lane of a device, a bar a trial that sat there, in the colour of its optimizer. "
+    "Gaps are lanes that wait: at the end of a sweep they are its tail, and more lanes than trials "
+    "leave whole rows short.":
+        "Una fila es un carril de un dispositivo; una barra, una prueba que estuvo en él, con el "
+        "color de su optimizador. Los huecos son carriles que esperan: al final de un barrido son "
+        "su cola, y con más carriles que pruebas hay filas enteras cortas.",
+    "trial {n}: {seconds} s": "prueba {n}: {seconds} s",
+    "seconds since training began": "segundos desde que empezó el entrenamiento",
     "How many trials does it take?": "¿Cuántas pruebas hacen falta?",
     "The best of n configurations drawn anew: the line is its median, the band from the quantile "
     "0.1 to 0.9. Who is high at the left needs little tuning; where a line is flat, more trials "
