@@ -28,7 +28,7 @@ from jaxopt_course.problems.order import shuffled
 from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.transforms.evaluation import claims, evaluation_params
-from jaxopt_course.tree import Tree
+from jaxopt_course.tree import Tree, conjugated
 from jaxopt_course.updating import adapted, extras, restored
 
 Hyperparameters = Mapping[str, Any]
@@ -257,7 +257,8 @@ def make_trial(
         objective = asking.bind(task.loss, 4, **beside)
         gradient = jax.value_and_grad(objective, has_aux=True)
         more = extras(objective, params, model_state, batch, key, OPTIMIZER_KEY)
-        (loss, (model_state, measured)), g = gradient(params, model_state, batch, key)
+        (loss, (model_state, measured)), slope = gradient(params, model_state, batch, key)
+        g = conjugated(slope)
         # transformations that look at the loss (Polyak's step, plateaus) get it; others ignore it
         tx = adapted(optimizer({**hyperparameters, "seed": seed}))
         u, after = tx.update(g, opt_state, params, value=loss, grad=g, **more)

@@ -19,6 +19,18 @@ Keys = tuple[Any, ...]  # of jax.tree_util, from the top of a tree to a leaf
 _BOXES = {"Variable", "VariableState", "AxisMetadata"}  # flax's own boxes of one array
 
 
+def conjugated(gradient: Tree) -> Tree:
+    """The direction of steepest ascent from what ``jax.grad`` gives.
+
+    Of a real f of w = a + bi JAX returns df/da - i df/db, whose conjugate points uphill; transforms
+    step along minus that. Leaves that are not complex stay as they are.
+
+    >>> conjugated({"w": jnp.array([1 - 2j]), "b": jnp.array(3.0)})["w"].tolist()
+    [(1+2j)]
+    """
+    return jax.tree.map(lambda g: jnp.conj(g) if jnp.iscomplexobj(g) else g, gradient)
+
+
 def leafwise(formula: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
     """Apply ``formula`` leaf by leaf, in at least float32.
 

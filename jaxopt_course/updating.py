@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxopt_course.base import LOOKAHEAD, Transform
-from jaxopt_course.tree import Tree
+from jaxopt_course.tree import Tree, conjugated
 
 OFFERED = ("value", "grad", "value_fn", "grad_fn", "obj_fn", "key")
 ALWAYS = ("value", "grad", "value_fn")  # to ``**extra_args``; the rest where an error asks for it
@@ -232,14 +232,14 @@ def extras(
 
         def of_one(one: Tree) -> Tree:
             alone = jax.tree.map(lambda x: x[None], one)
-            return jax.grad(lambda p: objective(p, state, alone, key)[0])(params)
+            return conjugated(jax.grad(lambda p: objective(p, state, alone, key)[0])(params))
 
         return jax.vmap(of_one)(batch)
 
     return {
         "value_fn": value_fn,
         "obj_fn": value_fn,
-        "grad_fn": jax.grad(value_fn),
+        "grad_fn": lambda *given, **more: conjugated(jax.grad(value_fn)(*given, **more)),
         "key": lambda: jax.random.fold_in(key, tag),
         EACH: each,
     }

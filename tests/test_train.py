@@ -108,3 +108,44 @@ def test_numbers_are_rounded_once():
     assert encoded["b2"].complement[0] == np.float32(1 - 0.999)
     assert encoded["k"].dtype == np.int32 and encoded["on"].dtype == bool
     assert encode(columns, pairs=False)["b2"].dtype == np.float32
+
+
+GOAL = np.array([1 - 2j, 3 + 4j], np.complex64)
+
+
+def complex_task():
+    """Two complex weights that should become GOAL, over rows that all say the same."""
+
+    def loss(params, model_state, batch, key):
+        off = params["w"] - GOAL
+        return jnp.mean(batch["x"]) * jnp.sum(off.real**2 + 2 * off.imag**2), (model_state, {})
+
+    measure = lambda params, state, part: {"loss": loss(params, state, part, None)[0]}
+    rows = {"x": np.ones(8, np.float32)}
+    init = lambda key: ({"w": jnp.zeros(2, jnp.complex64)}, {})
+    task = joc.Task("complex", init, loss, measure, rows, rows, rows, metrics={"loss": "min"})
+    return task, lambda w: loss({"w": w}, {}, rows, None)[0]
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adam", "sam"])
+def test_complex_weights_go_downhill(name):
+    """JAX's gradient of a complex number points the other way in its imaginary part."""
+    made = {
+        "sgd": (joc.sgd(0.1), optax.sgd(0.1)),
+        "momentum": (joc.momentum(0.05, momentum=0.5), optax.sgd(0.05, momentum=0.5)),
+        "adam": (joc.adam(0.2), optax.adam(0.2)),
+        "sam": (joc.sam(joc.sgd(0.1), rho=1e-3), optax.sgd(0.1)),
+    }
+    ours, theirs = made[name]
+    task, value = complex_task()
+    curves = joc.fit(task, ours, steps=30, batch_size=8).curves["train_loss"]
+    w = jnp.zeros(2, jnp.complex64)
+    state, expected = theirs.init(w), []
+    for _ in range(30):
+        loss, slope = jax.value_and_grad(value)(w)
+        expected.append(loss)
+        updates, state = theirs.update(jnp.conj(slope), state, w)
+        w = optax.apply_updates(w, updates)
+    rtol = 5e-2 if name == "sam" else 1e-4  # sam looks 1e-3 uphill of where sgd does
+    np.testing.assert_allclose(np.ravel(curves), expected, rtol=rtol, atol=1e-4)
+    assert expected[-1] < expected[0] / 50

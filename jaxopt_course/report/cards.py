@@ -138,6 +138,10 @@ def _sensitivity(findings: Findings) -> tuple[str, str, str] | None:
             "Where several numbers were drawn together, a rate that one farther from the best "
             "beats is left out: another number had spoiled it."
         )
+    if findings.trials["status"].eq("stopped").any():
+        caption += " " + w.say(
+            "Faint dots are single trainings where they stood when the scheduler stopped them."
+        )
     if "yaxis2" in drawn["layout"]:
         caption += " " + w.say("Below, a cross marks a rate at which one of them diverged.")
     return "sensitivity", plot("sensitivity", "", drawn), caption

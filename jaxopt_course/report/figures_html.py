@@ -12,6 +12,7 @@ import pandas as pd
 
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import Axis, Look, labels, looks, rate_axis, time_axis, value_axis
+from jaxopt_course.report.measures.stopped import stopped
 from jaxopt_course.report.verdict import estimate
 from jaxopt_course.report.words import Words
 
@@ -46,6 +47,8 @@ def sensitivity(findings: Findings) -> Plot | None:
         return None
     brush, axis = Brush(findings.optimizers, findings.words), rate_axis(table["learning_rate"])
     data: list[Plot] = []
+    for name, own in stopped(findings.trials, findings.courses).groupby("optimizer", sort=False):
+        data.append(brush.left(str(name), axis.place(own["learning_rate"]), own))
     for name, line in table.groupby("optimizer", sort=False):
         x = axis.place(line["learning_rate"])
         data += [
@@ -203,6 +206,18 @@ class Brush:
             "mode": "markers",
             "marker": {"size": 6, "opacity": 0.45, "color": self.styles[name].colour},
             "hovertemplate": f"{self.full[name]}<br>{one}: %{{x:.4g}}<extra></extra>",
+        }
+
+    def left(self, name: str, x: Any, own: pd.DataFrame) -> Plot:
+        """Faint dots where trials stood when they were stopped."""
+        moment = self.words.say("stopped at step {n}", n="%{text}")
+        return self.base(name) | {
+            "x": plain(x),
+            "y": plain(own["value"]),
+            "mode": "markers",
+            "marker": {"size": 5, "opacity": 0.4, "color": self.styles[name].colour},
+            "text": [self.words.whole(step) for step in own["step"]],
+            "hovertemplate": f"{self.full[name]}<br>{moment}: %{{y:.4g}}<extra></extra>",
         }
 
     def interval(self, name: str, row: pd.Series) -> Plot:

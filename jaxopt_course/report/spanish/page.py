@@ -102,6 +102,10 @@ SENTENCES = {
     "left out: another number had spoiled it.":
         "Donde varios números se sortearon juntos se omite una tasa a la que supera otra más "
         "lejana de la mejor: otro número la había estropeado.",
+    "Faint dots are single trainings where they stood when the scheduler stopped them.":
+        "Los puntos tenues son entrenamientos sueltos donde estaban cuando el planificador los "
+        "detuvo.",
+    "stopped at step {n}": "detenido en el paso {n}",
     "Below, a cross marks a rate at which one of them diverged.":
         "Abajo, una cruz marca una tasa con la que alguna divergió.",
     "Final test metric of the winners over the {seeds}: faint dots are single ones, the mark is "
