@@ -123,6 +123,11 @@ def test_the_kind_of_the_target(target, kind, classes):
         np.testing.assert_allclose(ready.parts["train"][1].std(), 1, rtol=1e-6)
 
 
+def test_a_number_of_units_is_one_hidden_layer():
+    params = [table_task(people(), "buys", hidden=h).init(jax.random.key(0))[0] for h in (8, [8])]
+    jax.tree.map(np.testing.assert_array_equal, *params)
+
+
 def test_two_values_of_any_number_are_classes():
     table = people().assign(flag=np.tile([-1.5, 2.5], N // 2))
     assert prepare(table, "flag").classes == (-1.5, 2.5)
@@ -230,6 +235,7 @@ EMPTY = people().assign(income=np.nan)
     [
         (people(), "buy", {}, "unknown column 'buy'; did you mean 'buys'"),
         (people(), "buys", {"drop": ["jobs"]}, "unknown column 'jobs'; did you mean 'job'"),
+        (people(), "buys", {"drop": ["job", "buys"]}, "'buys' is the target, so it cannot be drop"),
         (people()[:0], "buys", {}, "no rows"),
         (people()[["buys"]], "buys", {}, "no column beside the target 'buys'"),
         (HOLE, "buys", {}, "'buys' is empty in 2 rows, the first is row 4 .*leave_out=..empty"),

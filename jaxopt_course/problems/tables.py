@@ -124,7 +124,7 @@ def table_task(
     name: str | None = None,
     kind: Kind = "auto",
     drop: Sequence[str] = (),
-    hidden: Sequence[int] = (64, 64),
+    hidden: int | Sequence[int] = (64, 64),
     split_seed: int = 0,
     description: str = "",
     positive: object | None = None,
@@ -149,7 +149,7 @@ def table_task(
         name: of the task; default the file's, or "table".
         kind: as :func:`prepare` has it, and its other arguments.
         drop: columns to leave out.
-        hidden: widths of the hidden layers.
+        hidden: widths of the hidden layers; a number is one layer.
         split_seed: of the 60/20/20 split.
         description: one line; default what the table is.
         positive: of two classes the one that is 1.
@@ -209,7 +209,8 @@ metrics={'accuracy': 'max', 'f1': 'max', 'auc': 'max', 'loss': 'min'})
     what = f"{len(ready.classes)} classes" if ready.classes else "a number"
 
     def make(ready: Prepared) -> Task:
-        sizes = (len(ready.features), *hidden, outputs)
+        widths = (hidden,) if isinstance(hidden, int | np.integer) else hidden
+        sizes = (len(ready.features), *widths, outputs)
         task = Task.from_flax(
             lambda rngs: MLP(*sizes, rngs=rngs),
             *ready.parts["train"],

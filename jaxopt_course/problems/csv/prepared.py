@@ -94,7 +94,11 @@ def prepare(
         raise ValueError(f"two columns are called {repeated[0]!r}")
     if table.empty:
         raise ValueError("the table has no rows")
-    dropped = [name for name in drop if name != target_name]
+    if target_name in drop:
+        raise ValueError(
+            f"{target_name!r} is the target, so it cannot be dropped: take it out of drop"
+        )
+    dropped = [*dict.fromkeys(drop)]
     table, notes = _readable(table.drop(columns=dropped), decimal, typed)
     table = _replaced(table, {target_name: table[target_name].convert_dtypes()})
     kept = np.arange(len(table))
