@@ -206,3 +206,21 @@ def test_the_section_of_tasks_holds_their_plots_and_no_markup_of_theirs():
     whole = figures_tasks.section(many(), Words("es"))
     assert whole.count('class="canvas"') == 3 and "Sobre todas las tareas" in whole
     assert "t0<i>" not in whole
+
+
+def test_who_was_stopped_stands_where_he_was_read_last():
+    from jaxopt_course.report.measures.stopped import stopped
+
+    trials = pd.DataFrame({"trial": [3, 4, 5, 6], "optimizer": list("abab")})
+    trials["learning_rate"] = [0.1, 0.2, 0.3, 0.4]
+    trials["status"] = ["stopped", "finished", "stopped", "stopped"]
+    nan = np.nan
+    courses = pd.DataFrame(
+        [[0.5, 0.6, nan], [0.1, 0.2, 0.3], [nan, nan, nan]], index=[3, 4, 6], columns=[10, 20, 30]
+    )
+    found = stopped(trials, courses)  # of 5 there is no curve, of 6 nothing was read
+    assert found.to_dict("records") == [
+        {"trial": 3, "optimizer": "a", "learning_rate": 0.1, "step": 20, "value": 0.6}
+    ]
+    for none in (stopped(trials, pd.DataFrame()), stopped(trials[1:2], courses)):
+        assert none.empty and [*none] == [*found]

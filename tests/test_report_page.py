@@ -17,7 +17,9 @@ from scipy import stats
 
 from jaxopt_course.records import store
 from jaxopt_course.report import (
+    cards,
     figures,
+    figures_html,
     findings,
     page,
     print_report,
@@ -596,3 +598,14 @@ assert not {{"jax", "jaxlib", "flax", "optax"}} & set(sys.modules)
 assert "matplotlib.pyplot" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+
+def test_who_was_stopped_is_drawn_where_he_stood(tmp_path):
+    rows = [trial("sgd", rate, seed) for rate in (0.1, 1.0) for seed in range(2)]
+    rows += [trial("sgd", 10.0, 0, status="stopped"), trial("sgd", 10.0, 1, status="diverged")]
+    found = findings.read(write(tmp_path, rows))
+    (dots,) = [one for one in figures_html.sensitivity(found)["data"] if one.get("text") == ["20"]]
+    assert dots["y"] == [pytest.approx(float(found.courses.loc[4].dropna().iloc[-1]), rel=1e-5)]
+    assert "stood when the scheduler stopped them" in cards.section(found, ())
+    none = findings.read(write(tmp_path / "b", rows[:4]))
+    assert "scheduler stopped" not in cards.section(none, ())

@@ -16,12 +16,12 @@ def stopped(trials: pd.DataFrame, courses: pd.DataFrame) -> pd.DataFrame:
         which nothing was read.
     """
     names = ["trial", "optimizer", "learning_rate"]
-    own = trials.loc[trials["status"].eq("stopped"), names] if len(courses) else trials[names][:0]
-    known = courses.reindex(own["trial"].to_numpy()).to_numpy(float).reshape(len(own), -1)
+    own = trials.loc[trials["status"].eq("stopped"), names]
+    if courses.empty or own.empty:
+        return own[:0].assign(step=np.zeros(0, np.int64), value=np.zeros(0))
+    known = courses.reindex(own["trial"].to_numpy()).to_numpy(float)
     there = np.isfinite(known)
-    last = known.shape[1] - 1 - there[:, ::-1].argmax(axis=1) if known.size else np.zeros(0, int)
-    found = own.assign(
-        step=courses.columns.to_numpy()[last] if known.size else np.zeros(0, int),
-        value=known[np.arange(len(own)), last] if known.size else np.zeros(0),
-    )
-    return found[found["value"].notna()].reset_index(drop=True)
+    last = known.shape[1] - 1 - there[:, ::-1].argmax(axis=1)
+    steps, rows = courses.columns.to_numpy(), np.arange(len(own))
+    found = own.assign(step=steps[last], value=known[rows, last])
+    return found[there.any(axis=1)].reset_index(drop=True)
