@@ -202,3 +202,21 @@ def test_no_better_than_the_commonest_answer_is_not_learned(tmp_path):
 def test_odd_baselines_say_nothing(tmp_path, odd):
     task = {"name": "digits", "metrics": {"accuracy": "max"}, "baselines": odd}
     assert "one answer" not in told(tmp_path, [trial(), trial("sgd")], task=task)[1]
+
+
+def test_a_squared_error_is_said_in_units_of_the_target(tmp_path):
+    """0.5 of a variance of 200² is an error of 141.4."""
+    task = {"name": "sales", "metrics": {"loss": "min"}, "baselines": {"loss": 1.21}}
+    task |= {"target": {"name": "price (€)", "scale": 200.0}}
+    rows = [trial(name, seed=s, loss=x) for name, x in (("sgd", 0.5), ("adam", 0.7))
+            for s in (0, 1)]  # fmt: skip
+    how = {"metric": "valid_loss", "direction": "min"}
+    said = told(tmp_path / "a", rows, task=task, **how)[1]
+    assert "Validation loss of sgd is an error of 141.4 in price (€)" in said
+    assert "; one answer for all examples has 220." in said
+    task["target"]["scale"] = 2e5
+    assert "an error of 141,421 in" in told(tmp_path / "b", rows, task=task, **how)[1]
+    assert "in price" not in told(tmp_path / "c", rows, task=task)[1]  # chosen by accuracy
+    for odd in (None, {"name": "y"}, {"name": "y", "scale": "2"}, {"name": "y", "scale": -1.0}, 7):
+        said = told(tmp_path / "d", rows, task=task | {"target": odd}, **how)[1]
+        assert "root of the mean" not in said

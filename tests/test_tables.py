@@ -476,3 +476,13 @@ def test_a_csv_is_compared_and_replayed(folder, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         cli.main(["replay", "runs/people-1", "0"])
     assert "own task" in capsys.readouterr().err
+
+
+def test_a_table_says_the_scale_of_its_target():
+    table = pd.DataFrame({"a": np.arange(40.0), "y": np.arange(40.0) * 3})
+    target = table_task(table, "y").about["target"]
+    task = table_task(table, "y", loss=lambda outputs, targets: abs(outputs[:, 0] - targets))
+    assert target["name"] == "y" and "target" not in task.about
+    ready = prepare(table, "y")
+    seen = table["y"].iloc[ready.rows["train"]]
+    assert target["scale"] == ready.scale == pytest.approx(seen.std(ddof=0))

@@ -222,6 +222,8 @@ metrics={'accuracy': 'max', 'f1': 'max', 'auc': 'max', 'loss': 'min'})
             **settings,
         )
         about = _about(ready, found)
+        if settings["loss"] == "squared_error":
+            about["target"] = {"name": str(target), "scale": ready.scale}
         return dataclasses.replace(task, split_seed=split_seed, about=about, refit=refit)
 
     def refit(folds: Sequence[tuple[Any, Any]]) -> tuple[Task, list[dict[str, Any]]]:

@@ -1,5 +1,6 @@
 """What takes weight from a score: undefined values, fewer seeds than others, nothing learned."""
 
+import math
 import re
 
 import numpy as np
@@ -79,6 +80,33 @@ def dependent(findings: Findings) -> list[str]:
         "each other, and intervals over them are too narrow."
     )
     return [w.say(template, columns=w.listed(columns))]
+
+
+def in_units(findings: Findings, names: dict[str, str]) -> list[str]:
+    """What the winner's squared error is in units of the target; nothing where none are known."""
+    target = mapping(mapping(findings.manifest, "task"), "target")
+    scale, first = target.get("scale"), findings.ranking.iloc[0]
+    loss = first["fresh_mean" if findings.confirmed else findings.metric]
+    if not (isinstance(scale, float) and 0 < scale < float("inf")):
+        return []
+    if findings.metric.removeprefix("best_") != "valid_loss" or not loss >= 0:
+        return []
+    w, constant = findings.words, constants(findings).get("loss")
+    error = lambda square: _units(scale * math.sqrt(square), w)
+    template = "{metric} of {name} is an error of {error} in {target} (root of the mean square)"
+    said = w.say(
+        template,
+        metric=capital(w.title("valid_loss")), name=names[first["optimizer"]],
+        error=error(loss), target=str(target.get("name")),
+    )  # fmt: skip
+    if constant is not None and constant >= 0:
+        said += w.say("; one answer for all examples has {error}", error=error(constant))
+    return [said + "."]
+
+
+def _units(value: float, words: Words) -> str:
+    """``17,058``, ``0.4211``: as people write amounts."""
+    return words.whole(round(value)) if 1e3 <= value < 1e12 else words.number(value)
 
 
 def unlearned(findings: Findings) -> dict[str, list[str]]:

@@ -147,6 +147,7 @@ def remarks(findings: Findings) -> list[str]:
         if n := int(status.eq(which).sum()):
             counted = w.counted(len(trials), "trial")
             said.append(w.say(template, n=w.whole(n), trials=counted, scheduler=scheduler))
+    said += doubts.in_units(findings, names)
     said += doubts.fewer_seeds(findings, names) + doubts.dependent(findings)
     if why := doubts.undefined(trials, findings.metric, w):
         template = "{why}; a configuration with such a trial has no score."

@@ -110,7 +110,8 @@ def describe_task(task: Task) -> dict[str, Any]:
         return facts
     valid = {k: x for k, x in task.about["baseline"].items() if k.startswith("valid_")}
     baselines = {name.removeprefix("valid_"): score for name, score in valid.items()}
-    return facts | {"baselines": baselines, "data": lines(task.about)}
+    units = {"target": task.about["target"]} if "target" in task.about else {}
+    return facts | units | {"baselines": baselines, "data": lines(task.about)}
 
 
 def describe_lengths(lengths: Mapping[str, Any] | None, equal: Any) -> dict[str, Any] | None:

@@ -117,6 +117,10 @@ SENTENCES = {
     "other, and intervals over them are too narrow.":
         "Los entrenamientos que difieren en {columns} pueden compartir datos, como los pliegues: "
         "sus resultados dependen unos de otros, y sus intervalos son demasiado estrechos.",
+    "{metric} of {name} is an error of {error} in {target} (root of the mean square)":
+        "{metric} de {name}: es un error de {error} en {target} (raíz del cuadrado medio)",
+    "; one answer for all examples has {error}":
+        "; una misma respuesta para todos los ejemplos tiene {error}",
     "{metric} of {names} is no better than that of one answer for all examples ({value}).":
         "{metric} de {names}: no es mejor que la de una misma respuesta para todos los ejemplos "
         "({value}).",
