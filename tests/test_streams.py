@@ -397,3 +397,21 @@ def test_a_generator_goes_through_once():
     assert study.trials["status"].tolist() == ["finished"]
     with pytest.raises(ValueError, match="a generator goes through once"):
         joc.sweep(task, one, devices=devices, **LENGTHS)
+
+
+def test_parts_may_be_said_as_batches_are():
+    """A dictionary of inputs and targets, as Grain and Hugging Face hand it out."""
+    linear = lambda rngs: nnx.Linear(3, 2, rngs=rngs)
+    named = {"inputs": PART[0], "targets": PART[1]}
+    tasks = [
+        joc.Task.from_flax(
+            linear, joc.stream(Counted()), loss="softmax_cross_entropy", valid=part, test=part
+        )
+        for part in (PART, named)
+    ]
+    jax.tree.map(np.testing.assert_array_equal, tasks[0].valid, tasks[1].valid)
+    with pytest.raises(ValueError, match="valid must be a pair"):
+        joc.Task.from_flax(
+            linear, joc.stream(Counted()), loss="softmax_cross_entropy",
+            valid=named | {"more": 1}, test=PART,
+        )  # fmt: skip

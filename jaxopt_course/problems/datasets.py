@@ -206,6 +206,8 @@ def checked(
     missing: gaps.Missing | None = None,
 ) -> dict[str, Tree]:
     """A part ``{"inputs": ..., "targets": ...}``, not yet canonical; errors name what."""
+    if isinstance(pair, Mapping) and {*pair} == {"inputs", "targets"}:  # as a batch of a stream
+        pair = pair["inputs"], pair["targets"]
     if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
         raise ValueError(f"{name} must be a pair (inputs, targets), not {type(pair).__name__}")
     targets = trees.arrays(f"{name}['targets']", pair[1])
