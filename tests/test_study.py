@@ -195,7 +195,11 @@ class TestDirectories:
             make(tmp_path)
 
     def test_what_is_no_study_is_said(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match="holds no study"):
+        with pytest.raises(FileNotFoundError, match=r"holds no study \(no manifest.json"):
+            joc.Study.load(tmp_path)
+        (tmp_path / "checkpoint").mkdir()
+        (tmp_path / "checkpoint" / "question.json").write_text("{}")
+        with pytest.raises(FileNotFoundError, match="cut short: Study.resume.*jaxopt-course watch"):
             joc.Study.load(tmp_path)
         (tmp_path / "manifest.json").write_text("{")
         with pytest.raises(ValueError, match="not readable JSON"):

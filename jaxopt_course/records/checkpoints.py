@@ -30,6 +30,7 @@ from jaxopt_course.records.format import (
     CURVES,
     FORMAT_VERSION,
     MANIFEST,
+    QUESTION,
     TRIALS,
     check,
 )
@@ -38,7 +39,7 @@ from jaxopt_course.records.store import read_table
 if TYPE_CHECKING:
     import xarray as xr
 
-QUESTION, TABLE = "question.json", "question.csv"
+TABLE = "question.csv"
 GENERATIONS = ("0.state", "1.state")
 RESULTS = "results.json"
 KEPT = "kept.npz"  # by one whose best configurations' states stay

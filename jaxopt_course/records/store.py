@@ -11,6 +11,7 @@ No pickle, and no jax: ``report/`` reads these files on machines that have none.
 import io
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import pandas as pd
 from jaxopt_course.records import files, format_1, ownership, weights
 from jaxopt_course.records.curves import check_curves
 from jaxopt_course.records.format import (
+    CHECKPOINT,
     COMMIT,
     CONFIRMATION,
     CURVES,
@@ -29,6 +31,7 @@ from jaxopt_course.records.format import (
     FORMAT_VERSION,
     MANIFEST,
     PAGE,
+    QUESTION,
     STUDY,
     TRIALS,
     check,
@@ -227,7 +230,14 @@ def read(directory: str | Path) -> Record:
     place = _pending(path) or {name: path / name for name in SEALED}
     file = place[MANIFEST]
     if not files.is_file(file):
-        raise FileNotFoundError(f"{path} holds no study (no {MANIFEST} in it)")
+        begun = files.is_file(path / CHECKPOINT / QUESTION)
+        way = (
+            f"a sweep runs there or was cut short: Study.resume(directory) or jaxopt-course resume "
+            f"{shlex.quote(str(path))} goes on with it, jaxopt-course watch shows it"
+        )
+        raise FileNotFoundError(
+            f"{path} holds no study ({way if begun else f'no {MANIFEST} in it'})"
+        )
     content = files.read_json(file)
     version = content.get("format_version") if isinstance(content, dict) else None
     if version == format_1.VERSION:
