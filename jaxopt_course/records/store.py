@@ -230,14 +230,13 @@ def read(directory: str | Path) -> Record:
     place = _pending(path) or {name: path / name for name in SEALED}
     file = place[MANIFEST]
     if not files.is_file(file):
-        begun = files.is_file(path / CHECKPOINT / QUESTION)
-        way = (
-            f"a sweep runs there or was cut short: Study.resume(directory) or jaxopt-course resume "
-            f"{shlex.quote(str(path))} goes on with it, jaxopt-course watch shows it"
-        )
-        raise FileNotFoundError(
-            f"{path} holds no study ({way if begun else f'no {MANIFEST} in it'})"
-        )
+        why = f"no {MANIFEST} in it"
+        if files.is_file(path / CHECKPOINT / QUESTION):
+            why = (
+                "a sweep runs there or was cut short: Study.resume(directory) or jaxopt-course "
+                f"resume {shlex.quote(str(path))} goes on with it, jaxopt-course watch shows it"
+            )
+        raise FileNotFoundError(f"{path} holds no study ({why})")
     content = files.read_json(file)
     version = content.get("format_version") if isinstance(content, dict) else None
     if version == format_1.VERSION:
