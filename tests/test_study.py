@@ -200,7 +200,7 @@ class TestDirectories:
         (tmp_path / "checkpoint").mkdir()
         (tmp_path / "checkpoint" / "question.json").write_text("{}")
         with pytest.raises(
-            FileNotFoundError, match=r"cut short: Study\.resume.*jaxopt-course watch"
+            FileNotFoundError, match=r"cut short: Study\.resume.*course watch"
         ):
             joc.Study.load(tmp_path)
         (tmp_path / "manifest.json").write_text("{")
