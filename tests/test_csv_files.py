@@ -492,7 +492,7 @@ def test_three_words_are_no_numbers(write):
 def test_a_column_without_any_cell_is_left_out_and_told(write, gap):
     rows = "".join(f"{i % 5},{gap},{'ab'[i % 2]}\n" for i in range(40))
     task = table_task(write("x,e,y\n" + rows), "y")
-    assert task.train[0].shape == (24, 1)
+    assert task.train["inputs"].shape == (24, 1)
     told = {column["name"]: column for column in task.about["columns"]}
     assert told["e"] == {
         "name": "e", "became": "left out", "inputs": 0, "note": "empty in every row"

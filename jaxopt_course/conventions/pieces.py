@@ -208,7 +208,7 @@ def remembered(
         return optax.identity()
     if is_zero(dampening):
         return trace(momentum, nesterov)
-    if isinstance(dampening, int | float):
+    if isinstance(dampening, int | float | np.number):
         dampening = Decay.of(dampening)  # torch takes a negative one, which as a number is refused
     return dampened_trace(momentum, dampening, nesterov)
 
