@@ -82,7 +82,9 @@ def spdx(name: str, said: Mapping[str, Any]) -> str:
     """The licence that a package's metadata name: its expression, its classifier, or its words."""
     if expression := said.get("license_expression"):
         return str(expression)
-    shown = [c.split(" :: ")[-1] for c in said.get("classifier") or () if c.startswith("License ::")]
+    shown = [
+        c.split(" :: ")[-1] for c in said.get("classifier") or () if c.startswith("License ::")
+    ]
     words = [*shown, ((said.get("license") or "").strip().splitlines() or [""])[0]]
     for word in words:
         plain = word.lower().replace("licence", "license").removeprefix("the ").strip()
@@ -98,9 +100,10 @@ def installed() -> dict[str, Package]:
     """What this Python sees."""
     found = {}
     for one in metadata.distributions():
-        said = {key.lower().replace("-", "_"): one.metadata[key] for key in one.metadata}
-        said["classifier"] = one.metadata.get_all("Classifier", [])
-        name = canonicalize_name(one.metadata["Name"])
+        own = one.metadata  # parsed anew each time that it is asked for
+        said = {"license": own["License"], "license_expression": own["License-Expression"]}
+        said["classifier"] = own.get_all("Classifier", [])
+        name = canonicalize_name(own["Name"])
         licence = spdx(name, said)
         if licence == "unknown":
             text = one.read_text("licenses/LICENSE") or one.read_text("LICENSE") or ""
@@ -186,9 +189,11 @@ def main(report: str | None = None) -> None:
                 left = tuple(extra for extra in row.extras if extra != group)
                 rows[name] = row._replace(extras=left)
         for name in names:
-            before = rows[name].extras if name in rows else ()
-            of = tuple(extra for extra in GROUPS if extra in {*before, group})
-            rows[name] = Row(name, there[name].version, there[name].licence, of)
+            new = there[name]
+            before = rows.get(name, Row(name, "", new.licence, ()))
+            of = tuple(extra for extra in GROUPS if extra in {*before.extras, group})
+            licence = new.licence if new.licence != "unknown" else before.licence
+            rows[name] = Row(name, new.version, licence, of)
     lines = [("package", "version seen", "licence", "comes with"), ("---",) * 4]
     lines += [(*row[:3], ", ".join(row.extras)) for _, row in sorted(rows.items()) if row.extras]
     TABLE.write_text("".join(f"| {' | '.join(line)} |\n" for line in lines), encoding="utf-8")
