@@ -12,8 +12,9 @@ from jaxopt_course.records import lock
 from jaxopt_course.sweeps import memory
 
 READ = """
-import os, pickle, sys
-import matplotlib.font_manager  # what asks the system for its fonts, once
+import os, pickle, platform, sys
+import matplotlib.font_manager
+platform.processor()  # libraries ask the system for this and for its fonts, once
 import jaxopt_course as joc
 from jaxopt_course.records import safetensors
 
