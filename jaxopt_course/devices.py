@@ -3,6 +3,7 @@
 import os
 
 import jax
+import numpy as np
 
 
 def use_cpu_cores(n: int | None = None) -> int:
@@ -24,8 +25,9 @@ def use_cpu_cores(n: int | None = None) -> int:
     if n is None:
         mine = hasattr(os, "sched_getaffinity")  # Linux; elsewhere all cores
         n = len(os.sched_getaffinity(0)) if mine else os.cpu_count() or 1
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise ValueError(f"n must be a whole number of at least 1, not {n!r}")
+    n = int(n)
     try:
         jax.config.update("jax_num_cpu_devices", n)
     except RuntimeError:

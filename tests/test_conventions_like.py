@@ -154,6 +154,21 @@ def test_a_bound_that_is_not_positive_bounds_nothing(bound):
     assert np.isfinite(jax.grad(lambda c: step(c).sum())(0.0))
 
 
+@pytest.mark.parametrize("name", ["lamb", "adafactor", "schedule_free_adamw"])
+def test_keras_s_decay_that_comes_first_is_one_rule(name):
+    """θ ← (1 - η λ) θ, and then the step without a decay from there, whatever else is handed on."""
+    make, rates = convention(name, "keras"), {"learning_rate": 0.1, "weight_decay": 0.5}
+    decayed, plain = make(**rates), make(0.1)
+    params, g = jnp.array([2.0, -1.0]), jnp.array([0.3, 0.7])
+    u, state = decayed.update(g, decayed.init(params), params, value=1.0)
+    nearer = 0.95 * params
+    step, _ = plain.update(g, plain.init(params), nearer)
+    np.testing.assert_allclose(params + u, nearer + step, rtol=1e-6)
+    assert type(state[1]).__name__ == "DecayedFirstState"
+    with pytest.raises(ValueError, match="a weight decay needs the parameters"):
+        decayed.update(g, decayed.init(params))
+
+
 @pytest.mark.parametrize("on", [True, np.bool_(True), 1, jnp.array(True)])
 def test_every_true_is_true(on):
     sgd = convention("sgd", "torch")

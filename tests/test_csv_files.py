@@ -13,7 +13,7 @@ from long_form import every
 
 from jaxopt_course.cli.compare import Compare
 from jaxopt_course.cli.own_table import table_of
-from jaxopt_course.problems.csv import numbers, reading
+from jaxopt_course.problems.csv import numbers, reading, telling
 from jaxopt_course.problems.tables import prepare, read_table, table_task
 
 
@@ -488,9 +488,16 @@ def test_three_words_are_no_numbers(write):
     assert "numbers, and '<0.0'" in notes_of(write("x,y\n" + limits))["x"]
 
 
-def test_a_column_without_any_cell_is_remarked(write):
-    rows = "".join(f"{i % 5},,{'ab'[i % 2]}\n" for i in range(40))
-    assert notes_of(write("x,e,y\n" + rows))["e"] == "empty in every row: leave it out"
+@pytest.mark.parametrize("gap", ["", "?", '""', " "])
+def test_a_column_without_any_cell_is_left_out_and_told(write, gap):
+    rows = "".join(f"{i % 5},{gap},{'ab'[i % 2]}\n" for i in range(40))
+    task = table_task(write("x,e,y\n" + rows), "y")
+    assert task.train["inputs"].shape == (24, 1)
+    told = {column["name"]: column for column in task.about["columns"]}
+    assert told["e"] == {
+        "name": "e", "became": "left out", "inputs": 0, "note": "empty in every row"
+    }  # fmt: skip
+    assert "  e: left out (empty in every row)" in telling.lines(task.about)
 
 
 # Rows that end early, cells in single quotes

@@ -6,7 +6,10 @@ import pytest
 from flax import nnx
 
 import jaxopt_course as joc
+from jaxopt_course.studies.results import assemble
+from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.patience import PatientClimb, last_improvement
+from jaxopt_course.sweeps.snapshot import no_results
 
 X = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(np.int32)
@@ -294,6 +297,19 @@ def test_winners_by_any_columns(whole):
 def test_patience_says_what_is_wrong(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         joc.Patience(**wrong)
+
+
+def test_where_it_stopped_is_what_it_trained_whatever_its_evaluations_were():
+    """An undefined one in the middle was not counted; who never trained stopped at step 0."""
+    rhythm = Rhythm(20, 4, 4)
+    left = no_results(3, rhythm, ["loss"])
+    left.valid["loss"][0, :4] = [0.5, np.nan, 0.4, np.nan]
+    left.valid["loss"][1, :2] = 0.5
+    left.progress[:], left.stopped[:] = [4, 2, 0], True
+    table, _ = assemble(
+        joc.grid(learning_rate=[1.0, 2.0, 3.0]).assign(trial=range(3)), left, rhythm
+    )
+    assert table["stopped_step"].tolist() == [16, 8, 0]
 
 
 def test_a_diverged_trial_has_no_score_for_its_patience(task):

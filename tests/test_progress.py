@@ -24,9 +24,9 @@ def test_plain_lines_now_and_then_and_at_the_end(monkeypatch):
         line.update(Tally(20, 20, 1, 20_000, 20_000, "0.99 (adam)"), last=True)
     assert stream.getvalue().splitlines() == [
         "digits: compiling",
-        "digits: 5/20 trials · 1,000 trial-steps/s · best 0.98 (adam) · 1 diverged · 15 s left",
-        "digits: 10/20 trials · 1,000 trial-steps/s · best 0.98 (adam) · 1 diverged · 10 s left",
-        "digits: 20/20 trials · 1,000 trial-steps/s · best 0.99 (adam) · 1 diverged · 20 s in all",
+        "digits: 5/20 trials · 1,000 trial-steps/s · best trial 0.98 (adam) · 1 diverged · 15 s left",
+        "digits: 10/20 trials · 1,000 trial-steps/s · best trial 0.98 (adam) · 1 diverged · 10 s left",
+        "digits: 20/20 trials · 1,000 trial-steps/s · best trial 0.99 (adam) · 1 diverged · 20 s in all",
     ]
 
 

@@ -68,6 +68,26 @@ def test_forty_optimizers_look_different():
     assert looks.looks(names[:3]) == {name: found[name] for name in names[:3]}
 
 
+def lab(colour):
+    """CIE L*a*b* of #rrggbb under D65, where 2.3 is a difference that is just seen."""
+    from matplotlib.colors import to_rgb
+
+    c = np.array(to_rgb(colour))
+    c = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(np.array(to_xyz) @ c / [0.9505, 1.0, 1.089])
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_of_ten_optimizers_those_of_one_dash_are_of_other_colours():
+    """Two blues, two greens and two purples had the same dash."""
+    found = list(looks.looks(map(str, range(10))).values())
+    for i, one in enumerate(found):
+        for other in found[:i]:
+            if one.plotly_dash == other.plotly_dash:
+                assert np.linalg.norm(lab(one.colour) - lab(other.colour)) > 40
+
+
 @pytest.mark.parametrize(
     "low, high, ticks",
     [

@@ -133,6 +133,14 @@ def test_two_values_of_any_number_are_classes():
     assert prepare(table, "flag").classes == (-1.5, 2.5)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "object", "string", "Int64", "boolean", "category"])
+def test_a_column_that_is_empty_in_every_row_is_left_out(dtype):
+    gaps = pd.Series([None] * N, dtype=dtype)
+    ready = prepare(people().assign(later=gaps), "buys")
+    assert ready.features == prepare(people(), "buys").features
+    assert ready.columns[0] == ("later", "left out", 0, "empty in every row")
+
+
 def test_a_column_that_never_changes_is_only_centred():
     ready = prepare(people().assign(same=7), "buys")
     assert not ready.parts["train"][0][:, ready.features.index("same")].any()
@@ -228,6 +236,8 @@ NAMES = people().assign(name=[f"person {i}" for i in range(N)])
 HOLE = people().assign(buys=[None if i in (4, 9) else "no" for i in range(N)])
 RARE = people().assign(buys=["yes" if i == 4 else "no" for i in range(N)])
 EMPTY = people().assign(income=np.nan)
+SELDOM = people()  # filled in no row of the train part
+SELDOM.loc[prepare(SELDOM, "buys").rows["train"], "income"] = np.nan
 
 
 @pytest.mark.parametrize(
@@ -256,7 +266,9 @@ EMPTY = people().assign(income=np.nan)
         (people().assign(income=1e306 * people()["spent"]), "buys", {}, "too large to"),
         (NAMES, "buys", {}, "column 'name' cannot be made inputs and is text with 120 diff"),
         (NAMES, "name", {}, "the target 'name' is text with 200 different"),
-        (EMPTY, "buys", {}, "column 'income' .* is empty in every row of the train part"),
+        (SELDOM, "buys", {}, "column 'income' .* is empty in every row of the train part"),
+        (EMPTY, "buys", {"dates": ["income"]}, "'income' is to be dates and is empty in every row"),
+        (EMPTY[["income", "buys"]], "buys", {}, "every column beside the target 'buys' is empty"),
         (RARE, "buys", {}, "too rare are 'yes' .1 row.: merge .*leave_out=..rare"),
         (people(), "job", {"kind": "regression"}, "target 'job' is no number .*no regression"),
         (people(), "job", {"kind": "regresion"}, "kind must be auto, classification or"),

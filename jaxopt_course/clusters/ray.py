@@ -12,9 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from jaxopt_course.clusters.actor import Actor, environment_of, facts_of
 from jaxopt_course.clusters.connect import connect, imported
 from jaxopt_course.sweeps.messages import Answer, Code, Leaves, Lost, Work
+from jaxopt_course.sweeps.patience import is_number
 
 LOOK_SECONDS = 1.0  # between two looks at the nodes
 DEATHS = 3  # of an actor before it has answered once, after which its place stays empty
@@ -52,11 +55,13 @@ class Ray:
             )
         for name in ("devices_per_node", "silent_seconds", "start_seconds"):
             value = getattr(self, name)
-            number = isinstance(value, int if name == "devices_per_node" else int | float)
-            if value is None and name == "devices_per_node":
+            whole = name == "devices_per_node"
+            if value is None and whole:
                 continue
-            if not number or isinstance(value, bool) or not value > 0:
+            fits = is_number(value) and (isinstance(value, int | np.integer) or not whole)
+            if not fits or not value > 0:
                 raise ValueError(f"{name} must be a positive number, not {value!r}")
+            object.__setattr__(self, name, int(value) if whole else float(value))
 
     @contextlib.contextmanager
     def opened(self, device: Any) -> Iterator["RayWorkers"]:

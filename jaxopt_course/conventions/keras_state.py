@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 
 from jaxopt_course.base import ScalarOrSchedule
@@ -294,7 +295,7 @@ def _class(
 
 
 def _is_off(x: Any) -> bool:
-    return x is None or (isinstance(x, bool | int | float) and x == 0)
+    return x is None or (isinstance(x, bool | int | float | np.number) and x == 0)
 
 
 def _arguments(kind: str, config: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:

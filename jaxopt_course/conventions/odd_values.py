@@ -172,7 +172,7 @@ def _are_strings(names: Any) -> bool:
 
 
 def _refuse_odd_axes(path: str, axes: Any) -> None:
-    whole = isinstance(axes, Sequence) and all(isinstance(axis, int) for axis in axes)
+    whole = isinstance(axes, Sequence) and all(isinstance(axis, int | np.integer) for axis in axes)
     if not whole or isinstance(axes, str) or sorted(axes) != list(range(len(axes))):
         raise ValueError(
             f"transpose= of {path} is {axes!r}; it is an order of axes, such as (1, 0) of a matrix "

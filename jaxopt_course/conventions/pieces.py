@@ -1,7 +1,7 @@
 """What the frameworks' recipes have in common: decay, clipping, direction and rates."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -136,28 +136,37 @@ def decayed_after_rate(
     return add_decayed_weights(rate, mask)
 
 
+class DecayedFirstState(NamedTuple):
+    """Memory of a transformation behind a decay."""
+
+    inner_state: Any
+    decay_state: Any
+
+
 def decayed_first(
-    step: Transform,
+    inner: Transform,
     learning_rate: ScalarOrSchedule,
     weight_decay: ScalarOrSchedule | None,
     mask: Any = None,
 ) -> Transform:
-    """θ ← (1 - η λ) θ, and then ``step`` from there: for steps that depend on θ."""
+    """θ ← (1 - η λ) θ, and then the step of ``inner`` from there: for steps that depend on θ."""
     if is_zero(weight_decay):
-        return step
+        return inner
     pull = decayed_after_rate(learning_rate, weight_decay, mask)
 
-    def init(params: Tree) -> tuple[Any, Any]:
-        return step.init(params), pull.init(params)
+    def init(params: Tree) -> DecayedFirstState:
+        return DecayedFirstState(inner.init(params), pull.init(params))
 
-    def update(g: Tree, state: tuple[Any, Any], params: Tree = None) -> tuple[Tree, Any]:
+    def update(
+        g: Tree, state: DecayedFirstState, params: Tree = None, **extra: Any
+    ) -> tuple[Tree, DecayedFirstState]:
         if params is None:
             raise ValueError("a weight decay needs the parameters: update(g, state, params)")
-        down, pulled = pull.update(jax.tree.map(jnp.zeros_like, g), state[1], params)
-        u, own = step.update(g, state[0], apply_updates(params, down))
-        return jax.tree.map(jnp.add, u, down), (own, pulled)
+        down, decayed = pull.update(jax.tree.map(jnp.zeros_like, g), state.decay_state, params)
+        u, after = inner.update(g, state.inner_state, apply_updates(params, down), **extra)
+        return jax.tree.map(jnp.add, u, down), DecayedFirstState(after, decayed)
 
-    return Transform(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def relative_step(learning_rate: ScalarOrSchedule) -> Callable[[Any], Any]:
@@ -199,7 +208,7 @@ def remembered(
         return optax.identity()
     if is_zero(dampening):
         return trace(momentum, nesterov)
-    if isinstance(dampening, int | float):
+    if isinstance(dampening, int | float | np.number):
         dampening = Decay.of(dampening)  # torch takes a negative one, which as a number is refused
     return dampened_trace(momentum, dampening, nesterov)
 

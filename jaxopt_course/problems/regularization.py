@@ -15,6 +15,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_course.tree import Tree
 
@@ -45,7 +46,7 @@ def dropout(x: jax.Array, rate: Any, key: jax.Array) -> jax.Array:
     >>> sorted(set(dropout(jnp.ones(99), 0.5, key).tolist()))
     [0.0, 2.0]
     """
-    if isinstance(rate, int | float) and not 0 <= rate <= 1:
+    if isinstance(rate, int | float | np.number) and not 0 <= rate <= 1:
         raise ValueError(f"a dropout rate must be in [0, 1], not {rate}")
     rate = jnp.asarray(rate, x.dtype)
     rate = jnp.where((rate >= 0) & (rate <= 1), rate, jnp.nan)

@@ -131,16 +131,17 @@ def stream(source: Any, *, batches: int | None = None, bytes_a_call: int = BYTES
         TypeError: a source of no such kind.
         ValueError: the first batch is not one.
     """
-    if isinstance(bytes_a_call, bool) or not isinstance(bytes_a_call, int) or bytes_a_call < 1:
+    whole = lambda n: isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 1
+    if not whole(bytes_a_call):
         raise ValueError(f"bytes_a_call must be a whole number of bytes, not {bytes_a_call!r}")
-    if batches is not None and (not isinstance(batches, int) or batches < 1):
+    if batches is not None and not whole(batches):
         raise ValueError(f"batches must be a whole number of at least 1, not {batches!r}")
     opened, by_seed = _opener(source)
     probe = opened(0)
     random_access = hasattr(probe, "__getitem__")
     if not random_access and not hasattr(probe, "__iter__"):
         raise TypeError(f"a source has [step] or is iterable, and this is {type(probe).__name__}")
-    length = batches if batches is not None else _length(probe)
+    length = int(batches) if batches is not None else _length(probe)
     iterator = None if random_access else iter(probe)
     try:
         raw = probe[0] if iterator is None else next(iterator)
@@ -150,7 +151,7 @@ def stream(source: Any, *, batches: int | None = None, bytes_a_call: int = BYTES
         opened = _Once(itertools.chain([raw], iterator))
     raw = _batch_of(raw)
     first = data_checks.canonical(raw, "the stream's first batch", rounding=False)
-    return Stream(opened, by_seed, random_access, length, raw, first, bytes_a_call)
+    return Stream(opened, by_seed, random_access, length, raw, first, int(bytes_a_call))
 
 
 class Reading:

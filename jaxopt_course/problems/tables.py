@@ -81,8 +81,8 @@ def prepare(
     empty cells become that mean, and where the train part has some, a column "... is missing" of 0
     and 1 is added.  Other columns become a column of 0 and 1 for each category of the train part;
     an empty cell is a category of its own, and a category that the train part does not have is 0
-    in all of them.  Text such as "12%", "$7.50" or "1,200" is numbers; text such as "12" stays
-    text.
+    in all of them.  A column that is empty in every row is left out.  Text such as "12%", "$7.50"
+    or "1,200" is numbers; text such as "12" stays text.
 
     Args:
         table: a row an example.
@@ -101,8 +101,8 @@ def prepare(
     Raises:
         ValueError: no such column; no column left; no rows; empty cells or a single value in the
             target; a regression on text; classes too rare to be in every part; columns that cannot
-            be made inputs: infinite, empty, or text with more than 50 categories.  The message
-            names the columns.
+            be made inputs: infinite, numbers that the train part has none of, or text with more
+            than 50 categories; dates in an empty column.  The message names the columns.
     """
     return prepared.prepare(
         table,

@@ -150,7 +150,7 @@ def windows(
     left, cut = len(whole), dict[str, tuple[int, int]]()
     further: list[np.ndarray] = []
     for part, asked in (("test", test), ("valid", valid)):
-        if isinstance(asked, (int, float)):
+        if isinstance(asked, (int, float, np.number)):
             if not 0 < asked < 1:
                 raise ValueError(f"{part} must be a share between 0 and 1, not {asked!r}")
             size = int(asked * len(whole))

@@ -33,7 +33,7 @@ def locked(directory: Path) -> Iterator[None]:
     """
     file = directory / LOCK
     with _opened(file) as handle:
-        holder = os.pread(handle, 400, 0).decode(errors="replace")
+        holder = os.read(handle, 400).decode(errors="replace")
         if not HOLDER.match(holder):
             raise FileExistsError(f"{file} is not the lock of a study; move it away")
         _lock(handle, directory, holder)
@@ -41,7 +41,8 @@ def locked(directory: Path) -> Iterator[None]:
         if not os.path.samestat(there, os.fstat(handle)):
             raise BlockingIOError(f"{directory} has just changed hands; try again")
         os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        os.lseek(handle, 0, os.SEEK_SET)  # Windows has no pread and no pwrite
+        os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         try:
             yield
         finally:
@@ -65,6 +66,8 @@ def held_by(directory: Path) -> str:
 
 
 def _lives(pid: int) -> bool:
+    if os.name == "nt":  # there a signal 0 is Ctrl-C, and is sent
+        return True
     try:
         os.kill(pid, 0)  # asks, and sends nothing
     except (ProcessLookupError, OverflowError):  # none has so large a number

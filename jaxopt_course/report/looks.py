@@ -12,10 +12,11 @@ from jaxopt_course.report.words import mapping, number, short
 Dash = tuple[int, tuple[int, ...]]
 
 # Ten hues of middle lightness, found by search so that each stands out on white and on the page's
-# dark ground (about 3 : 1) and no two meet for readers who do not see red or green.
+# dark ground (about 3 : 1) and no two meet for readers who do not see red or green.  Every fourth
+# has the same dash: in this order those differ most (the two blues and the two greens are apart).
 COLOURS = (
-    "#3d61b7", "#d18c0c", "#19724e", "#8d4386", "#27a0e8",
-    "#9a4902", "#58ac6d", "#b47ebb", "#8f7b11", "#707a8b",
+    "#3d61b7", "#d18c0c", "#19724e", "#8d4386", "#9a4902",
+    "#b47ebb", "#8f7b11", "#707a8b", "#58ac6d", "#27a0e8",
 )  # fmt: skip
 # Plotly's name and matplotlib's.
 DASHES: tuple[tuple[str, Dash], ...] = (

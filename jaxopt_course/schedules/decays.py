@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_course.base import Flag, Scalar, Schedule, either, number
 from jaxopt_course.schedules.ranges import (
@@ -94,7 +95,7 @@ def exponential_decay(
         s = jnp.asarray(step, eta.dtype) - jnp.maximum(number(transition_begin), 0)
         moving = (span > 0) & (r > 0)
         safe = jnp.where(moving, span, 1)
-        begins = isinstance(transition_begin, int)  # else a number that may be no whole one
+        begins = isinstance(transition_begin, int | np.integer)  # else it may be no whole number
         elapsed = jnp.asarray(step) - max(transition_begin, 0) if begins else s
         share = jnp.maximum(s, 0) / safe
         share = either(

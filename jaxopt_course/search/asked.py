@@ -7,6 +7,7 @@ from typing import Any
 from jaxopt_course.messages import unknown
 from jaxopt_course.report.optuna import import_optuna
 from jaxopt_course.search.space import Space
+from jaxopt_course.sweeps.patience import is_number
 
 OTHERS = {  # arguments of a sweep
     "scheduler": "it compares trials of one table, and here the next batch is not known yet; stop "
@@ -97,8 +98,7 @@ def _check_given(who: str, given: Mapping[str, Any], space: Space) -> None:
             raise ValueError(f"{who} has an {unknown('column', name, space.columns)}")
         column = space.columns[name]
         if column.is_range:
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            inside = number and column.ask.low <= value <= column.ask.high
+            inside = is_number(value) and column.ask.low <= value <= column.ask.high
             have = f"{column.ask.low} to {column.ask.high}"
         else:
             inside = value in column.examples

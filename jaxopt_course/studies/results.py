@@ -124,8 +124,7 @@ def _table(
     filled = np.where(np.isnan(valid["loss"]), np.inf, valid["loss"])
     best = filled.argmin(axis=1)  # the earliest of equals
     some = np.isfinite(filled).any(axis=1)
-    evaluated = (~np.isnan(valid["loss"])).sum(axis=1)
-    last = eval_steps[np.maximum(evaluated, 1) - 1]
+    last = np.append(0, eval_steps)[results.progress]  # whatever its evaluations were
     columns = {
         "status": pd.array(status, dtype="string"),
         "first_bad_step": whole(results.first_bad, diverged),

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxopt_course.inspection.watched import check_watch
 from jaxopt_course.studies.readings import OnReading
+from jaxopt_course.sweeps.patience import is_number
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,9 @@ def make_seen(
         raise TypeError(f"on_reading must be a function of readings, not {on_reading!r}")
     deadline = None
     if time_limit is not None:
-        number = isinstance(time_limit, int | float) and not isinstance(time_limit, bool)
-        if not number or not 0 < time_limit < float("inf"):
+        if not is_number(time_limit) or not 0 < time_limit < float("inf"):
             raise ValueError(f"time_limit must be a positive number of seconds, not {time_limit!r}")
+        time_limit = float(time_limit)
         deadline = time.perf_counter() + time_limit
     return Seen(check_watch(watch), on_reading, time_limit, deadline, raw)
 

@@ -1,6 +1,7 @@
 """How many lanes fit: a line through what the program needs at widths 1 and 2, and what is free."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,6 +70,8 @@ def memory_limit(devices: Sequence[Any]) -> int:
 
 def available_bytes() -> int:
     """Memory that this process may still take; all of the machine's where nobody says."""
+    if not hasattr(os, "sysconf"):  # Windows: nothing is known, and nothing is refused
+        return sys.maxsize
     free = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for line in _lines("/proc/meminfo"):
         if line.startswith("MemAvailable:"):

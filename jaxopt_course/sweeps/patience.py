@@ -40,8 +40,7 @@ class Patience:
             raise ValueError(
                 f"evaluations must be a whole number of at least 1, not {self.evaluations!r}"
             )
-        number = isinstance(self.min_delta, int | float) and not isinstance(self.min_delta, bool)
-        if not number or not 0 <= self.min_delta < math.inf:
+        if not is_number(self.min_delta) or not 0 <= self.min_delta < math.inf:
             raise ValueError(f"min_delta must be a number of at least 0, not {self.min_delta!r}")
         object.__setattr__(self, "evaluations", int(self.evaluations))  # manifests are JSON
         object.__setattr__(self, "min_delta", float(self.min_delta))
@@ -74,6 +73,11 @@ def last_improvement(curve: np.ndarray, min_delta: float = 0.0) -> int:
         if score < best - min_delta or (best == math.inf and score < best):
             best, last = score, number
     return last
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a real number, of Python or a scalar of NumPy; a switch is none."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)

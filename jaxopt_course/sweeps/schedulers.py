@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from jaxopt_course.sweeps.judges import Asha, Halvings, Judge, Median
-from jaxopt_course.sweeps.patience import Patience, patience_of
+from jaxopt_course.sweeps.patience import Patience, is_number, patience_of
 from jaxopt_course.sweeps.population import Rules
 
 
@@ -51,7 +51,7 @@ class SuccessiveHalving:
     min_steps: int | None = None
 
     def __post_init__(self) -> None:
-        _check_eta(self.eta)
+        _check_eta(self)
         _check_whole(self, "min_steps")
 
     def judge(self, configurations: int, intervals: int, evaluate_every: int) -> Judge:
@@ -76,7 +76,7 @@ class Hyperband:
     min_steps: int | None = None
 
     def __post_init__(self) -> None:
-        _check_eta(self.eta)
+        _check_eta(self)
         _check_whole(self, "min_steps")
 
     def judge(self, configurations: int, intervals: int, evaluate_every: int) -> Judge:
@@ -109,7 +109,7 @@ class ASHA:
     min_steps: int | None = None
 
     def __post_init__(self) -> None:
-        _check_eta(self.eta)
+        _check_eta(self)
         _check_whole(self, "min_steps")
 
     def judge(self, configurations: int, intervals: int, evaluate_every: int) -> Judge:
@@ -186,10 +186,10 @@ class PBT:
         whole = isinstance(self.seed, int | np.integer) and not isinstance(self.seed, bool)
         if not whole or self.seed < 0:
             raise ValueError(f"seed must be a whole number of at least 0, not {self.seed!r}")
-        if not _is_number(self.fraction) or not 0 < self.fraction <= 0.5:
+        if not is_number(self.fraction) or not 0 < self.fraction <= 0.5:
             raise ValueError(f"fraction must be above 0 and at most 0.5, not {self.fraction!r}")
         factors = list(self.factors)
-        if not factors or not all(_is_number(x) and 0 < x < math.inf for x in factors):
+        if not factors or not all(is_number(x) and 0 < x < math.inf for x in factors):
             raise ValueError(f"factors must be positive numbers, not {self.factors!r}")
         plain = {"columns": [*names], "factors": [float(x) for x in factors]}  # as JSON has them
         plain |= {"seed": int(self.seed), "fraction": float(self.fraction)}
@@ -222,10 +222,6 @@ SCHEDULERS: dict[str, type[Ours]] = {
 }
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def judges_each(scheduler: Scheduler | None) -> bool:
     """Whether it judges every trial alone, so that others change none of its decisions."""
     return bool(getattr(scheduler, "each_trial", False))
@@ -242,10 +238,12 @@ def _deal(configurations: int) -> list[int]:
     return places
 
 
-def _check_eta(eta: Any) -> None:
-    number = isinstance(eta, int | float) and not isinstance(eta, bool)  # JSON holds both
-    if not number or not 2 <= eta < math.inf:
+def _check_eta(scheduler: Any) -> None:
+    eta = scheduler.eta
+    if not is_number(eta) or not 2 <= eta < math.inf:
         raise ValueError(f"eta must be a number of at least 2, not {eta!r}: 1/eta of a rung go on")
+    if isinstance(eta, np.number):  # of Python: manifests are JSON
+        object.__setattr__(scheduler, "eta", eta.item())
 
 
 def _check_whole(scheduler: Any, *names: str) -> None:

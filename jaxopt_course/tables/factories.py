@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pandas as pd
 
 from jaxopt_course.base import Decay
@@ -62,13 +63,13 @@ class Factory(NamedTuple):
             if not missing.any():
                 continue
             default = self.defaults[column]
-            if not isinstance(default, int | float):
+            if not isinstance(default, int | float | np.number):
                 none = "no default" if default is inspect.Parameter.empty else f"{default!r}"
                 raise ValueError(
                     f"row {int(missing.argmax())} has no {column!r}, and what {self.name} has for "
                     f"it, {none}, is no number for a cell: fill it in"
                 )
-            if isinstance(default, float) and trials[column].dtype == "Int64":
+            if isinstance(default, float | np.floating) and trials[column].dtype == "Int64":
                 trials[column] = trials[column].astype("Float64")
             trials.loc[missing, column] = default
         return trials
@@ -88,7 +89,9 @@ class Factory(NamedTuple):
             if isinstance(x, Decay) and not ours:
                 x = x.value
             whole = jnp.issubdtype(getattr(x, "dtype", jnp.bool_), jnp.integer)
-            real = column == "learning_rate" or isinstance(self.defaults[column], float)
+            real = column == "learning_rate" or isinstance(
+                self.defaults[column], float | np.floating
+            )
             return jnp.asarray(x, jnp.float32) if whole and real else x
 
         numbers = {column: cell(column) for column in columns}

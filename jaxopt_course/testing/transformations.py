@@ -159,7 +159,7 @@ def _batch(params: Tree, lane: int) -> Tree:
 
 def _scaled(numbers: Mapping[str, float], lane: int) -> dict[str, Any]:
     """Numbers as arrays, reals a little smaller in each lane."""
-    share = lambda x: x * 0.9**lane if isinstance(x, float) else x
+    share = lambda x: x * 0.9**lane if isinstance(x, float | np.floating) else x
     return {name: jnp.asarray(share(x)) for name, x in numbers.items()}
 
 

@@ -1,25 +1,13 @@
 """Keras's Schedule-Free AdamW, whose mean is the plain one and whose decay comes before all."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
-import jax.numpy as jnp
-import optax
-
-from jaxopt_course.base import (
-    DecayLike,
-    Scalar,
-    ScalarOrSchedule,
-    Transform,
-    apply_updates,
-    chain,
-)
+from jaxopt_course.base import DecayLike, Scalar, ScalarOrSchedule, chain
 from jaxopt_course.conventions.keras.rules import Bound, Pull, recipe
-from jaxopt_course.conventions.pieces import clipped
+from jaxopt_course.conventions.pieces import clipped, decayed_first
 from jaxopt_course.optimizers import Optimizer
-from jaxopt_course.transforms import add_decayed_weights, scale_by_learning_rate, scale_by_rms
+from jaxopt_course.transforms import scale_by_learning_rate, scale_by_rms
 from jaxopt_course.transforms.schedule_free import schedule_free, warmed_up
-from jaxopt_course.tree import Tree, cast_like, leafwise
 
 
 @recipe
@@ -52,34 +40,5 @@ def schedule_free_adamw(
     free = schedule_free(adam, rate, b1, weight_lr_power=0.0)
     return chain(
         clipped(clipnorm, clipvalue, global_clipnorm),
-        _decayed_before(free, learning_rate, weight_decay, mask),
+        decayed_first(free, learning_rate, weight_decay, mask),
     )
-
-
-class DecayedBeforeState(NamedTuple):
-    """Memory of a transformation behind a decay."""
-
-    inner_state: Any
-    decay_state: Any
-
-
-def _decayed_before(
-    inner: Transform, learning_rate: ScalarOrSchedule, weight_decay: Pull, mask: Any
-) -> Transform:
-    """θ ← θ - η λ θ, and then the step of ``inner`` from there."""
-    if weight_decay is None:
-        return inner
-    pull = chain(add_decayed_weights(weight_decay, mask), scale_by_learning_rate(learning_rate))
-
-    def init(params: Tree) -> DecayedBeforeState:
-        return DecayedBeforeState(inner.init(params), pull.init(params))
-
-    def update(
-        g: Tree, state: DecayedBeforeState, params: Tree = None, **extra: Any
-    ) -> tuple[Tree, DecayedBeforeState]:
-        back, decayed = pull.update(jax.tree.map(jnp.zeros_like, g), state.decay_state, params)
-        u, after = inner.update(g, state.inner_state, apply_updates(params, back), **extra)
-        both = leafwise(lambda u, d: u + d, u, back)
-        return cast_like(both, g), DecayedBeforeState(after, decayed)
-
-    return optax.GradientTransformationExtraArgs(init, update)

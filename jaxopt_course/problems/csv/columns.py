@@ -191,8 +191,6 @@ def _one_hot(
     block = (codes == np.array([place[c] for c in categories])[:, None]).astype(np.float64)
     made[name] = {f"{name}={c}": row for c, row in zip(categories, block, strict=True)}
     note = "the same in every row of the train part" if len(categories) == 1 else hint
-    if words == [MISSING]:
-        note = "empty in every row: leave it out"
     told[name] = Column(name, "categories", len(categories), note)
 
 

@@ -129,6 +129,15 @@ def prepare(
     others = table.drop(columns=target_name)
     if not len(others.columns):
         raise ValueError(f"the table has no column beside the target {target_name!r}")
+    hollow = [name for name, none in others.isna().all().items() if none]
+    if dated := [name for name in hollow if name in formats]:
+        raise ValueError(
+            f"column {dated[0]!r} is to be dates and is empty in every row: take it out of dates= "
+            "(--dates)"
+        )
+    if len(hollow) == len(others.columns):
+        raise ValueError(f"every column beside the target {target_name!r} is empty")
+    others = others.drop(columns=hollow)
     encoded = columns.encode(_with_dates(others, formats), rows["train"])
     if encoded.refused:
         raise ValueError(columns.refusal(encoded.refused))
@@ -136,6 +145,7 @@ def prepare(
     what = f"classes: {', '.join(map(str, goal.classes[:20]))}" if goal.classes else "a number"
     told_of = [
         *(Column(name, "left out", 0, "as asked") for name in dropped),
+        *(Column(str(name), "left out", 0, "empty in every row") for name in hollow),
         Column(target_name, "target", 0, "; ".join([what, *notes.get(target_name, [])])),
         *(c._replace(note="; ".join([*([c.note] if c.note else []), *notes.get(c.name, [])]))
           for c in encoded.columns),
