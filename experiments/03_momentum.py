@@ -157,6 +157,46 @@ fig.tight_layout()
 show(fig, "velocidad")
 
 # %% [markdown]
+# ## Fricción y aceleración
+#
+# Los apuntes 000 lo dicen con palabras de mecánica: el gradiente «se usa para la aceleración, no
+# para la velocidad», y $\mu$ (aquí $\gamma$) mide la fricción, 0 mucha y 1 ninguna. Es literal.
+# Restando $v$ a ambos lados de la suma,
+#
+# $$v_{t+1}-v_t=\underbrace{\eta\,g(w_t)}_{\text{fuerza}}
+#   -\underbrace{(1-\gamma)\,v_t}_{\text{rozamiento}}$$
+#
+# A la izquierda, una cuesta recta. Con $\gamma=0$ la velocidad *es* el gradiente desde el primer
+# paso; con rozamiento crece hasta que este iguala a la fuerza, $\eta/(1-\gamma)$, como la de un
+# cuerpo que cae en el aire; sin rozamiento crece sin fin. A la derecha, una parábola: con mucho
+# rozamiento la bola se arrastra hasta el fondo, con poco lo pasa y vuelve, y sin ninguno oscila
+# para siempre, porque nada le quita energía.
+
+# %%
+frictions = {0.0: (GREEN, "-"), 0.5: (ORANGE, "--"), 0.9: (BLUE, "-."), 1.0: (RED, ":")}
+fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
+for gamma, (colour, dash) in frictions.items():
+    label = f"$\\gamma$ = {gamma:g}".replace(".", ",")
+    look = {"color": colour, "ls": dash, "lw": 2, "label": label}
+    fall = -np.diff(sum_momentum(push, flat, np.ones(40), gamma)[:, 0])
+    swing = sum_momentum(lambda w: w, np.ones(1), np.full(120, 0.05), gamma)[:, 0]
+    left.plot(range(1, 41), fall, **look)
+    right.plot(swing, **look)
+    t40 = np.arange(1, 41)  # la suma geométrica, y sin rozamiento, t
+    assert np.allclose(fall, t40 if gamma == 1 else (1 - gamma**t40) / (1 - gamma), rtol=1e-12)
+left.set(xlabel="paso", ylabel="velocidad / $\\eta$", ylim=(0, 15), title="Una cuesta recta")
+right.set(xlabel="paso", ylabel="$w$", title="Una parábola, $\\eta$ = 0,05")
+right.axhline(0, color="0.6", lw=0.8)
+left.legend(frameon=False)
+show(fig, "friccion")
+
+# sin rozamiento se conserva v² + η w² + η v w, la energía de este péndulo de pasos
+speed_of = -np.diff(swing)
+energy = speed_of**2 + 0.05 * swing[1:] ** 2 + 0.05 * speed_of * swing[1:]
+print(f"con γ = 1 la energía varía en {np.ptp(energy) / energy[0]:.0e} de su valor en 120 pasos")
+assert np.ptp(energy) < 1e-12 and abs(swing[-60:]).max() > 0.95
+
+# %% [markdown]
 # ## Con un horario se separan
 #
 # Por eso la igualdad de arriba vale solo con tasa constante. Con una decadencia progresiva (lección
