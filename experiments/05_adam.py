@@ -17,6 +17,10 @@
 # $$\text{Adamax:}\quad u_t=\max(\beta_2 u_{t-1},\,|g_t|+\varepsilon) \qquad
 #   \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{u_t}$$
 #
+# Dos detalles son de las bibliotecas y no de los artículos: en el de AdamW el decaimiento no lleva
+# la tasa, solo $\lambda$ por el horario, y aquí va como en PyTorch y en Keras, $\eta\lambda\theta$;
+# y Adamax no tiene $\varepsilon$ en el suyo: dentro del máximo la pone PyTorch.
+#
 # **Al terminar sabrás** hacer a mano los primeros pasos de Adam, con su corrección; explicar en qué
 # se distinguen AdamW y Adam con L2; comparar dos optimizadores sin darle a uno la tasa del otro.
 #
@@ -109,7 +113,7 @@ np.testing.assert_allclose(table[["m corregida", "v corregida"]], 1.0, rtol=1e-1
 # ¿Y si no se corrigiera nada? Entonces $\sqrt{v}$ es demasiado pequeña y los primeros pasos son
 # *más grandes* que $\eta$, no más chicos: $v$ es mucho más lenta que $m$. Si solo se corrige $v$,
 # en cambio, el primer paso es una décima parte de $\eta$ y tarda en llegar. (Así lo imprimen los
-# apuntes 003, y los 002 ponen exponentes de más: erratas E3 y E4, en la
+# apuntes 003, y los apuntes 002 ponen exponentes de más: erratas E3 y E4, en la
 # [lección 10.1](10_1_momentum_y_adam.py).)
 
 # %%
@@ -207,9 +211,9 @@ assert np.ptp(apart) < 0.15 and np.ptp(together) > 0.6
 #
 # ## Adamax ante gradientes grandes
 #
-# La tabla de 000 dice: «más robusto frente a gradientes grandes o ruidosos; puede converger más
-# lento que Adam». Primero un solo golpe: gradientes pequeños, a cara o cruz, y entre ellos uno
-# enorme. En Adam, $m$ tarda $1/(1-\beta_1)$ actualizaciones en olvidarlo y mientras tanto
+# La tabla de los apuntes 000 dice: «más robusto frente a gradientes grandes o ruidosos; puede
+# converger más lento que Adam». Primero un solo golpe: gradientes pequeños, a cara o cruz, y entre
+# ellos uno enorme. En Adam, $m$ tarda $1/(1-\beta_1)$ actualizaciones en olvidarlo y mientras tanto
 # $\sqrt{v}$ es solo $\sqrt{1-\beta_2}$ del golpe: da varios pasos largos seguidos. En Adamax el
 # divisor es el golpe entero.
 
@@ -373,7 +377,7 @@ claims = [
 # menos, así que la suya debe ser mayor: copiar la tasa de Adam lo hace parecer lento. Sin golpes, o
 # con golpes pequeños, no hay una ventaja clara. El veredicto está al final de la lección.
 #
-# ## El proyecto de 004: SGD contra Adam en la misma red
+# ## El proyecto de los apuntes 004: SGD contra Adam en la misma red
 #
 # El proyecto pide comparar la convergencia de ambos, el efecto de cada tasa de aprendizaje y la
 # importancia de elegir bien los hiperparámetros. Misma red para los dos (dígitos de 8 × 8, dos
@@ -415,24 +419,23 @@ for name, colour in colours.items():
     table = table.sort_values("learning_rate")
     # a diverged configuration has no mean: it is as good as guessing
     y = table["valid_accuracy"].astype(float).fillna(0.1)
-    right.semilogx(table["learning_rate"].astype(float), y, "o-", color=colour, label=name)
+    right.semilogx(table["learning_rate"].astype(float), y, "o-", color=colour)
     chosen = project.trials.query(
         "optimizer == @name and learning_rate == @winners.learning_rate[@name]"
     )
     lines = curves.sel(trial=chosen["trial"].to_numpy())
     epoch = lines["eval_step"] / lines["eval_step"].values[0]
     mean = lines.mean("trial")
-    left.plot(epoch, mean, color=colour, linewidth=2)
+    left.plot(epoch, mean, color=colour, linewidth=2, label={"sgd": "SGD", "adam": "Adam"}[name])
     left.fill_between(epoch, lines.min("trial"), lines.max("trial"), color=colour, alpha=0.2)
-    left.annotate(name, (float(epoch[1]), float(mean[1]) - 0.05), color=colour)
     above = np.flatnonzero(mean.values >= 0.9)
-    needed[name] = f"llega a 0.9 en la época {above[0] + 1}" if len(above) else "no llega a 0.9"
+    needed[name] = f"llega a 0,9 en la época {above[0] + 1}" if len(above) else "no llega a 0,9"
     reach[name] = int((y >= 0.9).sum())
 left.set(xlabel="época", ylabel="exactitud de validación", ylim=(0, 1))
 left.set_title("Convergencia, cada uno con su mejor tasa")
 right.set(xlabel=r"tasa de aprendizaje $\eta$", ylabel="exactitud de validación", ylim=(0, 1))
 right.set_title(f"El efecto de la tasa, a las {EPOCHS} épocas")
-right.legend(frameon=False)
+left.legend(frameon=False, loc="lower right")
 show(fig, "proyecto")
 for name in colours:
     print(f"{name:5} {needed[name]}; de {points} tasas, llegan {reach[name]}")
@@ -504,6 +507,39 @@ claims.append(
 # por peso. En operaciones, muy poco: el gradiente de un lote cuesta mucho más que la regla. En
 # bytes movidos, más que en operaciones, porque la regla recorre varias veces todos los pesos; con
 # lotes mayores se diluye.
+#
+# ### ¿Y con millones de pesos?
+#
+# La escalabilidad es otro de los desafíos de los apuntes 004. Se compila *solo la regla* para
+# vectores de diez mil a cien millones de pesos, sin llegar a crearlos, y el compilador cuenta.
+
+# %%
+weights = 10 ** np.arange(4, 9)
+
+
+def rule(tx, n):
+    """Lo que cuesta la regla, sin el gradiente: operaciones y memoria (bytes) por peso."""
+    w = jax.ShapeDtypeStruct((n,), jnp.float32)
+    state = jax.eval_shape(tx.init, w)
+    counted = jax.jit(tx.update).lower(w, state, w).compile().cost_analysis()
+    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((w, state)))
+    return counted["flops"] / n, kept / n
+
+
+rules = {"SGD": joc.sgd(0.1), "Adam": joc.adam(1e-3)}
+per_weight = {name: np.array([rule(tx, int(n)) for n in weights]) for name, tx in rules.items()}
+for name, (flops, kept) in ((name, each[-1]) for name, each in per_weight.items()):
+    print(f"{name}, cien millones: {flops:.1f} operaciones y {kept:.1f} bytes por peso")
+    assert np.allclose(per_weight[name][1:], per_weight[name][-1], rtol=0.01)  # lineal en n
+million = 10**6
+print(f"las curvaturas de un millón de pesos: {4 * million**2 / 1e12:.0f} TB")
+print(f"las dos memorias de Adam: {8 * million / 1e6:.0f} MB")
+
+# %% [markdown]
+# Las dos reglas cuestan lo mismo por peso con diez mil que con cien millones: crecen
+# en proporción, y nada más. Por eso se usan. Un método que guardara la curvatura entera (Newton)
+# necesitaría una matriz de $n^2$ números. Lo que no escala gratis es el gradiente, que pagan todos
+# por igual, y la memoria: las de Adam ocupan el doble que los pesos.
 #
 # ## Tres afirmaciones de los apuntes
 #
