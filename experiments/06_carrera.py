@@ -103,20 +103,29 @@ for surface in surfaces:
     needed[surface] = winners["needed"].replace(np.inf, np.nan)
 
 # %% [markdown]
-# Los caminos, cada uno con su mejor tasa. El anillo es la salida y las estrellas los mínimos.
-# Algunos salen del dibujo y vuelven; `momentum` y `ema_momentum` se tapan, porque son el mismo
-# camino con otra tasa (lección 3). Para verlos de cuatro en cuatro, paso a paso y desde otra
-# salida, están <a href="manos_superficie.html">las mismas superficies con las manos</a>.
+# Los caminos, cada uno con su mejor tasa: una fila por superficie, y en cada columna una familia,
+# los de una sola tasa, los que dividen cada coordenada y los que hacen ambas cosas. El anillo es la
+# salida y las estrellas los mínimos. Algunos salen del dibujo y vuelven. `ema_momentum` no está
+# porque se tapa con `momentum`: es el mismo camino con otra tasa (lección 3); `adam` asoma poco,
+# casi siempre debajo de `adamw`. Para verlos de cuatro en cuatro, paso a paso y desde otra salida,
+# están <a href="manos_superficie.html">las mismas superficies con las manos</a>.
 
 # %%
-fig, axes = plt.subplots(3, 2, figsize=(8.5, 12), layout="constrained")
-for ax, (name, surface) in zip(axes.flat, SURFACES.items(), strict=True):
-    landscape.contours(ax, *surface.grid(), lowest=surface.lowest, minima=surface.minima)
-    routes = {who: route(name, best.loc[who, name]) for who in names}
-    lines = landscape.paths(ax, routes, styles=styles)
-    ax.set_title(titles[name])
-    ax.set(xlabel="x", ylabel="y")
-fig.legend(lines, names, loc="outside lower center", ncols=4, frameon=False)
+families = [
+    ["sgd", "momentum", "nesterov"],
+    ["adagrad", "rmsprop", "adadelta"],
+    ["adam", "adamw", "adamax"],
+]
+fig, axes = plt.subplots(6, 3, figsize=(9, 15), sharex="row", sharey="row", layout="constrained")
+for row, (name, surface) in zip(axes, SURFACES.items(), strict=True):
+    for ax, family in zip(row, families, strict=True):
+        landscape.contours(ax, *surface.grid(), lowest=surface.lowest, minima=surface.minima,
+                           levels=7)  # fmt: skip
+        routes = {who: route(name, best.loc[who, name]) for who in family}
+        lines = landscape.paths(ax, routes, styles=styles)
+        if name == "rosenbrock":  # la primera fila lleva los nombres
+            ax.legend(lines, family, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+    row[0].set_ylabel(titles[name])
 show(fig, "caminos")
 
 # %% [markdown]
@@ -197,13 +206,23 @@ ax.legend(loc="upper right", frameon=True)
 folder = Path("runs/course/06_carrera")
 folder.mkdir(parents=True, exist_ok=True)
 film.save(folder / "silla.gif", writer=PillowWriter(fps=8), dpi=80)
+plt.close(fig)
+
+# la misma escena, quieta; la animación solo se mueve si se abre
+fig, ax = plt.subplots(figsize=(7, 5.2))
+landscape.contours(ax, *saddle.grid(), lowest=saddle.lowest, minima=saddle.minima, levels=9)
+lines = landscape.paths(ax, routes, styles=styles)
+ax.set(xlabel="x", ylabel="y", title=f"La silla, todos con la tasa {common:.2g}".replace(".", ","))
+ax.legend(lines, racers, loc="upper right")
+show(fig, "silla")
 if "ipykernel" in sys.modules:
     from IPython.display import HTML, display
 
     film_data = base64.b64encode((folder / "silla.gif").read_bytes()).decode()
-    display(HTML(f'<img alt="La carrera en la silla" src="data:image/gif;base64,{film_data}">'))
-print(folder / "silla.gif")
-plt.close(fig)
+    picture = f'<img alt="La carrera en la silla" src="data:image/gif;base64,{film_data}">'
+    display(HTML(f"<details><summary>Ver la animación</summary>{picture}</details>"))
+else:
+    print(folder / "silla.gif")
 
 # %% [markdown]
 # ## ¿Se escapa de los mínimos locales?
