@@ -14,8 +14,8 @@
 # **L2.** Al costo se le suma $\lambda\sum w_i^2$, cuyo gradiente es $2\lambda w$. Ese 2 viene de la
 # definición de los apuntes; muchas bibliotecas escriben $\frac\lambda2\sum w_i^2$ y no lo tienen.
 #
-# **Al terminar sabrás** poner *dropout* y L2 sin confundir el factor 2; explicar por qué L2 no es
-# lo mismo con cada optimizador.
+# **Al terminar sabrás** distinguir el riesgo que se baja del que se quería bajar; poner *dropout* y
+# L2 sin confundir el factor 2; explicar por qué L2 no es lo mismo con cada optimizador.
 #
 # **Hace falta** la [lección 5](05_adam.py).
 
@@ -35,6 +35,98 @@ from jaxopt_course.course import quick, show
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 plt.rcParams["font.size"] = 11
+
+# %% [markdown]
+# ## Riesgo empírico y riesgo verdadero
+#
+# Lo que se querría bajar es el **riesgo verdadero**, la pérdida media sobre todos los ejemplos
+# posibles; lo que se baja es el **riesgo empírico**, la media sobre los $N$ que se tienen:
+#
+# $$R(\theta)=\mathbb E_{(x,y)}\,\ell(\theta;x,y),\qquad
+#   \hat R_N(\theta)=\frac1N\sum_{i=1}^N\ell(\theta;x_i,y_i)$$
+#
+# Los apuntes 001 entrenan, sin comentarlo, el ejemplo más puro de la diferencia: una red 10-5-1 con
+# Adam cuyas entradas y objetivos son números al azar, `torch.randn`, sin relación entre sí, y
+# nuevos en cada paso. De $y\sim\mathcal N(0,1)$ independiente de $x$ no hay nada que aprender: con
+# error cuadrático $R(\theta)=1+\mathbb E f_\theta(x)^2\ge1$, y lo mejor es contestar cero. Aquí
+# entrena la misma red con $N$ ejemplos fijos, para varios $N$; en el último caso ninguno se repite,
+# como en los apuntes. Los cuatro y sus semillas van en un programa: $N$ es un número más.
+
+# %%
+STEPS, AT_ONCE = (1500, 20) if quick() else (5000, 20)
+counts = jnp.array([20, 100, 1000, STEPS * AT_ONCE])
+tries = jnp.arange(3 if quick() else 8)
+
+
+def answer(params, x):
+    return (jax.nn.relu(x @ params["W1"] + params["b1"]) @ params["W2"] + params["b2"])[:, 0]
+
+
+def risk(params, x, y):
+    return jnp.mean((answer(params, x) - y) ** 2)
+
+
+@jax.jit
+def nothing_to_learn(counts, tries):
+    """Los dos riesgos de cada N y semilla, cada cincuenta pasos: (N, semillas, 2, momentos)."""
+
+    def train(n, seed):
+        keys = jax.random.split(jax.random.key(seed), 6)
+        x = jax.random.normal(keys[0], (STEPS * AT_ONCE, 10))
+        y = jax.random.normal(keys[1], (STEPS * AT_ONCE,))
+        x_new, y_new = jax.random.normal(keys[4], (5000, 10)), jax.random.normal(keys[5], (5000,))
+        W1 = jax.random.normal(keys[2], (10, 5)) / 10**0.5
+        W2 = jax.random.normal(keys[3], (5, 1)) / 5**0.5
+        params = {"W1": W1, "b1": jnp.zeros(5), "W2": W2, "b2": jnp.zeros(1)}
+        tx = joc.adam(0.01)
+
+        def step(carry, t):
+            params, state = carry
+            rows = (t * AT_ONCE + jnp.arange(AT_ONCE)) % n
+            value, g = jax.value_and_grad(risk)(params, x[rows], y[rows])
+            u, state = tx.update(g, state, params)
+            return (joc.apply_updates(params, u), state), value
+
+        def look(carry, start):
+            carry, values = jax.lax.scan(step, carry, start + jnp.arange(50))
+            return carry, (values.mean(), risk(carry[0], x_new, y_new))
+
+        return jnp.stack(jax.lax.scan(look, (params, tx.init(params)), jnp.arange(0, STEPS, 50))[1])
+
+    return jax.vmap(lambda n: jax.vmap(lambda seed: train(n, seed))(tries))(counts)
+
+
+risks = np.asarray(nothing_to_learn(counts, tries)).mean(axis=1)  # (N, 2, momentos)
+last = pd.DataFrame(
+    risks[..., -1], columns=["empírico", "verdadero"], index=pd.Index([*counts.tolist()], name="N")
+)
+print(last.to_string(float_format="{:.3f}".format))
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
+when = np.arange(50, STEPS + 1, 50)
+for i, colour, words in ((0, RED, "20 ejemplos"), (3, BLUE, "siempre nuevos")):
+    left.plot(when, risks[i, 0], "-", color=colour, label=f"{words}: empírico")
+    left.plot(when, risks[i, 1], "--", color=colour, label=f"{words}: verdadero")
+left.set(xlabel="paso", ylabel="error cuadrático medio", title="Durante el entrenamiento")
+right.semilogx(last.index, last["empírico"], "o-", color=GREEN, label="empírico")
+right.semilogx(last.index, last["verdadero"], "s--", color=GREEN, label="verdadero")
+right.set(xlabel="ejemplos distintos, $N$", title="Al terminar")
+for ax in (left, right):
+    ax.axhline(1, color="0.6", lw=1, ls=":")
+    ax.legend(frameon=False, fontsize=9)
+left.set_ylim(0, 1.1 * last["verdadero"].max())
+show(fig, "nada_que_aprender")
+
+assert (last["verdadero"] > 0.97).all() and last["verdadero"].is_monotonic_decreasing
+assert last["empírico"].is_monotonic_increasing and last["empírico"].iloc[0] < 0.3
+assert abs(last["empírico"].iloc[-1] - 1) < 0.1 and abs(last["verdadero"].iloc[-1] - 1) < 0.1
+
+# %% [markdown]
+# Con ejemplos siempre nuevos, los de los apuntes, la pérdida se queda en 1 por muchos pasos que se
+# den: no es que Adam falle, es que no hay nada que bajar. Con veinte ejemplos fijos el riesgo
+# empírico baja casi a cero y el verdadero *sube*: la red ha aprendido el ruido de esos veinte. Con
+# los mismos datos y más ejemplos, las dos líneas se juntan. Entre una y otra está la **brecha**, y
+# acortarla es lo que se le pide a la regularización.
 
 # %% [markdown]
 # ## Dónde se suma la L2: antes o después de Adam
