@@ -492,7 +492,9 @@ assert wins > 0.9 and np.all((late["nesterov"] < late["momentum"])[both])
 # 1. Predice el paso terminal de la suma con $\beta=0{,}99$ y un gradiente constante de 1.
 #    Compruébalo.
 # 2. Repite la figura de los caminos con $\beta=0{,}99$. ¿Quién rebota más?
-# 3. Demuestra que la suma con tasa $\eta$ y la media con tasa $\eta/(1-\beta)$ dan los mismos pasos
+# 3. Demuestra que sin rozamiento ($\gamma=1$), en una parábola de curvatura 1, no cambia
+#    $v^2+\eta w^2+\eta vw$.
+# 4. Demuestra que la suma con tasa $\eta$ y la media con tasa $\eta/(1-\beta)$ dan los mismos pasos
 #    si la tasa es constante.
 #
 # Y una función por corregir: el corrector dice en qué paso se equivoca y a qué error se parece.

@@ -394,6 +394,7 @@ show(fig, "regiones")
 # 2. Cambia la clase verdadera del último ejemplo. ¿Qué coordenada del gradiente es negativa, y por
 #    qué solo una?
 # 3. Demuestra que softmax de $(0,z)$ es la sigmoide de $z$.
+# 4. Predice en cuántas regiones parten el plano, a lo sumo, diez ReLU de una capa.
 #
 # ## Para leer más
 #

@@ -378,6 +378,7 @@ assert narrow.max() < scores.mean() - half
 # 2. Elige la red con la exactitud de prueba en lugar de la de validación. ¿Cuánto mejora el número,
 #    y por qué no hay que creerlo?
 # 3. Construye a mano una red de tres ReLU que dibuje un triángulo.
+# 4. Predice cuántos tramos rectos tienen diez capas de la tienda. ¿Y una capa de veinte neuronas?
 #
 # ## Para leer más
 #

@@ -473,6 +473,8 @@ assert best["adamw"] > best["adam"]
 # 1. Predice qué $\lambda$ de L2 equivale a `weight_decay=0.1` de AdamW. ¿Hay alguna?
 # 2. Pon *dropout* también en la entrada. ¿Mejora o estorba?
 # 3. Demuestra que con SGD da igual sumar L2 al costo o encoger los pesos aparte.
+# 4. En la figura de lo que no se puede aprender, predice hacia dónde van los dos riesgos si los
+#    veinte ejemplos pasan a ser cien.
 #
 # ## Para leer más
 #

@@ -146,9 +146,9 @@ def smote(positive, n, k=5):
     return start + draw.random((n, 1)) * (end - start)
 
 
-invented = smote(x[ones], negatives - positives)
+invented = smote(x[ones], negatives - positives).astype(x.dtype)
 everything = np.concatenate([x, invented])  # las últimas filas son fraudes inventados
-labels = np.concatenate([y, np.ones(len(invented))])
+labels = np.concatenate([y, np.ones(len(invented), y.dtype)])
 views = np.stack(
     [
         np.resize(rng.permutation(len(y)), rows_of_epoch),  # as they come
@@ -447,6 +447,8 @@ assert metrics.log_loss(y_test, corrected) < metrics.log_loss(y_test, losses_of[
 # 2. Con una clase positiva del 1 % en vez del 5 %, ¿qué remedio empeora más?
 # 3. Demuestra que multiplicar por $c$ el peso de los positivos suma $\ln c$ a $\ln(p/(1-p))$ en
 #    el mejor modelo.
+# 4. Haz el sobremuestreo sintético *antes* de partir los datos. ¿Por qué sale mejor la medida, y
+#    por qué no hay que creerla?
 #
 # ## Para leer más
 #

@@ -83,7 +83,9 @@ assert 90 < after / before < 100
 # 1. $1/(1-0{,}99)=100$ veces la tasa.
 # 2. La suma: con $\eta=1/L$ la dirección más curva encoge por $\sqrt\beta$ en cada paso con la
 #    suma, y de una vez, por $\sqrt{\beta(1-\eta L)}=0$, con Nesterov.
-# 3. Con $u=v/(1-\beta)$ la media cumple $u\leftarrow\beta u+g$, y su paso,
+# 3. Basta sustituir $v'=v+\eta w$, $w'=w-v'$: los términos de más se anulan. Es la energía que el
+#    rozamiento gastaría.
+# 4. Con $u=v/(1-\beta)$ la media cumple $u\leftarrow\beta u+g$, y su paso,
 #    $\frac{\eta}{1-\beta}(1-\beta)u=\eta u$, es el de la suma, que guarda $\eta u$. Con $\eta$
 #    variable no: la suma tiene dentro las tasas viejas.
 
@@ -109,6 +111,8 @@ assert abs(v - 100) < 1e-3 and bounces[0] > bounces[1]
 # 2. Adagrad, en proporción a lo que daba: su suma no había visto nada igual y el paso salta casi a
 #    $\eta$. RMSProp salta a $\eta/\sqrt{1-\rho}$ y vuelve en unas decenas de pasos.
 # 3. Si $g\to cg$, $S\to c^2S$, y $cg/\sqrt{c^2S}=g/\sqrt S$.
+# 4. Una décima parte: lo que decide es el paso terminal, $\eta/(1-\mu)$. Pero tarda unos cien pasos
+#    en alcanzarlo, y en cuatro épocas apenas hay setenta: saldrá algo mayor.
 
 # %%
 g = np.where(np.arange(600) < 300, 0.01, 1.0)
@@ -188,11 +192,12 @@ assert not np.allclose(Q @ (g / np.abs(g)), (Q @ g) / np.abs(Q @ g))
 # 2. Añádela a `NETS` y mira su curva; el gradiente conserva el tamaño (la ganancia está cerca de la
 # que lo hace), pero muchas neuronas están saturadas. 3. Si $z$ es simétrica, $\mathbb E\,
 # \mathrm{ReLU}(z)^2=\frac12\mathbb E z^2$, y $\operatorname{Var}z=n\cdot\frac2n\cdot\mathbb E a^2$:
-# el 2 y el ½ se cancelan. 4. $2^{10}=1024$ tramos con veinte neuronas; una capa, a lo sumo 21.
+# el 2 y el ½ se cancelan.
 #
 # **7.4.** 1. A la cuarta parte: el error de la escrita es $\frac{h^2}8\max|f''|$. La entrenada,
 # mucho menos, como dice la lección. 2. Es el máximo de muchas medidas con ruido: abajo, cuánto sube
-# sin que nada sea mejor. 3. $\mathrm{ReLU}(x)-2\,\mathrm{ReLU}(x-1)+\mathrm{ReLU}(x-2)$.
+# sin que nada sea mejor. 3. $\mathrm{ReLU}(x)-2\,\mathrm{ReLU}(x-1)+\mathrm{ReLU}(x-2)$. 4.
+# $2^{10}=1024$ tramos; una capa de veinte, a lo sumo 21.
 
 # %%
 sigmoid = lambda z: 1 / (1 + np.exp(-z))
