@@ -40,7 +40,7 @@ plt.rcParams["font.size"] = 11
 
 # %%
 def sum_momentum(gradient, w, rates, beta):
-    """The sum: the rate goes into the velocity."""
+    """La suma: la tasa entra en la velocidad."""
     v, path = np.zeros_like(w), [w]
     for eta in rates:
         v = beta * v + eta * gradient(w)
@@ -50,7 +50,7 @@ def sum_momentum(gradient, w, rates, beta):
 
 
 def mean_momentum(gradient, w, rates, beta):
-    """The moving average: the rate multiplies it on its way out."""
+    """La media móvil: la tasa la multiplica al salir."""
     v, path = np.zeros_like(w), [w]
     for eta in rates:
         v = beta * v + (1 - beta) * gradient(w)
@@ -60,7 +60,7 @@ def mean_momentum(gradient, w, rates, beta):
 
 
 def look_ahead(gradient, w, rates, beta):
-    """Nesterov: the gradient of where the velocity would lead; w and v, step by step."""
+    """Nesterov: el gradiente de donde llevaría la velocidad; w y v, paso a paso."""
     v, path = np.zeros_like(w), [(w, np.zeros_like(w))]
     for eta in rates:
         v = beta * v + eta * gradient(w - beta * v)
@@ -83,7 +83,7 @@ def look_ahead(gradient, w, rates, beta):
 
 # %%
 def gradient(w):
-    """Of Σ a (w - c)² / 2 + w⁴ / 80, with a = 1, 10 and c = 3, -1."""
+    """El de Σ a (w - c)² / 2 + w⁴ / 80, con a = 1, 10 y c = 3, -1."""
     return np.array([1.0, 10.0]) * (w - np.array([3.0, -1.0])) + w**3 / 20
 
 
@@ -100,7 +100,7 @@ def gap(a, b):
 
 
 def library(tx):
-    """The path of an optimizer of the library, in float64."""
+    """El camino de un optimizador de la biblioteca, en float64."""
     return follow(tx, lambda w, t: gradient(w), start, steps)
 
 
@@ -130,7 +130,7 @@ assert gap(suma, media) < 1e-12 < 0.1 < gap(suma, same_rate)
 # %%
 t = np.arange(81)
 drop = np.where(t[1:] <= 40, 0.1, 0.01)
-push = np.ones_like  # a gradient of 1 everywhere
+push = np.ones_like  # un gradiente de 1 en todas partes
 flat = np.zeros(1)
 speed = {
     "suma": -np.diff(sum_momentum(push, flat, np.ones(80), beta)[:, 0]),
@@ -237,10 +237,10 @@ assert table["keras"].iloc[2] < 1e-12 < 0.05 < table["torch"].iloc[2]
 # Se mide con dos medidas reales de unos pacientes de `diabetes`, la segunda multiplicada por una
 # escala, y un objetivo que depende exactamente de ambas. Para cada escala se barren tasas y
 # memorias. La escala cambia los datos, así que es un argumento de la tarea y va en `static`; lo
-# demás son filas de una tabla, donde en Keras o PyTorch habría tres ciclos anidados.
+# demás son filas de una tabla, donde en Keras o PyTorch habría tres bucles anidados.
 
 # %%
-measures = load_diabetes().data[:64, [2, 8]]  # body mass index, log of triglycerides
+measures = load_diabetes().data[:64, [2, 8]]  # masa corporal, ln de triglicéridos
 bmi, ltg = ((measures - measures.mean(0)) / measures.std(0)).T
 target = 2 * bmi + ltg
 
@@ -266,7 +266,7 @@ def scaled(scale):
 
 
 def curvatures(scale):
-    """mu and L, of the mean squared error."""
+    """mu y L, del error cuadrático medio."""
     return np.linalg.eigvalsh(2 * inputs_of(scale).T @ inputs_of(scale) / len(bmi))
 
 
@@ -275,7 +275,7 @@ scales, budget = ([1, 4, 10] if quick() else [1, 2, 4, 8, 16]), (600 if quick() 
 memories = (
     [0.0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9] if quick() else [0.0, *(1 - np.geomspace(0.95, 0.05, 14))]
 )
-shares = np.linspace(0.2, 0.98, 14)  # of the largest stable rate, 2 (1 + beta) / L
+shares = np.linspace(0.2, 0.98, 14)  # de la mayor tasa estable, 2 (1 + beta) / L
 trials = pd.concat([
     joc.grid(scale=scale, momentum=memory,
              learning_rate=shares * 2 * (1 + memory) / curvatures(scale)[1])
@@ -287,7 +287,7 @@ study = joc.sweep(
 )  # fmt: skip
 
 # %%
-goal = 1e-6 * np.mean(target**2)  # a millionth of the loss at the start
+goal = 1e-6 * np.mean(target**2)  # una millonésima del costo al empezar
 losses = study.curves["valid_loss"].transpose("trial", "eval_step").values
 there = losses <= goal
 needed = np.where(there.any(axis=1), study.curves["eval_step"].values[there.argmax(axis=1)], np.inf)
@@ -392,7 +392,7 @@ assert walked["Nesterov"] < 0.75 * walked["suma"]
 
 # %%
 def reformulated(gradient, theta, rates, beta):
-    """Nesterov as libraries write it: every gradient is of theta."""
+    """Nesterov como lo escriben las bibliotecas: todos los gradientes son en theta."""
     v, path = np.zeros_like(theta), [theta]
     for eta in rates:
         slope = gradient(theta)
@@ -410,11 +410,11 @@ assert gap(ours, theirs) < 1e-12 and gap(nesterov, theirs) < 1e-12 < 0.05 < gap(
 # %% [markdown]
 # ¿Qué se gana? En una dirección de curvatura $\lambda$, mientras oscila, la suma encoge siempre
 # igual, por $\sqrt\beta$ a cada paso. Nesterov encoge por $\sqrt{\beta(1-\eta\lambda)}$: más cuanto
-# más curva es la dirección, que es donde se oscila. Ambos son el módulo de los autovalores de la
-# matriz que lleva $(w, v)$ de un paso al siguiente:
+# más curva es la dirección, que es donde se oscila. Ambos son el módulo de los valores propios de
+# la matriz que lleva $(w, v)$ de un paso al siguiente:
 
 # %%
-for product in (0.1, 0.5, 0.9):  # eta times lambda
+for product in (0.1, 0.5, 0.9):  # eta por lambda
     heavy = np.array([[1 - product, -beta], [product, beta]])  # (w, v) -> (w - v', v')
     ahead = np.array([[1 - product, -beta * (1 - product)], [product, beta * (1 - product)]])
     shrinks = [np.abs(np.linalg.eigvals(matrix)) for matrix in (heavy, ahead)]

@@ -88,7 +88,7 @@ def adadelta(gradients, eta=1.0, rho=0.95, eps=1e-6):
 
 # %%
 def steps_of(tx, gradients):
-    """The steps of an optimizer of the library for a stream of gradients, in float64."""
+    """Los pasos de un optimizador de la biblioteca con unos gradientes, en float64."""
     with jax.enable_x64(True):
         state = tx.init(jnp.zeros(np.shape(gradients)[1:]))
         update = lambda state, g: tx.update(g, state, jnp.zeros_like(g))[::-1]
@@ -147,7 +147,7 @@ trials = pd.concat(
         joc.grid(
             optimizer=["adagrad"],
             learning_rate=rates,
-            initial_accumulator_value=[0.0],  # S0, as in the notes
+            initial_accumulator_value=[0.0],  # S0, como en los apuntes
             seed=range(3),
         ),
     ]
@@ -159,12 +159,12 @@ print(f"ruido que ningún modelo puede quitar: {NOISE**2:.4f}")
 
 # %%
 best = winners.set_index("optimizer")
-errors, lost = {}, {}  # of each seed: of the weights, and in validation above the noise
+errors, lost = {}, {}  # de cada semilla: en los pesos, y en validación sobre el ruido
 for name in names:
     chosen = study.trials.query(
         "optimizer == @name and learning_rate == @best.learning_rate[@name]"
     )
-    found = []  # the weights of each seed
+    found = []  # los pesos de cada semilla
     for trial in chosen["trial"]:
         leaves = jax.tree.leaves(study.state(int(trial)).params)
         found += [leaf[:, 0] for leaf in leaves if leaf.ndim == 2]
@@ -179,7 +179,7 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 table = study.configurations("valid_loss")
 for name in names:
     line = table[table["optimizer"] == name].sort_values("learning_rate")
-    line = line[line["valid_loss"] < 30]  # the others diverged
+    line = line[line["valid_loss"] < 30]  # las demás divergieron
     style = {"color": colours[name], "marker": marks[name], "markersize": 5, "label": name}
     left.loglog(line["learning_rate"].astype(float), line["valid_loss"], **style)
     right.loglog(often, error[name], **style)
@@ -372,7 +372,7 @@ for label, gradient in half.items():
     print(f"{label:30} medio paso con |g| = {gradient:.1e}")
 notes, keras, torch = half.values()
 assert 1e-4 < keras < 1e-3 and 0.5e-8 < torch < 2e-8
-assert 2.5 < notes / keras < 4  # √10: inside the root a tenth of ε is a third of the gradient
+assert 2.5 < notes / keras < 4  # √10: dentro de la raíz, un décimo de ε es un tercio del gradiente
 assert keras / torch > 1e4
 
 # %% [markdown]
@@ -398,7 +398,7 @@ epsilons = np.geomspace(1e-12, 1e-2, 11)
 
 
 def distance(eps, gradient, steps=100):
-    """How far Adadelta walks under a constant gradient; ε is data, so vmap takes many at once."""
+    """Lo que anda Adadelta con un gradiente constante; ε es un dato y vmap toma muchos."""
     tx = joc.adadelta(1.0, rho=0.95, eps=eps)
     zero = jnp.zeros(())
     update = lambda state, g: tx.update(g, state, zero)[::-1]

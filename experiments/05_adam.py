@@ -52,7 +52,7 @@ plt.rcParams["font.size"] = 11
 
 # %%
 def adam(gradients, theta, eta, b1=0.9, b2=0.999, eps=1e-8, decay=0.0):
-    """Adam; with decay > 0, AdamW."""
+    """Adam; con decay > 0, AdamW."""
     m, v, path = 0.0, 0.0, [theta]
     for t, g in enumerate(gradients, start=1):
         m = b1 * m + (1 - b1) * g
@@ -75,7 +75,7 @@ def adamax(gradients, theta, eta, b1=0.9, b2=0.999, eps=1e-8):
 
 # %%
 def library(tx, gradients, theta):
-    """The path of an optimizer of the library under a stream of gradients, in float64."""
+    """El camino de un optimizador de la biblioteca con unos gradientes, en float64."""
     return follow(tx, lambda w, t: jnp.asarray(gradients)[t - 1], theta, len(gradients))
 
 
@@ -119,7 +119,7 @@ np.testing.assert_allclose(table[["m corregida", "v corregida"]], 1.0, rtol=1e-1
 # %%
 t = np.arange(1, 201)
 ones = np.ones((len(t), 1))
-m, v = 1 - b1**t, 1 - b2**t  # what the two recursions come to
+m, v = 1 - b1**t, 1 - b2**t  # en lo que quedan las dos recurrencias
 only_v = m / np.sqrt(v / (1 - b2**t))
 none = m / np.sqrt(v)
 
@@ -172,7 +172,7 @@ show(fig, "sesgo")
 # %%
 decay, rate, theta = 0.5, 1e-3, start
 for g in gradients:
-    theta = theta - rate * g - rate * decay * theta  # SGD, and the weights shrunk apart
+    theta = theta - rate * g - rate * decay * theta  # SGD, y los pesos encogidos aparte
 with_l2 = library(joc.chain(joc.add_decayed_weights(decay), joc.sgd(rate)), gradients, start)
 assert np.abs(theta - with_l2[-1]).max() < 1e-12
 
@@ -219,7 +219,7 @@ assert np.ptp(apart) < 0.15 and np.ptp(together) > 0.6
 
 # %%
 SPIKE = 200
-spiked = 0.1 * rng.choice([-1.0, 1.0], size=(600, 400))  # many coordinates, to average over
+spiked = 0.1 * rng.choice([-1.0, 1.0], size=(600, 400))  # muchas coordenadas, para promediar
 spiked[SPIKE] += 1e3
 response = {}
 for name, tx in {"Adam": joc.adam(1.0), "Adamax": joc.adamax(1.0)}.items():
@@ -263,15 +263,15 @@ EACH = 25
 
 
 def noisy_loss(params, model_state, batch, key):
-    """½ Σ (θ - 1)², and a linear term that makes the gradient noisy."""
+    """½ Σ (θ - 1)², y un término lineal que pone ruido en el gradiente."""
     u = jax.random.uniform(key, params.shape) - 0.5
-    spike = jnp.where(jnp.abs(u) > 0.495, 1.0, 0.0)  # one step in a hundred
+    spike = jnp.where(jnp.abs(u) > 0.495, 1.0, 0.0)  # un paso de cada cien
     noise = jnp.sign(u) * (0.3 + spike * jnp.broadcast_to(SPIKES[:, None], u.shape))
     return jnp.sum(0.5 * (params - 1) ** 2 + noise * params), (model_state, {})
 
 
 def away(params, model_state, data):
-    """The mean squared distance to the goal, by group and in all."""
+    """La distancia media al cuadrado hasta la meta, por grupos y en total."""
     by_group = jnp.mean((params - 1) ** 2, axis=1)
     return {"loss": by_group.sum()} | {f"group{i}": by_group[i] for i in range(len(SPIKES))}
 
@@ -299,7 +299,7 @@ study = joc.sweep(
     steps=steps,
     batch_size=1,
     evaluate_every=steps,
-    lanes=len(trials) // len(names),  # side by side: all that share an optimizer
+    lanes=len(trials) // len(names),  # a la vez: todos los de un mismo optimizador
     progress=False,
 )
 
@@ -334,14 +334,14 @@ slow_rate = rates[len(rates) // 3]
 
 
 def of_seeds(name, group, rate):
-    """The logarithm of the distance that each seed is left at."""
+    """El logaritmo de la distancia a que se queda cada semilla."""
     rows = study.trials[study.trials["optimizer"].eq(name)]
     rows = rows[np.isclose(rows["learning_rate"].astype(float), rate)].sort_values("seed")
     return np.log(rows[f"valid_group{group}"].to_numpy(float))
 
 
 def tuned(name, group):
-    """The same, at the rate that is best for this group."""
+    """Lo mismo, con la mejor tasa para este grupo."""
     table = study.configurations(f"valid_group{group}").query("optimizer == @name")
     best = table[f"valid_group{group}"].astype(float).idxmin()
     return of_seeds(name, group, float(table.loc[best, "learning_rate"]))
@@ -387,7 +387,7 @@ claims = [
 # %%
 EPOCHS = 12 if quick() else 15
 points, seeds = (6, range(2)) if quick() else (11, range(4))
-SPAN = 10**2.5  # from the lowest rate to the highest, for both
+SPAN = 10**2.5  # de la menor tasa a la mayor, para los dos
 lowest = {"sgd": 0.01, "adam": 3e-4}
 trials = pd.concat(
     [
@@ -417,7 +417,7 @@ needed, reach = {}, {}
 for name, colour in colours.items():
     table = project.configurations("valid_accuracy").query("optimizer == @name")
     table = table.sort_values("learning_rate")
-    # a diverged configuration has no mean: it is as good as guessing
+    # una que diverge no tiene media: vale lo que contestar al azar
     y = table["valid_accuracy"].astype(float).fillna(0.1)
     right.semilogx(table["learning_rate"].astype(float), y, "o-", color=colour)
     chosen = project.trials.query(

@@ -82,18 +82,18 @@ print(f"{len(study.trials)} entrenamientos, en cada uno {len(surfaces)} carreras
 
 # %%
 def route(surface, trial):
-    """The path of a trial's ball: its start, then every other step; (n, 2)."""
+    """El camino de una bola: la salida y un paso de cada dos; (n, 2)."""
     curve = study.curves.sel(trial=trial)
     path = np.stack([curve[f"valid_{surface}_x"], curve[f"valid_{surface}_y"]], axis=-1)
     return np.concatenate([np.array([surfaces[surface].start]), path])
 
 
-best = pd.DataFrame(index=names, columns=surfaces, dtype=int)  # a trial each
-needed = pd.DataFrame(index=names, columns=surfaces, dtype=float)  # steps until it stays near
-arrivals = study.trials[["trial", "optimizer", "learning_rate"]].copy()  # the same of all trials
+best = pd.DataFrame(index=names, columns=surfaces, dtype=int)  # un entrenamiento en cada casilla
+needed = pd.DataFrame(index=names, columns=surfaces, dtype=float)  # pasos hasta quedarse cerca
+arrivals = study.trials[["trial", "optimizer", "learning_rate"]].copy()  # lo mismo, de todos
 for surface in surfaces:
     far = ~(study.curves[f"valid_{surface}_distance"].values < NEAR)  # (trial, eval_step)
-    after = far.shape[1] - far[:, ::-1].argmax(axis=1)  # the first look after the last far one
+    after = far.shape[1] - far[:, ::-1].argmax(axis=1)  # la primera mirada tras la última lejana
     arrival = np.where(far.any(axis=1), after, 0)
     ticks = np.append(study.curves["eval_step"].values.astype(float), np.inf)
     arrivals[surface] = ticks[arrival]
@@ -173,7 +173,7 @@ for name in ("sgd", "momentum", "ema_momentum", "nesterov"):
 assert (ratio[["adagrad", "rmsprop", "adamax"]] > 1.5).all() and 1 < ratio["adam"] < 1.5
 assert needed["rastrigin"].isna().all()
 reachable = needed.drop(columns="rastrigin")
-assert reachable.idxmin().nunique() > 1  # nobody is first everywhere
+assert reachable.idxmin().nunique() > 1  # nadie es el primero en todas
 
 # %% [markdown]
 # **La silla.** La salida está casi en la cresta: hacia los mínimos el gradiente es más de mil veces
@@ -234,7 +234,7 @@ else:
 
 # %%
 rastrigin = SURFACES["rastrigin"]
-task = rastrigin.task(anywhere=True)  # a trial's seed is its start
+task = rastrigin.task(anywhere=True)  # la semilla de un entrenamiento es su salida
 rates = np.geomspace(1e-3, 10, 9 if quick() else 17)
 few = range(10 if quick() else 50)
 trials = joc.grid(optimizer=names, learning_rate=rates, seed=few)
@@ -245,14 +245,14 @@ search = joc.sweep(task, trials, steps=STEPS, batch_size=1, evaluate_every=STEPS
 @jax.jit
 @jax.vmap
 def settle(point):
-    """The local minimum that the slowest descent leads to, and its height."""
+    """El mínimo local al que lleva la bajada más lenta, y su altura."""
     slope = jax.grad(rastrigin.function)
     point = jax.lax.fori_loop(0, 400, lambda _, p: p - 1e-3 * slope(p), point)
     return point, rastrigin.function(point)
 
 
 def outcomes(table):
-    """Of each finished trial: whether it ends in a lower basin than its start's, or the lowest."""
+    """Si cada entrenamiento acaba en una cuenca más baja que la de salida, o en la más baja."""
     table = table[table["status"] == "finished"].copy()
     seeds = jnp.asarray(table["seed"].to_numpy(np.uint32))
     starts = jax.vmap(lambda seed: task.init(jax.random.key(seed))[0])(seeds)
@@ -266,7 +266,7 @@ def outcomes(table):
 
 # %%
 escaped = outcomes(search.trials).groupby(["optimizer", "learning_rate"])["lower"].sum()
-share = escaped.unstack().reindex(names).fillna(0) / len(few)  # who diverges has not escaped
+share = escaped.unstack().reindex(names).fillna(0) / len(few)  # quien diverge no ha escapado
 fig, ax = plt.subplots(figsize=(8.5, 4.6), layout="constrained")
 for name in names:
     look = styles[name]
@@ -337,17 +337,17 @@ show_claims([
 
 # %%
 digits = joc.load_task("digits")
-begin, as_tree = ravel_pytree(digits.init(jax.random.key(0))[0])  # the weights in one row
+begin, as_tree = ravel_pytree(digits.init(jax.random.key(0))[0])  # los pesos en una fila
 
 
 @jax.jit
 def cost(weights):
-    """Of all training images: cross-entropy."""
+    """La entropía cruzada de todas las imágenes de entrenamiento."""
     return digits.loss(as_tree(weights), {}, digits.train, None)[0]
 
 
 def train(tx, steps=150):
-    """Every step's weights, of full-batch descent: (steps + 1, weights)."""
+    """Los pesos en cada paso, con el lote completo: (steps + 1, pesos)."""
 
     def step(carry, _):
         weights, state = carry

@@ -56,7 +56,7 @@ def tanh(z):
     return (1 - np.exp(-2 * z)) / (1 + np.exp(-2 * z))
 
 
-ACTIVATIONS = {  # name: (function, derivative, the same in JAX)
+ACTIVATIONS = {  # nombre: (función, derivada, la misma en JAX)
     "lineal": (lambda z: z, np.ones_like, lambda z: z),
     "sigmoide": (sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z)), jax.nn.sigmoid),
     "tanh": (tanh, lambda z: 1 - tanh(z) ** 2, jnp.tanh),
@@ -80,7 +80,7 @@ with jax.enable_x64(True):
 
 # %%
 COLOURS = dict(zip(ACTIVATIONS, ["black", BLUE, GREEN, RED, PURPLE], strict=True))
-STYLES = {"lineal": "--"}  # so that ReLU is seen under it
+STYLES = {"lineal": "--"}  # para que debajo se vea la ReLU
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
 for name, (function, slope, _) in ACTIVATIONS.items():
     style = {"color": COLOURS[name], "ls": STYLES.get(name, "-"), "label": name}
@@ -128,7 +128,7 @@ def one_hot(classes, k):
 
 scores = np.array([1.0, 2.0, 3.0])
 print(f"softmax {softmax(scores).round(3)}; con +10: {softmax(scores + 10).round(3)}")
-print("clase 3 de 5:", one_hot(3 - 1, 5))  # the notes count classes from 1
+print("clase 3 de 5:", one_hot(3 - 1, 5))  # los apuntes cuentan las clases desde 1
 with jax.enable_x64(True):
     np.testing.assert_allclose(softmax(scores), jax.nn.softmax(jnp.asarray(scores)), atol=1e-12)
 assert np.allclose(softmax(scores), softmax(scores + 10), rtol=0, atol=1e-12)
@@ -199,7 +199,7 @@ K = outputs.shape[1]
 with jax.enable_x64(True):
     mean_square = jax.value_and_grad(lambda a: losses.squared_error(a, binary_targets).mean())
     value, gradient = jax.device_get(mean_square(outputs))
-ours = (outputs - binary_targets) / len(outputs)  # the gradient of E_MSE
+ours = (outputs - binary_targets) / len(outputs)  # el gradiente de E_MSE
 print(f"sin ½ y con la media: {value:.4f} = {value / by_hand['MSE']:.4f} · {by_hand['MSE']:.4f}")
 assert np.isclose(value, 2 / K * by_hand["MSE"], rtol=1e-12)
 assert np.allclose(gradient, 2 / K * ours, rtol=1e-12, atol=0)

@@ -92,14 +92,14 @@ print(f"líneas: {drawn}; con los sesgos, {numbers} parámetros")
 assert drawn == sum(m * n for m, n in shapes) and numbers == drawn + sum(drawn_sizes[1:])
 
 # %%
-SIGMA = {  # name: (function, derivative, the same in JAX); lesson 7.1 has the formulas
+SIGMA = {  # nombre: (función, derivada, la misma en JAX); las fórmulas, en 7.1
     "lineal": (lambda z: z, np.ones_like, lambda z: z),
     "sigmoide": (expit, lambda z: expit(z) * (1 - expit(z)), jax.nn.sigmoid),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2, jnp.tanh),
     "ReLU": (lambda z: np.maximum(0, z), lambda z: (z > 0).astype(float), jax.nn.relu),
     "softplus": (lambda z: np.logaddexp(0, z), expit, jax.nn.softplus),
 }
-LOSSES = {  # name: (what the output does, the error of one output)
+LOSSES = {  # nombre: (lo que hace la salida, el error de una salida)
     "MSE": (lambda z: z, lambda a, y: 0.5 * (a - y) ** 2),
     "BCE": (expit, lambda a, y: -(y * np.log(a) + (1 - y) * np.log(1 - a))),
     "CE": (lambda z: softmax(z, axis=-1), lambda a, y: -y * np.log(a)),
@@ -107,7 +107,7 @@ LOSSES = {  # name: (what the output does, the error of one output)
 
 
 def forward(weights, x, activation):
-    """All z and all a, from layer 1; the last a is left to the loss."""
+    """Todas las z y las a, desde la capa 1; la última a se deja a la pérdida."""
     function = SIGMA[activation][0]
     z, a = [None], [x]
     for layer, (w, w0) in enumerate(weights, start=1):
@@ -117,7 +117,7 @@ def forward(weights, x, activation):
 
 
 def backward(weights, z, a, delta, activation):
-    """The gradients of W and w0 of every layer, from δ of the output."""
+    """Los gradientes de W y w0 de cada capa, a partir de la δ de la salida."""
     slope, gradients = SIGMA[activation][1], []
     for layer in reversed(range(len(weights))):
         gradients.append((delta.T @ a[layer], delta.sum(0)))
@@ -127,7 +127,7 @@ def backward(weights, z, a, delta, activation):
 
 
 def loss_and_gradients(weights, x, y, activation, loss):
-    """E, a mean over the examples in x, and its gradients."""
+    """E, la media sobre los ejemplos de x, y sus gradientes."""
     output, error = LOSSES[loss]
     z, a = forward(weights, x, activation)
     answer = output(z[-1])
@@ -192,7 +192,7 @@ assert worst < 1e-12
 
 # %%
 def update(weights, gradients, rate):
-    """The notes' update of every W and w0."""
+    """La actualización de los apuntes, de cada W y w0."""
     return jax.tree.map(lambda w, g: w - rate * g, weights, gradients)
 
 
@@ -211,7 +211,7 @@ def update(weights, gradients, rate):
 
 # %%
 def from_flax(params):
-    """Flax keeps a kernel as (inputs, outputs), the notes as (outputs, inputs)."""
+    """Flax guarda las matrices como (entradas, salidas); los apuntes, al revés."""
     layers = jax.device_get(params)["layers"]
     return [(layers[i]["kernel"].T, layers[i]["bias"]) for i in sorted(layers)]
 
@@ -336,7 +336,7 @@ if not quick():
 
 # %%
 def permuted(weights, seed):
-    """The same network with the units of each hidden layer in another order."""
+    """La misma red con las neuronas de cada capa oculta en otro orden."""
     draw, order = np.random.default_rng(seed), slice(None)
     result = []
     for w, w0 in weights[:-1]:

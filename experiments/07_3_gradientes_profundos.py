@@ -61,7 +61,7 @@ DEPTH, WIDTH, EXAMPLES = 30, 64, 32
 seeds = 2 if quick() else 6
 rng = np.random.default_rng(0)
 weights = rng.normal(size=(seeds, DEPTH, WIDTH, WIDTH)) / math.sqrt(WIDTH)
-inputs, outer = rng.normal(size=(2, seeds, EXAMPLES, WIDTH))  # outer: δ of the output
+inputs, outer = rng.normal(size=(2, seeds, EXAMPLES, WIDTH))  # outer: δ de la salida
 
 
 def deltas(name, gain, weights, inputs, outer, skip=0.0):
@@ -81,16 +81,16 @@ def deltas(name, gain, weights, inputs, outer, skip=0.0):
 
 @jax.jit
 def every_size(gains, *networks):
-    """For each activation, (gains, layers): the root of the mean over the networks."""
+    """De cada activación, (ganancias, capas): la raíz de la media sobre las redes."""
     of_networks = lambda name, gain: jax.lax.map(lambda one: deltas(name, gain, *one), networks)
     mean = lambda name: lambda gain: jnp.sqrt(of_networks(name, gain).mean(0))
     return {name: jax.lax.map(mean(name), gains) for name in SIGMA}
 
 
 gains = np.sort(np.append(np.geomspace(0.5, 16, 7 if quick() else 13), [1, math.sqrt(2)]))
-with jax.enable_x64(True):  # thirty layers of sigmoids are less than float32 can hold
+with jax.enable_x64(True):  # treinta capas de sigmoides no caben en float32
     sizes = jax.device_get(every_size(gains, weights, inputs, outer))
-relative = {name: size / size[:, -1:] for name, size in sizes.items()}  # (gains, layers)
+relative = {name: size / size[:, -1:] for name, size in sizes.items()}  # (ganancias, capas)
 
 # %% [markdown]
 # Con $g=1$, cuánto queda de $\delta$ después de 5, 10, 20 y 29 capas, y el factor medio por capa:
@@ -108,7 +108,7 @@ print(pd.DataFrame(rows).T.rename_axis(["activación", "g"]).to_string(float_for
 
 for name, scale in [("lineal", 1), ("ReLU", 1 / math.sqrt(2))]:
     assert np.allclose(per_layer(relative[name]), gains * scale, rtol=0.06)
-assert per_layer(at("sigmoide", 1)) < 1 / 4  # the ceiling of its derivative
+assert per_layer(at("sigmoide", 1)) < 1 / 4  # el techo de su derivada
 assert at("sigmoide", 1)[0] < 1e-15 < 1e-3 < at("tanh", 1)[0] < at("lineal", 1)[0]
 
 # %% [markdown]
@@ -162,7 +162,8 @@ for gain in (1.0, held["sigmoide"]):
         a = 1 / (1 + np.exp(-gain * a @ w))
     flat[gain] = np.mean(a * (1 - a) < 0.1 * 1 / 4)
     print(
-        f"g = {gain:.1f}: {flat[gain]:.0%} de neuronas con menos de un décimo de la pendiente mayor"
+        f"g = {gain:.1f}: el {100 * flat[gain]:.0f} % de las neuronas tiene menos de un décimo "
+        "de la pendiente mayor"
     )
 assert flat[1.0] < 0.01 and flat[held["sigmoide"]] > 0.25
 
@@ -185,7 +186,7 @@ if quick():
 
 
 class Deep(nnx.Module):
-    """Ten hidden layers of 64 units."""
+    """Diez capas ocultas de 64 unidades."""
 
     def __init__(self, activation, gain, skip, *, rngs):
         start = nnx.initializers.variance_scaling(gain**2, "fan_in", "normal")
@@ -206,7 +207,7 @@ arrays = lambda part: (part["inputs"], part["targets"])
 
 
 def digits_with(net):
-    """The digits for one of the networks."""
+    """Los dígitos para una de las redes."""
     return joc.Task.from_flax(
         lambda rngs: Deep(*NETS[net], rngs=rngs),
         *arrays(digits.train),

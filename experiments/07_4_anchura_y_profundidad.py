@@ -56,11 +56,11 @@ assert np.allclose(layer_by_layer, one_matrix, rtol=0, atol=1e-11)
 
 # %%
 wave = lambda x: np.sin(3 * np.pi * x)
-CURVATURE = (3 * np.pi) ** 2  # the largest |f''|
+CURVATURE = (3 * np.pi) ** 2  # el mayor |f''|
 
 
 def written(n, x):
-    """A ReLU network with n hidden units, its weights written down, at the points x."""
+    """Una red de n ReLU de pesos escritos a mano, en los puntos x."""
     nodes = np.linspace(-1, 1, n + 1)
     jumps = np.diff(np.diff(wave(nodes)) / np.diff(nodes), prepend=0.0)
     return wave(nodes[0]) + np.maximum(0, x[:, None] - nodes[:-1]) @ jumps
@@ -94,7 +94,7 @@ WIDEST = 64
 
 
 class Gated(nnx.Module):
-    """Hidden layers of which only the units with an open gate take part."""
+    """Capas ocultas de las que solo cuentan las neuronas con la compuerta abierta."""
 
     def __init__(self, inputs, depth, outputs, activation, *, rngs, **start):
         pairs = itertools.pairwise([inputs, *[WIDEST] * depth])
@@ -110,7 +110,7 @@ class Gated(nnx.Module):
 
 
 def with_gates(h):
-    """Adam for the weights; the first h["hidden"] gates open at once, and stay."""
+    """Adam para los pesos; las h["hidden"] primeras compuertas se abren de una vez y se quedan."""
     wanted = jnp.where(jnp.arange(WIDEST) < h["hidden"], jnp.sqrt(WIDEST / h["hidden"]), 0.0)
     update = lambda _, state, params: (jax.tree.map(lambda gate: wanted - gate, params), state)
     gates = optax.GradientTransformation(lambda params: optax.EmptyState(), update)
@@ -266,7 +266,7 @@ few = {"inputs": digits.train["inputs"][:300], "targets": digits.train["targets"
 
 
 def deep(depth):
-    """The digits with ``depth`` hidden layers."""
+    """Los dígitos con ``depth`` capas ocultas."""
     part = lambda p: (p["inputs"], p["targets"])
     return joc.Task.from_flax(
         lambda rngs: Gated(64, depth, 10, jax.nn.relu, rngs=rngs),
@@ -291,7 +291,7 @@ study = joc.sweep(
     static=["depth"],
     steps=300,
     batch_size=30,
-    record_every=10,  # an epoch
+    record_every=10,  # una época
     evaluate_every=300,
     metric="valid_loss",
     progress=False,

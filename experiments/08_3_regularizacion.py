@@ -148,7 +148,7 @@ assert abs(last["empírico"].iloc[-1] - 1) < 0.1 and abs(last["verdadero"].iloc[
 
 # %%
 def adam_with_l2(w, gradients, eta, lam, decoupled, b1=0.9, b2=0.999, eps=1e-8):
-    """All w of Adam with λ Σ w², whose gradient is added first, or decoupled as in AdamW."""
+    """Las w de Adam con λ Σ w²: su gradiente sumado antes, o aparte como en AdamW."""
     m, v, path = np.zeros_like(w), np.zeros_like(w), [w]
     for t, g in enumerate(gradients, start=1):
         g = g if decoupled else g + 2 * lam * w
@@ -160,7 +160,7 @@ def adam_with_l2(w, gradients, eta, lam, decoupled, b1=0.9, b2=0.999, eps=1e-8):
 
 
 def library(tx, w, gradients):
-    """All w of a gradient transformation."""
+    """Las w de un optimizador de la biblioteca."""
 
     def step(carry, g):
         w, state = carry
@@ -172,17 +172,17 @@ def library(tx, w, gradients):
 
 
 def kernels(params):
-    """L2 is of weights, not of biases: True at the matrices."""
+    """La L2 es de los pesos, no de los sesgos: True en las matrices."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def with_l2(h, recipe):
-    """A recipe whose gradient has that of λ Σ w² in it."""
+    """Una receta cuyo gradiente lleva dentro el de λ Σ w²."""
     return joc.chain(joc.add_decayed_weights(2 * h["l2"], kernels), recipe(h["learning_rate"]))
 
 
 def adamw(h):
-    """Adam, and the weights shrunk apart."""
+    """Adam, y los pesos encogidos aparte."""
     return joc.adamw(h["learning_rate"], weight_decay=2 * h["l2"], mask=kernels)
 
 
@@ -258,7 +258,7 @@ digits = joc.Task.from_flax(
     x,
     y,
     valid=(x_valid, y_valid),
-    test=(x, y),  # measured once, at the end, without dropout
+    test=(x, y),  # se mide una vez, al final, sin dropout
     loss="softmax_cross_entropy",
     name="digits",
 )
@@ -292,7 +292,7 @@ study = joc.sweep(
     progress=False,
 )
 print(study)
-assert len(study.manifest["buckets"]) == 1  # one program for all
+assert len(study.manifest["buckets"]) == 1  # un programa para todos
 
 # %%
 trials = study.trials.astype({"l2": float, "dropout": float, "learning_rate": float, "seed": int})
@@ -325,17 +325,17 @@ reported["gap"] = reported["valid_loss"] - reported["seen_loss"]
 
 
 def half_width(values):
-    """Half of the 95% interval of the mean."""
+    """La mitad del intervalo del 95 % de la media."""
     return stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
 
 
 def ordered(table):
-    """Rows in the order of the lesson."""
+    """Las filas en el orden de la lección."""
     return table.reindex(list(NAMES), level=0).reindex(list(KINDS), level=1)
 
 
 def with_interval(mean, half):
-    """As text."""
+    """Como texto."""
     return mean.map("{:.3g}".format) + " ± " + half.map("{:.1g}".format)
 
 
@@ -383,7 +383,7 @@ saved = -by_kind.drop(columns="nada").sub(by_kind["nada"], axis=0)[list(KINDS)[1
 
 
 def summary(differences):
-    """By optimizer: the mean of the seeds ± its interval; a star where it leaves 0 out."""
+    """Por optimizador: media de las semillas ± intervalo; asterisco si no contiene el 0."""
     groups = differences.groupby("optimizer")
     mean, half = groups.mean(), groups.agg(half_width)
     stars = (mean.abs() > half).replace({True: " *", False: "  "})
@@ -395,7 +395,7 @@ print("ahorro en costo de validación:\n" + summary(saved).to_string())
 of_sgd = saved.xs("sgd").reindex(saved.index, level="seed")
 print("menos el de SGD:\n" + summary((saved - of_sgd).drop("sgd")).to_string())
 of_l2 = saved.groupby("seed")["L2"].mean()
-assert of_l2.mean() > (0 if quick() else half_width(of_l2))  # two seeds are no interval
+assert of_l2.mean() > (0 if quick() else half_width(of_l2))  # dos semillas no dan un intervalo
 
 # %% [markdown]
 # La L2 rebaja el costo de validación (el `assert` lo comprueba con la media de los optimizadores).
@@ -407,7 +407,7 @@ by_kind = 100 * reported.pivot(index=index, columns="freno", values="valid_accur
 points = by_kind.drop(columns="nada").sub(by_kind["nada"], axis=0)[list(KINDS)[1:]]
 print("puntos de exactitud ganados:\n" + summary(points).to_string())
 assert points.groupby("optimizer").mean().abs().max(axis=None) < (4 if quick() else 2)
-if not quick():  # which leaves RMSProp out
+if not quick():  # que deja fuera a RMSProp
     interaction = saved["dropout"].xs("rmsprop") - saved["dropout"].xs("sgd")
     assert interaction.mean() < -half_width(interaction)
 

@@ -59,7 +59,7 @@ y_test, ideal = ready.parts["test"][1], made.ideal[ready.rows["test"]]
 
 
 def measure(y, p, threshold=0.5):
-    """scikit-learn's scores of probabilities; two of them do without a threshold."""
+    """Las medidas de scikit-learn de unas probabilidades; dos no llevan umbral."""
     called = p >= threshold
     return {
         "exactitud": metrics.accuracy_score(y, called),
@@ -99,18 +99,18 @@ GAMMA = 2.0
 
 
 def cross_entropy(logits, y):
-    """-ln p̂_y from the logit, without overflow."""
+    """-ln p̂_y a partir del logit, sin desbordar."""
     return jax.nn.softplus(jnp.where(y == 1, -logits, logits))
 
 
 def focal(logits, y):
-    """The focal loss from the logit; 1 - p̂_y is the sigmoid of the other class's logit."""
+    """La pérdida focal desde el logit; 1 - p̂_y es la sigmoide del logit de la otra clase."""
     wrong = jax.nn.sigmoid(jnp.where(y == 1, -logits, logits))
     return wrong**GAMMA * cross_entropy(logits, y)
 
 
 def by_the_formula(z, y):
-    """Both losses as they are written above, NumPy."""
+    """Las dos pérdidas como están escritas arriba, en NumPy."""
     p = 1 / (1 + np.exp(-z))
     right = np.where(y == 1, p, 1 - p)
     return -np.log(right), -((1 - right) ** GAMMA) * np.log(right)
@@ -133,7 +133,7 @@ with jax.enable_x64(True):
 # %%
 rng = np.random.default_rng(0)
 ones, zeros = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
-rows_of_epoch = 2 * negatives  # of an epoch, in every view
+rows_of_epoch = 2 * negatives  # de una época, en cada vista
 
 
 def smote(positive, n, k=5):
@@ -151,21 +151,21 @@ everything = np.concatenate([x, invented])  # las últimas filas son fraudes inv
 labels = np.concatenate([y, np.ones(len(invented), y.dtype)])
 views = np.stack(
     [
-        np.resize(rng.permutation(len(y)), rows_of_epoch),  # as they come
-        np.concatenate([zeros, rng.choice(ones, negatives)]),  # frauds repeated
+        np.resize(rng.permutation(len(y)), rows_of_epoch),  # como vienen
+        np.concatenate([zeros, rng.choice(ones, negatives)]),  # fraudes repetidos
         np.resize(
             np.concatenate([ones, rng.choice(zeros, positives, replace=False)]), rows_of_epoch
         ),
-        np.concatenate([zeros, ones, np.arange(len(x), len(everything))]),  # frauds made up
+        np.concatenate([zeros, ones, np.arange(len(x), len(everything))]),  # fraudes inventados
     ],
     axis=1,
-)  # (rows, 4)
-VIEW = np.array([0, 0, 0, 1, 3, 2])  # which of them each network sees, in the order of COLORS
+)  # (filas, 4)
+VIEW = np.array([0, 0, 0, 1, 3, 2])  # cuál ve cada red, en el orden de COLORS
 FEATURES, HIDDEN = x.shape[1], 32
 
 
 def init(key):
-    """Six networks with the same weights: leaves (6, ...)."""
+    """Seis redes con los mismos pesos: hojas (6, ...)."""
     sizes = (FEATURES, HIDDEN, HIDDEN, 1)
     params = [
         {"w": jax.random.normal(k, (n, m)) / n**0.5, "b": jnp.zeros((1, m))}
@@ -175,7 +175,7 @@ def init(key):
 
 
 def network(params, x):
-    """One network: (B, FEATURES) -> logits (B,)."""
+    """Una red: (B, FEATURES) -> logits (B,)."""
     for layer in params[:-1]:
         x = jax.nn.relu(x @ layer["w"] + layer["b"])
     return (x @ params[-1]["w"] + params[-1]["b"])[:, 0]
@@ -185,7 +185,7 @@ all_logits = jax.vmap(network, in_axes=(0, 1), out_axes=1)  # (6, ...), (B, 6, F
 
 
 def losses(params, data):
-    """(6,): the mean loss of each network on its own view."""
+    """(6,): la pérdida media de cada red en su vista."""
     y = data["y"][:, VIEW]
     logits = all_logits(params, data["x"][:, VIEW])
     each = cross_entropy(logits, y)
@@ -197,13 +197,13 @@ def losses(params, data):
 
 len_y = len(y)
 parts = {"train": {"x": everything[views], "y": labels[views]}}
-for part in ("valid", "test"):  # these are never resampled: all views are alike
+for part in ("valid", "test"):  # estas no se remuestrean nunca: todas las vistas son iguales
     inputs, targets = ready.parts[part]
     parts[part] = {"x": np.stack([inputs] * 4, axis=1), "y": np.stack([targets] * 4, axis=1)}
 
 
 def evaluate(params, state, data):
-    """The loss of all six, and the area under the ROC curve of each."""
+    """La pérdida de las seis, y el área bajo la curva ROC de cada una."""
     logits = all_logits(params, data["x"][:, VIEW])
     areas = {f"auc_{name}": auc(logits[:, i], data["y"][:, 0]) for i, name in enumerate(COLORS)}
     return {"loss": losses(params, data).sum(), **areas}
@@ -223,7 +223,7 @@ seeds = range(2 if quick() else 6)
 
 
 def train(epochs, seeds):
-    """The six networks, once a seed: what was recorded, and their weights."""
+    """Las seis redes, una vez por semilla: lo anotado, y sus pesos."""
     trials = joc.grid(optimizer="adam", learning_rate=2e-3, seed=seeds)
     study = joc.sweep(task, trials, epochs=epochs, batch_size=128, lanes=1, progress=False)
     return study, [study.state(trial).params for trial in study.trials["trial"]]
@@ -243,13 +243,13 @@ print(study)
 
 # %%
 def probabilities(params, part):
-    """(rows, 6): what each network gives to a fraud."""
+    """(filas, 6): la probabilidad de fraude que da cada red."""
     logits = all_logits(params, jnp.asarray(parts[part]["x"][:, VIEW]))
     return np.asarray(jax.nn.sigmoid(logits), np.float64)
 
 
 def best_threshold(y, p):
-    """The threshold of the highest F1."""
+    """El umbral de mayor F1."""
     precision, recall, thresholds = metrics.precision_recall_curve(y, p)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     return thresholds[np.argmax(f1[:-1])]
@@ -341,7 +341,9 @@ assert mean.loc["pesos", "exactitud"] < reference.loc["siempre «no»", "exactit
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.6))
-areas = {name: study.curves[f"valid_auc_{name}"].to_numpy() for name in COLORS}  # (seeds, epochs)
+areas = {
+    name: study.curves[f"valid_auc_{name}"].to_numpy() for name in COLORS
+}  # (semillas, épocas)
 for name, color in COLORS.items():
     epoch = np.arange(1, areas[name].shape[1] + 1)
     ax.fill_between(epoch, areas[name].min(0), areas[name].max(0), color=color, alpha=0.15)
