@@ -145,7 +145,7 @@ assert stable[less] and not stable[more]  # quedarse un 5 % corto cuesta poco; p
 # $$0<\eta L<2(1+\beta),\qquad 0\le\beta<1$$
 #
 # La memoria no estrecha el intervalo: lo *ensancha*, hasta casi el doble. Se comprueba con un tazón
-# de curvaturas $L=1$ y $\mu=0.01$, un entrenamiento por casilla, todos en un programa compilado.
+# de curvaturas $L=1$ y $\mu=0{,}01$, un entrenamiento por casilla, todos en un programa compilado.
 
 
 # %%

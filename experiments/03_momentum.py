@@ -307,7 +307,7 @@ print(race.round(2).to_string(index=False, formatters=dict.fromkeys(columns[2:4]
 # %% [markdown]
 # Con escalas iguales la memoria apenas hace falta. Cuanto más alargado el tazón, más separa a las
 # dos curvas, y las pendientes son las de la teoría. El mejor $\beta$ también depende del problema:
-# el habitual $\beta=0.9$ es una costumbre, no un óptimo.
+# el habitual $\beta=0{,}9$ es una costumbre, no un óptimo.
 #
 # Y una comparación que los apuntes no hacen: *estandarizar* las entradas (la fila de escala uno) le
 # sirve más al descenso simple que el mejor momentum a las entradas sin estandarizar.

@@ -13,7 +13,7 @@
 # | silla | $\frac12x^2+\frac14y^4-\frac12y^2$ | un punto de silla en el origen |
 # | tazón | $\frac12(u^2+\kappa v^2)$ | alargado: $\kappa$ veces más curvo a lo ancho |
 #
-# con $c=(1.5,\ 2.25,\ 2.625)$. En el tazón $(u,v)$ son $(x,y)$, o ellas giradas: habrá dos.
+# con $c=(1{,}5;\ 2{,}25;\ 2{,}625)$. En el tazón $(u,v)$ son $(x,y)$, o ellas giradas: habrá dos.
 #
 # **Al terminar sabrás** reconocer los obstáculos de seis superficies clásicas; decir a quién
 # perjudica girar los ejes, y por qué; distinguir escapar de un mínimo local de encontrar el global.
