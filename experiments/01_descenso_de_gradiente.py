@@ -10,9 +10,9 @@
 #   \nabla_\theta J(\theta; x^{(i)}, y^{(i)})$$
 #
 # Los tres métodos de los apuntes son esta misma línea. Con $B=1$ es el descenso estocástico (SGD),
-# con $B=N$ el descenso por lotes (*batch*), y lo que queda en medio es el mini-batch. En esta
-# lección $B$ es un número que se mueve, y se mide qué cambia con él: las actualizaciones por época,
-# el ruido, el costo de cada paso y la memoria.
+# con $B=N$ el descenso por lotes (*batch*), y lo que queda en medio es el mini-lote (*mini-batch*).
+# En esta lección $B$ es un número que se mueve, y se mide qué cambia con él: las actualizaciones
+# por época, el ruido, el costo de cada paso y la memoria.
 #
 # **Al terminar sabrás** explicar por qué lote completo, mini-lote y estocástico son un solo número,
 # $B$; predecir cuánto ruido mete un lote y cuánto cuesta quitarlo; decir cuándo el descenso con
@@ -48,7 +48,7 @@ plt.rcParams["font.size"] = 11
 
 # %%
 def descend(x, y, theta, eta, batches):
-    """Gradient descent on the mean of (w x + b - y)², an update a batch; all thetas, in order."""
+    """Descenso de gradiente en la media de (w x + b - y)², un paso por lote; todas las thetas."""
     path = [theta]
     for rows in batches:
         w, b = path[-1]
@@ -59,9 +59,9 @@ def descend(x, y, theta, eta, batches):
 
 
 def in_batches(examples, batch_size, epochs, seed=0):
-    """Indices (updates, batch_size): each epoch a new order, cut in batches."""
+    """Índices (actualizaciones, batch_size): en cada época un orden nuevo, cortado en lotes."""
     rng = np.random.default_rng(seed)
-    per_epoch = examples // batch_size  # a rest that fills no batch is left out
+    per_epoch = examples // batch_size  # el resto que no llena un lote se queda fuera
     orders = [rng.permutation(examples)[: per_epoch * batch_size] for _ in range(epochs)]
     return np.concatenate(orders).reshape(-1, batch_size)
 
@@ -74,7 +74,7 @@ def in_batches(examples, batch_size, epochs, seed=0):
 
 # %%
 def follow(tx, gradient, start, steps):
-    """The path of an optimizer: ``start`` and what each of ``steps`` updates makes of it."""
+    """El camino de un optimizador: ``start`` y lo que hace de él cada actualización."""
 
     def update(carry, s):
         theta, state = carry
@@ -119,7 +119,7 @@ with jax.enable_x64(True):
 # %%
 w, b = np.meshgrid(np.linspace(-1.3, 2.0, 120), np.linspace(-1.0, 3.3, 120))
 J = np.mean([(w * xi + b - yi) ** 2 for xi, yi in zip(x, y, strict=True)], axis=0)
-names = {1: "estocástico, B = 1", 2: "mini-batch, B = 2", 5: "batch, B = 5"}
+names = {1: "estocástico, B = 1", 2: "mini-lote, B = 2", 5: "batch, B = 5"}
 fig, ax = plt.subplots(figsize=(7, 4.6))
 landscape.contours(ax, w[0], b[:, 0], J, lowest=0, minima=[(1, 0)])
 landscape.paths(ax, {names[B]: path for B, path in paths.items()})
@@ -163,7 +163,7 @@ assert trained.state.step == counted["en 100 épocas"][1]
 
 # %%
 each = [descend(x, y, np.array([1.0, 0.0]), eta, [[i]])[-1] for i in range(5)]
-assert np.all(np.array(each) == [1.0, 0.0])  # no example wants to leave the optimum
+assert np.all(np.array(each) == [1.0, 0.0])  # ningún ejemplo quiere irse del óptimo
 last = descend(x, y, start, 0.02, in_batches(5, 1, 2000))[-1]
 print(f"SGD tras 2000 épocas: a {np.linalg.norm(last - [1, 0]):.0e} del óptimo")
 assert np.linalg.norm(last - [1, 0]) < 1e-9
@@ -205,7 +205,7 @@ diabetes = joc.Task(
 best = np.linalg.lstsq(X, t, rcond=None)[0]
 floor = np.mean((X @ best - t) ** 2)
 print(f"{N} pacientes; mejor costo posible, por mínimos cuadrados: {floor:.4f}")
-assert floor > 0.1  # there is noise
+assert floor > 0.1  # hay ruido
 
 # %% [markdown]
 # ### El ruido del gradiente
@@ -221,8 +221,8 @@ assert floor > 0.1  # there is noise
 # orden al azar es el gradiente de sus primeros $B$ ejemplos.
 
 # %%
-error = -t  # at theta = 0
-G = 2 * error[:, None] * np.column_stack([X, np.ones(N)])  # a row the gradient of an example
+error = -t  # con theta = 0
+G = 2 * error[:, None] * np.column_stack([X, np.ones(N)])  # en cada fila, el de un ejemplo
 sigma2 = np.mean(np.sum((G - G.mean(0)) ** 2, axis=1))
 B = np.arange(1, N + 1)
 rng = np.random.default_rng(1)
@@ -243,7 +243,7 @@ for name in measured:
 assert measured["sin reposición"][-1] < 1e-20
 
 fig, ax = plt.subplots(figsize=(7, 4.2))
-some = np.unique(np.geomspace(1, N - 1, 25).astype(int)) - 1  # enough to see
+some = np.unique(np.geomspace(1, N - 1, 25).astype(int)) - 1  # bastan para verlo
 for (name, values), colour in zip(measured.items(), (BLUE, RED), strict=True):
     ax.loglog(B[:-1], theory[name][:-1], "-", color=colour, lw=1.5, label=f"teoría, {name}")
     ax.loglog(B[some], values[some], "o", mfc="none", color=colour, label=f"medido, {name}")
@@ -263,7 +263,7 @@ show(fig, "ruido")
 #
 # `joc.sweep` recibe una tabla, una fila por entrenamiento. El tamaño del lote cambia la *forma* del
 # programa, así que va en `static`: se compila un programa por tamaño, y dentro de cada uno todas
-# las semillas corren juntas. En Keras o PyTorch esto son dos ciclos anidados, tamaños y semillas,
+# las semillas corren juntas. En Keras o PyTorch esto son dos bucles anidados, tamaños y semillas,
 # con un `fit` o un `DataLoader` en cada vuelta.
 
 # %%
@@ -277,7 +277,7 @@ reached = {}
 for size in sizes:
     of_size = excess.where(excess["batch_size"] == size, drop=True).dropna("eval_step", how="all")
     assert of_size.shape == (8, epochs)
-    reached[size] = of_size.mean("trial").values  # an epoch a value
+    reached[size] = of_size.mean("trial").values  # un valor por época
 final = {size: values[-epochs // 4 :].mean() for size, values in reached.items()}
 
 # %% [markdown]
@@ -285,7 +285,7 @@ final = {size: values[-epochs // 4 :].mean() for size, values in reached.items()
 # A la derecha, las mismas curvas contra las actualizaciones. Qué mirar:
 #
 # - tras la primera época el lote completo va último: los demás ya dieron muchos pasos y él uno;
-# - $B=1$ llega enseguida a un piso de ruido y se queda oscilando; un lote mayor lo rebaja;
+# - $B=1$ llega enseguida a un suelo de ruido y se queda oscilando; un lote mayor lo rebaja;
 # - contra actualizaciones, los lotes medianos y el completo coinciden mientras el ruido no manda:
 #   un paso es un paso, lo que cambia es su precio.
 
@@ -306,8 +306,8 @@ print(pd.DataFrame(
      "último cuarto": [final[s] for s in sizes]}
 ).to_string(index=False, float_format="{:.4f}".format))  # fmt: skip
 assert reached[N][0] == max(values[0] for values in reached.values())
-assert final[1] > 3 * final[64]  # the floor of noise
-step = N // 64  # updates in an epoch with B = 64: the same updates with B = N
+assert final[1] > 3 * final[64]  # el suelo de ruido
+step = N // 64  # actualizaciones por época con B = 64: las mismas con B = N
 assert np.allclose(reached[64][:4], reached[N][step - 1 : 4 * step : step], rtol=0.1)
 
 # %% [markdown]
@@ -331,7 +331,7 @@ def update(params, batch):
 
 
 def cost(batch_size):
-    """Operations, bytes of scratch memory and seconds of one update."""
+    """Operaciones, memoria de trabajo (bytes) y segundos de una actualización."""
     batch = jax.device_put({name: values[:batch_size] for name, values in digits.train.items()})
     program = update.lower(params, batch).compile()
     counts, times = program.cost_analysis(), []
@@ -363,7 +363,7 @@ print(table.to_string(index=False, float_format="{:.2f}".format))
 # que el lote completo pide memoria para todos los ejemplos a la vez. Pero el *tiempo* no es
 # proporcional a las operaciones. Con $B=1$ casi todo es el gasto fijo de poner en marcha el
 # programa; por ejemplo procesado sale carísimo, y una época entera tarda mucho más que con
-# mini-batch. Los apuntes dicen las dos cosas, «menor costo computacional» y «las actualizaciones
+# mini-lotes. Los apuntes dicen las dos cosas, «menor costo computacional» y «las actualizaciones
 # frecuentes son más costosas»: la primera vale por actualización, la segunda por época.
 
 # %%
@@ -388,15 +388,15 @@ show(fig, "costo")
 # %% [markdown]
 # ## En resumen
 #
-# | | $B=1$ | mini-batch | $B=N$ |
+# | | $B=1$ | mini-lote | $B=N$ |
 # | --- | --- | --- | --- |
 # | actualizaciones por época | $N$ | $\lfloor N/B\rfloor$ | 1 |
 # | ruido del gradiente | $\sigma^2$ | $\approx\sigma^2/B$ | 0 |
 # | operaciones y memoria por actualización | mínimas | $\propto B$ | $\propto N$ |
 # | con $\eta$ constante | baja pronto, luego oscila | ambas cosas, menos | lento y liso |
 #
-# El piso de ruido se puede quitar sin agrandar el lote: bajando la tasa de aprendizaje poco a poco.
-# De eso trata la lección 2.
+# El suelo de ruido se puede quitar sin agrandar el lote: bajando la tasa de aprendizaje poco a
+# poco. De eso trata la lección 2.
 
 # %% [markdown]
 # ## Para practicar

@@ -42,7 +42,7 @@ plt.rcParams["font.size"] = 11
 
 # %%
 def descend(w, L, eta, steps):
-    """Gradient descent on L w² / 2: w and what each step makes of it."""
+    """Descenso de gradiente en L w² / 2: w y lo que hace de él cada paso."""
     path = [w]
     for _ in range(steps):
         path.append(path[-1] - eta * L * path[-1])
@@ -67,19 +67,19 @@ show(fig, "parabola")
 
 last = {product: descend(1.0, L, product / L, 12)[-1] for product in products.values()}
 print("w tras 12 pasos:", ", ".join(f"{w:.2g} (ηL = {product})" for product, w in last.items()))
-assert last[1.0] == 0 and last[2.0] == 1  # in one step; and to and fro, for ever
+assert last[1.0] == 0 and last[2.0] == 1  # en un paso; y de un lado a otro, para siempre
 assert 0 < last[0.2] < 1 and abs(last[1.8]) < 1 < abs(last[2.1])
 
 # %% [markdown]
 # ## La recta de los apuntes
 #
-# Con más de un parámetro, la curvatura depende de la dirección: las curvaturas son los autovalores
-# de la matriz de segundas derivadas. Manda la mayor, $L$, porque basta con que diverja *una*
-# dirección; y la menor, $\mu$, fija cuánto se tarda. La mejor tasa constante equilibra ambas:
+# Con más de un parámetro, la curvatura depende de la dirección: las curvaturas son los valores
+# propios de la matriz de segundas derivadas. Manda la mayor, $L$, porque basta con que diverja
+# *una* dirección; y la menor, $\mu$, fija cuánto se tarda. La mejor tasa constante equilibra ambas:
 # $\eta^*=2/(L+\mu)$.
 #
 # Para la recta de los cinco puntos se calculan antes de entrenar. Después, un barrido la entrena
-# con cada tasa de una rejilla, todas en un mismo programa: en Keras o PyTorch sería un ciclo con un
+# con cada tasa de una rejilla, todas en un mismo programa: en Keras o PyTorch sería un bucle con un
 # entrenamiento por tasa.
 
 # %%
@@ -89,7 +89,7 @@ hessian = 2 * np.array([[np.mean(x * x), np.mean(x)], [np.mean(x), 1]])
 mu, L = np.linalg.eigvalsh(hessian)
 print(f"L = {L:.3f}, mu = {mu:.4f}: estable hasta 2/L = {2 / L:.5f}, mejor {2 / (L + mu):.5f}")
 
-# 2.37: with 2.4 the grid would hold 2 / L itself, where it neither converges nor diverges
+# 2.37: con 2.4 la rejilla tendría el propio 2 / L, que ni converge ni diverge
 rates = np.linspace(0, 2.37 / L, 121 if quick() else 481)[1:]
 steps = 240
 study = joc.sweep(
@@ -98,7 +98,7 @@ study = joc.sweep(
 )  # fmt: skip
 half, end = study.curves["valid_loss"].values.T
 start = jax.jit(lambda: line.evaluate(*line.init(jax.random.key(0)), line.train)["loss"])()
-stable = end < half  # NaN, of those that overflowed, is not
+stable = end < half  # NaN, el de las que desbordaron, no lo es
 edge = rates[stable].max()
 print(f"mayor tasa de la rejilla que converge: {edge:.5f}; cada casilla mide {rates[0]:.5f}")
 assert np.all(stable[rates <= edge]) and abs(edge - 2 / L) <= rates[0]
@@ -131,26 +131,26 @@ fastest = rates[np.nanargmin(np.where(stable, end, np.nan))]
 print(f"mejor tasa medida: {fastest:.5f}")
 assert abs(fastest / (2 / (L + mu)) - 1) < 0.15
 worse = study.trials.loc[rates > 1.1 * 2 / L]
-assert np.all(~(worse["train_loss"] < start))  # the training loss itself explodes
+assert np.all(~(worse["train_loss"] < start))  # explota el propio costo de entrenamiento
 less, more = (np.abs(rates - factor * fastest).argmin() for factor in (0.95, 1.05))
-assert stable[less] and not stable[more]  # 5% too low costs little, 5% too high everything
+assert stable[less] and not stable[more]  # quedarse un 5 % corto cuesta poco; pasarse un 5 %, todo
 
 # %% [markdown]
 # ## Con momentum: un mapa de $(\eta,\beta)$
 #
 # El momentum (lección 3) añade una memoria, $m\leftarrow\beta m+g$, $w\leftarrow w-\eta m$. Sobre
 # la parábola, cada paso es una matriz fija que actúa sobre $(w, m)$, y hay convergencia si sus dos
-# autovalores tienen módulo menor que uno. Eso ocurre justo cuando
+# valores propios tienen módulo menor que uno. Eso ocurre justo cuando
 #
 # $$0<\eta L<2(1+\beta),\qquad 0\le\beta<1$$
 #
 # La memoria no estrecha el intervalo: lo *ensancha*, hasta casi el doble. Se comprueba con un tazón
-# de curvaturas $L=1$ y $\mu=0.01$, un entrenamiento por casilla, todos en un programa compilado.
+# de curvaturas $L=1$ y $\mu=0{,}01$, un entrenamiento por casilla, todos en un programa compilado.
 
 
 # %%
 def step(w, m, eta, beta, curvature):
-    """One step of momentum on a quadratic."""
+    """Un paso de momentum en una cuadrática."""
     m = beta * m + curvature * w
     return w - eta * m, m
 
@@ -175,7 +175,7 @@ bowl = joc.Task(
     init=lambda key: ({"w": jnp.ones(2)}, {}),
     loss=lambda params, state, batch, key: (half_square(params), (state, {})),
     evaluate=lambda params, state, data: {"loss": half_square(params)},
-    train=np.zeros(1), valid=np.zeros(1), test=np.zeros(1),  # a surface needs no data
+    train=np.zeros(1), valid=np.zeros(1), test=np.zeros(1),  # una superficie no necesita datos
     metrics={"loss": "min"},
 )  # fmt: skip
 
@@ -186,7 +186,7 @@ trials = joc.grid(momentum=betas, learning_rate=etas)
 begin = time.perf_counter()
 study = joc.sweep(
     bowl, trials, "momentum", steps=steps, batch_size=1, evaluate_every=steps // 2,
-    lanes=1000, progress=False,  # two numbers a training: many fit side by side
+    lanes=1000, progress=False,  # dos números por entrenamiento: caben muchos a la vez
 )  # fmt: skip
 seconds = time.perf_counter() - begin
 many = f"{len(trials):,} entrenamientos".replace(",", "\u202f")
@@ -203,7 +203,7 @@ stable = second < first
 measured = np.where(stable, etas, 0).max(axis=1)
 theory = np.minimum(2 * (1 + betas), etas[-1])  # L = 1
 print(f"mayor distancia a la frontera teórica: {abs(measured - theory).max() / cell:.2f} casillas")
-assert np.all(stable == (etas <= measured[:, None]))  # no holes, no islands
+assert np.all(stable == (etas <= measured[:, None]))  # sin agujeros ni islas
 assert np.all(abs(measured - theory) <= cell * (1 + 1e-9))
 
 root_L, root_mu = np.sqrt(curvature)
@@ -248,8 +248,8 @@ assert abs(etas[column] - best["eta"]) < 0.5 and abs(betas[row] - best["beta"]) 
 # %% [markdown]
 # ## Bajar la tasa: decadencia progresiva
 #
-# Con datos ruidosos y $\eta$ constante, el descenso estocástico no se detiene: oscila sobre un piso
-# (lección 1). La receta de los apuntes es la decadencia progresiva,
+# Con datos ruidosos y $\eta$ constante, el descenso estocástico no se detiene: oscila sobre un
+# suelo (lección 1). La receta de los apuntes es la decadencia progresiva,
 #
 # $$\eta_s=\frac{\eta_0}{1+s\,\eta_d}$$
 #
@@ -265,7 +265,7 @@ assert abs(etas[column] - best["eta"]) < 0.5 and abs(betas[row] - best["beta"]) 
 
 # %%
 def progressive_decay(eta0, decay, steps):
-    """η_s = η_0 / (1 + s η_d), for s = 0, 1, ..."""
+    """η_s = η_0 / (1 + s η_d), con s = 0, 1, ..."""
     return eta0 / (1 + decay * np.arange(steps))
 
 
@@ -286,8 +286,8 @@ sums = pd.DataFrame(
 )  # fmt: skip
 print(sums.to_string(float_format="{:.2f}".format))
 per_decade = sums["progresiva, Σ η"].diff().iloc[-1]
-assert abs(per_decade - 100 * np.log(10)) < 1  # grows as a logarithm, without end
-assert sums["progresiva, Σ η²"].diff().iloc[-1] < 0.2  # stands still
+assert abs(per_decade - 100 * np.log(10)) < 1  # crece como un logaritmo, sin fin
+assert sums["progresiva, Σ η²"].diff().iloc[-1] < 0.2  # se detiene
 assert sums["exponencial, Σ η"].diff().iloc[-1] < 1e-9
 
 # %% [markdown]
@@ -336,7 +336,7 @@ mean = joc.Task(
     init=lambda key: ({"w": jnp.zeros(())}, {}),
     loss=lambda params, state, data, key: (distance(params, state, data)["loss"], (state, {})),
     evaluate=distance,
-    train=numbers, valid=optimum, test=optimum,  # so valid_loss is the distance to it
+    train=numbers, valid=optimum, test=optimum,  # así valid_loss es la distancia hasta él
     metrics={"loss": "min"},
 )  # fmt: skip
 study = joc.sweep(
@@ -350,7 +350,7 @@ at = study.curves["eval_step"].values
 # %% [markdown]
 # Qué mirar, en escalas logarítmicas:
 #
-# - la constante baja enseguida y se queda en un piso, que la teoría da:
+# - la constante baja enseguida y se queda en un suelo, que la teoría da:
 #   $\tfrac12\sigma^2\,\eta/(2-\eta)$;
 # - la progresiva bien elegida sigue bajando para siempre, como $\sigma^2/(2s)$;
 # - la exponencial se apaga antes de llegar: su suma de tasas es finita y se quedó sin pasos;
@@ -371,14 +371,14 @@ for name, (values, colour) in curves.items():
     ax.loglog(at, values, color=colour, lw=1.8, label=name)
 ax.axhline(floor, color=RED, ls=":", lw=1.2)
 ax.loglog(at, variance / 2 / at, color=BLUE, ls=":", lw=1.2)
-ax.text(at[0], floor * 1.35, "piso teórico", color=RED)
+ax.text(at[0], floor * 1.35, "suelo teórico", color=RED)
 ax.text(at[len(at) // 12], 0.35 * variance / 2 / at[len(at) // 12], "$\\sigma^2/2s$", color=BLUE)
 ax.set(xlabel="paso $s$", ylabel="exceso de costo", title=f"Media de {len(seeds)} semillas")
 ax.legend(frameon=False, loc="lower left")
 show(fig, "horarios")
 
 late = slice(len(at) // 2, None)
-print(f"constante: piso {constant[late].mean():.4f}, teoría {floor:.4f}")
+print(f"constante: suelo {constant[late].mean():.4f}, teoría {floor:.4f}")
 print(f"progresiva: {good[-1] * at[-1] / (variance / 2):.2f} veces lo teórico al final")
 left = np.prod(1 - eta0 * shrink ** np.arange(200))
 print(f"exponencial: le queda por andar el {100 * left:.0f} % del camino, para siempre")

@@ -40,7 +40,7 @@ plt.rcParams["font.size"] = 11
 
 # %%
 def sum_momentum(gradient, w, rates, beta):
-    """The sum: the rate goes into the velocity."""
+    """La suma: la tasa entra en la velocidad."""
     v, path = np.zeros_like(w), [w]
     for eta in rates:
         v = beta * v + eta * gradient(w)
@@ -50,7 +50,7 @@ def sum_momentum(gradient, w, rates, beta):
 
 
 def mean_momentum(gradient, w, rates, beta):
-    """The moving average: the rate multiplies it on its way out."""
+    """La media móvil: la tasa la multiplica al salir."""
     v, path = np.zeros_like(w), [w]
     for eta in rates:
         v = beta * v + (1 - beta) * gradient(w)
@@ -60,7 +60,7 @@ def mean_momentum(gradient, w, rates, beta):
 
 
 def look_ahead(gradient, w, rates, beta):
-    """Nesterov: the gradient of where the velocity would lead; w and v, step by step."""
+    """Nesterov: el gradiente de donde llevaría la velocidad; w y v, paso a paso."""
     v, path = np.zeros_like(w), [(w, np.zeros_like(w))]
     for eta in rates:
         v = beta * v + eta * gradient(w - beta * v)
@@ -83,7 +83,7 @@ def look_ahead(gradient, w, rates, beta):
 
 # %%
 def gradient(w):
-    """Of Σ a (w - c)² / 2 + w⁴ / 80, with a = 1, 10 and c = 3, -1."""
+    """El de Σ a (w - c)² / 2 + w⁴ / 80, con a = 1, 10 y c = 3, -1."""
     return np.array([1.0, 10.0]) * (w - np.array([3.0, -1.0])) + w**3 / 20
 
 
@@ -100,7 +100,7 @@ def gap(a, b):
 
 
 def library(tx):
-    """The path of an optimizer of the library, in float64."""
+    """El camino de un optimizador de la biblioteca, en float64."""
     return follow(tx, lambda w, t: gradient(w), start, steps)
 
 
@@ -130,7 +130,7 @@ assert gap(suma, media) < 1e-12 < 0.1 < gap(suma, same_rate)
 # %%
 t = np.arange(81)
 drop = np.where(t[1:] <= 40, 0.1, 0.01)
-push = np.ones_like  # a gradient of 1 everywhere
+push = np.ones_like  # un gradiente de 1 en todas partes
 flat = np.zeros(1)
 speed = {
     "suma": -np.diff(sum_momentum(push, flat, np.ones(80), beta)[:, 0]),
@@ -155,6 +155,46 @@ right.set(xlabel="paso", ylabel="paso dado", title="la tasa baja a un décimo")
 right.legend(frameon=False)
 fig.tight_layout()
 show(fig, "velocidad")
+
+# %% [markdown]
+# ## Fricción y aceleración
+#
+# Los apuntes 000 lo dicen con palabras de mecánica: el gradiente «se usa para la aceleración, no
+# para la velocidad», y $\mu$ (aquí $\gamma$) mide la fricción, 0 mucha y 1 ninguna. Es literal.
+# Restando $v$ a ambos lados de la suma,
+#
+# $$v_{t+1}-v_t=\underbrace{\eta\,g(w_t)}_{\text{fuerza}}
+#   -\underbrace{(1-\gamma)\,v_t}_{\text{rozamiento}}$$
+#
+# A la izquierda, una cuesta recta. Con $\gamma=0$ la velocidad *es* el gradiente desde el primer
+# paso; con rozamiento crece hasta que este iguala a la fuerza, $\eta/(1-\gamma)$, como la de un
+# cuerpo que cae en el aire; sin rozamiento crece sin fin. A la derecha, una parábola: con mucho
+# rozamiento la bola se arrastra hasta el fondo, con poco lo pasa y vuelve, y sin ninguno oscila
+# para siempre, porque nada le quita energía.
+
+# %%
+frictions = {0.0: (GREEN, "-"), 0.5: (ORANGE, "--"), 0.9: (BLUE, "-."), 1.0: (RED, ":")}
+fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.8), layout="constrained")
+for gamma, (colour, dash) in frictions.items():
+    label = f"$\\gamma$ = {gamma:g}".replace(".", ",")
+    look = {"color": colour, "ls": dash, "lw": 2, "label": label}
+    fall = -np.diff(sum_momentum(push, flat, np.ones(40), gamma)[:, 0])
+    swing = sum_momentum(lambda w: w, np.ones(1), np.full(120, 0.05), gamma)[:, 0]
+    left.plot(range(1, 41), fall, **look)
+    right.plot(swing, **look)
+    t40 = np.arange(1, 41)  # la suma geométrica, y sin rozamiento, t
+    assert np.allclose(fall, t40 if gamma == 1 else (1 - gamma**t40) / (1 - gamma), rtol=1e-12)
+left.set(xlabel="paso", ylabel="velocidad / $\\eta$", ylim=(0, 15), title="Una cuesta recta")
+right.set(xlabel="paso", ylabel="$w$", title="Una parábola, $\\eta$ = 0,05")
+right.axhline(0, color="0.6", lw=0.8)
+left.legend(frameon=False)
+show(fig, "friccion")
+
+# sin rozamiento se conserva v² + η w² + η v w, la energía de este péndulo de pasos
+speed_of = -np.diff(swing)
+energy = speed_of**2 + 0.05 * swing[1:] ** 2 + 0.05 * speed_of * swing[1:]
+print(f"con γ = 1 la energía varía en {np.ptp(energy) / energy[0]:.0e} de su valor en 120 pasos")
+assert np.ptp(energy) < 1e-12 and abs(swing[-60:]).max() > 0.95
 
 # %% [markdown]
 # ## Con un horario se separan
@@ -197,10 +237,10 @@ assert table["keras"].iloc[2] < 1e-12 < 0.05 < table["torch"].iloc[2]
 # Se mide con dos medidas reales de unos pacientes de `diabetes`, la segunda multiplicada por una
 # escala, y un objetivo que depende exactamente de ambas. Para cada escala se barren tasas y
 # memorias. La escala cambia los datos, así que es un argumento de la tarea y va en `static`; lo
-# demás son filas de una tabla, donde en Keras o PyTorch habría tres ciclos anidados.
+# demás son filas de una tabla, donde en Keras o PyTorch habría tres bucles anidados.
 
 # %%
-measures = load_diabetes().data[:64, [2, 8]]  # body mass index, log of triglycerides
+measures = load_diabetes().data[:64, [2, 8]]  # masa corporal, ln de triglicéridos
 bmi, ltg = ((measures - measures.mean(0)) / measures.std(0)).T
 target = 2 * bmi + ltg
 
@@ -226,7 +266,7 @@ def scaled(scale):
 
 
 def curvatures(scale):
-    """mu and L, of the mean squared error."""
+    """mu y L, del error cuadrático medio."""
     return np.linalg.eigvalsh(2 * inputs_of(scale).T @ inputs_of(scale) / len(bmi))
 
 
@@ -235,7 +275,7 @@ scales, budget = ([1, 4, 10] if quick() else [1, 2, 4, 8, 16]), (600 if quick() 
 memories = (
     [0.0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9] if quick() else [0.0, *(1 - np.geomspace(0.95, 0.05, 14))]
 )
-shares = np.linspace(0.2, 0.98, 14)  # of the largest stable rate, 2 (1 + beta) / L
+shares = np.linspace(0.2, 0.98, 14)  # de la mayor tasa estable, 2 (1 + beta) / L
 trials = pd.concat([
     joc.grid(scale=scale, momentum=memory,
              learning_rate=shares * 2 * (1 + memory) / curvatures(scale)[1])
@@ -247,7 +287,7 @@ study = joc.sweep(
 )  # fmt: skip
 
 # %%
-goal = 1e-6 * np.mean(target**2)  # a millionth of the loss at the start
+goal = 1e-6 * np.mean(target**2)  # una millonésima del costo al empezar
 losses = study.curves["valid_loss"].transpose("trial", "eval_step").values
 there = losses <= goal
 needed = np.where(there.any(axis=1), study.curves["eval_step"].values[there.argmax(axis=1)], np.inf)
@@ -267,7 +307,7 @@ print(race.round(2).to_string(index=False, formatters=dict.fromkeys(columns[2:4]
 # %% [markdown]
 # Con escalas iguales la memoria apenas hace falta. Cuanto más alargado el tazón, más separa a las
 # dos curvas, y las pendientes son las de la teoría. El mejor $\beta$ también depende del problema:
-# el habitual $\beta=0.9$ es una costumbre, no un óptimo.
+# el habitual $\beta=0{,}9$ es una costumbre, no un óptimo.
 #
 # Y una comparación que los apuntes no hacen: *estandarizar* las entradas (la fila de escala uno) le
 # sirve más al descenso simple que el mejor momentum a las entradas sin estandarizar.
@@ -352,7 +392,7 @@ assert walked["Nesterov"] < 0.75 * walked["suma"]
 
 # %%
 def reformulated(gradient, theta, rates, beta):
-    """Nesterov as libraries write it: every gradient is of theta."""
+    """Nesterov como lo escriben las bibliotecas: todos los gradientes son en theta."""
     v, path = np.zeros_like(theta), [theta]
     for eta in rates:
         slope = gradient(theta)
@@ -370,11 +410,11 @@ assert gap(ours, theirs) < 1e-12 and gap(nesterov, theirs) < 1e-12 < 0.05 < gap(
 # %% [markdown]
 # ¿Qué se gana? En una dirección de curvatura $\lambda$, mientras oscila, la suma encoge siempre
 # igual, por $\sqrt\beta$ a cada paso. Nesterov encoge por $\sqrt{\beta(1-\eta\lambda)}$: más cuanto
-# más curva es la dirección, que es donde se oscila. Ambos son el módulo de los autovalores de la
-# matriz que lleva $(w, v)$ de un paso al siguiente:
+# más curva es la dirección, que es donde se oscila. Ambos son el módulo de los valores propios de
+# la matriz que lleva $(w, v)$ de un paso al siguiente:
 
 # %%
-for product in (0.1, 0.5, 0.9):  # eta times lambda
+for product in (0.1, 0.5, 0.9):  # eta por lambda
     heavy = np.array([[1 - product, -beta], [product, beta]])  # (w, v) -> (w - v', v')
     ahead = np.array([[1 - product, -beta * (1 - product)], [product, beta * (1 - product)]])
     shrinks = [np.abs(np.linalg.eigvals(matrix)) for matrix in (heavy, ahead)]
@@ -452,7 +492,9 @@ assert wins > 0.9 and np.all((late["nesterov"] < late["momentum"])[both])
 # 1. Predice el paso terminal de la suma con $\beta=0{,}99$ y un gradiente constante de 1.
 #    Compruébalo.
 # 2. Repite la figura de los caminos con $\beta=0{,}99$. ¿Quién rebota más?
-# 3. Demuestra que la suma con tasa $\eta$ y la media con tasa $\eta/(1-\beta)$ dan los mismos pasos
+# 3. Demuestra que sin rozamiento ($\gamma=1$), en una parábola de curvatura 1, no cambia
+#    $v^2+\eta w^2+\eta vw$.
+# 4. Demuestra que la suma con tasa $\eta$ y la media con tasa $\eta/(1-\beta)$ dan los mismos pasos
 #    si la tasa es constante.
 #
 # Y una función por corregir: el corrector dice en qué paso se equivoca y a qué error se parece.

@@ -33,6 +33,7 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 import jaxopt_course as joc
 from jaxopt_course.course import check, quick, show
@@ -87,7 +88,7 @@ def adadelta(gradients, eta=1.0, rho=0.95, eps=1e-6):
 
 # %%
 def steps_of(tx, gradients):
-    """The steps of an optimizer of the library for a stream of gradients, in float64."""
+    """Los pasos de un optimizador de la biblioteca con unos gradientes, en float64."""
     with jax.enable_x64(True):
         state = tx.init(jnp.zeros(np.shape(gradients)[1:]))
         update = lambda state, g: tx.update(g, state, jnp.zeros_like(g))[::-1]
@@ -117,7 +118,7 @@ for name, (ours, tx) in pairs.items():
 # %% [markdown]
 # ## Datos dispersos
 #
-# Una regresión lineal con rasgos cada vez más raros: el primero está en todos los ejemplos, el
+# Una regresión lineal con atributos cada vez más raros: el primero está en todos los ejemplos, el
 # último casi en ninguno. Los pesos verdaderos se conocen, así que se puede mirar cada peso por
 # separado. Las cuatro reglas, cada una con todas sus tasas y varias semillas, entrenan en un solo
 # programa: la tabla `trials` sustituye a los bucles anidados que harían falta en Keras o PyTorch.
@@ -146,7 +147,7 @@ trials = pd.concat(
         joc.grid(
             optimizer=["adagrad"],
             learning_rate=rates,
-            initial_accumulator_value=[0.0],  # S0, as in the notes
+            initial_accumulator_value=[0.0],  # S0, como en los apuntes
             seed=range(3),
         ),
     ]
@@ -158,12 +159,12 @@ print(f"ruido que ningún modelo puede quitar: {NOISE**2:.4f}")
 
 # %%
 best = winners.set_index("optimizer")
-errors, lost = {}, {}  # of each seed: of the weights, and in validation above the noise
+errors, lost = {}, {}  # de cada semilla: en los pesos, y en validación sobre el ruido
 for name in names:
     chosen = study.trials.query(
         "optimizer == @name and learning_rate == @best.learning_rate[@name]"
     )
-    found = []  # the weights of each seed
+    found = []  # los pesos de cada semilla
     for trial in chosen["trial"]:
         leaves = jax.tree.leaves(study.state(int(trial)).params)
         found += [leaf[:, 0] for leaf in leaves if leaf.ndim == 2]
@@ -178,7 +179,7 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
 table = study.configurations("valid_loss")
 for name in names:
     line = table[table["optimizer"] == name].sort_values("learning_rate")
-    line = line[line["valid_loss"] < 30]  # the others diverged
+    line = line[line["valid_loss"] < 30]  # las demás divergieron
     style = {"color": colours[name], "marker": marks[name], "markersize": 5, "label": name}
     left.loglog(line["learning_rate"].astype(float), line["valid_loss"], **style)
     right.loglog(often, error[name], **style)
@@ -186,7 +187,7 @@ left.axhline(NOISE**2, color="0.5", linestyle=":")
 left.annotate("ruido de los datos", (rates[0], NOISE**2 / 1.1), va="top", color="0.4")
 left.set(xlabel=r"tasa de aprendizaje $\eta$", ylabel="error cuadrático de validación")
 left.set_ylim(bottom=NOISE**2 / 2)
-right.set(xlabel="frecuencia del rasgo", ylabel=r"$|w - w^*|$ al terminar")
+right.set(xlabel="frecuencia del atributo", ylabel=r"$|w - w^*|$ al terminar")
 right.invert_xaxis()
 right.legend(frameon=False)
 left.set_title("Tres épocas con cada tasa")
@@ -196,24 +197,25 @@ show(fig, "dispersos")
 rare = often < 0.02
 by_rarity = {name: (np.median(gaps[~rare]), np.median(gaps[rare])) for name, gaps in error.items()}
 for name, (common, seldom) in by_rarity.items():
-    print(f"{name:9} |w - w*| mediano: rasgos frecuentes {common:.3f}, raros {seldom:.3f}")
+    print(f"{name:9} |w - w*| mediano: atributos frecuentes {common:.3f}, raros {seldom:.3f}")
 excess = best["valid_loss"].astype(float) - NOISE**2
 
 # %% [markdown]
 # A la izquierda, la curva de SGD se corta donde diverge. A la derecha está la razón de que pierda:
-# SGD debe elegir una sola tasa, y la acota el rasgo más frecuente (lección 2); con ella los pesos
-# más raros se quedan a medio camino. Adagrad divide cada paso por la raíz de *su* suma, que en los
-# raros es pequeña, y los aprende mucho mejor. Es la ventaja que le atribuyen los apuntes 000,
-# «ideal para datos dispersos». No vale siempre: la [lección 13.3](13_3_gradientes_raros.py) mira
-# los ejemplos de uno en uno, y allí es SGD quien aprende mejor los rasgos raros. La diferencia está
-# en cuánto empuja cada aparición: dentro de un lote de 32 el gradiente de un rasgo raro se divide
-# por 32, y a SGD no le dejan subir la tasa para compensarlo. El veredicto, uno solo, está al final.
+# SGD debe elegir una sola tasa, y la acota el atributo más frecuente (lección 2); con ella los
+# pesos más raros se quedan a medio camino. Adagrad divide cada paso por la raíz de *su* suma, que
+# en los raros es pequeña, y los aprende mucho mejor. Es la ventaja que le atribuyen los apuntes
+# 000, «ideal para datos dispersos». No vale siempre: la [lección 13.3](13_3_gradientes_raros.py)
+# mira los ejemplos de uno en uno, y allí es SGD quien aprende mejor los atributos raros. La
+# diferencia está en cuánto empuja cada aparición: dentro de un lote de 32 el gradiente de un
+# atributo raro se divide por 32, y a SGD no le dejan subir la tasa para compensarlo. El veredicto,
+# uno solo, está al final.
 #
-# Ni con una tasa propia se aprende lo que casi no se ve: el último rasgo aparece en muy pocos
+# Ni con una tasa propia se aprende lo que casi no se ve: el último atributo aparece en muy pocos
 # ejemplos, y ahí fallan las cuatro reglas.
 
 # %%
-print(f"ejemplos con el rasgo más raro: {present[:, -1].sum()} de {examples}")
+print(f"ejemplos con el atributo más raro: {present[:, -1].sum()} de {examples}")
 assert excess["adagrad"] < 0.5 * excess["sgd"]
 assert by_rarity["adagrad"][1] < 0.5 * by_rarity["sgd"][1]
 assert all(gaps[-1] > 5 * np.median(gaps[~rare]) for gaps in error.values())
@@ -276,6 +278,70 @@ print(f"primer paso de RMSProp: {of_rmsprop[0]:.2f} veces la tasa")
 np.testing.assert_allclose(of_rmsprop[0], 1 / np.sqrt(1 - 0.9), rtol=1e-5)
 
 # %% [markdown]
+# ## RMSProp con momentum, entrenado
+#
+# Los apuntes 000 recomiendan sumarle la velocidad de la lección 3, $\mu\approx0{,}9$: más rápido,
+# más estable. Arriba se comprobó la fórmula; aquí entrena la red de los dígitos de 8 × 8, durante
+# cuatro épocas, con tres $\mu$ y muchas tasas. Con la mitad de las semillas se elige la tasa de
+# cada $\mu$, y la otra mitad dice qué se gana.
+
+# %%
+memories, decades = [0.0, 0.5, 0.9], 2 if quick() else 4  # tasas por década
+half = 2 if quick() else 6  # semillas que eligen, y otras tantas que informan
+rolling = joc.grid(
+    optimizer=["rmsprop"],
+    momentum=memories,
+    learning_rate=np.geomspace(1e-5, 0.1, 4 * decades + 1),
+    seed=range(2 * half),
+)
+rolled = joc.sweep("digits", rolling, epochs=4, batch_size=64, evaluate_every=68, progress=False)
+scores = rolled.trials.astype({"valid_loss": float, "learning_rate": float}).pivot_table(
+    index="learning_rate", columns=["momentum", "seed"], values="valid_loss", aggfunc="mean"
+)
+by_rate = {mu: scores[mu].mean(axis=1) for mu in memories}
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
+for (mu, losses), colour, mark in zip(by_rate.items(), (GREEN, ORANGE, BLUE), "Do^", strict=True):
+    look = {"color": colour, "marker": mark, "markersize": 4, "label": f"μ = {mu:g}"}
+    look["label"] = look["label"].replace(".", ",")
+    left.loglog(losses.index, losses, **look)
+    right.loglog(losses.index / (1 - mu), losses, **look)
+left.set(xlabel=r"tasa de aprendizaje $\eta$", ylabel="entropía cruzada de validación")
+left.set_title("La misma tasa no es el mismo paso")
+right.set(xlabel=r"paso terminal, $\eta/(1-\mu)$")
+right.set_title("Con el mismo paso casi se tapan")
+left.set_yticks(ticks := [0.2, 0.5, 1, 2], [f"{tick:g}".replace(".", ",") for tick in ticks])
+left.minorticks_off()
+right.minorticks_off()
+left.legend(frameon=False)
+show(fig, "rmsprop_momentum")
+
+# %% [markdown]
+# Es la velocidad terminal de la lección 3: con $\mu=0{,}9$ cada paso acaba siendo diez veces mayor,
+# y su curva es la de $\mu=0$ corrida una década. Casi todo lo que parece ganar con una misma tasa
+# es eso. Lo que queda se mide con la mejor tasa de cada una y semillas nuevas:
+
+# %%
+slow = np.log(by_rate[0.9].to_numpy()[: 2 * decades])  # tasas que no rompen nada
+alone = np.log(by_rate[0.0].to_numpy())
+unlike = np.abs(slow - alone[: 2 * decades]).mean()
+shifted = np.abs(slow - alone[decades : 3 * decades]).mean()
+print(f"distancia (en logaritmo) con la misma tasa {unlike:.2f}, con el mismo paso {shifted:.2f}")
+assert shifted < 0.3 * unlike
+
+picked = {mu: scores[mu][range(half)].mean(axis=1).idxmin() for mu in memories}
+fresh = {mu: scores.loc[picked[mu], mu][range(half, 2 * half)].to_numpy() for mu in memories}
+for mu in memories[1:]:
+    gain = fresh[0.0] - fresh[mu]
+    margin = stats.t.ppf(0.975, half - 1) * stats.sem(gain)
+    said = "se separa" if abs(gain.mean()) > margin else "no se separa"
+    print(
+        f"μ = {mu:g} con tasa {picked[mu]:.2g} (sin momentum, {picked[0.0]:.2g}): ahorra "
+        f"{gain.mean():+.3f} ± {margin:.3f} de {fresh[0.0].mean():.3f}; {said} de no tenerlo"
+    )
+assert picked[0.9] < min(picked[0.0], picked[0.5])
+
+# %% [markdown]
 # ## ¿Dónde está $\varepsilon$ y cuánto vale?
 #
 # Parece un detalle contra la división por cero, pero decide qué gradientes son «pequeños». Dentro
@@ -297,15 +363,16 @@ for label, (tx, colour) in variants.items():
     last = np.abs(steps_of(tx, np.broadcast_to(sizes, (200, len(sizes)))))[-1]
     ax.semilogx(sizes, last, color=colour, label=label, linewidth=2)
     half[label] = np.interp(0.5, last, sizes)
+    at, side = (half[label] / 2, "right") if "Keras" in label else (half[label] * 2.5, "left")
+    ax.annotate(label.replace(": ", "\n"), (at, 0.52), ha=side, va="bottom")
 ax.axhline(0.5, color="0.7", linestyle=":")
 ax.set(xlabel="tamaño del gradiente", ylabel=r"tamaño del paso / $\eta$")
-ax.legend(frameon=False, loc="lower right")
 show(fig, "epsilon")
 for label, gradient in half.items():
     print(f"{label:30} medio paso con |g| = {gradient:.1e}")
 notes, keras, torch = half.values()
 assert 1e-4 < keras < 1e-3 and 0.5e-8 < torch < 2e-8
-assert 2.5 < notes / keras < 4  # √10: inside the root a tenth of ε is a third of the gradient
+assert 2.5 < notes / keras < 4  # √10: dentro de la raíz, un décimo de ε es un tercio del gradiente
 assert keras / torch > 1e4
 
 # %% [markdown]
@@ -331,7 +398,7 @@ epsilons = np.geomspace(1e-12, 1e-2, 11)
 
 
 def distance(eps, gradient, steps=100):
-    """How far Adadelta walks under a constant gradient; ε is data, so vmap takes many at once."""
+    """Lo que anda Adadelta con un gradiente constante; ε es un dato y vmap toma muchos."""
     tx = joc.adadelta(1.0, rho=0.95, eps=eps)
     zero = jnp.zeros(())
     update = lambda state, g: tx.update(g, state, zero)[::-1]
@@ -412,6 +479,8 @@ show_claims(claims)
 # 2. Cambia el cambio de terreno: que el gradiente se haga cien veces *mayor*. ¿Quién lo nota más?
 # 3. Demuestra que multiplicar todos los gradientes por una constante positiva no cambia los pasos
 #    de Adagrad si $\varepsilon=0$ y $S_0=0$.
+# 4. Predice la mejor tasa de RMSProp con $\mu=0{,}99$ a partir de la de $\mu=0{,}9$, y añade ese
+#    $\mu$ a la figura.
 #
 # Y una función por corregir: el corrector dice en qué paso se equivoca y a qué error se parece.
 # Cámbiala y vuelve a ejecutar la celda; las demás están en la [lección 14](14_tu_turno.py).

@@ -17,6 +17,10 @@
 # $$\text{Adamax:}\quad u_t=\max(\beta_2 u_{t-1},\,|g_t|+\varepsilon) \qquad
 #   \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{u_t}$$
 #
+# Dos detalles son de las bibliotecas y no de los artículos: en el de AdamW el decaimiento no lleva
+# la tasa, solo $\lambda$ por el horario, y aquí va como en PyTorch y en Keras, $\eta\lambda\theta$;
+# y Adamax no tiene $\varepsilon$ en el suyo: dentro del máximo la pone PyTorch.
+#
 # **Al terminar sabrás** hacer a mano los primeros pasos de Adam, con su corrección; explicar en qué
 # se distinguen AdamW y Adam con L2; comparar dos optimizadores sin darle a uno la tasa del otro.
 #
@@ -48,7 +52,7 @@ plt.rcParams["font.size"] = 11
 
 # %%
 def adam(gradients, theta, eta, b1=0.9, b2=0.999, eps=1e-8, decay=0.0):
-    """Adam; with decay > 0, AdamW."""
+    """Adam; con decay > 0, AdamW."""
     m, v, path = 0.0, 0.0, [theta]
     for t, g in enumerate(gradients, start=1):
         m = b1 * m + (1 - b1) * g
@@ -71,7 +75,7 @@ def adamax(gradients, theta, eta, b1=0.9, b2=0.999, eps=1e-8):
 
 # %%
 def library(tx, gradients, theta):
-    """The path of an optimizer of the library under a stream of gradients, in float64."""
+    """El camino de un optimizador de la biblioteca con unos gradientes, en float64."""
     return follow(tx, lambda w, t: jnp.asarray(gradients)[t - 1], theta, len(gradients))
 
 
@@ -109,13 +113,13 @@ np.testing.assert_allclose(table[["m corregida", "v corregida"]], 1.0, rtol=1e-1
 # ¿Y si no se corrigiera nada? Entonces $\sqrt{v}$ es demasiado pequeña y los primeros pasos son
 # *más grandes* que $\eta$, no más chicos: $v$ es mucho más lenta que $m$. Si solo se corrige $v$,
 # en cambio, el primer paso es una décima parte de $\eta$ y tarda en llegar. (Así lo imprimen los
-# apuntes 003, y los 002 ponen exponentes de más: erratas E3 y E4, en la
+# apuntes 003, y los apuntes 002 ponen exponentes de más: erratas E3 y E4, en la
 # [lección 10.1](10_1_momentum_y_adam.py).)
 
 # %%
 t = np.arange(1, 201)
 ones = np.ones((len(t), 1))
-m, v = 1 - b1**t, 1 - b2**t  # what the two recursions come to
+m, v = 1 - b1**t, 1 - b2**t  # en lo que quedan las dos recurrencias
 only_v = m / np.sqrt(v / (1 - b2**t))
 none = m / np.sqrt(v)
 
@@ -168,7 +172,7 @@ show(fig, "sesgo")
 # %%
 decay, rate, theta = 0.5, 1e-3, start
 for g in gradients:
-    theta = theta - rate * g - rate * decay * theta  # SGD, and the weights shrunk apart
+    theta = theta - rate * g - rate * decay * theta  # SGD, y los pesos encogidos aparte
 with_l2 = library(joc.chain(joc.add_decayed_weights(decay), joc.sgd(rate)), gradients, start)
 assert np.abs(theta - with_l2[-1]).max() < 1e-12
 
@@ -207,15 +211,15 @@ assert np.ptp(apart) < 0.15 and np.ptp(together) > 0.6
 #
 # ## Adamax ante gradientes grandes
 #
-# La tabla de 000 dice: «más robusto frente a gradientes grandes o ruidosos; puede converger más
-# lento que Adam». Primero un solo golpe: gradientes pequeños, a cara o cruz, y entre ellos uno
-# enorme. En Adam, $m$ tarda $1/(1-\beta_1)$ actualizaciones en olvidarlo y mientras tanto
+# La tabla de los apuntes 000 dice: «más robusto frente a gradientes grandes o ruidosos; puede
+# converger más lento que Adam». Primero un solo golpe: gradientes pequeños, a cara o cruz, y entre
+# ellos uno enorme. En Adam, $m$ tarda $1/(1-\beta_1)$ actualizaciones en olvidarlo y mientras tanto
 # $\sqrt{v}$ es solo $\sqrt{1-\beta_2}$ del golpe: da varios pasos largos seguidos. En Adamax el
 # divisor es el golpe entero.
 
 # %%
 SPIKE = 200
-spiked = 0.1 * rng.choice([-1.0, 1.0], size=(600, 400))  # many coordinates, to average over
+spiked = 0.1 * rng.choice([-1.0, 1.0], size=(600, 400))  # muchas coordenadas, para promediar
 spiked[SPIKE] += 1e3
 response = {}
 for name, tx in {"Adam": joc.adam(1.0), "Adamax": joc.adamax(1.0)}.items():
@@ -259,15 +263,15 @@ EACH = 25
 
 
 def noisy_loss(params, model_state, batch, key):
-    """½ Σ (θ - 1)², and a linear term that makes the gradient noisy."""
+    """½ Σ (θ - 1)², y un término lineal que pone ruido en el gradiente."""
     u = jax.random.uniform(key, params.shape) - 0.5
-    spike = jnp.where(jnp.abs(u) > 0.495, 1.0, 0.0)  # one step in a hundred
+    spike = jnp.where(jnp.abs(u) > 0.495, 1.0, 0.0)  # un paso de cada cien
     noise = jnp.sign(u) * (0.3 + spike * jnp.broadcast_to(SPIKES[:, None], u.shape))
     return jnp.sum(0.5 * (params - 1) ** 2 + noise * params), (model_state, {})
 
 
 def away(params, model_state, data):
-    """The mean squared distance to the goal, by group and in all."""
+    """La distancia media al cuadrado hasta la meta, por grupos y en total."""
     by_group = jnp.mean((params - 1) ** 2, axis=1)
     return {"loss": by_group.sum()} | {f"group{i}": by_group[i] for i in range(len(SPIKES))}
 
@@ -295,7 +299,7 @@ study = joc.sweep(
     steps=steps,
     batch_size=1,
     evaluate_every=steps,
-    lanes=len(trials) // len(names),  # side by side: all that share an optimizer
+    lanes=len(trials) // len(names),  # a la vez: todos los de un mismo optimizador
     progress=False,
 )
 
@@ -330,14 +334,14 @@ slow_rate = rates[len(rates) // 3]
 
 
 def of_seeds(name, group, rate):
-    """The logarithm of the distance that each seed is left at."""
+    """El logaritmo de la distancia a que se queda cada semilla."""
     rows = study.trials[study.trials["optimizer"].eq(name)]
     rows = rows[np.isclose(rows["learning_rate"].astype(float), rate)].sort_values("seed")
     return np.log(rows[f"valid_group{group}"].to_numpy(float))
 
 
 def tuned(name, group):
-    """The same, at the rate that is best for this group."""
+    """Lo mismo, con la mejor tasa para este grupo."""
     table = study.configurations(f"valid_group{group}").query("optimizer == @name")
     best = table[f"valid_group{group}"].astype(float).idxmin()
     return of_seeds(name, group, float(table.loc[best, "learning_rate"]))
@@ -373,7 +377,7 @@ claims = [
 # menos, así que la suya debe ser mayor: copiar la tasa de Adam lo hace parecer lento. Sin golpes, o
 # con golpes pequeños, no hay una ventaja clara. El veredicto está al final de la lección.
 #
-# ## El proyecto de 004: SGD contra Adam en la misma red
+# ## El proyecto de los apuntes 004: SGD contra Adam en la misma red
 #
 # El proyecto pide comparar la convergencia de ambos, el efecto de cada tasa de aprendizaje y la
 # importancia de elegir bien los hiperparámetros. Misma red para los dos (dígitos de 8 × 8, dos
@@ -383,7 +387,7 @@ claims = [
 # %%
 EPOCHS = 12 if quick() else 15
 points, seeds = (6, range(2)) if quick() else (11, range(4))
-SPAN = 10**2.5  # from the lowest rate to the highest, for both
+SPAN = 10**2.5  # de la menor tasa a la mayor, para los dos
 lowest = {"sgd": 0.01, "adam": 3e-4}
 trials = pd.concat(
     [
@@ -413,26 +417,25 @@ needed, reach = {}, {}
 for name, colour in colours.items():
     table = project.configurations("valid_accuracy").query("optimizer == @name")
     table = table.sort_values("learning_rate")
-    # a diverged configuration has no mean: it is as good as guessing
+    # una que diverge no tiene media: vale lo que contestar al azar
     y = table["valid_accuracy"].astype(float).fillna(0.1)
-    right.semilogx(table["learning_rate"].astype(float), y, "o-", color=colour, label=name)
+    right.semilogx(table["learning_rate"].astype(float), y, "o-", color=colour)
     chosen = project.trials.query(
         "optimizer == @name and learning_rate == @winners.learning_rate[@name]"
     )
     lines = curves.sel(trial=chosen["trial"].to_numpy())
     epoch = lines["eval_step"] / lines["eval_step"].values[0]
     mean = lines.mean("trial")
-    left.plot(epoch, mean, color=colour, linewidth=2)
+    left.plot(epoch, mean, color=colour, linewidth=2, label={"sgd": "SGD", "adam": "Adam"}[name])
     left.fill_between(epoch, lines.min("trial"), lines.max("trial"), color=colour, alpha=0.2)
-    left.annotate(name, (float(epoch[1]), float(mean[1]) - 0.05), color=colour)
     above = np.flatnonzero(mean.values >= 0.9)
-    needed[name] = f"llega a 0.9 en la época {above[0] + 1}" if len(above) else "no llega a 0.9"
+    needed[name] = f"llega a 0,9 en la época {above[0] + 1}" if len(above) else "no llega a 0,9"
     reach[name] = int((y >= 0.9).sum())
 left.set(xlabel="época", ylabel="exactitud de validación", ylim=(0, 1))
 left.set_title("Convergencia, cada uno con su mejor tasa")
 right.set(xlabel=r"tasa de aprendizaje $\eta$", ylabel="exactitud de validación", ylim=(0, 1))
 right.set_title(f"El efecto de la tasa, a las {EPOCHS} épocas")
-right.legend(frameon=False)
+left.legend(frameon=False, loc="lower right")
 show(fig, "proyecto")
 for name in colours:
     print(f"{name:5} {needed[name]}; de {points} tasas, llegan {reach[name]}")
@@ -504,6 +507,39 @@ claims.append(
 # por peso. En operaciones, muy poco: el gradiente de un lote cuesta mucho más que la regla. En
 # bytes movidos, más que en operaciones, porque la regla recorre varias veces todos los pesos; con
 # lotes mayores se diluye.
+#
+# ### ¿Y con millones de pesos?
+#
+# La escalabilidad es otro de los desafíos de los apuntes 004. Se compila *solo la regla* para
+# vectores de diez mil a cien millones de pesos, sin llegar a crearlos, y el compilador cuenta.
+
+# %%
+weights = 10 ** np.arange(4, 9)
+
+
+def rule(tx, n):
+    """Lo que cuesta la regla, sin el gradiente: operaciones y memoria (bytes) por peso."""
+    w = jax.ShapeDtypeStruct((n,), jnp.float32)
+    state = jax.eval_shape(tx.init, w)
+    counted = jax.jit(tx.update).lower(w, state, w).compile().cost_analysis()
+    kept = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves((w, state)))
+    return counted["flops"] / n, kept / n
+
+
+rules = {"SGD": joc.sgd(0.1), "Adam": joc.adam(1e-3)}
+per_weight = {name: np.array([rule(tx, int(n)) for n in weights]) for name, tx in rules.items()}
+for name, (flops, kept) in ((name, each[-1]) for name, each in per_weight.items()):
+    print(f"{name}, cien millones: {flops:.1f} operaciones y {kept:.1f} bytes por peso")
+    assert np.allclose(per_weight[name][1:], per_weight[name][-1], rtol=0.01)  # lineal en n
+million = 10**6
+print(f"las curvaturas de un millón de pesos: {4 * million**2 / 1e12:.0f} TB")
+print(f"las dos memorias de Adam: {8 * million / 1e6:.0f} MB")
+
+# %% [markdown]
+# Las dos reglas cuestan lo mismo por peso con diez mil que con cien millones: crecen
+# en proporción, y nada más. Por eso se usan. Un método que guardara la curvatura entera (Newton)
+# necesitaría una matriz de $n^2$ números. Lo que no escala gratis es el gradiente, que pagan todos
+# por igual, y la memoria: las de Adam ocupan el doble que los pesos.
 #
 # ## Tres afirmaciones de los apuntes
 #

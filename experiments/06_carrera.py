@@ -13,7 +13,7 @@
 # | silla | $\frac12x^2+\frac14y^4-\frac12y^2$ | un punto de silla en el origen |
 # | tazón | $\frac12(u^2+\kappa v^2)$ | alargado: $\kappa$ veces más curvo a lo ancho |
 #
-# con $c=(1.5,\ 2.25,\ 2.625)$. En el tazón $(u,v)$ son $(x,y)$, o ellas giradas: habrá dos.
+# con $c=(1{,}5;\ 2{,}25;\ 2{,}625)$. En el tazón $(u,v)$ son $(x,y)$, o ellas giradas: habrá dos.
 #
 # **Al terminar sabrás** reconocer los obstáculos de seis superficies clásicas; decir a quién
 # perjudica girar los ejes, y por qué; distinguir escapar de un mínimo local de encontrar el global.
@@ -82,18 +82,18 @@ print(f"{len(study.trials)} entrenamientos, en cada uno {len(surfaces)} carreras
 
 # %%
 def route(surface, trial):
-    """The path of a trial's ball: its start, then every other step; (n, 2)."""
+    """El camino de una bola: la salida y un paso de cada dos; (n, 2)."""
     curve = study.curves.sel(trial=trial)
     path = np.stack([curve[f"valid_{surface}_x"], curve[f"valid_{surface}_y"]], axis=-1)
     return np.concatenate([np.array([surfaces[surface].start]), path])
 
 
-best = pd.DataFrame(index=names, columns=surfaces, dtype=int)  # a trial each
-needed = pd.DataFrame(index=names, columns=surfaces, dtype=float)  # steps until it stays near
-arrivals = study.trials[["trial", "optimizer", "learning_rate"]].copy()  # the same of all trials
+best = pd.DataFrame(index=names, columns=surfaces, dtype=int)  # un entrenamiento en cada casilla
+needed = pd.DataFrame(index=names, columns=surfaces, dtype=float)  # pasos hasta quedarse cerca
+arrivals = study.trials[["trial", "optimizer", "learning_rate"]].copy()  # lo mismo, de todos
 for surface in surfaces:
     far = ~(study.curves[f"valid_{surface}_distance"].values < NEAR)  # (trial, eval_step)
-    after = far.shape[1] - far[:, ::-1].argmax(axis=1)  # the first look after the last far one
+    after = far.shape[1] - far[:, ::-1].argmax(axis=1)  # la primera mirada tras la última lejana
     arrival = np.where(far.any(axis=1), after, 0)
     ticks = np.append(study.curves["eval_step"].values.astype(float), np.inf)
     arrivals[surface] = ticks[arrival]
@@ -103,20 +103,29 @@ for surface in surfaces:
     needed[surface] = winners["needed"].replace(np.inf, np.nan)
 
 # %% [markdown]
-# Los caminos, cada uno con su mejor tasa. El anillo es la salida y las estrellas los mínimos.
-# Algunos salen del dibujo y vuelven; `momentum` y `ema_momentum` se tapan, porque son el mismo
-# camino con otra tasa (lección 3). Para verlos de cuatro en cuatro, paso a paso y desde otra
-# salida, están <a href="manos_superficie.html">las mismas superficies con las manos</a>.
+# Los caminos, cada uno con su mejor tasa: una fila por superficie, y en cada columna una familia,
+# los de una sola tasa, los que dividen cada coordenada y los que hacen ambas cosas. El anillo es la
+# salida y las estrellas los mínimos. Algunos salen del dibujo y vuelven. `ema_momentum` no está
+# porque se tapa con `momentum`: es el mismo camino con otra tasa (lección 3); `adam` asoma poco,
+# casi siempre debajo de `adamw`. Para verlos de cuatro en cuatro, paso a paso y desde otra salida,
+# están <a href="manos_superficie.html">las mismas superficies con las manos</a>.
 
 # %%
-fig, axes = plt.subplots(3, 2, figsize=(8.5, 12), layout="constrained")
-for ax, (name, surface) in zip(axes.flat, SURFACES.items(), strict=True):
-    landscape.contours(ax, *surface.grid(), lowest=surface.lowest, minima=surface.minima)
-    routes = {who: route(name, best.loc[who, name]) for who in names}
-    lines = landscape.paths(ax, routes, styles=styles)
-    ax.set_title(titles[name])
-    ax.set(xlabel="x", ylabel="y")
-fig.legend(lines, names, loc="outside lower center", ncols=4, frameon=False)
+families = [
+    ["sgd", "momentum", "nesterov"],
+    ["adagrad", "rmsprop", "adadelta"],
+    ["adam", "adamw", "adamax"],
+]
+fig, axes = plt.subplots(6, 3, figsize=(9, 15), sharex="row", sharey="row", layout="constrained")
+for row, (name, surface) in zip(axes, SURFACES.items(), strict=True):
+    for ax, family in zip(row, families, strict=True):
+        landscape.contours(ax, *surface.grid(), lowest=surface.lowest, minima=surface.minima,
+                           levels=7)  # fmt: skip
+        routes = {who: route(name, best.loc[who, name]) for who in family}
+        lines = landscape.paths(ax, routes, styles=styles)
+        if name == "rosenbrock":  # la primera fila lleva los nombres
+            ax.legend(lines, family, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
+    row[0].set_ylabel(titles[name])
 show(fig, "caminos")
 
 # %% [markdown]
@@ -164,7 +173,7 @@ for name in ("sgd", "momentum", "ema_momentum", "nesterov"):
 assert (ratio[["adagrad", "rmsprop", "adamax"]] > 1.5).all() and 1 < ratio["adam"] < 1.5
 assert needed["rastrigin"].isna().all()
 reachable = needed.drop(columns="rastrigin")
-assert reachable.idxmin().nunique() > 1  # nobody is first everywhere
+assert reachable.idxmin().nunique() > 1  # nadie es el primero en todas
 
 # %% [markdown]
 # **La silla.** La salida está casi en la cresta: hacia los mínimos el gradiente es más de mil veces
@@ -197,13 +206,23 @@ ax.legend(loc="upper right", frameon=True)
 folder = Path("runs/course/06_carrera")
 folder.mkdir(parents=True, exist_ok=True)
 film.save(folder / "silla.gif", writer=PillowWriter(fps=8), dpi=80)
+plt.close(fig)
+
+# la misma escena, quieta; la animación solo se mueve si se abre
+fig, ax = plt.subplots(figsize=(7, 5.2))
+landscape.contours(ax, *saddle.grid(), lowest=saddle.lowest, minima=saddle.minima, levels=9)
+lines = landscape.paths(ax, routes, styles=styles)
+ax.set(xlabel="x", ylabel="y", title=f"La silla, todos con la tasa {common:.2g}".replace(".", ","))
+ax.legend(lines, racers, loc="upper right")
+show(fig, "silla")
 if "ipykernel" in sys.modules:
     from IPython.display import HTML, display
 
     film_data = base64.b64encode((folder / "silla.gif").read_bytes()).decode()
-    display(HTML(f'<img alt="La carrera en la silla" src="data:image/gif;base64,{film_data}">'))
-print(folder / "silla.gif")
-plt.close(fig)
+    picture = f'<img alt="La carrera en la silla" src="data:image/gif;base64,{film_data}">'
+    display(HTML(f"<details><summary>Ver la animación</summary>{picture}</details>"))
+else:
+    print(folder / "silla.gif")
 
 # %% [markdown]
 # ## ¿Se escapa de los mínimos locales?
@@ -215,7 +234,7 @@ plt.close(fig)
 
 # %%
 rastrigin = SURFACES["rastrigin"]
-task = rastrigin.task(anywhere=True)  # a trial's seed is its start
+task = rastrigin.task(anywhere=True)  # la semilla de un entrenamiento es su salida
 rates = np.geomspace(1e-3, 10, 9 if quick() else 17)
 few = range(10 if quick() else 50)
 trials = joc.grid(optimizer=names, learning_rate=rates, seed=few)
@@ -226,14 +245,14 @@ search = joc.sweep(task, trials, steps=STEPS, batch_size=1, evaluate_every=STEPS
 @jax.jit
 @jax.vmap
 def settle(point):
-    """The local minimum that the slowest descent leads to, and its height."""
+    """El mínimo local al que lleva la bajada más lenta, y su altura."""
     slope = jax.grad(rastrigin.function)
     point = jax.lax.fori_loop(0, 400, lambda _, p: p - 1e-3 * slope(p), point)
     return point, rastrigin.function(point)
 
 
 def outcomes(table):
-    """Of each finished trial: whether it ends in a lower basin than its start's, or the lowest."""
+    """Si cada entrenamiento acaba en una cuenca más baja que la de salida, o en la más baja."""
     table = table[table["status"] == "finished"].copy()
     seeds = jnp.asarray(table["seed"].to_numpy(np.uint32))
     starts = jax.vmap(lambda seed: task.init(jax.random.key(seed))[0])(seeds)
@@ -247,7 +266,7 @@ def outcomes(table):
 
 # %%
 escaped = outcomes(search.trials).groupby(["optimizer", "learning_rate"])["lower"].sum()
-share = escaped.unstack().reindex(names).fillna(0) / len(few)  # who diverges has not escaped
+share = escaped.unstack().reindex(names).fillna(0) / len(few)  # quien diverge no ha escapado
 fig, ax = plt.subplots(figsize=(8.5, 4.6), layout="constrained")
 for name in names:
     look = styles[name]
@@ -318,17 +337,17 @@ show_claims([
 
 # %%
 digits = joc.load_task("digits")
-begin, as_tree = ravel_pytree(digits.init(jax.random.key(0))[0])  # the weights in one row
+begin, as_tree = ravel_pytree(digits.init(jax.random.key(0))[0])  # los pesos en una fila
 
 
 @jax.jit
 def cost(weights):
-    """Of all training images: cross-entropy."""
+    """La entropía cruzada de todas las imágenes de entrenamiento."""
     return digits.loss(as_tree(weights), {}, digits.train, None)[0]
 
 
 def train(tx, steps=150):
-    """Every step's weights, of full-batch descent: (steps + 1, weights)."""
+    """Los pesos en cada paso, con el lote completo: (steps + 1, pesos)."""
 
     def step(carry, _):
         weights, state = carry

@@ -7,18 +7,24 @@
 # escribe una vez en NumPy y se compara con JAX hasta la duodécima cifra.
 #
 # **Al terminar sabrás** elegir la activación y la pérdida que corresponden a cada tarea; derivar la
-# entropía cruzada de la verosimilitud; evaluar softmax sin desbordarla.
+# entropía cruzada de la verosimilitud; evaluar softmax sin desbordarla; decir qué añade una capa
+# oculta a una regresión logística.
 #
 # **Hace falta** la regla de la cadena y logaritmos.
 
 # %%
+import math
+
 import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
+from sklearn.linear_model import LogisticRegression
 
+import jaxopt_course as joc
 from jaxopt_course.course import show
+from jaxopt_course.course.walks import exact
 
 BLUE, GREEN, RED, PURPLE = "#0072B2", "#009E73", "#D55E00", "#CC79A7"
 rng = np.random.default_rng(0)
@@ -50,7 +56,7 @@ def tanh(z):
     return (1 - np.exp(-2 * z)) / (1 + np.exp(-2 * z))
 
 
-ACTIVATIONS = {  # name: (function, derivative, the same in JAX)
+ACTIVATIONS = {  # nombre: (función, derivada, la misma en JAX)
     "lineal": (lambda z: z, np.ones_like, lambda z: z),
     "sigmoide": (sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z)), jax.nn.sigmoid),
     "tanh": (tanh, lambda z: 1 - tanh(z) ** 2, jnp.tanh),
@@ -74,7 +80,7 @@ with jax.enable_x64(True):
 
 # %%
 COLOURS = dict(zip(ACTIVATIONS, ["black", BLUE, GREEN, RED, PURPLE], strict=True))
-STYLES = {"lineal": "--"}  # so that ReLU is seen under it
+STYLES = {"lineal": "--"}  # para que debajo se vea la ReLU
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6))
 for name, (function, slope, _) in ACTIVATIONS.items():
     style = {"color": COLOURS[name], "ls": STYLES.get(name, "-"), "label": name}
@@ -122,7 +128,7 @@ def one_hot(classes, k):
 
 scores = np.array([1.0, 2.0, 3.0])
 print(f"softmax {softmax(scores).round(3)}; con +10: {softmax(scores + 10).round(3)}")
-print("clase 3 de 5:", one_hot(3 - 1, 5))  # the notes count classes from 1
+print("clase 3 de 5:", one_hot(3 - 1, 5))  # los apuntes cuentan las clases desde 1
 with jax.enable_x64(True):
     np.testing.assert_allclose(softmax(scores), jax.nn.softmax(jnp.asarray(scores)), atol=1e-12)
 assert np.allclose(softmax(scores), softmax(scores + 10), rtol=0, atol=1e-12)
@@ -193,7 +199,7 @@ K = outputs.shape[1]
 with jax.enable_x64(True):
     mean_square = jax.value_and_grad(lambda a: losses.squared_error(a, binary_targets).mean())
     value, gradient = jax.device_get(mean_square(outputs))
-ours = (outputs - binary_targets) / len(outputs)  # the gradient of E_MSE
+ours = (outputs - binary_targets) / len(outputs)  # el gradiente de E_MSE
 print(f"sin ½ y con la media: {value:.4f} = {value / by_hand['MSE']:.4f} · {by_hand['MSE']:.4f}")
 assert np.isclose(value, 2 / K * by_hand["MSE"], rtol=1e-12)
 assert np.allclose(gradient, 2 / K * ours, rtol=1e-12, atol=0)
@@ -232,12 +238,154 @@ print(f"pérdida {value:.4f} = -ln 0.5; gradiente {slope.round(3)} = ŷ - y")
 assert np.isclose(value, -np.log(0.5)) and np.allclose(slope, softmax(z0) - y, atol=1e-12)
 
 # %% [markdown]
+# ## Una sola neurona: la regresión logística
+#
+# Una neurona con sigmoide y entropía cruzada *es* la regresión logística: el mismo modelo, la misma
+# pérdida, los mismos pesos. Su límite también es el mismo, y de él parten los apuntes 002 para
+# llegar a las redes: solo separa con una recta, así que depende de los atributos que le den. En
+# estos dos anillos los dos de siempre no le sirven; con el radio al cuadrado, que pone una persona,
+# acierta todos.
+
+# %%
+draw = np.random.default_rng(1)
+is_inner = (np.arange(400) % 2 == 0).astype(float)
+angle = draw.uniform(0, 2 * np.pi, 400)
+radius = np.where(is_inner, 0.8, 2.0) + draw.normal(0, 0.2, 400)
+points = radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+def neuron(attributes, y, steps=3000, rate=1.0):
+    """Los pesos (el sesgo, al final) de una neurona, por descenso de gradiente: g = A^T (a - y)."""
+    A = np.column_stack([attributes, np.ones(len(y))])
+    w = np.zeros(A.shape[1])
+    for _ in range(steps):
+        w -= rate * A.T @ (sigmoid(A @ w) - y) / len(y)
+    return w, np.mean((A @ w > 0) == y)
+
+
+line, by_line = neuron(points, is_inner)
+_, by_radius = neuron((points**2).sum(1), is_inner)
+judge = LogisticRegression(C=1e10, tol=1e-10).fit(points, is_inner)  # sin regularizar
+apart = np.abs(line - np.append(judge.coef_, judge.intercept_)).max()
+print(f"la neurona y LogisticRegression de scikit-learn difieren en {apart:.0e}")
+print(f"exactitud con x, y: {by_line:.2f}; con x² + y²: {by_radius:.2f}")
+assert apart < 1e-3 and by_line < 0.7 and by_radius == 1
+
+# %% [markdown]
+# ## Atributos que se aprenden
+#
+# Una capa oculta hace ese trabajo sola. Seis neuronas ReLU miran $(x,y)$ y la neurona de salida,
+# que sigue siendo una regresión logística, mira lo que dicen ellas. Se entrena con Adam (lección
+# 5).
+
+
+# %%
+def hidden(params, x):
+    """Lo que da cada neurona oculta: (ejemplos, 6)."""
+    return jax.nn.relu(x @ params["W"].T + params["w0"])
+
+
+def logit_of(params, x):
+    return hidden(params, x) @ params["out"] + params["bias"]
+
+
+@jax.jit
+def trained(params):
+    """Los pesos tras 1500 pasos de Adam con todos los ejemplos."""
+    loss = lambda p: losses.sigmoid_binary_cross_entropy(logit_of(p, points), is_inner).mean()
+    tx = joc.adam(0.02)
+
+    def step(carry, _):
+        params, state = carry
+        u, state = tx.update(jax.grad(loss)(params), state, params)
+        return (joc.apply_updates(params, u), state), None
+
+    return jax.lax.scan(step, (params, tx.init(params)), length=1500)[0][0]
+
+
+begin = {"W": draw.normal(size=(6, 2)), "w0": np.zeros(6), "out": draw.normal(size=6) / 2,
+         "bias": np.zeros(())}  # fmt: skip
+with jax.enable_x64(True):
+    net = jax.device_get(trained(begin))
+of_net = lambda part, x: exact(lambda x: part(net, x), x)  # en float64
+learned = np.mean((of_net(logit_of, points) > 0) == is_inner)
+print(f"exactitud de la red 2-6-1 con x, y: {learned:.3f}")
+assert learned > 0.98
+
+# %%
+axis = np.linspace(-2.8, 2.8, 300)
+grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+maps = of_net(hidden, grid).reshape(300, 300, 6)
+heights = of_net(logit_of, grid)
+answer = sigmoid(heights).reshape(300, 300)
+fig, axes = plt.subplots(2, 4, figsize=(9, 4.8), sharex=True, sharey=True, layout="constrained")
+frame = {"extent": (-2.8, 2.8, -2.8, 2.8), "origin": "lower"}
+first, *each, last = axes.flat
+first.contour(axis, axis, (grid @ line[:2] + line[2]).reshape(300, 300), [0], colors="black")
+first.set_title("una neurona")
+for k, ax in enumerate(each):
+    ax.imshow(maps[..., k], cmap="Blues", **frame)
+    ax.set_title(f"oculta {k + 1}")
+last.imshow(answer, cmap="Blues", **frame)
+last.contour(axis, axis, answer, [0.5], colors="black")
+last.set_title("salida de la red")
+for ax in (first, last):
+    for inner, colour in ((0, RED), (1, GREEN)):
+        some = points[is_inner == inner][::2]
+        ax.plot(*some.T, ".", color=colour, ms=3)
+for ax in axes.flat:
+    ax.set(xticks=[], yticks=[], aspect="equal")
+show(fig, "neuronas_ocultas")
+
+# %% [markdown]
+# Arriba a la izquierda, la recta de la neurona sola. Cada neurona oculta mira hacia un lado y calla
+# en el otro: son seis atributos que nadie escribió. La salida los suma y encierra el anillo.
+#
+# ## Regiones lineales
+#
+# Donde no cambia cuáles ReLU están encendidas, la red es una función lineal. Los apuntes 002 lo
+# cuentan como un árbol cuyas hojas son predictores lineales, y exponencialmente muchas: seis
+# neuronas tienen $2^6=64$ formas de encenderse. Pero en el plano seis rectas lo parten a lo sumo en
+# $1+6+\binom62=22$ regiones; las demás hojas están vacías. Se cuentan:
+
+# %%
+on = grid @ net["W"].T + net["w0"] > 0
+leaf = on @ 2 ** np.arange(6)
+kinds, which = np.unique(leaf, return_inverse=True)
+most = 1 + 6 + math.comb(6, 2)
+print(f"regiones: {len(kinds)}, de {most} que caben en el plano y {2**6} hojas")
+assert 6 < len(kinds) <= most
+
+worst = 0.0
+for k in range(len(kinds)):  # en cada una, un plano lo explica todo
+    inside = np.column_stack([grid, np.ones(len(grid))])[which == k]
+    plane = np.linalg.lstsq(inside, heights[which == k], rcond=None)[0]
+    worst = max(worst, np.abs(inside @ plane - heights[which == k]).max())
+print(f"lo más que se aparta la red de un plano por región: {worst:.0e}")
+assert worst < 1e-9
+
+shuffled = np.random.default_rng(0).permutation(len(kinds))
+fig, ax = plt.subplots(figsize=(4.6, 4.4), layout="constrained")
+ax.imshow(
+    shuffled[which].reshape(300, 300), cmap="tab20", alpha=0.5, interpolation="nearest", **frame
+)
+ax.contour(axis, axis, answer, [0.5], colors="black")
+ax.set(xticks=[], yticks=[], title=f"{len(kinds)} regiones; en negro, la frontera")
+show(fig, "regiones")
+
+# %% [markdown]
+# La frontera es una línea quebrada: un tramo recto en cada región. Con más capas las regiones se
+# pliegan unas sobre otras, y eso sí crece deprisa: se ve en la [parte
+# 7.4](07_4_anchura_y_profundidad.py).
+
+# %% [markdown]
 # En este camino los apuntes 002 tropiezan cinco veces: erratas E8 a E12, que se ejecutan en la
 # [lección 10.3](10_3_activaciones_y_perdidas.py).
 #
 # **Resumen.** La activación decide la derivada que llega atrás; la sigmoide la recorta a un cuarto.
 # Softmax convierte entradas en probabilidades y no nota una constante sumada a todas. Las tres
-# pérdidas salen de lo mismo, hacer probables los datos.
+# pérdidas salen de lo mismo, hacer probables los datos. Una neurona es una regresión logística; una
+# capa oculta le aprende los atributos, y con ReLU la red es lineal a trozos.
 
 # %% [markdown]
 # ## Para practicar
@@ -246,6 +394,7 @@ assert np.isclose(value, -np.log(0.5)) and np.allclose(slope, softmax(z0) - y, a
 # 2. Cambia la clase verdadera del último ejemplo. ¿Qué coordenada del gradiente es negativa, y por
 #    qué solo una?
 # 3. Demuestra que softmax de $(0,z)$ es la sigmoide de $z$.
+# 4. Predice en cuántas regiones parten el plano, a lo sumo, diez ReLU de una capa.
 #
 # ## Para leer más
 #

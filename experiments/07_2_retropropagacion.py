@@ -20,10 +20,12 @@ import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
 import optax
+import pandas as pd
 from scipy.special import expit, softmax
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show
+from jaxopt_course.problems.generated import bank
 
 BLUE, GREEN, RED = "#0072B2", "#009E73", "#D55E00"
 rng = np.random.default_rng(0)
@@ -51,15 +53,53 @@ rng = np.random.default_rng(0)
 # En el código cada fila de `x` es un ejemplo: $Wa+w_0$ se escribe `a @ W.T + w0`, y el producto
 # $\delta a^\top$, sumado sobre los ejemplos, `delta.T @ a`.
 
+# %% [markdown]
+# ## El dibujo
+#
+# Una red 4-5-3-2: cada círculo es un nodo, cada línea un peso, y cada columna de líneas una matriz
+# $W^{(\ell)}$. La señal va de izquierda a derecha; $\delta$, el error, de derecha a izquierda por
+# las mismas líneas. Las anchas son los pesos que llegan al primer nodo de la capa 3, una *fila* de
+# $W^{(2)}$: con ellos y el sesgo se hace su suma.
+
 # %%
-SIGMA = {  # name: (function, derivative, the same in JAX); lesson 7.1 has the formulas
+drawn_sizes = [4, 5, 3, 2]
+at = [[(2 * k, row - (n - 1) / 2) for row in range(n)] for k, n in enumerate(drawn_sizes)]
+fig, ax = plt.subplots(figsize=(8, 4.4), layout="constrained")
+drawn = 0
+for k, (before, after) in enumerate(itertools.pairwise(at)):
+    for (x0, y0), (s, (x1, y1)) in itertools.product(before, enumerate(after)):
+        row_of_w = k == 1 and s == len(after) - 1  # el nodo de arriba, que es el primero
+        ax.plot([x0, x1], [y0, y1], color=BLUE if row_of_w else "0.7", lw=2.5 if row_of_w else 0.8,
+                zorder=1)  # fmt: skip
+        drawn += 1
+    ax.text(2 * k + 1, -2.75, f"$W^{{({k + 1})}}$: {len(after)} × {len(before)}", ha="center")
+for k, nodes in enumerate(at):
+    ax.scatter(*zip(*nodes, strict=True), s=420, color="white", edgecolor="black", zorder=2)
+    name = {0: "entrada", len(at) - 1: "salida"}.get(k, "oculta")
+    ax.text(2 * k, 2.55, f"capa {k + 1}, {name}\n$a^{{({k + 1})}}$", ha="center", va="bottom")
+arrow = {"arrowstyle": "->", "lw": 1.5}
+for (begin, end), y, colour, words in (
+    ((0, 6), -3.3, GREEN, "hacia delante: $z$, $a$"), ((6, 0), -3.8, RED, "hacia atrás: $\\delta$"),
+):  # fmt: skip
+    ax.annotate("", (end, y), (begin, y), arrowprops=arrow | {"color": colour})
+    ax.text(6.15, y, words, va="center")
+ax.set(xlim=(-0.6, 8.2), ylim=(-4.1, 3.5))
+ax.axis("off")
+show(fig, "la_red")
+shapes = [(m, n) for n, m in itertools.pairwise(drawn_sizes)]
+numbers = sum(m * n + m for m, n in shapes)
+print(f"líneas: {drawn}; con los sesgos, {numbers} parámetros")
+assert drawn == sum(m * n for m, n in shapes) and numbers == drawn + sum(drawn_sizes[1:])
+
+# %%
+SIGMA = {  # nombre: (función, derivada, la misma en JAX); las fórmulas, en 7.1
     "lineal": (lambda z: z, np.ones_like, lambda z: z),
     "sigmoide": (expit, lambda z: expit(z) * (1 - expit(z)), jax.nn.sigmoid),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2, jnp.tanh),
     "ReLU": (lambda z: np.maximum(0, z), lambda z: (z > 0).astype(float), jax.nn.relu),
     "softplus": (lambda z: np.logaddexp(0, z), expit, jax.nn.softplus),
 }
-LOSSES = {  # name: (what the output does, the error of one output)
+LOSSES = {  # nombre: (lo que hace la salida, el error de una salida)
     "MSE": (lambda z: z, lambda a, y: 0.5 * (a - y) ** 2),
     "BCE": (expit, lambda a, y: -(y * np.log(a) + (1 - y) * np.log(1 - a))),
     "CE": (lambda z: softmax(z, axis=-1), lambda a, y: -y * np.log(a)),
@@ -67,7 +107,7 @@ LOSSES = {  # name: (what the output does, the error of one output)
 
 
 def forward(weights, x, activation):
-    """All z and all a, from layer 1; the last a is left to the loss."""
+    """Todas las z y las a, desde la capa 1; la última a se deja a la pérdida."""
     function = SIGMA[activation][0]
     z, a = [None], [x]
     for layer, (w, w0) in enumerate(weights, start=1):
@@ -77,7 +117,7 @@ def forward(weights, x, activation):
 
 
 def backward(weights, z, a, delta, activation):
-    """The gradients of W and w0 of every layer, from δ of the output."""
+    """Los gradientes de W y w0 de cada capa, a partir de la δ de la salida."""
     slope, gradients = SIGMA[activation][1], []
     for layer in reversed(range(len(weights))):
         gradients.append((delta.T @ a[layer], delta.sum(0)))
@@ -87,7 +127,7 @@ def backward(weights, z, a, delta, activation):
 
 
 def loss_and_gradients(weights, x, y, activation, loss):
-    """E, a mean over the examples in x, and its gradients."""
+    """E, la media sobre los ejemplos de x, y sus gradientes."""
     output, error = LOSSES[loss]
     z, a = forward(weights, x, activation)
     answer = output(z[-1])
@@ -152,7 +192,7 @@ assert worst < 1e-12
 
 # %%
 def update(weights, gradients, rate):
-    """The notes' update of every W and w0."""
+    """La actualización de los apuntes, de cada W y w0."""
     return jax.tree.map(lambda w, g: w - rate * g, weights, gradients)
 
 
@@ -171,7 +211,7 @@ def update(weights, gradients, rate):
 
 # %%
 def from_flax(params):
-    """Flax keeps a kernel as (inputs, outputs), the notes as (outputs, inputs)."""
+    """Flax guarda las matrices como (entradas, salidas); los apuntes, al revés."""
     layers = jax.device_get(params)["layers"]
     return [(layers[i]["kernel"].T, layers[i]["bias"]) for i in sorted(layers)]
 
@@ -242,6 +282,51 @@ losses = [loss for loss, _ in by_hand]
 assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:5])
 
 # %% [markdown]
+# ## El banco de los apuntes
+#
+# Los apuntes 003 entrenan esa red para saber qué clientes contratarán un producto. Sus datos no
+# vienen con ellos, y otros parecidos, `bank_marketing`, hay que descargarlos. Hace sus veces una
+# tabla *inventada*, la tarea `"bank"`: diez mil clientes con veinte entradas y una fórmula
+# conocida, de modo que se sabe hasta dónde se puede llegar. La receta es la de los apuntes: 64-64,
+# Adam, mini-lotes de 32, y en cada época exactitud, F1 y AUC de validación.
+
+# %%
+epochs = 4 if quick() else 15
+recipe = joc.fit("bank", joc.adam(1e-3), epochs=epochs, batch_size=32).curves
+ceiling = bank().best()  # lo que daría la probabilidad verdadera
+table = recipe[["valid_accuracy", "valid_f1", "valid_auc", "valid_loss"]].to_dataframe()
+table.insert(0, "train_loss", recipe["train_loss"].to_numpy())
+table.index = pd.RangeIndex(1, epochs + 1, name="época")
+print(table.iloc[[0, 1, epochs // 2, -1]].round(3).to_string())
+print("techo:", {name: round(ceiling[name], 3) for name in ("accuracy", "f1", "auc", "loss")})
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained")
+left.plot(table.index, table["train_loss"], color=BLUE, label="entrenamiento")
+left.plot(table.index, table["valid_loss"], "o-", color=RED, ms=4, label="validación")
+left.axhline(ceiling["loss"], color="black", ls="--", lw=1, label="la verdadera probabilidad")
+left.set(xlabel="época", ylabel="entropía cruzada")
+left.legend(frameon=False)
+right.plot(table.index, table["valid_auc"], "o-", color=RED, ms=4, label="AUC")
+right.plot(table.index, table["valid_f1"], "s-", color=GREEN, ms=4, label="F1, umbral ½")
+right.axhline(ceiling["auc"], color="black", ls="--", lw=1)
+right.set(xlabel="época", ylabel="en validación", ylim=(0, 1))
+right.legend(frameon=False, loc="lower right")
+show(fig, "banco")
+
+# %% [markdown]
+# En pocas épocas el AUC se acerca a su techo, la línea discontinua. Después la pérdida de
+# entrenamiento baja de lo que permite la verdadera probabilidad: eso ya no es aprender sobre los
+# clientes, es aprenderse a *estos*; la validación no la sigue. Cómo se evita se ve en la
+# [parte 8.3](08_3_regularizacion.py), y qué hacer con el umbral, en la [8.4](08_4_desbalance.py).
+
+# %%
+assert ceiling["auc"] - 0.06 < table["valid_auc"].max() < ceiling["auc"] + 0.03
+assert table["valid_loss"].min() > 0.97 * ceiling["loss"]
+if not quick():
+    assert table["train_loss"].iloc[-1] < ceiling["loss"]
+    assert table["valid_loss"].iloc[-1] > table["valid_loss"].min()
+
+# %% [markdown]
 # ## Muchas redes, una función
 #
 # Cambiar de orden las neuronas ocultas (filas de $W^{(\ell)}$ y de $w_0^{(\ell)}$, y columnas de
@@ -251,7 +336,7 @@ assert np.mean(losses[-20:]) < 0.5 * np.mean(losses[:5])
 
 # %%
 def permuted(weights, seed):
-    """The same network with the units of each hidden layer in another order."""
+    """La misma red con las neuronas de cada capa oculta en otro orden."""
     draw, order = np.random.default_rng(seed), slice(None)
     result = []
     for w, w0 in weights[:-1]:

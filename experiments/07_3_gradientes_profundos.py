@@ -61,14 +61,17 @@ DEPTH, WIDTH, EXAMPLES = 30, 64, 32
 seeds = 2 if quick() else 6
 rng = np.random.default_rng(0)
 weights = rng.normal(size=(seeds, DEPTH, WIDTH, WIDTH)) / math.sqrt(WIDTH)
-inputs, outer = rng.normal(size=(2, seeds, EXAMPLES, WIDTH))  # outer: δ of the output
+inputs, outer = rng.normal(size=(2, seeds, EXAMPLES, WIDTH))  # outer: δ de la salida
 
 
-def deltas(name, gain, weights, inputs, outer):
-    """The mean square of δ at each layer of one network."""
+def deltas(name, gain, weights, inputs, outer, skip=0.0):
+    """La media cuadrática de δ en cada capa de una red; con skip=1, con atajos."""
 
     def output(shifts):
-        layer = lambda a, w_shift: (SIGMA[name](gain * a @ w_shift[0] + w_shift[1]), None)
+        layer = lambda a, w_shift: (
+            skip * a + SIGMA[name](gain * a @ w_shift[0] + w_shift[1]),
+            None,
+        )
         a, _ = jax.lax.scan(layer, inputs, (weights[:-1], shifts[:-1]))
         return gain * a @ weights[-1] + shifts[-1]
 
@@ -78,16 +81,16 @@ def deltas(name, gain, weights, inputs, outer):
 
 @jax.jit
 def every_size(gains, *networks):
-    """For each activation, (gains, layers): the root of the mean over the networks."""
+    """De cada activación, (ganancias, capas): la raíz de la media sobre las redes."""
     of_networks = lambda name, gain: jax.lax.map(lambda one: deltas(name, gain, *one), networks)
     mean = lambda name: lambda gain: jnp.sqrt(of_networks(name, gain).mean(0))
     return {name: jax.lax.map(mean(name), gains) for name in SIGMA}
 
 
 gains = np.sort(np.append(np.geomspace(0.5, 16, 7 if quick() else 13), [1, math.sqrt(2)]))
-with jax.enable_x64(True):  # thirty layers of sigmoids are less than float32 can hold
+with jax.enable_x64(True):  # treinta capas de sigmoides no caben en float32
     sizes = jax.device_get(every_size(gains, weights, inputs, outer))
-relative = {name: size / size[:, -1:] for name, size in sizes.items()}  # (gains, layers)
+relative = {name: size / size[:, -1:] for name, size in sizes.items()}  # (ganancias, capas)
 
 # %% [markdown]
 # Con $g=1$, cuánto queda de $\delta$ después de 5, 10, 20 y 29 capas, y el factor medio por capa:
@@ -105,7 +108,7 @@ print(pd.DataFrame(rows).T.rename_axis(["activación", "g"]).to_string(float_for
 
 for name, scale in [("lineal", 1), ("ReLU", 1 / math.sqrt(2))]:
     assert np.allclose(per_layer(relative[name]), gains * scale, rtol=0.06)
-assert per_layer(at("sigmoide", 1)) < 1 / 4  # the ceiling of its derivative
+assert per_layer(at("sigmoide", 1)) < 1 / 4  # el techo de su derivada
 assert at("sigmoide", 1)[0] < 1e-15 < 1e-3 < at("tanh", 1)[0] < at("lineal", 1)[0]
 
 # %% [markdown]
@@ -159,41 +162,43 @@ for gain in (1.0, held["sigmoide"]):
         a = 1 / (1 + np.exp(-gain * a @ w))
     flat[gain] = np.mean(a * (1 - a) < 0.1 * 1 / 4)
     print(
-        f"g = {gain:.1f}: {flat[gain]:.0%} de neuronas con menos de un décimo de la pendiente mayor"
+        f"g = {gain:.1f}: el {100 * flat[gain]:.0f} % de las neuronas tiene menos de un décimo "
+        "de la pendiente mayor"
     )
 assert flat[1.0] < 0.01 and flat[held["sigmoide"]] > 0.25
 
 # %% [markdown]
 # ## Y al entrenar
 #
-# Los dígitos de 8 × 8 con diez capas ocultas de 64 unidades, descenso de gradiente a secas, y
-# para cada red la mejor de varias tasas. La red cambia el programa y va en `static`; las tasas y
-# las semillas entrenan a la vez.
+# Los dígitos de 8 × 8 con diez capas ocultas de 64 unidades, descenso de gradiente a secas, y para
+# cada red la mejor de varias tasas. Una de ellas lleva *atajos*, de los que se habla debajo. La red
+# cambia el programa y va en `static`; las tasas y las semillas entrenan a la vez.
 
 # %%
 NETS = {
-    "ReLU, g = √2": ("ReLU", math.sqrt(2)),
-    "ReLU, g = 1": ("ReLU", 1.0),
-    "sigmoide, g = 1": ("sigmoide", 1.0),
+    "ReLU, g = √2": ("ReLU", math.sqrt(2), 0),
+    "ReLU, g = 1": ("ReLU", 1.0, 0),
+    "sigmoide, g = 1": ("sigmoide", 1.0, 0),
+    "sigmoide con atajos": ("sigmoide", 1.0, 1),
 }
 if quick():
-    NETS = {name: NETS[name] for name in ("ReLU, g = √2", "sigmoide, g = 1")}
+    del NETS["ReLU, g = 1"]
 
 
 class Deep(nnx.Module):
-    """Ten hidden layers of 64 units."""
+    """Diez capas ocultas de 64 unidades."""
 
-    def __init__(self, activation, gain, *, rngs):
+    def __init__(self, activation, gain, skip, *, rngs):
         start = nnx.initializers.variance_scaling(gain**2, "fan_in", "normal")
         self.hidden = nnx.List(
             [nnx.Linear(64, 64, kernel_init=start, rngs=rngs) for _ in range(10)]
         )
         self.last = nnx.Linear(64, 10, rngs=rngs)
-        self.activation = activation
+        self.activation, self.skip = activation, skip
 
     def __call__(self, x):
         for layer in self.hidden:
-            x = SIGMA[self.activation](layer(x))
+            x = self.skip * x + SIGMA[self.activation](layer(x))
         return self.last(x)
 
 
@@ -202,7 +207,7 @@ arrays = lambda part: (part["inputs"], part["targets"])
 
 
 def digits_with(net):
-    """The digits for one of the networks."""
+    """Los dígitos para una de las redes."""
     return joc.Task.from_flax(
         lambda rngs: Deep(*NETS[net], rngs=rngs),
         *arrays(digits.train),
@@ -229,7 +234,8 @@ print(best[["learning_rate", "valid_loss"]].to_string(float_format="{:.3f}".form
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.6))
 curves = study.curves["train_loss"]
-for name, style in zip(NETS, ("-", ":", "-"), strict=False):
+for name in NETS:
+    style = {"ReLU, g = 1": ":", "sigmoide con atajos": "--"}.get(name, "-")
     mine = (curves["net"] == name) & (curves["learning_rate"] == best["learning_rate"][name])
     lines = curves.isel(trial=np.flatnonzero(mine))
     colour = COLOURS[NETS[name][0]]
@@ -254,6 +260,55 @@ assert losses["sigmoide, g = 1"] > 0.95 * math.log(10)
 assert losses["ReLU, g = √2"] < 0.5 * math.log(10)
 
 # %% [markdown]
+# ## Un atajo
+#
+# La cuarta red es la de sigmoides, con los mismos pesos iniciales y una suma más en cada capa:
+#
+# $$a^{(\ell+1)}=a^{(\ell)}+\sigma(z^{(\ell+1)})\qquad\Longrightarrow\qquad
+#   \frac{\partial a^{(\ell+1)}}{\partial a^{(\ell)}}
+#   =I+\operatorname{diag}\big(\sigma'(z^{(\ell+1)})\big)\,W^{(\ell)}$$
+#
+# El producto de muchas matrices pequeñas se vuelve un producto de matrices cercanas a la identidad:
+# el error tiene siempre un camino por el que volver entero. Es la idea de las redes residuales, y
+# se mide como arriba.
+
+# %%
+with jax.enable_x64(True):
+    sizes_with = {
+        name: np.sqrt(np.mean([jax.jit(deltas, static_argnums=0)(name, 1.0, *one, 1.0)
+                               for one in zip(weights, inputs, outer, strict=True)], axis=0))
+        for name in ("tanh", "sigmoide")
+    }  # fmt: skip
+for name, size in sizes_with.items():
+    # la última δ no pasa por ningún atajo: se cuenta desde la anterior
+    kept, bare = size[0] / size[-2], relative[name][np.argmin(abs(gains - 1)), 0]
+    print(f"{name}: a la primera capa llega {bare:.1e} del error; con atajos, {kept:.2f} veces")
+    assert kept > 0.5 and kept > 100 * bare
+moved = losses["sigmoide, g = 1"] - losses["sigmoide con atajos"]
+assert moved > (0.1 if quick() else 1)  # con una sola tasa y pocas épocas apenas ha empezado
+
+# %% [markdown]
+# Con atajos la red de sigmoides, que no se movía, aprende (la línea discontinua de la figura). El
+# precio está en el otro lado: el error ya no se apaga, pero crece, y la ReLU sin ellos va mejor.
+#
+# Además rompen simetrías. Sin ellos, cambiar de orden las neuronas de una capa no cambia nada
+# (parte 7.2); con ellos la neurona $i$ de una capa se suma a la $i$ de la siguiente, y ya no se
+# puede reordenar una sola. Los apuntes citan ese efecto (Orhan y Pitkow, 2018).
+
+# %%
+W1, W2 = weights[0, :2]
+order = rng.permutation(WIDTH)
+for skip in (0, 1):
+    two = lambda W1, W2, skip=skip: (
+        lambda a: skip * a + np.tanh(a @ W2)
+    )(skip * inputs[0] + np.tanh(inputs[0] @ W1))  # fmt: skip
+    changed = np.abs(two(W1[:, order], W2[order]) - two(W1, W2)).max()
+    print(
+        f"{'con' if skip else 'sin'} atajos, reordenar una capa cambia la salida en {changed:.0e}"
+    )
+    assert (changed > 0.1) == bool(skip) and (changed < 1e-12) == (not skip)
+
+# %% [markdown]
 # ## Para practicar
 #
 # 1. Predice el gradiente de la primera capa con veinte capas en vez de diez, a la misma ganancia.
@@ -265,4 +320,6 @@ assert losses["ReLU, g = √2"] < 0.5 * math.log(10)
 #
 # - Glorot y Bengio (2010), «Understanding the difficulty of training deep feedforward neural
 #   networks».
-# - He, Zhang, Ren y Sun (2015), «Delving Deep into Rectifiers».
+# - He, Zhang, Ren y Sun (2015), «Delving Deep into Rectifiers»; (2016), «Deep Residual Learning for
+#   Image Recognition».
+# - Orhan y Pitkow (2018), «Skip Connections Eliminate Singularities».

@@ -5,7 +5,8 @@
 # universal y lo que el entrenamiento cumple; después, la receta de siempre: elegir con validación.
 #
 # **Al terminar sabrás** decir qué promete el teorema de aproximación universal y qué no; elegir
-# anchura y profundidad con validación, y mirar la prueba una vez.
+# anchura y profundidad con validación, y mirar la prueba una vez; dar un ejemplo en que apilar
+# capas ahorra neuronas, y otro en que no sirve.
 #
 # **Hace falta** la [parte 7.3](07_3_gradientes_profundos.py).
 
@@ -55,11 +56,11 @@ assert np.allclose(layer_by_layer, one_matrix, rtol=0, atol=1e-11)
 
 # %%
 wave = lambda x: np.sin(3 * np.pi * x)
-CURVATURE = (3 * np.pi) ** 2  # the largest |f''|
+CURVATURE = (3 * np.pi) ** 2  # el mayor |f''|
 
 
 def written(n, x):
-    """A ReLU network with n hidden units, its weights written down, at the points x."""
+    """Una red de n ReLU de pesos escritos a mano, en los puntos x."""
     nodes = np.linspace(-1, 1, n + 1)
     jumps = np.diff(np.diff(wave(nodes)) / np.diff(nodes), prepend=0.0)
     return wave(nodes[0]) + np.maximum(0, x[:, None] - nodes[:-1]) @ jumps
@@ -93,7 +94,7 @@ WIDEST = 64
 
 
 class Gated(nnx.Module):
-    """Hidden layers of which only the units with an open gate take part."""
+    """Capas ocultas de las que solo cuentan las neuronas con la compuerta abierta."""
 
     def __init__(self, inputs, depth, outputs, activation, *, rngs, **start):
         pairs = itertools.pairwise([inputs, *[WIDEST] * depth])
@@ -109,7 +110,7 @@ class Gated(nnx.Module):
 
 
 def with_gates(h):
-    """Adam for the weights; the first h["hidden"] gates open at once, and stay."""
+    """Adam para los pesos; las h["hidden"] primeras compuertas se abren de una vez y se quedan."""
     wanted = jnp.where(jnp.arange(WIDEST) < h["hidden"], jnp.sqrt(WIDEST / h["hidden"]), 0.0)
     update = lambda _, state, params: (jax.tree.map(lambda gate: wanted - gate, params), state)
     gates = optax.GradientTransformation(lambda params: optax.EmptyState(), update)
@@ -175,6 +176,83 @@ print("de 8 a 64 el error se divide entre", {name: f"{by:.1f}" for name, by in g
 assert trained["min"][8] < rms_of(8) / 3 and gain["escrita"] > 3 * gain["entrenada"]
 
 # %% [markdown]
+# ## Donde la profundidad paga: el diente de sierra
+#
+# ¿Para qué apilar, si una capa basta? Los apuntes 002 contestan que una red profunda *reutiliza* lo
+# que calcula y es más compacta. Hay una función en que eso es un teorema. Dos ReLU dibujan una
+# tienda, $T(x)=2\,\mathrm{ReLU}(x)-4\,\mathrm{ReLU}(x-\tfrac12)$ en $[0,1]$, y aplicarla $k$ veces
+# pliega el intervalo otras tantas: $2k$ neuronas, $2^k$ tramos rectos. Una sola capa añade a lo
+# sumo un quiebro por neurona, así que para los mismos tramos necesita $2^k-1$.
+
+
+# %%
+def pieces(y):
+    """Cuántos tramos rectos tiene una función de la que y son los valores, a pasos iguales."""
+    bends = np.abs(np.diff(y, 2)) > 1e-9 * np.abs(y).max()
+    return 1 + int((bends & ~np.append(False, bends[:-1])).sum())
+
+
+def tents(x, layers):
+    """Una red de ``layers`` capas de dos ReLU, de pesos escritos a mano."""
+    for _ in range(layers):
+        x = 2 * np.maximum(0, x) - 4 * np.maximum(0, x - 0.5)
+    return x
+
+
+fine = np.linspace(0, 1, 2**14 + 1)
+folds = np.arange(1, 11)
+counted = np.array([pieces(tents(fine, k)) for k in folds])
+print("tramos con 1, 2, ..., 10 capas de dos neuronas:", counted)
+assert (counted == 2**folds).all()
+
+knots = np.linspace(0, 1, 2**6 + 1)  # la misma función de seis capas, en una sola
+jumps = np.diff(np.diff(tents(knots, 6)) / np.diff(knots), prepend=0.0)
+shallow = np.maximum(0, fine[:, None] - knots[:-1]) @ jumps
+assert np.allclose(shallow, tents(fine, 6), rtol=0, atol=1e-9)
+print(f"el diente de 6 capas: {2 * 6} neuronas, o {np.count_nonzero(jumps)} en una capa")
+
+# %% [markdown]
+# Pero tener sitio para $2^k$ tramos no es usarlos. Se cuentan los de redes al azar con 64 ReLU (He,
+# parte 7.3), repartidas en una, dos, cuatro u ocho capas:
+
+
+# %%
+def random_net(x, layers, draw):
+    """Una red ReLU de una entrada y 64 neuronas en total, con pesos al azar."""
+    width, a = 64 // layers, x[:, None]
+    for _ in range(layers):
+        n = a.shape[1]
+        a = np.maximum(0, a @ draw.normal(size=(n, width)) * np.sqrt(2 / n)
+                       + 0.5 * draw.normal(size=width))  # fmt: skip
+    return a @ draw.normal(size=width)
+
+
+wide_x, draw = np.linspace(-4, 4, 20_001), np.random.default_rng(5)
+tries = range(10 if quick() else 40)
+at_random = {
+    layers: np.mean([pieces(random_net(wide_x, layers, draw)) for _ in tries])
+    for layers in (1, 2, 4, 8)
+}
+print("tramos de una red al azar, por capas:", {k: f"{n:.0f}" for k, n in at_random.items()})
+assert max(at_random.values()) <= 65  # el tope de una capa; ocho capas de ocho podrían tener miles
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+for k, colour, style in ((1, RED, "-"), (2, ORANGE, "--"), (4, BLUE, "-")):
+    words = f"{k} {'capa' if k == 1 else 'capas'}"
+    left.plot(fine, tents(fine, k), style, color=colour, label=words)
+left.set(xlabel="$x$", ylabel="salida", ylim=(0, 1.45), title="Dos ReLU por capa")
+left.legend(frameon=False, ncols=3, loc="upper center")
+right.semilogy(2 * folds, counted, "o-", color=BLUE, label="profunda, dos por capa")
+right.semilogy(2 * folds, 2 * folds + 1, "s-", color=RED, label="una capa, el máximo")
+right.set_xticks(range(2, 21, 2))
+right.set(xlabel="neuronas", ylabel="tramos rectos", title="Lo que cabe")
+right.legend(frameon=False)
+show(fig, "diente_de_sierra")
+
+# %% [markdown]
+# Al azar, más capas no dan más tramos, y el entrenamiento parte de ahí. La profundidad paga donde
+# la función está hecha de repetir algo; no por existir. En los dígitos de abajo, por ejemplo, no.
+#
 # ## ¿Cuántas neuronas, cuántas capas?
 #
 # La anchura y la profundidad no se aprenden con el gradiente; son hiperparámetros, y se eligen con
@@ -188,7 +266,7 @@ few = {"inputs": digits.train["inputs"][:300], "targets": digits.train["targets"
 
 
 def deep(depth):
-    """The digits with ``depth`` hidden layers."""
+    """Los dígitos con ``depth`` capas ocultas."""
     part = lambda p: (p["inputs"], p["targets"])
     return joc.Task.from_flax(
         lambda rngs: Gated(64, depth, 10, jax.nn.relu, rngs=rngs),
@@ -204,7 +282,7 @@ trials = joc.grid(
     depth=[1, 2] if quick() else [1, 2, 3],
     hidden=[3, 64] if quick() else [3, 5, 8, 16, 32, 64],
     learning_rate=[0.003, 0.01],
-    seed=range(4),
+    seed=range(4 if quick() else 6),
 )
 study = joc.sweep(
     deep,
@@ -213,7 +291,7 @@ study = joc.sweep(
     static=["depth"],
     steps=300,
     batch_size=30,
-    record_every=10,  # an epoch
+    record_every=10,  # una época
     evaluate_every=300,
     metric="valid_loss",
     progress=False,
@@ -231,8 +309,7 @@ print(table[["depth", "hidden", "learning_rate", "valid_loss"]].head(8).to_strin
 LOSSES = ["train_loss", "valid_loss", "test_loss"]
 runs = study.trials.astype(dict.fromkeys(LOSSES, float))
 one_layer = runs[(runs["depth"] == 1) & (runs["learning_rate"] == 0.003)]
-means = runs.groupby(["depth", "hidden", "learning_rate"])[LOSSES].mean()
-best_rate = means.sort_values("valid_loss").groupby(["depth", "hidden"]).first()
+same_rate = runs[runs["learning_rate"] == 0.003].groupby(["depth", "hidden"])[LOSSES].mean()
 
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 4))
 colours = [RED, ORANGE, PURPLE, GREEN, SKY, BLUE]
@@ -242,12 +319,12 @@ axes[0].set(xlabel="pérdida de entrenamiento", ylabel="pérdida de prueba")
 axes[0].set_yticks(marks := [0.3, 0.5, 1, 1.5], [f"{mark:g}" for mark in marks])
 axes[0].set_title("Una capa oculta: cada punto, una semilla")
 axes[0].legend(title="neuronas", fontsize=8)
-for (depth, rows), colour in zip(best_rate.groupby("depth"), (BLUE, GREEN, RED), strict=False):
+for (depth, rows), colour in zip(same_rate.groupby("depth"), (BLUE, GREEN, RED), strict=False):
     rows = rows.droplevel("depth")
     axes[1].loglog(rows["train_loss"], ":", color=colour)
     axes[1].loglog(rows["valid_loss"], "o-", color=colour, label=f"{depth}")
 axes[1].set(xlabel="neuronas por capa", ylabel="pérdida")
-axes[1].set_xticks(widths := best_rate.index.unique("hidden"), widths)
+axes[1].set_xticks(widths := same_rate.index.unique("hidden"), widths)
 for ax in axes:
     ax.minorticks_off()
 axes[1].set_title("Validación (línea) y entrenamiento (puntos)")
@@ -260,15 +337,24 @@ print("desviación entre semillas, una capa:\n" + spread.to_string(float_format=
 assert (spread.loc[3] > 4 * spread.loc[64]).all()
 
 # %% [markdown]
-# ¿Y la profundidad? Con 64 neuronas por capa, y con la mejor tasa de cada profundidad según la
-# validación, la media sobre las semillas. Una capa más memoriza mejor los trescientos dígitos y lo
-# paga fuera de ellos:
+# ¿Y la profundidad? Con 64 neuronas por capa y la misma tasa para todas, 0,003, semilla a semilla:
+# las que comparten semilla comparten los lotes. El intervalo es del 95 %.
 
 # %%
-widest = best_rate.xs(64, level="hidden")
-print(widest.to_string(float_format="{:.3f}".format))
-assert widest["train_loss"][2] < widest["train_loss"][1]
-assert widest["valid_loss"][2] > widest["valid_loss"][1]
+print(same_rate.xs(64, level="hidden").to_string(float_format="{:.3f}".format))
+paired = runs[(runs["hidden"] == 64) & (runs["learning_rate"] == 0.003)]
+paired = paired.pivot(index="seed", columns="depth", values=LOSSES[:2])
+one_more = {}
+for loss, words in zip(LOSSES, ("entrenamiento", "validación"), strict=False):
+    change = paired[loss][2] - paired[loss][1]
+    margin = stats.t.ppf(0.975, len(change) - 1) * stats.sem(change)
+    one_more[loss] = change.mean(), margin
+    said = "no se separa de cero"
+    if abs(change.mean()) > margin:
+        said = "empeora" if change.mean() > 0 else "mejora"
+    print(f"una capa más, {words}: {change.mean():+.3f} ± {margin:.3f}, {said}")
+assert sum(one_more["train_loss"]) < 0  # memoriza mejor los trescientos dígitos
+assert sum(one_more["valid_loss"]) > 0  # y fuera de ellos no se nota que mejore
 
 # %% [markdown]
 # Elegida con la validación, la ganadora se vuelve a entrenar con semillas nuevas, y solo entonces
@@ -292,8 +378,11 @@ assert narrow.max() < scores.mean() - half
 # 2. Elige la red con la exactitud de prueba en lugar de la de validación. ¿Cuánto mejora el número,
 #    y por qué no hay que creerlo?
 # 3. Construye a mano una red de tres ReLU que dibuje un triángulo.
+# 4. Predice cuántos tramos rectos tienen diez capas de la tienda. ¿Y una capa de veinte neuronas?
 #
 # ## Para leer más
 #
 # - Cybenko (1989), «Approximation by Superpositions of a Sigmoidal Function».
 # - Hornik (1991), «Approximation Capabilities of Multilayer Feedforward Networks».
+# - Telgarsky (2016), «Benefits of Depth in Neural Networks».
+# - Hanin y Rolnick (2019), «Complexity of Linear Regions in Deep Networks».

@@ -69,7 +69,7 @@ ideal = np.mean((ideal_answer - y_test) ** 2)
 floor = made.best()["squared_error"] / ready.scale**2
 print(f"regresión lineal {linear:.4f}   modelo ideal {ideal:.4f}   σ² {floor:.4f}")
 assert ideal < linear
-rows = len(y_test)  # the mean of that many squares of N(0, σ²) has this standard error:
+rows = len(y_test)  # la media de tantos cuadrados de N(0, σ²) tiene este error típico:
 assert abs(ideal / floor - 1) < 4 * np.sqrt(2 / rows)
 
 # %% [markdown]
@@ -108,17 +108,17 @@ print(confirmed)
 # Debajo, la media sobre las semillas con su intervalo del 95 % ($t$ de Student).
 
 # %%
-NEAR = 1.5  # times the noise floor
+NEAR = 1.5  # veces el suelo de ruido
 MEASURES = {"velocidad": "época", "error": "error de prueba", "vaivén": "σ²"}
 
 
 def half_width(values, level=0.95):
-    """Half of the interval of the mean."""
+    """La mitad del intervalo de la media."""
     return stats.t.ppf((1 + level) / 2, len(values) - 1) * stats.sem(values)
 
 
 winners = study.winners().set_index("optimizer")["learning_rate"].astype(float)
-curves = confirmed.curves["valid_loss"].to_numpy()  # (trials, epochs)
+curves = confirmed.curves["valid_loss"].to_numpy()  # (entrenamientos, épocas)
 near = curves <= NEAR * floor
 each = confirmed.trials[["optimizer", "seed"]].assign(
     velocidad=np.where(near.any(axis=1), 1.0 + near.argmax(axis=1), np.inf),
@@ -129,7 +129,7 @@ groups = each.groupby("optimizer")[list(MEASURES)]
 mean, half = groups.mean(), groups.agg(half_width)
 shown = mean.map("{:.3g}".format) + " ± " + half.map("{:.2g}".format)
 shown["tasa"] = winners.map("{:.2g}".format)
-shown["sobre el ideal"] = (mean["error"] / ideal - 1).map("{:+.0%}".format)
+shown["sobre el ideal"] = (mean["error"] / ideal - 1).mul(100).map("{:+.0f} %".format)
 print(shown.rename(NAMES).to_string())
 
 # %% [markdown]
@@ -201,7 +201,7 @@ show(fig, "error_final")
 
 # %%
 duels = list(itertools.combinations(mean["error"].sort_values().index, 2))
-rows = {}
+rows, apart = {}, []
 for measure in MEASURES:
     by_seed = each.pivot(index="seed", columns="optimizer", values=measure)
     for better, worse in duels:
@@ -209,14 +209,20 @@ for measure in MEASURES:
         margin = half_width(difference, level=1 - 0.05 / len(duels))
         sure = "*" if abs(difference.mean()) > margin else " "
         text = f"{difference.mean():+.2g} ± {margin:.2g} {sure}"
-        rows.setdefault(f"{NAMES[worse]} menos {NAMES[better]}", {})[measure] = text
+        pair = f"{NAMES[worse]} menos {NAMES[better]}"
+        rows.setdefault(pair, {})[measure] = text
+        apart += [f"{measure}, {pair}"] if sure == "*" else []
 print(pd.DataFrame(rows).T.to_string())
+compared = len(duels) * len(MEASURES)
+print(f"\nde {compared} comparaciones, {len(apart)} separadas" + (": " if apart else ""), end="")
+print("; ".join(apart) or ": con estas semillas no gana nadie")
 
 # %% [markdown]
-# Las diferencias que quedan, con asterisco o sin él, son pequeñas. ¿Y la tasa, cuánto pesa? Abajo,
-# para cada optimizador, lo que va de su mejor a su peor tasa (sin contar las que divergen, que
-# serían infinito), y lo que separa a los tres con la suya. Comparar dos métodos con la misma tasa,
-# o con la tasa por defecto de cada uno, es comparar tasas.
+# La última línea es la respuesta a «¿quién gana?». Donde no hay asterisco no se ha visto
+# diferencia, que no es haber visto que no la hay. Con asterisco o sin él, son pequeñas. ¿Y la tasa,
+# cuánto pesa? Abajo, para cada optimizador, lo que va de su mejor a su peor tasa (sin contar las
+# que divergen, que serían infinito), y lo que separa a los tres con la suya. Comparar dos métodos
+# con la misma tasa, o con la tasa por defecto de cada uno, es comparar tasas.
 
 # %%
 scores = study.configurations("valid_loss").astype({"valid_loss": float, "learning_rate": float})
@@ -251,7 +257,7 @@ for name in NAMES:
 # El de menor margen es también el que más vaivén tiene.
 
 # %%
-if not quick():  # which chooses by a single seed
+if not quick():  # que elige con una sola semilla
     assert min(margins, key=margins.get) == mean["vaivén"].idxmax()
 
 # %% [markdown]

@@ -14,8 +14,8 @@
 # **L2.** Al costo se le suma $\lambda\sum w_i^2$, cuyo gradiente es $2\lambda w$. Ese 2 viene de la
 # definición de los apuntes; muchas bibliotecas escriben $\frac\lambda2\sum w_i^2$ y no lo tienen.
 #
-# **Al terminar sabrás** poner *dropout* y L2 sin confundir el factor 2; explicar por qué L2 no es
-# lo mismo con cada optimizador.
+# **Al terminar sabrás** distinguir el riesgo que se baja del que se quería bajar; poner *dropout* y
+# L2 sin confundir el factor 2; explicar por qué L2 no es lo mismo con cada optimizador.
 #
 # **Hace falta** la [lección 5](05_adam.py).
 
@@ -37,6 +37,98 @@ BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#C
 plt.rcParams["font.size"] = 11
 
 # %% [markdown]
+# ## Riesgo empírico y riesgo verdadero
+#
+# Lo que se querría bajar es el **riesgo verdadero**, la pérdida media sobre todos los ejemplos
+# posibles; lo que se baja es el **riesgo empírico**, la media sobre los $N$ que se tienen:
+#
+# $$R(\theta)=\mathbb E_{(x,y)}\,\ell(\theta;x,y),\qquad
+#   \hat R_N(\theta)=\frac1N\sum_{i=1}^N\ell(\theta;x_i,y_i)$$
+#
+# Los apuntes 001 entrenan, sin comentarlo, el ejemplo más puro de la diferencia: una red 10-5-1 con
+# Adam cuyas entradas y objetivos son números al azar, `torch.randn`, sin relación entre sí, y
+# nuevos en cada paso. De $y\sim\mathcal N(0,1)$ independiente de $x$ no hay nada que aprender: con
+# error cuadrático $R(\theta)=1+\mathbb E f_\theta(x)^2\ge1$, y lo mejor es contestar cero. Aquí
+# entrena la misma red con $N$ ejemplos fijos, para varios $N$; en el último caso ninguno se repite,
+# como en los apuntes. Los cuatro y sus semillas van en un programa: $N$ es un número más.
+
+# %%
+STEPS, AT_ONCE = (1500, 20) if quick() else (5000, 20)
+counts = jnp.array([20, 100, 1000, STEPS * AT_ONCE])
+tries = jnp.arange(3 if quick() else 8)
+
+
+def answer(params, x):
+    return (jax.nn.relu(x @ params["W1"] + params["b1"]) @ params["W2"] + params["b2"])[:, 0]
+
+
+def risk(params, x, y):
+    return jnp.mean((answer(params, x) - y) ** 2)
+
+
+@jax.jit
+def nothing_to_learn(counts, tries):
+    """Los dos riesgos de cada N y semilla, cada cincuenta pasos: (N, semillas, 2, momentos)."""
+
+    def train(n, seed):
+        keys = jax.random.split(jax.random.key(seed), 6)
+        x = jax.random.normal(keys[0], (STEPS * AT_ONCE, 10))
+        y = jax.random.normal(keys[1], (STEPS * AT_ONCE,))
+        x_new, y_new = jax.random.normal(keys[4], (5000, 10)), jax.random.normal(keys[5], (5000,))
+        W1 = jax.random.normal(keys[2], (10, 5)) / 10**0.5
+        W2 = jax.random.normal(keys[3], (5, 1)) / 5**0.5
+        params = {"W1": W1, "b1": jnp.zeros(5), "W2": W2, "b2": jnp.zeros(1)}
+        tx = joc.adam(0.01)
+
+        def step(carry, t):
+            params, state = carry
+            rows = (t * AT_ONCE + jnp.arange(AT_ONCE)) % n
+            value, g = jax.value_and_grad(risk)(params, x[rows], y[rows])
+            u, state = tx.update(g, state, params)
+            return (joc.apply_updates(params, u), state), value
+
+        def look(carry, start):
+            carry, values = jax.lax.scan(step, carry, start + jnp.arange(50))
+            return carry, (values.mean(), risk(carry[0], x_new, y_new))
+
+        return jnp.stack(jax.lax.scan(look, (params, tx.init(params)), jnp.arange(0, STEPS, 50))[1])
+
+    return jax.vmap(lambda n: jax.vmap(lambda seed: train(n, seed))(tries))(counts)
+
+
+risks = np.asarray(nothing_to_learn(counts, tries)).mean(axis=1)  # (N, 2, momentos)
+last = pd.DataFrame(
+    risks[..., -1], columns=["empírico", "verdadero"], index=pd.Index([*counts.tolist()], name="N")
+)
+print(last.to_string(float_format="{:.3f}".format))
+
+fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
+when = np.arange(50, STEPS + 1, 50)
+for i, colour, words in ((0, RED, "20 ejemplos"), (3, BLUE, "siempre nuevos")):
+    left.plot(when, risks[i, 0], "-", color=colour, label=f"{words}: empírico")
+    left.plot(when, risks[i, 1], "--", color=colour, label=f"{words}: verdadero")
+left.set(xlabel="paso", ylabel="error cuadrático medio", title="Durante el entrenamiento")
+right.semilogx(last.index, last["empírico"], "o-", color=GREEN, label="empírico")
+right.semilogx(last.index, last["verdadero"], "s--", color=GREEN, label="verdadero")
+right.set(xlabel="ejemplos distintos, $N$", title="Al terminar")
+for ax in (left, right):
+    ax.axhline(1, color="0.6", lw=1, ls=":")
+    ax.legend(frameon=False, fontsize=9)
+left.set_ylim(0, 1.1 * last["verdadero"].max())
+show(fig, "nada_que_aprender")
+
+assert (last["verdadero"] > 0.97).all() and last["verdadero"].is_monotonic_decreasing
+assert last["empírico"].is_monotonic_increasing and last["empírico"].iloc[0] < 0.3
+assert abs(last["empírico"].iloc[-1] - 1) < 0.1 and abs(last["verdadero"].iloc[-1] - 1) < 0.1
+
+# %% [markdown]
+# Con ejemplos siempre nuevos, los de los apuntes, la pérdida se queda en 1 por muchos pasos que se
+# den: no es que Adam falle, es que no hay nada que bajar. Con veinte ejemplos fijos el riesgo
+# empírico baja casi a cero y el verdadero *sube*: la red ha aprendido el ruido de esos veinte. Con
+# los mismos datos y más ejemplos, las dos líneas se juntan. Entre una y otra está la **brecha**, y
+# acortarla es lo que se le pide a la regularización.
+
+# %% [markdown]
 # ## Dónde se suma la L2: antes o después de Adam
 #
 # Con SGD da igual sumar $2\lambda w$ al gradiente o encoger el peso aparte:
@@ -56,7 +148,7 @@ plt.rcParams["font.size"] = 11
 
 # %%
 def adam_with_l2(w, gradients, eta, lam, decoupled, b1=0.9, b2=0.999, eps=1e-8):
-    """All w of Adam with λ Σ w², whose gradient is added first, or decoupled as in AdamW."""
+    """Las w de Adam con λ Σ w²: su gradiente sumado antes, o aparte como en AdamW."""
     m, v, path = np.zeros_like(w), np.zeros_like(w), [w]
     for t, g in enumerate(gradients, start=1):
         g = g if decoupled else g + 2 * lam * w
@@ -68,7 +160,7 @@ def adam_with_l2(w, gradients, eta, lam, decoupled, b1=0.9, b2=0.999, eps=1e-8):
 
 
 def library(tx, w, gradients):
-    """All w of a gradient transformation."""
+    """Las w de un optimizador de la biblioteca."""
 
     def step(carry, g):
         w, state = carry
@@ -80,17 +172,17 @@ def library(tx, w, gradients):
 
 
 def kernels(params):
-    """L2 is of weights, not of biases: True at the matrices."""
+    """La L2 es de los pesos, no de los sesgos: True en las matrices."""
     return jax.tree.map(lambda leaf: leaf.ndim > 1, params)
 
 
 def with_l2(h, recipe):
-    """A recipe whose gradient has that of λ Σ w² in it."""
+    """Una receta cuyo gradiente lleva dentro el de λ Σ w²."""
     return joc.chain(joc.add_decayed_weights(2 * h["l2"], kernels), recipe(h["learning_rate"]))
 
 
 def adamw(h):
-    """Adam, and the weights shrunk apart."""
+    """Adam, y los pesos encogidos aparte."""
     return joc.adamw(h["learning_rate"], weight_decay=2 * h["l2"], mask=kernels)
 
 
@@ -166,7 +258,7 @@ digits = joc.Task.from_flax(
     x,
     y,
     valid=(x_valid, y_valid),
-    test=(x, y),  # measured once, at the end, without dropout
+    test=(x, y),  # se mide una vez, al final, sin dropout
     loss="softmax_cross_entropy",
     name="digits",
 )
@@ -200,7 +292,7 @@ study = joc.sweep(
     progress=False,
 )
 print(study)
-assert len(study.manifest["buckets"]) == 1  # one program for all
+assert len(study.manifest["buckets"]) == 1  # un programa para todos
 
 # %%
 trials = study.trials.astype({"l2": float, "dropout": float, "learning_rate": float, "seed": int})
@@ -233,17 +325,17 @@ reported["gap"] = reported["valid_loss"] - reported["seen_loss"]
 
 
 def half_width(values):
-    """Half of the 95% interval of the mean."""
+    """La mitad del intervalo del 95 % de la media."""
     return stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
 
 
 def ordered(table):
-    """Rows in the order of the lesson."""
+    """Las filas en el orden de la lección."""
     return table.reindex(list(NAMES), level=0).reindex(list(KINDS), level=1)
 
 
 def with_interval(mean, half):
-    """As text."""
+    """Como texto."""
     return mean.map("{:.3g}".format) + " ± " + half.map("{:.1g}".format)
 
 
@@ -291,7 +383,7 @@ saved = -by_kind.drop(columns="nada").sub(by_kind["nada"], axis=0)[list(KINDS)[1
 
 
 def summary(differences):
-    """By optimizer: the mean of the seeds ± its interval; a star where it leaves 0 out."""
+    """Por optimizador: media de las semillas ± intervalo; asterisco si no contiene el 0."""
     groups = differences.groupby("optimizer")
     mean, half = groups.mean(), groups.agg(half_width)
     stars = (mean.abs() > half).replace({True: " *", False: "  "})
@@ -303,7 +395,7 @@ print("ahorro en costo de validación:\n" + summary(saved).to_string())
 of_sgd = saved.xs("sgd").reindex(saved.index, level="seed")
 print("menos el de SGD:\n" + summary((saved - of_sgd).drop("sgd")).to_string())
 of_l2 = saved.groupby("seed")["L2"].mean()
-assert of_l2.mean() > (0 if quick() else half_width(of_l2))  # two seeds are no interval
+assert of_l2.mean() > (0 if quick() else half_width(of_l2))  # dos semillas no dan un intervalo
 
 # %% [markdown]
 # La L2 rebaja el costo de validación (el `assert` lo comprueba con la media de los optimizadores).
@@ -315,7 +407,7 @@ by_kind = 100 * reported.pivot(index=index, columns="freno", values="valid_accur
 points = by_kind.drop(columns="nada").sub(by_kind["nada"], axis=0)[list(KINDS)[1:]]
 print("puntos de exactitud ganados:\n" + summary(points).to_string())
 assert points.groupby("optimizer").mean().abs().max(axis=None) < (4 if quick() else 2)
-if not quick():  # which leaves RMSProp out
+if not quick():  # que deja fuera a RMSProp
     interaction = saved["dropout"].xs("rmsprop") - saved["dropout"].xs("sgd")
     assert interaction.mean() < -half_width(interaction)
 
@@ -381,6 +473,8 @@ assert best["adamw"] > best["adam"]
 # 1. Predice qué $\lambda$ de L2 equivale a `weight_decay=0.1` de AdamW. ¿Hay alguna?
 # 2. Pon *dropout* también en la entrada. ¿Mejora o estorba?
 # 3. Demuestra que con SGD da igual sumar L2 al costo o encoger los pesos aparte.
+# 4. En la figura de lo que no se puede aprender, predice hacia dónde van los dos riesgos si los
+#    veinte ejemplos pasan a ser cien.
 #
 # ## Para leer más
 #

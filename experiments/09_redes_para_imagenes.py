@@ -29,14 +29,14 @@ from jaxopt_course.course import quick, show
 from jaxopt_course.problems.convolution import Conv, max_pool
 
 joc.use_cpu_cores(1 if quick() else None)
-COLOURS = {  # by recipe and learning rate
+COLOURS = {  # por receta y tasa
     ("sgd", 0.01): "black",
     ("sgd", 0.1): "black",
     ("momentum", 0.01): "#0072B2",
     ("rmsprop", 0.001): "#D55E00",
     ("adam", 0.001): "#009E73",
 }
-REAL = os.environ.get("JAXOPT_COURSE_REAL", "0") != "0"  # download MNIST and CIFAR-10
+REAL = os.environ.get("JAXOPT_COURSE_REAL", "0") != "0"  # descargar MNIST y CIFAR-10
 
 # %% [markdown]
 # ## Los datos
@@ -50,7 +50,7 @@ REAL = os.environ.get("JAXOPT_COURSE_REAL", "0") != "0"  # download MNIST and CI
 
 # %%
 def enlarged(pixels, side, channels):
-    """Images of 8 x 8 made larger by repeating pixels, with a dark frame: (n, side, side, c)."""
+    """Imágenes de 8 x 8 agrandadas repitiendo píxeles, con un marco oscuro: (n, lado, lado, c)."""
     times = side // 8
     images = np.kron(pixels.reshape(-1, 8, 8), np.ones((1, times, times), np.float32))
     frame = (side - 8 * times) // 2
@@ -59,7 +59,7 @@ def enlarged(pixels, side, channels):
 
 
 def load(name, side, channels, train, other):
-    """Three parts of (images, labels), in [0, 1]: the real set, or the digits enlarged."""
+    """Tres partes de (imágenes, etiquetas), en [0, 1]: las de verdad, o los dígitos agrandados."""
     sizes = {"train": train, "valid": other, "test": other}
     if REAL:
         from jaxopt_course.problems.openml import images
@@ -99,7 +99,7 @@ print("MNIST  ", mnist["train"][0].shape, "CIFAR-10", cifar["train"][0].shape)
 
 # %%
 def convolution(x, w, b):
-    """x (B, H, W, C), w (k, k, C, F), b (F,): no padding, stride one."""
+    """x (B, H, W, C), w (k, k, C, F), b (F,): sin relleno, de uno en uno."""
     height, width = x.shape[1] - w.shape[0] + 1, x.shape[2] - w.shape[1] + 1
     z = np.empty((len(x), height, width, w.shape[3]))
     for i in range(height):
@@ -110,14 +110,14 @@ def convolution(x, w, b):
 
 
 def largest(x):
-    """The largest of each 2 x 2 square; a row or column left over is dropped."""
+    """El mayor de cada cuadro de 2 x 2; la fila o columna que sobra se descarta."""
     height, width = x.shape[1] // 2, x.shape[2] // 2
     x = x[:, : 2 * height, : 2 * width]
     return x.reshape(len(x), height, 2, width, 2, -1).max(axis=(2, 4))
 
 
 def value_and_gradients(kind, pool, params, x):
-    """Of one layer of this kind and its pool, for the sum of squares of what comes out."""
+    """De una capa así y su agrupación, para la suma de cuadrados de lo que sale."""
     empty = {"kernel_init": nnx.initializers.zeros, "param_dtype": float}
     graph = nnx.graphdef(kind(3, 8, (3, 3), padding="VALID", rngs=nnx.Rngs(0), **empty))
 
@@ -158,14 +158,14 @@ assert difference < 1e-12
 
 # %%
 def seconds(kind, steps=4):
-    """Of a step of gradient descent on the second convolution for MNIST, in a compiled loop."""
+    """De un paso de descenso en la segunda convolución de MNIST, en un bucle compilado."""
     layer = kind(32, 64, (3, 3), padding="VALID", rngs=nnx.Rngs(0))
     graph, weights = nnx.split(layer)
     images = jnp.ones((32, 13, 13, 32))
     cost = lambda weights: jnp.mean(nnx.merge(graph, weights)(images) ** 2)
     step = lambda w, _: (jax.tree.map(lambda w, g: w - 0.1 * g, w, jax.grad(cost)(w)), None)
     loop = jax.jit(lambda w: jax.lax.scan(step, w, None, length=steps)[0])
-    jax.block_until_ready(loop(weights))  # compiles
+    jax.block_until_ready(loop(weights))  # compila
     start = time.perf_counter()
     jax.block_until_ready(loop(weights))
     return (time.perf_counter() - start) / steps
@@ -208,7 +208,7 @@ show(fig, "convolucion")
 moved = np.roll(image, (1, 2), axis=(1, 2))
 assert np.allclose(convolution(moved, kernels, 0)[:, 1:, 2:], maps[:, :-1, :-2], atol=1e-6)
 dense_layer = np.random.default_rng(1).normal(size=(28 * 28, 8))
-assert (np.abs((moved - image).reshape(1, -1) @ dense_layer) > 0.01).all()  # all of it changes
+assert (np.abs((moved - image).reshape(1, -1) @ dense_layer) > 0.01).all()  # cambia toda
 
 # %% [markdown]
 # ## Las tres redes, y una que no puede ejecutarse
@@ -232,7 +232,7 @@ class Dense(nnx.Module):
 
 
 class CNN(nnx.Module):
-    """Convolutions 3 x 3 with ReLU, a max-pool after the first two, 64 units, 10 outputs."""
+    """Convoluciones 3 x 3 con ReLU, agrupación tras las dos primeras, 64 unidades, 10 salidas."""
 
     def __init__(self, side, channels, *widths, rngs):
         self.convs = nnx.List()
@@ -255,7 +255,7 @@ NETS = {
     "CNN de MNIST": (lambda rngs: CNN(28, 1, 32, 64, rngs=rngs), mnist),
     "CNN de CIFAR-10": (lambda rngs: CNN(32, 3, 32, 64, 64, rngs=rngs), cifar),
 }
-dense = lambda n, m: (n + 1) * m  # weights, and a bias an output
+dense = lambda n, m: (n + 1) * m  # pesos, y un sesgo por salida
 conv = lambda channels, m: (3 * 3 * channels + 1) * m
 BY_HAND = {
     "densa": dense(28 * 28, 128) + dense(128, 10),
@@ -286,7 +286,7 @@ one_pool = 64 * after_pool(after_conv(after_conv(28))) ** 2
 print(f"MNIST con dos agrupamientos: {printed}; con uno solo: {one_pool}; en los apuntes: 9216")
 assert printed != 9216 == one_pool
 cifar_flat = 64 * after_pool(after_conv(after_pool(after_conv(32)))) ** 2
-assert cifar_flat == 64 * 6 * 6  # the one for CIFAR-10 is right
+assert cifar_flat == 64 * 6 * 6  # la de CIFAR-10 está bien
 
 # %% [markdown]
 # ## Tres redes, cuatro optimizadores
@@ -304,13 +304,13 @@ assert cifar_flat == 64 * 6 * 6  # the one for CIFAR-10 is right
 
 # %%
 def moved_by(images, pixels):
-    """Down and to the right; what comes in is dark."""
+    """Hacia abajo y a la derecha; lo que entra es oscuro."""
     edges = ((0, 0), (pixels, 0), (pixels, 0), (0, 0))
     return np.pad(images, edges)[:, : images.shape[1], : images.shape[2]]
 
 
 def task(net):
-    """One of the notes' networks with its images; those of the test are moved."""
+    """Una de las redes de los apuntes con sus imágenes; las de prueba, movidas."""
     make, parts = NETS[net]
     images, labels = parts["test"]
     return joc.Task.from_flax(
@@ -343,7 +343,7 @@ study = joc.sweep(
     batch_size=batch_size,
     record_every=steps // 10,
     evaluate_every=steps,
-    lanes=1,  # a network fills a core; several side by side gain nothing here
+    lanes=1,  # una red llena un núcleo; varias a la vez no ganan nada aquí
     progress=False,
 )
 runs = study.trials
@@ -409,7 +409,7 @@ kept["fracción"] = kept["movidas"] / kept["en su sitio"]
 by_net = kept.groupby("net", sort=False).mean()
 print(by_net.round(3).to_string())
 assert (kept["movidas"] < kept["en su sitio"] - 0.1).all()
-if not quick():  # both of 28 x 28
+if not quick():  # las dos de 28 x 28
     assert (kept["fracción"]["CNN de MNIST"] > kept["fracción"]["densa"]).all()
 
 # %% [markdown]

@@ -38,7 +38,7 @@ exercise("adam")
 
 # %%
 def adam(g, state, w, t, *, learning_rate, b1, b2, eps, unbiased=True, outside=True, ahead=0):
-    """Adam as in the paper, and as it is often miswritten."""
+    """Adam como en el artículo, y como se escribe mal a menudo."""
     m = b1 * state["m"] + (1 - b1) * g
     v = b2 * state["v"] + (1 - b2) * g**2
     n = t + ahead
@@ -59,7 +59,7 @@ assert verdict.passed
 
 # %%
 def spoiled(**switches):
-    """Adam with a mistake."""
+    """Adam con un error."""
     return lambda g, state, w, t, **numbers: adam(g, state, w, t, **numbers, **switches)
 
 
@@ -86,7 +86,7 @@ steps = 5000
 
 
 def sizes(update, gradient):
-    """The step at every t, under a constant gradient."""
+    """El paso en cada t, con un gradiente constante."""
     w, state, found = np.zeros(1), {"m": np.zeros(1), "v": np.zeros(1)}, []
     for t in range(1, steps + 1):
         old = w
@@ -147,12 +147,177 @@ for update in (unfinished, renamed):
 # %% [markdown]
 # ## Los diez
 #
-# Estos son los enunciados. Sustituye cada `...` por tu función y llama a `check`; vale NumPy y vale
-# JAX. Un buen orden es el de la lista: cada uno cambia poco respecto al anterior.
+# Cada enunciado lleva debajo su esqueleto: cambia los puntos suspensivos y ejecuta la celda. Sin
+# tocarlos, el esqueleto deja los parámetros donde estaban, y el corrector lo dice. Vale NumPy y
+# vale JAX. Cada uno cambia poco respecto al anterior. Las soluciones están, aparte, en la [lección
+# 15](15_soluciones.py); antes de mirarlas, pregúntale al corrector.
+
+# %% [markdown]
+# ### SGD
+#
+# El más corto: sin memoria. Falta una línea.
 
 # %%
-NAMES = ["sgd", "momentum", "ema_momentum", "nesterov", "adagrad",
-         "rmsprop", "adadelta", "adam", "adamw", "adamax"]  # fmt: skip
-for name in NAMES:
-    exercise(name)
-    print()
+exercise("sgd")
+
+
+# %%
+def mi_sgd(g, state, w, t, *, learning_rate):
+    ...
+    return w, state
+
+
+_ = check("sgd", mi_sgd)
+
+# %% [markdown]
+# ### Momentum, la suma
+#
+# La memoria `m` es la velocidad, y la tasa multiplica al salir (lección 3).
+
+# %%
+exercise("momentum")
+
+
+# %%
+def mi_momentum(g, state, w, t, *, learning_rate, momentum):
+    ...
+    return w, state
+
+
+_ = check("momentum", mi_momentum)
+
+# %% [markdown]
+# ### Momentum, la media
+#
+# Como el anterior, con una media en lugar de una suma.
+
+# %%
+exercise("ema_momentum")
+
+
+# %%
+def mi_ema_momentum(g, state, w, t, *, learning_rate, decay):
+    ...
+    return w, state
+
+
+_ = check("ema_momentum", mi_ema_momentum)
+
+# %% [markdown]
+# ### Nesterov
+#
+# Igual que la suma en la memoria; el paso mira una vez más hacia delante, $g+\mu m$.
+
+# %%
+exercise("nesterov")
+
+
+# %%
+def mi_nesterov(g, state, w, t, *, learning_rate, momentum):
+    ...
+    return w, state
+
+
+_ = check("nesterov", mi_nesterov)
+
+# %% [markdown]
+# ### Adagrad
+#
+# La suma empieza aquí en 0,1, como en Keras; en los apuntes y en la lección 4, en cero.
+
+# %%
+exercise("adagrad")
+
+
+# %%
+def mi_adagrad(g, state, w, t, *, learning_rate, eps):
+    ...
+    return w, state
+
+
+_ = check("adagrad", mi_adagrad)
+
+# %% [markdown]
+# ### RMSProp
+#
+# La suma se vuelve una media, y $\varepsilon$ sigue dentro de la raíz.
+
+# %%
+exercise("rmsprop")
+
+
+# %%
+def mi_rmsprop(g, state, w, t, *, learning_rate, decay, eps):
+    ...
+    return w, state
+
+
+_ = check("rmsprop", mi_rmsprop)
+
+# %% [markdown]
+# ### Adadelta
+#
+# Dos memorias, y un orden que importa: el paso usa la `x` de *antes*.
+
+# %%
+exercise("adadelta")
+
+
+# %%
+def mi_adadelta(g, state, w, t, *, learning_rate, rho, eps):
+    ...
+    return w, state
+
+
+_ = check("adadelta", mi_adadelta)
+
+# %% [markdown]
+# ### Adam
+#
+# Sin mirar arriba. Las dos correcciones llevan $t$, que empieza en uno.
+
+# %%
+exercise("adam")
+
+
+# %%
+def mi_adam(g, state, w, t, *, learning_rate, b1, b2, eps):
+    ...
+    return w, state
+
+
+_ = check("adam", mi_adam)
+
+# %% [markdown]
+# ### AdamW
+#
+# Adam, y el peso encogido aparte.
+
+# %%
+exercise("adamw")
+
+
+# %%
+def mi_adamw(g, state, w, t, *, learning_rate, weight_decay, b1, b2, eps):
+    ...
+    return w, state
+
+
+_ = check("adamw", mi_adamw)
+
+# %% [markdown]
+# ### Adamax
+#
+# El mayor en lugar de la media; solo $m$ se corrige.
+
+# %%
+exercise("adamax")
+
+
+# %%
+def mi_adamax(g, state, w, t, *, learning_rate, b1, b2, eps):
+    ...
+    return w, state
+
+
+_ = check("adamax", mi_adamax)

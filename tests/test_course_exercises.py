@@ -285,6 +285,16 @@ def test_there_are_two_wrong_solutions_of_each():
         assert sum(row[0] == name for row in WRONG) >= 2
 
 
+@EACH
+def test_a_skeleton_is_told_to_be_one_without_the_answer(name):
+    verdict = check(name, lambda g, state, w, t, **h: (w, state), quiet=True)
+    assert not verdict and "todavía no hace nada" in verdict.message
+    assert "learning_rate" not in verdict.message and "hace lo mismo" not in verdict.message
+    still = check(name, lambda g, state, w, t, **h: (w, {m: x + 1 for m, x in state.items()}),
+                  quiet=True)  # fmt: skip
+    assert ("todavía" in still.message) == (not RECIPES[name].memories)
+
+
 def test_the_first_wrong_step_and_leaf():
     """Right until the third step, and there wrong in the second leaf only."""
 

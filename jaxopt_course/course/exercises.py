@@ -31,6 +31,10 @@ from jaxopt_course.course.paths import (
 from jaxopt_course.course.recipe import Mistake, Recipe, Update, changed_lines, update_of
 
 WIDTH = 88  # of a line of a message
+SKELETON = (  # what is said of one; which line is missing would give the answer away
+    "✗ {name}: todavía no hace nada, tampoco en el paso {step}, hoja «{leaf}»: w y las memorias "
+    "salen como entraron. Escribe la fórmula del enunciado y vuelve a comprobarlo."
+)
 SINGLE = 1e-5  # what rounding to float32 on the way, out of sight, can make
 
 
@@ -68,7 +72,7 @@ def exercise(name: str) -> None:
       def my_update(g, state, w, t, *, learning_rate):
           ...
           return w, state
-      g, w    el gradiente y los parámetros, matrices de la misma forma
+      g, w    el gradiente y los parámetros, arreglos de la misma forma
       state   un diccionario vacío: este optimizador no tiene memorias
       t       el número del paso: 1, 2, 3, ...
       w ← w - η g
@@ -83,7 +87,7 @@ def exercise(name: str) -> None:
         f"  {signature(recipe)}\n"
         f"      ...\n"
         f"      return w, state\n"
-        f"  g, w    el gradiente y los parámetros, matrices de la misma forma\n"
+        f"  g, w    el gradiente y los parámetros, arreglos de la misma forma\n"
         f"  state   {f'un diccionario con las memorias: {memories}' if memories else state}\n"
         f"  t       el número del paso: 1, 2, 3, ...\n"
         f"  {recipe.formula.replace(',  ', chr(10) + '  ')}\n"
@@ -143,6 +147,9 @@ def judge(name: str, recipe: Recipe, update: Update) -> Verdict:
     close = deviation(path, ours) <= SINGLE
     lost = not any(np.isfinite(steps[step - 1]).any() for steps in path.values())
     mistakes = () if close else diagnose(name, path, states, tolerance, most=1 if lost else 2)
+    names = tuple(mistake.name for mistake in mistakes)
+    if untouched(recipe, path, states):
+        return Verdict(name, False, page([SKELETON.format(name=name, step=step, leaf=leaf)]), step, leaf, names)
     theirs, right = path[leaf][step - 1][place], ours[leaf][step - 1][place]
     words = [
         f"✗ {name}: el primer error está en el paso {step}, hoja «{leaf}», coordenada "
@@ -168,8 +175,18 @@ def judge(name: str, recipe: Recipe, update: Update) -> Verdict:
             "Desde ese paso todo es NaN o infinito, así que también puede ser otra división entre "
             "0, la raíz de un número negativo o un paréntesis que falta."
         )
-    names = tuple(mistake.name for mistake in mistakes)
     return Verdict(name, False, page(words), step, leaf, names)
+
+
+def untouched(recipe: Recipe, path: Leaves, states: list[dict[str, Leaves]]) -> bool:
+    """Whether nothing was done in any step: the parameters and memories are those of the start."""
+    stays = all((path[leaf] == start).all() for leaf, start in problem()[0].items())
+    return stays and all(
+        (memory[name] == begin).all()
+        for state in states
+        for memory in state.values()
+        for name, begin in recipe.memories.items()
+    )
 
 
 def apiece(theirs: float, right: float) -> str:
