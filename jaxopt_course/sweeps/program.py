@@ -19,6 +19,7 @@ from jaxopt_course.sweeps.lanes import (
     names_of,
 )
 from jaxopt_course.sweeps.loading import Kept, compile_all
+from jaxopt_course.sweeps.mesh import lower_on, slice_of, spread
 from jaxopt_course.sweeps.numerics import CPU_EFFORT, GPU_REPEATS, precision
 from jaxopt_course.sweeps.recent import Recent
 
@@ -59,7 +60,8 @@ def compile_program(
 ) -> Program:
     """Lower both programs once and compile them side by side, once for all devices of a kind.
 
-    What was compiled before is in ``kept``, as bytes, or in ``recent``, of this process.
+    What was compiled before is in ``kept``, as bytes, or in ``recent``, of this process.  On slices
+    of a mesh the text is still that of a device: it says what is computed, not where.
     """
     start = time.perf_counter()
     traces = []
@@ -68,21 +70,37 @@ def compile_program(
     seats = make_seats(table, np.zeros(lanes, np.int64))
     empty = empty_lanes(trial, seats)
     names = names_of(trial, table, empty.state, data)
-    segment = streaming.segment_of(trial, rhythm, names[1])
+    where = slice_of(devices[0])
+    own = trial if where is None else spread(trial, where)
+    segment = streaming.segment_of(own, rhythm, names[1])
 
     @functools.wraps(segment)
     def counted(*args: Any) -> Any:
         traces.append(1)
         return segment(*args)
 
+    asked = (empty, seats, np.zeros(lanes, bool)), (empty, seats, given, span, np.bool_(False))
     programs = [  # the segment last: the other is compiled while it is traced
-        (jax.jit(make_seat(trial), donate_argnums=0), (empty, seats, np.zeros(lanes, bool))),
-        (jax.jit(counted, donate_argnums=0), (empty, seats, given, span, np.bool_(False))),
+        (jax.jit(make_seat(own), donate_argnums=0), asked[0]),
+        (jax.jit(counted, donate_argnums=0), asked[1]),
     ]
     told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
     effort = told.get(devices[0].platform, ({}, {}))
     lowering = [functools.partial(lower, *program) for program in programs]
+    if where is not None:
+        more = {"streams": rhythm.fits > 0}
+        lowering = [
+            functools.partial(_lower_on, make_seat(own), asked[0], alone=True, **more),
+            functools.partial(_lower_on, counted, asked[1], alone=False, **more),
+        ]
+        kept = None  # its programs are of one device
     (seat, segments), texts = compile_all(lowering, effort, devices, kept, recent)
+    if where is not None:
+        plain = make_seat(trial), streaming.segment_of(trial, rhythm, names[1])
+        texts = [
+            lower(jax.jit(one, donate_argnums=0), args, where.devices[0]).as_text()
+            for one, args in zip(plain, asked, strict=True)
+        ]
     text = "\n".join(texts[::-1])  # of both: init is in "seat" alone
     state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), empty.state)
     facts = text, len(traces), time.perf_counter() - start
@@ -97,6 +115,11 @@ def lower(program: Any, arguments: Any, device: Any) -> Any:
     )
     with jax.default_matmul_precision(precision(device.platform)):
         return program.lower(*shapes)
+
+
+def _lower_on(function: Any, arguments: Any, where: Any, **how: Any) -> Any:
+    with jax.default_matmul_precision(precision(where.platform)):
+        return lower_on(function, arguments, where, **how)
 
 
 def make_seats(table: Table, rows: np.ndarray) -> Seats:
