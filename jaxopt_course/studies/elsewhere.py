@@ -28,8 +28,8 @@ def check_cluster(cluster: Any, devices: Any, table: Table, mesh: Any = None) ->
 
     Raises:
         TypeError: it is none.
-        ValueError: ``devices`` or a mesh are given too; or a task is a stream, whose batches this process
-            reads.
+        ValueError: ``devices`` or a mesh are given too; or a task is a stream, whose batches this
+            process reads.
     """
     if cluster is None:
         return

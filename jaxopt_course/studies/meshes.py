@@ -80,8 +80,8 @@ def devices_again(
     if mesh is None:
         if devices is not None:
             raise ValueError(
-                f"the study was made with a mesh ({said}): give mesh=, with axes of these names and "
-                "of any sizes, not devices="
+                f"the study was made with a mesh ({said}): give mesh=, with axes of these names "
+                "and of any sizes, not devices="
             )
         axes |= {LANES: 1} if one else {}
         here, count = jax.local_devices(), math.prod(axes.values())
@@ -94,8 +94,8 @@ def devices_again(
     check_mesh(mesh, devices)
     if set(mesh.axis_names) != set(axes):
         raise ValueError(
-            f"the mesh has the axes {_listed(mesh.axis_names)}, that of the study {said}: the names "
-            "must be the same, an axis may be of size 1"
+            f"the mesh has the axes {_listed(mesh.axis_names)}, that of the study {said}: the "
+            "names must be the same, an axis may be of size 1"
         )
     found = slices(mesh, specs_of(_recorded(was["sharding"]), mesh))
     return found[:1] if one else found

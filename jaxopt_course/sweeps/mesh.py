@@ -2,11 +2,11 @@
 
     mesh (lanes: L, batch: B, ...)   ->   L slices of B · ... devices, each with W lanes of its own
 
-To the engine a slice is one device: slices share nothing and wait for nobody, and a trial may go on
-in any of them.  Within one the compiler divides every step: the examples of a batch, and those of
-an evaluation, over the axis "batch"; each parameter as its ``PartitionSpec`` says, and like it every
-leaf of the state that belongs to it and has its shape (momenta, averages, best weights).  All other
-leaves, and the data, lie whole on each device.
+To the engine a slice is one device: slices share nothing and wait for nobody, and a trial may go
+on in any of them.  Within one the compiler divides every step: the examples of a batch, and those
+of an evaluation, over the axis "batch"; each parameter as its ``PartitionSpec`` says, and like it
+every leaf of the state that belongs to it and has its shape (momenta, averages, best weights).  All
+other leaves, and the data, lie whole on each device.
 
 The program is the one without a mesh, with constraints on where arrays lie.  They change no value
 but by the order in which sums are taken.
@@ -23,6 +23,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_course.sweeps.lane_bytes import LaneBytes
 from jaxopt_course.sweeps.lanes import Data, Lanes
+from jaxopt_course.sweeps.numerics import precision
 
 Tree = Any
 LANES, BATCH = "lanes", "batch"  # axes that have a meaning here; all others are the user's
@@ -179,7 +180,7 @@ def spread(trial: Any, where: Slice) -> Any:
 
 def lower_on(
     function: Callable[..., Any],
-    arguments: tuple[Any, ...],
+    arguments: Any,
     where: Slice,
     *,
     alone: bool,
@@ -207,7 +208,9 @@ def lower_on(
     shaped = lambda x, s: jax.ShapeDtypeStruct(np.shape(x), x.dtype, sharding=s)
     shapes = jax.tree.map(shaped, arguments, tuple(given))
     results = lanes if alone else (lanes, _whole(where))
-    return jax.jit(function, donate_argnums=0, out_shardings=results).lower(*shapes)
+    program = jax.jit(function, donate_argnums=0, out_shardings=results)
+    with jax.default_matmul_precision(precision(where.platform)):
+        return program.lower(*shapes)
 
 
 def put(tree: Tree, device: Any) -> Tree:

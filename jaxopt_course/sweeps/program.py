@@ -71,36 +71,36 @@ def compile_program(
     empty = empty_lanes(trial, seats)
     names = names_of(trial, table, empty.state, data)
     where = slice_of(devices[0])
-    own = trial if where is None else spread(trial, where)
-    segment = streaming.segment_of(own, rhythm, names[1])
+    told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
+    effort = told.get(devices[0].platform, ({}, {}))
+
+    def programs(trial: Trial) -> list[tuple[Any, Any]]:
+        """Each with its arguments, the segment last: the other is compiled while it is traced."""
+        segment = streaming.segment_of(trial, rhythm, names[1])
+        fresh, asked = np.zeros(lanes, bool), (span, np.bool_(False))
+        return [(make_seat(trial), (empty, seats, fresh)), (segment, (empty, seats, given, *asked))]
+
+    (seating, of_seat), (segment, of_segment) = programs(
+        trial if where is None else spread(trial, where)
+    )
 
     @functools.wraps(segment)
     def counted(*args: Any) -> Any:
         traces.append(1)
         return segment(*args)
 
-    asked = (empty, seats, np.zeros(lanes, bool)), (empty, seats, given, span, np.bool_(False))
-    programs = [  # the segment last: the other is compiled while it is traced
-        (jax.jit(make_seat(own), donate_argnums=0), asked[0]),
-        (jax.jit(counted, donate_argnums=0), asked[1]),
-    ]
-    told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
-    effort = told.get(devices[0].platform, ({}, {}))
-    lowering = [functools.partial(lower, *program) for program in programs]
+    alone = lambda one, given: functools.partial(lower, jax.jit(one, donate_argnums=0), given)
+    lowering = [alone(seating, of_seat), alone(counted, of_segment)]
     if where is not None:
-        more = {"streams": rhythm.fits > 0}
+        kept = None  # of programs of one device
+        several = functools.partial(lower_on, streams=rhythm.fits > 0)
         lowering = [
-            functools.partial(_lower_on, make_seat(own), asked[0], alone=True, **more),
-            functools.partial(_lower_on, counted, asked[1], alone=False, **more),
+            functools.partial(several, seating, of_seat, alone=True),
+            functools.partial(several, counted, of_segment, alone=False),
         ]
-        kept = None  # its programs are of one device
     (seat, segments), texts = compile_all(lowering, effort, devices, kept, recent)
     if where is not None:
-        plain = make_seat(trial), streaming.segment_of(trial, rhythm, names[1])
-        texts = [
-            lower(jax.jit(one, donate_argnums=0), args, where.devices[0]).as_text()
-            for one, args in zip(plain, asked, strict=True)
-        ]
+        texts = [alone(*one)(where.devices[0]).as_text() for one in programs(trial)]
     text = "\n".join(texts[::-1])  # of both: init is in "seat" alone
     state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), empty.state)
     facts = text, len(traces), time.perf_counter() - start
@@ -115,11 +115,6 @@ def lower(program: Any, arguments: Any, device: Any) -> Any:
     )
     with jax.default_matmul_precision(precision(device.platform)):
         return program.lower(*shapes)
-
-
-def _lower_on(function: Any, arguments: Any, where: Any, **how: Any) -> Any:
-    with jax.default_matmul_precision(precision(where.platform)):
-        return lower_on(function, arguments, where, **how)
 
 
 def make_seats(table: Table, rows: np.ndarray) -> Seats:
