@@ -176,9 +176,10 @@ def _checked(said: Any, name: str, leaf: Any, mesh: Mesh) -> PartitionSpec:
         said = said.spec
     if said is None:
         return WHOLE
-    if not isinstance(said, PartitionSpec):
+    kinds = str | tuple | None  # of what a spec says of a dimension
+    if not isinstance(said, PartitionSpec) or not all(isinstance(x, kinds) for x in said):
         raise TypeError(
-            f"sharding= must say a PartitionSpec for {name!r}, as jax.P(None, 'model'), not "
+            f"sharding= must say a PartitionSpec of axes for {name!r}, as jax.P(None, 'model'), not "
             f"{said!r}"
         )
     others = [axis for axis in mesh.axis_names if axis != LANES]
