@@ -179,8 +179,8 @@ def _checked(said: Any, name: str, leaf: Any, mesh: Mesh) -> PartitionSpec:
     kinds = str | tuple | None  # of what a spec says of a dimension
     if not isinstance(said, PartitionSpec) or not all(isinstance(x, kinds) for x in said):
         raise TypeError(
-            f"sharding= must say a PartitionSpec of axes for {name!r}, as jax.P(None, 'model'), not "
-            f"{said!r}"
+            f"sharding= must say a PartitionSpec of axes for {name!r}, as jax.P(None, 'model'), "
+            f"not {said!r}"
         )
     others = [axis for axis in mesh.axis_names if axis != LANES]
     for axes in axes_of(said):
