@@ -92,20 +92,20 @@ def assert_same_weights(mine, theirs, share):
 
 # ---------------------------------------------------------------- equal to one device
 
-OPTIMIZERS = ["adamw", "muon", "adafactor"]
+OPTIMIZERS = ["muon", "adafactor"]
 
 
 @pytest.fixture(scope="module")
 def alone():
-    """Three optimizers in one program, whose states share slots, on one device."""
-    return joc.sweep(TASK, table(OPTIMIZERS), **LENGTHS, keep=6)
+    """Two optimizers in one program, whose states share slots, on one device."""
+    return joc.sweep(TASK, table(OPTIMIZERS), **LENGTHS, keep=4)
 
 
 @pytest.fixture(scope="module")
 def both():
     """The same with batch and parameters divided, on all four devices."""
     axes = mesh(lanes=1, batch=2, model=2)
-    return joc.sweep(TASK, table(OPTIMIZERS), **LENGTHS, keep=6, mesh=axes, sharding=SPECS)
+    return joc.sweep(TASK, table(OPTIMIZERS), **LENGTHS, keep=4, mesh=axes, sharding=SPECS)
 
 
 def test_batch_and_parameters_divided_are_the_trial_of_one_device(alone, both):
@@ -131,14 +131,14 @@ def test_the_manifest_says_what_was_spread_and_that_bits_are_not_promised(alone,
 
 def test_the_state_is_distributed(both):
     """A trial's last state comes as it lies: each device has its part of what is divided."""
-    again = both.replay(0)  # of adamw
+    again = both.replay(0)  # of muon
     assert again.different == [] and not again.exact
     state = again.state
     kernel = state.params["first"]["kernel"]
     assert {shard.data.shape for shard in kernel.addressable_shards} == {(6, 4)}
     assert {shard.data.shape for shard in state.params["last"].addressable_shards} == {(4, 3)}
     memories = [x for x in jax.tree.leaves(state.opt_state) if x.shape == (6, 8)]
-    assert len(memories) == 2
+    assert memories  # a momentum
     assert all({one.data.shape for one in x.addressable_shards} == {(6, 4)} for x in memories)
     assert state.model_state["seen"].sharding.is_fully_replicated
 
@@ -183,6 +183,7 @@ def rule(path, shape):
     return P(None, "model") if path == "first/kernel" else None
 
 
+@pytest.mark.long
 def test_static_columns_patience_and_the_best_evaluation():
     """A program a value, each spread; who stops early stops at the same step."""
     trials = joc.grid(optimizer="adam", learning_rate=[0.01, 0.5], rate=[0.25], batch_size=[4, 8])
@@ -227,8 +228,11 @@ def test_a_sweep_that_was_cut_short_goes_on_under_the_same_mesh_or_another(axes,
     assert_alike(study, plain)
     assert study.manifest["mesh"]["axes"] == axes and study.manifest["repeatable"] is False
     assert {len(event["devices"][0].split("+")) for event in study.events} == {2, axes["batch"]}
+    again = joc.Study.load(tmp_path).replay(3, task=TASK, mesh=mesh(**axes))
+    assert not again.exact and again.different == [] and max(again.deviations.values()) < 1e-6
 
 
+@pytest.mark.long
 def test_a_study_on_disk_finds_its_mesh_again(tmp_path, monkeypatch):
     axes = mesh(lanes=2, model=2)
     trials = table(["momentum"], seeds=3)
