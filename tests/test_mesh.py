@@ -199,6 +199,38 @@ def test_static_columns_patience_and_the_best_evaluation():
     np.testing.assert_allclose(spread.trials["test_loss"], plain.trials["test_loss"], rtol=1e-5)
 
 
+@pytest.mark.long
+def test_halving_moves_trials_between_slices():
+    """Who is promoted waits, and goes on in any slice; the same are."""
+    trials = joc.grid(learning_rate=[0.001, 0.01, 0.03, 0.1], rate=[0.25], seed=range(2))
+    given = TASK, trials, lambda h: joc.momentum(h["learning_rate"])
+    more = {"lanes": 2, "scheduler": joc.SuccessiveHalving(2, 4)}
+    plain = joc.sweep(*given, **LENGTHS, **more)
+    axes = mesh(lanes=2, batch=1, model=2)
+    spread = joc.sweep(*given, **LENGTHS, **more, mesh=axes, sharding=SPECS)
+    assert (plain.trials["status"] == "stopped").any()
+    assert_alike(spread, plain)
+    assert spread.trials["stopped_step"].equals(plain.trials["stopped_step"])
+
+
+@pytest.mark.long
+def test_of_a_stream_each_device_has_its_examples():
+    batches = [{"x": X[i : i + 8], "y": Y[i : i + 8]} for i in range(20)]
+    part = lambda rows: {"x": X[rows], "y": Y[rows]}
+    train = joc.stream(batches, bytes_a_call=3 * 8 * 7 * 4)
+    parts = train, part(slice(35, 44)), part(slice(44, 53))
+    task = joc.Task("stream", init, loss, evaluate, *parts, metrics={"loss": "min"})
+    trials = joc.grid(learning_rate=[0.01, 0.1], rate=[0.25])
+    given = task, trials, lambda h: joc.momentum(h["learning_rate"])
+    plain = joc.sweep(*given, **LENGTHS)
+    spread = joc.sweep(*given, **LENGTHS, mesh=mesh(lanes=1, batch=2))
+    np.testing.assert_allclose(
+        spread.curves["train_loss"], plain.curves["train_loss"], rtol=1e-6, atol=0
+    )
+    chunk = spread._session.programs[0].program.segment[0].input_shardings[0][2].train["x"]
+    assert chunk.shard_shape((3, 8, 6)) == (3, 4, 6)
+
+
 # ---------------------------------------------------------------- cut short
 
 
