@@ -43,6 +43,8 @@ def explain(study: "Study", verbose: bool) -> None:
 
 def repeated(manifest: dict[str, Any], event: dict[str, Any]) -> str:
     """Whether a call that was made twice gave the same bits; empty where none was."""
+    if "mesh" in manifest:
+        return "; on a mesh, which promises rounding, not bits"
     if "repeatable" in manifest:
         said = "the same bits" if manifest["repeatable"] else "other bits"
         return f"; {manifest['calls_compared']} made twice: {said}"

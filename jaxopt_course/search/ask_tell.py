@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jax.sharding import Mesh
 
 from jaxopt_course.records import checkpoints, claims
 from jaxopt_course.report.optuna import Told, import_optuna, set_attributes, tell_all
@@ -24,12 +25,12 @@ from jaxopt_course.search.space import Reads, Space, make_space
 from jaxopt_course.search.tells import report, tell
 from jaxopt_course.studies.carried import Carried
 from jaxopt_course.studies.checking import (
-    check_devices,
     check_folds,
     check_metrics,
     with_patience,
 )
 from jaxopt_course.studies.choosing import check_measured, check_score
+from jaxopt_course.studies.meshes import Sharding, devices_of
 from jaxopt_course.studies.readings import OnReading
 from jaxopt_course.studies.results import join
 from jaxopt_course.studies.seen import make_seen
@@ -121,6 +122,8 @@ class OptunaSearch:
         directory: str | Path | None = None,
         overwrite: bool = False,
         devices: Sequence[Any] | None = None,
+        mesh: Mesh | None = None,
+        sharding: Sharding = None,
         progress: bool = True,
         **others: Any,
     ) -> Study:
@@ -159,6 +162,8 @@ class OptunaSearch:
             directory: where to save, once all is over or something stops it; default nowhere.
             overwrite: whether a study that the directory holds may be replaced.
             devices: default all local ones.
+            mesh: instead of devices.
+            sharding: of its parameters.
             progress: whether to show a line a batch.
             **others: arguments of ``sweep`` that have no place here: each is refused by name.
 
@@ -198,7 +203,7 @@ class OptunaSearch:
         chosen, score = check_score(score, metric, measured, scheduler is not None)
         check_measured(chosen[0], table.measured_with, set(space.columns) - set(space.fixed))
         check_direction(self.optuna_study, *chosen)
-        found = check_devices(devices)
+        found = devices_of(devices, mesh, sharding, table)
         count = len(table.buckets)
         session = Session(
             task,

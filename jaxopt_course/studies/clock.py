@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 
@@ -13,6 +12,7 @@ from jaxopt_course.report import tables
 from jaxopt_course.studies.compiled import Compiled
 from jaxopt_course.studies.joining import belong, own_rows
 from jaxopt_course.studies.lowering import source_of
+from jaxopt_course.studies.meshes import devices_again
 from jaxopt_course.studies.parameters import WithParameters
 from jaxopt_course.studies.resume import recall
 from jaxopt_course.sweeps.clock import interval_seconds
@@ -68,7 +68,7 @@ class WithClock(WithParameters):
             raise ValueError(f"calls must be a whole number of at least {FEWEST}, not {calls!r}")
         session = self._session
         if session is None:
-            one = jax.local_devices()[:1]
+            one = devices_again(self.manifest, None, None, one=True)
             session = recall(self.manifest, self.trials, task, optimizer, one, False, start)
         if any(source_of(bucket.task) is not None for bucket in session.table.buckets):
             raise ValueError("steps of a stream wait for its reading, so that they cannot be timed")

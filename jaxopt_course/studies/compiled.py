@@ -33,6 +33,7 @@ from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
 from jaxopt_course.sweeps.lanes import Data
 from jaxopt_course.sweeps.memory import check_width, memory_limit
+from jaxopt_course.sweeps.mesh import share_of
 from jaxopt_course.sweeps.messages import Code, Workers
 from jaxopt_course.sweeps.patience import patience_of
 from jaxopt_course.sweeps.population import Generations
@@ -144,10 +145,10 @@ def compile_bucket(
     _check_recorded(columns, trial, row, data)
     state = jax.eval_shape(trial.init, row, jax.ShapeDtypeStruct((), np.uint32))
     held = held_of(state)  # does not count, so that the width is that without it
-    width = lanes or default_lanes(
-        lane._replace(state=lane.state - (held_bytes(held) if held else 0)), devices[0].platform
-    )
-    check_width(width, lane.state, memory_limit(devices))
+    without = lane._replace(state=lane.state - (held_bytes(held) if held else 0))
+    share = share_of(devices[0], without, of_trial(state))
+    width = lanes or default_lanes(share, devices[0].platform)
+    check_width(width, share_of(devices[0], lane, state).state, memory_limit(devices))
     saved = (kept_programs(), of_process()) if kept is None else (kept, None)
     program = compile_program(trial, rhythm_of(bucket), data, table, width, devices, *saved)
     others = evaluates_others(columns.optimizer, row, of_trial(state))

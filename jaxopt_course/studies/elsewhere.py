@@ -23,13 +23,13 @@ class Cluster(Protocol):
         """
 
 
-def check_cluster(cluster: Any, devices: Any, table: Table) -> None:
+def check_cluster(cluster: Any, devices: Any, table: Table, mesh: Any = None) -> None:
     """Refuse what is no cluster, and what cannot be trained there.
 
     Raises:
         TypeError: it is none.
-        ValueError: ``devices`` are given too; or a task is a stream, whose batches this process
-            reads.
+        ValueError: ``devices`` or a mesh are given too; or a task is a stream, whose batches this
+            process reads.
     """
     if cluster is None:
         return
@@ -39,6 +39,8 @@ def check_cluster(cluster: Any, devices: Any, table: Table) -> None:
         raise ValueError(
             "give either cluster= or devices=, not both: the devices are those of its nodes"
         )
+    if mesh is not None:
+        raise ValueError("give either cluster= or mesh=, not both: a mesh is of this machine")
     for bucket in table.buckets:
         if isinstance(bucket.task.train, Stream):
             raise ValueError(

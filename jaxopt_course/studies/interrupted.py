@@ -13,7 +13,7 @@ class NotRepeatableWarning(UserWarning):
 
 def warn_of_bits(manifest: Mapping[str, Any]) -> None:
     """Say so where a call, made again, gave other bits."""
-    if manifest.get("repeatable") is False:
+    if manifest.get("repeatable") is False and "calls_differ_in" in manifest:
         warnings.warn(
             "this machine gave other bits for the same call, in "
             f"{', '.join(manifest['calls_differ_in'][:3])}: what is resumed or replayed "

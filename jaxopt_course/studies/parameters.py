@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxopt_course.records import checkpoints, claims, weights
 from jaxopt_course.studies.exporting import WithExports
@@ -14,6 +15,7 @@ from jaxopt_course.studies.joining import belong
 from jaxopt_course.studies.keeping import check_keep
 from jaxopt_course.studies.longer import prepared
 from jaxopt_course.studies.made_with import GiveAgain
+from jaxopt_course.studies.meshes import devices_again
 from jaxopt_course.studies.recorded import RecordedStudy
 from jaxopt_course.studies.resume import recall
 from jaxopt_course.studies.session import Session
@@ -169,6 +171,7 @@ class WithParameters(WithExports):
         directory: str | Path | None = None,
         overwrite: bool = False,
         devices: Sequence[Any] | None = None,
+        mesh: Mesh | None = None,
         progress: bool = True,
     ) -> Any:
         """Train the best configurations on, from where they ended: a study of a longer budget.
@@ -194,6 +197,7 @@ class WithParameters(WithExports):
             directory: of the new study; default nowhere.
             overwrite: see :func:`sweep`.
             devices: where the study was read from disk; default all local ones.
+            mesh: likewise, of a study with one; default its own, of the devices that are here.
             progress: whether to show lines.
 
         Returns:
@@ -207,9 +211,10 @@ class WithParameters(WithExports):
         """
         lengths = {"epochs": epochs, "steps": steps}
         lengths |= {"record_every": record_every, "evaluate_every": evaluate_every}
-        session = self._session or recall(
-            self.manifest, self.trials, task, optimizer, devices, False, start
-        )
+        session = self._session
+        if session is None:
+            where = devices_again(self.manifest, devices, mesh)
+            session = recall(self.manifest, self.trials, task, optimizer, where, False, start)
         keep = check_keep(keep)
         ready = lambda: prepared(
             session, self, self._content, top, lengths, stretch, keep, progress

@@ -8,10 +8,12 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
+from jax.sharding import Mesh
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records.format import table_sha256
 from jaxopt_course.studies.lowering import data_of, rhythm_of, trial_of
+from jaxopt_course.studies.meshes import Sharding, devices_of, kind_of
 from jaxopt_course.sweeps.lane_bytes import lane_bytes
 from jaxopt_course.sweeps.lanes import Data, Rhythm
 from jaxopt_course.sweeps.plan import Plan, make_plan
@@ -67,6 +69,8 @@ def plan(
     diverges_above: float | None = None,
     diverges_after: int | None = None,
     devices: Sequence[Any] | None = None,
+    mesh: Mesh | None = None,
+    sharding: Sharding = None,
     progress: bool = True,
 ) -> Plan | Plans:
     """Choose how a table is to be trained, from memory and from short timed probes.
@@ -92,6 +96,8 @@ def plan(
         diverges_above: a loss beyond which a trial counts as diverged; default as in ``sweep``.
         diverges_after: so many bad losses in a row that make it so.
         devices: default all local ones.
+        mesh: instead of devices.
+        sharding: of its parameters.
         progress: whether to show a line on standard error.
 
     Returns:
@@ -115,9 +121,7 @@ def plan(
         diverges_above=diverges_above,
         diverges_after=diverges_after,
     )
-    devices = jax.local_devices() if devices is None else list(devices)
-    if not devices:
-        raise ValueError("devices must name at least one device")
+    devices = devices_of(devices, mesh, sharding, table)
     questions = [_ask(bucket, devices) for bucket in table.buckets]
     table.check_read()
     plans = []
@@ -153,7 +157,7 @@ def _ask(bucket: Bucket, devices: Sequence[Any]) -> dict[str, Any]:
         "optimizers": list(columns.optimizers),
         "trials": table_sha256(columns.trials, columns.hyperparameters),
         "bytes of a lane": size,
-        "kind of device": f"{devices[0].platform} {devices[0].device_kind}",
+        "kind of device": kind_of(devices[0]),
         "number of devices": len(devices),
     }
 

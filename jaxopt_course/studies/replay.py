@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
 import numpy as np
 import pandas as pd
 
 from jaxopt_course.studies.climbing import Scripted
 from jaxopt_course.studies.lineage import ancestry, inherited, path_of
+from jaxopt_course.studies.meshes import devices_again
 from jaxopt_course.studies.results import bare
 from jaxopt_course.studies.resume import recall
 from jaxopt_course.studies.session import Session
@@ -55,6 +55,7 @@ def replay(
     optimizer: Optimizer,
     progress: bool,
     start: Any = None,
+    mesh: Any = None,
 ) -> Replay:
     """See ``Study.replay``; without a session it is made again from the manifest.
 
@@ -80,8 +81,9 @@ def replay(
         scored = row["scored_step"][0]
         until = int((recorded["eval_step"] <= scored).sum())
         recorded = recorded.map(lambda x: x.where(x[x.dims[1]] <= scored))
-    one = jax.local_devices()[:1]  # enough for a trial
-    session = session or recall(manifest, trials, task, optimizer, one, False, start)
+    if session is None:
+        one = devices_again(manifest, None, mesh, one=True)  # enough for a trial
+        session = recall(manifest, trials, task, optimizer, one, False, start)
     names = session.table.trials.columns
     if scheduler is not None:  # it begins as its first ancestor
         row = trials[trials["trial"] == first].reset_index(drop=True)

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 
@@ -19,6 +18,7 @@ from jaxopt_course.records.format import table_sha256
 from jaxopt_course.studies.carried import Carried
 from jaxopt_course.studies.joining import belong, own_rows
 from jaxopt_course.studies.made_with import GiveAgain, OtherVersions, changed_versions
+from jaxopt_course.studies.meshes import devices_again
 from jaxopt_course.studies.seen import seen_of
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.starts import Starts
@@ -47,7 +47,7 @@ def recall(
         trials: its table; columns of results are passed over.
         task: what JSON cannot hold, an own task; default the registered one of that name.
         optimizer: own functions of the row, as they were given to ``sweep``.
-        devices: default all local ones.
+        devices: or slices of a mesh; default as ``devices_again``.
         exact: whether other versions of the compiler are refused; without, programs may be others.
         start: weights, as they were given to ``sweep``; default the file that the manifest names.
 
@@ -60,7 +60,7 @@ def recall(
     changed = changed_versions(manifest)
     if changed and exact:
         raise OtherVersions(changed)
-    devices = jax.local_devices() if devices is None else list(devices)
+    devices = devices_again(manifest, None, None) if devices is None else list(devices)
     _check_device(manifest, devices)
     entries = manifest["buckets"]
     tasks: dict[str, Task] = {}

@@ -30,6 +30,7 @@ from jaxopt_course.studies.made_with import (
     made_on,
 )
 from jaxopt_course.studies.many import warn_of_many
+from jaxopt_course.studies.meshes import facts_of
 from jaxopt_course.studies.seen import Seen
 from jaxopt_course.studies.snapshots import keep, newest, saver
 from jaxopt_course.sweeps.messages import Workers
@@ -345,4 +346,5 @@ class Session:
             **({"replicates": list(table.replicates)} if table.replicates else {}),
             **self.carried.manifest(kind),
             **self.seen.manifest,
+            **facts_of(self.devices, table),
         }

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from jax.sharding import Mesh
 
 from jaxopt_course.records import checkpoints, claims, files, lock, store
 from jaxopt_course.records.format import LOCK, MANIFEST
@@ -27,6 +28,7 @@ from jaxopt_course.studies.made_with import (
     each_alone,
     scheduler_of,
 )
+from jaxopt_course.studies.meshes import devices_again
 from jaxopt_course.studies.readings import OnReading
 from jaxopt_course.studies.replay import Replay, replay
 from jaxopt_course.studies.results import join
@@ -65,6 +67,7 @@ class Study(WithClock):
         optimizer: Optimizer = None,
         start: Any = None,
         devices: Sequence[Any] | None = None,
+        mesh: Mesh | None = None,
         progress: bool = True,
     ) -> "Study":
         """Train each optimizer's winner again on fresh seeds, in the same compiled program.
@@ -79,6 +82,7 @@ class Study(WithClock):
             optimizer: own functions of the row, where the study was read from disk.
             start: the weights given to :func:`sweep`, where the study was read from disk.
             devices: where the study was read from disk; default all local ones.
+            mesh: likewise, of a study with one; default its own, of the devices that are here.
             progress: whether to show a line.
 
         Raises:
@@ -87,7 +91,7 @@ class Study(WithClock):
         """
         trials = confirming(self.winners(), self.trials, self.manifest, seeds)
         with held(self.directory, self.manifest):
-            session = self._recalled(task, optimizer, devices, False, start)
+            session = self._recalled(False, (devices, mesh), task, optimizer, start)
             scheduler, said = course_of(self.manifest, self.trials, trials)
             trials = session.carried.fresh(trials, session.table.hyperparameters)
             outcome = session.train(trials, "confirmation", progress, scheduler=scheduler)
@@ -100,14 +104,13 @@ class Study(WithClock):
     def _trained(self, session: Session, path: Path | None, progress: bool, begin: Any) -> Any:
         return train(session, path, progress, None, None, begin)
 
-    def _recalled(
-        self, task: AnyTask | None, optimizer: Optimizer, devices: Any, exact: bool, start: Any
-    ) -> Session:
+    def _recalled(self, exact: bool, where: Any, task: Any, optimizer: Any, start: Any) -> Session:
         """The session that made the study, or one made again from what is on disk."""
         if self._session is not None:
             if exact and (changed := changed_versions(self.manifest)):
                 raise OtherVersions(changed)
             return self._session
+        devices = devices_again(self.manifest, *where)
         return recall(self.manifest, self.trials, task, optimizer, devices, exact, start)
 
     @classmethod
@@ -122,6 +125,7 @@ class Study(WithClock):
         on_reading: OnReading | None = None,
         time_limit: float | None = None,
         devices: Sequence[Any] | None = None,
+        mesh: Mesh | None = None,
         cluster: Cluster | None = None,
         progress: bool = True,
     ) -> "Study":
@@ -140,6 +144,7 @@ class Study(WithClock):
             on_reading: as for :func:`sweep`; what came after the last checkpoint is told again.
             time_limit: seconds for this process, as for :func:`sweep`.
             devices: default all local ones.
+            mesh: of a sweep with one: of the same axes, of any sizes; default as it was.
             cluster: as for :func:`sweep`; with or without one, whatever was there before.
             progress: whether to show a line.
 
@@ -158,11 +163,11 @@ class Study(WithClock):
             if not checkpoints.is_unfinished(path):  # whoever held the lock has completed it
                 return cls.load(path)
             question = checkpoints.asked(path)
-            session = recall(*question, task, optimizer, devices, start=start)
-            check_cluster(cluster, devices, session.table)
+            where = devices_again(question.settings, devices, mesh, one=cluster is not None)
+            session = recall(*question, task, optimizer, where, start=start)
+            check_cluster(cluster, devices, session.table, question.settings.get("mesh"))
             seen = seen_of(question.settings, on_reading, time_limit)
             session = replace(session, seen=seen, cluster=cluster)
-            session = session if cluster is None else replace(session, devices=session.devices[:1])
             scheduler = scheduler_of(question.settings["scheduler"], scheduler)
             if (left := compiled_again(session, path, progress, scheduler)) is not None:
                 if files.is_file(path / MANIFEST):  # what is there stays
@@ -177,6 +182,7 @@ class Study(WithClock):
         task: AnyTask | None = None,
         optimizer: Optimizer = None,
         start: Any = None,
+        mesh: Mesh | None = None,
         progress: bool = False,
     ) -> Replay:
         """Train one trial again, in the same program, and compare its curves bit for bit.
@@ -189,12 +195,13 @@ class Study(WithClock):
             task: an own task, where the study was read from disk.
             optimizer: own functions of the row, where the study was read from disk.
             start: the weights given to :func:`sweep`, where the study was read from disk.
+            mesh: as for :meth:`confirm`; one of its slices is enough.
             progress: whether to show a line.
 
         Raises:
             ValueError: no such trial, or it never trained; or the program is another one.
         """
-        given = task, optimizer, progress, start
+        given = task, optimizer, progress, start, mesh
         return replay(self.trials, self.curves, self.manifest, self._session, trial, *given)
 
     def extend(
@@ -205,6 +212,7 @@ class Study(WithClock):
         optimizer: Optimizer = None,
         start: Any = None,
         devices: Sequence[Any] | None = None,
+        mesh: Mesh | None = None,
         exact: bool = True,
         progress: bool = True,
     ) -> "Study":
@@ -221,6 +229,7 @@ class Study(WithClock):
             optimizer: own functions of the row, where the study was read from disk.
             start: the weights given to :func:`sweep`, where the study was read from disk.
             devices: where the study was read from disk; default all local ones.
+            mesh: likewise, of a study with one; default its own, of the devices that are here.
             exact: whether to refuse other versions of JAX than the study's, with which the new
                 trials agree with the old ones to rounding only; without, the manifest says which
                 trials were made with which.
@@ -243,7 +252,7 @@ class Study(WithClock):
             raise ValueError(f"the study has no column {unknown_columns[0]!r}; it has {columns}")
         with held(self.directory, self.manifest):
             try:
-                session = self._recalled(task, optimizer, devices, exact, start)
+                session = self._recalled(exact, (devices, mesh), task, optimizer, start)
             except OtherVersions as error:
                 error.add_note("or extend it to rounding: extend(…, exact=False)")
                 raise

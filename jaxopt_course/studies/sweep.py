@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from jax.sharding import Mesh
 
 from jaxopt_course.records import checkpoints, claims
 from jaxopt_course.studies.carried import Carried
 from jaxopt_course.studies.checking import (
-    check_devices,
     check_folds,
     check_lanes,
     check_metrics,
@@ -20,6 +20,7 @@ from jaxopt_course.studies.choosing import check_measured, check_score, varied_i
 from jaxopt_course.studies.compiling import compiled
 from jaxopt_course.studies.elsewhere import Cluster, check_cluster
 from jaxopt_course.studies.keeping import check_keep
+from jaxopt_course.studies.meshes import Sharding, devices_of
 from jaxopt_course.studies.part import Part, check_part, part_of
 from jaxopt_course.studies.plan import Plans, widths_of
 from jaxopt_course.studies.readings import OnReading
@@ -66,6 +67,8 @@ def sweep(
     directory: str | Path | None = None,
     overwrite: bool = False,
     devices: Sequence[Any] | None = None,
+    mesh: Mesh | None = None,
+    sharding: Sharding = None,
     part: Part | None = None,
     cluster: Cluster | None = None,
     progress: bool = True,
@@ -149,6 +152,16 @@ def sweep(
             :meth:`Study.resume`.
         overwrite: whether a study that the directory holds may be replaced; nothing else ever is.
         devices: default all local ones; see ``use_cpu_cores``.
+        mesh: instead of devices, where a trial is too large for one: ``jax.make_mesh((2, 4),
+            ("lanes", "batch"))`` spreads trials over two slices of four devices each.  A slice has
+            the lanes of a device.  The examples of a batch, and of an evaluation, are divided over
+            an axis "batch"; others divide what ``sharding`` says.  Equal to the sweep without to
+            1e-6 of a value after a short training, and rounding grows as it does between widths;
+            bits are not promised.
+        sharding: how a slice divides parameters, and with them their memories in the optimizer's
+            state: a tree of ``PartitionSpec`` (or ``NamedSharding``) for the parameters, or its
+            head; or a function of a parameter's path, as "Dense_0/kernel", and its shape (with
+            ``.shape`` and ``.dtype``), that returns a spec.  None: whole, as all else is.
         part: ``(rank, of)``, to train every ``of``-th configuration only, in the programs of the
             whole table; :func:`join` makes the study of the whole, bit for bit, of all parts.
         cluster: whose devices train instead, as :class:`Ray`: this process decides and saves; the
@@ -160,7 +173,8 @@ def sweep(
 
     Raises:
         SweepInterrupted: Ctrl-C, or the time is over; what is over is saved first.
-        TypeError, ValueError: see ``check_columns``, ``make_budget``, ``check_score``.
+        TypeError, ValueError: see ``check_columns``, ``make_budget``, ``check_score``; of a mesh,
+            see ``devices_of``.
         FileExistsError: the directory holds a study, and ``overwrite`` is false; or files that are
             no study's.
         BlockingIOError: another process works in the directory.
@@ -191,8 +205,9 @@ def sweep(
     check_measured(chosen[0], table.measured_with, varied)
     check_lanes(lanes)
     keep = check_keep(keep)
-    check_cluster(cluster, devices, table)
-    devices = check_devices(devices) if cluster is None else check_devices(None)[:1]
+    check_cluster(cluster, devices, table, mesh)
+    devices = devices_of(devices, mesh, sharding, table)
+    devices = devices if cluster is None else devices[:1]
     widths: list[int | None]
     plans: list[Any]
     if plan is None:

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_course.sweeps.lanes import Trial, test_by
+from jaxopt_course.sweeps.mesh import put_state
 from jaxopt_course.sweeps.numerics import precision
 from jaxopt_course.sweeps.program import Table, row_of
 
@@ -109,7 +110,7 @@ def tester(trial: Any, table: Table) -> Callable[[int, Any, Any, Any], None]:
     test = jax.jit(test_by(trial))
 
     def stopped(row: int, state: Any, device: Any, results: Any) -> None:
-        here = jax.device_put(state, device.device)
+        here = put_state(state, device.device)
         with jax.default_matmul_precision(precision(device.device.platform)):
             found = test(row_of(table, row), here, device.data.test, device.data.shared)
         for name, value in found.items():

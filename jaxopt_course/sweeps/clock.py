@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from jaxopt_course.sweeps.lanes import Data, emptied
+from jaxopt_course.sweeps.mesh import put, put_lanes
 from jaxopt_course.sweeps.program import Program, Table, make_seats
 
 
@@ -23,9 +24,9 @@ def interval_seconds(program: Program, data: Data, table: Table, row: int, repea
         repeats: calls that are timed.
     """
     device, seat, segment = program.devices[0], program.seat[0], program.segment[0]
-    seats = jax.device_put(make_seats(table, np.full(program.lanes, row)), device)
-    lanes = jax.device_put(emptied(program.state, program.lanes), device)
-    data = jax.device_put(data, device)
+    seats = put(make_seats(table, np.full(program.lanes, row)), device)
+    lanes = put_lanes(emptied(program.state, program.lanes), device)
+    data = put(data, device)
     seconds = []
     for _ in range(repeats + 1):
         lanes = jax.block_until_ready(seat(lanes, seats, np.ones(program.lanes, bool)))

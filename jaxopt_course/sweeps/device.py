@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxopt_course.sweeps.feeding import Feed, Source, said
 from jaxopt_course.sweeps.lanes import Data, Lanes, Readings, Rhythm, room
+from jaxopt_course.sweeps.mesh import hold_lanes, hold_state, put, put_lanes, put_state, slice_of
 from jaxopt_course.sweeps.program import Program
 from jaxopt_course.sweeps.queues import Key
 from jaxopt_course.sweeps.snapshot import Results
@@ -61,7 +62,7 @@ class Device:
 
     def sit(self, seats: Any) -> None:
         """Say who sits where."""
-        self.seats = jax.device_put(seats, self.device)
+        self.seats = put(seats, self.device)
 
     def begin(self, fresh: np.ndarray) -> None:
         """Let the guests of these lanes begin."""
@@ -73,13 +74,13 @@ class Device:
 
     def take(self, lane: int) -> Any:
         """The state of a lane."""
-        return take(self.lanes.state, np.int32(lane))
+        return take(self.lanes.state, np.int32(lane), slice_of(self.device))
 
     def admit(self, lane: int, state: Any, first_bad: Any) -> None:
         """Put a state into a lane, wherever it was, and its run of bad losses."""
         if getattr(jax.tree.leaves(state)[0], "device", None) != self.device:
-            state = jax.device_put(state, self.device)  # slow, even where it does nothing
-        self.lanes = place(self.lanes, np.int32(lane), state, first_bad)
+            state = put_state(state, self.device)  # slow, even where it does nothing
+        self.lanes = place(self.lanes, np.int32(lane), state, first_bad, slice_of(self.device))
 
     def aim(self, rhythm: Rhythm, seconds: float, results: Results, alone: bool) -> int:
         """How many intervals a call should take.
@@ -121,8 +122,8 @@ def make_devices(
             device,
             seat,
             segment,
-            jax.device_put(empty, device),
-            jax.device_put(kept, device),
+            put_lanes(empty, device),
+            put(kept, device),
             np.full(program.lanes, FREE),
             feed=None if source is None else Feed(source, program.rhythm, device),
         )
@@ -161,16 +162,16 @@ def seated(devices: Iterable[Device]) -> dict[int, Any]:
     return states
 
 
-@jax.jit
-def take(state: Any, lane: Any) -> Any:
-    """The state of one lane."""
+@functools.partial(jax.jit, static_argnames="where")
+def take(state: Any, lane: Any, where: Any = None) -> Any:
+    """The state of one lane; ``where``: the slice that it lies on, if it is one."""
     pick = jax.lax.dynamic_index_in_dim
-    return jax.tree.map(lambda x: pick(x, lane, keepdims=False), state)
+    return hold_state(jax.tree.map(lambda x: pick(x, lane, keepdims=False), state), where)
 
 
-@functools.partial(jax.jit, donate_argnums=0)
-def place(lanes: Lanes, lane: Any, state: Any, first_bad: Any) -> Lanes:
+@functools.partial(jax.jit, donate_argnums=0, static_argnames="where")
+def place(lanes: Lanes, lane: Any, state: Any, first_bad: Any, where: Any = None) -> Lanes:
     """The lanes with a state put back into one of them, and its run of bad losses."""
     put = jax.lax.dynamic_update_index_in_dim
     states = jax.tree.map(lambda x, one: put(x, one, lane, 0), lanes.state, state)
-    return Lanes(states, put(lanes.first_bad, first_bad, lane, 0))
+    return hold_lanes(Lanes(states, put(lanes.first_bad, first_bad, lane, 0)), where)

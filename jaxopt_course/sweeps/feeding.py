@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
-import jax
 import numpy as np
 
 from jaxopt_course.sweeps.lanes import Readings, Rhythm
+from jaxopt_course.sweeps.mesh import put_batches
 from jaxopt_course.sweeps.streaming import Span, join, pieces_of, span_of
 
 
@@ -105,7 +105,7 @@ class Feed:
 
     def _read(self, wanted: Wanted) -> Any:
         chunk = self._reader.chunk(*wanted, self._pieces.batches)
-        return jax.device_put(chunk, self._device)
+        return put_batches(chunk, self._device)
 
     def collect(self, readings: Readings, span: Span) -> Readings | None:
         """The readings of whole intervals, once a call has ended one."""

@@ -26,6 +26,11 @@ class Judged(NamedTuple):
         """Updates done."""
         return self.trial.step
 
+    @property
+    def params(self) -> Any:
+        """Those that are trained."""
+        return self.trial.params
+
 
 class JudgedTrial(NamedTuple):
     """The pure functions of a trial whose state is a :class:`Judged`."""

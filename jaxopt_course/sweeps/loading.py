@@ -23,6 +23,7 @@ import numpy as np
 from jax.experimental import serialize_executable
 from jaxlib import xla_client
 
+from jaxopt_course.sweeps.mesh import Slice
 from jaxopt_course.sweeps.recent import Recent
 
 
@@ -62,6 +63,7 @@ def compile_all(
         recent: the same, of this process and as it is.
     """
     first, *others = devices
+    movable = not isinstance(first, Slice)  # a program of several devices is compiled for each
     pool = ThreadPoolExecutor(len(lowering) * len(devices))
     with _cache_hits() as hits:
         start = lambda one, how: pool.submit(_compiled, one, how, hits)
@@ -83,12 +85,12 @@ def compile_all(
             for i, mine in enumerate(made):
                 if known[i]:
                     continue
-                if packs[i] is None and (others or (kept and keys[i])):
+                if movable and packs[i] is None and (others or (kept and keys[i])):
                     packs[i] = packed(mine[0].result())
                     if kept and (key := keys[i]) and packs[i] is not None:
                         kept.write(key, packs[i][0])
                 for device in others:
-                    copy = moved(packs[i], device) if _alike(device, first) else None
+                    copy = moved(packs[i], device) if movable and _alike(device, first) else None
                     again = copy is None and start(lowering[i](device), options[i])
                     mine.append(again or _done(copy))
             executables = [tuple(one.result().executable for one in mine) for mine in made]
@@ -129,7 +131,8 @@ def _name(lowered: Any, key: str | None, devices: Sequence[Any]) -> Hashable | N
     if key is None:
         return None
     given = jax.tree.structure(lowered.args_info), lowered.out_tree
-    name = hashlib.sha256(key.encode()).digest(), *given, *devices
+    places = [getattr(device, "mesh", device) for device in devices]
+    name = hashlib.sha256(key.encode()).digest(), *given, *places
     try:
         hash(name)
     except TypeError:  # a node of a tree holds what has none

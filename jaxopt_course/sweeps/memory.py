@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxopt_course.sweeps.mesh import members
 from jaxopt_course.sweeps.probes import Probe
 
 SHARE = {"cpu": 0.5}  # of the free memory that lanes may take ...
@@ -65,7 +66,7 @@ def memory_limit(devices: Sequence[Any]) -> int:
     share = SHARE.get(devices[0].platform, SHARE_ELSEWHERE)
     if "bytes_limit" in stats:
         return int(share * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
-    return int(share * available_bytes() / len(devices))
+    return int(share * available_bytes() / len(members(devices)))
 
 
 def available_bytes() -> int:

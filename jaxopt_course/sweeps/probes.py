@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from jaxopt_course.sweeps.lanes import Data, Rhythm, Trial, empty_lanes, room
+from jaxopt_course.sweeps.mesh import put, put_lanes
 from jaxopt_course.sweeps.program import Program, Table, compile_program, make_seats
 from jaxopt_course.sweeps.streaming import CHUNKS, argument, chunk_bytes, filled, room_of
 
@@ -60,7 +61,7 @@ class Prober:
         groups, sizes = np.unique(table.together, return_counts=True)
         self._rows = np.flatnonzero(table.together == groups[sizes.argmax()])
         self._trial, self._rhythm, self._data, self._table = trial, rhythm, data, table
-        self._device, self._on_device = device, jax.device_put(data, device)
+        self._device, self._on_device = device, put(data, device)
         self._timers: dict[int, Callable[[], tuple[float, float]]] = {}
         self._latest: Probe | None = None
 
@@ -102,8 +103,8 @@ class Prober:
         """The function that measures seconds of a step, and to seat, at a program's width."""
         rows = np.resize(self._rows, program.lanes)
         everyone = np.ones(program.lanes, bool)
-        seats = jax.device_put(make_seats(self._table, rows), self._device)
-        lanes = jax.device_put(empty_lanes(self._trial, jax.device_get(seats)), self._device)
+        seats = put(make_seats(self._table, rows), self._device)
+        lanes = put_lanes(empty_lanes(self._trial, jax.device_get(seats)), self._device)
         short, rhythm = program.rhythm, self._rhythm
         given = filled(self._on_device, short)
         valid_per_test = _examples(self._data.valid) / _examples(self._data.test)

@@ -19,6 +19,7 @@ from jaxopt_course.sweeps.lanes import (
     names_of,
 )
 from jaxopt_course.sweeps.loading import Kept, compile_all
+from jaxopt_course.sweeps.mesh import lower_on, slice_of, spread
 from jaxopt_course.sweeps.numerics import CPU_EFFORT, GPU_REPEATS, precision
 from jaxopt_course.sweeps.recent import Recent
 
@@ -59,7 +60,8 @@ def compile_program(
 ) -> Program:
     """Lower both programs once and compile them side by side, once for all devices of a kind.
 
-    What was compiled before is in ``kept``, as bytes, or in ``recent``, of this process.
+    What was compiled before is in ``kept``, as bytes, or in ``recent``, of this process.  On slices
+    of a mesh the text is still that of a device: it says what is computed, not where.
     """
     start = time.perf_counter()
     traces = []
@@ -68,21 +70,37 @@ def compile_program(
     seats = make_seats(table, np.zeros(lanes, np.int64))
     empty = empty_lanes(trial, seats)
     names = names_of(trial, table, empty.state, data)
-    segment = streaming.segment_of(trial, rhythm, names[1])
+    where = slice_of(devices[0])
+    told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
+    effort = told.get(devices[0].platform, ({}, {}))
+
+    def programs(trial: Trial) -> list[tuple[Any, Any]]:
+        """Each with its arguments, the segment last: the other is compiled while it is traced."""
+        segment = streaming.segment_of(trial, rhythm, names[1])
+        fresh, asked = np.zeros(lanes, bool), (span, np.bool_(False))
+        return [(make_seat(trial), (empty, seats, fresh)), (segment, (empty, seats, given, *asked))]
+
+    (seating, of_seat), (segment, of_segment) = programs(
+        trial if where is None else spread(trial, where)
+    )
 
     @functools.wraps(segment)
     def counted(*args: Any) -> Any:
         traces.append(1)
         return segment(*args)
 
-    programs = [  # the segment last: the other is compiled while it is traced
-        (jax.jit(make_seat(trial), donate_argnums=0), (empty, seats, np.zeros(lanes, bool))),
-        (jax.jit(counted, donate_argnums=0), (empty, seats, given, span, np.bool_(False))),
-    ]
-    told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
-    effort = told.get(devices[0].platform, ({}, {}))
-    lowering = [functools.partial(lower, *program) for program in programs]
+    alone = lambda one, given: functools.partial(lower, jax.jit(one, donate_argnums=0), given)
+    lowering = [alone(seating, of_seat), alone(counted, of_segment)]
+    if where is not None:
+        kept = None  # of programs of one device
+        several = functools.partial(lower_on, streams=rhythm.fits > 0)
+        lowering = [
+            functools.partial(several, seating, of_seat, alone=True),
+            functools.partial(several, counted, of_segment, alone=False),
+        ]
     (seat, segments), texts = compile_all(lowering, effort, devices, kept, recent)
+    if where is not None:
+        texts = [alone(*one)(where.devices[0]).as_text() for one in programs(trial)]
     text = "\n".join(texts[::-1])  # of both: init is in "seat" alone
     state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), empty.state)
     facts = text, len(traces), time.perf_counter() - start
