@@ -4,6 +4,7 @@ In an environment of its own: ``.ci/run cluster``.
 """
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -62,7 +63,7 @@ def nodes():
     head = {"num_cpus": 0, **room}
     made = patient(lambda: Cluster(initialize_head=True, head_node_args=head))
     node = {"num_cpus": 1, "object_store_memory": 80 * MIB}
-    made.one_more = lambda: patient(lambda: made.add_node(**node))
+    made.one_more = lambda **more: patient(lambda: made.add_node(**node, **more))
     yield made
     ray.shutdown()
     made.shutdown()
@@ -188,6 +189,78 @@ def test_other_code_on_a_node_is_refused_by_name(nodes, monkeypatch):
     monkeypatch.setattr(actor, "source_sha256", lambda: "0" * 64)
     with pytest.raises(ValueError, match=r"the node .* has jaxopt_course .*, not .*000\): its"):
         sweep(joc.Ray(address=nodes.address))
+
+
+OTHER = """
+import json, os, pathlib
+from jaxopt_course.clusters import actor
+from jaxopt_course.records import programs
+
+facts = json.loads(os.environ["MADE_UP"])
+programs.CPUINFO = pathlib.Path(__file__).with_name("cpuinfo")
+real = actor.facts_of
+actor.facts_of = lambda device: real(device) | facts
+"""
+
+
+@pytest.fixture
+def made_up(nodes, tmp_path):
+    """What adds a node whose processes say, by their sitecustomize.py, that they are another."""
+    (tmp_path / "sitecustomize.py").write_text(OTHER)
+    (tmp_path / "cpuinfo").write_text("model name : Abacus 3\nflags : beads rods\n")
+    added = []
+
+    def make(**facts):
+        path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+        variables = {"PYTHONPATH": path, "MADE_UP": json.dumps(facts)}
+        added.append(nodes.one_more(env_vars=variables))
+
+    yield make
+    for node in added:
+        nodes.remove_node(node)
+
+
+def test_other_instructions_are_refused_by_name_or_mixed(nodes, made_up, plain, tmp_path):
+    nodes.one_more()
+    made_up()
+    told = r"the node .* has instructions Abacus 3, features \w+, not .*joc.Ray\(mixed=True\)"
+    with pytest.raises(ValueError, match=told):
+        sweep(joc.Ray(address=nodes.address))
+    study = sweep(joc.Ray(address=nodes.address, mixed=True), directory=tmp_path / "study")
+    manifest = joc.Study.load(tmp_path / "study").manifest
+    assert manifest["repeatable"] is False
+    kinds = {e["instructions"].partition(",")[0]: e["alike"] for e in manifest["mixed"]}
+    assert kinds.pop("Abacus 3") is False and all(kinds.values())
+    ran = [n for e in manifest["mixed"] for a, b in e["trials"] for n in range(a, b + 1)]
+    assert {*ran} == {*range(len(TRIALS))}
+    here = sweep()
+    assert study.trials["status"].tolist() == here.trials["status"].tolist()
+    np.testing.assert_allclose(study.trials["valid_loss"], here.trials["valid_loss"], rtol=1e-3)
+    again = study.replay(0)
+    assert not again.exact and not again.different
+
+
+@pytest.mark.parametrize("fact", ["ray", "jaxopt_course"])
+def test_another_ray_or_other_code_is_refused_mixed_too(nodes, made_up, fact):
+    made_up(**{"jax": "0.11.0", fact: "2.51.0"})
+    with pytest.raises(ValueError, match=f"the node .* has {fact} 2.51.0, not .*jax 0.11.0") as told:
+        sweep(joc.Ray(address=nodes.address, mixed=True))
+    assert "mixed=True" not in str(told.value)
+
+
+def test_a_cluster_of_another_ray_is_no_cluster_that_does_not_answer(monkeypatch):
+    import ray
+
+    from jaxopt_course.clusters import connect
+
+    said = "Version mismatch: The cluster was started with:\n    Ray: 2.51.0\n    Python: 3.11.7\n"
+
+    def init(**_):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(ValueError, match="cluster at 'local' is another: Version .* Ray: 2.51.0"):
+        connect.connect(ray, "local")
 
 
 def test_an_address_nobody_answers_is_refused(nodes):

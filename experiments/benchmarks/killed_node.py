@@ -67,7 +67,8 @@ def main(epochs: int, out: Path) -> int:
         cluster.shutdown()
     more = ["--out", str(out / "here")]
     print("$ jaxopt-course", *asked, *more, flush=True)
-    subprocess.run([*command, *more], check=True, stdout=subprocess.DEVNULL)
+    nowhere = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([*command, *more], check=True, **nowhere)
     same = {name: filecmp.cmp(out / "ray" / name, out / "here" / name, False) for name in FILES}
     for name, equal in same.items():
         print(f"{name}: {'the same bytes' if equal else 'OTHER BYTES'}")

@@ -2,11 +2,12 @@
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax import export
 
 from jaxopt_course.sweeps import streaming
 from jaxopt_course.sweeps.lanes import (
@@ -45,6 +46,7 @@ class Program(NamedTuple):
     seconds: float  # to lower and compile
     state: Any  # of all lanes, shapes
     names: tuple[list[str], list[str], list[str]]  # of what is measured, recorded and tested
+    portable: Callable[[str], tuple[bytes, bytes]] | None = None  # by platform, see ``Code``
 
 
 def compile_program(
@@ -79,14 +81,15 @@ def compile_program(
         (jax.jit(make_seat(trial), donate_argnums=0), (empty, seats, np.zeros(lanes, bool))),
         (jax.jit(counted, donate_argnums=0), (empty, seats, given, span, np.bool_(False))),
     ]
-    told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
-    effort = told.get(devices[0].platform, ({}, {}))
+    effort = options_of(devices[0].platform)
     lowering = [functools.partial(lower, *program) for program in programs]
     (seat, segments), texts = compile_all(lowering, effort, devices, kept, recent)
     text = "\n".join(texts[::-1])  # of both: init is in "seat" alone
-    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), empty.state)
+    state = jax.tree.map(_shape, empty.state)
     facts = text, len(traces), time.perf_counter() - start
-    return Program(seat, segments, tuple(devices), rhythm, lanes, *facts, state, names)
+    shapes = [(program, jax.tree.map(_shape, arguments)) for program, arguments in programs]
+    portable = functools.partial(exported, shapes)
+    return Program(seat, segments, tuple(devices), rhythm, lanes, *facts, state, names, portable)
 
 
 def lower(program: Any, arguments: Any, device: Any) -> Any:
@@ -97,6 +100,41 @@ def lower(program: Any, arguments: Any, device: Any) -> Any:
     )
     with jax.default_matmul_precision(precision(device.platform)):
         return program.lower(*shapes)
+
+
+def options_of(platform: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The compiler's, for "seat" and for the segment."""
+    told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
+    return told.get(platform, ({}, {}))
+
+
+def _shape(x: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(np.shape(x), x.dtype)
+
+
+def exported(programs: Sequence[tuple[Any, Any]], platform: str) -> tuple[bytes, ...]:
+    """Jitted functions, of flat arguments and with flat results, as bytes for another process.
+
+    It may be on another CPU, have another device or another version of JAX.
+
+    Args:
+        programs: each with the shapes of its arguments.
+        platform: as ``jax.Device.platform`` has it.
+
+    Raises:
+        ValueError: a function has parts of which JAX promises no other process anything.
+    """
+    found = []
+    for program, shapes in programs:
+        leaves, tree = jax.tree.flatten(shapes)
+
+        def flat(*given: Any, program: Any = program, tree: Any = tree) -> list[Any]:
+            return jax.tree.leaves(program(*jax.tree.unflatten(tree, given)))
+
+        name = {"gpu": "cuda"}.get(platform, platform)
+        with jax.default_matmul_precision(precision(platform)):
+            found.append(bytes(export.export(jax.jit(flat), platforms=[name])(*leaves).serialize()))
+    return tuple(found)
 
 
 def make_seats(table: Table, rows: np.ndarray) -> Seats:

@@ -32,6 +32,7 @@ class Results:
     differ: list[str] = field(default_factory=list)  # ... where the bits were others ...
     not_compared: str = ""  # ... or why none was
     read: dict[str, Any] = field(default_factory=dict)  # how the reading of a stream went
+    nodes: dict[str, np.ndarray] = field(default_factory=dict)  # (N,), bool: who trained there
 
     @property
     def occupancy(self) -> float:
