@@ -243,7 +243,9 @@ def test_other_instructions_are_refused_by_name_or_mixed(nodes, made_up, plain, 
 @pytest.mark.parametrize("fact", ["ray", "jaxopt_course"])
 def test_another_ray_or_other_code_is_refused_mixed_too(nodes, made_up, fact):
     made_up(**{"jax": "0.11.0", fact: "2.51.0"})
-    with pytest.raises(ValueError, match=f"the node .* has {fact} 2.51.0, not .*jax 0.11.0") as told:
+    with pytest.raises(
+        ValueError, match=f"the node .* has {fact} 2.51.0, not .*jax 0.11.0"
+    ) as told:
         sweep(joc.Ray(address=nodes.address, mixed=True))
     assert "mixed=True" not in str(told.value)
 
@@ -259,7 +261,7 @@ def test_a_cluster_of_another_ray_is_no_cluster_that_does_not_answer(monkeypatch
         raise RuntimeError(said)
 
     monkeypatch.setattr(ray, "init", init)
-    with pytest.raises(ValueError, match="cluster at 'local' is another: Version .* Ray: 2.51.0"):
+    with pytest.raises(ValueError, match=r"cluster at 'local' is another: Version .* Ray: 2.51.0"):
         connect.connect(ray, "local")
 
 

@@ -167,7 +167,7 @@ def main(rounds: int, seconds: float) -> dict[str, list[dict[str, Any]]]:
         own = "" if made is base else f"{1e3 * middle('own'):.1f}"
         print("| " + " | ".join([*row, f"{middle('segment'):.2f}", own]) + " |")
     print(f"\n{rounds} turn(s), {steps:,} steps of {LANES} trials an actor; in brackets all turns")
-    print("wanted: one actor at least 98.0% of one process; two actors 2.00 of one, driver included")
+    print("wanted: one actor at least 98% of one process; two actors 200% of one, driver included")
     print("\n| message | bytes, pickled |\n|---|---|")
     for name in SIZES:
         print(f"| {name} | {sizes.get(name, 0):,} |")

@@ -1,4 +1,4 @@
-"""`compare --ray` on two nodes of this machine, one of them killed midway, and the same without Ray.
+"""`compare --ray` on two nodes of this machine, one killed midway, and the same without Ray.
 
 Question  Is the study that of one machine, file by file, though a node dies while it trains?
 Method    A head without devices and two nodes of one each, on loopback.  Once the command has told
@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ASKED = "compare --task wine --optimizers sgd momentum adam adamw --trials 32 --seeds 4".split()
+OPTIMIZERS = ["sgd", "momentum", "adam", "adamw"]
+ASKED = ["compare", "--task", "wine", "--optimizers", *OPTIMIZERS, "--trials", "32", "--seeds", "4"]
 FILES = ["trials.csv", "curves.nc", "confirm/trials.csv", "confirm/curves.nc"]
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 

@@ -249,8 +249,10 @@ class RayWorkers:
             "process to the bit"
         )
         if refuse:
-            more = "" if self._settings.mixed or not set(unlike) <= {*KINDS} else (
-                ", or allow rounding: joc.Ray(mixed=True)"
+            more = (
+                ""
+                if self._settings.mixed or not set(unlike) <= {*KINDS}
+                else (", or allow rounding: joc.Ray(mixed=True)")
             )
             raise ValueError(f"{said}; give it the same, or leave it out of the cluster{more}")
         self._ray.kill(slot.actor)

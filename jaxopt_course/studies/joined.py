@@ -10,9 +10,9 @@ from jaxopt_course.records import store, weights
 from jaxopt_course.records.format import join_sha256, table_sha256
 from jaxopt_course.studies import results
 from jaxopt_course.studies.joining import REPEATABLE, own_rows
-from jaxopt_course.studies.mixed import join_mixed, numbers_of, ranges
 from jaxopt_course.studies.keeping import best_trials
 from jaxopt_course.studies.made_with import COMPILER, agreed, command, common_name
+from jaxopt_course.studies.mixed import join_mixed, numbers_of, ranges
 from jaxopt_course.studies.part import in_order
 from jaxopt_course.studies.study import Study
 
