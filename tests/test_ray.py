@@ -102,6 +102,16 @@ def test_a_node_dies_and_another_joins(nodes, plain, short):
     assert len(set(read)) == len(read)  # none is told twice
 
 
+def actors(nodes):
+    """The processes of this cluster's actors, the oldest first."""
+    raylets = {str(one.all_processes["raylet"][0].process.pid) for one in nodes.list_all_nodes()}
+    listed = ["ps", "-eo", "pid,ppid,args", "--sort=start_time"]
+    found = subprocess.run(listed, capture_output=True, text=True).stdout.splitlines()[1:]
+    lines = [line.split(None, 2) for line in found]
+    ours = [one for one in lines if one[1] in raylets and one[2].startswith("ray::Actor")]
+    return [int(pid) for pid, *_ in ours]
+
+
 def test_actors_are_killed_and_made_again(nodes, plain, short):
     """By SIGKILL, up to ten times: the one that is longest there, after somebody has trained."""
     random, heard, done = np.random.default_rng(0), threading.Event(), threading.Event()
@@ -115,11 +125,7 @@ def test_actors_are_killed_and_made_again(nodes, plain, short):
                     return
             if done.wait(random.uniform(0.0, 0.5)):
                 return
-            listed = ["ps", "-eo", "pid,args", "--sort=start_time"]
-            found = subprocess.run(listed, capture_output=True, text=True)
-            lines = [x.split(None, 1) for x in found.stdout.splitlines()[1:]]
-            ours = [int(pid) for pid, name in lines if name.startswith("ray::Actor")]
-            if ours:
+            if ours := actors(nodes):
                 os.kill(ours[0], signal.SIGKILL)
                 killed.append(ours[0])
 
@@ -138,25 +144,33 @@ def test_actors_are_killed_and_made_again(nodes, plain, short):
 
 SWEEP = """
 import sys
-import jax
-from test_ray import HALVING, sweep
+from test_ray import HALVING, make_task, sweep
 import jaxopt_course as joc
 from jaxopt_course.sweeps import engine, program, remote
 
 program.CPU_EFFORT = ({}, {})  # the compiler's, as conftest.py has it where this goes on
 engine.SAVE_SECONDS, remote.TELL_SECONDS, remote.SEGMENT_SECONDS = 0.0, 0.0, 0.05
 told = lambda readings: print("told", flush=True)
-sweep(joc.Ray(address=sys.argv[1]), scheduler=HALVING, directory=sys.argv[2], on_reading=told)
+more = {"cluster": joc.Ray(address=sys.argv[1]), "directory": sys.argv[2], "on_reading": told}
+try:
+    joc.Study.resume(task=make_task(), progress=False, **more)
+except FileNotFoundError:
+    sweep(scheduler=HALVING, overwrite=True, **more)
 """
+
+
+def driver(nodes, directory):
+    """A process that sweeps or goes on, and says "told" at each reading."""
+    arguments = [sys.executable, "-W", "ignore", "-c", SWEEP, nodes.address, str(directory)]
+    path = f"{Path(__file__).parent}:{Path(__file__).parent.parent}"
+    environment = os.environ | {"PYTHONPATH": path}
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment)
 
 
 @pytest.mark.parametrize("with_ray", [False, True])
 def test_the_driver_is_killed_and_resumed(nodes, plain, tmp_path, with_ray):
     directory = tmp_path / "study"
-    arguments = [sys.executable, "-W", "ignore", "-c", SWEEP, nodes.address, str(directory)]
-    path = f"{Path(__file__).parent}:{Path(__file__).parent.parent}"
-    environment = os.environ | {"PYTHONPATH": path}
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment) as process:
+    with driver(nodes, directory) as process:
         for _ in range(3):
             assert process.stdout.readline() == b"told\n"
         with pytest.raises(BlockingIOError, match="another process"):
@@ -167,6 +181,55 @@ def test_the_driver_is_killed_and_resumed(nodes, plain, tmp_path, with_ray):
         where = {"cluster": joc.Ray(address=nodes.address)}
     study = joc.Study.resume(directory, task=make_task(), progress=False, **where)
     same(study, plain)
+
+
+@pytest.mark.soak
+def test_thirty_random_kills(nodes, plain, tmp_path):
+    """Actors, nodes and drivers, each as soon as somebody has trained again; ``-m soak``."""
+    random, expected = np.random.default_rng(17), plain.save(tmp_path / "plain")
+    fates = random.permutation(["actor"] * 12 + ["node"] * 9 + ["driver"] * 9).tolist()
+    mortal = [nodes.one_more() for _ in range(2)]
+    killed, studies, process, heard = [], 0, None, threading.Event()
+
+    def hear(stream):
+        for _ in stream:
+            heard.set()
+
+    while fates:
+        if process is None:
+            directory = tmp_path / f"study-{studies}"
+            process = driver(nodes, directory)
+            threading.Thread(target=hear, args=(process.stdout,), daemon=True).start()
+        heard.clear()
+        while not heard.wait(0.1) and process.poll() is None:
+            pass
+        time.sleep(random.uniform(0.0, 1.0))
+        if process.poll() is not None:  # it is over before all fates have come: another one
+            assert process.returncode == 0
+            same(joc.Study.load(directory), joc.Study.load(expected.directory))
+            process, studies = None, studies + 1
+            continue
+        fate = fates.pop()
+        if fate == "driver":
+            process.kill()
+            process.wait()
+            process = None
+        elif fate == "node":
+            nodes.remove_node(mortal.pop(0), allow_graceful=False)
+            mortal.append(nodes.one_more())
+        elif ours := actors(nodes):
+            os.kill(random.choice(ours), signal.SIGKILL)
+        else:  # none lives at this moment
+            fates.append(fate)
+            continue
+        killed.append(fate)
+    if process is None:
+        process = driver(nodes, directory)
+        process.communicate()
+    assert process.wait() == 0
+    same(joc.Study.load(directory), joc.Study.load(expected.directory))
+    assert len(killed) == 30
+    print(f"{len(killed)} kills, {studies + 1} studies")
 
 
 def test_the_command_on_nodes_is_the_command_here(nodes, tmp_path):
