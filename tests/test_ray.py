@@ -4,6 +4,7 @@ In an environment of its own: ``.ci/run cluster``.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -59,11 +60,12 @@ def nodes():
                 return make()
         return make()
 
-    room = {"object_store_memory": 80 * MIB, "include_dashboard": False}
-    head = {"num_cpus": 0, **room}
+    # without agents of the dashboard: a raylet waits 15 s for these to start, and then dies
+    ray._private.utils.get_dashboard_dependency_error = lambda: ImportError("not wanted here")
+    room = {"object_store_memory": 80 * MIB}
+    head = {"num_cpus": 0, "include_dashboard": False, **room}
     made = patient(lambda: Cluster(initialize_head=True, head_node_args=head))
-    node = {"num_cpus": 1, "object_store_memory": 80 * MIB}
-    made.one_more = lambda **more: patient(lambda: made.add_node(**node, **more))
+    made.one_more = lambda **more: patient(lambda: made.add_node(num_cpus=1, **room, **more))
     yield made
     ray.shutdown()
     made.shutdown()
@@ -326,6 +328,36 @@ def test_a_cluster_of_another_ray_is_no_cluster_that_does_not_answer(monkeypatch
     monkeypatch.setattr(ray, "init", init)
     with pytest.raises(ValueError, match=r"cluster at 'local' is another: Version .* Ray: 2.51.0"):
         connect.connect(ray, "local")
+
+
+@pytest.mark.parametrize("error", ["ObjectStoreFullError", "OutOfDiskError"])
+def test_a_full_object_store_is_said(monkeypatch, error):
+    """Of Ray's two errors, as a store that is full spills to disk first."""
+    import ray
+
+    from jaxopt_course.clusters.ray import RayWorkers
+
+    def put(value):
+        raise getattr(ray.exceptions, error)("full")
+
+    monkeypatch.setattr(ray, "put", put)
+    workers = RayWorkers(ray, joc.Ray(), jax.devices()[0])
+    with pytest.raises(MemoryError, match=r"no room for the data \(3 MiB\), .*--object-store"):
+        workers.begin(None, [np.zeros(3 * MIB, np.uint8)], 1)
+
+
+def test_data_beyond_the_store_are_spilled_and_trained(nodes):
+    nodes.one_more()
+    large = dataclasses.replace(make_task(), name="large")
+    part = {"x": np.linspace(-1, 1, 25 * MIB, dtype=np.float32)}  # 100 MiB; the stores have 80
+    part["y"] = part["x"][:1].repeat(len(part["x"]))
+    large = dataclasses.replace(large, train=part)
+    settings = {"steps": 20, "evaluate_every": 10}
+    there = joc.sweep(large, TRIALS, cluster=joc.Ray(address=nodes.address), batch_size=3,
+                      lanes=4, progress=False, **settings)  # fmt: skip
+    here = joc.sweep(large, TRIALS, devices=jax.devices()[:1], batch_size=3, lanes=4,
+                     progress=False, **settings)  # fmt: skip
+    same(there, here)
 
 
 def test_an_address_nobody_answers_is_refused(nodes):

@@ -26,6 +26,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from experiments.benchmarks import ray_nodes
+
 LANES, EVERY, BATCH, SEGMENT = 16, 200, 64, 1.0
 GUESS = 12_000  # trial-steps a second of a core; decides only how long the runs are
 SIZES = ("work", "work, all seats", "answer", "answer, all states")
@@ -125,15 +127,11 @@ def child(cores: Sequence[int], address: str, trials: int, steps: int, sizes: bo
 @contextlib.contextmanager
 def cluster(cores: Sequence[int]) -> Iterator[str]:
     """The address of nodes of this machine, one a core."""
-    from ray.cluster_utils import Cluster
-
-    room = {"object_store_memory": 80 * 2**20}
-    head = {"num_cpus": 0, "include_dashboard": False, **room}
-    made = Cluster(initialize_head=True, head_node_args=head)
+    made = ray_nodes.head()
     try:
         for core in cores:
             with pinned([core]):
-                made.add_node(num_cpus=1, **room)
+                made.add_node(**ray_nodes.NODE)
         yield made.address
     finally:
         made.shutdown()

@@ -19,20 +19,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from experiments.benchmarks import ray_nodes
+
 OPTIMIZERS = ["sgd", "momentum", "adam", "adamw"]
 ASKED = ["compare", "--task", "wine", "--optimizers", *OPTIMIZERS, "--trials", "32", "--seeds", "4"]
 FILES = ["trials.csv", "curves.nc", "confirm/trials.csv", "confirm/curves.nc"]
-NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
 
 def nodes() -> tuple[Any, Any]:
     """A cluster, and the node that is to die."""
-    from ray.cluster_utils import Cluster
-
-    head = NODE | {"num_cpus": 0, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
-    cluster.add_node(**NODE)
-    return cluster, cluster.add_node(**NODE)
+    cluster = ray_nodes.head()
+    cluster.add_node(**ray_nodes.NODE)
+    return cluster, cluster.add_node(**ray_nodes.NODE)
 
 
 def kill(cluster: Any, node: Any) -> None:

@@ -143,15 +143,17 @@ class RayWorkers:
         """See ``Workers``.
 
         Raises:
-            MemoryError: the store of this node has no room for the program and the data.
+            MemoryError: neither this node's store nor its disk has room for program and data.
         """
+        known = self._ray.exceptions
         try:
             self._message, self._most = (self._ray.put(code), self._ray.put(data)), most
-        except self._ray.exceptions.ObjectStoreFullError as error:
+        except (known.ObjectStoreFullError, known.OutOfDiskError) as error:  # Ray spills to disk
             size = sum(x.nbytes for x in data) / 2**20
             raise MemoryError(
-                f"Ray's object store has no room for the data ({size:.0f} MiB): start Ray with "
-                "--object-store-memory=BYTES"
+                f"Ray's object store has no room for the data ({size:.0f} MiB), nor has the disk "
+                "to which it spills: start Ray with --object-store-memory=BYTES, or make room "
+                "under its --temp-dir"
             ) from error
         for slot in self._slots.values():
             slot.loaded, slot.coming = False, None if slot.checked else slot.coming
