@@ -225,13 +225,13 @@ def test_thirty_random_kills(nodes, plain, tmp_path):
             fates.append(fate)
             continue
         killed.append(fate)
+        print(len(killed), fate, f"in study {studies}", flush=True)
     if process is None:
         process = driver(nodes, directory)
         process.communicate()
     assert process.wait() == 0
     same(joc.Study.load(directory), joc.Study.load(expected.directory))
     assert len(killed) == 30
-    print(f"{len(killed)} kills, {studies + 1} studies")
 
 
 def test_the_command_on_nodes_is_the_command_here(nodes, tmp_path):

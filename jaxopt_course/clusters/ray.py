@@ -251,12 +251,10 @@ class RayWorkers:
             "process to the bit"
         )
         if refuse:
-            more = (
-                ""
-                if self._settings.mixed or not set(unlike) <= {*KINDS}
-                else (", or allow rounding: joc.Ray(mixed=True)")
-            )
-            raise ValueError(f"{said}; give it the same, or leave it out of the cluster{more}")
+            ways = "give it the same, or leave it out of the cluster"
+            if not self._settings.mixed and set(unlike) <= {*KINDS}:
+                ways += ", or allow rounding: joc.Ray(mixed=True)"
+            raise ValueError(f"{said}; {ways}")
         self._ray.kill(slot.actor)
         slot.actor, slot.coming, slot.deaths = None, None, DEATHS
         warnings.warn(f"{said}; it is left out", stacklevel=2)

@@ -112,8 +112,8 @@ def _shape(x: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(np.shape(x), x.dtype)
 
 
-def exported(programs: Sequence[tuple[Any, Any]], platform: str) -> tuple[bytes, ...]:
-    """Jitted functions, of flat arguments and with flat results, as bytes for another process.
+def exported(programs: Sequence[tuple[Any, Any]], platform: str) -> tuple[bytes, bytes]:
+    """Two jitted functions, of flat arguments and with flat results, as bytes for another process.
 
     It may be on another CPU, have another device or another version of JAX.
 
@@ -134,7 +134,8 @@ def exported(programs: Sequence[tuple[Any, Any]], platform: str) -> tuple[bytes,
         name = {"gpu": "cuda"}.get(platform, platform)
         with jax.default_matmul_precision(precision(platform)):
             found.append(bytes(export.export(jax.jit(flat), platforms=[name])(*leaves).serialize()))
-    return tuple(found)
+    seat, segment = found
+    return seat, segment
 
 
 def make_seats(table: Table, rows: np.ndarray) -> Seats:
