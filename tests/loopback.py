@@ -20,10 +20,12 @@ class Threads:
         events: (worker, number of its work) -> "die", or seconds to be silent before it.
         joins: seconds -> a further one.
         silent_seconds: as of ``joc.Ray``.
+        unlike: as with ``joc.Ray(mixed=True)``, numbers of the devices of another kind.
     """
 
-    def __init__(self, devices=2, events=None, joins=(), silent_seconds=60.0):
+    def __init__(self, devices=2, events=None, joins=(), silent_seconds=60.0, unlike=None):
         self.devices, self.events, self.joins = devices, events or {}, joins
+        self.unlike = unlike  # numbers of those that compile themselves; None: all must be alike
         self.silent_seconds = silent_seconds
         self.workers = []
 
@@ -39,13 +41,13 @@ class Threads:
                 one.thread.join()
 
 
-def loaded(message, known={}):  # noqa: B006 (to load takes longer than to train)
+def loaded(message, alike=True, known={}):  # noqa: B006 (to load takes longer than to train)
     """An executor with this program, loaded once."""
     code, data = message
-    key = code.segment, *(x.tobytes() for x in data)
+    key = code.segment, alike, *(x.tobytes() for x in data)
     if key not in known:
         known[key] = Executor(jax.devices()[1])
-        known[key].load(code, data)
+        known[key].load(code, data, alike)
     return known[key]
 
 
@@ -53,6 +55,7 @@ class Group:
     def __init__(self, cluster):
         self.cluster, self.silent_seconds = cluster, cluster.silent_seconds
         self.all, self.calls, self.news = [], {}, threading.Condition()
+        self.platforms = [] if cluster.unlike is None else ["cpu"]
 
     def begin(self, code, data, most):
         self.message, self.began, self.late = (code, data), time.perf_counter(), []
@@ -61,7 +64,10 @@ class Group:
 
     def _one(self, number):
         one = InThread(self, f"thread {number}", number)
-        one.executor = copy.copy(loaded(self.message))
+        unlike = self.cluster.unlike
+        if unlike is not None:
+            one.facts = {"node": one.name, "alike": number not in unlike}
+        one.executor = copy.copy(loaded(self.message, number not in (unlike or ())))
         one.executor.empty(self.message[0])
         self.all.append(one)
         return one
@@ -82,7 +88,7 @@ class InThread:
     def __init__(self, group, name, number):
         self.group, self.name, self.number = group, name, number
         self.inbox, self.outbox = queue.Queue(), queue.Queue()
-        self.dead = False
+        self.dead, self.facts = False, {}
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 

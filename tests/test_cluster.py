@@ -1,6 +1,9 @@
 """Devices of other processes: they join, die, fall silent, and the table is that of one process."""
 
+import dataclasses
 import functools
+import pickle
+import threading
 
 import jax
 import numpy as np
@@ -82,3 +85,76 @@ def test_whoever_dies_whenever(plain, seed, monkeypatch):
     cluster = Threads(3, events, joins=np.linspace(0.05, 1, 12), silent_seconds=0.1)
     case = sorted(SCHEDULERS)[seed]
     same(sweep(cluster, keep=2, **SCHEDULERS[case]), plain(case))
+
+
+def odd_task(called=False):
+    """A task that no pickle can hold, as its functions hold a lock; it may call back to Python."""
+    lock, task = threading.Lock(), make_task()
+
+    def loss(*arguments):
+        with lock:
+            found = task.loss(*arguments)
+        if called:
+            jax.debug.print("{x}", x=found[0])
+        return found
+
+    return dataclasses.replace(task, loss=loss)
+
+
+def test_a_task_that_cannot_be_pickled_is_trained_elsewhere_as_here(plain):
+    with pytest.raises((TypeError, AttributeError)):
+        pickle.dumps(odd_task())
+    study = joc.sweep(odd_task(), TRIALS, keep=2, cluster=Threads(2), **SETTINGS)
+    same(study, plain("none"))
+
+
+class Nobody:
+    """A cluster that must not be asked."""
+
+    def opened(self, device):
+        raise AssertionError("work began")
+
+
+def test_a_program_that_calls_back_is_refused():
+    with pytest.raises(ValueError, match="the program cannot leave its process, as one that calls"):
+        joc.sweep(odd_task(called=True), TRIALS, cluster=Threads(1), **SETTINGS)
+
+
+def test_a_stream_is_refused_before_anything_is_asked(tmp_path):
+    batch = {"x": np.ones((3, 4), np.float32), "y": np.ones(3, np.int32)}
+    stream = joc.stream(lambda step: (batch["x"], batch["y"]))
+    x, y = np.ones((6, 4), np.float32), np.array([0, 1] * 3)
+    task = joc.Task.from_flax(
+        lambda rngs: joc.MLP(4, 2, rngs=rngs), stream, valid=(x, y), test=(x, y),
+        loss="softmax_cross_entropy", name="endless",
+    )  # fmt: skip
+    settings = {"steps": 4, "evaluate_every": 2, "progress": False}
+    with pytest.raises(ValueError, match=r"the task 'endless' is a stream, .* data are arrays"):
+        joc.sweep(task, TRIALS, cluster=Nobody(), directory=tmp_path / "a", **settings)
+    assert not (tmp_path / "a").exists()
+
+
+def test_what_is_no_cluster_or_twice_said_is_refused():
+    with pytest.raises(ValueError, match="either cluster= or devices=, not both"):
+        sweep(Nobody(), devices=jax.devices()[:1])
+    for cluster in (joc.Ray, "auto"):
+        with pytest.raises(TypeError, match=r'cluster must be one such as joc.Ray\(address="auto"'):
+            sweep(cluster)
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_what_was_swept_elsewhere_is_confirmed_and_extended_here(tmp_path, loaded):
+    """As a study of one process is; there is no ``cluster=`` for it."""
+    more = joc.grid(optimizer=["adam"], learning_rate=[0.03], seed=range(3))
+    grown = []
+    for name, cluster in {"there": Threads(2), "here": None}.items():
+        study = sweep(cluster, directory=tmp_path / name)
+        again = {}
+        if loaded:
+            study, again = joc.Study.load(tmp_path / name), {"task": make_task()}
+        fresh = study.confirm(2, progress=False, **again)
+        grown.append((fresh, study.extend(more, progress=False, **again)))
+    for there, here in zip(*grown, strict=True):
+        pd.testing.assert_frame_equal(there.trials, here.trials)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'cluster'"):
+        study.confirm(2, cluster=Threads(2))

@@ -4,6 +4,8 @@ In an environment of its own: ``.ci/run cluster``.
 """
 
 import contextlib
+import dataclasses
+import json
 import os
 import signal
 import subprocess
@@ -58,11 +60,12 @@ def nodes():
                 return make()
         return make()
 
-    room = {"object_store_memory": 80 * MIB, "include_dashboard": False}
-    head = {"num_cpus": 0, **room}
+    # without agents of the dashboard: a raylet waits 15 s for these to start, and then dies
+    ray._private.utils.get_dashboard_dependency_error = lambda: ImportError("not wanted here")
+    room = {"object_store_memory": 80 * MIB}
+    head = {"num_cpus": 0, "include_dashboard": False, **room}
     made = patient(lambda: Cluster(initialize_head=True, head_node_args=head))
-    node = {"num_cpus": 1, "object_store_memory": 80 * MIB}
-    made.one_more = lambda: patient(lambda: made.add_node(**node))
+    made.one_more = lambda **more: patient(lambda: made.add_node(num_cpus=1, **room, **more))
     yield made
     ray.shutdown()
     made.shutdown()
@@ -101,6 +104,16 @@ def test_a_node_dies_and_another_joins(nodes, plain, short):
     assert len(set(read)) == len(read)  # none is told twice
 
 
+def actors(nodes):
+    """The processes of this cluster's actors, the oldest first."""
+    raylets = {str(one.all_processes["raylet"][0].process.pid) for one in nodes.list_all_nodes()}
+    listed = ["ps", "-eo", "pid,ppid,args", "--sort=start_time"]
+    found = subprocess.run(listed, capture_output=True, text=True).stdout.splitlines()[1:]
+    lines = [line.split(None, 2) for line in found]
+    ours = [one for one in lines if one[1] in raylets and one[2].startswith("ray::Actor")]
+    return [int(pid) for pid, *_ in ours]
+
+
 def test_actors_are_killed_and_made_again(nodes, plain, short):
     """By SIGKILL, up to ten times: the one that is longest there, after somebody has trained."""
     random, heard, done = np.random.default_rng(0), threading.Event(), threading.Event()
@@ -114,11 +127,7 @@ def test_actors_are_killed_and_made_again(nodes, plain, short):
                     return
             if done.wait(random.uniform(0.0, 0.5)):
                 return
-            listed = ["ps", "-eo", "pid,args", "--sort=start_time"]
-            found = subprocess.run(listed, capture_output=True, text=True)
-            lines = [x.split(None, 1) for x in found.stdout.splitlines()[1:]]
-            ours = [int(pid) for pid, name in lines if name.startswith("ray::Actor")]
-            if ours:
+            if ours := actors(nodes):
                 os.kill(ours[0], signal.SIGKILL)
                 killed.append(ours[0])
 
@@ -137,25 +146,33 @@ def test_actors_are_killed_and_made_again(nodes, plain, short):
 
 SWEEP = """
 import sys
-import jax
-from test_ray import HALVING, sweep
+from test_ray import HALVING, make_task, sweep
 import jaxopt_course as joc
 from jaxopt_course.sweeps import engine, program, remote
 
 program.CPU_EFFORT = ({}, {})  # the compiler's, as conftest.py has it where this goes on
 engine.SAVE_SECONDS, remote.TELL_SECONDS, remote.SEGMENT_SECONDS = 0.0, 0.0, 0.05
 told = lambda readings: print("told", flush=True)
-sweep(joc.Ray(address=sys.argv[1]), scheduler=HALVING, directory=sys.argv[2], on_reading=told)
+more = {"cluster": joc.Ray(address=sys.argv[1]), "directory": sys.argv[2], "on_reading": told}
+try:
+    joc.Study.resume(task=make_task(), progress=False, **more)
+except FileNotFoundError:
+    sweep(scheduler=HALVING, overwrite=True, **more)
 """
+
+
+def driver(nodes, directory):
+    """A process that sweeps or goes on, and says "told" at each reading."""
+    arguments = [sys.executable, "-W", "ignore", "-c", SWEEP, nodes.address, str(directory)]
+    path = f"{Path(__file__).parent}:{Path(__file__).parent.parent}"
+    environment = os.environ | {"PYTHONPATH": path}
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment)
 
 
 @pytest.mark.parametrize("with_ray", [False, True])
 def test_the_driver_is_killed_and_resumed(nodes, plain, tmp_path, with_ray):
     directory = tmp_path / "study"
-    arguments = [sys.executable, "-W", "ignore", "-c", SWEEP, nodes.address, str(directory)]
-    path = f"{Path(__file__).parent}:{Path(__file__).parent.parent}"
-    environment = os.environ | {"PYTHONPATH": path}
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment) as process:
+    with driver(nodes, directory) as process:
         for _ in range(3):
             assert process.stdout.readline() == b"told\n"
         with pytest.raises(BlockingIOError, match="another process"):
@@ -166,6 +183,55 @@ def test_the_driver_is_killed_and_resumed(nodes, plain, tmp_path, with_ray):
         where = {"cluster": joc.Ray(address=nodes.address)}
     study = joc.Study.resume(directory, task=make_task(), progress=False, **where)
     same(study, plain)
+
+
+@pytest.mark.soak
+def test_thirty_random_kills(nodes, plain, tmp_path):
+    """Actors, nodes and drivers, each as soon as somebody has trained again; ``-m soak``."""
+    random, expected = np.random.default_rng(17), plain.save(tmp_path / "plain")
+    fates = random.permutation(["actor"] * 12 + ["node"] * 9 + ["driver"] * 9).tolist()
+    mortal = [nodes.one_more() for _ in range(2)]
+    killed, studies, process, heard = [], 0, None, threading.Event()
+
+    def hear(stream):
+        for _ in stream:
+            heard.set()
+
+    while fates:
+        if process is None:
+            directory = tmp_path / f"study-{studies}"
+            process = driver(nodes, directory)
+            threading.Thread(target=hear, args=(process.stdout,), daemon=True).start()
+        heard.clear()
+        while not heard.wait(0.1) and process.poll() is None:
+            pass
+        time.sleep(random.uniform(0.0, 1.0))
+        if process.poll() is not None:  # it is over before all fates have come: another one
+            assert process.returncode == 0
+            same(joc.Study.load(directory), joc.Study.load(expected.directory))
+            process, studies = None, studies + 1
+            continue
+        fate = fates.pop()
+        if fate == "driver":
+            process.kill()
+            process.wait()
+            process = None
+        elif fate == "node":
+            nodes.remove_node(mortal.pop(0), allow_graceful=False)
+            mortal.append(nodes.one_more())
+        elif ours := actors(nodes):
+            os.kill(random.choice(ours), signal.SIGKILL)
+        else:  # none lives at this moment
+            fates.append(fate)
+            continue
+        killed.append(fate)
+        print(len(killed), fate, f"in study {studies}", flush=True)
+    if process is None:
+        process = driver(nodes, directory)
+        process.communicate()
+    assert process.wait() == 0
+    same(joc.Study.load(directory), joc.Study.load(expected.directory))
+    assert len(killed) == 30
 
 
 def test_the_command_on_nodes_is_the_command_here(nodes, tmp_path):
@@ -188,6 +254,110 @@ def test_other_code_on_a_node_is_refused_by_name(nodes, monkeypatch):
     monkeypatch.setattr(actor, "source_sha256", lambda: "0" * 64)
     with pytest.raises(ValueError, match=r"the node .* has jaxopt_course .*, not .*000\): its"):
         sweep(joc.Ray(address=nodes.address))
+
+
+OTHER = """
+import json, os, pathlib
+from jaxopt_course.clusters import actor
+from jaxopt_course.records import programs
+
+facts = json.loads(os.environ["MADE_UP"])
+programs.CPUINFO = pathlib.Path(__file__).with_name("cpuinfo")
+real = actor.facts_of
+actor.facts_of = lambda device: real(device) | facts
+"""
+
+
+@pytest.fixture
+def made_up(nodes, tmp_path):
+    """What adds a node whose processes say, by their sitecustomize.py, that they are another."""
+    (tmp_path / "sitecustomize.py").write_text(OTHER)
+    (tmp_path / "cpuinfo").write_text("model name : Abacus 3\nflags : beads rods\n")
+    added = []
+
+    def make(**facts):
+        path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+        variables = {"PYTHONPATH": path, "MADE_UP": json.dumps(facts)}
+        added.append(nodes.one_more(env_vars=variables))
+
+    yield make
+    for node in added:
+        nodes.remove_node(node)
+
+
+def test_other_instructions_are_refused_by_name_or_mixed(nodes, made_up, plain, tmp_path):
+    nodes.one_more()
+    made_up()
+    told = r"the node .* has instructions Abacus 3, features \w+, not .*joc.Ray\(mixed=True\)"
+    with pytest.raises(ValueError, match=told):
+        sweep(joc.Ray(address=nodes.address))
+    study = sweep(joc.Ray(address=nodes.address, mixed=True), directory=tmp_path / "study")
+    manifest = joc.Study.load(tmp_path / "study").manifest
+    assert manifest["repeatable"] is False
+    kinds = {e["instructions"].partition(",")[0]: e["alike"] for e in manifest["mixed"]}
+    assert kinds.pop("Abacus 3") is False and all(kinds.values())
+    ran = [n for e in manifest["mixed"] for a, b in e["trials"] for n in range(a, b + 1)]
+    assert {*ran} == {*range(len(TRIALS))}
+    here = sweep()
+    assert study.trials["status"].tolist() == here.trials["status"].tolist()
+    np.testing.assert_allclose(study.trials["valid_loss"], here.trials["valid_loss"], rtol=1e-3)
+    again = study.replay(0)
+    assert not again.exact and not again.different
+
+
+@pytest.mark.parametrize("fact", ["ray", "jaxopt_course"])
+def test_another_ray_or_other_code_is_refused_mixed_too(nodes, made_up, fact):
+    made_up(**{"jax": "0.11.0", fact: "2.51.0"})
+    with pytest.raises(
+        ValueError, match=f"the node .* has {fact} 2.51.0, not .*jax 0.11.0"
+    ) as told:
+        sweep(joc.Ray(address=nodes.address, mixed=True))
+    assert "mixed=True" not in str(told.value)
+
+
+def test_a_cluster_of_another_ray_is_no_cluster_that_does_not_answer(monkeypatch):
+    import ray
+
+    from jaxopt_course.clusters import connect
+
+    said = "Version mismatch: The cluster was started with:\n    Ray: 2.51.0\n    Python: 3.11.7\n"
+
+    def init(**_):
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(ValueError, match=r"cluster at 'local' is another: Version .* Ray: 2.51.0"):
+        connect.connect(ray, "local")
+
+
+@pytest.mark.parametrize("error", ["ObjectStoreFullError", "OutOfDiskError"])
+def test_a_full_object_store_is_said(monkeypatch, error):
+    """Of Ray's two errors, as a store that is full spills to disk first."""
+    import ray
+
+    from jaxopt_course.clusters.ray import RayWorkers
+
+    def put(value):
+        raise getattr(ray.exceptions, error)("full")
+
+    monkeypatch.setattr(ray, "put", put)
+    workers = RayWorkers(ray, joc.Ray(), jax.devices()[0])
+    with pytest.raises(MemoryError, match=r"no room for the data \(3 MiB\), .*--object-store"):
+        workers.begin(None, [np.zeros(3 * MIB, np.uint8)], 1)
+
+
+def test_data_beyond_the_store_are_spilled_and_trained(nodes):
+    nodes.one_more()
+    large = dataclasses.replace(make_task(), name="large")
+    part = {"x": np.linspace(-1, 1, 25 * MIB, dtype=np.float32)}  # 100 MiB; the stores have 80
+    part["y"] = part["x"][:1].repeat(len(part["x"]))
+    large = dataclasses.replace(large, train=part)
+    settings = {"steps": 20, "evaluate_every": 10}
+    there = joc.sweep(large, TRIALS, cluster=joc.Ray(address=nodes.address), batch_size=3,
+                      lanes=4, progress=False, **settings)  # fmt: skip
+    here = joc.sweep(large, TRIALS, devices=jax.devices()[:1], batch_size=3, lanes=4,
+                     progress=False, **settings)  # fmt: skip
+    same(there, here)
 
 
 def test_an_address_nobody_answers_is_refused(nodes):

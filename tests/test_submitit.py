@@ -3,6 +3,12 @@
 In an environment of its own: ``.ci/run cluster``.
 """
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import jax
 import pandas as pd
 import pytest
@@ -42,3 +48,18 @@ def test_an_array_of_parts_is_the_whole(tmp_path):
     # jobs compile at full effort, as their users do, and tests with none
     for name in ("valid_loss", "test_loss", "train_loss"):
         pd.testing.assert_series_equal(joined.trials[name], whole.trials[name], rtol=1e-5)
+
+
+def test_the_guides_script_runs_word_for_word(tmp_path):
+    root = Path(__file__).parent.parent
+    guide = (root / "experiments" / "guides" / "clusters.md").read_text(encoding="utf-8")
+    [script] = re.findall(r"^```python no-run: needs submitit\n(.*?)^```$", guide, re.M | re.S)
+    (tmp_path / "parts.py").write_text(script, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    command = [sys.executable, "-W", "ignore", "parts.py", "local"]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    there = joc.Study.load(tmp_path / "runs" / "line" / "whole")
+    table = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 1e-2], seed=range(2))
+    here = joc.sweep("line", table, steps=40, batch_size=5, progress=False)
+    assert there.trials["id"].tolist() == here.trials["id"].tolist()
+    pd.testing.assert_series_equal(there.trials["valid_loss"], here.trials["valid_loss"], rtol=1e-5)

@@ -45,8 +45,9 @@ def repeated(manifest: dict[str, Any], event: dict[str, Any]) -> str:
     """Whether a call that was made twice gave the same bits; empty where none was."""
     if "mesh" in manifest:
         return "; on a mesh, which promises rounding, not bits"
-    if "repeatable" in manifest:
-        said = "the same bits" if manifest["repeatable"] else "other bits"
+    if manifest.get("calls_compared"):
+        unlike = "mixed" in manifest and not manifest.get("calls_differ_in")
+        said = "the same bits" if manifest["repeatable"] or unlike else "other bits"
         return f"; {manifest['calls_compared']} made twice: {said}"
     if reason := event.get("calls_not_compared"):
         return f"; none made twice: {reason}"

@@ -54,7 +54,10 @@ def replay(arguments: Replay) -> Answer:
             same = same.replace("the same bits", "the same to rounding")
         say(f"  {name}: {int(curve.notnull().sum())} readings, {same}")
     if not again.exact:
-        say("to rounding, as the versions are others or the machine does not repeat its bits")
+        say(
+            "to rounding, as the versions are others, unlike nodes trained it, or the machine does "
+            "not repeat its bits"
+        )
     return Answer(
         lambda: document(arguments, again, row["status"]), code=int(bool(again.different))
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).parent.parent
+KINDS = ("jax", "jaxlib", "devices", "instructions")  # what ``mixed=True`` lets differ
 
 
 class Actor:
@@ -25,18 +26,18 @@ class Actor:
         self._executor: Any = None
 
     def facts(self) -> dict[str, Any]:
-        """See :func:`facts_of`; of the first device."""
+        """See :func:`facts_of`; of the first device, with its platform."""
         import jax
 
         from jaxopt_course.sweeps.executor import Executor
 
         device = jax.local_devices()[0]
         self._executor = Executor(device)
-        return facts_of(device)
+        return facts_of(device) | {"platform": device.platform}
 
-    def load(self, code: Any, data: Any) -> None:
+    def load(self, code: Any, data: Any, alike: bool) -> None:
         """See ``Executor``."""
-        self._executor.load(code, data)
+        self._executor.load(code, data, alike)
 
     def work(self, work: Any) -> Any:
         """See ``Executor``."""
@@ -48,6 +49,7 @@ def facts_of(device: Any) -> dict[str, Any]:
     from jaxopt_course.records.programs import machine
 
     return {
+        "ray": metadata.version("ray"),
         "jaxopt_course": f"{metadata.version('jaxopt-course')} ({source_sha256()[:12]})",
         "jax": metadata.version("jax"),
         "jaxlib": metadata.version("jaxlib"),
@@ -56,10 +58,10 @@ def facts_of(device: Any) -> dict[str, Any]:
     }
 
 
-def environment_of(device: Any) -> dict[str, str]:
+def environment_of(platform: str) -> dict[str, str]:
     """Variables with which another process compiles for and computes on such a device likewise."""
-    found = {"JAX_PLATFORMS": {"gpu": "cuda"}.get(device.platform, device.platform)}
-    if device.platform == "cpu":  # the threads of a product decide how its sums are cut
+    found = {"JAX_PLATFORMS": {"gpu": "cuda"}.get(platform, platform)}
+    if platform == "cpu":  # the threads of a product decide how its sums are cut
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
         found["NPROC"] = os.environ.get("NPROC", str(cores))
     if "XLA_FLAGS" in os.environ:

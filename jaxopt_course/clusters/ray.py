@@ -7,16 +7,16 @@ saved stays in the sweep's own process.  An actor that dies is made again as lon
 import contextlib
 import time
 import warnings
-from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from jaxopt_course.clusters.actor import Actor, environment_of, facts_of
+from jaxopt_course.clusters.actor import KINDS, Actor, environment_of, facts_of
 from jaxopt_course.clusters.connect import connect, imported
-from jaxopt_course.sweeps.messages import Answer, Code, Leaves, Lost, Work
+from jaxopt_course.clusters.worker import RayWorker, Slot
+from jaxopt_course.sweeps.messages import Code, Leaves
 from jaxopt_course.sweeps.patience import is_number
 
 LOOK_SECONDS = 1.0  # between two looks at the nodes
@@ -38,6 +38,10 @@ class Ray:
         silent_seconds: after so long without an answer a device's rows are given to others too;
             the first answer counts, so that a slow device costs time and no results.
         start_seconds: how long the sweep waits for its first device.
+        mixed: whether nodes may have other CPUs, GPUs or versions of JAX than this process.  They
+            compile the program themselves, and agree to rounding: the manifest's ``mixed`` says
+            which trials ran on which node, and where an unlike one trained, ``repeatable`` is
+            false, with which :meth:`Study.replay` compares to rounding.
 
     Raises:
         TypeError, ValueError: of the wrong kind, or not positive.
@@ -47,12 +51,15 @@ class Ray:
     devices_per_node: int | None = None
     silent_seconds: float = 60.0
     start_seconds: float = 120.0
+    mixed: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.address, str) or not self.address:
             raise TypeError(
                 f'address must be a text, as "auto" or "host:port", not {self.address!r}'
             )
+        if not isinstance(self.mixed, bool):
+            raise TypeError(f"mixed must be True or False, not {self.mixed!r}")
         for name in ("devices_per_node", "silent_seconds", "start_seconds"):
             value = getattr(self, name)
             whole = name == "devices_per_node"
@@ -68,14 +75,15 @@ class Ray:
         """Connect, for as long as a sweep lasts.
 
         Args:
-            device: of this process; those of the nodes must be of its kind.
+            device: of this process; those of the nodes must be of its kind, if not ``mixed``.
 
         Raises:
             ImportError: Ray is not installed, or of another version.
             ConnectionError: nobody answers at the address, or no device in time.
-            ValueError: a node has other code, another jax, other devices or instructions.
+            ValueError: a node has other code or another Ray; or, if not ``mixed``, another jax,
+                other devices or instructions.
         """
-        ray = imported()
+        ray = imported(self.mixed)
         ours = not ray.is_initialized()
         if ours:
             connect(ray, self.address)
@@ -89,23 +97,6 @@ class Ray:
                 ray.shutdown()
 
 
-class Slot:
-    """The place of a device of a node.
-
-    Args:
-        name: in words.
-        gpu: whether it takes a GPU.
-        node: its number in Ray.
-    """
-
-    def __init__(self, name: str, gpu: bool, node: str) -> None:
-        self.name, self.gpu, self.node = name, gpu, node
-        self.actor: Any = None
-        self.coming: Any = None  # facts, or that the program is loaded
-        self.checked = self.loaded = False
-        self.deaths, self.why = 0, ""
-
-
 class RayWorkers:
     """The actors of a cluster, as they come and go; see ``sweeps.messages.Workers``."""
 
@@ -113,8 +104,9 @@ class RayWorkers:
         self.calls: dict[str, int] = {}
         self.silent_seconds = settings.silent_seconds
         self._ray, self._settings, self._mine = ray, settings, facts_of(device)
-        self._environment, self._gpu = environment_of(device), device.platform == "gpu"
+        self._platform = device.platform
         self._slots: dict[tuple[str, int], Slot] = {}
+        self.platforms: list[str] = []
         self._message: Any = None
         self._most, self._looked = 0, 0.0
 
@@ -142,6 +134,9 @@ class RayWorkers:
             self._ray.wait(coming, num_returns=len(coming), timeout=LOOK_SECONDS)
             for slot in list(self._slots.values()):
                 self._check(slot, refuse=True)
+        if self._settings.mixed:
+            found = {slot.platform for slot in self._slots.values() if slot.checked}
+            self.platforms = sorted(found | {self._platform})
 
     def _pause(self, coming: list[Any]) -> None:
         if coming:
@@ -153,15 +148,17 @@ class RayWorkers:
         """See ``Workers``.
 
         Raises:
-            MemoryError: the store of this node has no room for the program and the data.
+            MemoryError: neither this node's store nor its disk has room for program and data.
         """
+        known = self._ray.exceptions
         try:
             self._message, self._most = (self._ray.put(code), self._ray.put(data)), most
-        except self._ray.exceptions.ObjectStoreFullError as error:
+        except (known.ObjectStoreFullError, known.OutOfDiskError) as error:  # Ray spills to disk
             size = sum(x.nbytes for x in data) / 2**20
             raise MemoryError(
-                f"Ray's object store has no room for the data ({size:.0f} MiB): start Ray with "
-                "--object-store-memory=BYTES"
+                f"Ray's object store has no room for the data ({size:.0f} MiB), nor has the disk "
+                "to which it spills: start Ray with --object-store-memory=BYTES, or make room "
+                "under its --temp-dir"
             ) from error
         for slot in self._slots.values():
             slot.loaded, slot.coming = False, None if slot.checked else slot.coming
@@ -176,7 +173,7 @@ class RayWorkers:
             if not slot.checked or slot.loaded:
                 continue
             if slot.coming is None and self._under_way() < self._most:
-                slot.coming = slot.actor.load.remote(*self._message)
+                slot.coming = slot.actor.load.remote(*self._message, slot.alike)
             if slot.coming is not None and self._came(slot):
                 slot.loaded = True
                 found.append(RayWorker(self._ray, slot, self._died))
@@ -211,23 +208,27 @@ class RayWorkers:
             if not node["Alive"]:
                 continue
             has = node["Resources"]
-            count = int(has.get("GPU" if self._gpu else "CPU", 0))
+            gpu, platform = self._platform == "gpu", self._platform
+            if self._settings.mixed:  # what it has, and not what this process has
+                gpu = has.get("GPU", 0) >= 1
+                platform = "gpu" if gpu else "cpu"
+            count = int(has.get("GPU" if gpu else "CPU", 0))
             if self._settings.devices_per_node is not None and count:
                 count = self._settings.devices_per_node
             for number in range(count):
                 key = node["NodeID"], number
                 if key not in self._slots:
                     where = f"{node['NodeManagerHostname']} ({key[0][:6]}), device {number}"
-                    self._slots[key] = Slot(where, self._gpu, key[0])
+                    self._slots[key] = Slot(where, gpu, key[0])
                 slot = self._slots[key]
                 if slot.actor is None and slot.deaths < DEATHS:
                     there = NodeAffinitySchedulingStrategy(node_id=slot.node, soft=False)
                     share = min(1.0, has.get("CPU", 0.0) / count)
-                    needs = {"num_gpus": 1.0, "num_cpus": 0.0} if self._gpu else {"num_cpus": share}
+                    needs = {"num_gpus": 1.0, "num_cpus": 0.0} if gpu else {"num_cpus": share}
                     made = self._ray.remote(Actor).options(
                         max_restarts=0, scheduling_strategy=there, **needs
                     )
-                    slot.actor = made.remote(self._environment)
+                    slot.actor = made.remote(environment_of(platform))
                     slot.coming = slot.actor.facts.remote()
         alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
         for key in [key for key in self._slots if key[0] not in alive]:
@@ -240,20 +241,25 @@ class RayWorkers:
         facts = self._came(slot)
         if not facts:
             return
-        other = [
-            f"{name} {facts[name]}, not {mine}"
-            for name, mine in self._mine.items()
-            if facts[name] != mine
-        ]
-        if not other:
-            slot.checked = True
+        mine, platform = self._mine, facts["platform"]
+        unlike = [name for name in mine if facts[name] != mine[name]]
+        allowed = self._settings.mixed and set(unlike) <= {*KINDS}
+        if not unlike or (allowed and (refuse or platform in self.platforms)):
+            slot.checked, slot.alike, slot.platform = True, not unlike, platform
+            if self._settings.mixed:
+                kind = {name: facts[name] for name in KINDS}
+                slot.facts = {"node": slot.name, **kind, "alike": slot.alike}
             return
+        other = [f"{name} {facts[name] or 'none'}, not {mine[name] or 'none'}" for name in unlike]
         said = (
             f"the node {slot.name} has {'; '.join(other)}: its trials would not be those of this "
             "process to the bit"
         )
         if refuse:
-            raise ValueError(f"{said}; give it the same, or leave it out of the cluster")
+            ways = "give it the same, or leave it out of the cluster"
+            if not self._settings.mixed and set(unlike) <= {*KINDS}:
+                ways += ", or allow rounding: joc.Ray(mixed=True)"
+            raise ValueError(f"{said}; {ways}")
         self._ray.kill(slot.actor)
         slot.actor, slot.coming, slot.deaths = None, None, DEATHS
         warnings.warn(f"{said}; it is left out", stacklevel=2)
@@ -285,37 +291,3 @@ class RayWorkers:
                 f"done anything ({slot.why})",
                 stacklevel=2,
             )
-
-
-class RayWorker:
-    """See ``sweeps.messages.Worker``."""
-
-    def __init__(self, ray: Any, slot: Slot, died: Any) -> None:
-        self.name, self.calls = slot.name, deque[Any]()
-        self._ray, self._slot, self._actor, self._died = ray, slot, slot.actor, died
-
-    def send(self, work: Work) -> None:
-        """See ``Worker``."""
-        self.calls.append(self._actor.work.remote(work))
-
-    def answered(self) -> bool:
-        """See ``Worker``."""
-        ready, _ = self._ray.wait([self.calls[0]], timeout=0)
-        return bool(ready)
-
-    def answer(self) -> Answer:
-        """See ``Worker``.
-
-        Raises:
-            Lost: the actor or its node is dead.
-            RuntimeError: the device could not do it, as for want of memory.
-        """
-        try:
-            found: Answer = self._ray.get(self.calls.popleft())
-        except self._ray.exceptions.RayTaskError as error:
-            raise RuntimeError(f"the node {self.name}: {error.cause or error}") from error
-        except self._ray.exceptions.RayError as error:
-            if self._slot.actor is self._actor:
-                self._died(self._slot, error)
-            raise Lost(type(error).__name__) from error
-        return found

@@ -22,6 +22,7 @@ from jaxopt_course.studies.lineage import entries_of
 from jaxopt_course.studies.lowering import data_of, rhythm_of, source_of, trial_of
 from jaxopt_course.studies.machine_code import Recorded, kept_programs
 from jaxopt_course.studies.made_with import command
+from jaxopt_course.studies.mixed import mixed_event
 from jaxopt_course.studies.results import Scored, assemble, scorer
 from jaxopt_course.studies.seen import Seen
 from jaxopt_course.studies.states import Weights, best_weights, held_of, of_trial
@@ -299,6 +300,7 @@ def train_bucket(
     }
     if workers is not None:
         event["nodes"] = dict(workers.calls)
+    event |= mixed_event(results, trials["trial"].to_numpy(np.int64))
     if results.read:
         event["stream"] = results.read
     event |= {} if hear is None else hear.event

@@ -12,11 +12,11 @@ class NotRepeatableWarning(UserWarning):
 
 
 def warn_of_bits(manifest: Mapping[str, Any]) -> None:
-    """Say so where a call, made again, gave other bits."""
-    if manifest.get("repeatable") is False and "calls_differ_in" in manifest:
+    """Say so where a call, made again, gave other bits; of unlike nodes whoever asked knows."""
+    if differ := manifest.get("calls_differ_in"):
         warnings.warn(
             "this machine gave other bits for the same call, in "
-            f"{', '.join(manifest['calls_differ_in'][:3])}: what is resumed or replayed "
+            f"{', '.join(differ[:3])}: what is resumed or replayed "
             "agrees to rounding, not to the last bit",
             NotRepeatableWarning,
             stacklevel=4,

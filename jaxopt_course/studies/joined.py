@@ -12,6 +12,7 @@ from jaxopt_course.studies import results
 from jaxopt_course.studies.joining import REPEATABLE, own_rows
 from jaxopt_course.studies.keeping import best_trials
 from jaxopt_course.studies.made_with import COMPILER, agreed, command, common_name
+from jaxopt_course.studies.mixed import join_mixed, numbers_of, ranges
 from jaxopt_course.studies.part import in_order
 from jaxopt_course.studies.study import Study
 
@@ -193,9 +194,22 @@ def _manifest(found: Sequence[Study], whole: pd.DataFrame, sources: pd.DataFrame
     if any("repeatable" in one.manifest for one in found):
         manifest["repeatable"] = all(one.manifest.get("repeatable", True) for one in found)
         manifest["calls_compared"] = sum(one.manifest.get("calls_compared", 0) for one in found)
+    manifest |= join_mixed(_mixed(found, sources))
     if added := _added(found, sources):
         manifest["added_with"] = added
     return manifest
+
+
+def _mixed(found: Sequence[Study], sources: pd.DataFrame) -> list[list[dict[str, Any]]]:
+    """Of each study the nodes that trained it, where they may be unlike, with the new numbers."""
+    new = {key: n for n, key in enumerate(sources.itertuples(index=False, name=None))}
+    renumbered = lambda study, entry: ranges(
+        new[study, trial] for trial in numbers_of(entry) if (study, trial) in new
+    )
+    return [
+        [entry | {"trials": renumbered(n, entry)} for entry in one.manifest.get("mixed", ())]
+        for n, one in enumerate(found)
+    ]
 
 
 def _added(found: Sequence[Study], sources: pd.DataFrame) -> list[dict[str, Any]]:

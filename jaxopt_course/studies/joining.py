@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.studies.compiled import Trained
+from jaxopt_course.studies.mixed import join_mixed
 from jaxopt_course.studies.results import ticks
 
 if TYPE_CHECKING:
     import xarray as xr
 
-REPEATABLE = ("calls_compared", "repeatable", "calls_differ_in")  # entries of a manifest
+REPEATABLE = ("calls_compared", "repeatable", "calls_differ_in", "mixed")  # of a manifest
 
 
 def belong(trials: pd.DataFrame, static: Mapping[str, Any]) -> np.ndarray:
@@ -117,7 +118,8 @@ def join_found(parts: Sequence[Trained]) -> dict[str, Any]:
     """What a training found out, for the manifest: who copied whom, whether bits are repeated."""
     lineage = [part.event["lineage"] for part in parts if "lineage" in part.event]
     found = {"lineage": [entry for one in lineage for entry in one]} if lineage else {}
-    return join_repeatable(parts) | found
+    mixed = join_mixed(part.event.get("mixed", ()) for part in parts)
+    return join_repeatable(parts) | mixed | found
 
 
 def join_repeatable(parts: Sequence[Trained]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from jaxopt_course.studies.compiled import Trained
 from jaxopt_course.sweeps.snapshot import Results, Snapshot, Waiting
 
 COUNTS = ("trial_steps", "calls", "lane_intervals", "trial_intervals")
-TABLES = ("recorded", "valid", "test")
+TABLES = ("recorded", "valid", "test", "nodes")
 
 
 def pack(snapshot: Snapshot) -> dict[str, np.ndarray]:

@@ -4,11 +4,13 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax import export
 
 from jaxopt_course.sweeps.device import place, take
 from jaxopt_course.sweeps.lanes import Lanes
 from jaxopt_course.sweeps.loading import moved
 from jaxopt_course.sweeps.messages import Answer, Code, Leaves, Work
+from jaxopt_course.sweeps.program import options_of
 
 
 class Executor:
@@ -23,12 +25,25 @@ class Executor:
         self._lanes: list[Any] = []
         self._seats: list[Any] = []
 
-    def load(self, code: Code, data: Leaves) -> None:
+    def load(self, code: Code, data: Leaves, alike: bool = True) -> None:
         """Take over a program and its data; lanes are empty.
 
+        Args:
+            code: the program.
+            data: all three parts.
+            alike: whether the sweep's process has such a device; if not, it is compiled here.
+
         Raises:
-            RuntimeError: this process cannot run what the sweep's has compiled.
+            RuntimeError: this process cannot run what the sweep's has compiled or exported.
         """
+        if not alike:
+            self._seat, self._segment = self._compiled(code)
+        else:
+            self._seat, self._segment = self._moved(code)
+        self._data = jax.device_put(data, self.device)
+        self.empty(code)
+
+    def _moved(self, code: Code) -> list[Any]:
         takes, gives = code.arguments, (len(code.lanes), code.returns)
         programs = [
             moved((content, _flat_arguments(n), jax.tree.structure([0] * m)), self.device)
@@ -36,9 +51,19 @@ class Executor:
         ]
         if None in programs:
             raise RuntimeError("the program that the sweep's process compiled cannot be run here")
-        self._seat, self._segment = programs
-        self._data = jax.device_put(data, self.device)
-        self.empty(code)
+        return programs
+
+    def _compiled(self, code: Code) -> list[Any]:
+        platform, found = self.device.platform, []
+        if platform not in code.portable:
+            raise RuntimeError(f"the sweep's process has no program for a {platform} device")
+        donated = range(len(code.lanes))
+        for content, how in zip(code.portable[platform], options_of(platform), strict=True):
+            given = export.deserialize(bytearray(content))
+            put = jax.sharding.SingleDeviceSharding(self.device)
+            shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=put) for x in given.in_avals]
+            found.append(jax.jit(given.call, donate_argnums=donated).lower(*shapes).compile(how))
+        return found
 
     def empty(self, code: Code) -> None:
         """Let everybody go."""

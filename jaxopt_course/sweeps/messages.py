@@ -1,11 +1,12 @@
 """What the sweep and the devices of other processes tell each other: arrays, no functions.
 
 A program travels as the machine code that the sweep's own process compiled, so nothing of the
-user's code leaves it, and bits are those of one process.
+user's code leaves it, and bits are those of one process.  A device that this code is not for gets
+what the compiler was given instead, compiles it itself, and agrees to rounding.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,6 +21,7 @@ class Code(NamedTuple):
     lanes: list[tuple[tuple[int, ...], np.dtype]]  # shapes of the lanes' leaves, W first
     arguments: tuple[int, int]  # leaves that "seat" and the segment take ...
     returns: int  # ... and that the segment gives back; "seat" gives the lanes
+    portable: Mapping[str, tuple[bytes, bytes]] = {}  # by platform, both as StableHLO
 
 
 class Work(NamedTuple):
@@ -51,6 +53,10 @@ class Worker(Protocol):
     def name(self) -> str:
         """Where it is, in words."""
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What it is, for the manifest, where devices may be unlike; "alike" says if it is."""
+
     def send(self, work: Work) -> None:
         """Let it do this, after what it was sent before."""
 
@@ -71,6 +77,10 @@ class Workers(Protocol):
     @property
     def silent_seconds(self) -> float:
         """After how long without an answer a device's rows are given to another."""
+
+    @property
+    def platforms(self) -> Sequence[str]:
+        """Of the devices that may be unlike this process's, which need ``Code.portable``."""
 
     def begin(self, code: Code, data: Leaves, most: int) -> None:
         """Have this program and these data loaded, on so many devices at most."""

@@ -2,11 +2,12 @@
 
 import functools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jax import export
 
 from jaxopt_course.sweeps import streaming
 from jaxopt_course.sweeps.lanes import (
@@ -46,6 +47,7 @@ class Program(NamedTuple):
     seconds: float  # to lower and compile
     state: Any  # of all lanes, shapes
     names: tuple[list[str], list[str], list[str]]  # of what is measured, recorded and tested
+    portable: Callable[[str], tuple[bytes, bytes]] | None = None  # by platform, see ``Code``
 
 
 def compile_program(
@@ -71,8 +73,7 @@ def compile_program(
     empty = empty_lanes(trial, seats)
     names = names_of(trial, table, empty.state, data)
     where = slice_of(devices[0])
-    told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
-    effort = told.get(devices[0].platform, ({}, {}))
+    effort = options_of(devices[0].platform)
 
     def programs(trial: Trial) -> list[tuple[Any, Any]]:
         """Each with its arguments, the segment last: the other is compiled while it is traced."""
@@ -89,8 +90,11 @@ def compile_program(
         traces.append(1)
         return segment(*args)
 
-    alone = lambda one, given: functools.partial(lower, jax.jit(one, donate_argnums=0), given)
-    lowering = [alone(seating, of_seat), alone(counted, of_segment)]
+    jitted = [
+        (jax.jit(seating, donate_argnums=0), of_seat),
+        (jax.jit(counted, donate_argnums=0), of_segment),
+    ]
+    lowering = [functools.partial(lower, *one) for one in jitted]
     if where is not None:
         kept = None  # of programs of one device
         several = functools.partial(lower_on, streams=rhythm.fits > 0)
@@ -100,11 +104,14 @@ def compile_program(
         ]
     (seat, segments), texts = compile_all(lowering, effort, devices, kept, recent)
     if where is not None:
-        texts = [alone(*one)(where.devices[0]).as_text() for one in programs(trial)]
+        plain = [(jax.jit(one, donate_argnums=0), given) for one, given in programs(trial)]
+        texts = [lower(*one, where.devices[0]).as_text() for one in plain]
     text = "\n".join(texts[::-1])  # of both: init is in "seat" alone
-    state = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), empty.state)
+    state = jax.tree.map(_shape, empty.state)
     facts = text, len(traces), time.perf_counter() - start
-    return Program(seat, segments, tuple(devices), rhythm, lanes, *facts, state, names)
+    shapes = [(program, jax.tree.map(_shape, arguments)) for program, arguments in jitted]
+    portable = functools.partial(exported, shapes) if where is None else None
+    return Program(seat, segments, tuple(devices), rhythm, lanes, *facts, state, names, portable)
 
 
 def lower(program: Any, arguments: Any, device: Any) -> Any:
@@ -115,6 +122,42 @@ def lower(program: Any, arguments: Any, device: Any) -> Any:
     )
     with jax.default_matmul_precision(precision(device.platform)):
         return program.lower(*shapes)
+
+
+def options_of(platform: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The compiler's, for "seat" and for the segment."""
+    told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
+    return told.get(platform, ({}, {}))
+
+
+def _shape(x: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(np.shape(x), x.dtype)
+
+
+def exported(programs: Sequence[tuple[Any, Any]], platform: str) -> tuple[bytes, bytes]:
+    """Two jitted functions, of flat arguments and with flat results, as bytes for another process.
+
+    It may be on another CPU, have another device or another version of JAX.
+
+    Args:
+        programs: each with the shapes of its arguments.
+        platform: as ``jax.Device.platform`` has it.
+
+    Raises:
+        ValueError: a function has parts of which JAX promises no other process anything.
+    """
+    found = []
+    for program, shapes in programs:
+        leaves, tree = jax.tree.flatten(shapes)
+
+        def flat(*given: Any, program: Any = program, tree: Any = tree) -> list[Any]:
+            return jax.tree.leaves(program(*jax.tree.unflatten(tree, given)))
+
+        name = {"gpu": "cuda"}.get(platform, platform)
+        with jax.default_matmul_precision(precision(platform)):
+            found.append(bytes(export.export(jax.jit(flat), platforms=[name])(*leaves).serialize()))
+    seat, segment = found
+    return seat, segment
 
 
 def make_seats(table: Table, rows: np.ndarray) -> Seats:

@@ -6,6 +6,7 @@ trial has either come to a rung or it has not.  What is computed twice gives the
 first answer counts, and whatever comes later changes nothing.
 """
 
+import json
 import time
 import warnings
 from contextlib import suppress
@@ -70,6 +71,9 @@ class RemoteLoop(_Loop):
             self._note(row, state, int(self.reached[row]), int(self.results.first_bad[row]))
         flat = jax.tree.leaves
         most = groups(map(self._key, range(rows)), program.lanes)
+        if workers.platforms and program.portable is not None:
+            make = program.portable
+            code = code._replace(portable={one: make(one) for one in workers.platforms})
         workers.begin(code, [np.asarray(x) for x in flat(data)], most)
 
     def _note(self, row: int, state: Any, reached: int, first_bad: int) -> None:
@@ -212,6 +216,10 @@ class RemoteLoop(_Loop):
             results.sittings.note(name, call.guests, device.read_at, now)
         device.read_at = now
         call.readings = readings
+        if device.worker.facts:
+            name = json.dumps(device.worker.facts)
+            seen = results.nodes.setdefault(name, np.zeros(len(results.progress), bool))
+            seen[rows[news]] = True
         self._collect(rows[news], lanes[news], call, readings)
 
     def _claim(

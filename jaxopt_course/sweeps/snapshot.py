@@ -34,6 +34,7 @@ class Results:
     not_compared: str = ""  # ... or why none was
     read: dict[str, Any] = field(default_factory=dict)  # how the reading of a stream went
     sittings: Sittings = field(default_factory=Sittings)  # of this run
+    nodes: dict[str, np.ndarray] = field(default_factory=dict)  # (N,), bool: who trained there
 
     @property
     def occupancy(self) -> float:
