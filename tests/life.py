@@ -1,8 +1,8 @@
 """A study's life in a directory: what may be done to it, and what may befall it meanwhile.
 
 ``life.py VERB DIRECTORY STATIC KEEP MOMENT ARGUMENTS`` does one thing in a process of its own, which
-kills itself at a moment of it.  A moment is a thing done to files below a directory, or a reading of
-what the devices have trained.
+kills itself at a moment of it.  A moment is a thing done to files below a directory, or a reading
+of what the devices have trained.
 """
 
 import contextlib
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 import pandas as pd
 import sweep_to_kill
 from failing_disk import MAKES, MOVES, Refusals

@@ -37,7 +37,7 @@ from hypothesis.stateful import (
 
 import jaxopt_course as joc
 from jaxopt_course.records import checkpoints, claims, files, ownership, store, weights
-from jaxopt_course.records.format import COMMIT, EVENTS, FIGURES, LOCK, STUDY
+from jaxopt_course.records.format import EVENTS, FIGURES, LOCK, STUDY
 from jaxopt_course.studies import session
 
 pytestmark = pytest.mark.usefixtures("optimized")
@@ -47,9 +47,9 @@ DEVICES = st.sampled_from([1, 2])
 MOMENTS = {"sweep": 350, "resume": 250, "extend": 150, "confirm": 110, "report": 60, "save": 50}
 
 
-def trouble(verb, also=()):
+def trouble(verb):
     """What befalls it, and at which moment; mostly something does."""
-    kinds = st.sampled_from(["kill", "ctrl-c", "full", "broken", "broken once", *also, None])
+    kinds = st.sampled_from(["kill", "ctrl-c", "full", "broken", "broken once", None])
     return st.tuples(kinds, st.integers(0, MOMENTS[verb]))
 
 
@@ -66,15 +66,15 @@ class Life(RuleBasedStateMachine):
     finds, of the sweep that waits to go on, of the confirmation.
     """
 
-    pictures = st.just(False)
-    real = False
+    pictures = st.just(False)  # whether reports have them
+    really = False  # whether it is a process that is killed
 
     def __init__(self):
         super().__init__()
         self.root = Path(tempfile.mkdtemp(prefix="life-"))
         self.count, self.copies = 0, {}
         self.study = self.there = self.asked = self.confirmed = None
-        self.partial = self.page = False
+        self.partial, self.drawn = False, set()
 
     def teardown(self):
         shutil.rmtree(self.root)
@@ -103,7 +103,7 @@ class Life(RuleBasedStateMachine):
         """What came of it, or None; and whether all of it was done."""
         kind, number = what
         self.kind = kind
-        if kind == "process":
+        if kind == "kill" and self.really and verb != "save":
             return None, self.in_a_process(verb, number, **given)
         disk = {"full": errno.ENOSPC, "broken": errno.EIO, "broken once": errno.EIO}
         if kind in disk:
@@ -182,7 +182,6 @@ class Life(RuleBasedStateMachine):
             self.partial = study.trials["status"].eq("unfinished").any()
         if confirmation is not None:
             self.check_rows(confirmation)
-        self.page = (self.directory / "report.html").exists()
         return study
 
     def check_rows(self, study):
@@ -223,7 +222,7 @@ class Life(RuleBasedStateMachine):
             must |= {*STUDY} - {EVENTS}
             (must if tidy else may).add(EVENTS)
             must |= {f"weights/{one['file']}" for one in weights.entries(study.manifest)}
-            may |= {"report.html", *(f"figures/{name}" for name in FIGURES)}
+            may |= self.drawn
         if confirmation is not None:
             must |= {f"confirm/{name}" for name in STUDY if name != EVENTS}
             (must if tidy else may).add(f"confirm/{EVENTS}")
@@ -260,7 +259,7 @@ class Life(RuleBasedStateMachine):
 
     def after(self, done, study, found):
         """The study that is gone on with."""
-        if self.kind in ("kill", "process"):
+        if self.kind == "kill":
             self.study = None  # and with it the programs
         elif study is not None and study.directory is not None:
             self.same(study)
@@ -278,7 +277,7 @@ class Life(RuleBasedStateMachine):
         seeds=SEEDS,
         sizes=st.sampled_from([[2], [5], [2, 5]]),
         devices=DEVICES,
-        what=st.deferred(lambda: trouble("sweep")),
+        what=trouble("sweep"),
     )
     def sweep(self, seeds, sizes, devices, what):
         """Anew, and in the place of what may be there."""
@@ -293,6 +292,7 @@ class Life(RuleBasedStateMachine):
             **given,
         )
         if done:
+            self.drawn = set()
             found = self.look(lambda n: n == which, [None], [None], self.kind is None)
             assert not self.partial
         else:
@@ -303,13 +303,14 @@ class Life(RuleBasedStateMachine):
         self.after(done, study, found)
 
     @waiting
-    @rule(devices=DEVICES, what=st.deferred(lambda: trouble("resume")))
+    @rule(devices=DEVICES, what=trouble("resume"))
     def resume(self, devices, what):
         old, asked, confirmed = self.there, self.asked, self.confirmed
         study, done = self.do(
             "resume", what, lambda: life.resume(self.directory, devices), devices=devices
         )
         if done:
+            self.drawn = set()
             found = self.look(lambda n: n == asked, [None], [None], self.kind is None)
             assert not self.partial
         else:
@@ -318,7 +319,7 @@ class Life(RuleBasedStateMachine):
         self.after(done, study, found)
 
     @whole_there
-    @rule(data=st.data(), devices=DEVICES, what=st.deferred(lambda: trouble("extend")))
+    @rule(data=st.data(), devices=DEVICES, what=trouble("extend"))
     def extend(self, data, devices, what):
         known, confirmed = self.there, self.confirmed
         search = self.all[self.all["seed"].isin(life.SEARCH)].index.tolist()
@@ -330,7 +331,7 @@ class Life(RuleBasedStateMachine):
             "extend", what, lambda: life.extend(self.study, self.static, **given), **given
         )
         if done:
-            kept = [None] if new else [confirmed]
+            kept, self.drawn = ([None], set()) if new else ([confirmed], self.drawn)
             found = self.look(lambda n: n == known + new, [None], kept, self.kind is None)
         else:
             found = self.look(begun, [None], [confirmed, None], False)
@@ -342,7 +343,7 @@ class Life(RuleBasedStateMachine):
     @rule(
         seeds=st.sampled_from([1, 2, [4], [5, 6]]),
         devices=DEVICES,
-        what=st.deferred(lambda: trouble("confirm")),
+        what=trouble("confirm"),
     )
     def confirm(self, seeds, devices, what):
         there, old, largest = self.there, self.confirmed, self.study.trials["seed"].max()
@@ -371,7 +372,7 @@ class Life(RuleBasedStateMachine):
         may = [numbers] if numbers is not None and sorted(numbers) == expected else []
         may += [] if done else [old]
         found = self.look(lambda n: n == there, [None], may, self.kind is None)
-        if self.kind in ("kill", "process"):
+        if self.kind == "kill":
             self.study = None
         self.after(done, None, found)
 
@@ -383,30 +384,32 @@ class Life(RuleBasedStateMachine):
             assert self.study.replay(int(data.draw(st.sampled_from(over.tolist())))).identical
 
     @readable
-    @rule(data=st.data(), what=st.deferred(lambda: trouble("report")))
+    @rule(data=st.data(), what=trouble("report"))
     def report(self, data, what):
         there, asked, confirmed = self.there, self.asked, self.confirmed
         pictures = data.draw(self.pictures)
+        self.drawn |= {"report.html", *(f"figures/{name}" for name in FIGURES if pictures)}
         _, done = self.do(
             "report", what, lambda: life.report(self.directory, pictures), pictures=pictures
         )
         found = self.look(lambda n: n == there, [asked], [confirmed], self.kind is None)
-        assert self.page or not done
+        assert (self.directory / "report.html").exists() or not done
         self.after(done, None, found)
 
     @readable
-    @rule(what=st.deferred(lambda: trouble("save")))
+    @rule(what=trouble("save"))
     def save(self, what):
         """Elsewhere; there it goes on."""
         there, before = self.there, self.directory
         self.copies[before] = self.contents(before)
-        self.directory = self.elsewhere()
+        self.directory, drawn = self.elsewhere(), self.drawn
+        self.drawn = set()
         study, done = self.do("save", what, lambda: self.study.save(self.directory))
         found = self.look(
             lambda n: n == there or (n is None and not done), [None], [None], self.kind is None
         )
         if found is None:
-            self.directory = before
+            self.directory, self.drawn = before, drawn
             found = self.look(
                 lambda n: n == there, [self.asked_in(before)], [self.confirmed_in(before)], False
             )
@@ -435,9 +438,8 @@ class Life(RuleBasedStateMachine):
         self.kind, mine = None, self.there
         theirs = [n for n in self.numbers(other.trials) if n not in mine]
         joined = joc.join([self.study, other])
-        self.copies.setdefault(self.directory, self.contents(self.directory))
         self.copies[self.directory] = self.contents(self.directory)
-        self.directory = self.elsewhere()
+        self.directory, self.drawn = self.elsewhere(), set()
         study = joined.save(self.directory)
         found = self.look(lambda n: n == mine + theirs, [None], [None], True)
         self.after(True, study, found)
@@ -464,6 +466,12 @@ class Longer(Life):
     """With pictures."""
 
     pictures = st.booleans()
+
+
+class Killed(Longer):
+    """By SIGKILL, in processes of their own."""
+
+    really = True
 
 
 def live(machine, examples, steps, **more):
@@ -496,3 +504,8 @@ def test_no_row_is_lost(programs):
 @pytest.mark.long
 def test_no_row_is_lost_in_a_long_life(programs):
     live(Longer, 300, 15)
+
+
+@pytest.mark.long
+def test_no_row_is_lost_where_processes_are_killed(programs):
+    live(Killed, 20, 10)

@@ -5,15 +5,35 @@ hold afterwards, and what a reader and the next writer find there is compared wi
 had said by then.
 """
 
+import ast
+import inspect
+import shutil
+import sys
 import warnings
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from long_form import only
 from power_loss import Disk
-from written_studies import MAY_BE, allowed, found, sweep_and_end, write_three, wrong
+from written_studies import (
+    MAY_BE,
+    Seen,
+    allowed,
+    found,
+    goes_on,
+    grow,
+    grown,
+    reached,
+    seen,
+    sweep_and_end,
+    two_buckets,
+    write_three,
+    wrong,
+)
 
-from jaxopt_course.records import claims, files, ownership
+from jaxopt_course.records import claims, files
+from jaxopt_course.records.format import COMMIT
 
 KINDS = pytest.mark.parametrize("weak", [False, True], ids=["ordered", "weak"])
 EVERY = pytest.mark.parametrize(
@@ -21,13 +41,12 @@ EVERY = pytest.mark.parametrize(
 )
 
 
-def outcomes_of(tmp_path, act, weak, every=1):
-    """What is found at each moment, or at some, before and after the next writer: (said, found)."""
+def found_after(tmp_path, act, weak, every=1, find=found):
+    """At each moment, or at some: what was said, what a reader finds, and what after a writer."""
     directory = tmp_path / "disk" / "runs" / "study"
     directory.parent.parent.mkdir()
     with Disk(directory.parent.parent) as disk:
         act(directory, disk)
-    outcomes = []
     for number, state in enumerate(disk.states(weak)):
         if number % every:
             continue
@@ -38,14 +57,34 @@ def outcomes_of(tmp_path, act, weak, every=1):
         with warnings.catch_warnings():  # a snapshot that was half written is one less, and said
             warnings.filterwarnings("ignore", ".* is damaged; the sweep goes on from the snapshot")
             warnings.filterwarnings("ignore", ".* was edited or is damaged; its trials are trained")
-            first = found(there)
-            nothing = first == (None, None, None)
+            first = find(there)
+            nothing = first in ((None, None, None), Seen(), (None, Seen()))
             with claims.claimed(there) if nothing else claims.held(there):
-                again = found(there)
-                assert not [*there.rglob(f"*{files.PARTIAL}")]
-            assert again == first
-        outcomes.append((state.said, first))
+                again = find(there)
+                assert not [*there.rglob(f"*{files.PARTIAL}"), *there.rglob(COMMIT)]
+        shutil.rmtree(copy)
+        yield state.said, first, again
+
+
+def outcomes_of(tmp_path, act, weak, every=1):
+    """(said, what is found), which a writer does not change."""
+    outcomes = []
+    for said, first, again in found_after(tmp_path, act, weak, every):
+        assert again == first
+        outcomes.append((said, first))
     return outcomes
+
+
+def wrong_growth(tmp_path, weak, every):
+    for said, first, again in found_after(tmp_path, grow, weak, every, seen):
+        if not (grown(said, first, False) and grown(said, again, True) and first[:4] == again[:4]):
+            yield said, first, again
+
+
+def wrong_buckets(tmp_path, weak, every):
+    for said, first, again in found_after(tmp_path, two_buckets, weak, every, reached):
+        if not (goes_on(said, first) and first == again):
+            yield said, first, again
 
 
 @KINDS
