@@ -1,8 +1,8 @@
 """A study's life in a directory: what may be done to it, and what may befall it meanwhile.
 
-``life.py VERB DIRECTORY STATIC KEEP MOMENT ARGUMENTS`` does one thing in a process of its own, which
-kills itself at a moment of it.  A moment is a thing done to files below a directory, or a reading
-of what the devices have trained.
+``life.py VERB DIRECTORY STATIC KEEP MOMENT ARGUMENTS`` does one thing in a process of its own,
+which kills itself at a moment of it.  A moment is a thing done to files below a directory, or a
+reading of what the devices have trained.
 """
 
 import contextlib

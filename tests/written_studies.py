@@ -122,7 +122,7 @@ def allowed(said, now):
     if what == "over":  # of the first sweep: the next one's question may be there already
         return done == score and asked in (None, (0.7, None))
     if what == "written":
-        return done == score and asked in (None, (score, 9.0), (score, None))
+        return done == score and asked in (None, (score, 9.0))  # or it would be trained again
     if asked is None or asked[0] != score:
         return False
     least = 0 if what == "asked" else what
@@ -282,8 +282,7 @@ def goes_on(said, now):
     if said == "over":
         return now == (None, whole)
     if said == "written":
-        # of a sweep that is being forgotten the mark goes first
-        return study == whole and (numbers is None or len(numbers) <= 2)
+        return study == whole and numbers in (None, (9, 9))  # or it would be trained again
     most = {(0, 0): 2, (0, 1): 3, (0, 2): 4, (0, 9): 6, (1, 1): 7, (1, 2): 8, (1, 9): 8}
     order = [(), (0,), (1,), (2,), (9,), (9, 0), (9, 1), (9, 2), (9, 9)]
     least = {(0, 0): 0, (0, 1): 2, (0, 2): 3, (0, 9): 4, (1, 1): 6, (1, 2): 7, (1, 9): 8}
