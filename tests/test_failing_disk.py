@@ -7,14 +7,17 @@ a reader finds, at once and when the disk works again, is compared with what had
 import contextlib
 import errno
 import itertools
+import os
 import warnings
 
 import pytest
 from failing_disk import Refusals
 from long_form import only
-from written_studies import MAY_BE, allowed, found, study, sweep_and_end, write_three, wrong
+from written_studies import MAY_BE, allowed, begin, found, study, sweep_and_end, write_three, wrong
 
 from jaxopt_course.records import checkpoints, claims, files, store
+from jaxopt_course.records.format import COMMIT
+from jaxopt_course.records.store import SEALED
 
 CODES = pytest.mark.parametrize(
     "code", [errno.ENOSPC, errno.EACCES, errno.EIO], ids=errno.errorcode.get
@@ -59,7 +62,7 @@ def outcomes_of(tmp_path, act, code, once, every):
             nothing = first == (None, None, None)
             with claims.claimed(there) if nothing else claims.held(there):
                 again = found(there)
-                assert not [*there.rglob(f"*{files.PARTIAL}")]
+                assert not [*there.rglob(f"*{files.PARTIAL}"), *there.rglob(COMMIT)]
                 outcomes.append((said, again))
                 assert first == again
                 if told:  # and the next one can be written
@@ -88,6 +91,23 @@ def test_a_sweep_goes_on_from_the_last_snapshot_that_was_said(tmp_path, code, on
     count, outcomes = outcomes_of(tmp_path, sweep_and_end, code, once, every)
     assert [one for one in outcomes if not allowed(*one)] == []
     assert count > 60
+
+
+def test_who_is_interrupted_right_after_the_commit_leaves_none(tmp_path, monkeypatch):
+    directory, replace = tmp_path / "study", os.replace
+    begin(directory)
+    store.write(directory, study(0.5))
+
+    def replace_and_interrupt(source, target):
+        replace(source, target)
+        if target.name == COMMIT:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", replace_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        store.write(directory, study(0.7))
+    assert found(directory) == (0.5, None, None)
+    assert {file.name for file in directory.iterdir()} == {*SEALED, ".study.json"}
 
 
 def test_a_refusal_that_is_swallowed_would_be_found(tmp_path, monkeypatch):

@@ -97,6 +97,20 @@ def test_overwriting_replaces_studies_and_nothing_that_lies_beside_them(copy, st
     pd.testing.assert_frame_equal(joc.Study.load(copy).trials, study.trials)
 
 
+@pytest.mark.parametrize("link", [False, True])
+def test_figures_go_with_the_study_that_they_are_of(copy, study, tmp_path, link):
+    """Not through a link: what it leads to is somebody's."""
+    folder = copy / "figures"
+    if link:
+        (tmp_path / "pictures").mkdir()
+        folder.symlink_to(tmp_path / "pictures")
+    folder.mkdir(exist_ok=True)
+    for name in ("curves.png", "sensitivity.png", "final.png"):
+        (folder / name).write_text("of the old one")
+    study.save(copy, overwrite=True)
+    assert len([*folder.iterdir()]) == (3 if link else 0)
+
+
 def test_a_study_without_its_list_is_known_by_what_it_holds(copy, study):
     """As older versions left them, and people who copy without dot files."""
     (copy / ".study.json").unlink()

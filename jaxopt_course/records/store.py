@@ -28,9 +28,11 @@ from jaxopt_course.records.format import (
     CONFIRMATION,
     CURVES,
     EVENTS,
+    FIGURES,
     FORMAT_VERSION,
     MANIFEST,
     PAGE,
+    PICTURES,
     QUESTION,
     STUDY,
     TRIALS,
@@ -64,7 +66,8 @@ def write(
 ) -> None:
     """Write the files of a study, all or none of them.
 
-    What was derived from the study that they replace goes with it: its confirmation and its page.
+    What was derived from the study that they replace goes with it: its confirmation, its page and
+    its figures.
 
     Args:
         directory: of the study, held by this process.
@@ -100,6 +103,7 @@ def write(
         commit = files.dump({"sha256": digests})
         files.replace_bytes(folder / COMMIT, commit)
     except BaseException:
+        (folder / COMMIT).unlink(missing_ok=True)  # first: without the files it says nothing
         for partial in partials.values():
             partial.unlink(missing_ok=True)
         with suppress(OSError, ValueError):
@@ -119,9 +123,7 @@ def complete(directory: Path) -> None:
         if pending is None or not own >= {f"{inside}{name}" for name in (*STUDY, COMMIT)}:
             continue
         if not inside:
-            _remove(
-                directory, [PAGE, *(f"{CONFIRMATION}/{name}" for name in (*STUDY, COMMIT))], own
-            )
+            _remove(directory, _derived(directory), own)
         _remove(directory, [f"{inside}{EVENTS}"], own)
         for name, file in pending.items():
             if file != folder / name:
@@ -131,6 +133,15 @@ def complete(directory: Path) -> None:
             weights.sweep(directory, _manifest(directory))
         (folder / COMMIT).unlink(missing_ok=True)
         files.sync(folder)
+
+
+def _derived(directory: Path) -> list[str]:
+    """What was made of the study that another one replaces."""
+    names = [PAGE, *(f"{CONFIRMATION}/{name}" for name in (*STUDY, COMMIT))]
+    pictures = directory / PICTURES
+    if pictures.is_dir() and not pictures.is_symlink():
+        names += [f"{PICTURES}/{name}" for name in FIGURES]
+    return names
 
 
 def _manifest(directory: Path) -> dict[str, Any]:
