@@ -11,12 +11,10 @@ from pathlib import Path
 
 import jupytext
 import pytest
-from matplotlib.figure import Figure
 
 from jaxopt_course import cli
 from jaxopt_course.course import formulas, notebooks, site
 from jaxopt_course.course import lessons as places
-from jaxopt_course.course.lesson import caption
 from jaxopt_course.course.playgrounds import PAGES as PLAYGROUNDS
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
@@ -90,7 +88,10 @@ def test_a_lesson_is_run_and_rendered(built):
     page = (built[1] / "01_entera.html").read_text(encoding="utf-8")
     assert '<html lang="es">' in page and "<title>1. Una lección</title>" in page
     assert "ñ &lt; 3 True" in page  # in the quick mode
-    assert page.count('<img alt="Una recta"') == 1 and "data:image/png;base64," in page
+    assert re.search(r'src="data:image/png;base64,[^"]*" alt="Una recta" width="\d+"', page)
+    assert "<strong>Figura 1.1.</strong> Una recta.</figcaption>" in page
+    assert '<source media="(max-width: 40rem)" srcset="data:image/png;base64,' in page
+    assert page.count("<em>Una recta</em>") == 0  # what a notebook has in its place
     assert page.count("<math") == 3 and "$" not in re.sub(r"data:[^\"]*", "", page)
     assert '<div class="wide"><table>' in page
     assert (
@@ -322,15 +323,6 @@ def test_lessons_as_they_are_called(lessons, asked, built):
 def test_a_lesson_that_is_not_there(lessons, asked):
     with pytest.raises(ValueError, match=r"there is no lesson .*\(there are 1, 2, 8\.1, 8\.2\)"):
         site.choose(sorted(lessons.glob("*.py")), [asked])
-
-
-def test_a_figure_without_a_title_is_told_by_its_axes():
-    figure = Figure()
-    assert caption(figure, "la_recta") == "la recta"
-    figure.subplots().set(ylabel="pérdida", xlabel=r"tasa $\eta$")
-    assert caption(figure, "la_recta") == "pérdida frente a tasa eta"
-    figure.axes[0].set_title("Una recta")
-    assert caption(figure, "la_recta") == "Una recta"
 
 
 def test_a_formula_that_is_not_known_fails_its_lesson(lessons, tmp_path):
