@@ -254,7 +254,7 @@ assert same(errata["E2c"].cases[0].printed, 1 / (1 - GAMMA))
 # $$m_t = \beta_1 m_{t-1} + (1-\beta_1) g_t, \qquad v_t = \beta_2 v_{t-1} + (1-\beta_2) g_t^2$$
 #
 # $$w_t = w_{t-1} - \eta\,\frac{\hat m_t}{\sqrt{\hat v_t} + \varepsilon}, \qquad
-# \hat m_t = \frac{m_t}{1-\beta_1^t}, \quad \hat v_t = \frac{v_t}{1-\beta_2^t}$$
+# \hat m_t = \frac{m_t}{1-\beta_1^t}, \qquad \hat v_t = \frac{v_t}{1-\beta_2^t}$$
 #
 # Los apuntes 003 corrigen solo $v$; los 002, los dos, pero con uno de más en el exponente. Un
 # gradiente constante delata ambas cosas: el Adam correcto da todos los pasos de tamaño $\eta$,

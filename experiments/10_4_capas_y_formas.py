@@ -38,7 +38,7 @@ errata = Errata()
 # Los apuntes definen $w_{st}^{(\ell)}$ como el peso que va del nodo $t$ de la capa $\ell$ al nodo
 # $s$ de la $\ell+1$. Con esa definición, y con $L$ capas numeradas desde la entrada,
 #
-# $$a^{(\ell+1)} = \sigma\!\left(W^{(\ell)} a^{(\ell)} + w_0^{(\ell)}\right), \quad
+# $$a^{(\ell+1)} = \sigma\!\left(W^{(\ell)} a^{(\ell)} + w_0^{(\ell)}\right), \qquad
 # \ell = 1, \dots, L-1$$
 #
 # Lo impreso recorre una capa de más, suma hasta $S_t$ donde $t$ es el propio índice de la suma, y

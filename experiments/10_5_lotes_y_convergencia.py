@@ -42,7 +42,7 @@ errata = Errata()
 # completo de su sección siguiente; el de Keras, con cinco ejemplos y lotes de 32 por defecto,
 # también lo es. SGD recorre los ejemplos uno a uno:
 #
-# $$\theta \leftarrow \theta - \eta\,\nabla_\theta J(\theta; x^{(i)}, y^{(i)}), \quad
+# $$\theta \leftarrow \theta - \eta\,\nabla_\theta J(\theta; x^{(i)}, y^{(i)}), \qquad
 # i = 1, \dots, N$$
 
 

@@ -126,6 +126,6 @@ def test_a_table_has_decimal_commas(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split() for line in lines] == [
         ["pasos", "pérdida"],
-        ["sgd", "1", "000", "0,013"],  # with a thin space
-        ["adam", "20", "∞"],
+        ["SGD", "1", "000", "0,013"],  # with a thin space
+        ["Adam", "20", "∞"],
     ]

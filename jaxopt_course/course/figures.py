@@ -17,6 +17,24 @@ from jaxopt_course.course.lessons import number_of
 NARROW = "application/vnd.jaxopt_course.narrow+png"  # in an output, beside its image/png
 PAGE, PHONE = 8.4, 4.2  # inches: wider is scaled down there, and letters with it
 PANELS = 6  # that are stacked at most; more are a mosaic
+PROPER = {  # optimizers as people write them; momentum is a word
+    "sgd": "SGD",
+    "ema_momentum": "momentum (media)",
+    "nesterov": "Nesterov",
+    "adagrad": "Adagrad",
+    "rmsprop": "RMSProp",
+    "adadelta": "Adadelta",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "adamax": "Adamax",
+    "amsgrad": "AMSGrad",
+    "muon": "Muon",
+    "schedule_free_adamw": "Schedule-Free AdamW",
+    "adamw+ema": "AdamW con EMA",
+}
+NAMES = re.compile(
+    rf"(?<![\w.`])({'|'.join(map(re.escape, sorted(PROPER, reverse=True)))})(?![\w.(+`])"
+)
 PHONES = "(max-width: 40rem)"
 
 
@@ -54,6 +72,49 @@ def fitted(figure: Any) -> None:
     width, height = figure.get_size_inches()
     if width > PAGE:
         figure.set_size_inches(PAGE, height * PAGE / width)
+
+
+def localised(figure: Any) -> None:
+    """Write numbers on a figure with decimal commas, and optimizers by their proper names."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FuncFormatter, ScalarFormatter
+
+    class Comma(ScalarFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return commas(super().__call__(x, pos))
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            given = axis.get_major_formatter()
+            if type(given) is ScalarFormatter:
+                spanish = Comma()
+                vars(spanish).update(vars(given))
+                axis.set_major_formatter(spanish)
+            elif isinstance(given, FuncFormatter):  # labels that were set are one, too
+                worded = lambda x, pos, given=given: proper(commas(given(x, pos)))
+                axis.set_major_formatter(FuncFormatter(worded))
+    for text in figure.findobj(Text):
+        text.set_text(proper(commas(text.get_text())))
+
+
+def commas(text: str) -> str:
+    r"""Decimal commas, in formulas too.
+
+    >>> commas("0.5 y $0.25$, lección 12.1.2")
+    '0,5 y $0{,}25$, lección 12.1.2'
+    """
+    parts = re.split(r"(\$[^$]*\$)", text)
+    number = r"(?<![\d.,])(\d+)\.(?=\d+(?!\d|\.\d))"
+    return "".join(re.sub(number, r"\1{,}" if part[:1] == "$" else r"\1,", part) for part in parts)
+
+
+def proper(text: str) -> str:
+    """Names of optimizers as people write them.
+
+    >>> proper("sgd con ruido, adamw+ema, joc.adam(0.1)")
+    'SGD con ruido, AdamW con EMA, joc.adam(0.1)'
+    """
+    return NAMES.sub(lambda name: PROPER[name[0]], text)
 
 
 def narrowed(figure: Any) -> bool:

@@ -28,6 +28,7 @@ CLOSING = r'<mo minsize="([^"]+)" maxsize="[^"]+">([)\]|}])</mo>'
 ROW = r'<mrow><mo form="postfix" stretchy="true" minsize="\1" maxsize="\1">\2</mo></mrow>'
 FUNCTION = r"(?<!<msub>)(?<!sup>)(?<!under>)(<m[io]>(?:ln|log|exp|sin|cos|tanh|max|min)</m[io]>)"
 OPERAND = r"(?=<m(?!o\b|o>|space))"
+COMMA = r"<mn>(\d+)</mn><mrow><mo>(?:,|&#x0002C;)</mo></mrow><mn>(\d+)</mn>"  # 0{,}5 is a number
 HELD = r'(<span class="math(?: inline)?">(?:(?!</span>).)*</span>)([.,;:)»?!]+)'
 CHILDREN = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup": 3}
 
@@ -58,6 +59,7 @@ def mathml(latex: str, block: bool = False) -> str:
     if wrong:
         raise UnknownFormula(f"formula {latex.strip()!r}: {wrong}")
     made = re.sub(CLOSING, ROW, made)
+    made = re.sub(COMMA, r"<mn>\1,\2</mn>", made)
     made = re.sub(FUNCTION + OPERAND, r'\1<mspace width="0.17em"/>', made)
     return re.sub(
         r"&#x0*([0-9A-F]+);", lambda code: escape(chr(int(code[1], 16)), quote=False), made
@@ -146,11 +148,19 @@ def html(markdown: str) -> str:
     made = re.sub(
         r'<div class="math inline">(.*?)</div>', r'<span class="math block">\1</span>', made
     )
-    return (
-        held(made)
-        .replace("<table>", '<div class="wide"><table>')
-        .replace("</table>", "</table></div>")
-    )
+    return re.sub(r"<table>.*?</table>", wide, held(made), flags=re.S)
+
+
+def wide(table: re.Match[str]) -> str:
+    """A table in a box that scrolls, every cell with its head: on a phone its rows are cards."""
+    heads = [re.sub(r"<[^>]+>", "", head) for head in re.findall(r"<th[^>]*>(.*?)</th>", table[0])]
+
+    def row(found: re.Match[str]) -> str:
+        of = iter(heads)
+        return re.sub(r"<td", lambda cell: f'<td data-head="{next(of, "")}"', found[0])
+
+    rows = re.sub(r"<tr>.*?</tr>", row, table[0], flags=re.S)
+    return f'<div class="wide">{rows}</div>'
 
 
 def reader() -> MarkdownIt:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from jaxopt_course.course.figures import NARROW, caption, fitted, narrowed, png
+from jaxopt_course.course.figures import NARROW, caption, fitted, localised, narrowed, png, proper
 
 QUICK = "JAXOPT_COURSE_QUICK"  # set in the environment: lessons take seconds, not minutes
 FIGURES = Path("runs") / "course"
@@ -29,6 +29,7 @@ def show(figure: Any, name: str, words: str = "") -> None:
     import matplotlib.pyplot as plt
 
     fitted(figure)
+    localised(figure)
     if "ipykernel" in sys.modules:
         from IPython.display import Image, Markdown, display
 
@@ -50,18 +51,22 @@ def show_table(frame: Any, digits: int = 3, *, index: bool = True) -> None:
     """Show a DataFrame as a table in a notebook, print it in a script; decimal commas in both.
 
     Args:
-        frame: its heads and its index in Spanish.
+        frame: its heads and the name of its index in Spanish; names of optimizers are made proper.
         digits: significant ones of every number that is no whole one.
         index: whether its index is a column.
     """
-    shown = frame.map(lambda cell: spelt(cell, digits))
+    shown = frame.rename_axis(columns=None)
+    if index:
+        shown = shown.reset_index(names=[name or "" for name in frame.index.names])
+    shown = shown.map(lambda cell: spelt(cell, digits)).set_axis(
+        [spelt(head, digits) for head in shown.columns], axis=1
+    )
     if "ipykernel" in sys.modules:
         from IPython.display import HTML, display
 
-        shown = shown.rename_axis(columns=None)
-        display(HTML(shown.to_html(index=index, border=0, escape=True)))
+        display(HTML(shown.to_html(index=False, border=0)))
     else:
-        print(shown.to_string(index=index))
+        print(shown.to_string(index=False))
 
 
 def spelt(cell: Any, digits: int) -> str:
@@ -70,7 +75,7 @@ def spelt(cell: Any, digits: int) -> str:
     >>> spelt(0.012345, 3), spelt(1234.5, 3), spelt(12, 3), spelt(True, 3), spelt(float("inf"), 3)
     ('0,0123', '1\u202f234', '12', 'sí', '∞')
     >>> spelt(2.5e-7, 2), spelt(float("nan"), 2), spelt("sgd", 2)
-    ('2,5·10⁻⁷', '–', 'sgd')
+    ('2,5·10⁻⁷', '–', 'SGD')
     """
     import numpy as np
 
@@ -79,7 +84,7 @@ def spelt(cell: Any, digits: int) -> str:
     if isinstance(cell, bool | np.bool_):
         return "sí" if cell else "no"
     if not isinstance(cell, int | float | np.number):
-        return str(cell)
+        return proper(str(cell))
     if np.isnan(cell):
         return "–"
     if np.isinf(cell):
