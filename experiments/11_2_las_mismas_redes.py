@@ -46,7 +46,7 @@ torch, keras = frameworks()
 # | En los apuntes | Red | Pérdida | Optimizador |
 # | --- | --- | --- | --- |
 # | 001, Adam, Keras | 784-128-10, ReLU y softmax | entropía cruzada | `Adam(0.001)` |
-# | 001, RMSprop, PyTorch | 784-128-10, ReLU | `CrossEntropyLoss` | `RMSprop(lr=0.001, alpha=0.9)` |
+# | 001, RMSProp, PyTorch | 784-128-10, ReLU | `CrossEntropyLoss` | `RMSprop(lr=0.001, alpha=0.9)` |
 # | 001, momento, Keras | 2 convoluciones, 2 densas | entropía cruzada | `SGD(0.01, momentum=0.9)` |
 # | 001, mini-lotes, PyTorch | ídem, para CIFAR-10 | `CrossEntropyLoss` | `SGD(lr=0.01)` |
 # | 003, el banco, PyTorch | 20-64-64-1, ReLU y sigmoide | `BCELoss` | `Adam(lr=0.001)` |

@@ -30,6 +30,7 @@ import pandas as pd
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import claim, decided, spanish
+from jaxopt_course.course.figures import proper
 from jaxopt_course.course.verdicts import show_claims
 
 COLOURS = {"sgd": "#0072B2", "momentum": "#E69F00", "rmsprop": "#CC79A7", "adam": "#009E73",
@@ -158,7 +159,8 @@ speed = pd.DataFrame(
 )
 show_table(speed.rename_axis("pasos con condición"))
 at_edge = [key for key, (_, rate) in best.items() if rate in (RATES[0], RATES[-1])]
-print("mejor tasa en el borde de lo probado:", at_edge or "ninguna")
+named = ", ".join(f"{proper(name)} ({case})" for name, case in at_edge)
+print("mejor tasa en el borde de lo probado:", named or "ninguna")
 assert all(name == "adagrad" for name, _ in at_edge)  # no claim below is about it
 
 

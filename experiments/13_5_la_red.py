@@ -22,6 +22,7 @@ import jaxopt_course as joc
 from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import claim, decided, spanish
 from jaxopt_course.course.digits import noisy_digits
+from jaxopt_course.course.figures import proper
 from jaxopt_course.course.verdicts import show_claims
 
 joc.use_cpu_cores(1 if quick() else None)
@@ -148,7 +149,7 @@ summary = pd.DataFrame(
 )
 show_table(summary.rename_axis("optimizador"), 2)
 at_edge = [name for name, (k, _) in best.items() if k in (0, len(RATES) - 1)]
-print("mejor tasa en el borde de lo probado:", at_edge or "ninguna")
+print("mejor tasa en el borde de lo probado:", proper(", ".join(at_edge)) or "ninguna")
 
 fig, ax = plt.subplots(figsize=(7, 4.2))
 for name, colour in COLOURS.items():
@@ -163,6 +164,7 @@ show(fig, "sensibilidad", "Exactitud de validación según la tasa, cada uno con
 # Fuera de su rango cada curva cae al azar, una de cada diez, y los rangos no coinciden: lo ancho de
 # cada meseta dice cuánto importa acertar.
 
+# %%
 range_tried = np.log10(RATES[-1] / RATES[0])
 rivals = [name for name in USUAL if name not in ("adam", "adamax")]
 claims = [
@@ -363,7 +365,7 @@ show_claims(claims)
 # ## En resumen
 #
 # - Adam llega antes que SGD afinado en esta red, y su tasa perdona más.
-# - Casi toda la sensibilidad a ρ y a β que se ve con la tasa fija es de la tasa.
+# - Casi toda la sensibilidad a $\rho$ y a $\beta$ que se ve con la tasa fija es de la tasa.
 # - «Sin tasa» no lo es: Adadelta con la del artículo aprende, y con la de Keras no.
 # - El cálculo de cualquiera es poco al lado del gradiente; la memoria de Adam, dos veces los pesos.
 #

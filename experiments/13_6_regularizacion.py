@@ -200,6 +200,7 @@ show(fig, "sobreajuste", "La pérdida de validación de cada uno, con la tasa co
 # no dice que Adam sobreajuste por ser Adam: con la misma pérdida de entrenamiento habría que
 # compararlos para decirlo.
 
+# %%
 claims.append(
     claim("Adam", "004:106", "posible sobreajuste",
           f"la pérdida de validación sube {rise['Adam'].mean():.2f} desde su mínimo (SGD "

@@ -446,3 +446,18 @@ def test_the_command_builds_and_fails_where_a_lesson_does(tmp_path):
     assert "site/index.html" in done.stdout and done.stderr == ""
     record = json.loads((tmp_path / "site" / "build.json").read_text())["lessons"]["02_rota"]
     assert record["quick"] and record["cell"] == 3 and record["line"] == 6
+
+
+MEASURING = [file for file in COURSE if not file.stem.startswith("14")]
+
+
+@pytest.mark.parametrize("file", MEASURING, ids=lambda file: file.stem)
+def test_a_lesson_says_what_it_teaches_needs_asks_and_rests_on(file):
+    whole = "\n\n".join(texts(file))
+    first, _, rest = whole.partition("\n\n## ")
+    assert "**Al terminar sabrás** " in first and "**Hace falta** " in first
+    practice, _, reading = rest.partition("## Para practicar")[2].partition("## Para leer más")
+    asked = re.findall(r"^\d+\. ", practice, re.M)
+    assert 3 <= len(asked) <= 5
+    entries = re.findall(r"^- ((?:.|\n(?!- |\n))+)", reading, re.M)
+    assert entries and all(re.search(r"\((1[89]|20)\d\d\)", entry) for entry in entries)

@@ -2,11 +2,21 @@
 
 import base64
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from jaxopt_course.course.figures import NARROW, caption, fitted, localised, narrowed, png, proper
+from jaxopt_course.course.figures import (
+    NARROW,
+    caption,
+    commas,
+    fitted,
+    localised,
+    narrowed,
+    png,
+    proper,
+)
 
 QUICK = "JAXOPT_COURSE_QUICK"  # set in the environment: lessons take seconds, not minutes
 FIGURES = Path("runs") / "course"
@@ -84,7 +94,8 @@ def spelt(cell: Any, digits: int) -> str:
     if isinstance(cell, bool | np.bool_):
         return "sí" if cell else "no"
     if not isinstance(cell, int | float | np.number):
-        return proper(str(cell))
+        text = str(cell)
+        return text if re.search(r"\w\(", text) else proper(commas(text))  # a call is code
     if np.isnan(cell):
         return "–"
     if np.isinf(cell):
