@@ -17,6 +17,12 @@
 # De cada errata se copia la línea tal como está impresa y se da el título de su apartado. Los
 # apuntes son cinco: 000 (notas de Keras), 001 (Richaud), 002 (CIF-8458, unas diapositivas), 003
 # (Aprendizaje Automático) y 004 (Métodos Numéricos 2).
+#
+# **Al terminar sabrás** comprobar una fórmula ejecutándola contra una verdad que viene de otra
+# parte; distinguir la suma del momentum de una media móvil; reconocer un Adam mal corregido por sus
+# primeros pasos.
+#
+# **Hace falta** las lecciones [3](03_momentum.py) y [5](05_adam.py).
 
 # %%
 from functools import partial
@@ -198,7 +204,7 @@ assert vt_printed(0.1, 0.5, one_and_nothing) > 1e12 > 1e-12 > vt_right(0.1, 0.5,
 
 # %% [markdown]
 # ¿Suma o media? Con $v = \gamma v + \eta g$ los gradientes se **suman**: uno constante termina
-# amplificado por $1/(1-\gamma)$. Una media móvil es otra cosa; la de 001,
+# amplificado por $1/(1-\gamma)$. Una media móvil es otra cosa; la de los apuntes 001,
 #
 # $$v_t = \beta v_{t-1} + (1-\beta)\,g_t, \qquad w_{t+1} = w_t - \eta v_t,$$
 #
@@ -248,9 +254,9 @@ assert same(errata["E2c"].cases[0].printed, 1 / (1 - GAMMA))
 # $$m_t = \beta_1 m_{t-1} + (1-\beta_1) g_t, \qquad v_t = \beta_2 v_{t-1} + (1-\beta_2) g_t^2$$
 #
 # $$w_t = w_{t-1} - \eta\,\frac{\hat m_t}{\sqrt{\hat v_t} + \varepsilon}, \qquad
-# \hat m_t = \frac{m_t}{1-\beta_1^t}, \quad \hat v_t = \frac{v_t}{1-\beta_2^t}$$
+# \hat m_t = \frac{m_t}{1-\beta_1^t}, \qquad \hat v_t = \frac{v_t}{1-\beta_2^t}$$
 #
-# 003 corrige solo $v$; 002 corrige los dos, pero con una unidad de más en el exponente. Un
+# Los apuntes 003 corrigen solo $v$; los 002, los dos, pero con uno de más en el exponente. Un
 # gradiente constante delata ambas cosas: el Adam correcto da todos los pasos de tamaño $\eta$,
 # desde el primero.
 
@@ -308,17 +314,17 @@ errata.judge(
 )
 
 # %% [markdown]
-# En justicia, la fórmula de 002 sería correcta si $t$ empezara en cero y las memorias nulas fueran
-# $V_{-1}$ y $S_{-1}$. Pero ni ella lo dice ni es lo que hace su Adagrad, que parte de $S_0 = 0$ y
-# por tanto cuenta desde $t = 1$.
+# En justicia, la fórmula de los apuntes 002 sería correcta si $t$ empezara en cero y las memorias
+# nulas fueran $V_{-1}$ y $S_{-1}$. Pero ni ella lo dice ni es lo que hace su Adagrad, que parte de
+# $S_0 = 0$ y por tanto cuenta desde $t = 1$.
 
 # %%
 from_zero = lambda w, memory, slope, t: adam(w, memory, slope, t - 1, later=1)
 assert same(walk(from_zero, bowl, START, STEPS), walk(adam, bowl, START, STEPS))
 
 # %% [markdown]
-# Queda una trampa de notación, en 003: $\nabla_w^2 \mathcal L$ se lee como la segunda derivada. Lo
-# que Adam y RMSProp promedian es el cuadrado de la primera.
+# Queda una trampa de notación, en los apuntes 003: $\nabla_w^2 \mathcal L$ se lee como la segunda
+# derivada. Lo que Adam y RMSProp promedian es el cuadrado de la primera.
 
 
 # %%
@@ -376,15 +382,19 @@ middle.set(xlabel="paso", ylabel="paso / $\\eta$", title="E2c. Gradiente 1")
 
 bottom.plot(t, lengths(adam, 40, RATE), color=BLUE, lw=2.5, label="correcta")
 printed = lengths(partial(adam, corrects_m=False), 40, RATE)
-bottom.plot(t, printed, color=ORANGE, lw=2, ls="--", label="impresa en 003 (E3)")
+bottom.plot(t, printed, color=ORANGE, lw=2, ls="--", label="impresa en los apuntes 003 (E3)")
 printed = lengths(partial(adam, later=1), 40, RATE)
-bottom.plot(t, printed, color=GREEN, lw=2, ls=":", label="impresa en 002 (E4)")
+bottom.plot(t, printed, color=GREEN, lw=2, ls=":", label="impresa en los apuntes 002 (E4)")
 bottom.set(
     xlabel="paso", ylabel="paso / $\\eta$", title="E3 y E4. Adam, gradiente 1", ylim=(0, 1.1)
 )
 for ax in (top, middle, bottom):
     ax.legend(fontsize=9)
-show(fig, "metodos")
+show(
+    fig,
+    "metodos",
+    "El momentum, una «media» que es suma y Adam: la fórmula correcta y las impresas",
+)
 
 # %% [markdown]
 # Arriba, el momentum impreso se detiene a medio camino y no vuelve a moverse. Abajo, Adam sin
@@ -404,9 +414,36 @@ assert abs(lengths(partial(adam, later=1), 40, RATE)[20] - 1) < 0.02
 
 # %%
 errata.show()
-show(errata.chart(), "cuanto")
+show(errata.chart(), "cuanto", "Cuánto se equivoca cada errata, en el peor de sus casos")
 
 # %% [markdown]
-# El gráfico resume cuánto se equivoca cada una, en el peor de sus casos. Un error pequeño no es un
-# error inocente: el de E2 cambia según los números que se le den, y el de E4 desaparece con los
-# pasos.
+# Un error pequeño no es un error inocente: el de E2 cambia según los números que se le den, y el de
+# E4 desaparece con los pasos.
+
+# %% [markdown]
+# ## En resumen
+#
+# - Un factor que multiplica al peso es un decaimiento disfrazado: aun sin gradiente, la red olvida
+#   (E1).
+# - Con el exponente al revés lo más antiguo es lo que más pesa, y la velocidad crece sin límite
+#   (E2b).
+# - La suma amplifica un gradiente constante por $1/(1-\gamma)$; la media lo devuelve tal cual
+#   (E2c).
+# - Con gradiente constante, el Adam correcto da pasos de tamaño $\eta$ desde el primero. No hay
+#   prueba más corta de que está bien escrito (E3, E4).
+#
+# ## Para practicar
+#
+# 1. Predice dónde se detiene el momentum impreso con $\gamma=0{,}5$ y $\eta=0{,}01$; compruébalo.
+# 2. Cambia el gradiente constante por uno que alterne de signo. ¿Cuánto acaban midiendo los pasos
+#    de la suma, y cuánto los de la media?
+# 3. Demuestra que con gradiente constante y $\varepsilon=0$ Adam sin corregir $m$ da en el paso $t$
+#    uno de tamaño $(1-\beta_1^t)\,\eta$.
+# 4. Escribe otra errata con `errata.judge`: la velocidad de Nesterov mirando el gradiente en
+#    $w+\gamma v$. ¿Qué caso la delata?
+#
+# ## Para leer más
+#
+# - Polyak (1964), «Some methods of speeding up the convergence of iteration methods».
+# - Sutskever y otros (2013), «On the importance of initialization and momentum in deep learning».
+# - Kingma y Ba (2015), «Adam: A Method for Stochastic Optimization».

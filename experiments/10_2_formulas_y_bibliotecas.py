@@ -9,7 +9,15 @@
 # Cada una se somete a la misma prueba: se mide lo **impreso**, lo **correcto** y la **verdad**; la
 # correcta tiene que coincidir con la verdad hasta $10^{-12}$ y la impresa no. La verdad es aquí
 # `like="keras"` o `like="torch"`: reglas de la biblioteca que repiten hasta esa misma cifra las
-# trayectorias que hicieron los propios Keras y PyTorch (lección 11).
+# trayectorias que hicieron los propios Keras y PyTorch
+# ([lección 11.1](11_1_las_mismas_reglas.py)).
+#
+# **Al terminar sabrás** decir qué fórmula hay detrás de una llamada a Keras o a PyTorch; en qué
+# sitio pone cada una $\varepsilon$ y cuándo importa; por qué L2 y *weight decay* no llevan el mismo
+# $\lambda$.
+#
+# **Hace falta** la [parte 10.1](10_1_momentum_y_adam.py), donde se explica cómo se juzga una
+# errata, y las lecciones [4](04_adagrad_rmsprop_adadelta.py) y [5](05_adam.py).
 
 # %%
 from functools import partial
@@ -21,6 +29,7 @@ import numpy as np
 
 import jaxopt_course as joc
 from jaxopt_course.course import show
+from jaxopt_course.course.claims import spanish
 from jaxopt_course.course.errata import Errata
 from jaxopt_course.course.walks import exact, walk
 
@@ -56,8 +65,9 @@ def lengths(method, g, steps, eta=1.0):
 # %% [markdown]
 # ## Media o suma
 #
-# 001 escribe el momentum como media móvil y lo ilustra con `SGD(momentum=0.9)` de Keras y de
-# PyTorch, que es una suma: la fórmula y el código dan pasos que acaban siendo diez veces distintos.
+# Los apuntes 001 escriben el momentum como media móvil y lo ilustran con `SGD(momentum=0.9)` de
+# Keras y de PyTorch, que es una suma: la fórmula y el código dan pasos que acaban siendo diez veces
+# distintos.
 
 
 # %%
@@ -99,11 +109,11 @@ assert all(same(case.right / case.printed, 10) for case in errata["E20"].cases)
 #
 # Adagrad y RMSProp llevan $\varepsilon$ dentro de la raíz, en los apuntes y en Keras:
 #
-# $$S_t = S_{t-1} + g_t^2 \quad\text{o}\quad S_t = \rho S_{t-1} + (1-\rho) g_t^2, \qquad
+# $$S_t = S_{t-1} + g_t^2 \qquad\text{o}\quad S_t = \rho S_{t-1} + (1-\rho) g_t^2, \qquad
 # w_{t+1} = w_t - \frac{\eta}{\sqrt{S_t + \varepsilon}}\, g_t$$
 #
-# 002 da sus valores por defecto. No los inventa: son los que tuvo Keras hace años. En Keras 3 ya no
-# lo son, y quien deja los de hoy creyendo que son los de las diapositivas entrena con otra tasa.
+# Los apuntes 002 dan sus valores por defecto. No los inventan: son los que tuvo Keras hace años. En
+# Keras 3 ya no lo son, y quien deja los de hoy creyendo que son aquellos entrena con otra tasa.
 # Adagrad, además, ya no empieza con la memoria vacía.
 
 
@@ -152,15 +162,15 @@ errata.judge(
 # %% [markdown]
 # ## El sitio de $\varepsilon$
 #
-# La fórmula de Adam que 000 pone junto a `keras.optimizers.Adam` es la del artículo. Keras usa
-# otra, que el artículo menciona como variante: suma $\varepsilon$ a la raíz **sin corregir**, de
-# modo que en el primer paso pesa $1/\sqrt{1-\beta_2}$ veces más.
+# La fórmula de Adam que los apuntes 000 ponen junto a `keras.optimizers.Adam` es la del artículo.
+# Keras usa otra, que el artículo menciona como variante: suma $\varepsilon$ a la raíz **sin
+# corregir**, de modo que en el primer paso pesa $1/\sqrt{1-\beta_2}$ veces más.
 #
 # $$w_t = w_{t-1} - \eta\,\frac{\sqrt{1-\beta_2^t}}{1-\beta_1^t}\,
 # \frac{m_t}{\sqrt{v_t}+\varepsilon}$$
 #
-# Con RMSProp, 001 escribe la fórmula con $\varepsilon$ dentro de la raíz y la ilustra con Keras,
-# que la cumple, y con PyTorch, que lo suma fuera.
+# De RMSProp, los apuntes 001 dan la fórmula con $\varepsilon$ dentro de la raíz y la ilustran con
+# Keras, que la cumple, y con PyTorch, que lo suma fuera.
 
 
 # %%
@@ -204,9 +214,7 @@ errata.judge(
     ),
     truth=joc.adam(like="keras"),
     cases={
-        "primer paso / η con gradiente 0,000001 y ε=1e-7": lambda rule: lengths(
-            rule, 1e-6, 1, 1e-3
-        ),
+        "primer paso / η con gradiente 10⁻⁶ y ε = 10⁻⁷": lambda rule: lengths(rule, 1e-6, 1, 1e-3),
     },
 )
 errata.judge(
@@ -224,7 +232,7 @@ errata.judge(
     ),
     truth=joc.rmsprop(1e-3, decay=0.9, like="torch"),
     cases={
-        "primer paso / η con gradiente 0,0001 y ε=1e-8": lambda rule: lengths(rule, 1e-4, 1, 1e-3),
+        "primer paso / η con gradiente 10⁻⁴ y ε = 10⁻⁸": lambda rule: lengths(rule, 1e-4, 1, 1e-3),
     },
 )
 
@@ -236,8 +244,8 @@ errata.judge(
 sizes = np.geomspace(1e-9, 1e-1, 81)
 fig, axes = plt.subplots(2, 1, figsize=(6.5, 6.5), layout="constrained", sharex=True)
 pairs = [
-    ("E19. Adam en Keras, ε=1e-7", partial(adam, eps=1e-7), adam_of_keras),
-    ("E21. RMSProp en PyTorch, ε=1e-8", partial(rmsprop, eps=1e-8), rmsprop_of_torch),
+    ("E19. Adam en Keras, ε = 10⁻⁷", partial(adam, eps=1e-7), adam_of_keras),
+    ("E21. RMSProp en PyTorch, ε = 10⁻⁸", partial(rmsprop, eps=1e-8), rmsprop_of_torch),
 ]
 for ax, (title, printed, right) in zip(axes, pairs, strict=True):
     first = lambda rule: [lengths(rule, g, 1, 1e-3)[0] for g in sizes]
@@ -246,30 +254,33 @@ for ax, (title, printed, right) in zip(axes, pairs, strict=True):
     ax.set(xscale="log", ylabel="primer paso / $\\eta$", title=title)
     ax.legend(fontsize=9)
 axes[-1].set_xlabel("gradiente")
-show(fig, "epsilon")
+show(fig, "epsilon", "El primer paso según el tamaño del gradiente, con ε en uno y en otro sitio")
 
 # %% [markdown]
 # En los dos cuadros hay una franja ancha de gradientes con los que una regla ya avanza y la otra
-# apenas se mueve. En las primeras capas de una red profunda los hay así de pequeños (lección 7).
+# apenas se mueve. En las primeras capas de una red profunda los hay así de pequeños
+# ([lección 7.3](07_3_gradientes_profundos.py)).
 
 # %%
 tenth = [
     [sizes[np.argmax(np.array(first(rule)) > 0.1)] for rule in pair[1:]] for pair in pairs
 ]  # the gradient from which on a rule takes a step of η/10
 for (title, *_), (printed, right) in zip(pairs, tenth, strict=True):
-    print(f"{title:32} η/10: impresa desde {printed:.0e}, correcta desde {right:.0e}")
+    print(spanish(f"{title}: pasos de η/10 desde un gradiente de {right:.0e}; "), end="")
+    print(spanish(f"con la fórmula impresa, desde {printed:.0e}"))
 assert tenth[0][1] > 10 * tenth[0][0] and tenth[1][0] > 10 * tenth[1][1]
 
 # %% [markdown]
 # ## Adadelta y su tasa
 #
-# $$S_t = \rho S_{t-1} + (1-\rho) g_t^2, \quad
-# u_t = \frac{\sqrt{X_{t-1}+\varepsilon}}{\sqrt{S_t+\varepsilon}}\, g_t, \quad
-# X_t = \rho X_{t-1} + (1-\rho) u_t^2, \quad w_t = w_{t-1} - \eta u_t$$
+# $$S_t = \rho S_{t-1} + (1-\rho) g_t^2, \qquad
+# u_t = \frac{\sqrt{X_{t-1}+\varepsilon}}{\sqrt{S_t+\varepsilon}}\, g_t$$
 #
-# En el artículo no hay tasa, y es lo que 000 anota como su ventaja. Las bibliotecas sí la tienen:
-# PyTorch la deja en uno, que es no tenerla; Keras 3 la pone en una milésima, y eso ya es otro
-# método.
+# $$X_t = \rho X_{t-1} + (1-\rho) u_t^2, \qquad w_t = w_{t-1} - \eta u_t$$
+#
+# En el artículo no hay tasa, y es lo que los apuntes 000 anotan como su ventaja. Las bibliotecas sí
+# la tienen: PyTorch la deja en uno, que es no tenerla; Keras 3 la pone en una milésima, y eso ya es
+# otro método.
 
 
 # %%
@@ -306,10 +317,10 @@ assert same(errata["E34"].cases[0].printed / errata["E34"].cases[0].right, 1000)
 # %% [markdown]
 # ## L2 y *weight decay*
 #
-# 003 presenta el *weight decay* como el término $\lambda\sum w^2$ que se suma a la pérdida. Su
-# gradiente es $2\lambda w$, de modo que equivale al `weight_decay` $2\lambda$ de PyTorch, y solo
-# con SGD. En Adam, el término acoplado se divide por $\sqrt{\hat v}$ como todo lo demás; AdamW lo
-# aplica aparte y da otra trayectoria.
+# Los apuntes 003 presentan el *weight decay* como el término $\lambda\sum w^2$ que se suma a la
+# pérdida. Su gradiente es $2\lambda w$, de modo que equivale al `weight_decay` $2\lambda$ de
+# PyTorch, y solo con SGD. En Adam, el término acoplado se divide por $\sqrt{\hat v}$ como todo lo
+# demás; AdamW lo aplica aparte y da otra trayectoria.
 
 
 # %%
@@ -373,7 +384,7 @@ errata.judge(
 
 # %%
 errata.show()
-show(errata.chart(), "cuanto")
+show(errata.chart(), "cuanto", "Cuánto se equivoca cada errata, en el peor de sus casos")
 
 # %% [markdown]
 # La que más se aparta es la de la tasa de Adadelta: tres órdenes de magnitud por un valor que nadie
@@ -384,3 +395,30 @@ show(errata.chart(), "cuanto")
 worst = {one.number: max(case.apart for case in one.cases) for one in errata.found}
 assert max(worst, key=worst.get) == "E34"
 assert all(0.5 <= apart < 10 for number, apart in worst.items() if number != "E34"), worst
+
+# %% [markdown]
+# ## En resumen
+#
+# - El `momentum=0.9` de Keras y de PyTorch es una suma: con la misma tasa, pasos diez veces mayores
+#   que los de la media móvil (E20).
+# - «Los valores por defecto de Keras» son los de una versión; hay que decir cuál (E17, E18, E34).
+# - Dónde está $\varepsilon$ solo se nota si el gradiente es de su tamaño, y entonces decide si la
+#   red se mueve o no (E19, E21).
+# - L2 con $\lambda\sum w^2$ es un `weight_decay` de $2\lambda$, y solo en SGD (E31).
+#
+# ## Para practicar
+#
+# 1. Predice cuánto mide el primer paso del Adam de Keras con un gradiente de $10^{-7}$, y
+#    compruébalo.
+# 2. Pon en E18 un gradiente de 1. ¿Se distinguen las dos fórmulas? ¿Con qué gradiente empiezan a
+#    distinguirse en un uno por ciento?
+# 3. Demuestra que el Adam de Keras es el del artículo con $\hat\varepsilon_t=
+#    \varepsilon/\sqrt{1-\beta_2^t}$ en lugar de $\varepsilon$.
+# 4. Demuestra que en SGD sin momentum encoger los pesos por $1-\eta\lambda$ es lo mismo que sumar
+#    $\lambda w$ al gradiente. ¿Dónde falla la demostración con Adam?
+#
+# ## Para leer más
+#
+# - Tieleman y Hinton (2012), «Lecture 6.5: RMSProp», diapositivas de un curso en línea.
+# - Zeiler (2012), «ADADELTA: An Adaptive Learning Rate Method».
+# - Loshchilov y Hutter (2019), «Decoupled Weight Decay Regularization».

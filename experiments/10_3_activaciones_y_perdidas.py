@@ -1,13 +1,20 @@
 # %% [markdown]
 # # 10.3. Erratas de activaciones y pérdidas
 #
-# Las diapositivas de 002 recorren el camino que va de la neurona a la entropía cruzada. Casi
-# todos los tropiezos son de signo: un menos de más, uno de menos, un producto que es una suma.
+# Las diapositivas de los apuntes 002 recorren el camino que va de la neurona a la entropía cruzada.
+# Casi todos los tropiezos son de signo: un menos de más, uno de menos, un producto que es una suma.
 # Ninguno impide que el programa corra.
 #
 # Cada errata se somete a la misma prueba: se mide lo **impreso**, lo **correcto** y la **verdad**,
 # que viene de otra parte (`jax.nn`, `jax.grad`, Optax, una cuenta directa). La correcta tiene que
 # coincidir con la verdad hasta $10^{-12}$, y la impresa apartarse más de un uno por ciento.
+#
+# **Al terminar sabrás** pasar de la Bernoulli a la entropía cruzada sin perder un signo; decir qué
+# pérdida corresponde a una salida softmax y cuál a varias sigmoides; comprobar una derivada con
+# `jax.grad`.
+#
+# **Hace falta** las partes [7.1](07_1_activaciones_y_perdidas.py) y
+# [10.1](10_1_momentum_y_adam.py).
 
 # %%
 import math
@@ -95,7 +102,7 @@ for ax, (title, (printed, right)) in zip(axes, pairs.items(), strict=True):
     ax.axvline(0, color=GREY, lw=0.8)
     ax.set(xlabel="$\\varepsilon$", ylabel="$\\sigma(\\varepsilon)$", title=title)
     ax.legend(fontsize=9)
-show(fig, "activaciones")
+show(fig, "activaciones", "La tanh y la softplus: las correctas y las impresas")
 
 # %% [markdown]
 # ## Softmax
@@ -137,8 +144,8 @@ errata.judge(
 #
 # De la distribución de Bernoulli a la entropía cruzada, paso a paso y con los signos en su sitio:
 #
-# $$p(y\mid x) = f^{\,y}(1-f)^{1-y} \;\Rightarrow\;
-# L(S) = \sum_m \left[y_m\ln f_m + (1-y_m)\ln(1-f_m)\right], \qquad E = -L(S)$$
+# $$p(y\mid x) = f^{\,y}(1-f)^{1-y} \qquad
+# L(S) = \sum_m \left[y_m\ln f_m + (1-y_m)\ln(1-f_m)\right] \qquad E = -L(S)$$
 #
 # En las diapositivas el producto es una suma y las «probabilidades» pasan de uno; aparece un
 # $1/M$ que no viene de ninguna parte, y se minimiza lo que había que maximizar.
@@ -336,13 +343,13 @@ def outputs(sign, eta=0.1, steps=100):
     return np.array(path)
 
 
-fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
+fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 ax.plot(outputs(1), color=BLUE, lw=2.5, label="correcta")
 ax.plot(outputs(-1), color=ORANGE, lw=2, ls="--", label="impresa")
 ax.axhline(1, color=GREY, lw=0.8)
 ax.set(xlabel="paso", ylabel="salida $a$ (la etiqueta es 1)", title="E13. Con cada derivada")
 ax.legend(fontsize=9)
-show(fig, "signo")
+show(fig, "signo", "La salida de una neurona que aprende la etiqueta 1 con cada derivada (E13)")
 assert outputs(1)[-1] > 0.8 and outputs(-1)[-1] < 0.01
 
 # %% [markdown]
@@ -352,7 +359,7 @@ assert outputs(1)[-1] > 0.8 and outputs(-1)[-1] < 0.01
 
 # %%
 errata.show()
-show(errata.chart(), "cuanto")
+show(errata.chart(), "cuanto", "Cuánto se equivoca cada errata, en el peor de sus casos")
 
 # %% [markdown]
 # Un error relativo de dos, como el de E5 y E13, es la marca de un signo cambiado: el número es el
@@ -361,3 +368,29 @@ show(errata.chart(), "cuanto")
 # %%
 apart = {one.number: one.cases[0].apart for one in errata.found}
 assert abs(apart["E5"] - 2) < 1e-12 and abs(apart["E13"] - 2) < 1e-12
+
+# %% [markdown]
+# ## En resumen
+#
+# - Casi todo lo que falla aquí es un signo, y el programa corre igual: hay que comprobar un número.
+# - La softmax no cambia si a todos los $z$ se les suma lo mismo; una logística normalizada, sí
+#   (E7).
+# - Maximizar la verosimilitud es minimizar $-L(S)$. El $1/M$ no mueve el mínimo, pero sí la tasa
+#   que conviene (E9, E10).
+# - Con softmax se suma solo $y\ln\hat y$, y el gradiente respecto de los logits es $\hat y-y$
+#   (E12).
+#
+# ## Para practicar
+#
+# 1. Predice qué probabilidades da la fórmula impresa de E7 con $z=(-3,0,3)$, y si el orden de las
+#    clases se conserva.
+# 2. Cambia las etiquetas de E10 por $1,0,0$. ¿Qué $p$ minimiza cada pérdida?
+# 3. Demuestra que con $E=-\sum_k y_k\ln\hat y_k$ y softmax $\partial E/\partial z_k=\hat y_k-y_k$.
+# 4. Demuestra que la tanh impresa es $-\tanh$, y di qué pesos hay que cambiar de signo para que una
+#    red de una capa oculta calcule con ella lo mismo que con la correcta.
+#
+# ## Para leer más
+#
+# - Bridle (1990), «Probabilistic Interpretation of Feedforward Classification Network Outputs».
+# - Bishop (2006), *Pattern Recognition and Machine Learning*, capítulo 5.
+# - Goodfellow, Bengio y Courville (2016), *Deep Learning*, capítulo 6.

@@ -9,6 +9,12 @@
 # (`jax.grad`, `jax.nn`, mínimos cuadrados, una cuenta hecha de otro modo). La correcta tiene que
 # coincidir con la verdad hasta $10^{-12}$; la impresa tiene que apartarse más de un uno por ciento
 # o detenerse justo con el error que se anuncia.
+#
+# **Al terminar sabrás** escribir las dos pasadas de una red con los índices en su sitio; desconfiar
+# de una resta entre formas distintas; contar cuántos números llegan a la capa densa de una red para
+# imágenes.
+#
+# **Hace falta** las partes [7.2](07_2_retropropagacion.py) y [10.1](10_1_momentum_y_adam.py).
 
 # %%
 import itertools
@@ -32,7 +38,7 @@ errata = Errata()
 # Los apuntes definen $w_{st}^{(\ell)}$ como el peso que va del nodo $t$ de la capa $\ell$ al nodo
 # $s$ de la $\ell+1$. Con esa definición, y con $L$ capas numeradas desde la entrada,
 #
-# $$a^{(\ell+1)} = \sigma\!\left(W^{(\ell)} a^{(\ell)} + w_0^{(\ell)}\right), \quad
+# $$a^{(\ell+1)} = \sigma\!\left(W^{(\ell)} a^{(\ell)} + w_0^{(\ell)}\right), \qquad
 # \ell = 1, \dots, L-1$$
 #
 # Lo impreso recorre una capa de más, suma hasta $S_t$ donde $t$ es el propio índice de la suma, y
@@ -179,8 +185,8 @@ errata.judge(
 # %% [markdown]
 # ## Una dimensión que falta
 #
-# La regresión de 001: cinco puntos sobre la recta $y = x$. Su código en PyTorch da a la red
-# salidas de forma $(5, 1)$ y etiquetas de forma $(5)$; la resta es una tabla $5 \times 5$ que
+# La regresión de los apuntes 001: cinco puntos sobre la recta $y = x$. Su código en PyTorch da a la
+# red salidas de forma $(5, 1)$ y etiquetas de forma $(5)$; la resta es una tabla $5 \times 5$ que
 # compara cada predicción con **todas** las etiquetas. El programa no se detiene (PyTorch avisa, y
 # sigue): la red aprende la media de $y$.
 
@@ -227,14 +233,14 @@ for label, (w, b), style in (
 ):
     ax.plot(POINTS, w * POINTS + b, label=label, **style)
 ax.plot(POINTS, POINTS, "o", color=GREY, label="datos")
-ax.set(xlabel="$x$", ylabel="$y$", title="E22. La regresión de 001")
+ax.set(xlabel="$x$", ylabel="$y$", title="E22. La regresión de los apuntes 001")
 ax.legend(fontsize=9)
-show(fig, "regresion")
+show(fig, "regresion", "La recta que se aprende con las etiquetas de forma (5, 1) y de forma (5)")
 
 # %% [markdown]
-# Lo mismo puede pasar con la red de 003. Su `BCELoss` recibe salidas $(N, 1)$; si las etiquetas son
-# $(N)$ (003 no enseña su `train_loader`, pero es lo habitual), PyTorch se niega a seguir, y NumPy y
-# JAX callan y promedian una tabla $N \times N$.
+# Lo mismo puede pasar con la red de los apuntes 003. Su `BCELoss` recibe salidas $(N, 1)$; si las
+# etiquetas son $(N)$ (no enseñan su `train_loader`, pero es lo habitual), PyTorch se niega a
+# seguir, y NumPy y JAX callan y promedian una tabla $N \times N$.
 
 
 # %%
@@ -269,10 +275,11 @@ errata.judge(
 # %% [markdown]
 # ## El programa de MNIST
 #
-# El fragmento de 001 para MNIST en PyTorch tropieza dos veces. La normalización tiene un corchete
-# que no cierra nada, y aun sin él da tres medias a una imagen de un solo canal. Y la primera capa
-# densa espera 9216 entradas, que es lo que quedaría con una sola reducción a la mitad; su red hace
-# dos. (Esta segunda no estaba en la lista de erratas que dio pie a la lección: lleva la letra N.)
+# El fragmento de los apuntes 001 para MNIST en PyTorch tropieza dos veces. La normalización tiene
+# un corchete que no cierra nada, y aun sin él da tres medias a una imagen de un solo canal. Y la
+# primera capa densa espera 9216 entradas, que es lo que quedaría con una sola reducción a la mitad;
+# su red hace dos. (Esta segunda no estaba en la lista de erratas que dio pie a la lección: lleva la
+# letra N.)
 
 
 # %%
@@ -355,7 +362,7 @@ assert once_halved == 9216  # two convolutions, and only then one halving
 
 # %%
 errata.show()
-show(errata.chart(), "cuanto")
+show(errata.chart(), "cuanto", "Cuánto se equivoca cada errata; las que no se ejecutan, aparte")
 
 # %% [markdown]
 # Las que no se ejecutan se delatan solas. Las peligrosas son las dos de en medio, E22 y E30: una
@@ -364,3 +371,27 @@ show(errata.chart(), "cuanto")
 # %%
 silent = [one.number for one in errata.found if all(np.isfinite(c.apart) for c in one.cases)]
 assert silent == ["E22", "E30"]
+
+# %% [markdown]
+# ## En resumen
+#
+# - Con $w_{st}$ «de $t$ a $s$», hacia delante va $W$ y hacia atrás $W^\top$: si las capas son
+#   cuadradas, confundirlas no da ningún error (E15, E16).
+# - Salidas $(N,1)$ y etiquetas $(N)$ dan una tabla $N\times N$, y la red aprende la media (E22,
+#   E30).
+# - Las entradas de una capa densa se cuentan, no se copian (N1).
+# - Probar con tamaños todos distintos convierte una errata silenciosa en un error que se ve.
+#
+# ## Para practicar
+#
+# 1. Predice qué recta aprende el código de E22 si las etiquetas son $1,1,1,1,6$.
+# 2. Cambia la red 3-3-3 de E16 por una 3-4-3. ¿Qué lectura deja de ejecutarse?
+# 3. ¿Cuántas entradas tendría la capa densa de N1 con imágenes de $32\times32$ y tres canales?
+# 4. Demuestra que minimizar $\frac1{N^2}\sum_{i,j}(\hat y_i-y_j)^2$ sobre las $\hat y_i$ lleva
+#    todas a la media de $y$.
+#
+# ## Para leer más
+#
+# - Rumelhart, Hinton y Williams (1986), «Learning representations by back-propagating errors».
+# - Nielsen (2015), *Neural Networks and Deep Learning*, capítulo 2.
+# - Harris y otros (2020), «Array programming with NumPy», sobre cómo se extienden las formas.

@@ -10,6 +10,12 @@
 # correcta tiene que coincidir con la verdad hasta $10^{-12}$, y la impresa apartarse más de un uno
 # por ciento. Las que llevan la letra N no estaban en la lista que dio pie a la lección, y
 # aparecieron al comprobarla.
+#
+# **Al terminar sabrás** decir cuántas actualizaciones hace una época; por qué una tasa demasiado
+# alta no es sobreajuste; qué pide una tasa que baja para que SGD llegue.
+#
+# **Hace falta** las lecciones [1](01_descenso_de_gradiente.py) y [2](02_tasa_de_aprendizaje.py), y
+# la [parte 10.1](10_1_momentum_y_adam.py).
 
 # %%
 import math
@@ -22,6 +28,7 @@ from scipy.special import polygamma
 
 import jaxopt_course as joc
 from jaxopt_course.course import show
+from jaxopt_course.course.claims import spanish
 from jaxopt_course.course.errata import Errata, Measure
 from jaxopt_course.course.walks import compiled_walk, exact, walk
 
@@ -31,11 +38,11 @@ errata = Errata()
 # %% [markdown]
 # ## Estocástico, por lotes
 #
-# El código que 001 llama estocástico es, línea por línea, el mismo bucle de lote completo de su
-# sección siguiente; el de Keras, con cinco ejemplos y lotes de 32 por defecto, también lo es. SGD
-# recorre los ejemplos uno a uno:
+# El código que los apuntes 001 llaman estocástico es, línea por línea, el mismo bucle de lote
+# completo de su sección siguiente; el de Keras, con cinco ejemplos y lotes de 32 por defecto,
+# también lo es. SGD recorre los ejemplos uno a uno:
 #
-# $$\theta \leftarrow \theta - \eta\,\nabla_\theta J(\theta; x^{(i)}, y^{(i)}), \quad
+# $$\theta \leftarrow \theta - \eta\,\nabla_\theta J(\theta; x^{(i)}, y^{(i)}), \qquad
 # i = 1, \dots, N$$
 
 
@@ -77,9 +84,9 @@ errata.judge(
 )
 
 # %% [markdown]
-# El comentario de 001 sobre el lote completo tampoco es cierto. Su código sí lo usa, porque pasa
-# `batch_size=len(X_train)`; pero no se activa solo, y el descuido no se nota con pocos ejemplos:
-# cualquier conjunto de hasta 32 cabe en un solo lote.
+# El comentario de los apuntes 001 sobre el lote completo tampoco es cierto. Su código sí lo usa,
+# porque pasa `batch_size=len(X_train)`; pero no se activa solo, y el descuido no se nota con pocos
+# ejemplos: cualquier conjunto de hasta 32 cabe en un solo lote.
 
 # %%
 DEFAULT = 32  # of Keras's fit; lesson 11.2 asks Keras itself where it is installed
@@ -100,7 +107,7 @@ errata.judge(
 )
 
 # %% [markdown]
-# Con el lote completo, 001 dice que el gradiente se calcula **sumando**; con mini-batch,
+# Con el lote completo, dicen los apuntes 001, el gradiente se calcula **sumando**; con mini-lotes,
 # **promediando**. La tasa que sirve para una regla no sirve para la otra: si los datos se repiten
 # diez veces, la suma crece diez veces y la media no cambia. Keras y PyTorch promedian en los dos
 # casos.
@@ -123,7 +130,7 @@ errata.judge(
     "sumar en un sitio y promediar en otro",
     quote="El gradiente se calcula sumando las derivadas parciales de la función de costo",
     printed=(
-        r"lote completo: $\sum_i \nabla J_i$; mini-batch: $\frac{1}{n}\sum_i \nabla J_i$",
+        r"lote completo: $\sum_i \nabla J_i$; mini-lote: $\frac{1}{n}\sum_i \nabla J_i$",
         lambda x: each(x).sum(),
     ),
     right=(r"$\frac{1}{n}\sum_i \nabla J_i$ en los dos", lambda x: each(x).mean()),
@@ -137,7 +144,7 @@ errata.judge(
 errata.judge(
     "E26",
     "001:243-249",
-    "un ejemplo de más en el mini-batch",
+    "un ejemplo de más en el mini-lote",
     quote="desde el $i$-ésimo hasta el $(i+n)$-ésimo ejemplo",
     printed=(
         r"ejemplos $i, \dots, i+n$",
@@ -152,8 +159,8 @@ errata.judge(
 )
 
 # %% [markdown]
-# En el bucle de 001 para MNIST, las líneas que informan cada cien lotes quedaron fuera del `for`
-# interior: solo miran el número del último lote, y nunca imprimen nada.
+# En el bucle de los apuntes 001 para MNIST, las líneas que informan cada cien lotes quedaron fuera
+# del `for` interior: solo miran el número del último lote, y nunca imprimen nada.
 
 
 # %%
@@ -178,9 +185,9 @@ errata.judge(
 # %% [markdown]
 # ## Una tasa demasiado alta
 #
-# No produce sobreajuste, como dice 001: produce divergencia. Sobreajustar es acertar de más en el
-# entrenamiento, y aquí es la propia pérdida de entrenamiento la que crece. En un tazón de curvatura
-# $L$ el límite es $\eta = 2/L$, y $2(1+\beta)/L$ con momentum (lección 2).
+# No produce sobreajuste, como dicen los apuntes 001: produce divergencia. Sobreajustar es acertar
+# de más en el entrenamiento, y aquí es la propia pérdida de entrenamiento la que crece. En un tazón
+# de curvatura $L$ el límite es $\eta = 2/L$, y $2(1+\beta)/L$ con momentum (lección 2).
 
 # %%
 RATES = np.linspace(0.15, 3.95, 20)  # η, for a bowl with L = 1
@@ -214,9 +221,9 @@ errata.judge(
 # %% [markdown]
 # ## ¿Adónde llega?
 #
-# El lote completo quita ruido, y 001 concluye que eso «facilita la convergencia hacia el mínimo
-# global». Lo que facilita es llegar a un punto con $\nabla J = 0$, el que tenga más cerca; que sea
-# el global depende de dónde se empiece, salvo que $J$ sea convexa.
+# El lote completo quita ruido, y los apuntes 001 concluyen que eso «facilita la convergencia hacia
+# el mínimo global». Lo que facilita es llegar a un punto con $\nabla J = 0$, el que tenga más
+# cerca; que sea el global depende de dónde se empiece, salvo que $J$ sea convexa.
 
 
 # %%
@@ -241,7 +248,8 @@ errata.judge(
 
 # %% [markdown]
 # Tampoco es verdad que el gradiente de una función convexa «siempre apunte en la dirección del
-# óptimo» (002): solo forma con ella un ángulo de menos de 90°, y en un valle alargado, casi eso.
+# óptimo» (apuntes 002): solo forma con ella un ángulo de menos de 90°, y en un valle alargado, casi
+# eso.
 
 
 # %%
@@ -276,9 +284,9 @@ assert 75 < angle < 90
 # %% [markdown]
 # ## Palabras y símbolos
 #
-# 004 llama «el gradiente» a $J$. Al pie de la letra, $\nabla J$ sería entonces la segunda
-# derivada, y en un tazón el paso ya no dependería de $\theta$. Es un desliz de una palabra, pero
-# está en la única frase que define los símbolos.
+# Los apuntes 004 llaman «el gradiente» a $J$. Al pie de la letra, $\nabla J$ sería entonces la
+# segunda derivada, y en un tazón el paso ya no dependería de $\theta$. Es un desliz de una palabra,
+# pero está en la única frase que define los símbolos.
 
 
 # %%
@@ -306,9 +314,9 @@ errata.judge(
 # %% [markdown]
 # ## Una tasa que va a cero
 #
-# Para que SGD converja, dice 002, «debemos hacer la tasa de aprendizaje a cero». Hace falta, pero
-# no basta. Robbins y Monro piden dos cosas: $\sum\eta_s = \infty$, para poder llegar desde
-# cualquier sitio, y $\sum\eta_s^2 < \infty$, para que el ruido se apague. La fórmula que las
+# Para que SGD converja, dicen los apuntes 002, «debemos hacer la tasa de aprendizaje a cero». Hace
+# falta, pero no basta. Robbins y Monro piden dos cosas: $\sum\eta_s = \infty$, para poder llegar
+# desde cualquier sitio, y $\sum\eta_s^2 < \infty$, para que el ruido se apague. La fórmula que las
 # propias diapositivas dan después, $\eta_s = \eta_0/(1+s\,\eta_d)$, cumple ambas.
 #
 # Con $\eta_s = \eta_0/(1+s)^2$, que también va a cero, el descenso se queda a medio camino: sobre
@@ -355,8 +363,9 @@ s = np.arange(10**6)
 sums = [np.sum(inverse_time(s, 1.0, 0.01) ** power) for power in (1, 2)]
 tenth = np.sum(inverse_time(s[: len(s) // 10], 1.0, 0.01))
 bound = 1e4 * polygamma(1, 100.0)  # Σ over all s of η²
-print(f"η₀=1, η_d=0,01. Ση: {tenth:.1f} en cien mil pasos, {sums[0]:.1f} en un millón")
-print(f"               Ση²: {sums[1]:.2f} en un millón; su límite es {bound:.2f}")
+print("con η₀ = 1 y η_d = 0,01,", end=" ")
+print(spanish(f"Ση vale {tenth:.1f} en cien mil pasos y {sums[0]:.1f} en un millón;"))
+print(spanish(f"Ση², {sums[1]:.2f} en un millón, y su límite es {bound:.2f}"))
 assert sums[1] < bound < sums[1] + 0.02
 assert abs(sums[0] - tenth - 100 * np.log(10)) < 0.5  # a tenfold of steps adds as much again
 
@@ -375,7 +384,12 @@ two.set(xscale="log", yscale="log", xlabel="paso", ylabel="distancia al óptimo"
 two.set_title("E33. Dos tasas que van a cero")
 for ax in (one, two):
     ax.legend(fontsize=9)
-show(fig, "adonde_llega")
+show(fig, "adonde_llega", "Un descenso que llega al valle más cercano, y dos tasas que van a cero")
+
+# %% [markdown]
+# Arriba, el descenso acaba en el valle que tiene delante y no en el más hondo. Abajo, con la tasa
+# que baja como $1/s$ la distancia sigue cayendo; con la que baja como $1/s^2$ se queda a medio
+# camino para siempre.
 
 # %% [markdown]
 # ## La tabla
@@ -384,4 +398,32 @@ show(fig, "adonde_llega")
 
 # %%
 errata.show()
-show(errata.chart(), "cuanto")
+show(errata.chart(), "cuanto", "Cuánto se equivoca cada errata, en el peor de sus casos")
+
+# %% [markdown]
+# ## En resumen
+#
+# - Estocástico es un paso por ejemplo; con cinco ejemplos y lotes de 32, todo es lote completo
+#   (E23, E24).
+# - Sumar o promediar cambia la tasa que sirve: Keras y PyTorch promedian (E25).
+# - Una tasa por encima de $2(1+\beta)/L$ hace crecer la propia pérdida de entrenamiento: no es
+#   sobreajuste (E28).
+# - El descenso llega a un punto de gradiente cero, el que tenga más cerca; que la tasa vaya a cero
+#   no basta para llegar (E29, E33).
+#
+# ## Para practicar
+#
+# 1. Predice cuántas actualizaciones hace una época con 1000 ejemplos y lotes de 64, contando y sin
+#    contar el último, incompleto.
+# 2. Cambia la salida de E29 por $w=0$. ¿A qué valle llega? ¿Y desde el máximo que hay entre los
+#    dos?
+# 3. Demuestra que con $\eta_s=\eta_0/(1+s)$ se cumplen las dos condiciones de Robbins y Monro, y
+#    con $\eta_0/\sqrt{1+s}$ solo la primera.
+# 4. Demuestra que en $\tfrac12\sum_i a_i w_i^2$ el coseno entre $\nabla E$ y $w$ no baja de
+#    $2\sqrt{\kappa}/(1+\kappa)$ (desigualdad de Kantorovich).
+#
+# ## Para leer más
+#
+# - Robbins y Monro (1951), «A Stochastic Approximation Method».
+# - Bottou, Curtis y Nocedal (2018), «Optimization Methods for Large-Scale Machine Learning».
+# - Nesterov (2004), *Introductory Lectures on Convex Optimization*, capítulo 1.

@@ -9,6 +9,12 @@
 # Donde `torch` y `keras` están instalados, se ejecutan aquí mismo. Donde no, hablan por ellos los
 # archivos de `tests/golden/`: trayectorias que hicieron los propios Keras y PyTorch, guardadas
 # paso a paso. Para instalarlos: `pip install -e '.[parity]'`.
+#
+# **Al terminar sabrás** escribir el mismo entrenamiento en las tres bibliotecas; exigir igualdad
+# paso a paso en vez de curvas parecidas; decir cuándo se separan el momentum de Keras y el de
+# PyTorch.
+#
+# **Hace falta** las lecciones [3](03_momentum.py) y [5](05_adam.py).
 
 # %%
 import json
@@ -20,9 +26,11 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import show
+from jaxopt_course.course import show, show_table
+from jaxopt_course.course.claims import spanish
 from jaxopt_course.course.frameworks import frameworks, in_float64
 from jaxopt_course.course.lessons import measured
+from jaxopt_course.course.places import named
 from jaxopt_course.course.walks import walk
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
@@ -31,8 +39,8 @@ torch, keras = frameworks()
 # %% [markdown]
 # ## Una regresión, tres veces
 #
-# El primer ejemplo de 001: cinco puntos sobre $y = x$, una neurona lineal, error cuadrático medio
-# y descenso de gradiente con tasa 0,01. En Keras el bucle está dentro de `fit`:
+# El primer ejemplo de los apuntes 001: cinco puntos sobre $y = x$, una neurona lineal, error
+# cuadrático medio y descenso de gradiente con tasa 0,01. En Keras el bucle está dentro de `fit`:
 #
 # ```python
 # model = keras.Sequential([keras.layers.Dense(1)])
@@ -100,7 +108,7 @@ for _ in range(EPOCHS - 1):
 with jax.enable_x64(True):
     ours = with_ours(joc.sgd(ETA))
 assert equal(ours, by_hand)
-print(f"tras {EPOCHS} épocas: w = {ours[-1, 0]:.6f}, b = {ours[-1, 1]:.6f}")
+print(spanish(f"tras {EPOCHS} épocas: w = {ours[-1, 0]:.6f}, b = {ours[-1, 1]:.6f}"))
 
 
 # %%
@@ -133,7 +141,8 @@ def with_keras(x=X):
 
 if torch is not None:
     theirs = with_torch()
-    print(f"PyTorch: la mayor diferencia en {EPOCHS} épocas es {np.abs(theirs - ours).max():.0e}")
+    off = np.abs(theirs - ours).max()
+    print(spanish(f"PyTorch: la mayor diferencia en {EPOCHS} épocas es {off:.0e}"))
     assert equal(theirs, ours)
 
 # %% [markdown]
@@ -147,7 +156,7 @@ if keras is not None:
         ours_of_four = with_ours(joc.sgd(ETA), X[:4])
     for x, path, tolerance in ((X, ours, 1e-7), (X[:4], ours_of_four, 1e-12)):
         off = np.abs(with_keras(x) - path).max()
-        print(f"Keras, {len(x)} puntos: la mayor diferencia en {EPOCHS} épocas es {off:.0e}")
+        print(spanish(f"Keras, {len(x)} puntos: la mayor diferencia es {off:.0e}"))
         assert off <= tolerance
 
 # %% [markdown]
@@ -157,7 +166,8 @@ if keras is not None:
 # %%
 trained = joc.fit("line", joc.sgd(ETA), epochs=EPOCHS, batch_size=len(X))
 weights = trained.state.params["layers"][0]
-print(f"w = {weights['kernel'][0, 0]:.4f}, b = {weights['bias'][0]:.4f}  (desde pesos al azar)")
+w, b = weights["kernel"][0, 0], weights["bias"][0]
+print(spanish(f"w = {w:.4f}, b = {b:.4f}  (desde pesos al azar)"))
 assert trained.metrics["valid_loss"] < float(trained.curves["valid_loss"][0])
 
 # %% [markdown]
@@ -255,7 +265,7 @@ rows = []
 for where, like, kind, theirs, recipe, arguments, run in CALLS:
     path = walk(getattr(joc, recipe)(**arguments, like=like), slope, START, STEPS)
     row = {
-        "apunte": where,
+        "apuntes": named(where),
         "allí": call(f"{like} {kind}", theirs),
         "aquí": call(f"joc.{recipe}", {**arguments, "like": f'"{like}"'}),
         "|Δθ| archivo": np.abs(path - golden(run)).max(),
@@ -266,7 +276,7 @@ for where, like, kind, theirs, recipe, arguments, run in CALLS:
 calls = pd.DataFrame(rows)
 worst = calls.filter(like="|Δθ|").max()
 assert (worst <= 1e-12).all(), worst
-print(calls.to_string(index=False, float_format="{:.0e}".format))
+show_table(calls, 1, index=False)
 
 # %% [markdown]
 # Diferencias del orden de $10^{-16}$: el último bit. No son aproximaciones, son las mismas reglas.
@@ -276,7 +286,7 @@ print(calls.to_string(index=False, float_format="{:.0e}".format))
 # %%
 crossed = walk(joc.rmsprop(0.001, decay=0.9, eps=1e-7, like="torch"), slope, START, STEPS)
 off = np.abs(crossed - golden("keras.rmsprop.defaults")).max()
-print(f"RMSProp con la regla de PyTorch y los números de Keras: {off:.0e}")
+print(spanish(f"RMSProp con la regla de PyTorch y los números de Keras: {off:.0e}"))
 assert off > 1e-10
 
 # %% [markdown]
@@ -285,8 +295,9 @@ assert off > 1e-10
 # Con tasa constante, el momentum de Keras y el de PyTorch son el mismo. Keras guarda la tasa
 # **dentro** de la velocidad; PyTorch la aplica **fuera**, al final:
 #
-# $$\text{Keras: } v \leftarrow \mu v - \eta_s g, \quad \theta \leftarrow \theta + v
-# \qquad\qquad \text{PyTorch: } b \leftarrow \mu b + g, \quad \theta \leftarrow \theta - \eta_s b$$
+# $$\text{Keras: } v \leftarrow \mu v - \eta_s g, \qquad \theta \leftarrow \theta + v$$
+#
+# $$\text{PyTorch: } b \leftarrow \mu b + g, \qquad \theta \leftarrow \theta - \eta_s b$$
 #
 # Si $\eta_s$ cambia, dejan de coincidir: al bajar la tasa, la bola de PyTorch frena en el acto, y
 # la de Keras conserva la velocidad que traía.
@@ -323,7 +334,7 @@ for like, path in rolled.items():
 constant = lambda s: 0.02
 assert equal(roll(keras_momentum, constant), roll(torch_momentum, constant))
 apart = np.abs(rolled["keras"] - rolled["torch"]).max()
-print(f"la misma tasa que baja: se separan hasta {apart:.3f}")
+print(spanish(f"la misma tasa que baja: se separan hasta {apart:.3f}"))
 assert apart > 0.05
 
 # %% [markdown]
@@ -337,7 +348,8 @@ right, wrong = (
     np.abs(walk(tx, slope, START, STEPS) - theirs).max()
     for tx in (joc.sgd(falling, momentum=0.9, like="keras"), joc.sgd(falling, momentum=0.9))
 )
-print(f"frente a Keras, η = 0.01/(1+s/2): like='keras' {right:.0e}, sin decirlo {wrong:.2f}")
+print(spanish(f"frente a Keras, con η = 0.01/(1+s/2): con like='keras', {right:.0e};"), end=" ")
+print(spanish(f"sin decirlo, {wrong:.2f}"))
 assert right <= 1e-12 < 0.05 < wrong
 
 # %%
@@ -351,4 +363,29 @@ ax.annotate("la tasa baja a un décimo", (DROP, 1), xytext=(6, -4), textcoords="
 ax.axhline(0, color=GREY, lw=1)
 ax.set(xlabel="paso", ylabel="posición $w$ en ½$w$² (el óptimo es 0)")
 ax.legend()
-show(fig, "tasa_que_cae")
+show(fig, "tasa_que_cae", "El momentum de Keras y el de PyTorch cuando la tasa baja a un décimo")
+
+# %% [markdown]
+# La bola de PyTorch frena en cuanto baja la tasa; la de Keras sigue con la velocidad que traía y
+# tarda en notar el cambio.
+#
+# ## En resumen
+#
+# - Con los mismos números y la misma regla, las tres bibliotecas dan la misma trayectoria hasta el
+#   último bit.
+# - Lo que se llama igual puede no serlo: hay que mirar la regla y los valores por defecto.
+# - El momentum de Keras lleva la tasa dentro de la velocidad; con tasa constante no se nota.
+#
+# ## Para practicar
+#
+# 1. Predice qué pasa si la tasa **sube** diez veces en el paso 10. ¿Cuál de las dos bolas se entera
+#    antes?
+# 2. Cambia la fila de Adam de `CALLS` para que use la regla de PyTorch. ¿En qué cifra se aparta?
+# 3. Escribe el bucle de PyTorch de la regresión con `joc.adam` en lugar de su optimizador.
+# 4. Demuestra que con tasa constante $v=-\eta b$, y que por eso las dos reglas son la misma.
+#
+# ## Para leer más
+#
+# - Paszke y otros (2019), «PyTorch: An Imperative Style, High-Performance Deep Learning Library».
+# - Chollet y otros (2015), *Keras*, documentación de `keras.optimizers`.
+# - Sutskever y otros (2013), «On the importance of initialization and momentum in deep learning».

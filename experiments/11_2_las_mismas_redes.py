@@ -8,6 +8,12 @@
 #
 # Donde `torch` y `keras` están instalados, se ejecutan aquí mismo. Donde no, hablan por ellos las
 # pérdidas que dejaron escritas en `tests/golden/`. Para instalarlos: `pip install -e '.[parity]'`.
+#
+# **Al terminar sabrás** pasar los pesos de una red de una biblioteca a otra, trasponiendo y
+# reordenando lo que haga falta; comprobar que dos redes son la misma antes de compararlas.
+#
+# **Hace falta** la [lección 11.1](11_1_las_mismas_reglas.py) y la
+# [lección 9](09_redes_para_imagenes.py).
 
 # %%
 import inspect
@@ -22,9 +28,11 @@ import optax
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import show
+from jaxopt_course.course import show, show_table
+from jaxopt_course.course.claims import spanish
 from jaxopt_course.course.frameworks import frameworks, in_float64
 from jaxopt_course.course.lessons import measured
+from jaxopt_course.course.places import named
 from jaxopt_course.problems.convolution import convolve, max_pool
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
@@ -35,13 +43,13 @@ torch, keras = frameworks()
 #
 # Tal como están impresas, con su pérdida y su optimizador:
 #
-# | Apunte | Red | Pérdida | Optimizador |
+# | En los apuntes | Red | Pérdida | Optimizador |
 # | --- | --- | --- | --- |
-# | 001:627, Keras | 784-128-10, ReLU y softmax | entropía cruzada | `Adam(0.001)` |
-# | 001:815, PyTorch | 784-128-10, ReLU | `CrossEntropyLoss` | `RMSprop(lr=0.001, alpha=0.9)` |
-# | 001:442, Keras | dos convoluciones, dos densas | entropía cruzada | `SGD(0.01, momentum=0.9)` |
-# | 001:317, PyTorch | ídem, para CIFAR-10 | `CrossEntropyLoss` | `SGD(lr=0.01)` |
-# | 003:88, PyTorch | 20-64-64-1, ReLU y sigmoide | `BCELoss` | `Adam(lr=0.001)` |
+# | 001, Adam, Keras | 784-128-10, ReLU y softmax | entropía cruzada | `Adam(0.001)` |
+# | 001, RMSProp, PyTorch | 784-128-10, ReLU | `CrossEntropyLoss` | `RMSprop(lr=0.001, alpha=0.9)` |
+# | 001, momento, Keras | 2 convoluciones, 2 densas | entropía cruzada | `SGD(0.01, momentum=0.9)` |
+# | 001, mini-lotes, PyTorch | ídem, para CIFAR-10 | `CrossEntropyLoss` | `SGD(lr=0.01)` |
+# | 003, el banco, PyTorch | 20-64-64-1, ReLU y sigmoide | `BCELoss` | `Adam(lr=0.001)` |
 #
 # Los datos son imágenes y etiquetas al azar: para comparar dos programas sirven igual que las
 # verdaderas, y no hay que descargarlas. Como no hay nada que aprender, la pérdida no tiene por qué
@@ -240,7 +248,7 @@ STORED = json.loads(measured("snippets.json").read_text())["losses"]
 rows, found = [], {name: with_jax(name) for name in NETS}
 for name, ours in found.items():
     row = {
-        "apunte": name,
+        "red": named(name),
         "biblioteca": "Keras" if name in KERAS else "PyTorch",
         "primera pérdida": ours[0],
         "última": ours[-1],
@@ -251,7 +259,7 @@ for name, ours in found.items():
     rows.append(row)
 nets = pd.DataFrame(rows)
 off = nets.filter(like="|Δ|")
-print(nets.to_string(index=False, formatters=dict.fromkeys(off, "{:.0e}".format)))
+show_table(nets, 4, index=False)
 assert (off.max() <= 1e-12).all()
 
 # %% [markdown]
@@ -263,7 +271,8 @@ shuffled = np.array(STORED["001:317, sin reordenar"])
 if torch is not None:
     assert np.abs(live["001:317, sin reordenar"] - shuffled).max() <= 1e-12
 ours = found["001:317"]
-print(f"primera pérdida: {ours[0]:.4f} con las filas en su orden, {shuffled[0]:.4f} sin reordenar")
+print(spanish(f"primera pérdida: {ours[0]:.4f} con las filas en su orden, "), end="")
+print(spanish(f"{shuffled[0]:.4f} sin reordenar"))
 assert np.abs(shuffled - ours).min() > 1e-6 and np.abs(shuffled - ours).max() > 1e-2
 
 fig, ax = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
@@ -271,11 +280,14 @@ steps = np.arange(1, UPDATES + 1)
 ax.plot(steps, ours, color=BLUE, lw=2.5, label="JAX")
 ax.plot(steps, STORED["001:317"], "o", color="black", mfc="none", ms=9, label="PyTorch")
 ax.plot(steps, shuffled, "s--", color=ORANGE, label="PyTorch, sin reordenar las filas")
-ax.set(xlabel="paso", ylabel="pérdida del lote", title="La red de CIFAR-10 (001:317)")
+ax.set(xlabel="paso", ylabel="pérdida del lote", title="La red de CIFAR-10 de los apuntes 001")
 ax.legend(fontsize=9)
-show(fig, "cifar")
+show(fig, "cifar", "La pérdida de la red de CIFAR-10, con las filas de la densa en orden y sin él")
 
 # %% [markdown]
+# Las dos redes tienen las mismas formas y los mismos números, y son otras. Ninguna biblioteca
+# avisa.
+#
 # ## Los fragmentos, tal cual
 #
 # Varios fragmentos de 001 y 003 no se ejecutan como están impresos: unos por erratas, otro porque
@@ -297,18 +309,42 @@ if torch is not None:
         torch.nn.Conv2d(1, 32, 3), torch.nn.MaxPool2d(2), torch.nn.Conv2d(32, 64, 3),
         torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(9216, 128),
     )  # fmt: skip
-    print("001:493 ", refusal(lambda: convolutions(torch.zeros(1, 1, 28, 28))))
+    print("Linear(9216, 128): ", refusal(lambda: convolutions(torch.zeros(1, 1, 28, 28))))
     half = torch.full((4, 1), 0.5)
-    print("003:124 ", refusal(lambda: torch.nn.BCELoss()(half, torch.ones(4))))
+    print("BCELoss: ", refusal(lambda: torch.nn.BCELoss()(half, torch.ones(4))))
 if keras is not None:
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(optimizer="sgd", loss="mean_squared_error")
-    print("001:69  ", refusal(lambda: model.fit([1, 2, 3], [1, 2, 3], verbose=0)))
+    print("fit con listas: ", refusal(lambda: model.fit([1, 2, 3], [1, 2, 3], verbose=0)))
     default = inspect.signature(model.fit).parameters["batch_size"].default
     batches = []
     count = keras.callbacks.LambdaCallback(on_train_batch_end=lambda i, logs: batches.append(i))
     model.fit(np.ones((100, 1)), np.ones((100, 1)), verbose=0, callbacks=[count])
-    print(f"001:162  batch_size={default}: {len(batches)} pasos por época con 100 ejemplos")
+    print(
+        f"fit sin batch_size: lotes de {default}, {len(batches)} pasos por época con 100 ejemplos"
+    )
     assert len(batches) == math.ceil(100 / 32)
 if torch is None or keras is None:
     print("(no todas están instaladas: véanse N1 y E30 en la lección 10.4, y E24 en la 10.5)")
+
+# %% [markdown]
+# ## En resumen
+#
+# - Keras guarda las densas como (entradas, salidas) y los canales al final; PyTorch, al revés.
+# - Después de aplanar una imagen hay que reordenar las filas de la densa: las formas no avisan.
+# - Dos redes son la misma si su pérdida coincide en cada paso, no si las curvas se parecen.
+#
+# ## Para practicar
+#
+# 1. Predice si la primera pérdida cambia al no reordenar cuando todas las entradas de una imagen
+#    son iguales.
+# 2. Pon lotes de diez en vez de ocho. ¿En qué cifra se separa Keras, y por qué?
+# 3. Escribe `as_torch` para una convolución de una dimensión.
+# 4. Demuestra que permutar las filas de la densa con la permutación de las entradas deja la salida
+#    igual.
+#
+# ## Para leer más
+#
+# - LeCun y otros (1998), «Gradient-Based Learning Applied to Document Recognition».
+# - Chollet (2021), *Deep Learning with Python*.
+# - Paszke y otros (2019), «PyTorch: An Imperative Style, High-Performance Deep Learning Library».

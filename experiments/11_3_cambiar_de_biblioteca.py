@@ -6,7 +6,12 @@
 # enseña por último a mudarse a mitad de un entrenamiento sin perder nada.
 #
 # Las reglas `like="keras"` y `like="torch"` repiten hasta la duodécima cifra las de esas
-# bibliotecas (lección 11.1).
+# bibliotecas ([lección 11.1](11_1_las_mismas_reglas.py)).
+#
+# **Al terminar sabrás** preguntar en qué se distinguen dos bibliotecas; por qué «los valores por
+# defecto» no es una respuesta; seguir en una un entrenamiento que empezó en otra.
+#
+# **Hace falta** la [lección 11.1](11_1_las_mismas_reglas.py).
 
 # %%
 import contextlib
@@ -20,7 +25,8 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
+from jaxopt_course.course.claims import spanish
 from jaxopt_course.course.lessons import measured
 
 try:
@@ -64,7 +70,7 @@ for recipe, found in explained.items():
         {
             "método": recipe,
             "valores distintos (Keras, PyTorch)": "; ".join(
-                f"{k}: {a:g}, {b:g}" for k, (a, b) in unlike.items()
+                spanish(f"{k}: {a:g} y {b:g}") for k, (a, b) in unlike.items()
             ),
             "cada uno los suyos": found.own_defaults,
             "iguales números": found.equal_numbers,
@@ -72,7 +78,7 @@ for recipe, found in explained.items():
         }
     )
 differences = pd.DataFrame(rows).set_index("método")
-print(differences.to_string(float_format="{:.1e}".format))
+show_table(differences, 2)
 assert differences.loc["momentum", "iguales números"] <= 1e-12
 assert differences.loc["momentum", "y tasa que decae"] > 1e-3
 assert differences.loc["adam", "iguales números"] > 1e-12  # where ε stands
@@ -107,7 +113,9 @@ study = joc.sweep(
 result = study.trials.assign(who=trials["who"].to_numpy())
 result["method"] = result["optimizer"].str.partition(".")[2]
 accuracy = result.groupby(["method", "who"])["valid_accuracy"].agg(["mean", "min", "max"])
-print(accuracy.round(3).to_string())
+whose = {"keras": "Keras", "torch": "PyTorch", "both": "PyTorch, números de Keras"}
+told = accuracy.rename(index=whose).rename_axis(["método", "valores"])
+show_table(told.set_axis(["media", "menor", "mayor"], axis=1))
 
 # %%
 mean = accuracy["mean"].unstack().loc[tested]
@@ -132,7 +140,7 @@ ax.set(xlabel="exactitud de validación (media de las semillas)", ylim=(len(test
 ax.set_yticks(rows, tested)
 ax.set_title("La misma red con los valores por defecto de cada biblioteca", fontsize=11)
 ax.legend(loc="lower left", fontsize=9)
-show(fig, "por_defecto")
+show(fig, "por_defecto", "La misma red con los valores por defecto de cada biblioteca")
 
 # %% [markdown]
 # Mira la longitud de las barras grises. Adam y RMSProp apenas la tienen: en Adam las dos
@@ -140,8 +148,7 @@ show(fig, "por_defecto")
 # cualquiera de los dos juegos basta aquí. En SGD el olvido cuesta un factor diez de tasa, y en
 # Adadelta, mil: con los valores de Keras la red no aprende, y no es culpa del método. La cruz
 # negra cae siempre sobre el círculo azul: con los mismos números, los mismos resultados.
-
-# %% [markdown]
+#
 # ## Relevo a mitad de carrera
 #
 # Un entrenamiento que empezó en PyTorch o en Keras puede seguir aquí sin perder nada:
@@ -191,9 +198,8 @@ with jax.enable_x64(True):
             tx, state = joc.from_keras(*port["state"], params, names=["w", "b"])
         relays[like] = go_on(tx, state, params), go_on(tx, tx.init(params), params)
         off = [np.abs(path[LATER - 1] - port["later"]).max(axis=1) for path in relays[like]]
-        print(f"{like:5}  pasos después   {'  '.join(f'{n:7d}' for n in LATER)}")
-        print(f"       con el estado   {'  '.join(f'{x:7.0e}' for x in off[0])}")
-        print(f"       sin él          {'  '.join(f'{x:7.0e}' for x in off[1])}")
+        apart = pd.DataFrame({"con el estado": off[0], "sin él": off[1]}, LATER)
+        show_table(apart.rename_axis({"torch": "PyTorch", "keras": "Keras"}[like] + ", pasos"), 1)
         assert off[0].max() <= 1e-10 and off[1].min() > 1e-3
 
 # %%
@@ -207,7 +213,7 @@ ax.set(xscale="log", yscale="log", ylim=(3e-18, 1), xlabel="pasos desde el relev
 ax.set_ylabel("distancia a la biblioteca original, máx. |Δθ|")
 ax.text(2.5, 1e-17, "iguales bit a bit", va="center", color=GREY)
 ax.legend(loc="center right", fontsize=9)
-show(fig, "relevo")
+show(fig, "relevo", "Distancia a la biblioteca original después del relevo, con su estado y sin él")
 
 # %% [markdown]
 # Copiar solo los pesos no basta. Sin las memorias, el primer paso de Adam vuelve a ser de casi
@@ -233,5 +239,28 @@ if torch is not None:
             params = joc.apply_updates(params, updates)
             path.append(np.asarray(params["w"]))
     off = np.abs(path - np.array([torch_step() for _ in range(STEPS)])).max()
-    print(f"NAdam, de PyTorch a aquí en vivo: {off:.0e} en {STEPS} pasos")
+    print(spanish(f"NAdam, de PyTorch a aquí en vivo: {off:.0e} en {STEPS} pasos"))
     assert off <= 1e-7  # torch keeps one of NAdam's numbers in float32
+
+# %% [markdown]
+# ## En resumen
+#
+# - «Adam con los valores por defecto» no dice qué se usó: falta la biblioteca, y su versión.
+# - Lo que más cuesta olvidar es la tasa: diez veces en SGD, mil en Adadelta.
+# - Con los mismos números y la misma regla, los mismos resultados.
+# - Al cambiar de biblioteca hay que llevarse las memorias, no solo los pesos.
+#
+# ## Para practicar
+#
+# 1. Predice qué método tiene la regla igual y los números distintos; compruébalo con `joc.explain`.
+# 2. Pasa el estado de PyTorch con la cuenta de pasos puesta a cero. ¿Qué paso sale mal, y por
+#    cuánto?
+# 3. Haz el relevo en el paso 1000 con gradientes sin ruido. ¿Importa todavía el estado?
+# 4. Demuestra que con $m=v=0$ y la cuenta en cero el primer paso de Adam mide casi $\eta$ en cada
+#    coordenada.
+#
+# ## Para leer más
+#
+# - Schneider, Balles y Hennig (2019), «DeepOBS: A Deep Learning Optimizer Benchmark Suite».
+# - Henderson y otros (2018), «Deep Reinforcement Learning that Matters».
+# - Dahl y otros (2023), «Benchmarking Neural Network Training Algorithms».

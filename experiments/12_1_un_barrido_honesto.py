@@ -19,7 +19,7 @@ import pandas as pd
 from scipy import stats
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import decided, interval, spanish
 from jaxopt_course.course.digits import digits
 
@@ -70,7 +70,9 @@ trials.loc[failed, "valid_accuracy"] = 0.0  # a diverged seed spoils its configu
 wide = trials.pivot_table(index=KEYS, columns="seed", values="valid_accuracy", dropna=False)
 wide = wide.dropna(how="all")  # a configuration a row, a seed a column
 means = wide.mean(axis=1)
-means.groupby("optimizer").describe().round(3)
+summary = means.groupby("optimizer").agg(["count", "mean", "max"])
+heads = ["configuraciones", "exactitud media", "la mejor"]
+show_table(summary.set_axis(heads, axis=1).rename_axis("optimizador"))
 
 # %% [markdown]
 # ## El rango decide quién gana
@@ -99,12 +101,14 @@ ranges = pd.DataFrame(
         "rango ancho": {name: curves[name].max() for name in NAMES},
     }
 )
-print(ranges.to_string())
+show_table(ranges.rename_axis("optimizador"))
 results = ranges[["rango corto", "rango ancho"]].astype(float)
 gaps = results.loc["adam"] - results.loc["sgd"]
 print(
-    f"ventaja de adam sobre sgd: {gaps['rango corto']:.3f} en el rango corto, "
-    f"{gaps['rango ancho']:.3f} en el ancho"
+    spanish(
+        f"ventaja de Adam sobre SGD: {gaps['rango corto']:.3f} en el rango corto, "
+        f"{gaps['rango ancho']:.3f} en el ancho"
+    )
 )
 edges = ranges["en el borde"]
 assert edges["sgd"] and edges["momentum"] and not edges["adam"]  # the search stopped too soon
@@ -118,7 +122,11 @@ for name in NAMES:
 ax.set(xscale="log", xlabel="tasa de aprendizaje", ylabel="exactitud de validación")
 ax.set_title("El mismo rango para todos no es el mismo trato", fontsize=11)
 ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, fontsize=8)
-show(fig, "rango")
+show(fig, "rango", "Exactitud según la tasa; en gris, el rango en que Adam tiene su mejor valor")
+
+# %% [markdown]
+# En el rango corto SGD y momentum todavía suben cuando se acaba: su mejor tasa está fuera. Con el
+# rango ancho la ventaja de Adam se queda en casi nada.
 
 # %% [markdown]
 # ## El presupuesto también decide
@@ -153,12 +161,14 @@ assert abs(draws.mean() - expected_best(by_optimizer["adam"], 5)) < error  # for
 
 enough = 1 - 1.05 * (1 - min(expected[name][-1] for name in NAMES))  # what all can reach
 needed = {name: int(budgets[np.argmax(np.array(expected[name]) >= enough)]) for name in NAMES}
-print(f"para un error esperado de {1 - enough:.3f}:", needed)
+columns = {"configuraciones": {name: len(by_optimizer[name]) for name in NAMES}}
+columns[f"probadas para un error de {1 - enough:.3f}".replace(".", ",")] = needed
+show_table(pd.DataFrame(columns).rename_axis("optimizador"))
 fig, ax = plt.subplots(figsize=(7, 4))
-for name in NAMES:
+for k, name in enumerate(NAMES):
     label = f"{name} ({len(by_optimizer[name])} configuraciones)"
     ax.plot(budgets, 1 - np.array(expected[name]), color=COLOURS[name], lw=2, label=label)
-    ax.axvline(needed[name], color=COLOURS[name], lw=0.8, ls=":")
+    ax.axvline(needed[name], color=COLOURS[name], lw=1.2, ls=(4 * k, (4, 8)))  # two may be one
 ax.set(xscale="log", yscale="log")
 ax.set(xlabel="configuraciones probadas, n", ylabel="menor error de validación esperado")
 ax.set_title("Resultado esperado según el presupuesto de búsqueda", fontsize=11)
@@ -166,9 +176,13 @@ ticks = [0.02, 0.03, 0.05, 0.1, 0.2, 0.4, 0.8]
 ax.set_yticks(ticks, [spanish(f"{tick:.0%}") for tick in ticks])
 ax.set_yticks([], minor=True)
 ax.legend(fontsize=9)
-show(fig, "presupuesto")
+show(
+    fig, "presupuesto", "Menor error de validación que se espera encontrar, según lo que se prueba"
+)
 
 # %% [markdown]
+# Con pocas configuraciones gana quien tiene menos que afinar; con muchas las curvas se acercan.
+#
 # ## La maldición del ganador
 #
 # El ganador de una búsqueda se elige por ser bueno **y** por tener suerte. `study.confirm(n)`
@@ -195,6 +209,7 @@ def normal_maximum(n):
     return np.mean(stats.norm.ppf(u ** (1 / n)))
 
 
+rows = []
 fig, ax = plt.subplots(figsize=(7, 4))
 for name in NAMES:
     gain = np.array([expected_best(samples[name], n) for n in contestants]) - samples[name].mean()
@@ -202,10 +217,7 @@ for name in NAMES:
     theory = samples[name].std() * np.array([normal_maximum(n) for n in contestants])
     ax.plot(contestants, 100 * theory, ":", color=COLOURS[name])
     skew = stats.skew(samples[name])
-    print(
-        f"{name:9s} el mejor de {contestants[-1]} iguales parece {100 * gain[-1]:.2f} puntos "
-        f"mejor; si fuera normal, {100 * theory[-1]:.2f}; asimetría {skew:+.1f}"
-    )
+    rows.append([name, 100 * gain[-1], 100 * theory[-1], skew])
     assert gain[-1] > 0.002  # out of nothing, and visible in a table of results
     assert abs(skew) < 0.5 or (gain[-1] < theory[-1]) == (skew < 0)
 ax.plot([], [], ":", color=GREY, label="máximo de n normales")
@@ -213,7 +225,9 @@ ax.set(xscale="log", xlabel="participantes idénticos, n", ylabel="ventaja inven
 ax.set_xticks(contestants, contestants)
 ax.set_title("El mejor de n iguales siempre parece mejor", fontsize=11)
 ax.legend(fontsize=9)
-show(fig, "maldicion")
+show(fig, "maldicion", "Cuánto mejor parece el mejor de n entrenamientos iguales que su media")
+heads = ["optimizador", f"ventaja del mejor de {contestants[-1]}", "si fuera normal", "asimetría"]
+show_table(pd.DataFrame(rows, columns=heads), 2, index=False)
 
 # %% [markdown]
 # En la búsqueda de verdad ocurre lo mismo: se elige la mejor configuración mirando **una** semilla
@@ -230,9 +244,9 @@ for name in NAMES:
         promises.append((name, accuracy[winner, seed], others))
 promises = pd.DataFrame(promises, columns=["optimizador", "prometido", "en otras semillas"])
 promises["maldición (puntos)"] = 100 * (promises["prometido"] - promises["en otras semillas"])
-print(promises.groupby("optimizador").mean().round(4).to_string())
+show_table(promises.groupby("optimizador").mean(), 4)
 curse = promises["maldición (puntos)"].mean()
-print(f"en promedio se promete de más: {curse:.2f} puntos")
+print(spanish(f"en promedio se promete de más: {curse:.2f} puntos"))
 assert curse > 0
 
 # %% [markdown]
@@ -245,20 +259,23 @@ assert curse > 0
 # se cuenta cuántos de sus intervalos contienen la media de todas: deberían ser casi el 95 %.
 
 # %%
-covered = []
+covered, rows = [], []
 for name in NAMES:
     groups = [samples[name][i : i + 5] for i in range(0, len(samples[name]) - 4, 5)]
     fives = [interval(group) for group in groups]
     mean, half = interval(samples[name])
     covered += [abs(middle - mean) <= width for middle, width in fives]
     typical = np.mean([width for _, width in fives])
-    print(f"{name:9s} {mean:.4f} ± {half:.4f}; con grupos de 5 semillas, ± {typical:.4f}")
+    rows.append([name, mean, f"± {half:.4f}", f"± {typical:.4f}"])
+heads = ["optimizador", "exactitud", "con todas las semillas", "con cinco"]
+show_table(pd.DataFrame(rows, columns=heads).replace(r"\.", ",", regex=True), 4, index=False)
 print(spanish(f"los intervalos de 5 semillas contienen la media el {np.mean(covered):.0%}"))
 assert np.mean(covered) > 0.8
 difference = interval(samples["adam"] - samples["sgd"])
 apart = (interval(samples["adam"])[1] ** 2 + interval(samples["sgd"])[1] ** 2) ** 0.5
-answer = {True: "gana adam", False: "gana sgd", None: "no se sabe"}
-print(f"adam - sgd: {difference[0]:+.4f} ± {difference[1]:.4f}; sin emparejar ± {apart:.4f}:")
+answer = {True: "gana Adam", False: "gana SGD", None: "no se sabe"}
+print(spanish(f"Adam menos SGD: {difference[0]:+.4f} ± {difference[1]:.4f};"), end=" ")
+print(spanish(f"sin emparejar, ± {apart:.4f}"))
 print(answer[decided(samples["adam"] - samples["sgd"])])
 
 # %% [markdown]
@@ -283,7 +300,8 @@ halving = joc.sweep(
 spent = halving.events[0]["trial_steps"] / (len(adam_rows) * STEPS)
 full_best = means["adam"].max()
 halving_best = float(halving.best()["valid_accuracy"])
-print(f"gastado: {spent:.0%} de los pasos; {halving_best:.4f} frente a {full_best:.4f} sin cortar")
+print(spanish(f"gastado: {spent:.0%} de los pasos; {halving_best:.4f} frente a "), end="")
+print(spanish(f"{full_best:.4f} sin cortar"))
 assert spent < 0.7 and halving_best > full_best - 0.03
 
 # %% [markdown]

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import spanish
 from jaxopt_course.course.digits import digits
 from jaxopt_course.course.walks import walk
@@ -95,7 +95,7 @@ for name, w in solution.items():
     rows_.append((name, *errors, np.abs(w - minimum_norm).max(), np.abs(w - adaptive).max()))
 names = ["optimizador", "error entren.", "error prueba", "lejos de X⁺y", "lejos de sign(Xᵀy)/4"]
 verdict = pd.DataFrame(rows_, columns=names).set_index("optimizador")
-print(verdict.round(4).to_string())
+show_table(verdict, 2)
 
 assert np.all(verdict["error entren."] == 0)
 assert np.all(verdict.loc[["sgd", "momentum"], "error prueba"] == 0)
@@ -139,7 +139,7 @@ right.plot(epsilons, 100 * family_error, "o-", color=COLOURS["adam"], ms=4)
 right.axhline(0, color=COLOURS["sgd"], ls="--", label="sgd")
 right.set(xscale="log", xlabel="ε de Adam", ylabel="error de prueba (%)", title="Adam según su ε")
 right.legend(fontsize=8)
-show(fig, "wilson")
+show(fig, "wilson", "Lo que pesan los atributos compartidos, y el error de Adam según su ε")
 
 # %% [markdown]
 # ## La inclusión SGD ⊆ momentum ⊆ Adam
@@ -147,9 +147,9 @@ show(fig, "wilson")
 # Choi et al. (2019) lo dicen en general: si un optimizador puede imitar a otro, bien afinado no
 # puede quedar peor. Las reglas, con $g_t$ el gradiente:
 #
-# $$ \text{momentum:}\quad m_t=\mu\,m_{t-1}+g_t,\qquad \theta_{t+1}=\theta_t-\eta\,m_t $$
+# $$ \text{momentum:}\; m_t=\mu\,m_{t-1}+g_t,\qquad \theta_{t+1}=\theta_t-\eta\,m_t $$
 #
-# $$ \text{Adam:}\quad m_t=\beta_1 m_{t-1}+(1-\beta_1)g_t,\quad
+# $$ \text{Adam:}\; m_t=\beta_1 m_{t-1}+(1-\beta_1)g_t,\qquad
 #   v_t=\beta_2 v_{t-1}+(1-\beta_2)g_t^2, $$
 #
 # $$ \theta_{t+1}=\theta_t-\eta_t\,\frac{m_t/(1-\beta_1^t)}{\sqrt{v_t/(1-\beta_2^t)}+\varepsilon} $$
@@ -203,7 +203,8 @@ assert (
 )
 gaps = pd.Series({eps: np.abs(path - by_hand).max() for eps, path in imitations.items()})
 slope = np.polyfit(np.log10(gaps.index.to_numpy(float)), np.log10(gaps), 1)[0]
-print(gaps.map("{:.1e}".format).to_string(), f"pendiente {slope:.3f}", sep="\n")
+show_table(pd.DataFrame({"distancia a momentum": gaps}).rename_axis("ε de Adam"), 2)
+print(spanish(f"pendiente en escalas logarítmicas: {slope:.3f}"))
 assert abs(slope + 1) < 0.02 and gaps.iloc[-1] < 1e-5
 
 # %% [markdown]
@@ -274,7 +275,8 @@ losses, told = scores(CHOOSE), scores(TELL)
 best = losses.groupby("optimizer")["train_loss"].idxmin()
 best_loss = told.loc[best].set_index("optimizer")["train_loss"]
 best_rate = told.loc[best].set_index("optimizer")["nominal"]
-print(told.loc[best].round(4).to_string(index=False))
+heads = ["optimizador", "tasa nominal", "μ", "β₁", "ε", "pérdida"]
+show_table(told.loc[best].set_axis(heads, axis=1), 3, index=False)
 assert all(RATES[0] < rate < RATES[-1] for rate in best_rate)  # no best one is at the edge
 
 # %%
@@ -298,9 +300,10 @@ for name, rows_of_copy in copies.items():
     assert apart.quantile(0.7) < 1e-3  # at the edge of stability rounding decides
 chosen = large["train_loss"].idxmin()
 imitating = told["train_loss"][chosen]
-print(f"Adam solo con ε = {max(EPSILONS):g}: {imitating:.4f}")
+print(spanish(f"Adam solo con ε = {max(EPSILONS):g}: {imitating:.4f}"))
 searched = losses.groupby("optimizer")["train_loss"].min()
-print("la menor pérdida en las semillas que eligen:", searched.round(4).to_dict())
+lowest = pd.DataFrame({"menor pérdida en las semillas que eligen": searched})
+show_table(lowest.rename_axis("optimizador"))
 assert searched["momentum"] <= searched["sgd"] * 1.02
 assert searched["adam"] <= searched["momentum"] * 1.02  # it has a copy of that very training
 assert best_loss["momentum"] < best_loss["sgd"]  # far enough for other seeds to agree
@@ -321,7 +324,7 @@ for ax, (name, column) in zip(axes, families, strict=True):
     ax.legend(fontsize=7)
 axes[0].set_ylabel("pérdida de entrenamiento")
 axes[2].text(RATES[0], best_loss["sgd"], "lo mejor de sgd", color=RED, fontsize=8, va="bottom")
-show(fig, "inclusion")
+show(fig, "inclusion", "La pérdida de cada familia según la tasa nominal; en rojo, lo mejor de SGD")
 
 # %% [markdown]
 # ## Y sin embargo, en la tabla Adam pierde
@@ -339,7 +342,7 @@ rows_ = [
     for name in NAMES
 ]
 heads = ["optimizador", "configuraciones", "al elegir", "al informar", "cociente"]
-print(pd.DataFrame(rows_, columns=heads).round(4).to_string(index=False))
+show_table(pd.DataFrame(rows_, columns=heads), index=False)
 if not quick():  # with one seed to choose and one to tell anything may come out
     assert best_loss["adam"] > best_loss["momentum"]  # the general one loses
     assert best_loss["adam"] / searched["adam"] == max(best_loss[n] / searched[n] for n in NAMES)

@@ -7,6 +7,11 @@
 # promediados, Muon y Schedule-Free. Aquí se repite la pregunta con una red de los apuntes y las
 # reglas de la parte 12.1: una caja de búsqueda para cada uno, el mismo presupuesto, semillas nuevas
 # para informar y diferencias por parejas. También se dice quién **no** gana.
+#
+# **Al terminar sabrás** qué hace Muon con una matriz; contra qué hay que comparar unos pesos
+# promediados; corregir por haber hecho varias comparaciones a la vez.
+#
+# **Hace falta** la [parte 12.1](12_1_un_barrido_honesto.py) y la [lección 5](05_adam.py).
 
 # %%
 import jax.numpy as jnp
@@ -16,9 +21,10 @@ import pandas as pd
 from scipy import stats
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import decided, interval, spanish
 from jaxopt_course.course.digits import noisy_digits
+from jaxopt_course.course.figures import proper
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
@@ -48,7 +54,7 @@ muon = joc.muon(1.0, weight_decay=0.0)
 step, _ = muon.update(gradient, muon.init(gradient), gradient)
 before = np.linalg.svd(matrix, compute_uv=False)
 after = np.linalg.svd(np.asarray(step["kernel"]), compute_uv=False)
-print(f"valor singular mayor entre menor: {before[0] / before[-1]:.0f} antes, ", end="")
+print(f"cociente del valor singular mayor y el menor: {before[0] / before[-1]:.0f} antes,", end=" ")
 print(spanish(f"{after[0] / after[-1]:.2f} después"))
 assert before[0] / before[-1] > 30 and after[0] / after[-1] < 2
 
@@ -58,7 +64,7 @@ ax.plot(after / after[0], "o-", color=BLUE, ms=4, label="paso de Muon (el mayor 
 ax.set(xlabel="dirección, de la más fuerte a la más débil", ylabel="valor singular", ylim=(0, 1.05))
 ax.legend(fontsize=9)
 ax.set_title("El paso de Muon no distingue direcciones fuertes de débiles", fontsize=11)
-show(fig, "muon")
+show(fig, "muon", "Los valores singulares de un gradiente y los del paso que da Muon con él")
 
 # %% [markdown]
 # ## Pesos que se promedian, y un horario que sobra
@@ -85,7 +91,10 @@ TUNE = ["learning_rate", "weight_decay"]
 space = joc.search_space(*NAMES)
 copy = space[space["optimizer"] == "adamw"].assign(optimizer=COSINE)
 space = pd.concat([space[space["name"].isin(TUNE)], copy[copy["name"].isin(TUNE)]])
-print(space.pivot(index="optimizer", columns="name", values=["low", "high"]).to_string(na_rep=""))
+boxes = space.pivot(index="optimizer", columns="name", values=["low", "high"])
+boxes = boxes[[(end, name) for name in TUNE for end in ("low", "high")]]
+heads = ["tasa, desde", "hasta", "decaimiento, desde", "hasta "]
+show_table(boxes.set_axis(heads, axis=1).rename_axis("optimizador"), 2)
 
 # %% [markdown]
 # ## El barrido
@@ -143,7 +152,9 @@ shown = winners.loc[list(RECIPES), TUNE].astype(float)
 shown["búsqueda"] = winners["valid_accuracy"].astype(float)
 shown["prueba"] = [samples[name].mean() for name in shown.index]
 shown["en el borde"] = winners["at_edge"]
-print(shown.round(4).sort_values("prueba", ascending=False).to_string(na_rep=""))
+heads = ["tasa", "decaimiento", "validación", "prueba", "en el borde"]
+shown = shown.sort_values("prueba", ascending=False).set_axis(heads, axis=1)
+show_table(shown.rename_axis("optimizador"))
 
 # %% [markdown]
 # ## ¿Ganan?
@@ -180,12 +191,13 @@ def answer(name):
     return "gana" if sure else "pierde"
 
 
+rows = []
 for name in sorted(others, key=lambda name: -differences[name].mean()):
     mean, half = interval(100 * differences[name])
-    print(
-        spanish(f"{name:20s} {mean:+.2f} ± {half:.2f} puntos, p de Holm {chance[name]:.3f}: ")
-        + answer(name)
-    )
+    points = spanish(f"{mean:+.2f} ± {half:.2f}")
+    rows.append([name, points, spanish(f"{chance[name]:.3f}"), answer(name)])
+heads = ["frente a Adam", "puntos en prueba", "p de Holm", "respuesta"]
+show_table(pd.DataFrame(rows, columns=heads), index=False)
 
 fig, ax = plt.subplots(figsize=(7, 3.6))
 order = sorted(others, key=lambda name: differences[name].mean())
@@ -197,7 +209,11 @@ ax.axvline(0, color=GREY, lw=0.8)
 ax.set_yticks(range(len(order)), order)
 ax.set(xlabel=f"exactitud de prueba menos la de {BASE} (puntos), por parejas de semillas")
 ax.set_title("Verde: gana; rojo: pierde; gris: estas semillas no lo dicen", fontsize=11)
-show(fig, "diferencias")
+show(
+    fig,
+    "diferencias",
+    "Exactitud de prueba menos la de Adam, por parejas, con su intervalo al 95 %",
+)
 
 # %% [markdown]
 # ## ¿Es la media, o la tasa?
@@ -210,7 +226,7 @@ show(fig, "diferencias")
 
 # %%
 averaging = {"adamw+ema": BLUE, "schedule_free_adamw": ORANGE}
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.6), sharey=True, layout="constrained")
 for ax, (name, colour) in zip(axes, averaging.items(), strict=True):
     mine = np.flatnonzero(fresh["optimizer"].eq(name) & ~lost)
     evaluated, trained = (
@@ -221,10 +237,11 @@ for ax, (name, colour) in zip(axes, averaging.items(), strict=True):
     half_way = evaluated.shape[1] // 2
     rough = [np.abs(np.diff(lines[:, half_way:])).mean() for lines in (evaluated, trained)]
     print(
+        proper(f"{name}, media menos últimos pesos:"),
         spanish(
-            f"{name:20s} media menos últimos pesos: {gain[0]:+.2f} ± {gain[1]:.2f} puntos; "
-            f"saltan {100 * rough[0]:.2f} y {100 * rough[1]:.2f}"
-        )
+            f"{gain[0]:+.2f} ± {gain[1]:.2f} puntos; saltan {100 * rough[0]:.2f} y "
+            f"{100 * rough[1]:.2f}"
+        ),
     )
     at = (np.arange(evaluated.shape[1]) + 1) * EVERY
     ax.plot(at, trained.T, color=GREY, lw=0.5, alpha=0.6)
@@ -233,11 +250,12 @@ for ax, (name, colour) in zip(axes, averaging.items(), strict=True):
     ax.set_ylim(0.5 if quick() else 0.8, 1)
     ax.title.set_fontsize(10)
 axes[0].set_ylabel("exactitud de validación")
-show(fig, "medias")
+show(fig, "medias", "Exactitud de los pesos promediados y, en gris, de los entrenados")
 
 for name in averaging:
     mean, half = interval(100 * (samples[name] - samples[COSINE]))
-    print(spanish(f"{name:20s} menos «{COSINE}»: {mean:+.2f} ± {half:.2f} puntos en prueba"))
+    pair = proper(f"{name} menos «{COSINE}»")
+    print(f"{pair}:", spanish(f"{mean:+.2f} ± {half:.2f} puntos en prueba"))
 
 # %% [markdown]
 # ## El decaimiento, mirado entero
@@ -252,7 +270,7 @@ for name in averaging:
 trials = study.trials.astype(dict.fromkeys(TUNE, float))
 trials.loc[trials["status"].ne("finished"), "valid_accuracy"] = 0.1
 means = trials.groupby(["optimizer", *TUNE])["valid_accuracy"].mean().reset_index()
-fig, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True)
+fig, axes = plt.subplots(1, 2, figsize=(8.4, 3.8), sharey=True, layout="constrained")
 for ax, name in zip(axes, ["adamw", "muon"], strict=True):
     one = means[means["optimizer"] == name]
     colours = ax.scatter(
@@ -262,13 +280,15 @@ for ax, name in zip(axes, ["adamw", "muon"], strict=True):
     ax.plot(best["learning_rate"], best["weight_decay"], "o", ms=14, mfc="none", mec=RED, mew=2)
     ax.set(xscale="log", yscale="log", xlabel="tasa de aprendizaje", title=name)
     near = (one["valid_accuracy"] > best["valid_accuracy"] - 0.01).sum()
-    print(f"{name}: {near} de {len(one)} configuraciones a menos de un punto de la mejor")
+    print(f"{proper(name)}: {near} de {len(one)} configuraciones a menos de un punto de la mejor")
     slow = one["learning_rate"] < one["learning_rate"].max() / 4000
     heavy = one["weight_decay"] > 5
     assert (one["valid_accuracy"][slow | heavy] < best["valid_accuracy"] - 0.03).all()
 axes[0].set_ylabel("decaimiento")
 fig.colorbar(colours, ax=axes, label="exactitud de validación")
-show(fig, "decaimiento")
+show(
+    fig, "decaimiento", "La caja de búsqueda de AdamW y la de Muon; en rojo, la mejor configuración"
+)
 
 # %% [markdown]
 # ## El cuadro
@@ -279,11 +299,12 @@ show(fig, "decaimiento")
 # %%
 for word in ("gana", "no se sabe", "pierde"):
     these = [name for name in others if answer(name) == word]
-    print(f"{word:11s} frente a {BASE}: {', '.join(these) if these else 'ninguno'}")
+    print(f"{word} frente a Adam: {proper(', '.join(these)) if these else 'ninguno'}")
 best, second = sorted(RECIPES, key=lambda name: -samples[name].mean())[:2]
 mean, half = interval(100 * (samples[best] - samples[second]))
 sure = "se separan" if mean > half else "no se separan"
-print(spanish(f"primero {best}, segundo {second}: {mean:.2f} ± {half:.2f} puntos; {sure}"))
+order = proper(f"primero {best}, segundo {second}")
+print(f"{order}:", spanish(f"{mean:.2f} ± {half:.2f} puntos; {sure}"))
 spread = max(s.mean() for s in samples.values()) - min(s.mean() for s in samples.values())
 print(spanish(f"del primero al último, {100 * spread:.2f} puntos"))
 
@@ -300,3 +321,19 @@ print(spanish(f"del primero al último, {100 * spread:.2f} puntos"))
 #    iteración). Aquí se compara a igual número de pasos, donde eso no se ve.
 # 5. Donde el intervalo de una diferencia contiene el cero, elegir el más simple no es conformarse:
 #    es lo que dicen los datos.
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Predice quién queda mejor parado si se dobla el número de pasos: el coseno o Schedule-Free.
+# 2. Sube a `ema_params(0.998)`. ¿Qué pasa al principio de la curva, y qué al final?
+# 3. Compara a igual número de segundos: mide un paso de Muon y uno de AdamW y ajusta `STEPS`.
+# 4. Demuestra que $UV^\top$ es la matriz de valores singulares uno más parecida a $USV^\top$ en
+#    norma de Frobenius.
+#
+# ## Para leer más
+#
+# - Holm (1979), «A Simple Sequentially Rejective Multiple Test Procedure».
+# - Polyak y Juditsky (1992), «Acceleration of Stochastic Approximation by Averaging».
+# - Defazio y otros (2024), «The Road Less Scheduled».
+# - Jordan y otros (2024), «Muon: An optimizer for hidden layers in neural networks».

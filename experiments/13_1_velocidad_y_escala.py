@@ -13,6 +13,12 @@
 # [parte 13.7](13_7_todas_las_afirmaciones.py).
 #
 # Esta primera parte se ocupa de lo que se puede ver sin ruido, en un tazón de dos parámetros.
+#
+# **Al terminar sabrás** traducir una afirmación en preguntas de sí o no; decir cuándo momentum
+# llega antes que SGD y cuándo no; por qué girar un tazón les quita la ventaja a los que dividen
+# por el tamaño del gradiente.
+#
+# **Hace falta** las lecciones [3](03_momentum.py) y [4](04_adagrad_rmsprop_adadelta.py).
 
 # %%
 import jax
@@ -22,8 +28,9 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import claim, decided, spanish
+from jaxopt_course.course.figures import proper
 from jaxopt_course.course.verdicts import show_claims
 
 COLOURS = {"sgd": "#0072B2", "momentum": "#E69F00", "rmsprop": "#CC79A7", "adam": "#009E73",
@@ -150,9 +157,10 @@ best = {
 speed = pd.DataFrame(
     {case: {name: best[name, case][0]["pasos"].median() for name in COLOURS} for case in CASES}
 )
-print("pasos hasta llegar, según la condición:", speed.to_string(), sep="\n")
+show_table(speed.rename_axis("pasos con condición"))
 at_edge = [key for key, (_, rate) in best.items() if rate in (RATES[0], RATES[-1])]
-print("mejor tasa en el borde de lo probado:", at_edge or "ninguna")
+named = ", ".join(f"{proper(name)} ({case})" for name, case in at_edge)
+print("mejor tasa en el borde de lo probado:", named or "ninguna")
 assert all(name == "adagrad" for name, _ in at_edge)  # no claim below is about it
 
 
@@ -172,9 +180,15 @@ for name, colour in COLOURS.items():
 ax.set(
     xscale="log", yscale="log", xlabel="tasa de aprendizaje", ylabel="pasos hasta llegar (mediana)"
 )
+ax.set_yticks([100, 200, 300, 400], ["100", "200", "300", "400"])
+ax.set_yticks([], minor=True)
 ax.set_title("Tazón girado de condición 100: cada uno tiene su tasa", fontsize=11)
 ax.legend(fontsize=8)
-show(fig, "tasas")
+show(fig, "tasas", "Pasos hasta llegar según la tasa, en el tazón girado de condición 100")
+
+# %% [markdown]
+# Cada curva tiene el fondo en otro sitio, y varias se acaban donde ya no se llega. Comparar con una
+# misma tasa es darle a uno la suya y a los demás una mala.
 
 # %% [markdown]
 # ## La escala
@@ -240,10 +254,9 @@ shaking = {
 own = {name: undone(best[name, "girado"][0]) for name in ("sgd", "rmsprop")}
 late = {rho: undone(of("rho", rho=rho, rate=medium), slice(-60, None)) for rho in RHOS}
 shares = {key: value.mean() for key, value in shaking.items()}
-print(
-    "pasos deshechos:",
-    {f"{name} {rate:.2g}": round(float(x), 2) for (name, rate), x in shares.items()},
-)
+deshechos = pd.Series({key: 100 * x for key, x in shares.items()}).unstack()
+deshechos.columns = [f"% con tasa {rate:.2g}".replace(".", ",") for rate in deshechos]
+show_table(deshechos.rename_axis("pasos que deshacen el anterior"), 2)
 
 claims += [
     claim("Momentum", "000:23", "más estable y rápido si la superficie hace oscilar",
@@ -274,7 +287,7 @@ claims += [
 # ## La meseta, y cuánto importa β
 #
 # En una meseta el gradiente es casi constante y la memoria de momentum suma $1/(1-\beta)$ de ellos:
-# acaba corriendo como un SGD con una tasa diez veces mayor si $\beta=0.9$, después de un arranque
+# acaba corriendo como un SGD con una tasa diez veces mayor si $\beta=0{,}9$, después de un arranque
 # más lento. Quien compare a la misma tasa verá un milagro; quien pueda subir la de SGD, no.
 
 # %%
@@ -296,13 +309,14 @@ flat = {
 crossing = {name: int(np.argmax(path > 0.999) + 1) for name, path in flat.items()}
 slow, heavy, fast = crossing.values()
 last = [path[-1] - path[-2] for path in flat.values()]
-print("pasos hasta recorrer la unidad:", crossing)
+show_table(pd.DataFrame({"pasos hasta recorrer la unidad": crossing}).rename_axis("meseta"))
 assert np.isclose(last[1], last[2], rtol=1e-3) and not np.isclose(last[0], last[2], rtol=0.5)
 
 by_beta = {b: float(tuned(of("beta", beta=b))[0]["pasos"].median()) for b in BETAS}
 by_rho = {r: float(tuned(of("rho", rho=r))[0]["pasos"].median()) for r in RHOS}
 best_beta = min(by_beta, key=by_beta.get)
-print("pasos según β de momentum:", by_beta, "\npasos según ρ de RMSProp:", by_rho)
+for name, steps in (("β de momentum", by_beta), ("ρ de RMSProp", by_rho)):
+    show_table(pd.DataFrame({"pasos": steps}).rename_axis(name))
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained")
 for (name, path), style in zip(flat.items(), ("-", "-", "--"), strict=True):
@@ -313,7 +327,7 @@ right.plot(range(len(BETAS)), list(by_beta.values()), "o-", color=COLOURS["momen
 right.set_xticks(range(len(BETAS)), [f"{beta:g}" for beta in BETAS])
 right.set(xlabel="β de momentum", ylabel="pasos hasta llegar", title="Condición 100, mejor tasa")
 right.set(ylim=0)
-show(fig, "meseta_y_beta")
+show(fig, "meseta_y_beta", "Una meseta con dos tasas, y los pasos hasta llegar según β")
 
 reach = lambda steps: f"{steps:.0f}" if np.isfinite(steps) else "no llega"
 claims += [
@@ -331,9 +345,37 @@ claims += [
 ]  # fmt: skip
 
 # %% [markdown]
+# En la meseta, momentum acaba tan deprisa como SGD con una tasa diez veces mayor, y tarda más en
+# arrancar. En el tazón hay un β mejor que los demás: con cero no hay memoria, y con 0,999 la bola
+# va y viene sin pararse.
+#
 # ## El cuadro
 #
 # «Depende» no es una evasiva: entre paréntesis dice qué pregunta sale que no.
 
 # %%
 show_claims(claims)
+
+# %% [markdown]
+# ## En resumen
+#
+# - La tasa de SGD la pone el eje empinado; el otro avanza $\kappa$ veces más despacio.
+# - Momentum ayuda si el tazón es alargado. En el redondo, con $\beta$ fijo, estorba.
+# - RMSProp y Adam no notan la escala de cada eje, pero sí que los ejes estén girados.
+# - «Más rápido» no dice nada si no se dice que cada uno lleva su mejor tasa.
+#
+# ## Para practicar
+#
+# 1. Predice cuántas veces más pasos dará SGD si la condición pasa de 100 a 400, y cuántas momentum.
+# 2. Cambia `TURN` por cero y por $\pi/4$. ¿Quién gana y quién pierde con el giro?
+# 3. Afina también β en el tazón de condición 10. ¿Cambia el veredicto de «ayuda mucho con entradas
+#    de escalas diferentes»?
+# 4. Demuestra que en una meseta de gradiente 1 momentum recorre en $t$ pasos
+#    $\frac{\eta}{1-\beta}\left(t-\beta\,\frac{1-\beta^t}{1-\beta}\right)$.
+#
+# ## Para leer más
+#
+# - Polyak (1964), «Some methods of speeding up the convergence of iteration methods».
+# - Duchi, Hazan y Singer (2011), «Adaptive Subgradient Methods for Online Learning and Stochastic
+#   Optimization».
+# - Goh (2017), «Why Momentum Really Works».

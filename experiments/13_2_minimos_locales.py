@@ -4,6 +4,11 @@
 # «Ayuda a escapar de mínimos locales» es el elogio que más se repite en los apuntes: del ruido, de
 # los lotes pequeños, de momentum. Aquí se cuentan pozos. Al final, un ejemplo en el que Adam acaba
 # en el peor punto posible, y un cuadro con los veredictos como los de la parte 13.1.
+#
+# **Al terminar sabrás** contar quién escapa de un pozo y quién se queda en el bueno; elegir la tasa
+# con unos puntos de partida e informar con otros; dar un ejemplo en que Adam no converge.
+#
+# **Hace falta** la [parte 13.1](13_1_velocidad_y_escala.py) y la [lección 6](06_carrera.py).
 
 # %%
 import jax
@@ -13,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import claim, decided, interval, spanish
 from jaxopt_course.course.verdicts import show_claims
 
@@ -93,8 +98,8 @@ def moving(name):
 ends = {name: inside(name.split()[0], 4.0 if "ruido" in name else 0.0) for name in COLOURS}
 begin = np.mean(np.abs(starts) < WELL)
 shares = pd.DataFrame({name: end.mean() for name, end in ends.items()})
-print(f"al empezar hay {begin:.0%} en el pozo central; al acabar, por tasa:")
-print(shares.round(3).to_string())
+print(spanish(f"al empezar, en el pozo central: {begin:.0%}; al acabar, por tasa (en %):"))
+show_table((100 * shares).rename_axis("tasa").round(1))
 
 half = len(starts) // 2
 chosen = {name: end[:half].mean().idxmax() for name, end in ends.items()}
@@ -114,7 +119,7 @@ ax.set(
 )
 ax.set_title("¿Quién escapa de los mínimos locales, y se queda fuera?", fontsize=11)
 ax.legend(fontsize=8)
-show(fig, "minimos_locales")
+show(fig, "minimos_locales", "Cuántos acaban en el pozo central, según la tasa")
 
 # %% [markdown]
 # Lo que hay que mirar: con tasa baja nadie se mueve del pozo en que nació. El ruido saca a muchos a
@@ -122,11 +127,12 @@ show(fig, "minimos_locales")
 # límite de estabilidad, $2/\max f''$, SGD no se asienta: primero da vueltas dentro de su pozo y,
 # con tasas aún mayores, salta de uno a otro. RMSProp da pasos casi iguales, de tamaño $\eta$: con
 # una tasa comparable a la anchura de un pozo atraviesa los de los lados y se queda rebotando en
-# el central. Si el rango probado hubiera acabado en $0.9$, esto no se habría visto.
+# el central. Si el rango probado hubiera acabado en $0{,}9$, esto no se habría visto.
 
 # %%
 restless = pd.DataFrame({name: moving(name) for name in members})
-print("siguen moviéndose al final, por tasa:", restless.round(2).to_string(), sep="\n")
+print("siguen moviéndose al final, por tasa (en %):")
+show_table((100 * restless).rename_axis("tasa").round(0))
 assert shares["rmsprop"][1.5] > 0.9 and restless["rmsprop"][1.5] > 0.9
 assert shares["sgd"][0.9] > begin / 2 and restless["sgd"][0.9] > 0.9 and shares["sgd"][1.5] < 0.05
 low = RATES[0]
@@ -148,21 +154,23 @@ claims = [
           con_alguna_tasa=escape,
           con_toda_tasa=all(decided(gain) for gain in noisy_gain.values())),
     claim("Mini-batch", "001:373", "el ruido del lote ayuda a salir de mínimos locales",
-          f"con la tasa elegida aparte acaban en el global {reported['sgd con ruido'].mean():.0%} "
-          f"con ruido añadido y {reported['sgd'].mean():.0%} sin él",
+          "con la tasa elegida aparte acaban en el global el "
+          f"{reported['sgd con ruido'].mean():.0%} con ruido añadido y el "
+          f"{reported['sgd'].mean():.0%} sin él",
           sale=decided(reported["sgd con ruido"] - reported["sgd"])),
     claim("SGD", "001:122", "mal afinado se queda en un mínimo local o no converge",
-          f"con tasa {low} acaban en el pozo en que empezaron {left_behind.mean():.0%}; con "
-          f"tasa {RATES[-1]} siguen sin asentarse {restless['sgd'][RATES[-1]]:.0%}",
+          f"con tasa {low} acaba en el pozo en que empezó el {left_behind.mean():.0%}; con "
+          f"tasa {RATES[-1]:g} sigue sin asentarse el {restless['sgd'][RATES[-1]]:.0%}",
           atrapado_con_tasa_baja=decided(left_behind, 0.95),
           sin_converger_con_tasa_alta=restless["sgd"][RATES[-1]] > 0.5),
     claim("Lote completo", "001:220", "la estabilidad facilita llegar al mínimo global",
-          f"sin ruido y con su mejor tasa acaba en el global {reported['sgd'].mean():.0%}; con "
-          f"ruido, {reported['sgd con ruido'].mean():.0%}",
-          llega=decided(reported["sgd"], 0.9),
+          f"sin ruido y con su mejor tasa acaba en el global el {reported['sgd'].mean():.0%}; "
+          f"con ruido, el {reported['sgd con ruido'].mean():.0%}",
+          llega_casi_siempre=decided(reported["sgd"], 0.9),
           más_que_con_ruido=decided(reported["sgd"] - reported["sgd con ruido"])),
     claim("Lote completo", "002:509", "puede quedarse en un punto que no es el mejor",
-          f"con su mejor tasa acaba fuera del mínimo global {1 - reported['sgd'].mean():.0%}",
+          "con su mejor tasa acaba fuera del mínimo global el "
+          f"{1 - reported['sgd'].mean():.0%}",
           ocurre=decided(1 - reported["sgd"], 0.1)),
     claim("Momentum", "001:538, 000:41", "ayuda a superar mínimos locales",
           f"diferencia con SGD a la misma tasa: de {sign(extremes(heavy_gain)[0])} a "
@@ -172,7 +180,7 @@ claims = [
           a_la_misma_tasa=decided(at_best(heavy_gain), 0.02),
           cada_uno_con_su_mejor_tasa=decided(reported["momentum"] - reported["sgd"])),
     claim("RMSProp", "001:882", "puede quedar atrapado en mínimos locales, sobre todo a la larga",
-          f"acaban fuera del global {1 - ends['rmsprop'][0.03].mean():.0%} con tasa 0.03 y "
+          f"acaba fuera del global el {1 - ends['rmsprop'][0.03].mean():.0%} con tasa 0.03 y el "
           f"{1 - reported['rmsprop'].mean():.0%} con la mejor, {chosen['rmsprop']}; entre el paso "
           f"{STEPS // 6} y el {STEPS} los del pozo central cambian, según la tasa, de "
           f"{sign(extremes(drift)[0])} a {sign(extremes(drift)[1])} puntos",
@@ -229,12 +237,38 @@ for (name, walk), colour in zip(
     ax.plot(walk, color=colour, label=name, lw=1.4)
 ax.axhline(-1, color="k", ls=":", lw=1)
 ax.set(xlabel="paso", ylabel="w", ylim=(-1.1, 1.1))
-ax.set_title("El óptimo es -1, y uno se va al otro extremo", fontsize=11)
+ax.set_title("El óptimo es −1, y uno se va al otro extremo", fontsize=11)
 ax.legend(fontsize=8)
-show(fig, "reddi")
+show(fig, "reddi", "El ejemplo de Reddi: el óptimo es −1, y Adam con la memoria corta se va a +1")
+
+# %% [markdown]
+# No es que Adam llegue tarde: va, paso a paso, al extremo contrario. AMSGrad no olvida el mayor
+# gradiente que ha visto, y la $\beta_2$ habitual lo olvida tan despacio que basta.
 
 # %% [markdown]
 # ## El cuadro
 
 # %%
 show_claims(claims)
+
+# %% [markdown]
+# ## En resumen
+#
+# - Con una tasa baja casi nadie sale del pozo en que empezó, tenga momentum o no.
+# - El ruido saca de los pozos malos a tasas medias; a tasas altas, también del bueno.
+# - RMSProp da pasos de tamaño $\eta$: con $\eta$ comparable a un pozo, los atraviesa.
+# - Adam con una memoria corta puede ir al peor punto aun en un problema convexo.
+#
+# ## Para practicar
+#
+# 1. Predice qué hará SGD con ruido si el ruido se apaga como $1/\sqrt t$. ¿Escapará, y se quedará?
+# 2. Cambia `noise=4.0` por 2 y por 8. ¿Se mueve la tasa con la que más acaban en el pozo central?
+# 3. ¿Desde qué $\beta_2$ deja Adam de equivocarse en el ejemplo de Reddi con $C=3$? ¿Y con $C=10$?
+# 4. Demuestra que en el ejemplo de Reddi la suma de los gradientes de tres pasos es $C-2$, y que
+#    por eso el óptimo es $-1$.
+#
+# ## Para leer más
+#
+# - Kleinberg, Li y Yuan (2018), «An Alternative View: When Does SGD Escape Local Minima?».
+# - Reddi, Kale y Kumar (2018), «On the Convergence of Adam and Beyond».
+# - Choromanska y otros (2015), «The Loss Surfaces of Multilayer Networks».

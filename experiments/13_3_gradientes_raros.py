@@ -5,6 +5,12 @@
 # para ellos se inventaron los métodos que dividen por el tamaño del gradiente. Se mide a RMSProp y
 # Adam con un gradiente que se multiplica y se divide, a Adamax con picos y a Adagrad con datos
 # dispersos. El cuadro final se lee como en la parte 13.1.
+#
+# **Al terminar sabrás** decir qué hace cada método con un gradiente que cambia de escala; por qué
+# Adamax salta menos con un pico y tarda más en volver a andar; para qué atributos gana Adagrad.
+#
+# **Hace falta** la [parte 13.1](13_1_velocidad_y_escala.py) y la
+# [lección 4](04_adagrad_rmsprop_adadelta.py).
 
 # %%
 import jax
@@ -14,12 +20,13 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import claim, decided, interval, spanish
 from jaxopt_course.course.verdicts import show_claims
 
 COLOURS = {"sgd": "#0072B2", "momentum": "#E69F00", "rmsprop": "#CC79A7", "adam": "#009E73",
-           "adamax": "#D55E00", "adagrad": "#56B4E9"}  # fmt: skip
+           "adamax": "#D55E00", "adagrad": "#E69F00"}  # fmt: skip
+DASHES = {"adagrad": "--", "adam": "-."}
 SEED = 0
 
 
@@ -47,10 +54,8 @@ with jax.enable_x64(True):
         "adam": np.abs(steps_of(joc.adam(0.01, eps=1e-16), same).sum(0)),
     }
 spread = {name: x.max() / x.min() for name, x in advance.items()}
-print(
-    "cociente del mayor avance y el menor, con escalas de una milésima a mil:",
-    {name: float(f"{x:.4g}") for name, x in spread.items()},
-)
+ratios = pd.DataFrame({"cociente del mayor avance y el menor": spread})
+show_table(ratios.rename_axis("escalas de 0,001 a 1000"), 4)
 assert spread["sgd"] > 1e5
 
 # %% [markdown]
@@ -100,31 +105,34 @@ decade = np.log10(RATES[1] / RATES[0])
 width = decade * arrived.sum(2)  # (optimizer, pulse, start)
 stable = bounded.mean((2, 3))
 widths = pd.DataFrame(width.mean(-1), RACERS, ["sin el factor", "con el factor"])
-print("décadas de tasas que llegan:", widths.round(2).to_string(), sep="\n")
+show_table(widths.rename_axis("décadas de tasas que llegan"), 2)
 wide = dict(zip(RACERS, width[:, 1], strict=True))
 safe = dict(zip(RACERS, stable[:, 1], strict=True))
 
 claims = [
     claim("RMSProp", "001:876", "apto para gradientes que cambian rápidamente",
-          f"décadas de tasas que llegan con gradientes ×{PULSE:.0f} a ratos: "
+          f"décadas de tasas que llegan con gradientes {PULSE:.0f} veces mayores a ratos: "
           f"{wide['rmsprop'].mean():.1f} RMSProp, {wide['sgd'].mean():.1f} SGD",
           no_explota=safe["rmsprop"] > 0.99 > safe["sgd"],
           llega_con_más_tasas=decided(wide["rmsprop"] - wide["sgd"])),
     claim("RMSProp", "000:65-68", "paso menor si el gradiente es grande; evita que explote",
-          f"escalas de gradiente ×10⁶: el avance por coordenada difiere ×{spread['rmsprop']:.3f} "
-          f"(SGD ×{spread['sgd']:,.0f}); caminos sin explotar {safe['rmsprop']:.0%} "
-          f"(SGD {safe['sgd']:.0%})",
-          iguala=spread["rmsprop"] < 1.1, no_explota=safe["rmsprop"] > 0.99 > safe["sgd"]),
+          f"con escalas de gradiente que difieren en 10⁶, cociente del mayor avance y el menor: "
+          f"{spread['rmsprop']:.3f} (SGD {spread['sgd']:,.0f}); caminos sin explotar "
+          f"{safe['rmsprop']:.0%} (SGD {safe['sgd']:.0%})",
+          iguala_los_avances=spread["rmsprop"] < 1.1,
+          no_explota=safe["rmsprop"] > 0.99 > safe["sgd"]),
     claim("RMSProp", "003:42", "control adaptativo del paso",
-          f"avance por coordenada ×{spread['rmsprop']:.3f} entre escalas que difieren ×10⁶",
-          iguala=spread["rmsprop"] < 1.1),
+          "con escalas de gradiente que difieren en 10⁶, cociente del mayor avance y el menor: "
+          f"{spread['rmsprop']:.3f}",
+          iguala_los_avances=spread["rmsprop"] < 1.1),
     claim("Adam", "004:102, 003:41", "adapta la tasa de cada parámetro",
-          f"avance por coordenada ×{spread['adam']:.3f} entre escalas que difieren ×10⁶",
-          iguala=spread["adam"] < 1.1),
+          "con escalas de gradiente que difieren en 10⁶, cociente del mayor avance y el menor: "
+          f"{spread['adam']:.3f}",
+          iguala_los_avances=spread["adam"] < 1.1),
     claim("Adam", "001:691", "se adapta por parámetro y eso da estabilidad",
-          f"con gradientes ×{PULSE:.0f} a ratos, caminos que no explotan: Adam {safe['adam']:.0%}, "
-          f"SGD {safe['sgd']:.0%}; décadas de tasas que llegan: {wide['adam'].mean():.1f} y "
-          f"{wide['sgd'].mean():.1f}",
+          f"con gradientes {PULSE:.0f} veces mayores a ratos, caminos que no explotan: Adam "
+          f"{safe['adam']:.0%}, SGD {safe['sgd']:.0%}; décadas de tasas que llegan: "
+          f"{wide['adam'].mean():.1f} y {wide['sgd'].mean():.1f}",
           no_explota=safe["adam"] > 0.99 > safe["sgd"],
           llega_con_más_tasas=decided(wide["adam"] - wide["sgd"])),
 ]  # fmt: skip
@@ -144,8 +152,8 @@ stream[WHEN] = PEAK
 spiked = {"adam": steps_of(joc.adam(1.0), stream), "adamax": steps_of(joc.adamax(1.0), stream)}
 jump = {name: x[WHEN] for name, x in spiked.items()}
 back = {name: int(np.argmax(x[WHEN + 50 :] > 0.5) + 50) for name, x in spiked.items()}
-print("paso en el pico (en unidades de η):", {name: round(float(x), 3) for name, x in jump.items()})
-print("pasos hasta recuperar la mitad:", back)
+heads = {"paso en el pico / η": jump, "pasos hasta recuperar la mitad": back}
+show_table(pd.DataFrame(heads).rename_axis(""))
 
 fig, ax = plt.subplots(figsize=(7, 3.8))
 for name, path in spiked.items():
@@ -156,9 +164,12 @@ ax.set(
 )
 ax.set_title(spanish(f"Un gradiente de {PEAK:,.0f} entre gradientes de 1"), fontsize=11)
 ax.legend(fontsize=9)
-show(fig, "pico")
+show(fig, "pico", "El paso de Adam y el de Adamax antes y después de un gradiente de 1000")
 
 # %% [markdown]
+# En el pico Adamax da un paso diez veces más corto que los suyos y Adam uno más largo; después los
+# dos se quedan casi parados, y Adam vuelve a andar antes.
+#
 # El ruido: un tazón redondo con ruido normal o de cola pesada, que es el mismo dividido por una
 # potencia de un número al azar. Muchas tormentas para cada tasa. Con la mitad de ellas cada uno
 # elige su tasa y con la otra mitad se informa; se compara tormenta a tormenta el logaritmo de la
@@ -204,9 +215,12 @@ loss = {
     for i, name in enumerate(stormy)
     for j, tail in enumerate(("normal", "pesada"))
 }
+rows = []
 for (name, tail), values in loss.items():
     mean, half = interval(values)
-    print(f"cola {tail:7s} {name:7s} pérdida típica {np.exp(mean):.3g} ×÷ {np.exp(half):.2f}")
+    rows.append([tail, name, np.exp(mean), np.exp(mean - half), np.exp(mean + half)])
+heads = ["cola", "optimizador", "pérdida típica", "desde", "hasta"]
+show_table(pd.DataFrame(rows, columns=heads), 2, index=False)
 
 typical = {key: np.exp(values.mean()) for key, values in loss.items()}
 claims.append(
@@ -263,22 +277,23 @@ assert pick.min() > 0 and pick.max() < len(ONLINE_RATES) - 1
 online = {name: risk[i, pick[i], half:] for i, name in enumerate(learners)}
 weights = {name: wrong[i, pick[i], half:] for i, name in enumerate(learners)}
 rare = {name: np.log(w[:, RARE // 2 :].mean(-1)) for name, w in weights.items()}
+rows = []
 for name in learners:
     rate, (mean, width) = ONLINE_RATES[pick[learners.index(name)]], interval(online[name])
-    print(
-        f"{name:8s} tasa {rate:.3g}: error de predicción {np.exp(mean):.2e} ×÷ {np.exp(width):.2f}"
-    )
+    rows.append([name, rate, np.exp(mean), np.exp(mean - width), np.exp(mean + width)])
+heads = ["optimizador", "tasa", "error de predicción", "desde", "hasta"]
+show_table(pd.DataFrame(rows, columns=heads), 2, index=False)
 
 fig, ax = plt.subplots(figsize=(7, 3.8))
 for name, w in weights.items():
     smooth = np.convolve(w.mean(0), np.ones(5) / 5, "valid")
-    ax.plot(frequency[2:-2], smooth, color=COLOURS[name], label=name, lw=2)
+    ax.plot(frequency[2:-2], smooth, DASHES.get(name, "-"), color=COLOURS[name], label=name, lw=2)
 ax.set(xscale="log", yscale="log", xlabel="frecuencia del atributo", ylabel="error² de su peso")
 ax.set_xticks([0.02, 0.05, 0.1, 0.2, 0.4], ["0,02", "0,05", "0,1", "0,2", "0,4"], minor=False)
 ax.set_xticks([], minor=True)
 ax.set_title("Lo que se aprende de los atributos raros", fontsize=11)
 ax.legend(fontsize=9)
-show(fig, "dispersos")
+show(fig, "dispersos", "Error del peso de cada atributo, según la frecuencia con que aparece")
 
 with jax.enable_x64(True):
     shrinking = steps_of(joc.adagrad(1.0, 0.0), np.ones(1000))
@@ -299,7 +314,35 @@ claims += [
 ]  # fmt: skip
 
 # %% [markdown]
+# Adagrad aprende mejor los atributos frecuentes, que son los que más pesan en una predicción; en
+# la mitad más rara el error de SGD es menor. Decir «ideal para datos dispersos» es
+# no decir en cuáles.
+#
 # ## El cuadro
 
 # %%
 show_claims(claims)
+
+# %% [markdown]
+# ## En resumen
+#
+# - Con RMSProp y Adam la escala de un gradiente no cambia el camino, salvo por $\varepsilon$: no
+#   explotan.
+# - No explotar no es llegar: las décadas de tasas que llegan son pocas también para ellos.
+# - Ante un pico, Adamax salta menos y lo recuerda más.
+# - Adagrad predice mejor con datos dispersos; los pesos más raros los aprende mejor SGD.
+#
+# ## Para practicar
+#
+# 1. Predice cuánto mide el paso de Adam en un pico de $10^6$ en lugar de $10^3$.
+# 2. Cambia `PULSE` por 300. ¿Quién pierde más décadas?
+# 3. ¿Con qué $\beta_2$ tarda Adamax lo mismo que Adam en recuperarse?
+# 4. Demuestra que con gradiente constante el paso $t$ de Adagrad es $\eta/\sqrt t$.
+#
+# ## Para leer más
+#
+# - Duchi, Hazan y Singer (2011), «Adaptive Subgradient Methods for Online Learning and Stochastic
+#   Optimization».
+# - Kingma y Ba (2015), «Adam: A Method for Stochastic Optimization», sección 7.1, sobre Adamax.
+# - Zhang y otros (2020), «Why Are Adaptive Methods Good for Attention Models?», sobre colas
+#   pesadas.

@@ -5,6 +5,13 @@
 # más líneas de los apuntes que de ningún otro asunto. Se mide en una regresión, donde el mínimo se
 # conoce; lo que cuesta una actualización se pregunta al compilador; y si el ruido generaliza mejor
 # se ve en una red. El cuadro final se lee como en la parte 13.1.
+#
+# **Al terminar sabrás** comparar tamaños de lote por los ejemplos que miran y no por los pasos que
+# dan; decir por qué el ruido de una tasa constante no se va; qué paga una actualización además de
+# operaciones.
+#
+# **Hace falta** las lecciones [1](01_descenso_de_gradiente.py) y [8.2](08_2_tasa_y_lote.py), y la
+# [parte 13.1](13_1_velocidad_y_escala.py).
 
 # %%
 import jax
@@ -14,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import claim, decided, interval, spanish
 from jaxopt_course.course.digits import noisy_digits
 from jaxopt_course.course.verdicts import show_claims
@@ -113,7 +120,7 @@ summary = pd.DataFrame(
         "desviación del gradiente": scatter,
     }
 )
-print(summary.round(3).to_string())
+show_table(summary.rename_axis("lote"))
 
 fig, ax = plt.subplots(figsize=(7, 4))
 for batch, colour in zip(SIZES, ["#E69F00", "#0072B2", "#009E73"], strict=True):
@@ -126,10 +133,12 @@ ax.set(xscale="log", yscale="log", ylim=1e-6)
 ax.set(xlabel="ejemplos mirados", ylabel="sobrante / el inicial")
 ax.set_title("El mismo trabajo, repartido en lotes distintos", fontsize=11)
 ax.legend(fontsize=9)
-show(fig, "lotes")
+show(fig, "lotes", "El sobrante de la pérdida según los ejemplos mirados, con tres tamaños de lote")
 
 # %% [markdown]
-# El ruido con tasa constante no se va nunca; si la tasa baja como $1/t$, sí.
+# Con un ejemplo por paso se llega antes al uno por ciento y no se pasa de ahí; con todos se tarda
+# más y se llega al fondo; con 32, casi lo mejor de los dos. El ruido con tasa constante no se va
+# nunca; si la tasa baja como $1/t$, sí.
 
 # %%
 falling = jax.jit(
@@ -137,7 +146,8 @@ falling = jax.jit(
 )(best.astype(np.float32), x, y, best, H, orders[1])
 fallen = np.asarray(falling)[:, falling.shape[1] // 2 :].mean(-1)
 level = {batch: noise[batch].mean(-1) for batch in SIZES}
-print("sobrante alrededor del mínimo:", pd.DataFrame(level, SAME_RATES).to_string(), sep="\n")
+around = pd.DataFrame(level, SAME_RATES).add_prefix("lote de ")
+show_table(around.rename_axis("sobrante con tasa"), 2)
 assert fallen.mean() < level[1][1] / 3
 
 fewer = (
@@ -160,8 +170,8 @@ claims = [
     claim("SGD", "001:121, 004:47", "ruidoso: oscila alrededor del mínimo", left_over,
           ruido=decided(noise[1][0] - 10 * noise[N][0])),
     claim("SGD", "002:520", "el ruido hace que el error suba a veces en vez de bajar",
-          f"con tasa 0.01 suben la pérdida {rises[1].mean():.0%} de los primeros pasos con lote "
-          f"1 y {rises[N].mean():.0%} con todos", sube=decided(rises[1] - rises[N], 0.05)),
+          f"con tasa 0.01 suben la pérdida el {rises[1].mean():.0%} de los primeros pasos con "
+          f"lote 1 y el {rises[N].mean():.0%} con todos", sube=decided(rises[1] - rises[N], 0.05)),
     claim("SGD", "002:521", "oscila en torno al óptimo; converge si la tasa tiende a cero",
           f"sobrante {level[1][1]:.1e} con tasa constante y {fallen.mean():.1e} con una que baja "
           "como 1/t", oscila=decided(noise[1][1] - 10 * noise[N][1]),
@@ -215,7 +225,7 @@ def cost_of(batch):
 
 kinds = ["operaciones", "bytes de trabajo", "bytes movidos por ejemplo"]
 cost = pd.DataFrame({batch: cost_of(batch) for batch in (1, 32, 600)}, index=kinds).T
-print(cost.round(2).to_string())
+show_table(cost.rename_axis("lote"), 4)
 work, scratch, moved = (cost[kind] for kind in kinds)
 dear = f"{work[600] / work[32]:.0f} veces las operaciones de un lote de 32"
 traffic = (
@@ -231,7 +241,7 @@ claims += [
           por_ejemplo=moved[1] > 2 * moved[600],
           por_actualización=moved[1] > 600 * moved[600]),
     claim("Lote completo", "001:225", "cada actualización es costosa", dear,
-          coste=work[600] > 10 * work[32]),
+          cálculo=work[600] > 10 * work[32]),
     claim("Lote completo", "001:227, 002:510", "no escala: todo en memoria, y tiempo",
           f"600 ejemplos frente a 32: {dear} y {scratch[600] / scratch[32]:.0f} veces su memoria",
           cálculo=work[600] > 10 * work[32], memoria=scratch[600] > 4 * scratch[32]),
@@ -275,7 +285,8 @@ told = {
     for batch in (50, 600)
 }  # fmt: skip
 better = interval(told[50] - told[600])
-print(f"mejores tasas: { {b: float(f'{r:.2g}') for b, r in tuned.items()} }")
+for batch, rate in tuned.items():
+    print(spanish(f"mejor tasa con lote de {batch}: {rate:.2g}"))
 points = f"{100 * better[0]:+.1f} ± {100 * better[1]:.1f} puntos"
 print(spanish(f"exactitud de prueba, lote de 50 menos completo: {points}"))
 claims.append(
@@ -290,3 +301,26 @@ claims.append(
 
 # %%
 show_claims(claims)
+
+# %% [markdown]
+# ## En resumen
+#
+# - En ejemplos mirados, los lotes pequeños llegan antes cerca del mínimo; los grandes, más abajo.
+# - El ruido de una tasa constante no se va: o baja la tasa, o crece el lote.
+# - Actualizar por cada ejemplo mueve muchos más bytes por ejemplo, aunque cada paso sea barato.
+# - Que el ruido generalice mejor no se ve en esta red con estas semillas.
+#
+# ## Para practicar
+#
+# 1. Predice la desviación del gradiente con lotes de 128, y compruébala con la fórmula sin
+#    reemplazo.
+# 2. Añade un lote de 4. ¿Dónde queda entre los otros en ejemplos hasta el uno por ciento?
+# 3. ¿Qué pasa con el sobrante si la tasa baja como $1/\sqrt t$ en vez de $1/t$?
+# 4. Demuestra que la media de $B$ gradientes elegidos sin reemplazo de $N$ tiene varianza
+#    $\frac{\sigma^2}{B}\cdot\frac{N-B}{N-1}$.
+#
+# ## Para leer más
+#
+# - Bottou, Curtis y Nocedal (2018), «Optimization Methods for Large-Scale Machine Learning».
+# - McCandlish y otros (2018), «An Empirical Model of Large-Batch Training».
+# - Shallue y otros (2019), «Measuring the Effects of Data Parallelism on Neural Network Training».

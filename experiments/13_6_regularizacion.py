@@ -5,6 +5,12 @@
 # es sensible a él y que puede sobreajustar. Son efectos pequeños, de los que una semilla con suerte
 # convierte en titular, así que aquí hay más semillas que en las otras partes. El cuadro final se
 # lee como en la 13.1.
+#
+# **Al terminar sabrás** elegir un decaimiento en validación y decir en prueba, con su intervalo, si
+# sirvió; separar lo que sobreajusta un optimizador de lo que entrena.
+#
+# **Hace falta** las lecciones [5](05_adam.py) y [8.3](08_3_regularizacion.py), y la
+# [parte 13.1](13_1_velocidad_y_escala.py).
 
 # %%
 import dataclasses
@@ -100,9 +106,8 @@ def tuned(rows, by="valid_accuracy", lowest=False):
 # %% [markdown]
 # ## El decaimiento
 #
-# Lo que hay que mirar en la figura: hasta uno, casi nada cambia salvo el tamaño de los pesos; con
-# diez la red ya no aprende. El decaimiento de AdamW se multiplica por la tasa, y por eso «uno» no
-# es enorme.
+# Para cada decaimiento y cada $\lambda$, la mejor tasa en validación y el error en prueba con otras
+# semillas.
 
 # %%
 without = tuned(part("adamw", 0.0))
@@ -119,16 +124,24 @@ mean, half = interval(100 * gain)
 chosen = decayed["strength"].iloc[0]
 print(spanish(f"decaimiento {chosen:g} menos ninguno: {mean:+.2f} ± {half:.2f} puntos en prueba"))
 
-fig, ax = plt.subplots(figsize=(7, 3.8))
-for x, (words, values) in enumerate(
-    [(f"AdamW {d:g}", apart[d]) for d in DECAYS] + [(f"L2 {l2:g}", coupled[l2]) for l2 in L2]
-):
-    middle, width = interval(100 * values)
-    ax.errorbar(x, middle, width, fmt="o", color=GREEN if "W" in words else ORANGE, capsize=4)
-    ax.annotate(words, (x, middle), xytext=(8, -3), textcoords="offset points", fontsize=8)
-ax.set(xticks=[], xlim=(-0.5, 7.2), ylabel="exactitud de prueba (%), e intervalo")
-ax.set_title("Decaimiento aparte (AdamW) y L2 dentro del gradiente (Adam)", fontsize=11)
-show(fig, "decaimiento")
+fig, axes = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
+panels = {"AdamW: decaimiento aparte": (apart, GREEN), "Adam: L2 dentro": (coupled, ORANGE)}
+for ax, (title, (by_strength, colour)) in zip(axes, panels.items(), strict=True):
+    for x, values in enumerate(by_strength.values()):
+        middle, width = interval(100 * (1 - values))
+        ax.errorbar(x, middle, width, fmt="o", color=colour, capsize=4)
+    ax.set_xticks(range(len(by_strength)), [f"{strength:g}" for strength in by_strength])
+    ax.set(yscale="log", title=title, xlim=(-0.5, len(by_strength) - 0.5))
+ticks = [5, 6, 8, 10, 20, 40, 90]
+axes[0].set_yticks(ticks, map(str, ticks))
+axes[0].set_yticks([], minor=True)
+axes[0].set(xlabel="decaimiento", ylabel="error de prueba (%), e intervalo")
+axes[1].set_xlabel("λ")
+show(fig, "decaimiento", "Error de prueba según el decaimiento de AdamW y según λ de L2 en Adam")
+
+# %% [markdown]
+# Hasta uno, casi nada cambia salvo el tamaño de los pesos; con diez la red ya no aprende. El
+# decaimiento de AdamW se multiplica por la tasa, y por eso «uno» no es enorme.
 
 # %%
 norms = {d: at_rate[d]["valid_norm"].to_numpy(float) for d in DECAYS}
@@ -180,8 +193,14 @@ for (name, rows), colour in zip(trained.items(), [BLUE, ORANGE, GREEN], strict=T
 ax.set(xlabel="paso", ylabel="pérdida de validación (media y extremos)")
 ax.set_title("Cada uno con la tasa que mejor entrena", fontsize=11)
 ax.legend(fontsize=9)
-show(fig, "sobreajuste")
+show(fig, "sobreajuste", "La pérdida de validación de cada uno, con la tasa con que mejor entrena")
 
+# %% [markdown]
+# Quien más baja la pérdida de entrenamiento es quien más sube después la de validación. La figura
+# no dice que Adam sobreajuste por ser Adam: con la misma pérdida de entrenamiento habría que
+# compararlos para decirlo.
+
+# %%
 claims.append(
     claim("Adam", "004:106", "posible sobreajuste",
           f"la pérdida de validación sube {rise['Adam'].mean():.2f} desde su mínimo (SGD "
@@ -200,3 +219,27 @@ claims.append(
 
 # %%
 show_claims(claims)
+
+# %% [markdown]
+# ## En resumen
+#
+# - El decaimiento encoge los pesos siempre; que mejore la prueba hay que medirlo, y la ganancia es
+#   de décimas.
+# - Un decaimiento diez veces mayor que el bueno estropea la red: hay que ajustarlo.
+# - Adam es el que más sobreajusta aquí, y también el que más entrena.
+#
+# ## Para practicar
+#
+# 1. Predice a qué norma tienden los pesos de AdamW si el gradiente es cero, y cuántos pasos tarda
+#    en bajar a la mitad con $\eta=0{,}003$ y decaimiento 1.
+# 2. Entrena con las etiquetas limpias. ¿Sigue ganando algo el decaimiento?
+# 3. Compara a los tres en el primer paso en que su pérdida de entrenamiento baja de 0,1. ¿Quién
+#    tiene entonces peor validación?
+# 4. Demuestra que en Adam con L2 y $\varepsilon=0$ un peso sin otro gradiente que $\lambda w$ se
+#    mueve $\eta$ por paso, sea cual sea $\lambda$.
+#
+# ## Para leer más
+#
+# - Krogh y Hertz (1991), «A Simple Weight Decay Can Improve Generalization».
+# - Zhang y otros (2017), «Understanding deep learning requires rethinking generalization».
+# - Loshchilov y Hutter (2019), «Decoupled Weight Decay Regularization».

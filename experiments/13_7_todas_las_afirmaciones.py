@@ -9,6 +9,10 @@
 #
 # Aquí no se calcula nada: los números son los que escribieron las lecciones al ejecutarse enteras,
 # y una prueba de la biblioteca vuelve a ejecutarlas y los compara.
+#
+# **Al terminar sabrás** dónde está medida cada afirmación de los apuntes y qué número la decide.
+#
+# **Hace falta** la [parte 13.1](13_1_velocidad_y_escala.py), que explica cómo se juzgan.
 
 # %%
 import matplotlib.pyplot as plt
@@ -46,7 +50,7 @@ for word in WORDS:
 ax.invert_yaxis()
 ax.set(xlabel="afirmaciones")
 ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=3)
-show(fig, "veredictos")
+show(fig, "veredictos", "Cuántas afirmaciones de cada optimizador se cumplen, dependen o no")
 met, mixed, unmet = (sum(count[word]) for word in WORDS)
 assert met + mixed + unmet == len(claims)
 assert len(claims) / 2 < met < 0.65 * len(claims) and unmet < mixed / 4
@@ -56,3 +60,15 @@ assert len(claims) / 2 < met < 0.65 * len(claims) and unmet < mixed / 4
 
 # %%
 show_all()
+
+# %% [markdown]
+# ## Para practicar
+#
+# 1. Elige una afirmación que dependa y di, sin mirar la lección, qué pregunta la haría cumplirse.
+# 2. Busca dos afirmaciones que se contradigan en los apuntes. ¿Qué veredicto tiene cada una?
+# 3. Escribe con `claim` una afirmación tuya sobre un optimizador, con dos preguntas, y mídela.
+#
+# ## Para leer más
+#
+# - Schmidt, Schneider y Hennig (2021), «Descending through a Crowded Valley».
+# - Dahl y otros (2023), «Benchmarking Neural Network Training Algorithms».

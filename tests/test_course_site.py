@@ -11,12 +11,10 @@ from pathlib import Path
 
 import jupytext
 import pytest
-from matplotlib.figure import Figure
 
 from jaxopt_course import cli
 from jaxopt_course.course import formulas, notebooks, site
 from jaxopt_course.course import lessons as places
-from jaxopt_course.course.lesson import caption
 from jaxopt_course.course.playgrounds import PAGES as PLAYGROUNDS
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
@@ -90,7 +88,10 @@ def test_a_lesson_is_run_and_rendered(built):
     page = (built[1] / "01_entera.html").read_text(encoding="utf-8")
     assert '<html lang="es">' in page and "<title>1. Una lección</title>" in page
     assert "ñ &lt; 3 True" in page  # in the quick mode
-    assert page.count('<img alt="Una recta"') == 1 and "data:image/png;base64," in page
+    assert re.search(r'src="data:image/png;base64,[^"]*" alt="Una recta" width="\d+"', page)
+    assert "<strong>Figura 1.1.</strong> Una recta.</figcaption>" in page
+    assert '<source media="(max-width: 40rem)" srcset="data:image/png;base64,' in page
+    assert page.count("<em>Una recta</em>") == 0  # what a notebook has in its place
     assert page.count("<math") == 3 and "$" not in re.sub(r"data:[^\"]*", "", page)
     assert '<div class="wide"><table>' in page
     assert (
@@ -324,15 +325,6 @@ def test_a_lesson_that_is_not_there(lessons, asked):
         site.choose(sorted(lessons.glob("*.py")), [asked])
 
 
-def test_a_figure_without_a_title_is_told_by_its_axes():
-    figure = Figure()
-    assert caption(figure, "la_recta") == "la recta"
-    figure.subplots().set(ylabel="pérdida", xlabel=r"tasa $\eta$")
-    assert caption(figure, "la_recta") == "pérdida frente a tasa eta"
-    figure.axes[0].set_title("Una recta")
-    assert caption(figure, "la_recta") == "Una recta"
-
-
 def test_a_formula_that_is_not_known_fails_its_lesson(lessons, tmp_path):
     (lessons / "01_a.py").write_text("# %% [markdown]\n# # 1\n# $\\foo$\n", encoding="utf-8")
     said = []
@@ -454,3 +446,18 @@ def test_the_command_builds_and_fails_where_a_lesson_does(tmp_path):
     assert "site/index.html" in done.stdout and done.stderr == ""
     record = json.loads((tmp_path / "site" / "build.json").read_text())["lessons"]["02_rota"]
     assert record["quick"] and record["cell"] == 3 and record["line"] == 6
+
+
+MEASURING = [file for file in COURSE if not file.stem.startswith("14")]
+
+
+@pytest.mark.parametrize("file", MEASURING, ids=lambda file: file.stem)
+def test_a_lesson_says_what_it_teaches_needs_asks_and_rests_on(file):
+    whole = "\n\n".join(texts(file))
+    first, _, rest = whole.partition("\n\n## ")
+    assert "**Al terminar sabrás** " in first and "**Hace falta** " in first
+    practice, _, reading = rest.partition("## Para practicar")[2].partition("## Para leer más")
+    asked = re.findall(r"^\d+\. ", practice, re.M)
+    assert 3 <= len(asked) <= 5
+    entries = re.findall(r"^- ((?:.|\n(?!- |\n))+)", reading, re.M)
+    assert entries and all(re.search(r"\((1[89]|20)\d\d\)", entry) for entry in entries)

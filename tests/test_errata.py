@@ -144,4 +144,5 @@ def test_the_chart_sets_apart_what_does_not_run():
     ax = errata.chart().axes[0]
     numbers, out = ax.lines
     assert numbers.get_xydata().tolist() == [[1.0, 0.0]] and out.get_xydata()[0][1] == 1
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["E1. a", "E2. b"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["E1", "E2"]
+    assert [text.get_text() for text in ax.texts] == ["a", "b"]

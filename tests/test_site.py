@@ -176,8 +176,10 @@ def test_a_lesson_is_a_page_with_its_figures_beside_it(lesson, tmp_path):
     assert '<a href="../guides/tasks.html">guía</a>' in first.source
     assert code.metadata["tags"] == ["hide-input"]
     assert code.outputs[0].data["text/html"] == (
+        '<figure id="figura-3-1">'
         '<img class="figure" src="figuras/03_momentum_1.png" alt="dos &quot;rectas&quot;" '
         'width="40" loading="lazy">'
+        "<figcaption><strong>Figura 3.1.</strong> dos &quot;rectas&quot;.</figcaption></figure>"
     )
     assert {*written(files)} == {
         "figuras/03_momentum_1.png",

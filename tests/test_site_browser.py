@@ -21,8 +21,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 ROOT = Path(__file__).parent.parent
 WORDS = Path(__file__).parent / "data" / "spanish_words.txt"
 NO_PROSE = re.compile(
-    r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<[^>]*>|\*[^*\n]+\*", re.S
-)  # code, formulas, links; what is in italics is English or a name
+    r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\]\([^)]*\)|<[^>]*>|\*[^*\n]+\*|\(\d{4}\), «[^»]*»",
+    re.S,
+)  # code, formulas, links, titles; what is in italics is English or a name
 WIDTHS = (1280, 390)
 TOO_WIDE = """
 () => [...document.querySelectorAll('body *')].filter(element => {
@@ -41,6 +42,13 @@ CUT = """
   element => element.scrollWidth > element.clientWidth + 1
 ).map(element => element.textContent.trim().slice(0, 80))
 """
+
+SCROLLED = """
+() => [...document.querySelectorAll('.output pre, .cell_output pre, .output_html, .wide')].filter(
+  element => element.scrollWidth > element.clientWidth + 1
+).map(element => element.textContent.trim().slice(0, 80))
+"""
+RUN = ("10.3", "13.7")  # formulas, tables and figures of all kinds, in seconds
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +155,84 @@ def test_no_page_errs_or_is_wider_than_the_screen(chromium, pages, built):
                 cut += [(name, what) for what in page.evaluate(CUT)]
     context.close()
     assert (said, wide, cut) == ([], [], [])
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """Pages of two lessons that have run, as Sphinx has them and as the course alone has them."""
+    from jaxopt_course.course import site
+    from jaxopt_course.course.lessons import LESSONS, choose
+    from jaxopt_course.site import build, lessons, sources
+    from jaxopt_course.site.executed import executed
+
+    out = tmp_path_factory.mktemp("ran")
+    every = sorted((ROOT / "experiments").glob(LESSONS))
+    chosen = choose(every, RUN)
+    taken = [executed(file, out / "lessons", quick=True)[0] for file in chosen]
+    assert [lesson.failure for lesson in taken] == [None] * len(RUN)
+    gone = {file for file in every if file not in chosen}
+    places = {f: place for f, place in sources.places_of(ROOT).items() if f not in gone}
+    lessons.lay_out(ROOT, taken, places, out / "sources" / "es", out / "files" / "es")
+    build.sphinx(ROOT, out, "es")
+    alone = out / "html" / "alone"
+    alone.mkdir()
+    (alone / "course.css").write_text(site.style(), encoding="utf-8")
+    for lesson in taken:
+        page = site.lesson_page(lesson, chosen, quick=True)
+        (alone / f"{lesson.name}.html").write_text(page, encoding="utf-8")
+    return [
+        folder / f"{file.stem}.html" for folder in (out / "html" / COURSE, alone) for file in chosen
+    ]
+
+
+def test_what_lessons_print_and_draw_fits_the_page(chromium, ran):
+    page = chromium.new_page()
+    for file in ran:
+        name = f"{file.parent.name}/{file.name}"
+        page.goto(file.as_uri(), wait_until="load")
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate(TOO_WIDE) == [], (name, width)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+            assert page.evaluate(CUT) == [], (name, width)
+            assert page.evaluate(SCROLLED) == [], (name, width)
+    page.close()
+
+
+def test_figures_are_numbered_and_have_a_form_for_phones(chromium, ran):
+    page = chromium.new_page()
+    for file in ran:
+        page.goto(file.as_uri(), wait_until="load")
+        number = ".".join(str(int(part)) for part in file.name.split("_")[:2])
+        captions = page.locator("figure > figcaption").all_inner_texts()
+        assert [text.split(" ", 2)[1] for text in captions] == [
+            f"{number}.{i}." for i in range(1, len(captions) + 1)
+        ]
+        assert captions and all(len(text) > 30 for text in captions)
+        shown = {}
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            picture = page.locator("picture img").first
+            picture.scroll_into_view_if_needed()
+            shown[width] = picture.evaluate("async (i) => (await i.decode(), i.naturalWidth)")
+            assert picture.evaluate("(i) => i.getBoundingClientRect().width") <= width
+        assert shown[390] < 0.75 * shown[1280]
+    page.close()
+
+
+def test_pages_are_dark_where_the_reader_is_and_light_on_paper(chromium, ran):
+    page = chromium.new_page(color_scheme="dark")
+    for file in ran:
+        page.goto(file.as_uri(), wait_until="load")
+        of_picture = "getComputedStyle(document.querySelector('img.figure')).filter"
+        assert "invert" in page.evaluate(of_picture), file
+        page.set_viewport_size({"width": 700, "height": 900})  # about what a sheet has
+        page.emulate_media(media="print")
+        assert page.evaluate(of_picture) == "none", file
+        cut = page.evaluate(SCROLLED) + page.evaluate(CUT)
+        assert cut == [], file
+        page.emulate_media(media="screen")
+    page.close()
 
 
 def test_a_search_finds_a_name(chromium, built):

@@ -5,3 +5,4 @@ from jaxopt_course.course.exercises import check as check
 from jaxopt_course.course.exercises import exercise as exercise
 from jaxopt_course.course.lesson import quick as quick
 from jaxopt_course.course.lesson import show as show
+from jaxopt_course.course.lesson import show_table as show_table

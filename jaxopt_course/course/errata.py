@@ -20,6 +20,7 @@ import numpy as np
 
 from jaxopt_course.course.lesson import FIGURES
 from jaxopt_course.course.places import named
+from jaxopt_course.course.verdicts import markdown
 
 SAME, OTHER = 1e-12, 0.01  # differences, relative to the largest number of the truth
 HEADS = ("errata", "impreso", "correcto", "se mide", "da lo impreso", "da lo correcto")
@@ -110,12 +111,11 @@ class Errata:
             apart = distance(given, known)
             assert apart > OTHER, (number, what, given, known)
             judged.append(Case(what, given, corrected, apart))
-            print(f"{number:4} {what}")
-            print(f"       impreso {shown(given)} | correcto {shown(corrected)}")
         places = named(", ".join(re.findall(r"\d{3}:\d+", where)))
         self.found.append(
             Erratum(number, places, title, quote, printed[0], right[0], tuple(judged))
         )
+        markdown("\n".join(told(number, case) for case in judged))
 
     def table(self) -> str:
         """A row a case, in Markdown."""
@@ -133,9 +133,7 @@ class Errata:
         cases = sum(len(one.cases) for one in self.found)
         print(f"{len(self.found)} erratas, {cases} casos")
         if "ipykernel" in sys.modules:
-            from IPython.display import Markdown, display
-
-            display(Markdown(self.table()))
+            markdown(self.table())
             return
         file = FIGURES / Path(sys.argv[0]).stem / "erratas.md"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -148,21 +146,44 @@ class Errata:
 
         worst = np.array([max(case.apart for case in one.cases) for one in self.found])
         runs = np.isfinite(worst)
-        low = worst[runs].min() / 2
-        edge = 10 * worst[runs].max()
+        low, edge = worst[runs].min() / 2, 10 * worst[runs].max()
         rows = np.arange(len(worst))
-        figure, ax = plt.subplots(figsize=(8, 1.1 + 0.33 * len(rows)), layout="constrained")
-        ax.hlines(rows, low, np.where(runs, worst, edge), color="#DDDDDD", lw=1.5)
+        figure, ax = plt.subplots(figsize=(7, 1.1 + 0.45 * len(rows)), layout="constrained")
         ax.plot(worst[runs], rows[runs], "o", color="#0072B2", ms=8, label="da otro número")
         if not runs.all():
             out = rows[~runs]
             ax.plot(
                 np.full(len(out), edge), out, "X", color="#D55E00", ms=10, label="no se ejecuta"
             )
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.12), ncols=2, frameon=False)
-        ax.set(xscale="log", xlabel="error relativo de lo impreso", ylim=(len(rows) - 0.5, -0.5))
-        ax.set_yticks(rows, [f"{one.number}. {one.title}" for one in self.found])
+            figure.legend(loc="outside upper center", ncols=2, frameon=False)
+        for row, one in zip(rows, self.found, strict=True):
+            ax.text(0.01, row - 0.42, one.title, transform=ax.get_yaxis_transform(), va="center")
+        ax.set(xscale="log", xlabel="error relativo de lo impreso")
+        ax.set(xlim=(low, 2 * edge if not runs.all() else 2 * worst.max()))
+        ax.set(ylim=(len(rows) - 0.5, -0.8))
+        wide = np.log10(ax.get_xlim()[1] / low)
+        ticks = [k * 10.0**n for n in range(-3, 16) for k in ((1, 3) if wide < 3 else (1,))]
+        ticks = [tick for tick in ticks if low <= tick <= ax.get_xlim()[1]]
+        ax.set_xticks(ticks[:: 1 + len(ticks) // 8], minor=False)
+        ax.set_xticklabels([shown(tick) if tick < 1e4 else power(tick) for tick in ax.get_xticks()])
+        ax.set_xticks([], minor=True)
+        ax.set_yticks(rows, [one.number for one in self.found])
+        ax.grid(axis="y", color="#DDDDDD")
+        ax.set_axisbelow(True)
         return figure
+
+
+def told(number: str, case: Case) -> str:
+    """What a case gave, as a line of a list."""
+    return (
+        f"- **{number}**, {case.what}. Lo impreso: {shown(case.printed)}. "
+        f"Lo correcto: {shown(case.right)}."
+    )
+
+
+def power(x: float) -> str:
+    """A power of ten."""
+    return f"$10^{{{np.log10(x):.0f}}}$"
 
 
 def attempt(how: Measure, formula: Any, fails: tuple[type[Exception], ...]) -> Any:

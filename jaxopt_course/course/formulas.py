@@ -28,6 +28,8 @@ CLOSING = r'<mo minsize="([^"]+)" maxsize="[^"]+">([)\]|}])</mo>'
 ROW = r'<mrow><mo form="postfix" stretchy="true" minsize="\1" maxsize="\1">\2</mo></mrow>'
 FUNCTION = r"(?<!<msub>)(?<!sup>)(?<!under>)(<m[io]>(?:ln|log|exp|sin|cos|tanh|max|min)</m[io]>)"
 OPERAND = r"(?=<m(?!o\b|o>|space))"
+COMMA = r"<mn>(\d+)</mn><mrow><mo>(?:,|&#x0002C;)</mo></mrow><mn>(\d+)</mn>"  # 0{,}5 is a number
+HELD = r'(<span class="math(?: inline)?">(?:(?!</span>).)*</span>)([.,;:)»?!]+)'
 CHILDREN = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup": 3}
 
 
@@ -57,10 +59,54 @@ def mathml(latex: str, block: bool = False) -> str:
     if wrong:
         raise UnknownFormula(f"formula {latex.strip()!r}: {wrong}")
     made = re.sub(CLOSING, ROW, made)
+    made = re.sub(COMMA, r"<mn>\1,\2</mn>", made)
     made = re.sub(FUNCTION + OPERAND, r'\1<mspace width="0.17em"/>', made)
     return re.sub(
         r"&#x0*([0-9A-F]+);", lambda code: escape(chr(int(code[1], 16)), quote=False), made
     )
+
+
+def display(latex: str) -> str:
+    r"""A formula of its own line as MathML, in the parts between its ``\qquad``.
+
+    Where the page is narrow they go one below the other.
+
+    Raises:
+        UnknownFormula: a command is not known, or braces do not match.
+
+    >>> display(r"a=b,\qquad c=d").count('<span class="part">'), display("a").count("span")
+    (2, 0)
+    """
+    found = parts(latex)
+    if len(found) == 1:
+        return mathml(latex, block=True)
+    return "".join(f'<span class="part">{mathml(part, block=True)}</span> ' for part in found)
+
+
+def parts(latex: str) -> list[str]:
+    r"""What stands between the ``\qquad`` that are in no braces, no table and no tall brackets.
+
+    >>> parts(r"a,\qquad \sqrt{b\qquad c}\qquad\qquad d")
+    ['a,', '\\sqrt{b\\qquad c}', 'd']
+    """
+    depth, found = 0, [""]
+    for token in re.findall(r"\\[A-Za-z]+|\\.|[{}]|[^\\{}]+", latex, re.S):
+        depth += token in ("{", r"\begin", r"\left")
+        depth -= token in ("}", r"\end", r"\right")
+        if token == r"\qquad" and depth == 0:
+            found.append("")
+        else:
+            found[-1] += token
+    return [part.strip() for part in found if part.strip()] or [latex]
+
+
+def held(page: str) -> str:
+    """HTML whose formulas keep the punctuation after them on their line.
+
+    >>> held('<span class="math inline">x</span>.)')
+    '<span class="nowrap"><span class="math inline">x</span>.)</span>'
+    """
+    return re.sub(HELD, r'<span class="nowrap">\1\2</span>', page)
 
 
 def whole(made: str) -> str | None:
@@ -102,9 +148,19 @@ def html(markdown: str) -> str:
     made = re.sub(
         r'<div class="math inline">(.*?)</div>', r'<span class="math block">\1</span>', made
     )
-    return made.replace("<table>", '<div class="wide"><table>').replace(
-        "</table>", "</table></div>"
-    )
+    return re.sub(r"<table>.*?</table>", wide, held(made), flags=re.S)
+
+
+def wide(table: re.Match[str]) -> str:
+    """A table in a box that scrolls, every cell with its head: on a phone its rows are cards."""
+    heads = [re.sub(r"<[^>]+>", "", head) for head in re.findall(r"<th[^>]*>(.*?)</th>", table[0])]
+
+    def row(found: re.Match[str]) -> str:
+        of = iter(heads)
+        return re.sub(r"<td", lambda cell: f'<td data-head="{next(of, "")}"', found[0])
+
+    rows = re.sub(r"<tr>.*?</tr>", row, table[0], flags=re.S)
+    return f'<div class="wide">{rows}</div>'
 
 
 def reader() -> MarkdownIt:
@@ -127,4 +183,4 @@ def highlight(code: str, language: str, _: str) -> str:
 
 def render(latex: str, options: dict[str, Any]) -> str:
     """A formula in its place; in its own line it scrolls where it is too wide."""
-    return mathml(latex, options.get("display_mode", False))
+    return display(latex) if options.get("display_mode", False) else mathml(latex)

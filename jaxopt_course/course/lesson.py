@@ -1,14 +1,26 @@
-"""What every lesson needs: a quick mode for checks, and a place for its figures."""
+"""What every lesson needs: a quick mode for checks, a place for its figures, tables to look at."""
 
-import io
+import base64
 import os
 import re
 import sys
 from pathlib import Path
 from typing import Any
 
+from jaxopt_course.course.figures import (
+    NARROW,
+    caption,
+    commas,
+    fitted,
+    localised,
+    narrowed,
+    png,
+    proper,
+)
+
 QUICK = "JAXOPT_COURSE_QUICK"  # set in the environment: lessons take seconds, not minutes
 FIGURES = Path("runs") / "course"
+MADE_BY_PAGES = {"jaxopt_course": "caption"}  # of an output that a page leaves out
 
 
 def quick() -> bool:
@@ -16,21 +28,27 @@ def quick() -> bool:
     return os.environ.get(QUICK, "0") != "0"
 
 
-def show(figure: Any, name: str) -> None:
+def show(figure: Any, name: str, words: str = "") -> None:
     """Show a Matplotlib figure in a notebook; in a script save it and say where.
 
     Args:
         figure: closed afterwards.
         name: of the file, without its ending: ``runs/course/<lesson>/<name>.png``.
+        words: its caption, in plain text; by default its titles.
     """
     import matplotlib.pyplot as plt
 
+    fitted(figure)
+    localised(figure)
     if "ipykernel" in sys.modules:
-        from IPython.display import Image, display
+        from IPython.display import Image, Markdown, display
 
-        picture = io.BytesIO()
-        figure.savefig(picture, format="png", dpi=200, bbox_inches="tight")
-        display(Image(picture.getvalue(), retina=True, alt=caption(figure, name)))
+        words = words or caption(figure, name)
+        bundle, about = Image(png(figure), retina=True, alt=words)._repr_mimebundle_()
+        if narrowed(figure):
+            bundle[NARROW] = base64.b64encode(png(figure)).decode()
+        display(bundle, raw=True, metadata=about)
+        display(Markdown(f"*{words}*"), metadata=MADE_BY_PAGES)
     else:
         folder = FIGURES / Path(sys.argv[0]).stem
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,23 +57,49 @@ def show(figure: Any, name: str) -> None:
     plt.close(figure)
 
 
-def caption(figure: Any, name: str) -> str:
-    """What a figure shows, in the words on it, for those who cannot see it.
+def show_table(frame: Any, digits: int = 3, *, index: bool = True) -> None:
+    """Show a DataFrame as a table in a notebook, print it in a script; decimal commas in both.
 
-    Its titles; where it has none, what is drawn against what; else its name.
+    Args:
+        frame: its heads and the name of its index in Spanish; names of optimizers are made proper.
+        digits: significant ones of every number that is no whole one.
+        index: whether its index is a column.
     """
-    titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
-    words = [plain(title) for title in titles if title.strip()]
-    if not words:
-        labels = [(plain(axes.get_ylabel()), plain(axes.get_xlabel())) for axes in figure.axes]
-        words = [f"{up} frente a {across}" for up, across in labels if up and across]
-    return ". ".join(dict.fromkeys(words)) or name.replace("_", " ")
+    shown = frame.rename_axis(columns=None)
+    if index:
+        shown = shown.reset_index(names=[name or "" for name in frame.index.names])
+    shown = shown.map(lambda cell: spelt(cell, digits)).set_axis(
+        [spelt(head, digits) for head in shown.columns], axis=1
+    )
+    if "ipykernel" in sys.modules:
+        from IPython.display import HTML, display
+
+        display(HTML(shown.to_html(index=False, border=0)))
+    else:
+        print(shown.to_string(index=False))
 
 
-def plain(text: str) -> str:
-    r"""Text of a figure without line breaks and the marks of formulas.
+def spelt(cell: Any, digits: int) -> str:
+    r"""A cell of a table in Spanish.
 
-    >>> plain("$\\eta L = 1$, por\npasos")
-    'eta L = 1, por pasos'
+    >>> spelt(0.012345, 3), spelt(1234.5, 3), spelt(12, 3), spelt(True, 3), spelt(float("inf"), 3)
+    ('0,0123', '1\u202f234', '12', 'sí', '∞')
+    >>> spelt(2.5e-7, 2), spelt(float("nan"), 2), spelt("sgd", 2)
+    ('2,5·10⁻⁷', '–', 'SGD')
     """
-    return " ".join(re.sub(r"[$\\{}]", "", text).split())
+    import numpy as np
+
+    from jaxopt_course.course.claims import spanish
+
+    if isinstance(cell, bool | np.bool_):
+        return "sí" if cell else "no"
+    if not isinstance(cell, int | float | np.number):
+        text = str(cell)
+        return text if re.search(r"\w\(", text) else proper(commas(text))  # a call is code
+    if np.isnan(cell):
+        return "–"
+    if np.isinf(cell):
+        return "∞" if cell > 0 else "−∞"
+    if float(cell).is_integer() or abs(cell) >= 10**digits:
+        return spanish(f"{cell:,.0f}")
+    return spanish(f"{cell:.{digits}g}")

@@ -1,5 +1,6 @@
 """A lesson, which is a script in Jupytext's percent format, run as the notebook that it is."""
 
+import ast
 import os
 import sys
 import time
@@ -29,6 +30,10 @@ from importlib.util import find_spec
 if find_spec("jaxopt_course") is None:
     %pip install -q "jaxopt-course[course]=={version}"
 """
+IN_SIGHT = 15  # lines of a cell; longer ones are folded
+KEEPING = {"show", "show_claims", "judge", "claim"}  # what is no matter of a lesson
+FOLDED, OPEN = "hide-input", "show-input"  # MyST-NB's mark, and ours against it
+WORDS, LINES = 180, 15  # that are read in a minute, of prose and of code in sight
 PERCENT = {"extension": ".py", "format_name": "percent"}
 
 
@@ -142,7 +147,7 @@ def fail(lesson: Lesson, index: int, how: str) -> None:
 def tidy(lesson: Lesson) -> None:
     """Take what went to the standard error stream (progress, warnings) out of the page.
 
-    Animations become what nbconvert can show.
+    So do captions, which the page writes with their numbers.
     """
     for cell in lesson.notebook.cells:
         if cell.cell_type != "code":
@@ -151,8 +156,36 @@ def tidy(lesson: Lesson) -> None:
         lesson.notes += [line for o in errors for line in o.text.splitlines() if line.strip()]
         errors += [o for o in cell.outputs if o.get("metadata", {}).get("jaxopt_course")]
         cell.outputs = [output for output in cell.outputs if output not in errors]
-        for data in (output.data for output in cell.outputs if "data" in output):
-            if gif := data.pop("image/gif", None):
-                data["text/html"] = (
-                    f'<img class="figure" src="data:image/gif;base64,{gif}" alt="Animación">'
-                )
+
+
+def folded(cell: Any) -> bool:
+    """Whether a page shows the code of a cell only when asked for.
+
+    Long cells, those that draw or judge, those that begin with imports or only assert; a cell with
+    the tag ``show-input`` never, one with ``hide-input`` always.
+    """
+    tags = cell.metadata.get("tags", [])
+    if OPEN in tags or FOLDED in tags:
+        return OPEN not in tags
+    if cell.source.count("\n") >= IN_SIGHT:
+        return True
+    try:
+        tree = ast.parse(cell.source)
+    except SyntaxError:  # a command of the notebook's own
+        return False
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = {getattr(call, "id", getattr(call, "attr", "")) for call in calls}
+    imports = isinstance(next(iter(tree.body), None), ast.Import | ast.ImportFrom)
+    asserts = all(isinstance(line, ast.Assert) for line in tree.body)
+    return bool(names & KEEPING) or imports or asserts
+
+
+def minutes(lesson: Lesson) -> int:
+    """How long a lesson takes to read: its prose, and the code in sight."""
+    words = lines = 0
+    for cell in lesson.notebook.cells:
+        if cell.cell_type == "markdown":
+            words += len(cell.source.split())
+        elif not folded(cell):
+            lines += cell.source.count("\n") + 1
+    return max(1, round(words / WORDS + lines / LINES))

@@ -22,14 +22,19 @@ import jupytext
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from jaxopt_course.course import formulas, playgrounds
+from jaxopt_course.course import figures, formulas, playgrounds
 from jaxopt_course.course.lessons import LESSONS as LESSONS
 from jaxopt_course.course.lessons import choose, find
-from jaxopt_course.course.notebooks import Lesson, run, runnable
+from jaxopt_course.course.notebooks import FOLDED, Lesson, folded, minutes, run, runnable
 
 RECORD = "build.json"  # marks a directory as a site of ours, and says what its pages came from
 HOME = "index.html"
 README = "README.md"
+
+FOLD = re.compile(  # the code of a cell with the tag, as nbconvert writes it
+    rf'(celltag_{FOLDED}[^>]*>\s*)(<div class="input">.*?</pre></div>\s*</div>\s*</div>\s*</div>)',
+    re.S,
+)
 
 PAGE = Template("""<!doctype html>
 <html lang="es">
@@ -225,7 +230,12 @@ def lesson_page(lesson: Lesson, every: list[Path], quick: bool) -> str:
         exclude_output_prompt=True,
         filters={"markdown2html": formulas.html},
     )
+    figures.numbered(lesson.notebook, lesson.name, figures.embedded)
+    for cell in lesson.notebook.cells:
+        if cell.cell_type == "code" and folded(cell):
+            cell.metadata["tags"] = [FOLDED]
     body, _ = exporter.from_notebook_node(lesson.notebook)
+    body = FOLD.sub(r"\1<details class='code'><summary>Ver el código</summary>\2</details>", body)
     body = re.sub(r'<a href="(\d\d_\w+)\.py">', r'<a href="\1.html">', body)
     links = neighbours(lesson.file, every)
     failed = f'<p class="failed">Falló: {where(entry(lesson, quick))}</p>' if lesson.failure else ""
@@ -242,22 +252,23 @@ def lesson_page(lesson: Lesson, every: list[Path], quick: bool) -> str:
     return PAGE.substitute(
         title=escape(lesson.title),
         before=links,
-        body=failed + contents(body),
+        body=failed + contents(body, minutes(lesson)),
         after=links,
         foot=foot,
     )
 
 
-def contents(body: str) -> str:
-    """The body, with a list of its sections after the title where there are several."""
+def contents(body: str, time: int) -> str:
+    """The body, after its title the minutes to read it and, if several, a list of its sections."""
     sections = re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', body, re.S)
+    body = body.replace("</h1>", f'</h1><p class="minutes">{time} min de lectura</p>', 1)
     if len(sections) < 3:
         return body
     items = "".join(f'<li><a href="#{name}">{words}</a></li>' for name, words in sections)
     listed = (
         f'<details class="contents"><summary>En esta lección</summary><ol>{items}</ol></details>'
     )
-    return re.sub(r"</h1>", lambda end: f"</h1>{listed}", body, count=1)
+    return body.replace("de lectura</p>", f"de lectura</p>{listed}", 1)
 
 
 def neighbours(file: Path, every: list[Path]) -> str:
@@ -275,8 +286,11 @@ def neighbours(file: Path, every: list[Path]) -> str:
 
 
 def short(file: Path) -> str:
-    """The title of a lesson, up to its colon."""
-    return escape(Lesson(file).title.partition(":")[0])
+    """The title of a lesson in the list of the first page; else its own, up to the colon."""
+    readme = file.with_name(README)
+    listed = readme.read_text(encoding="utf-8") if readme.exists() else ""
+    found = re.search(rf"^\| \[([^\]]+)\]\({re.escape(file.name)}\)", listed, re.M)
+    return escape(found[1] if found else Lesson(file).title.partition(":")[0])
 
 
 def home_page(source: Path, every: list[Path], site: Path, record: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """The Spanish part of the site: the course's own first page, and a page a lesson that has run."""
 
-import base64
 import re
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -10,8 +9,8 @@ from typing import Any
 import jupytext
 import nbformat
 
-from jaxopt_course.course import formulas, playgrounds
-from jaxopt_course.course.notebooks import Lesson, runnable
+from jaxopt_course.course import figures, formulas, playgrounds
+from jaxopt_course.course.notebooks import FOLDED, Lesson, folded, minutes, runnable
 from jaxopt_course.site.links import Place, colab, led
 from jaxopt_course.site.sources import copied, swept, toctree, written
 
@@ -26,8 +25,6 @@ CHAPTERS = {  # of the navigation, by the number of their first lesson
     13: "Ventajas y desventajas",
     14: "Tu turno",
 }
-IN_SIGHT = 15  # lines of a cell; longer ones are folded
-WORDS, LINES = 180, 15  # that are read in a minute, of prose and of code in sight
 
 
 def lay_out(
@@ -44,14 +41,14 @@ def lay_out(
     """
     kept, pictures = set(), {}
     for lesson in lessons:
-        shown, figures = with_figures(lesson.notebook, lesson.name)
-        for name, picture in figures.items():
+        shown, found = with_figures(lesson.notebook, lesson.name)
+        for name, picture in found.items():
             to = files / name
             if not to.exists() or to.read_bytes() != picture:
                 to.parent.mkdir(parents=True, exist_ok=True)
                 to.write_bytes(picture)
             kept.add(to)
-        pictures[lesson.file.name] = next(iter(figures), None)
+        pictures[lesson.file.name] = next(iter(found), None)
         for cell in shown.cells:
             if cell.cell_type == "markdown":
                 cell.source = led(cell.source, lesson.file, root, places)
@@ -72,28 +69,18 @@ def with_figures(notebook: Any, name: str) -> tuple[Any, dict[str, bytes]]:
 
     Long cells are folded.
     """
-    shown, figures = nbformat.from_dict(notebook), dict[str, bytes]()
+    shown, found = nbformat.from_dict(notebook), dict[str, bytes]()
+
+    def place(count: int, ending: str, picture: bytes) -> str:
+        file = f"figuras/{name}_{count}.{ending}"
+        found[file] = picture
+        return file
+
     for cell in shown.cells:
         cell.setdefault("id", "")
-        if cell.cell_type != "code":
-            continue
-        if cell.source.count("\n") >= IN_SIGHT:
-            cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
-        for output in cell.outputs:
-            picture = output.get("data", {}).pop("image/png", None)
-            if picture:
-                about = output.metadata.pop("image/png", {})
-                file = f"figuras/{name}_{len(figures) + 1}.png"
-                figures[file] = base64.b64decode(picture)
-                output.data["text/html"] = image(file, about)
-    return shown, figures
-
-
-def image(file: str, about: Mapping[str, Any]) -> str:
-    """A figure in HTML, with the words and the size that IPython gave it."""
-    size = "".join(f' {side}="{about[side]}"' for side in ("width", "height") if side in about)
-    words = escape(str(about.get("alt", "")))
-    return f'<img class="figure" src="{file}" alt="{words}"{size} loading="lazy">'
+        if cell.cell_type == "code" and folded(cell):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), FOLDED]
+    return figures.numbered(shown, name, place), found
 
 
 def headed(first: str, lesson: Lesson) -> str:
@@ -107,17 +94,6 @@ def headed(first: str, lesson: Lesson) -> str:
     time = f"{minutes(lesson)} min de lectura"
     line = f'<p class="run">{" · ".join([time, *links])}</p>'
     return f"{title}\n\n{line}\n\n{rest}"
-
-
-def minutes(lesson: Lesson) -> int:
-    """How long a lesson takes to read: its prose, and the code in sight."""
-    words = lines = 0
-    for cell in lesson.notebook.cells:
-        if cell.cell_type == "markdown":
-            words += len(cell.source.split())
-        elif cell.source.count("\n") < IN_SIGHT:
-            lines += cell.source.count("\n") + 1
-    return max(1, round(words / WORDS + lines / LINES))
 
 
 # --- the first page ---

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from jaxopt_course.course.formulas import mathml
+from jaxopt_course.course.formulas import display, held, mathml
 
 if TYPE_CHECKING:
     from docutils.nodes import math, math_block
@@ -21,12 +21,18 @@ def block(translator: Any, node: "math_block") -> None:
     """A formula of its own line; it scrolls where it is wider than the page."""
     from docutils import nodes
 
-    made = mathml(node.astext(), block=True)
-    translator.body.append(f'<div class="math block">{made}</div>')
+    translator.body.append(f'<div class="math block">{display(node.astext())}</div>')
     raise nodes.SkipNode
+
+
+def hold(app: "Sphinx", page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Keep punctuation on the line of the formula before it."""
+    if "body" in context:
+        context["body"] = held(context["body"])
 
 
 def setup(app: "Sphinx") -> dict[str, bool]:
     """What Sphinx calls of an extension."""
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.connect("html-page-context", hold)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,208 @@
+"""Figures of lessons: as wide as a page and as narrow as a phone, numbered, with their captions.
+
+A lesson shows a figure (:func:`jaxopt_course.course.show`); its page numbers it, "Figura 13.1.2.",
+by the lesson and the figures before it, so that no lesson counts.
+"""
+
+import base64
+import io
+import re
+import warnings
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from jaxopt_course.course.lessons import number_of
+
+NARROW = "application/vnd.jaxopt_course.narrow+png"  # in an output, beside its image/png
+PAGE, PHONE = 8.4, 4.2  # inches: wider is scaled down there, and letters with it
+PANELS = 6  # that are stacked at most; more are a mosaic
+PROPER = {  # optimizers as people write them; momentum is a word
+    "sgd": "SGD",
+    "ema_momentum": "momentum (media)",
+    "nesterov": "Nesterov",
+    "adagrad": "Adagrad",
+    "rmsprop": "RMSProp",
+    "adadelta": "Adadelta",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "adamax": "Adamax",
+    "amsgrad": "AMSGrad",
+    "muon": "Muon",
+    "schedule_free_adamw": "Schedule-Free AdamW",
+    "adamw+ema": "AdamW con EMA",
+}
+NAMES = re.compile(
+    rf"(?<![\w.`])({'|'.join(map(re.escape, sorted(PROPER, reverse=True)))})(?![\w.(+`])"
+)
+PHONES = "(max-width: 40rem)"
+
+
+def caption(figure: Any, name: str) -> str:
+    """What a figure shows, in the words on it, for those who cannot see it.
+
+    Its titles; where it has none, what is drawn against what; else its name.
+    """
+    titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
+    words = [plain(title) for title in titles if title.strip()]
+    if not words:
+        labels = [(plain(axes.get_ylabel()), plain(axes.get_xlabel())) for axes in figure.axes]
+        words = [f"{up} frente a {across}" for up, across in labels if up and across]
+    return ". ".join(dict.fromkeys(words)) or name.replace("_", " ")
+
+
+def plain(text: str) -> str:
+    r"""Text of a figure without line breaks and the marks of formulas.
+
+    >>> plain("$\\eta L = 1$, por\npasos")
+    'eta L = 1, por pasos'
+    """
+    return " ".join(re.sub(r"[$\\{}]", "", text).split())
+
+
+def png(figure: Any) -> bytes:
+    """A figure at 200 pixels an inch."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=200, bbox_inches="tight")
+    return picture.getvalue()
+
+
+def fitted(figure: Any) -> None:
+    """Make a figure no wider than a page, its letters as large as those of the others."""
+    width, height = figure.get_size_inches()
+    if width > PAGE:
+        figure.set_size_inches(PAGE, height * PAGE / width)
+
+
+def localised(figure: Any) -> None:
+    """Write numbers on a figure with decimal commas, and optimizers by their proper names."""
+    from matplotlib.text import Text
+    from matplotlib.ticker import FuncFormatter, ScalarFormatter
+
+    class Comma(ScalarFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return commas(super().__call__(x, pos))
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            given = axis.get_major_formatter()
+            if type(given) is ScalarFormatter:
+                spanish = Comma()
+                vars(spanish).update(vars(given))
+                axis.set_major_formatter(spanish)
+            elif isinstance(given, FuncFormatter):  # labels that were set are one, too
+                worded = lambda x, pos, given=given: proper(commas(given(x, pos)))
+                axis.set_major_formatter(FuncFormatter(worded))
+    for text in figure.findobj(Text):
+        text.set_text(proper(commas(text.get_text())))
+
+
+def commas(text: str) -> str:
+    r"""Decimal commas, in formulas too.
+
+    >>> commas("0.5 y $0.25$, lección 12.1.2")
+    '0,5 y $0{,}25$, lección 12.1.2'
+    """
+    parts = re.split(r"(\$[^$]*\$)", text)
+    number = r"(?<![\d.,])(\d+)\.(?=\d+(?!\d|\.\d))"
+    return "".join(re.sub(number, r"\1{,}" if part[:1] == "$" else r"\1,", part) for part in parts)
+
+
+def proper(text: str) -> str:
+    """Names of optimizers as people write them.
+
+    >>> proper("sgd con ruido, adamw+ema, joc.adam(0.1)")
+    'SGD con ruido, AdamW con EMA, joc.adam(0.1)'
+    """
+    return NAMES.sub(lambda name: PROPER[name[0]], text)
+
+
+def narrowed(figure: Any) -> bool:
+    """Lay a figure out anew for a phone, its panels one below the other; whether it can be.
+
+    Mosaics of many panels, and figures whose labels would leave no room for the data, cannot.
+    """
+    from matplotlib.gridspec import GridSpecFromSubplotSpec
+
+    panels = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
+    specs = dict.fromkeys(axes.get_subplotspec() for axes in panels)
+    grids = {spec.get_gridspec() for spec in specs}
+    if len(grids) != 1 or len(specs) > PANELS:
+        return False
+    grid = grids.pop()
+    if isinstance(grid, GridSpecFromSubplotSpec):
+        return False
+    ratios = grid.get_height_ratios() or [1] * grid.nrows
+    tall = [sum(ratios[row] for row in spec.rowspan) / sum(ratios) for spec in specs]
+    width, height = figure.get_size_inches()
+    if grid.ncols > 1:
+        new = figure.add_gridspec(len(specs), 1, height_ratios=tall)
+        for axes in panels:
+            beside = [other for other in panels if axes.get_shared_y_axes().joined(axes, other)]
+            labels = [other.get_ylabel() for other in beside if other.get_ylabel()]
+            axes.set_ylabel(axes.get_ylabel() or next(iter(labels), ""))
+            axes.tick_params(labelleft=True, labelbottom=True)
+        for row, spec in enumerate(specs):
+            for axes in panels:
+                if axes.get_subplotspec() is spec:
+                    axes.set_subplotspec(new[row, 0])
+    shrunk = min(1.0, max(0.75, grid.ncols * PHONE / width))
+    figure.set_size_inches(PHONE, sum(tall) * height * shrunk)
+    figure.set_layout_engine("constrained")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "constrained_layout not applied")
+        try:
+            figure.draw_without_rendering()
+        except UserWarning:
+            return False
+    return all(axes.get_position().width > 0.4 for axes in panels)
+
+
+def numbered(notebook: Any, lesson: str, place: Callable[[int, str, bytes], str]) -> Any:
+    """A notebook whose pictures are HTML figures with numbers and captions.
+
+    Args:
+        notebook: that has run; it is changed.
+        lesson: its name, as 13_1_velocidad_y_escala.
+        place: where a picture is to be found: its number in the lesson, an ending, its bytes.
+    """
+    number = ".".join(map(str, number_of(lesson)))
+    count = 0
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            kind = next((kind for kind in ("image/png", "image/gif") if kind in data), None)
+            if kind is None:
+                continue
+            count += 1
+            wide = base64.b64decode(data.pop(kind))
+            source = place(count, kind.removeprefix("image/"), wide)
+            narrow = data.pop(NARROW, None)
+            phone = place(count, "narrow.png", base64.b64decode(narrow)) if narrow else None
+            about = output.metadata.pop(kind, {})
+            data.pop("text/plain", None)
+            data["text/html"] = html(f"{number}.{count}", source, phone, about)
+    return notebook
+
+
+def html(number: str, source: str, phone: str | None, about: Any) -> str:
+    """A figure of a page, with the words and the size that IPython gave it."""
+    size = "".join(f' {side}="{about[side]}"' for side in ("width", "height") if side in about)
+    words = escape(str(about.get("alt", "")))
+    picture = f'<img class="figure" src="{source}" alt="{words}"{size} loading="lazy">'
+    if phone:
+        other = f'<source media="{PHONES}" srcset="{phone}">'
+        picture = f"<picture>{other}{picture}</picture>"
+    stop = "" if words.endswith((".", "?", "!")) else "."
+    told = f" {words}{stop}" if words else ""
+    name = f"figura-{number.replace('.', '-')}"
+    return (
+        f'<figure id="{name}">{picture}'
+        f"<figcaption><strong>Figura {number}.</strong>{told}</figcaption></figure>"
+    )
+
+
+def embedded(count: int, ending: str, picture: bytes) -> str:
+    """A picture within its page."""
+    kind = ending.rpartition(".")[2]
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
