@@ -23,6 +23,7 @@ import csv
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -35,6 +36,7 @@ import pytest
 from mutant_sites import COUNT, ROOT, TABLE, Row, Site, drawn, files, row_of, table
 from reached import Reached, instrument
 
+CPU_SECONDS = 120  # then a mutant has come to no end
 SECONDS = 60  # of tests that a mutant may take, as they take without one
 QUIET = ["-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 # long ways to what others ask directly
@@ -50,6 +52,29 @@ KNOWING = {
     "sweeps": ("engine", "resume", "testing", "judges"),
     "tables": ("tables", "columns", "own_optimizers", "buckets"),
     "transforms": ("transforms_contract", "optax_alias", "optimizers_parity"),
+}
+# whom the names do not tell
+NEAR = {
+    "conventions/compare.py": "conventions_like",
+    "conventions/keras/by_leaf.py": "conventions_like",
+    "conventions/newer_states.py": "conventions_pairing",
+    "records/curves.py": "records",
+    "records/format_1.py": "records",
+    "sweeps/device.py": "engine",
+    "sweeps/feeding.py": "streams",
+    "sweeps/interrupts.py": "interrupts",
+    "sweeps/keeping.py": "weights",
+    "sweeps/remote.py": "cluster",
+    "sweeps/streaming.py": "streams",
+    "tables/around.py": "averaging",
+    "tables/boxes.py": "space",
+    "tables/cells.py": "tables",
+    "tables/distributions.py": "space",
+    "tables/schedule_makers.py": "schedule_columns",
+    "tables/signatures.py": "columns",
+    "transforms/orthogonal.py": "muon",
+    "transforms/plateau.py": "schedules_frameworks",
+    "transforms/prodigy.py": "transforms_precision",
 }
 
 
@@ -76,7 +101,7 @@ def warm_up() -> None:
     import xarray  # noqa: F401
 
 
-def forked(work: Path, job, seconds: float):
+def forked(work: Path, job):
     """What ``job()`` returns in a fork whose directory is the copy; None if it is not over."""
     answer, copy = work / "answer.json", work / "copy"
     answer.unlink(missing_ok=True)
@@ -84,6 +109,7 @@ def forked(work: Path, job, seconds: float):
     if child == 0:
         try:
             os.setsid()
+            resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
             out = os.open(work / "last.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(out, 1)
             os.dup2(out, 2)
@@ -107,7 +133,7 @@ def forked(work: Path, job, seconds: float):
         finally:
             sys.stderr.flush()
             os._exit(0)
-    end = time.monotonic() + seconds
+    end = time.monotonic() + 10 * CPU_SECONDS  # that it waits for nobody
     while time.monotonic() < end:
         if os.waitpid(child, os.WNOHANG)[0]:
             break
@@ -133,6 +159,7 @@ def candidates(file: str, site: Site) -> list[str]:
         score = 4 * (path.stem.rstrip("s") in stem or stem.rstrip("s") == path.stem)
         score += 2 * (dotted in text) + (f" {path.stem}" in text)
         score += 2 * any(name in text for name in names)
+        score += 6 * (stem == NEAR.get(file))
         score += 1.5 * (stem in KNOWING[path.parts[0]]) + 0.5 * (path.parts[0].rstrip("s") in stem)
         found.append((-score, stem))
     own = [f"jaxopt_course/{file}"] if ">>>" in (ROOT / "jaxopt_course" / file).read_text() else []
@@ -145,11 +172,13 @@ def digest(file: str) -> str:
 
 def prepare(work: Path) -> None:
     """A copy whose package is that of the first call, and whose tests are today's."""
-    copy = work / "copy"
+    copy, whole = work / "copy", work / "whole"
     for name in ("jaxopt_course", "experiments"):
-        if not (copy / name).exists():
+        if not (whole / name).exists():
             skipped = shutil.ignore_patterns("__pycache__", "pictures")
-            shutil.copytree(ROOT / name, copy / name, ignore=skipped)
+            shutil.copytree(ROOT / name, whole / name, ignore=skipped)
+        shutil.rmtree(copy / name, ignore_errors=True)  # a mutant may have been left in it
+        shutil.copytree(whole / name, copy / name)
     shutil.copytree(
         ROOT / "tests", copy / "tests", dirs_exist_ok=True,
         ignore=shutil.ignore_patterns("__pycache__", "drawn_mutants*"),
@@ -161,7 +190,7 @@ def prepare(work: Path) -> None:
 
 
 class Maps:
-    """What the tests of a file reach, asked when it is needed; the answers lie in ``work/maps``."""
+    """What the tests of a file reach, where a mutant that none of them noticed has told."""
 
     def __init__(self, work: Path) -> None:
         self.work, self.known = work, {}
@@ -173,8 +202,6 @@ class Maps:
         """Test to its ``seconds`` and what it ``reached``; those that fail anyway are left out."""
         if file not in self.known:
             tests = self._read(file)
-            if tests is None:
-                tests = self._make(file)
             self.known[file] = {
                 name: one | {"reached": {tuple(pair) for pair in one["reached"]}}
                 for name, one in tests.items()
@@ -191,21 +218,9 @@ class Maps:
         kept = json.loads(self._place(file).read_text("utf-8"))
         return kept["tests"] if kept["digest"] == digest(file) else None
 
-    def _make(self, file: str) -> dict:
-        def job():
-            plugin = Reached()
-            instrument(self.work / "copy" / "jaxopt_course", files(), plugin.reached)
-            pytest.main([file, "-q", "--assert=plain", *QUIET], plugins=[plugin])
-            return plugin.found
-
-        start = time.monotonic()
-        tests = forked(self.work, job, 900) or {}
-        print(f"{file} {time.monotonic() - start:.1f} s, {len(tests)} tests", flush=True)
-        for name in [name for name, one in tests.items() if one["outcome"] == "failed"]:
-            print(f"  fails without a mutant: {name}", flush=True)
+    def write(self, file: str, tests: dict) -> None:
         answer = json.dumps({"digest": digest(file), "tests": tests})
         self._place(file).write_text(answer, "utf-8")
-        return tests
 
 
 def statement(text: str, line: int) -> int | None:
@@ -241,15 +256,29 @@ def of_file(tests: dict[str, dict], file: str, line: int | None) -> tuple[list[s
 
 
 class Chosen:
-    """A plugin of pytest: these tests or files, in this order; the first that fails is noted."""
+    """A plugin of pytest: these tests or files, in this order; the first that fails is noted.
 
-    def __init__(self, names):
+    Of a whole file those come first whose names have one of the ``words``.
+    """
+
+    def __init__(self, names, words):
         self.rank = {name: i for i, name in enumerate(names)}
+        self.words = [word for word in words if word]
         self.failed = None
 
+    def _place(self, item):
+        """Its rank by its own name, that of its function, or its file's; last those of no word."""
+        file, _, inside = item.nodeid.partition("::")
+        function = inside.partition("[")[0].rpartition("::")[2]
+        for name in (item.nodeid, f"{file}::{function}"):
+            if name in self.rank:
+                return self.rank[name], False
+        return self.rank.get(file), not any(word in inside for word in self.words)
+
     def pytest_collection_modifyitems(self, items):
-        rank = lambda item: self.rank.get(item.nodeid, self.rank.get(item.nodeid.split("::")[0]))
-        items[:] = sorted((item for item in items if rank(item) is not None), key=rank)
+        items[:] = sorted(
+            (item for item in items if self._place(item)[0] is not None), key=self._place
+        )
 
     def pytest_runtest_logreport(self, report):
         if report.failed and self.failed is None:
@@ -260,16 +289,20 @@ class Chosen:
             self.failed = report.nodeid or "collection"
 
 
-def ask(work: Path, file: str, site: Site, names: list[str], seconds: float) -> str | None:
-    """The test that fails; None if all pass."""
+def ask(work: Path, file: str, site: Site, names: list[str], maps=None):
+    """The test that fails; None if all pass: with ``maps``, then these know the file."""
     target = work / "copy" / "jaxopt_course" / file
     text = target.read_text("utf-8")
     groups = list(dict.fromkeys(name.split("::")[0] for name in names))
 
     def job():
-        plugin = Chosen(names)
-        code = pytest.main([*groups, "-x", "-q", *QUIET], plugins=[plugin])
-        return {"code": int(code), "failed": plugin.failed}
+        plugin, also = Chosen(names, [Path(file).stem, *site.function.split(".")]), []
+        if maps:
+            also = [Reached()]
+            instrument(work / "copy" / "jaxopt_course", files(), also[0].reached)
+        code = pytest.main([*groups, "-x", "-q", *QUIET], plugins=[plugin, *also])
+        found = {"code": int(code), "failed": plugin.failed}
+        return found | ({"tests": also[0].found} if maps and code == 0 else {})
 
     def forget():  # byte code
         for stale in (target.parent / "__pycache__").glob(target.stem + ".*"):
@@ -278,16 +311,18 @@ def ask(work: Path, file: str, site: Site, names: list[str], seconds: float) -> 
     try:
         forget()
         target.write_text(text[: site.start] + site.new + text[site.end :], "utf-8")
-        found = forked(work, job, 120 + 4 * seconds)
+        found = forked(work, job)
     finally:
         target.write_text(text, "utf-8")
         forget()
     if found is None:
         return "not over in time, or its process died"
+    if "tests" in found and "\n" not in site.old:
+        maps.write(names[0], found["tests"])
     return None if found["code"] == 0 else found["failed"] or f"exit {found['code']}"
 
 
-def run_mutant(work: Path, file: str, site: Site, maps: Maps, most: int):
+def run_mutant(work: Path, file: str, site: Site, maps: Maps, before: dict, most: int):
     """(end, by whom or of how many, test files asked)."""
     text = (work / "copy" / "jaxopt_course" / file).read_text("utf-8")
     try:
@@ -297,24 +332,33 @@ def run_mutant(work: Path, file: str, site: Site, maps: Maps, most: int):
     line = statement(text, site.line)
     asked, batch, seconds, total = [], [], 0.0, 0
     offered = candidates(file, site)
+    at_first = [one for one in offered if one.startswith("jaxopt_course")]
+    at_first += before.get(row_of(file, site, "", "").key, [])
+    if at_first:
+        if by := ask(work, file, site, at_first):
+            return "killed", by, at_first
+        asked += [one for one in at_first if "::" not in one]
+    offered = [one for one in offered if one not in asked]
     for i, test_file in enumerate(offered):
-        if len(asked) >= most:
+        if len(asked) >= most or not most:
             break
-        if test_file.startswith("jaxopt_course"):  # its own examples, all of them
-            if by := ask(work, file, site, [test_file], 5.0):
-                return "killed", by, [test_file]
+        if not maps.is_known(test_file):
             asked.append(test_file)
+            if by := ask(work, file, site, [test_file], maps):
+                return "killed", by, asked
             continue
         names, cost = of_file(maps[test_file], file, line)
         if names:
             asked.append(test_file)
             batch, seconds, total = batch + names, seconds + cost, total + len(names)
         following = offered[i + 1 : i + 2]
-        wait = following and maps.is_known(following[0]) and len(batch) < 200
-        if batch and not (wait and seconds < 5 and len(asked) < most):
-            if by := ask(work, file, site, batch, seconds):
+        wait = following and maps.is_known(following[0]) and len(asked) < most
+        if batch and not (wait and seconds < 5):
+            if by := ask(work, file, site, batch):
                 return "killed", by, asked
             batch, seconds = [], 0.0
+    if batch and (by := ask(work, file, site, batch)):
+        return "killed", by, asked
     return "survived", f"{total} tests" if total else "no test reaches it", asked
 
 
@@ -324,6 +368,10 @@ def key(file: str, site: Site) -> str:
 
 def run_all(work: Path, again: bool, most: int) -> None:
     maps, results, done = Maps(work), work / "results.jsonl", {}
+    rows = table() if TABLE.exists() else []
+    before = {row.key: [row.why] for row in rows if row.end == "killed"}  # the last time
+    if (work / 'hints.json').exists():  # TEMP
+        before |= {tuple(k.split('|')): v.split() for k, v in json.loads((work / 'hints.json').read_text()).items()}  # TEMP
     if results.exists():
         for line in results.read_text("utf-8").splitlines():
             one = json.loads(line)
@@ -334,7 +382,7 @@ def run_all(work: Path, again: bool, most: int) -> None:
         if name in done and not (again and done[name]["end"] == "survived"):
             continue
         start = time.monotonic()
-        end, by, asked = run_mutant(work, file, site, maps, most)
+        end, by, asked = run_mutant(work, file, site, maps, before, most)
         spent = round(time.monotonic() - start, 1)
         entry = {"key": name, "end": end, "by": by, "asked": asked, "seconds": spent}
         with results.open("a", encoding="utf-8") as stream:
