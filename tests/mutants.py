@@ -2,20 +2,17 @@
 
 Run     python tests/mutants.py                    (the prepared ones: about ten minutes)
         python tests/mutants.py K1 T5              (some)
-        python tests/mutants.py --generate 40 jaxopt_course/sweeps/judges.py   (and drawn ones)
 Result  a line each; tests/mutants.csv holds the last of every one.  Killed: a test fails, or does
         not end in time.  Files whose tests fail without a mutant, and mutants whose text is not in
         their file any more, are errors.
 
 A mutant is a copy of the package beside this checkout's tests; the tests named for a file are run
-in one process, until the first that fails.
+in one process, until the first that fails.  tests/drawn_mutants.py draws hundreds of others.
 """
 
 import argparse
-import ast
 import csv
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -116,81 +113,6 @@ PREPARED = [
 ]
 
 
-SWAPS = {
-    ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==",
-    ast.Is: "is not", ast.IsNot: "is", ast.In: "not in", ast.NotIn: "in",
-    ast.Add: "-", ast.Sub: "+", ast.Mult: "/", ast.Div: "*", ast.FloorDiv: "/", ast.Mod: "*",
-    ast.Pow: "*", ast.And: "or", ast.Or: "and",
-}  # fmt: skip
-
-
-def drawn(file: str, count: int) -> list[Mutant]:
-    """So many changes of a file, the same ones whenever they are asked for.
-
-    An operator for its neighbour, a number one more, a condition turned round, a statement left
-    out.  ``old`` is the whole file, as the piece that is changed may stand there often.
-    """
-    text = (ROOT / "jaxopt_course" / file).read_text(encoding="utf-8")
-    found = sorted({*_changes(text)})
-    random.Random(file).shuffle(found)
-    mutants = []
-    for start, end, new in found[:count]:
-        line = text.count("\n", 0, start) + 1
-        name = f"{file}:{line} {' '.join(text[start:end].split())[:40]} -> {new}"
-        mutants.append(Mutant(name, file, text, text[:start] + new + text[end:]))
-    return mutants
-
-
-def _changes(text: str):
-    """(start, end, new): what may stand in the place of which characters."""
-    starts = [0]
-    for line in text.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
-    place = lambda line, column: (
-        starts[line - 1] + len(text[starts[line - 1] : starts[line]].encode()[:column].decode())
-    )
-    span = lambda node: (
-        place(node.lineno, node.col_offset),
-        place(node.end_lineno, node.end_col_offset),
-    )
-    tree = ast.parse(text)
-    skipped = {
-        (inner.lineno, inner.col_offset)
-        for node in ast.walk(tree)
-        for part in (getattr(node, "annotation", None), getattr(node, "returns", None))
-        if part is not None
-        for inner in ast.walk(part)
-        if hasattr(inner, "lineno")
-    }
-    for node in ast.walk(tree):
-        if not hasattr(node, "lineno") or (node.lineno, node.col_offset) in skipped:
-            continue
-        if isinstance(node, ast.Compare) and len(node.ops) == 1:
-            left, right = span(node.left)[1], span(node.comparators[0])[0]
-            yield left, right, f" {SWAPS[type(node.ops[0])]} "
-        elif isinstance(node, ast.BinOp) and type(node.op) in SWAPS:
-            between = text[span(node.left)[1] : span(node.right)[0]]
-            if between.strip(" \n") in {"+", "-", "*", "/", "//", "%", "**"}:
-                yield span(node.left)[1], span(node.right)[0], f" {SWAPS[type(node.op)]} "
-        elif isinstance(node, ast.BoolOp):
-            between = text[span(node.values[0])[1] : span(node.values[1])[0]]
-            if between.strip() in {"and", "or"}:
-                new = between.replace(between.strip(), SWAPS[type(node.op)])
-                yield span(node.values[0])[1], span(node.values[1])[0], new
-        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-            yield span(node)[0], span(node.operand)[0], ""
-        elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            yield *span(node), repr(node.value + 1)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-            yield *span(node), repr(not node.value)
-        elif isinstance(node, ast.If | ast.IfExp) and not isinstance(node.test, ast.Compare):
-            yield *span(node.test), f"not ({text[slice(*span(node.test))]})"
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            yield *span(node), "pass"
-        elif isinstance(node, ast.Return) and getattr(node.value, "value", node.value) is not None:
-            yield *span(node), "return None"
-
-
 def run(mutant: Mutant, python: str) -> str:
     """ "killed", with the test that did it, or "survived"."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
@@ -224,15 +146,10 @@ def run(mutant: Mutant, python: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", help="prepared mutants, or files with --generate")
-    parser.add_argument("--generate", type=int, default=0, metavar="N", help="drawn ones a file")
+    parser.add_argument("names", nargs="*", help="by default all")
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
-    if options.generate:
-        files = [name.removeprefix("jaxopt_course/") for name in options.names] or [*TESTS]
-        mutants = [one for file in files for one in drawn(file, options.generate)]
-    else:
-        mutants = [one for one in PREPARED if not options.names or one.name in options.names]
+    mutants = [one for one in PREPARED if not options.names or one.name in options.names]
     for file in sorted({one.file for one in mutants}):  # who fails anyway kills nobody
         if (end := run(Mutant("nothing", file, "", ""), sys.executable)) != "survived":
             parser.error(f"{file} as it is does not pass its own tests: {end}")

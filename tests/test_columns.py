@@ -87,6 +87,11 @@ def test_odd_but_harmless_tables():
         table(seed=2**70)
 
 
+def test_an_optimizer_beside_the_table_is_as_one_in_it():
+    beside = check_columns(joc.grid(learning_rate=[0.1, 0.2]), "adam").trials
+    pd.testing.assert_frame_equal(beside, check_columns(table(learning_rate=[0.1, 0.2])).trials)
+
+
 def test_defaults_are_written_in():
     trials = check_columns(table(b1=[0.5, pd.NA])).trials
     assert list(trials["b1"]) == [0.5, 0.9]

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import signal
+import types
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,9 @@ import pytest
 import jaxopt_course as joc
 from jaxopt_course.problems.order import shuffled
 from jaxopt_course.sweeps import engine
+from jaxopt_course.sweeps.device import Device
+from jaxopt_course.sweeps.lanes import Rhythm
+from jaxopt_course.sweeps.snapshot import no_results
 
 
 def linear_task(n=21, name="linear", poison=None):
@@ -353,3 +357,19 @@ def test_what_diverges_is_beyond_the_bound_on_either_side_and_the_first_of_equal
     assert rows["status"].tolist() == ["finished", "finished", "diverged"]  # -1 is on the bound
     assert rows["first_bad_step"].tolist() == [pd.NA, pd.NA, 2]
     assert rows["best_step"][0] == 1  # of two losses of 0
+
+
+@pytest.mark.parametrize(
+    "pace, bad, intervals",
+    [
+        (1.0, 0, 10),  # an eighth of a trial, so that the lane of a bad one is soon free ...
+        (0.001, 0, 30),  # ... but no less than 0.03 s ...
+        (0.001, 3, 10),  # ... unless more than an eighth of the trials were bad
+    ],
+)
+def test_how_long_a_call_takes(pace, bad, intervals):
+    results = no_results(16, Rhythm(80, 1, 1), ["loss"])
+    results.finished[:] = True
+    results.first_bad[:bad] = 5
+    device = types.SimpleNamespace(pace=pace)
+    assert Device.aim(device, Rhythm(80, 1, 1), 100.0, results, alone=False) == intervals

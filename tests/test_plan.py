@@ -19,7 +19,7 @@ from jaxopt_course.sweeps import plan as planning
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.memory import Memory, fit_memory
 from jaxopt_course.sweeps.plan import APART, CHUNKS, SEQUENTIAL, VMAP, Load
-from jaxopt_course.sweeps.probes import Probe, shorten
+from jaxopt_course.sweeps.probes import Probe, Prober, shorten
 from jaxopt_course.tables.buckets import split
 
 MEMORY = Memory(base=1000, each=100, limit=100_000)
@@ -309,3 +309,12 @@ def test_predicted_memory_is_what_a_sweep_takes():
     predicted, rise = map(int, done.stdout.split())
     assert predicted > 50 << 20
     assert rise == pytest.approx(predicted, rel=0.15)
+
+
+def test_what_was_compiled_to_be_timed_is_let_go(monkeypatch):
+    probers, release = [], Prober.release
+    monkeypatch.setattr(Prober, "release", lambda self: (release(self), probers.append(self)))
+    plan = joc.plan("line", TRIALS, devices=jax.devices()[:1], **GIVEN)
+    assert probers
+    for one in plan.probes:  # nobody can time it again
+        assert probers[0].again(one) is one

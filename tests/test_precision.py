@@ -12,6 +12,7 @@ import jaxopt_course as joc
 from jaxopt_course.cli.compare import Compare, learning_rates
 from jaxopt_course.studies import session
 from jaxopt_course.studies.resume import recall
+from jaxopt_course.tables.buckets import split
 from jaxopt_course.tables.cells import normalise
 from jaxopt_course.tables.precision import LEAST, check_precision
 
@@ -83,6 +84,13 @@ def test_what_may_not_matter_is_said(values, message):
     table, names = normalise(joc.grid(k=values))
     with pytest.warns(UserWarning, match=message):
         check_precision(table, names)
+
+
+def test_a_sweep_says_so_too():
+    """Of its table it hides only what it says itself, that trials repeat."""
+    table = joc.grid(optimizer="sgd", learning_rate=[0.1, 0.1 + 1e-12])
+    with pytest.warns(UserWarning, match="are one number in float32"):
+        split("line", table, epochs=1, batch_size=5)
 
 
 def test_rounding_is_no_matter():

@@ -1,6 +1,7 @@
 """Whose file is it? What a study writes, replaces, follows and believes."""
 
 import gc
+import hashlib
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.records import arrays, checkpoints, claims, lock, store
-from jaxopt_course.records.format import OWN
+from jaxopt_course.records.format import OWN, table_sha256
 
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.02], seed=range(2))
 
@@ -554,3 +555,19 @@ def test_a_table_and_curves_of_fewer_trials_than_the_manifest_says_are_refused(t
     directory = report_studies.write(tmp_path / "cut", rows, trials=3)
     with pytest.raises(ValueError, match=r"the manifest says 3 trials, trials\.csv has 2"):
         store.read(directory)
+
+
+def test_the_hash_of_a_table_is_that_of_its_text():
+    """Studies on disk carry it: it may not change."""
+    trials = pd.DataFrame({"loss": [1.0], "seed": [3], "learning_rate": [0.5], "id": ["a"]}, [7])
+    text = b"id,learning_rate,seed\na,0.5,3\n"
+    assert table_sha256(trials, ["learning_rate"]) == hashlib.sha256(text).hexdigest()
+
+
+@pytest.mark.parametrize("name", [3, None, ["x"]])
+def test_a_name_that_is_no_text_is_damage(copy, name):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["searched"] = [*manifest["searched"], name]
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="is damaged: a name that is no text"):
+        joc.Study.load(copy)

@@ -1,5 +1,6 @@
 """Search spaces are tables with the rows and the dtypes that were asked for."""
 
+import dataclasses
 import itertools
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxopt_course as joc
+from jaxopt_course.tables.distributions import Integers, LogComplement, LogUniform, Uniform
 from jaxopt_course.tables.space import nullable
 
 
@@ -229,3 +231,11 @@ def test_columns_that_have_their_kind_keep_it(values, dtype, kind):
 def test_a_nan_in_a_nullable_column_is_an_empty_cell():
     nan = pd.Series(pd.arrays.FloatingArray(np.array([np.nan, 1.0]), np.array([False, False])))
     assert nullable("x", nan).isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("kind", [Uniform, LogUniform, LogComplement, Integers])
+def test_a_distribution_is_a_value(kind):
+    one, same = kind(1, 2), kind(1, 2)
+    assert one == same and len({one, same}) == 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.low = 2

@@ -3,6 +3,8 @@
 import collections
 import signal
 import sys
+import threading
+import types
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,7 @@ import jaxopt_course as joc
 from jaxopt_course.problems.streams import Reading
 from jaxopt_course.records import checkpoints
 from jaxopt_course.sweeps import engine
+from jaxopt_course.sweeps.feeding import Feed, Source
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.streaming import pieces_of, span_of
 
@@ -415,3 +418,24 @@ def test_parts_may_be_said_as_batches_are():
             linear, joc.stream(Counted()), loss="softmax_cross_entropy",
             valid=named | {"more": 1}, test=PART,
         )  # fmt: skip
+
+
+def test_what_is_not_read_yet_when_a_sweep_ends_is_never_read():
+    going, wait, read = threading.Event(), threading.Event(), []
+
+    def chunk(seed, first, steps, room):
+        read.append(first)
+        going.set()
+        wait.wait(20)
+        return np.zeros((room, 1))
+
+    rhythm = Rhythm(8, 2, 2, fits=2)
+    stream = types.SimpleNamespace(by_seed=False, random_access=True, batch_bytes=8)
+    source = Source(stream, lambda: types.SimpleNamespace(chunk=chunk))
+    feed = Feed(source, rhythm, jax.devices()[0])
+    feed.look_ahead(0, 0, 4)
+    assert going.wait(60)
+    feed.look_ahead(0, 1, 4)  # behind the one that is read
+    feed._ahead[1].add_done_callback(lambda _: wait.set())  # also where it is called off
+    feed.close()
+    assert read == [0]

@@ -199,9 +199,7 @@ class TestDirectories:
             joc.Study.load(tmp_path)
         (tmp_path / "checkpoint").mkdir()
         (tmp_path / "checkpoint" / "question.json").write_text("{}")
-        with pytest.raises(
-            FileNotFoundError, match=r"cut short: Study\.resume.*course watch"
-        ):
+        with pytest.raises(FileNotFoundError, match=r"cut short: Study\.resume.*course watch"):
             joc.Study.load(tmp_path)
         (tmp_path / "manifest.json").write_text("{")
         with pytest.raises(ValueError, match="not readable JSON"):

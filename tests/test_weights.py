@@ -21,9 +21,9 @@ from jaxopt_course.studies import keeping, states
 from jaxopt_course.studies.given_weights import fit_weights
 from jaxopt_course.studies.weight_files import read_weights
 from jaxopt_course.sweeps import engine
-from jaxopt_course.sweeps.keeping import Best
+from jaxopt_course.sweeps.keeping import Best, unstacked
 from jaxopt_course.sweeps.lanes import Rhythm
-from jaxopt_course.sweeps.snapshot import no_results
+from jaxopt_course.sweeps.snapshot import Waiting, no_results
 
 TRIALS = joc.grid(optimizer=["momentum", "adam"], learning_rate=[0.01, 0.1, 1e30], seed=range(2))
 SETTINGS = {"batch_size": 3, "evaluate_every": 10, "lanes": 4, "progress": False}
@@ -206,6 +206,15 @@ def test_memory_is_bounded_and_the_best_are_found():
         assert all(row == state for row, state in best.states.items())
         if best.room >= len(configurations):  # nobody had to be let go before its time
             assert held == set(right)
+
+
+@pytest.mark.parametrize("leaves", [1, 3])
+def test_states_of_another_number_of_leaves_are_nobodys(leaves):
+    lanes = (np.zeros((4, 2)), np.zeros(4))
+    waiting = Waiting(np.arange(2), np.zeros(2, np.int32), [np.zeros(2)] * leaves)
+    with pytest.raises(ValueError):
+        unstacked(waiting, lanes)
+    assert unstacked(waiting._replace(rows=np.arange(0), leaves=[]), lanes) == {}
 
 
 # ---------------------------------------------------------------- files

@@ -1,0 +1,443 @@
+"""Faults drawn at random places of the package, and which test notices each.
+
+Run     python tests/drawn_mutants.py draw run write          (an hour of one core)
+        python tests/drawn_mutants.py again write             (after a test was changed)
+Result  tests/drawn_mutants.csv: each mutant with its end: killed (by which test), equivalent (why)
+
+    draw    mutants, as ``mutant_sites.py`` has them, always the same ones of the same files
+    run     changes one statement at a time and asks the test files that are likely to know, those
+            tests first that reach the statement (which is found out once a file), until one fails
+            or enough are asked
+    again   asks those files once more about what survived
+    write   puts the ends into the table; what survived and is equivalent keeps the reason that
+            somebody wrote there
+
+What was done stands in ``--work``, and is not done again.  Every process is a fork of one that has
+imported jax; the compiled programs of all are kept there.
+"""
+
+import argparse
+import ast
+import contextlib
+import csv
+import hashlib
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+from mutant_sites import COUNT, ROOT, TABLE, Row, Site, drawn, files, row_of, table
+from reached import Reached, instrument
+
+CPU_SECONDS = 120  # then a mutant has come to no end
+SECONDS = 60  # of tests that a mutant may take, as they take without one
+QUIET = ["-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+# long ways to what others ask directly
+NOT_ASKED = ("course", "site", "live", "lessons", "guides", "flax_guides", "playgrounds", "ray")
+NOT_ASKED += ("drawn", "openml", "readme", "packaging", "benchmarks", "page_browser", "submitit")
+NOT_ASKED += ("architecture", "golden_live", "errata", "csv", "notebook", "problems", "landscape")
+NOT_ASKED += ("convolution", "surfaces", "bundled", "packaged", "optuna", "robustness")
+# who is likely to know of a folder
+KNOWING = {
+    "conventions": ("conventions_ports", "conventions_like", "conventions_pairing"),
+    "records": ("records", "weights", "resume"),
+    "report": ("report_tables", "report_verdict", "report_page"),
+    "sweeps": ("engine", "resume", "testing", "judges"),
+    "tables": ("tables", "columns", "own_optimizers", "buckets"),
+    "transforms": ("transforms_contract", "optax_alias", "optimizers_parity"),
+}
+# whom the names do not tell
+NEAR = {
+    "conventions/compare.py": "conventions_like",
+    "conventions/keras/by_leaf.py": "conventions_like",
+    "conventions/newer_states.py": "conventions_pairing",
+    "records/curves.py": "records",
+    "records/format_1.py": "records",
+    "sweeps/device.py": "engine",
+    "sweeps/feeding.py": "streams",
+    "sweeps/interrupts.py": "interrupts",
+    "sweeps/keeping.py": "weights",
+    "sweeps/remote.py": "cluster",
+    "sweeps/streaming.py": "streams",
+    "tables/around.py": "averaging",
+    "tables/boxes.py": "space",
+    "tables/cells.py": "tables",
+    "tables/distributions.py": "space",
+    "tables/schedule_makers.py": "schedule_columns",
+    "tables/signatures.py": "columns",
+    "transforms/orthogonal.py": "muon",
+    "transforms/plateau.py": "schedules_frameworks",
+    "transforms/prodigy.py": "transforms_precision",
+}
+
+
+def warm_up() -> None:
+    """What every test imports, but for the package."""
+    os.environ |= {
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTEST_XDIST_WORKER": "gw0",  # conftest.py makes no cache of programs of its own
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    import chex  # noqa: F401
+    import flax.linen
+    import flax.nnx  # noqa: F401
+    import hypothesis  # noqa: F401
+    import jax  # noqa: F401
+    import matplotlib.pyplot  # noqa: F401
+    import optax  # noqa: F401
+    import orbax.checkpoint  # noqa: F401
+    import pandas  # noqa: F401
+    import plotly.graph_objects  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import sklearn.metrics  # noqa: F401
+    import xarray  # noqa: F401
+
+
+def forked(work: Path, job):
+    """What ``job()`` returns in a fork whose directory is the copy; None if it is not over."""
+    answer, copy = work / "answer.json", work / "copy"
+    answer.unlink(missing_ok=True)
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+            out = os.open(work / "last.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(out, 1)
+            os.dup2(out, 2)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            os.chdir(copy)
+            sys.path[:] = [
+                str(copy),
+                *(
+                    p
+                    for p in sys.path
+                    if Path(p or ".").resolve() != ROOT
+                    and Path(p or ".").resolve() != ROOT / "tests"
+                ),
+            ]
+            os.environ["PYTHONPATH"] = str(copy)
+            found = json.dumps(job())
+            (work / "answer.tmp").write_text(found)
+            os.replace(work / "answer.tmp", answer)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(0)
+    end = time.monotonic() + 10 * CPU_SECONDS  # that it waits for nobody
+    while time.monotonic() < end:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            break
+        time.sleep(0.05)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(child, 0)
+    return json.loads(answer.read_text()) if answer.exists() else None
+
+
+def candidates(file: str, site: Site) -> list[str]:
+    """The test files, the likeliest first: by name, by what they speak of."""
+    path = Path(file)
+    names = [part for part in site.function.split(".") if part and not part.startswith("_")]
+    dotted = ".".join(("jaxopt_course", *path.with_suffix("").parts))
+    found = []
+    for test in sorted((ROOT / "tests").glob("test_*.py")):
+        stem = test.stem.removeprefix("test_")
+        if stem.startswith(NOT_ASKED):
+            continue
+        text = test.read_text("utf-8")
+        score = 4 * (path.stem.rstrip("s") in stem or stem.rstrip("s") == path.stem)
+        score += 2 * (dotted in text) + (f" {path.stem}" in text)
+        score += 2 * any(name in text for name in names)
+        score += 6 * (stem == NEAR.get(file))
+        score += 1.5 * (stem in KNOWING[path.parts[0]]) + 0.5 * (path.parts[0].rstrip("s") in stem)
+        found.append((-score, stem))
+    own = [f"jaxopt_course/{file}"] if ">>>" in (ROOT / "jaxopt_course" / file).read_text() else []
+    return own + [f"tests/test_{stem}.py" for score, stem in sorted(found) if score < 0]
+
+
+def digest(file: str) -> str:
+    return hashlib.sha256((ROOT / file).read_bytes()).hexdigest()[:12]
+
+
+def prepare(work: Path) -> None:
+    """A copy whose package is that of the first call, and whose tests are today's."""
+    copy, whole = work / "copy", work / "whole"
+    for name in ("jaxopt_course", "experiments"):
+        if not (whole / name).exists():
+            skipped = shutil.ignore_patterns("__pycache__", "pictures")
+            shutil.copytree(ROOT / name, whole / name, ignore=skipped)
+        shutil.rmtree(copy / name, ignore_errors=True)  # a mutant may have been left in it
+        shutil.copytree(whole / name, copy / name)
+    shutil.copytree(
+        ROOT / "tests", copy / "tests", dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("__pycache__", "drawn_mutants*"),
+    )  # fmt: skip
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copyfile(ROOT / name, copy / name)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(work / "programs")
+    (work / "maps").mkdir(exist_ok=True)
+
+
+class Maps:
+    """What the tests of a file reach, where a mutant that none of them noticed has told."""
+
+    def __init__(self, work: Path) -> None:
+        self.work, self.known = work, {}
+
+    def is_known(self, file: str) -> bool:
+        return file in self.known or self._read(file) is not None
+
+    def __getitem__(self, file: str) -> dict[str, dict]:
+        """Test to its ``seconds`` and what it ``reached``; those that fail anyway are left out."""
+        if file not in self.known:
+            tests = self._read(file)
+            self.known[file] = {
+                name: one | {"reached": {tuple(pair) for pair in one["reached"]}}
+                for name, one in tests.items()
+                if one["outcome"] == "passed" and "reached" in one
+            }
+        return self.known[file]
+
+    def _place(self, file: str) -> Path:
+        return self.work / "maps" / (file.replace("/", ".") + ".json")
+
+    def _read(self, file: str) -> dict | None:
+        if not self._place(file).exists():
+            return None
+        kept = json.loads(self._place(file).read_text("utf-8"))
+        return kept["tests"] if kept["digest"] == digest(file) else None
+
+    def write(self, file: str, tests: dict) -> None:
+        answer = json.dumps({"digest": digest(file), "tests": tests})
+        self._place(file).write_text(answer, "utf-8")
+
+
+def statement(text: str, line: int) -> int | None:
+    """The line where the innermost statement of a function that holds ``line`` begins."""
+    best = None
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            for inner in ast.walk(node):
+                if (
+                    isinstance(inner, ast.stmt)
+                    and inner is not node
+                    and inner.lineno <= line <= inner.end_lineno
+                    and (best is None or inner.lineno > best)
+                ):
+                    best = inner.lineno
+    return best
+
+
+def of_file(tests: dict[str, dict], file: str, line: int | None) -> tuple[list[str], float]:
+    """Those that reach a line, the quick ones first, then the others; and their seconds."""
+    hits = {
+        name
+        for name, one in tests.items()
+        if ((file, line) in one["reached"] if line else any(f == file for f, _ in one["reached"]))
+    }
+    order, seconds = [], 0.0
+    for name in sorted(tests, key=lambda name: (name not in hits, tests[name]["seconds"])):
+        cost = tests[name]["seconds"]
+        if seconds + cost < (SECONDS if name in hits else SECONDS / 4):
+            order.append(name)
+            seconds += cost
+    return (order, seconds) if hits else ([], 0.0)
+
+
+class Chosen:
+    """A plugin of pytest: these tests or files, in this order; the first that fails is noted.
+
+    Of a whole file those come first whose names have one of the ``words``.
+    """
+
+    def __init__(self, names, words):
+        self.rank = {name: i for i, name in enumerate(names)}
+        self.words = [word for word in words if word]
+        self.failed = None
+
+    def _place(self, item):
+        """Its rank by its own name, that of its function, or its file's; last those of no word."""
+        file, _, inside = item.nodeid.partition("::")
+        function = inside.partition("[")[0].rpartition("::")[2]
+        for name in (item.nodeid, f"{file}::{function}"):
+            if name in self.rank:
+                return self.rank[name], False
+        return self.rank.get(file), not any(word in inside for word in self.words)
+
+    def pytest_collection_modifyitems(self, items):
+        items[:] = sorted(
+            (item for item in items if self._place(item)[0] is not None), key=self._place
+        )
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed and self.failed is None:
+            self.failed = report.nodeid
+
+    def pytest_collectreport(self, report):
+        if report.failed and self.failed is None:
+            self.failed = report.nodeid or "collection"
+
+
+def ask(work: Path, file: str, site: Site, names: list[str], maps=None):
+    """The test that fails; None if all pass: with ``maps``, then these know the file."""
+    target = work / "copy" / "jaxopt_course" / file
+    text = target.read_text("utf-8")
+    groups = list(dict.fromkeys(name.split("::")[0] for name in names))
+
+    def job():
+        plugin, also = Chosen(names, [Path(file).stem, *site.function.split(".")]), []
+        if maps:
+            also = [Reached()]
+            instrument(work / "copy" / "jaxopt_course", files(), also[0].reached)
+        code = pytest.main([*groups, "-x", "-q", *QUIET], plugins=[plugin, *also])
+        found = {"code": int(code), "failed": plugin.failed}
+        return found | ({"tests": also[0].found} if maps and code == 0 else {})
+
+    def forget():  # byte code
+        for stale in (target.parent / "__pycache__").glob(target.stem + ".*"):
+            stale.unlink()
+
+    try:
+        forget()
+        target.write_text(text[: site.start] + site.new + text[site.end :], "utf-8")
+        found = forked(work, job)
+    finally:
+        target.write_text(text, "utf-8")
+        forget()
+    if found is None:
+        return "not over in time, or its process died"
+    if "tests" in found and "\n" not in site.old:
+        maps.write(names[0], found["tests"])
+    return None if found["code"] == 0 else found["failed"] or f"exit {found['code']}"
+
+
+def run_mutant(work: Path, file: str, site: Site, maps: Maps, before: dict, most: int):
+    """(end, by whom or of how many, test files asked)."""
+    text = (work / "copy" / "jaxopt_course" / file).read_text("utf-8")
+    try:
+        ast.parse(text[: site.start] + site.new + text[site.end :])
+    except SyntaxError:
+        return "killed", "no Python", []
+    line = statement(text, site.line)
+    asked, batch, seconds, total = [], [], 0.0, 0
+    offered = candidates(file, site)
+    at_first = [one for one in offered if one.startswith("jaxopt_course")]
+    at_first += before.get(row_of(file, site, "", "").key, [])
+    if at_first:
+        if by := ask(work, file, site, at_first):
+            return "killed", by, at_first
+        asked += [one for one in at_first if "::" not in one]
+    offered = [one for one in offered if one not in asked]
+    for i, test_file in enumerate(offered):
+        if len(asked) >= most or not most:
+            break
+        if not maps.is_known(test_file):
+            asked.append(test_file)
+            if by := ask(work, file, site, [test_file], maps):
+                return "killed", by, asked
+            continue
+        names, cost = of_file(maps[test_file], file, line)
+        if names:
+            asked.append(test_file)
+            batch, seconds, total = batch + names, seconds + cost, total + len(names)
+        following = offered[i + 1 : i + 2]
+        wait = following and maps.is_known(following[0]) and len(asked) < most
+        if batch and not (wait and seconds < 5):
+            if by := ask(work, file, site, batch):
+                return "killed", by, asked
+            batch, seconds = [], 0.0
+    if batch and (by := ask(work, file, site, batch)):
+        return "killed", by, asked
+    return "survived", f"{total} tests" if total else "no test reaches it", asked
+
+
+def key(file: str, site: Site) -> str:
+    return f"{file}:{site.line}:{site.start}:{site.kind}:{site.new}"
+
+
+def run_all(work: Path, again: bool, most: int) -> None:
+    maps, results, done = Maps(work), work / "results.jsonl", {}
+    rows = table() if TABLE.exists() else []
+    before = {row.key: [row.why] for row in rows if row.end == "killed"}  # the last time
+    if (work / "hints.json").exists():  # TEMP
+        before |= {
+            tuple(k.split("|")): v.split()
+            for k, v in json.loads((work / "hints.json").read_text()).items()
+        }  # TEMP
+    if results.exists():
+        for line in results.read_text("utf-8").splitlines():
+            one = json.loads(line)
+            done[one["key"]] = one
+    for file, fields in json.loads((work / "drawn.json").read_text("utf-8")):
+        site = Site(*fields)
+        name = key(file, site)
+        if name in done and not (again and done[name]["end"] == "survived"):
+            continue
+        start = time.monotonic()
+        end, by, asked = run_mutant(work, file, site, maps, before, most)
+        spent = round(time.monotonic() - start, 1)
+        entry = {"key": name, "end": end, "by": by, "asked": asked, "seconds": spent}
+        with results.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(entry) + "\n")
+        print(f"{len(done)} {name} {end} {by} {spent} s", flush=True)
+        done[name] = entry
+
+
+def write(work: Path) -> None:
+    """The table, with the reasons that it has of those that nobody kills."""
+    ends = {}
+    for line in (work / "results.jsonl").read_text("utf-8").splitlines():
+        one = json.loads(line)
+        ends[one["key"]] = one["end"], one["by"]
+    judged = (
+        {row.key: row.why for row in table() if row.end == "equivalent"} if TABLE.exists() else {}
+    )
+    rows = []
+    for file, fields in json.loads((work / "drawn.json").read_text("utf-8")):
+        site = Site(*fields)
+        if key(file, site) not in ends:
+            continue
+        row = row_of(file, site, *ends[key(file, site)])
+        if row.end == "survived" and row.key in judged:
+            row = row._replace(end="equivalent", why=judged[row.key])
+        rows.append(row)
+    rows.sort()
+    with TABLE.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([Row._fields, *rows])
+    counts = {end: sum(row.end == end for row in rows) for end in sorted({row.end for row in rows})}
+    print(counts)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("steps", nargs="+", choices=["draw", "run", "again", "write"])
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "drawn_mutants")
+    parser.add_argument("--count", type=int, default=COUNT)
+    parser.add_argument("--most", type=int, default=6, help="test files that a mutant may take")
+    options = parser.parse_args()
+    work = options.work
+    work.mkdir(parents=True, exist_ok=True)
+    prepare(work)
+    warm_up()
+    for step in options.steps:
+        if step == "draw":
+            (work / "drawn.json").write_text(json.dumps(drawn(options.count)), "utf-8")
+        elif step == "write":
+            write(work)
+        else:
+            run_all(work, again=step == "again", most=options.most)
+
+
+if __name__ == "__main__":
+    main()
