@@ -298,11 +298,9 @@ def train_bucket(
         "host": platform.node(),
         "command": command(),
     }
-    if workers is not None:
-        event["nodes"] = dict(workers.calls)
+    event |= {} if workers is None else {"nodes": dict(workers.calls)}
     event |= mixed_event(results, trials["trial"].to_numpy(np.int64))
-    if results.read:
-        event["stream"] = results.read
+    event |= {"stream": results.read} if results.read else {}
     event |= {} if hear is None else hear.event
     if results.interrupted and seen.is_late:
         event["time_limit"] = seen.time_limit
