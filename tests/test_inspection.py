@@ -412,6 +412,26 @@ def test_an_empty_diagnosis_says_so():
     ]
 
 
+def test_negative_squares_are_named():
+    """Of a state that came from elsewhere; a first moment may be negative."""
+    state = adam(0.1).init(start())
+    moments = optax.tree.map_params(adam(0.1), lambda m: m - 1, state)
+    found = diagnose(moments)
+    assert set(found["field"]) == {"nu"} and set(found["problem"]) == {"negative"}
+    assert sorted(found["path"]) == sorted(path for path in diagnose(
+        optax.tree.map_params(adam(0.1), lambda m: m * jnp.nan, state)
+    ).query("field == 'nu'")["path"])  # fmt: skip
+
+
+def test_what_stands_in_the_wrong_place_is_said():
+    with pytest.raises(TypeError, match=r"audit takes a transformation first .* not int"):
+        audit(3, start())
+    with pytest.raises(TypeError, match="hyperparameters takes a transformation first"):
+        hyperparameters(adam(0.1).init(start()), adam(0.1))
+    with pytest.raises(TypeError, match=r"diagnose\(state, params, tx=tx\)"):
+        diagnose(adam(0.1), start())
+
+
 def test_half_precision_memories():
     _, state = rollout(
         optax.adam(0.1), {"w": jnp.full((1, 2), 300, jnp.float16)}, {"w": jnp.ones(2, jnp.float16)}

@@ -1,4 +1,4 @@
-"""Memories that are infinite, NaN, or so large that nothing moves any more."""
+"""Memories that are infinite, NaN, negative, or so large that nothing moves any more."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -30,6 +30,8 @@ def diagnose(
         dead        second moments v so large that later updates vanish: √v > 8e6 (1/ε of float32)
                     where the first moment beside it is smaller than ε √v, or √v > 7e13 (1/ε²): a
                     gradient of size 1 then moves its parameter by less than ε or ε² learning rates
+        negative    second moments below 0, whose root is none: no step of ours leaves one, a state
+                    from elsewhere may have them
 
     Args:
         state: the state of any transformation, ours or optax's, or of ``nnx.Optimizer``; concrete.
@@ -46,6 +48,7 @@ def diagnose(
         ``way_out``; empty, all is well, which it prints.
 
     Raises:
+        TypeError: a transformation in the state's place.
         ValueError: the state of a switch that is not ``tx``, or is of other parameters.
 
     >>> import optax
@@ -56,8 +59,12 @@ def diagnose(
     >>> bad.loc[0, "path"], bad.loc[0, "field"], bad.loc[0, "problem"], bad.loc[0, "numbers"]
     ('w', 'nu', 'infinite', '1 of 2')
     >>> print(diagnose(tx.init(params)))
-    all is well: no memory is infinite, NaN or too large
+    all is well: no memory is infinite, NaN, negative or too large
     """
+    if hasattr(state, "init") and hasattr(state, "update"):
+        raise TypeError(
+            "diagnose takes a state first, not a transformation: diagnose(state, params, tx=tx)"
+        )
     places = list(places_of(state))
     if lanes is None:
         lanes = any(_is_count(place) and np.ndim(place.leaf) == 1 for place in places)
@@ -76,7 +83,7 @@ def diagnose(
     columns = ["lane", "path", "field", "problem", "numbers", "meaning", "way_out"]
     table = Table(rows, columns=columns)
     table = table if lanes else table.drop(columns="lane")
-    table.attrs["empty"] = "all is well: no memory is infinite, NaN or too large"
+    table.attrs["empty"] = "all is well: no memory is infinite, NaN, negative or too large"
     return table
 
 
@@ -93,6 +100,7 @@ def _wrong(place: Place, mean: Any) -> Iterator[tuple[str, np.ndarray]]:
         size = np.where(np.isfinite(x), np.sqrt(np.maximum(x, 0)), 0)
         small = True if mean is None else np.abs(_wide(mean)) < eps * size
         yield "dead", (size * eps > 1) & small | (size * eps * eps > 1)
+        yield "negative", x < 0
 
 
 def _wide(leaf: Any) -> np.ndarray:
@@ -120,6 +128,8 @@ def _meaning(place: Place, problem: str) -> tuple[str, str]:
         return "the parameter diverged", BACK
     if problem == "NaN":
         return "every later update is NaN", BACK
+    if problem == "negative":
+        return "no mean of squares: its root is NaN, or it was cut to 0 and the step is huge", BACK
     if problem == "dead":
         return "so large that later updates vanish: the parameter hardly moves", CLIP
     if place.field in SQUARES:

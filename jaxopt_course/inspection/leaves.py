@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxopt_course.describe import description
 from jaxopt_course.inspection.places import Table, places_of
-from jaxopt_course.inspection.values import hyperparameters
+from jaxopt_course.inspection.values import hyperparameters, refuse_others
 from jaxopt_course.transforms.groups import is_frozen
 from jaxopt_course.tree import Tree, kind_of, named_leaves, path_name
 
@@ -24,6 +24,7 @@ def audit(tx: Any, params: Tree) -> Table:
         params: arrays, or ``jax.ShapeDtypeStruct``, in any tree.
 
     Raises:
+        TypeError: ``tx`` is no transformation.
         ValueError: a leaf is no array (path in the message).
 
     Returns:
@@ -37,6 +38,7 @@ def audit(tx: Any, params: Tree) -> Table:
     w               decay=0.9, nesterov=False, learning_rate=0.5  24
     (total)                                                       24
     """
+    refuse_others("audit", tx)
     _refuse_objects(params)
     shapes = jax.eval_shape(lambda tree: tree, params)
     leaves = {path_name(path): leaf for path, leaf in named_leaves(shapes)}

@@ -82,6 +82,9 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
         A dictionary from names to numbers: as they were given, or arrays, with the axis of lanes
         where there is one.
 
+    Raises:
+        TypeError: ``tx`` is no transformation.
+
     >>> import jax.numpy as jnp
     >>> import optax
     >>> tx = optax.sgd(lambda step: 0.5 / (1 + step), momentum=0.9)
@@ -90,6 +93,7 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     >>> print(hyperparameters(tx, state)["learning_rate"])
     0.25
     """
+    refuse_others("hyperparameters", tx)
     pieces = list(_pieces(tx, state))
     shared = Counter((piece.group, name) for piece in pieces for name in piece.numbers)
     again = Counter(
@@ -152,6 +156,15 @@ def _pieces(
 
 def _is_transformation(x: Any) -> bool:
     return hasattr(x, "init") and hasattr(x, "update")
+
+
+def refuse_others(function: str, tx: Any) -> None:
+    """Raise TypeError for what is no transformation, where one comes first."""
+    if not _is_transformation(tx):
+        raise TypeError(
+            f"{function} takes a transformation first (what has init and update), not "
+            f"{type(tx).__name__}"
+        )
 
 
 def _scales(i: int, names: Sequence[str], states: Sequence[Any]) -> list[Any]:
