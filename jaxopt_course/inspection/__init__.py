@@ -2,7 +2,7 @@
 
 hyperparameters(tx, state)    {"learning_rate": η of the next update, "b1": ..., ...}
 audit(tx, params)             table: path | group | hyperparameters | state bytes
-diagnose(state)               table: leaves whose memory is infinite, NaN, negative or too large to move
+diagnose(state)               table: leaves whose memory is infinite, NaN, negative or too large
 """
 
 from jaxopt_course.inspection.damage import diagnose as diagnose

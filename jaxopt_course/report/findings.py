@@ -97,6 +97,8 @@ def found(
     how = metric, manifest["direction"], words.sequence(manifest, "replicates")
     ranked = tables.configurations(trials, hyperparameters, *how)
     ranking = tables.winners(ranked, searched).assign(search_rank=lambda table: table["rank"])
+    if manifest.get("lineage"):  # numbers changed: what began at an edge need not have won there
+        ranking["at_edge"] = ""
     ranking["missing"] = ranked["seeds"].max() - ranking["seeds"]
     ranking["noun"] = words.replicate(manifest)
     final = _winners_only(trials, ranking, hyperparameters)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from jaxopt_course.report import code, following, verdict
+from jaxopt_course.report import code, following, population, verdict
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
 from jaxopt_course.report.markup import copyable, folded, listed, text
@@ -92,6 +92,11 @@ def _numbers(findings: Findings) -> str:
     w = findings.words
     name = str(findings.ranking["optimizer"].iloc[0])
     parts = [f'<section class="card"><h2>{text(w.say("The winner, to copy"))}</h2>']
+    if pieces := population.schedule(findings):
+        label = w.say("The winner's numbers")
+        said = w.say("One training's: study.confirm trains the same schedule from fresh seeds.")
+        note = f'<p class="note">{text(said)}</p>'
+        return "".join(parts) + copyable(population.told(pieces), w, label) + f"{note}</section>"
     found = code.snippets(name, numbers(findings))
     lacking = []
     for snippet in found:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.report import commands, tables
+from jaxopt_course.report import commands, population, tables
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
 from jaxopt_course.report.words import mapping, number, replicate
@@ -42,7 +42,7 @@ def again(findings: Findings) -> str | None:
     """
     best = findings.ranking.iloc[0]
     rate = best.get("learning_rate", pd.NA)
-    if pd.isna(rate):
+    if pd.isna(rate) or population.schedule(findings):
         return None
     given: dict[str, list[Any]] = {
         "--optimizers": [best["optimizer"]],
@@ -72,6 +72,8 @@ def _edges(findings: Findings) -> list[Step]:
     w, names = findings.words, labels(findings.optimizers, 48)
     row = findings.ranking.iloc[0]
     found: list[Step] = []
+    if population.moves(findings.manifest):  # ends of what they began with, not of what they had
+        return found
     for name in findings.tuned:
         own = findings.trials.loc[findings.trials["optimizer"] == row["optimizer"]]
         end = tables.edge(own, row, name)

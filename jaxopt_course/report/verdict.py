@@ -7,13 +7,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from jaxopt_course.report import clocks, doubts, ranges, separation
+from jaxopt_course.report import clocks, doubts, population, ranges, separation
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
 from jaxopt_course.report.tables import DONE, ROUNDING
 from jaxopt_course.report.words import Words, capital, mapping, replicate, settings
 
 ENGLISH = Words()
+POPULATION = (
+    "Numbers changed while trainings ran: the tables and the figures have those that each began "
+    "with, study.lineage has all others."
+)
 
 
 def headline(findings: Findings) -> str:
@@ -51,6 +55,8 @@ def winner(findings: Findings) -> str:
         metric=w.title(findings.metric), value=value, seeds=seeds,
     )  # fmt: skip
     given, name = settings(first, findings.tuned), names[first["optimizer"]]
+    if population.schedule(findings):
+        given = w.say("numbers that changed on the way")
     best = w.say("{name} with {numbers}", name=name, numbers=given) if given else name
     equals = scored[done.ge(asked) == (n >= asked)]  # whoever has fewer seeds ranks after all these
     tied = equals.loc[_ties(equals, column), "optimizer"].map(names)
@@ -147,6 +153,8 @@ def remarks(findings: Findings) -> list[str]:
         if n := int(status.eq(which).sum()):
             counted = w.counted(len(trials), "trial")
             said.append(w.say(template, n=w.whole(n), trials=counted, scheduler=scheduler))
+    if population.moves(findings.manifest):
+        said.append(w.say(POPULATION))
     said += doubts.in_units(findings, names)
     said += doubts.fewer_seeds(findings, names) + doubts.dependent(findings)
     if why := doubts.undefined(trials, findings.metric, w):

@@ -14,6 +14,8 @@ SENTENCES = {
     "fresh seeds": "semillas nuevas",
     "The winner, to copy": "El ganador, para copiar",
     "The winner's numbers": "Los números del ganador",
+    "One training's: study.confirm trains the same schedule from fresh seeds.":
+        "De un entrenamiento: study.confirm entrena el mismo recorrido con semillas nuevas.",
     "Python for {framework}": "Python para {framework}",
     "{framework}: no optimizer with this rule.": "{framework}: sin optimizador con esta regla.",
     "Train it alone, as a command": "Entrenarlo solo, como orden",

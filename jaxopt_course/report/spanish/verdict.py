@@ -119,6 +119,11 @@ SENTENCES = {
         "sus resultados dependen unos de otros, y sus intervalos son demasiado estrechos.",
     "{metric} of {name} is an error of {error} in {target} (root of the mean square)":
         "{metric} de {name}: es un error de {error} en {target} (raíz del cuadrado medio)",
+    "numbers that changed on the way": "números que cambiaron por el camino",
+    "Numbers changed while trainings ran: the tables and the figures have those that each began "
+    "with, study.lineage has all others.":
+        "Los números cambiaron mientras se entrenaba: las tablas y las figuras tienen aquellos con "
+        "que empezó cada uno; study.lineage tiene todos los demás.",
     "; one answer for all examples has {error}":
         "; una misma respuesta para todos los ejemplos tiene {error}",
     "{metric} of {names} is no better than that of one answer for all examples ({value}).":
