@@ -74,7 +74,7 @@ BOXES: dict[str, tuple[Box, ...]] = {
     "nadam": (_rate(3e-5, 1.0, "[S]"), *ADAMS),
     "radam": (
         _rate(3e-5, 1.0, "[S]; [T] tuned median 1.6e-4"),
-        B1._replace(high=0.99, source="[E]"),
+        B1._replace(high=0.999, source="[E]"),
         B2._replace(low=0.5, source="[E]"),
         EPS,
     ),
