@@ -363,8 +363,10 @@ for label, (tx, colour) in variants.items():
     last = np.abs(steps_of(tx, np.broadcast_to(sizes, (200, len(sizes)))))[-1]
     ax.semilogx(sizes, last, color=colour, label=label, linewidth=2)
     half[label] = np.interp(0.5, last, sizes)
-    at, side = (half[label] / 2, "right") if "Keras" in label else (half[label] * 2.5, "left")
-    ax.annotate(label.replace(": ", "\n"), (at, 0.52), ha=side, va="bottom")
+    at, height, side = half[label] * 2.5, 0.52, "left"
+    if "Keras" in label:
+        at, height, side = half[label] / 4, 0.3, "right"
+    ax.annotate(label.replace(": ", "\n"), (at, height), ha=side, va="bottom")
 ax.axhline(0.5, color="0.7", linestyle=":")
 ax.set(xlabel="tamaño del gradiente", ylabel=r"tamaño del paso / $\eta$")
 show(fig, "epsilon")
