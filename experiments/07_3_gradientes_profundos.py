@@ -144,7 +144,7 @@ show(fig, "gradientes_por_capa")
 held = {
     name: np.exp(np.interp(0, np.log(per_layer(relative[name])), np.log(gains))) for name in SIGMA
 }
-print("ganancia que conserva δ:", {name: f"{gain:.2f}" for name, gain in held.items()})
+print("ganancia que conserva δ:", ", ".join(f"{name} {gain:.2f}" for name, gain in held.items()))
 assert abs(held["lineal"] - 1) < 0.05 and abs(held["ReLU"] / math.sqrt(2) - 1) < 0.05
 assert 1 < held["tanh"] < 2 < 6 < held["sigmoide"]
 

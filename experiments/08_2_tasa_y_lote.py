@@ -338,7 +338,7 @@ for clock in ("pasos", "MB"):
 print(cheapest.to_string(float_format="{:.2f}".format, na_rep="no llega"))
 first_by = {clock: cheapest[clock].idxmin() for clock in ("pasos", "MB")}
 alike = cheapest["puntos bajo la mejor"] <= 100 * NEAR
-print("a menos de un punto de la mejor exactitud:", alike.index[alike].tolist())
+print("a menos de un punto de la mejor exactitud:", ", ".join(map(str, alike.index[alike])))
 print("el más barato:", ", ".join(f"en {clock}, {size}" for clock, size in first_by.items()))
 assert alike.iloc[0]  # el más pequeño, que está fuera de la costumbre, no es peor
 assert first_by["pasos"] > first_by["MB"]

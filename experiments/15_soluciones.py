@@ -123,7 +123,7 @@ for size in g:
     of_rmsprop.append(size / np.sqrt(mean))
 of_rmsprop = np.array(of_rmsprop)
 jump = {"Adagrad": of_adagrad[300] / of_adagrad[299], "RMSProp": of_rmsprop[300] / of_rmsprop[299]}
-print({name: f"{by:.1f} veces" for name, by in jump.items()})
+print("el paso salta:", ", ".join(f"{name} {by:.1f} veces" for name, by in jump.items()))
 assert np.isclose(of_adagrad[99], 0.1) and jump["Adagrad"] > 3 * jump["RMSProp"]
 fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
 for name, line, colour in (("Adagrad", of_adagrad, BLUE), ("RMSProp", of_rmsprop, GREEN)):
