@@ -331,13 +331,14 @@ assert shifted < 0.3 * unlike
 
 picked = {mu: scores[mu][range(half)].mean(axis=1).idxmin() for mu in memories}
 fresh = {mu: scores.loc[picked[mu], mu][range(half, 2 * half)].to_numpy() for mu in memories}
+print(f"sin momentum, tasa {picked[0.0]:.2g}: {fresh[0.0].mean():.3f}")
 for mu in memories[1:]:
     gain = fresh[0.0] - fresh[mu]
     margin = stats.t.ppf(0.975, half - 1) * stats.sem(gain)
     said = "se separa" if abs(gain.mean()) > margin else "no se separa"
     print(
-        f"μ = {mu:g} con tasa {picked[mu]:.2g} (sin momentum, {picked[0.0]:.2g}): ahorra "
-        f"{gain.mean():+.3f} ± {margin:.3f} de {fresh[0.0].mean():.3f}; {said} de no tenerlo"
+        f"μ = {mu:g}, tasa {picked[mu]:.2g}: ahorra {gain.mean():+.3f} ± {margin:.3f}; "
+        f"{said} de no tenerlo"
     )
 assert picked[0.9] < min(picked[0.0], picked[0.5])
 
@@ -363,8 +364,10 @@ for label, (tx, colour) in variants.items():
     last = np.abs(steps_of(tx, np.broadcast_to(sizes, (200, len(sizes)))))[-1]
     ax.semilogx(sizes, last, color=colour, label=label, linewidth=2)
     half[label] = np.interp(0.5, last, sizes)
-    at, side = (half[label] / 2, "right") if "Keras" in label else (half[label] * 2.5, "left")
-    ax.annotate(label.replace(": ", "\n"), (at, 0.52), ha=side, va="bottom")
+    at, height, side = half[label] * 2.5, 0.52, "left"
+    if "Keras" in label:
+        at, height, side = half[label] / 4, 0.3, "right"
+    ax.annotate(label.replace(": ", "\n"), (at, height), ha=side, va="bottom")
 ax.axhline(0.5, color="0.7", linestyle=":")
 ax.set(xlabel="tamaño del gradiente", ylabel=r"tamaño del paso / $\eta$")
 show(fig, "epsilon")

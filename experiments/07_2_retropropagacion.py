@@ -298,7 +298,8 @@ table = recipe[["valid_accuracy", "valid_f1", "valid_auc", "valid_loss"]].to_dat
 table.insert(0, "train_loss", recipe["train_loss"].to_numpy())
 table.index = pd.RangeIndex(1, epochs + 1, name="época")
 print(table.iloc[[0, 1, epochs // 2, -1]].round(3).to_string())
-print("techo:", {name: round(ceiling[name], 3) for name in ("accuracy", "f1", "auc", "loss")})
+names = ("accuracy", "f1", "auc", "loss")
+print("techo:", ", ".join(f"{name} {ceiling[name]:.3f}" for name in names))
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained")
 left.plot(table.index, table["train_loss"], color=BLUE, label="entrenamiento")

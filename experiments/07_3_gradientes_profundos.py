@@ -144,7 +144,7 @@ show(fig, "gradientes_por_capa")
 held = {
     name: np.exp(np.interp(0, np.log(per_layer(relative[name])), np.log(gains))) for name in SIGMA
 }
-print("ganancia que conserva δ:", {name: f"{gain:.2f}" for name, gain in held.items()})
+print("ganancia que conserva δ:", ", ".join(f"{name} {gain:.2f}" for name, gain in held.items()))
 assert abs(held["lineal"] - 1) < 0.05 and abs(held["ReLU"] / math.sqrt(2) - 1) < 0.05
 assert 1 < held["tanh"] < 2 < 6 < held["sigmoide"]
 
@@ -288,8 +288,9 @@ moved = losses["sigmoide, g = 1"] - losses["sigmoide con atajos"]
 assert moved > (0.1 if quick() else 1)  # con una sola tasa y pocas épocas apenas ha empezado
 
 # %% [markdown]
-# Con atajos la red de sigmoides, que no se movía, aprende (la línea discontinua de la figura). El
-# precio está en el otro lado: el error ya no se apaga, pero crece, y la ReLU sin ellos va mejor.
+# Con atajos la red de sigmoides, que no se movía, aprende (la línea discontinua de la figura, que
+# empieza fuera de ella). El precio está en el otro lado: el error ya no se apaga, pero crece de
+# capa en capa, y la salida, que suma las de todas, empieza lejos.
 #
 # Además rompen simetrías. Sin ellos, cambiar de orden las neuronas de una capa no cambia nada
 # (parte 7.2); con ellos la neurona $i$ de una capa se suma a la $i$ de la siguiente, y ya no se

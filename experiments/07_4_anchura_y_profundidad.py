@@ -172,7 +172,7 @@ show(fig, "aproximacion_universal")
 # %%
 gain = {"escrita": rms_of(8) / rms_of(64), "entrenada": trained["min"][8] / trained["min"][64]}
 print(f"con 8 neuronas: escrita {rms_of(8):.4f}, entrenada {trained['min'][8]:.4f}")
-print("de 8 a 64 el error se divide entre", {name: f"{by:.1f}" for name, by in gain.items()})
+print("de 8 a 64 el error se divide:", ", ".join(f"{k}, entre {by:.1f}" for k, by in gain.items()))
 assert trained["min"][8] < rms_of(8) / 3 and gain["escrita"] > 3 * gain["entrenada"]
 
 # %% [markdown]
@@ -233,7 +233,8 @@ at_random = {
     layers: np.mean([pieces(random_net(wide_x, layers, draw)) for _ in tries])
     for layers in (1, 2, 4, 8)
 }
-print("tramos de una red al azar, por capas:", {k: f"{n:.0f}" for k, n in at_random.items()})
+words = ", ".join(f"{n:.0f} con {k}" for k, n in at_random.items())
+print(f"tramos de una red al azar, según sus capas: {words}")
 assert max(at_random.values()) <= 65  # el tope de una capa; ocho capas de ocho podrían tener miles
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")

@@ -21,6 +21,7 @@
 
 # %%
 import itertools
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -50,7 +51,8 @@ made = sales()
 print(made.table.head(4).to_string())
 ready = prepare(made.table, made.target)
 count = f"{len(made.table):_}".replace("_", "\u202f")
-print(f"\n{count} ventas; {len(ready.features)} entradas: {', '.join(ready.features)}")
+print(f"\n{count} ventas; {len(ready.features)} entradas:")
+print(textwrap.fill(", ".join(ready.features), 90))
 
 # %% [markdown]
 # La tabla se parte en 60/20/20. Las columnas de texto se convierten en ceros y unos; los números,
@@ -229,7 +231,7 @@ scores = study.configurations("valid_loss").astype({"valid_loss": float, "learni
 by_rate = scores.groupby("optimizer")["valid_loss"].agg(["min", "max"])
 between_rates = by_rate["max"] - by_rate["min"]
 between_optimizers = np.ptp(mean["error"])
-print("entre tasas:", {NAMES[name]: f"{by:.2f}" for name, by in between_rates.items()})
+print("entre tasas:", ", ".join(f"{NAMES[name]} {by:.2f}" for name, by in between_rates.items()))
 print(f"entre optimizadores: {between_optimizers:.3f}")
 assert between_rates.min() > 5 * between_optimizers
 

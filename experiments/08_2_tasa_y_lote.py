@@ -103,8 +103,11 @@ show(fig, "mapa")
 shift = round(np.log(4) / np.log(rates[1] / rates[0]))  # columnas hasta cuatro veces la tasa
 small = rates[shift:] <= 0.17
 log_loss = np.log(loss)
-same_rate = np.abs(log_loss[1:, : len(small)] - log_loss[:-1, : len(small)])[:, small].mean()
-both = np.abs(log_loss[1:, shift:] - log_loss[:-1, : len(small)])[:, small].mean()
+pairs = [(i, sizes.index(4 * size)) for i, size in enumerate(sizes) if 4 * size in sizes]
+one, four = np.transpose(pairs)  # filas de un lote y del cuádruple
+before = log_loss[one, : len(small)]
+same_rate = np.abs(log_loss[four, : len(small)] - before)[:, small].mean()
+both = np.abs(log_loss[four, shift:] - before)[:, small].mean()
 print(f"cuatro veces el lote: {same_rate:.2f}; cuatro veces el lote y la tasa: {both:.2f}")
 assert accuracy[:, -1].max() < 0.5 and both < 0.5 * same_rate
 
@@ -338,16 +341,16 @@ for clock in ("pasos", "MB"):
 print(cheapest.to_string(float_format="{:.2f}".format, na_rep="no llega"))
 first_by = {clock: cheapest[clock].idxmin() for clock in ("pasos", "MB")}
 alike = cheapest["puntos bajo la mejor"] <= 100 * NEAR
-print("a menos de un punto de la mejor exactitud:", alike.index[alike].tolist())
+print("a menos de un punto de la mejor exactitud:", ", ".join(map(str, alike.index[alike])))
 print("el más barato:", ", ".join(f"en {clock}, {size}" for clock, size in first_by.items()))
 assert alike.iloc[0]  # el más pequeño, que está fuera de la costumbre, no es peor
-assert first_by["pasos"] > first_by["MB"]
+assert first_by["pasos"] >= first_by["MB"]  # los pasos piden lotes mayores que los bytes
 
 # %% [markdown]
-# En exactitud la costumbre no tiene nada: los lotes más pequeños que 50 llegan igual de alto. Es un
-# término medio entre dos relojes. Contando bytes gana el lote pequeño; contando pasos, el grande,
-# mientras llegue. Quien no sabe cuál de los dos manda en su máquina no se equivoca mucho entre 50
-# y 256, y eso es todo lo que dice la costumbre.
+# En exactitud la costumbre no tiene nada: el lote más pequeño, que queda fuera de ella, llega igual
+# de alto. Es un término medio entre dos relojes. Los pasos piden el lote mayor que todavía llegue;
+# los bytes, uno menor, y entre los vecinos hay poca diferencia. Quien no sabe cuál de los dos manda
+# en su máquina no se equivoca mucho en medio, y eso es todo lo que dice la costumbre.
 
 # %% [markdown]
 # ## Para practicar

@@ -135,9 +135,9 @@ assert abs(last["empírico"].iloc[-1] - 1) < 0.1 and abs(last["verdadero"].iloc[
 # $w \leftarrow w-\eta(g+2\lambda w)$. Con Adam no. Si $2\lambda w$ entra en el gradiente, pasa por
 # los promedios y **se divide por $\sqrt{\hat v}$** como todo lo demás:
 #
-# $$g'_t = g_t + 2\lambda w,\quad m_t=\beta_1 m_{t-1}+(1-\beta_1)g'_t,\quad
-#   v_t=\beta_2 v_{t-1}+(1-\beta_2)g'^2_t,\quad
-#   w\leftarrow w-\eta\frac{\hat m_t}{\sqrt{\hat v_t}+\epsilon}$$
+# $$g'_t = g_t + 2\lambda w,\qquad w\leftarrow w-\eta\frac{\hat m_t}{\sqrt{\hat v_t}+\epsilon}$$
+#
+# $$m_t=\beta_1 m_{t-1}+(1-\beta_1)g'_t,\qquad v_t=\beta_2 v_{t-1}+(1-\beta_2)g'^2_t$$
 #
 # AdamW deja los promedios en paz y encoge el peso al final:
 #
@@ -343,7 +343,7 @@ groups = reported.astype(dict.fromkeys(MEASURES, float)).groupby(cell)[list(MEAS
 mean, half = ordered(groups.mean()), ordered(groups.agg(half_width))
 table = with_interval(mean, half).rename(columns=MEASURES)
 table[["tasa", "λ"]] = reported.groupby(cell)[["learning_rate", "l2"]].first()
-print(table.to_string())
+print(table.iloc[:, :3].to_string(), table.iloc[:, 3:].to_string(), sep="\n\n")
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), sharey=True)

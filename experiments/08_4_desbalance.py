@@ -75,7 +75,7 @@ def measure(y, p, threshold=0.5):
 reference = pd.DataFrame(
     {"siempre «no»": measure(y_test, np.zeros(len(y_test))), "ideal": measure(y_test, ideal)}
 ).T
-print(reference.to_string(float_format="%.3f"))
+print(reference.T.to_string(float_format="%.3f"))
 assert reference.loc["siempre «no»", "exactitud"] > 0.9 and reference.loc["siempre «no»", "F1"] == 0
 
 # %% [markdown]

@@ -123,7 +123,7 @@ for size in g:
     of_rmsprop.append(size / np.sqrt(mean))
 of_rmsprop = np.array(of_rmsprop)
 jump = {"Adagrad": of_adagrad[300] / of_adagrad[299], "RMSProp": of_rmsprop[300] / of_rmsprop[299]}
-print({name: f"{by:.1f} veces" for name, by in jump.items()})
+print("el paso salta:", ", ".join(f"{name} {by:.1f} veces" for name, by in jump.items()))
 assert np.isclose(of_adagrad[99], 0.1) and jump["Adagrad"] > 3 * jump["RMSProp"]
 fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
 for name, line, colour in (("Adagrad", of_adagrad, BLUE), ("RMSProp", of_rmsprop, GREEN)):
@@ -180,24 +180,36 @@ assert not np.allclose(Q @ (g / np.abs(g)), (Q @ g) / np.abs(Q @ g))
 # %% [markdown]
 # ## Lección 7
 #
-# **7.1.** 1. 0,0066. 2. La de la clase verdadera: el gradiente es $\hat y-y$, y solo ahí se resta
-# uno; las demás son probabilidades. 3. $\frac{e^z}{e^0+e^z}=\frac1{1+e^{-z}}$. 4. En el plano,
-# $1+10+\binom{10}2=56$.
+# **7.1.**
 #
-# **7.2.** 1. $5\cdot6+6+6\cdot4+4=64$. 2. Sí, si se cambia en los dos programas. 3. Permutar es
-# poner $PW$, $Pw_0$ y $W'P^\top$: como $\sigma$ va por coordenadas,
-# $W'P^\top\sigma(P z)=W'\sigma(z)$.
+# 1. 0,0066.
+# 2. La de la clase verdadera: el gradiente es $\hat y-y$, y solo ahí se resta uno; las demás son
+#    probabilidades.
+# 3. $\frac{e^z}{e^0+e^z}=\frac1{1+e^{-z}}$.
+# 4. En el plano, $1+10+\binom{10}2=56$.
 #
-# **7.3.** 1. El cuadrado, más o menos: $f^{19}$ en lugar de $f^9$, con $f$ el factor por capa.
+# **7.2.**
+#
+# 1. $5\cdot6+6+6\cdot4+4=64$.
+# 2. Sí, si se cambia en los dos programas.
+# 3. Permutar es poner $PW$, $Pw_0$ y $W'P^\top$: como $\sigma$ va por coordenadas,
+#    $W'P^\top\sigma(P z)=W'\sigma(z)$.
+#
+# **7.3.**
+#
+# 1. El cuadrado, más o menos: $f^{19}$ en lugar de $f^9$, con $f$ el factor por capa.
 # 2. Añádela a `NETS` y mira su curva; el gradiente conserva el tamaño (la ganancia está cerca de la
-# que lo hace), pero muchas neuronas están saturadas. 3. Si $z$ es simétrica, $\mathbb E\,
-# \mathrm{ReLU}(z)^2=\frac12\mathbb E z^2$, y $\operatorname{Var}z=n\cdot\frac2n\cdot\mathbb E a^2$:
-# el 2 y el ½ se cancelan.
+#    que lo hace), pero muchas neuronas están saturadas.
+# 3. Si $z$ es simétrica, $\mathbb E\, \mathrm{ReLU}(z)^2=\frac12\mathbb E z^2$, y
+#    $\operatorname{Var}z=n\cdot\frac2n\cdot\mathbb E a^2$: el 2 y el ½ se cancelan.
 #
-# **7.4.** 1. A la cuarta parte: el error de la escrita es $\frac{h^2}8\max|f''|$. La entrenada,
-# mucho menos, como dice la lección. 2. Es el máximo de muchas medidas con ruido: abajo, cuánto sube
-# sin que nada sea mejor. 3. $\mathrm{ReLU}(x)-2\,\mathrm{ReLU}(x-1)+\mathrm{ReLU}(x-2)$. 4.
-# $2^{10}=1024$ tramos; una capa de veinte, a lo sumo 21.
+# **7.4.**
+#
+# 1. A la cuarta parte: el error de la escrita es $\frac{h^2}8\max|f''|$. La entrenada, mucho menos,
+#    como dice la lección.
+# 2. Es el máximo de muchas medidas con ruido: abajo, cuánto sube sin que nada sea mejor.
+# 3. $\mathrm{ReLU}(x)-2\,\mathrm{ReLU}(x-1)+\mathrm{ReLU}(x-2)$.
+# 4. $2^{10}=1024$ tramos; una capa de veinte, a lo sumo 21.
 
 # %%
 sigmoid = lambda z: 1 / (1 + np.exp(-z))
@@ -216,26 +228,36 @@ print(f"la mejor de 36 redes iguales parece {luck:.1f} puntos mejor")
 # %% [markdown]
 # ## Lección 8
 #
-# **8.1.** 1. El suelo se multiplica por cuatro, y lo que se pierde sobre él también, donde se debe
-# a aprender el ruido (abajo, en una regresión lineal). 2. Compara las dos últimas líneas de la
-# tabla de duelos: con una semilla no hay intervalo. 3.
-# $\mathbb E(y-f)^2=\sigma^2+\mathbb E(f^*-f)^2$: el producto cruzado se anula porque el ruido tiene
-# media cero e independiente de $x$.
+# **8.1.**
 #
-# **8.2.** 1. Contando pasos, el lote grande (mientras llegue); contando épocas, el pequeño. 2. Se
-# ve en la línea «la de mejor equilibrio». 3.
-# $\theta_2=\theta-\eta g_1(\theta)-\eta\,g_2(\theta-\eta g_1)$, y
-# $g_2(\theta-\eta g_1)=g_2(\theta)-\eta H_2g_1$: se desprecia $\eta^2H_2g_1$.
+# 1. El suelo se multiplica por cuatro, y lo que se pierde sobre él también, donde se debe a
+#    aprender el ruido (abajo, en una regresión lineal).
+# 2. Compara las dos últimas líneas de la tabla de duelos: con una semilla no hay intervalo.
+# 3. $\mathbb E(y-f)^2=\sigma^2+\mathbb E(f^*-f)^2$: el producto cruzado se anula porque el ruido
+#    tiene media cero e independiente de $x$.
 #
-# **8.3.** 1. Ninguna para todos los pesos: haría falta $2\lambda=0{,}1\sqrt{\hat v}$, y $\hat v$ es
-# otro en cada uno. 2. Mira la fila en que solo cambia eso, a igualdad de tasa. 3.
-# $w-\eta(g+2\lambda w)=(1-2\eta\lambda)w-\eta g$. 4. El riesgo empírico sube y el verdadero baja:
-# los dos hacia 1.
+# **8.2.**
 #
-# **8.4.** 1. 0,95 y cero. 2. Cuenta cuántos pagos le quedan al submuestreo: el doble de los
-# fraudes.
-# 3. El óptimo de $-c\,p\ln q-(1-p)\ln(1-q)$ es $\frac q{1-q}=c\,\frac p{1-p}$. 4. Los inventados
-# se hacen con fraudes de validación: la red ya los ha visto, y la medida sale mejor de lo que es.
+# 1. Contando pasos, el lote grande (mientras llegue); contando épocas, el pequeño.
+# 2. Se ve en la línea «la de mejor equilibrio».
+# 3. $\theta_2=\theta-\eta g_1(\theta)-\eta\,g_2(\theta-\eta g_1)$, y
+#    $g_2(\theta-\eta g_1)=g_2(\theta)-\eta H_2g_1$: se desprecia $\eta^2H_2g_1$.
+#
+# **8.3.**
+#
+# 1. Ninguna para todos los pesos: haría falta $2\lambda=0{,}1\sqrt{\hat v}$, y $\hat v$ es otro en
+#    cada uno.
+# 2. Mira la fila en que solo cambia eso, a igualdad de tasa.
+# 3. $w-\eta(g+2\lambda w)=(1-2\eta\lambda)w-\eta g$.
+# 4. El riesgo empírico sube y el verdadero baja: los dos hacia 1.
+#
+# **8.4.**
+#
+# 1. 0,95 y cero.
+# 2. Cuenta cuántos pagos le quedan al submuestreo: el doble de los fraudes.
+# 3. El óptimo de $-c\,p\ln q-(1-p)\ln(1-q)$ es $\frac q{1-q}=c\,\frac p{1-p}$.
+# 4. Los inventados se hacen con fraudes de validación: la red ya los ha visto, y la medida sale
+#    mejor de lo que es.
 
 # %%
 excess = {}

@@ -1,6 +1,8 @@
 """What lessons share: the digits they train on, and frameworks that may not be there."""
 
+import re
 import types
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -8,8 +10,12 @@ import pytest
 from flax import nnx
 
 import jaxopt_course as joc
-from jaxopt_course.course import frameworks
+from jaxopt_course.course import frameworks, notebooks
 from jaxopt_course.course.digits import digits, noisy_digits, pixels
+from jaxopt_course.course.mistakes import RECIPES
+
+EXPERIMENTS = Path(__file__).parent.parent / "experiments"
+WITH_EXERCISES = sorted(EXPERIMENTS.glob("0*_*.py"))
 
 
 def net(rngs):
@@ -90,3 +96,38 @@ def test_what_is_not_installed_is_none_and_said(monkeypatch, capsys):
     torch, keras = frameworks.frameworks()
     assert torch is None and keras.__version__ == "3.15.1"
     assert capsys.readouterr().out == "PyTorch no está instalado\nKeras 3.15.1, en vivo\n"
+
+
+def prose(file):
+    cells = notebooks.read(file).cells
+    return "\n\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
+def numbered(text):
+    """The numbers of a list: of exercises, or of their solutions."""
+    return [int(n) for n in re.findall(r"^([1-9])\. ", text, re.MULTILINE)]
+
+
+def solutions():
+    """Of each lesson by its number: the text of its solutions."""
+    text = prose(EXPERIMENTS / "15_soluciones.py")
+    heads = r"^## Lección (\d+)|^\*\*(\d\.\d)\.\*\*"
+    parts = re.split(heads, text, flags=re.MULTILINE)[1:]
+    return {one or two: told for one, two, told in zip(*[iter(parts)] * 3, strict=True)}
+
+
+@pytest.mark.parametrize("file", WITH_EXERCISES, ids=lambda file: file.stem)
+def test_a_lesson_ends_with_three_to_five_exercises_that_have_solutions(file):
+    asked = prose(file).split("## Para practicar")[1].split("## Para leer")[0]
+    numbers = numbered(asked)
+    assert 3 <= len(numbers) <= 5 and numbers == [*range(1, len(numbers) + 1)]
+    name = ".".join(str(int(n)) for n in re.match(r"(\d+)(?:_(\d))?", file.stem).groups() if n)
+    assert numbered(solutions()[name]) == numbers
+
+
+def test_every_optimizer_has_a_cell_to_write_it_in_and_a_solution():
+    for name in RECIPES:
+        cells = [cell.source for cell in notebooks.read(EXPERIMENTS / "14_tu_turno.py").cells]
+        (skeleton,) = [cell for cell in cells if f"def mi_{name}(" in cell]
+        assert "..." in skeleton and f'check("{name}", mi_{name})' in skeleton
+        assert f"\ndef {name}(" in (EXPERIMENTS / "15_soluciones.py").read_text(encoding="utf-8")
