@@ -140,10 +140,8 @@ def specs_of(sharding: Sharding, mesh: Mesh) -> Callable[[Any], Any]:
         names = [path_name(keys) for keys, _ in named_leaves(params)]
         leaves, structure = jax.tree.flatten(params)
         said = _said(sharding, params, names, leaves)
-        return structure.unflatten(
-            _checked(one, name, leaf, mesh)
-            for one, name, leaf in zip(said, names, leaves, strict=True)
-        )
+        checked = [_checked(*one, mesh) for one in zip(said, names, leaves, strict=True)]
+        return jax.tree.unflatten(structure, checked)
 
     return specs
 
