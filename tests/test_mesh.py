@@ -256,6 +256,8 @@ def test_a_sweep_that_was_cut_short_goes_on_under_the_same_mesh_or_another(axes,
         joc.Study.resume(tmp_path, task=TASK, devices=jax.devices()[:2], progress=False)
     with pytest.raises(ValueError, match="has the axes 'lanes', 'model', that of the study lanes"):
         joc.Study.resume(tmp_path, task=TASK, mesh=mesh(lanes=1, model=2), progress=False)
+    with pytest.raises(ValueError, match="batch_size=8 does not divide into 3 equal parts"):
+        joc.Study.resume(tmp_path, task=TASK, mesh=mesh(lanes=1, batch=3), progress=False)
     study = joc.Study.resume(tmp_path, task=TASK, mesh=mesh(**axes), progress=False)
     assert_alike(study, plain)
     assert study.manifest["mesh"]["axes"] == axes and study.manifest["repeatable"] is False

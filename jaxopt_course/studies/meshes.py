@@ -205,13 +205,15 @@ def _checked(said: Any, name: str, leaf: Any, mesh: Mesh) -> PartitionSpec:
     return said
 
 
-def check_divides(found: Sequence[Slice], table: Table) -> None:
+def check_divides(found: Sequence[Any], table: Table) -> None:
     """Refuse batches and parameters that do not divide, and axes that divide nothing.
 
     Raises:
-        ValueError: see above.
+        ValueError: see above; never of devices.
     """
     first = found[0]
+    if not isinstance(first, Slice):
+        return
     sizes = dict(first.mesh.shape)
     idle = {axis for axis, size in sizes.items() if size > 1 and axis != BATCH}
     for bucket in table.buckets:
