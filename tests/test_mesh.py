@@ -354,6 +354,12 @@ def test_bad_input(given, error, message, monkeypatch):
         joc.sweep(TASK, table(["sgd"]), **LENGTHS, **given)
 
 
+def test_under_a_mesh_that_is_in_force_no_sweep_begins():
+    axes = jax.make_mesh((1, 2), ("lanes", "batch"), devices=jax.devices()[:2])
+    with jax.set_mesh(axes), pytest.raises(ValueError, match="sweep outside of it, with mesh="):
+        joc.sweep(TASK, table(["sgd"]), **LENGTHS, mesh=axes)
+
+
 def test_a_sharding_of_another_mesh_is_refused_and_one_of_this_is_its_spec():
     axes, other = mesh(lanes=1, model=2), mesh(lanes=1, model=4)
     session_of = lambda sharding: devices_of(None, axes, sharding, buckets())

@@ -106,7 +106,8 @@ def check_mesh(mesh: Any, devices: Any = None) -> Mesh:
 
     Raises:
         TypeError: it is none with devices.
-        ValueError: ``devices`` are given too; it has no axis "lanes"; devices of other processes.
+        ValueError: ``devices`` are given too; it has no axis "lanes"; it, or another, is in force
+            already; devices of other processes.
     """
     if not isinstance(mesh, Mesh):
         raise TypeError(
@@ -120,6 +121,11 @@ def check_mesh(mesh: Any, devices: Any = None) -> Mesh:
             f"the mesh has the axes {_listed(mesh.axis_names)}, and trials are spread over an axis "
             f'"{LANES}", which may be of size 1: '
             f'jax.make_mesh((1, {mesh.size}), ("{LANES}", "{BATCH}"))'
+        )
+    if not jax.sharding.get_abstract_mesh().empty:
+        raise ValueError(
+            "a mesh is in force here (jax.set_mesh), under which arrays have shardings of their "
+            "own: sweep outside of it, with mesh="
         )
     own = jax.process_index()
     if strange := [one for one in mesh.devices.flat if one.process_index != own]:
