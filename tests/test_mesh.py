@@ -256,6 +256,8 @@ def test_a_sweep_that_was_cut_short_goes_on_under_the_same_mesh_or_another(axes,
         joc.Study.resume(tmp_path, task=TASK, devices=jax.devices()[:2], progress=False)
     with pytest.raises(ValueError, match="has the axes 'lanes', 'model', that of the study lanes"):
         joc.Study.resume(tmp_path, task=TASK, mesh=mesh(lanes=1, model=2), progress=False)
+    with pytest.raises(ValueError, match="batch_size=8 does not divide into 3 equal parts"):
+        joc.Study.resume(tmp_path, task=TASK, mesh=mesh(lanes=1, batch=3), progress=False)
     study = joc.Study.resume(tmp_path, task=TASK, mesh=mesh(**axes), progress=False)
     assert_alike(study, plain)
     assert study.manifest["mesh"]["axes"] == axes and study.manifest["repeatable"] is False
@@ -350,6 +352,12 @@ def test_bad_input(given, error, message, monkeypatch):
     monkeypatch.setattr("jaxopt_course.studies.sweep.compiled", None)  # nothing is compiled
     with pytest.raises(error, match=message):
         joc.sweep(TASK, table(["sgd"]), **LENGTHS, **given)
+
+
+def test_under_a_mesh_that_is_in_force_no_sweep_begins():
+    axes = jax.make_mesh((1, 2), ("lanes", "batch"), devices=jax.devices()[:2])
+    with jax.set_mesh(axes), pytest.raises(ValueError, match="sweep outside of it, with mesh="):
+        joc.sweep(TASK, table(["sgd"]), **LENGTHS, mesh=axes)
 
 
 def test_a_sharding_of_another_mesh_is_refused_and_one_of_this_is_its_spec():

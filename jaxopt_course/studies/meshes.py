@@ -106,7 +106,8 @@ def check_mesh(mesh: Any, devices: Any = None) -> Mesh:
 
     Raises:
         TypeError: it is none with devices.
-        ValueError: ``devices`` are given too; it has no axis "lanes"; devices of other processes.
+        ValueError: ``devices`` are given too; it has no axis "lanes"; it, or another, is in force
+            already; devices of other processes.
     """
     if not isinstance(mesh, Mesh):
         raise TypeError(
@@ -120,6 +121,11 @@ def check_mesh(mesh: Any, devices: Any = None) -> Mesh:
             f"the mesh has the axes {_listed(mesh.axis_names)}, and trials are spread over an axis "
             f'"{LANES}", which may be of size 1: '
             f'jax.make_mesh((1, {mesh.size}), ("{LANES}", "{BATCH}"))'
+        )
+    if not jax.sharding.get_abstract_mesh().empty:
+        raise ValueError(
+            "a mesh is in force here (jax.set_mesh), under which arrays have shardings of their "
+            "own: sweep outside of it, with mesh="
         )
     own = jax.process_index()
     if strange := [one for one in mesh.devices.flat if one.process_index != own]:
@@ -140,8 +146,8 @@ def specs_of(sharding: Sharding, mesh: Mesh) -> Callable[[Any], Any]:
         names = [path_name(keys) for keys, _ in named_leaves(params)]
         leaves, structure = jax.tree.flatten(params)
         said = _said(sharding, params, names, leaves)
-        each = zip(said, names, leaves, strict=True)
-        return jax.tree.unflatten(structure, [_checked(*one, mesh) for one in each])
+        checked = [_checked(*one, mesh) for one in zip(said, names, leaves, strict=True)]
+        return jax.tree.unflatten(structure, checked)
 
     return specs
 
@@ -205,13 +211,15 @@ def _checked(said: Any, name: str, leaf: Any, mesh: Mesh) -> PartitionSpec:
     return said
 
 
-def check_divides(found: Sequence[Slice], table: Table) -> None:
+def check_divides(found: Sequence[Any], table: Table) -> None:
     """Refuse batches and parameters that do not divide, and axes that divide nothing.
 
     Raises:
-        ValueError: see above.
+        ValueError: see above; never of devices.
     """
     first = found[0]
+    if not isinstance(first, Slice):
+        return
     sizes = dict(first.mesh.shape)
     idle = {axis for axis, size in sizes.items() if size > 1 and axis != BATCH}
     for bucket in table.buckets:

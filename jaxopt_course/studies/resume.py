@@ -18,7 +18,7 @@ from jaxopt_course.records.format import table_sha256
 from jaxopt_course.studies.carried import Carried
 from jaxopt_course.studies.joining import belong, own_rows
 from jaxopt_course.studies.made_with import GiveAgain, OtherVersions, changed_versions
-from jaxopt_course.studies.meshes import devices_again
+from jaxopt_course.studies.meshes import check_divides, devices_again
 from jaxopt_course.studies.seen import seen_of
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.starts import Starts
@@ -86,6 +86,7 @@ def recall(
         set(),
         tuple(manifest.get("replicates", ())),
     )
+    check_divides(devices, table)
     table, carried = _carried(manifest, table, start)
     lengths = dict(manifest.get("asked") or {})
     if lengths and not any(_limited(entry["budget"]) for entry in entries):
