@@ -65,7 +65,7 @@ class Refusals:
             stream = real(path, mode, *args, **named)
             try:
                 self.meet("write", path)  # it is there, and empty
-            except OSError:
+            except BaseException:
                 stream.close()
                 raise
             return stream
