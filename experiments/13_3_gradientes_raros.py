@@ -168,7 +168,7 @@ show(fig, "pico", "El paso de Adam y el de Adamax antes y después de un gradien
 
 # %% [markdown]
 # En el pico Adamax da un paso diez veces más corto que los suyos y Adam uno más largo; después los
-# dos se quedan casi parados, y Adam vuelve a andar antes.
+# dos se quedan casi parados. Adam llega antes a la mitad de su paso, y Adamax al paso entero.
 #
 # El ruido: un tazón redondo con ruido normal o de cola pesada, que es el mismo dividido por una
 # potencia de un número al azar. Muchas tormentas para cada tasa. Con la mitad de ellas cada uno

@@ -136,9 +136,9 @@ ax.legend(fontsize=9)
 show(fig, "lotes", "El sobrante de la pérdida según los ejemplos mirados, con tres tamaños de lote")
 
 # %% [markdown]
-# Con un ejemplo por paso se llega antes al uno por ciento y no se pasa de ahí; con todos se tarda
-# más y se llega al fondo; con 32, casi lo mejor de los dos. El ruido con tasa constante no se va
-# nunca; si la tasa baja como $1/t$, sí.
+# Con un ejemplo por paso se llega antes al uno por ciento y no se baja de ahí; con 32 se tarda algo
+# más y se queda algo más abajo; con todos se tarda mucho más y se llega al fondo. El ruido con tasa
+# constante no se va nunca; si la tasa baja como $1/t$, sí.
 
 # %%
 falling = jax.jit(

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import claim, decided, interval, spanish
 from jaxopt_course.course.digits import noisy_digits
 from jaxopt_course.course.verdicts import show_claims
@@ -140,7 +140,7 @@ axes[1].set_xlabel("λ")
 show(fig, "decaimiento", "Error de prueba según el decaimiento de AdamW y según λ de L2 en Adam")
 
 # %% [markdown]
-# Hasta uno, casi nada cambia salvo el tamaño de los pesos; con diez la red ya no aprende. El
+# Hasta uno, casi nada cambia salvo el tamaño de los pesos; con diez el error se triplica. El
 # decaimiento de AdamW se multiplica por la tasa, y por eso «uno» no es enorme.
 
 # %%
@@ -178,10 +178,13 @@ trained = {
     "Adam": tuned(part("adamw", 0.0), "train_loss", lowest=True),
 }
 rise = {name: rows["rise"].to_numpy(float) for name, rows in trained.items()}
+rows = []
 for name, values in rise.items():
     middle, width = interval(values)
     loss = trained[name]["train_loss"].mean()
-    print(f"{name:9s} la validación sube {middle:.3f} ± {width:.3f}; entrenamiento {loss:.3f}")
+    rows.append([name, spanish(f"{middle:.3f} ± {width:.3f}"), loss])
+heads = ["optimizador", "sube la validación", "pérdida de entrenamiento"]
+show_table(pd.DataFrame(rows, columns=heads), index=False)
 
 curves = study.curves["valid_loss"].to_numpy()
 fig, ax = plt.subplots(figsize=(7, 3.8))

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from jaxopt_course.course import figures, show_table
-from jaxopt_course.course.notebooks import folded
+from jaxopt_course.course.notebooks import dressed, folded
 
 
 def test_a_figure_without_a_title_is_told_by_its_axes():
@@ -118,6 +118,18 @@ def test_what_is_no_matter_of_the_lesson_is_folded(code, hidden):
     assert not folded(cell)
     cell.metadata["tags"] = ["hide-input"]
     assert folded(cell)
+
+
+def test_sentences_are_wrapped_and_columns_are_not():
+    printed = [
+        notebooks.new_output("stream", text=text) for text in ("una < frase\n", "a  1\nb 20\n")
+    ]
+    (cell,) = dressed(
+        notebooks.new_notebook(cells=[notebooks.new_code_cell("x = 1", outputs=printed)])
+    ).cells
+    said, columns = cell.outputs
+    assert said.data["text/html"] == '<pre class="said">una &lt; frase</pre>'
+    assert columns.text == "a  1\nb 20\n"
 
 
 def test_a_table_has_decimal_commas(capsys):

@@ -88,7 +88,7 @@ def test_a_lesson_is_run_and_rendered(built):
     page = (built[1] / "01_entera.html").read_text(encoding="utf-8")
     assert '<html lang="es">' in page and "<title>1. Una lección</title>" in page
     assert "ñ &lt; 3 True" in page  # in the quick mode
-    assert re.search(r'src="data:image/png;base64,[^"]*" alt="Una recta" width="\d+"', page)
+    assert page.count('<img alt="Una recta"') == 1 and "data:image/png;base64," in page
     assert "<strong>Figura 1.1.</strong> Una recta.</figcaption>" in page
     assert '<source media="(max-width: 40rem)" srcset="data:image/png;base64,' in page
     assert page.count("<em>Una recta</em>") == 0  # what a notebook has in its place

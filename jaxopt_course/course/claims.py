@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_course.course.figures import proper
+
 POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 REGISTER = "claims.json"
 
@@ -48,7 +50,7 @@ class Claim:
         groups = {"no se cumple": False, "sin decidir": None}
         named = {
             word: ", ".join(
-                name.replace("_", " ") for name, test in self.tests.items() if test is x
+                proper(name.replace("_", " ")) for name, test in self.tests.items() if test is x
             )
             for word, x in groups.items()
         }

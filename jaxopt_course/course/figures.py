@@ -91,7 +91,7 @@ def localised(figure: Any) -> None:
                 vars(spanish).update(vars(given))
                 axis.set_major_formatter(spanish)
             elif isinstance(given, FuncFormatter):  # labels that were set are one, too
-                worded = lambda x, pos, given=given: proper(commas(given(x, pos)))
+                worded = lambda x, pos, given=given: proper(commas(str(given(x, pos))))
                 axis.set_major_formatter(FuncFormatter(worded))
     for text in figure.findobj(Text):
         text.set_text(proper(commas(text.get_text())))

@@ -2,9 +2,11 @@
 
 import ast
 import os
+import re
 import sys
 import time
 from dataclasses import dataclass, field
+from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from nbclient.exceptions import (
     CellTimeoutError,
     DeadKernelError,
 )
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_output
 
 from jaxopt_course.course.lesson import QUICK
 
@@ -156,6 +158,24 @@ def tidy(lesson: Lesson) -> None:
         lesson.notes += [line for o in errors for line in o.text.splitlines() if line.strip()]
         errors += [o for o in cell.outputs if o.get("metadata", {}).get("jaxopt_course")]
         cell.outputs = [output for output in cell.outputs if output not in errors]
+
+
+def dressed(notebook: Any) -> Any:
+    """A notebook for a page: cells to be folded have their tag, and sentences may be wrapped.
+
+    What was printed in columns keeps its lines.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        if folded(cell):
+            cell.metadata["tags"] = [*cell.metadata.get("tags", []), FOLDED]
+        for at, output in enumerate(cell.outputs):
+            text = output.get("text", "")
+            if output.output_type == "stream" and not re.search(r"\S {2,}\S|^ {2,}", text, re.M):
+                html = f'<pre class="said">{escape(text.rstrip(), quote=False)}</pre>'
+                cell.outputs[at] = new_output("display_data", {"text/html": html})
+    return notebook
 
 
 def folded(cell: Any) -> bool:

@@ -25,7 +25,7 @@ from pygments.formatters import HtmlFormatter
 from jaxopt_course.course import figures, formulas, playgrounds
 from jaxopt_course.course.lessons import LESSONS as LESSONS
 from jaxopt_course.course.lessons import choose, find
-from jaxopt_course.course.notebooks import FOLDED, Lesson, folded, minutes, run, runnable
+from jaxopt_course.course.notebooks import FOLDED, Lesson, dressed, minutes, run, runnable
 
 RECORD = "build.json"  # marks a directory as a site of ours, and says what its pages came from
 HOME = "index.html"
@@ -230,10 +230,7 @@ def lesson_page(lesson: Lesson, every: list[Path], quick: bool) -> str:
         exclude_output_prompt=True,
         filters={"markdown2html": formulas.html},
     )
-    figures.numbered(lesson.notebook, lesson.name, figures.embedded)
-    for cell in lesson.notebook.cells:
-        if cell.cell_type == "code" and folded(cell):
-            cell.metadata["tags"] = [FOLDED]
+    figures.numbered(dressed(lesson.notebook), lesson.name, figures.embedded)
     body, _ = exporter.from_notebook_node(lesson.notebook)
     body = FOLD.sub(r"\1<details class='code'><summary>Ver el código</summary>\2</details>", body)
     body = re.sub(r'<a href="(\d\d_\w+)\.py">', r'<a href="\1.html">', body)

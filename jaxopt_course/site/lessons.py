@@ -10,7 +10,7 @@ import jupytext
 import nbformat
 
 from jaxopt_course.course import figures, formulas, playgrounds
-from jaxopt_course.course.notebooks import FOLDED, Lesson, folded, minutes, runnable
+from jaxopt_course.course.notebooks import Lesson, dressed, minutes, runnable
 from jaxopt_course.site.links import Place, colab, led
 from jaxopt_course.site.sources import copied, swept, toctree, written
 
@@ -78,9 +78,7 @@ def with_figures(notebook: Any, name: str) -> tuple[Any, dict[str, bytes]]:
 
     for cell in shown.cells:
         cell.setdefault("id", "")
-        if cell.cell_type == "code" and folded(cell):
-            cell.metadata["tags"] = [*cell.metadata.get("tags", []), FOLDED]
-    return figures.numbered(shown, name, place), found
+    return figures.numbered(dressed(shown), name, place), found
 
 
 def headed(first: str, lesson: Lesson) -> str:
