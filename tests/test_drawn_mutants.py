@@ -32,6 +32,7 @@ def functions(file):
 
 @pytest.mark.parametrize("file", sorted({row.file for row in ROWS}))
 def test_the_functions_of_the_table_are_there(file):
+    """Where one is not: ``python tests/drawn_mutants.py draw run write`` draws anew."""
     assert file in files()
     assert {row.function for row in ROWS if row.file == file} <= functions(PACKAGE / file)
 
@@ -85,4 +86,4 @@ def test_some_are_killed_again_by_the_test_that_the_table_names(row, tmp_path):
     whole = run()
     assert whole.returncode == 0, whole.stdout
     (tmp_path / "jaxopt_course" / row.file).write_text(mutated(row), "utf-8")
-    assert run().returncode == 1
+    assert run().returncode == 1  # tests failed; 2 and more: they were not run

@@ -213,6 +213,17 @@ def test_populations_that_make_no_sense(given, message):
         joc.sweep("line", trials, scheduler=pbt, progress=False, **LENGTH, **settings)
 
 
+def test_its_numbers_become_those_of_json():
+    """Whatever they were: tuples, numpy's, whole ones."""
+    one = joc.PBT(20, ("learning_rate",), np.int64(3), np.float32(0.25), (np.float64(0.5), 2))
+    assert json.loads(json.dumps(vars(one))) == {
+        "every": 20, "columns": ["learning_rate"], "seed": 3, "fraction": 0.25,
+        "factors": [0.5, 2.0],
+    }  # fmt: skip
+    assert [type(one.seed), type(one.fraction), type(one.factors)] == [int, float, list]
+    assert [type(factor) for factor in one.factors] == [float, float]
+
+
 def test_numbers_near_others():
     assert perturbed("learning_rate", 0.5, 1.2) == 0.6
     assert perturbed("b1", 0.9, 0.8) == pytest.approx(0.92)
