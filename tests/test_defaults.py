@@ -1,7 +1,6 @@
 """The list of what to train first, and the page that it comes from: made of committed results."""
 
 import importlib
-import json
 from io import StringIO
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def test_the_list_is_that_of_the_committed_results(page, found, tmp_path):
 
 def test_the_results_are_of_the_settings_and_whole(page, found):
     benchmark = page.benchmark
-    settings = benchmark.Settings(**json.loads((benchmark.OUT / "settings.json").read_text()))
+    settings = benchmark.read_settings(benchmark.OUT)
     assert len(settings.tables) >= 40 and settings.trials >= 32
     assert {*found.tables["table"]} == {*settings.tables}
     assert {*settings.optimizers} == {*joc.OPTIMIZERS}

@@ -11,7 +11,6 @@ Run       python -m experiments.benchmarks.defaults_regret [--tables N]; needs
 """
 
 import argparse
-import json
 import time
 
 import pandas as pd
@@ -58,8 +57,7 @@ def main() -> None:
     )
     parser.add_argument("--tables", type=int, default=2)
     asked = parser.parse_args()
-    told = json.loads((benchmark.OUT / "settings.json").read_text(encoding="utf-8"))
-    settings = benchmark.Settings(**told)
+    settings = benchmark.read_settings(benchmark.OUT)
     seen = len(settings.tables)
     rows = []
     for name in benchmark.tables_of(seen + asked.tables)[seen:]:

@@ -18,7 +18,8 @@ Pieces    A table is written when it is done and is never trained twice; a kille
           it was. --time-limit ends after a table, --only takes some. Other settings into the same
           directory are refused.
 Cost      Measured: 33.8 million steps of trials in 3.5 hours of a core, in part beside tests, so
-          1.8 hours of two (7.9 million more, beside other work, for boxes that were widened). A table takes 3 minutes of a core, one of which compiles 28 optimizers;
+          1.8 hours of two; 7.9 million more for boxes that were widened. A table takes 3 minutes of
+          a core, one of which compiles 28 optimizers;
           mnist5000 with its 784 inputs half an hour. SOAP trains one lane a call, 2.6 ms a step.
 Run       python -m experiments.benchmarks.optimizers_on_tables [--quick] [--out DIR] [--time-limit
           MINUTES] [--only NAME ...] [--again]; needs pip install 'jaxopt-course[tables]', --quick
@@ -346,6 +347,12 @@ def check_settings(settings: Settings, out: Path, again: bool = False) -> list[s
             "these again with --again, or give another --out"
         )
     return moved
+
+
+def read_settings(out: Path) -> Settings:
+    """Those of the results in a directory."""
+    said = json.loads((out / "settings.json").read_text(encoding="utf-8"))
+    return Settings(**{name: said[name] for name in Settings._fields})
 
 
 def write_settings(settings: Settings, out: Path) -> None:

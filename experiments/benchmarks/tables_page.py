@@ -8,7 +8,6 @@ Writes  the figures beside ``experiments/pictures/`` and, between the marks of t
 """
 
 import argparse
-import json
 import shutil
 from pathlib import Path
 
@@ -201,8 +200,7 @@ def main() -> None:
     parser.add_argument("--clock", action="store_true", help="measure seconds a step first")
     parser.add_argument("--out", type=Path, default=benchmark.OUT)
     asked = parser.parse_args()
-    told = json.loads((asked.out / "settings.json").read_text(encoding="utf-8"))
-    settings = benchmark.Settings(**{name: told[name] for name in benchmark.Settings._fields})
+    settings = benchmark.read_settings(asked.out)
     if asked.clock:
         clock(asked.out, settings)
     found = read(asked.out)
