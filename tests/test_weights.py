@@ -583,6 +583,12 @@ def test_what_cannot_be_joined(again, study):
     manifest = study.manifest | {"buckets": [bucket | {"program_sha256": "0", "lanes": 8}]}
     with pytest.raises(ValueError, match=r"another program than the first .lanes 8 for 4"):
         joc.join([study, dataclasses.replace(study, manifest=manifest)])
+    longer = bucket | {"program_sha256": "0", "budget": bucket["budget"] | {"steps": 999}}
+    manifest = study.manifest | {"buckets": [longer]}
+    with pytest.raises(
+        ValueError, match=r"than the first \(budget steps 999 for steps \d+\); only"
+    ):
+        joc.join([study, dataclasses.replace(study, manifest=manifest)])
     for odd in (study, [study], [study, 3], None):
         with pytest.raises(TypeError, match="two studies or more"):
             joc.join(odd)

@@ -1,5 +1,6 @@
 """Several studies of one program as one, as those of the parts of a table on several machines."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +79,10 @@ def _check(first: Mapping[str, Any], other: Mapping[str, Any], number: int) -> N
             )
     for name in SAME:
         if first.get(name) != other.get(name):
+            theirs, ours = _apart(other.get(name), first.get(name))
             raise ValueError(
-                f"study {number} differs from the first in {name}: {str(other.get(name))[:80]}, "
-                f"not {str(first.get(name))[:80]}; only studies of one program can be joined"
+                f"study {number} differs from the first in {name}: {theirs}, not {ours}; only "
+                "studies of one program can be joined"
             )
     known = {_key(bucket): bucket for bucket in first["buckets"]}
     for bucket in other["buckets"]:
@@ -88,12 +90,28 @@ def _check(first: Mapping[str, Any], other: Mapping[str, Any], number: int) -> N
         if was["program_sha256"] == bucket["program_sha256"]:
             continue
         what = [name for name in OF_BUCKET if was.get(name) != bucket.get(name)]
-        said = ", ".join(f"{n} {str(bucket.get(n))[:60]} for {str(was.get(n))[:60]}" for n in what)
+        both = [(name, *_apart(bucket.get(name), was.get(name))) for name in what]
+        said = ", ".join(f"{name} {theirs} for {ours}" for name, theirs, ours in both)
         raise ValueError(
             f"study {number} was trained by another program than the first "
             f"({said or 'the code of the task or of the optimizer'}); only studies of one program "
             "can be joined: the same task, optimizers, columns, budget and lanes"
         )
+
+
+def _apart(theirs: Any, ours: Any) -> tuple[str, str]:
+    """What is not the same in two entries of manifests, each in a few words.
+
+    >>> _apart({"steps": 10, "batch_size": 5}, {"steps": 20, "batch_size": 5})
+    ('steps 10', 'steps 20')
+    """
+    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+        names = [name for name in {**ours, **theirs} if theirs.get(name) != ours.get(name)]
+        said = [", ".join(f"{name} {one.get(name)}" for name in names) for one in (theirs, ours)]
+    else:
+        said = [str(theirs), str(ours)]
+    first, second = (textwrap.shorten(one, 100, placeholder=" …") for one in said)
+    return first, second
 
 
 def _key(bucket: Mapping[str, Any]) -> tuple[Any, ...]:
