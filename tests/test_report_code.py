@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+import jaxopt_course as joc
 from jaxopt_course.report import arguments, code
 from jaxopt_course.tables.recipes import RECIPES
 
@@ -246,3 +247,26 @@ def test_keras_takes_the_steps_of_the_study(name, numbers):
     for g in gradients(LONG):
         optimizer.apply([keras.ops.convert_to_tensor(x) for x in g.values()], variables)
     agree(name, numbers, dict(zip(start(), map(np.asarray, variables), strict=True)))
+
+
+@pytest.mark.parametrize("like, name", sorted(code.AS_OPTAX))
+def test_the_same_rule_under_another_name_is_offered_to_all(like, name):
+    """What is as optax has it, to 1e-12 over 50 steps, has the text of every framework."""
+    numbers = {"learning_rate": 0.01} | ({} if name == "sgd" else {"b1": 0.8, "b2": 0.9})
+    numbers |= {"weight_decay": 0.1} if name == "adamw" else {}
+    with jax.enable_x64(True):
+        paths = []
+        for how in ({"like": like}, {}):
+            tx = getattr(joc, name)(**numbers, **how)
+            params = jax.tree.map(np.float64, start())
+            state = tx.init(params)
+            for g in gradients(50):
+                updates, state = tx.update(jax.tree.map(np.float64, g), state, params)
+                params = optax.apply_updates(params, updates)
+            paths.append(params)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), *paths)
+    assert all(found.code for found in code.snippets(f"{like}.{name}", numbers))
+    ours, plain = (code.snippets(x, numbers) for x in (f"{like}.{name}", name))
+    assert [s.code for s in ours if s.framework not in ("joc", like)] == [
+        s.code for s in plain if s.framework not in ("joc", like)
+    ]

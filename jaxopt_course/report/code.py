@@ -166,6 +166,7 @@ TORCH: dict[str, Rule] = {
     "radam": Rule(f"{_T}RAdam", _TORCH_ADAM),
 }
 RULES = {"optax": OPTAX, "keras": KERAS, "torch": TORCH}
+AS_OPTAX = {("keras", "sgd"), ("torch", "sgd"), ("torch", "adam"), ("torch", "adamw")}
 AROUND = ("clip_norm", "decay_biases")  # columns that change what stands around the recipe
 OURS = {*OPTAX, "prodigy", "schedule_free_adamw", "schedule_free_sgd", "soap"}
 
@@ -226,9 +227,10 @@ def _ours(row: _Row) -> Snippet:
 
 def _theirs(framework: str, row: _Row) -> Snippet:
     rule = RULES[framework].get(row.name)
-    if rule is None or row.like not in ("optax", framework):
+    as_optax = row.like == "optax" or (row.like, row.name) in AS_OPTAX
+    if rule is None or not (as_optax or row.like == framework):
         return Snippet(framework, "", NONE)
-    brought = row.like == "optax"
+    brought = framework == "optax" or row.like != framework
     given = rule.convert(row.arguments) if brought else row.arguments
     names = {key: x for key, x in rule.names.items() if not brought or key not in rule.other}
     given = {key: x for key, x in given.items() if key in names or x or key not in DECAYS}
