@@ -15,7 +15,7 @@ def test_plain_lines_now_and_then_and_at_the_end(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
     stream = io.StringIO()
-    with ProgressLine("go", stream) as line:
+    with ProgressLine("x", stream) as line:
         line.note("compiling")
         for second in range(1, 12):
             now[0] = 100.0 + second
@@ -23,10 +23,10 @@ def test_plain_lines_now_and_then_and_at_the_end(monkeypatch):
         now[0] = 120.0
         line.update(Tally(20, 20, 1, 20_000, 20_000, "0.99 (adam)"), last=True)
     assert stream.getvalue().splitlines() == [
-        "go: compiling",
-        "go: 5/20 trials · 1,000 trial-steps/s · best trial 0.98 (adam) · 1 diverged · 15 s left",
-        "go: 10/20 trials · 1,000 trial-steps/s · best trial 0.98 (adam) · 1 diverged · 10 s left",
-        "go: 20/20 trials · 1,000 trial-steps/s · best trial 0.99 (adam) · 1 diverged · 20 s in all",
+        "x: compiling",
+        "x: 5/20 trials · 1,000 trial-steps/s · best trial 0.98 (adam) · 1 diverged · 15 s left",
+        "x: 10/20 trials · 1,000 trial-steps/s · best trial 0.98 (adam) · 1 diverged · 10 s left",
+        "x: 20/20 trials · 1,000 trial-steps/s · best trial 0.99 (adam) · 1 diverged · 20 s in all",
     ]
 
 
