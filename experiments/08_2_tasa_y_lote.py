@@ -91,10 +91,10 @@ show(fig, "mapa")
 
 # %% [markdown]
 # El círculo marca la mejor tasa de cada lote; lo que diverge sale en gris. Casi nada de lo oscuro
-# de la derecha llegó a infinito, que sería más fácil de notar: la red se rompió y contesta poco mejor
-# que al azar, sin aviso. A la izquierda del mapa, donde los pasos son pequeños, los colores van en
-# diagonal, como dice la regla de escala: un lote mayor con la misma tasa se queda atrás. A la
-# derecha el borde es casi vertical, porque la estabilidad depende de la curvatura y no del lote.
+# de la derecha llegó a infinito, que sería más fácil de notar: la red se rompió y contesta poco
+# mejor que al azar, sin aviso. A la izquierda del mapa, donde los pasos son pequeños, los colores
+# van en diagonal, como dice la regla de escala: un lote mayor con la misma tasa se queda atrás. A
+# la derecha el borde es casi vertical, porque la estabilidad depende de la curvatura y no del lote.
 #
 # Lo de la diagonal se puede medir. En la zona de pasos pequeños, cuánto cambia el costo (en
 # logaritmo) al cuadruplicar el lote dejando la tasa, y al cuadruplicar los dos:
