@@ -149,9 +149,8 @@ def judge(name: str, recipe: Recipe, update: Update) -> Verdict:
     mistakes = () if close else diagnose(name, path, states, tolerance, most=1 if lost else 2)
     names = tuple(mistake.name for mistake in mistakes)
     if untouched(recipe, path, states):
-        return Verdict(
-            name, False, page([SKELETON.format(name=name, step=step, leaf=leaf)]), step, leaf, names
-        )
+        told = page([SKELETON.format(name=name, step=step, leaf=leaf)])
+        return Verdict(name, False, told, step, leaf, names)
     theirs, right = path[leaf][step - 1][place], ours[leaf][step - 1][place]
     words = [
         f"✗ {name}: el primer error está en el paso {step}, hoja «{leaf}», coordenada "
