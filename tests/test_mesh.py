@@ -240,7 +240,7 @@ def interrupt(readings):
 
 
 @pytest.mark.parametrize(
-    "axes", only([{"batch": 4, "lanes": 1}], [{"lanes": 1, "batch": 2}, {"batch": 4, "lanes": 1}])
+    "axes", only([{"lanes": 1, "batch": 2}], [{"lanes": 1, "batch": 2}, {"batch": 4, "lanes": 1}])
 )
 def test_a_sweep_that_was_cut_short_goes_on_under_the_same_mesh_or_another(axes, tmp_path):
     """Of one lane, so that three trials wait in a checkpoint or have not begun."""
