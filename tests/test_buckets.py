@@ -254,6 +254,58 @@ def test_a_program_an_optimizer_leaves_the_table_as_it_is():
     assert "k" not in found.buckets[0].columns.trials
 
 
+LINES = joc.grid(optimizer="sgd", learning_rate=[0.01, 0.05], batch_size=[2, 5])  # 8 steps, 4
+
+
+@pytest.fixture(scope="module")
+def kept():
+    return sweep("line", LINES, None, static=["batch_size"], epochs=4, keep=4)
+
+
+class TestKept:
+    """Evaluations of the two buckets stand at different steps, on one axis."""
+
+    def assert_same_weights(self, study, trial, kept, other):
+        assert int(study.state(trial).step) == int(kept.state(other).step)
+        ours, theirs = study.params(trial), kept.params(other)
+        assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), ours, theirs))
+
+    def test_the_step_is_that_of_the_bucket(self, kept):
+        sizes = dict(zip(kept.trials["trial"], kept.trials["batch_size"], strict=True))
+        for entry in kept.manifest["weights"]["trials"]:
+            assert entry["step"] == {2: 8, 5: 4}[sizes[entry["trial"]]]
+        assert len(kept.kept) == 4
+
+    def test_who_is_trained_again_is_trained_to_its_end(self, kept):
+        """As those that turn out to be among the best when others are added."""
+        forgotten = dataclasses.replace(kept, _kept={})
+        grown = forgotten.extend(LINES.assign(learning_rate=1e-4), progress=False)
+        assert len(grown.kept) == 4
+        for trial in grown.kept:
+            if trial < len(LINES):
+                self.assert_same_weights(grown, trial, kept, trial)
+
+    def test_who_moves_up_after_ctrl_c_takes_his_weights_along(self, kept, monkeypatch):
+        """Of the new ones the first was not over, and is left out."""
+        few = sweep("line", LINES.iloc[:2], None, static=["batch_size"], epochs=4, keep=4)
+
+        def stopped(made, trials, *arguments, **named):
+            part = train_bucket(made, trials, *arguments, **named)
+            first = part.trials["trial"].eq(2)
+            status = part.trials["status"].where(~first, "unfinished")
+            return part._replace(trials=part.trials.assign(status=status), interrupted=True)
+
+        seeds = pd.concat([LINES.iloc[:1].assign(seed=seed) for seed in (5, 6, 7)])
+        whole = few.extend(seeds, progress=False)
+        monkeypatch.setattr(session, "train_bucket", stopped)
+        with pytest.raises(joc.SweepInterrupted) as stop:
+            few.extend(seeds, progress=False)
+        part = stop.value.study
+        assert part.trials["seed"].tolist() == [0, 0, 6, 7] and {2, 3} <= {*part.kept}
+        for trial in (2, 3):
+            self.assert_same_weights(part, trial, whole, trial + 1)
+
+
 class TestCutShort:
     def test_goes_on_after_a_crash_as_if_nothing_had_been(self, study, tmp_path, monkeypatch):
         reuse(monkeypatch, study)

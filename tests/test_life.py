@@ -94,6 +94,12 @@ class Life(RuleBasedStateMachine):
         own = self.all[self.all["seed"].isin(seeds)]
         return (own[own["batch_size"].isin(sizes)] if self.static else own).index.tolist()
 
+    def both_optimizers(self, which):
+        """What a new bucket lacks: of one optimizer it would have another program."""
+        own = self.all.iloc[which]
+        others = own.assign(optimizer=own["optimizer"].map({"sgd": "adam", "adam": "sgd"}))
+        return [number for number in self.numbers(others) if number not in which]
+
     def numbers(self, trials):
         return life.numbers(trials, self.static)
 
@@ -334,6 +340,7 @@ class Life(RuleBasedStateMachine):
         known, confirmed = self.there, self.confirmed
         search = self.all[self.all["seed"].isin(life.SEARCH)].index.tolist()
         which = list(dict.fromkeys(search[place % len(search)] for place in drawn))
+        which += self.both_optimizers(which)
         new = [number for number in which if number not in known]
         begun = lambda n: n[: len(known)] == known and is_part(n[len(known) :], new)
         given = {"which": which, "devices": devices}

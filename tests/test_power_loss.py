@@ -45,6 +45,10 @@ LEAST = {  # states that there are, ordered and weak
 }
 
 
+NONE = (None, None, None)
+NOTHING = (NONE, (NONE, False), (NONE, True), Seen(), (None, Seen()))
+
+
 def found_after(tmp_path, act, weak, every=1, find=found, told=()):
     """At each moment, or at some: what was said, what a reader finds, and what after a writer.
 
@@ -65,7 +69,7 @@ def found_after(tmp_path, act, weak, every=1, find=found, told=()):
             warnings.filterwarnings("ignore", ".* is damaged; the sweep goes on from the snapshot")
             warnings.filterwarnings("ignore", ".* was edited or is damaged; its trials are trained")
             first = find(there)
-            nothing = first in ((None, None, None), Seen(), (None, Seen()))
+            nothing = first in NOTHING
             with claims.claimed(there) if nothing else claims.held(there):
                 again = find(there)
                 assert not [*there.rglob(f"*{files.PARTIAL}"), *there.rglob(COMMIT)]

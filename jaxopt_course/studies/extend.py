@@ -70,6 +70,8 @@ def extended(
     outcome = longer.train(new, "sweep", progress, scheduler=scheduler, best=best)
     over = outcome.trials["status"].to_numpy() != "unfinished"  # the others may come again
     added = outcome.trials[over].assign(trial=len(known) + np.arange(over.sum()))
+    numbers = dict(zip(outcome.trials["trial"][over], added["trial"], strict=True))
+    kept = {int(numbers[trial]): x for trial, x in outcome.kept.items() if trial in numbers}
     known = with_bests(known, curves, was["task"]["metrics"])
     whole = pd.concat([known, added], ignore_index=True).astype(added.dtypes)
     fresh = outcome.curves.isel(trial=over).assign_coords(trial=added["trial"].to_numpy())
@@ -80,7 +82,7 @@ def extended(
     manifest = longer.manifest(whole, "sweep", scheduler) | {"command": was["command"]}
     manifest |= {name: was[name] for name in REPEATABLE if name in was}
     manifest |= _mixed(was, manifest, longer, len(known))
-    return longer, outcome._replace(trials=whole, curves=joined, manifest=manifest)
+    return longer, outcome._replace(trials=whole, curves=joined, manifest=manifest, kept=kept)
 
 
 def _reached(session: Session, trials: pd.DataFrame) -> Session:

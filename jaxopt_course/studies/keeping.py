@@ -143,9 +143,9 @@ def _steps(trials: pd.DataFrame, curves: "xr.Dataset") -> tuple[np.ndarray, np.n
 
     Of one that has converged both are that of its score.
     """
-    ticks = curves["eval_step"].to_numpy()
-    evaluated = curves["valid_loss"].notnull().sum("eval_step").to_numpy()
-    last = ticks[np.maximum(evaluated, 1) - 1]
+    ticks = curves["eval_step"].to_numpy()  # of all buckets, whose rhythms differ
+    evaluated = curves["valid_loss"].notnull().to_numpy()
+    last = np.where(evaluated, ticks, ticks[:1]).max(axis=1)
     if "scored_step" not in trials:
         return last, last
     scored = trials["scored_step"].fillna(0).to_numpy(np.int64)
