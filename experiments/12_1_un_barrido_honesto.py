@@ -125,8 +125,8 @@ ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, fontsize=8)
 show(fig, "rango", "Exactitud según la tasa; en gris, el rango en que Adam tiene su mejor valor")
 
 # %% [markdown]
-# En el rango corto SGD y momentum todavía suben cuando se acaba: su mejor tasa está fuera. Con el
-# rango ancho la ventaja de Adam se queda en casi nada.
+# En el rango corto SGD y momentum tienen su mejor valor en el borde: se acabó antes que ellos. En el
+# ancho la ventaja de Adam sobre SGD no llega a la tercera parte.
 
 # %% [markdown]
 # ## El presupuesto también decide
@@ -181,7 +181,8 @@ show(
 )
 
 # %% [markdown]
-# Con pocas configuraciones gana quien tiene menos que afinar; con muchas las curvas se acercan.
+# La curva más baja a la izquierda es la de quien acierta con pocas pruebas en **este** rango; con
+# otro podría no serlo.
 #
 # ## La maldición del ganador
 #
