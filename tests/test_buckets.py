@@ -502,3 +502,12 @@ def test_a_batch_size_that_is_not_static_is_named():
     for optimizer in ("sgd", lambda h: joc.sgd(h["learning_rate"] * h["batch_size"])):
         with pytest.raises(ValueError, match=r"static=\['batch_size'\]"):
             sweep("line", table, optimizer, epochs=1, static=None)
+
+
+def test_columns_keep_the_order_of_the_table_and_an_optimizer_beside_it_is_first():
+    table = joc.grid(learning_rate=[0.1], batch_size=[1, 5], optimizer="sgd")
+    own = split("line", table, ["batch_size"], epochs=1, equal="epochs").hyperparameters
+    assert own[:3] == ("learning_rate", "batch_size", "optimizer")
+    beside = table.drop(columns="optimizer")
+    given = split("line", beside, ["batch_size"], "sgd", epochs=1, equal="epochs").hyperparameters
+    assert given[:3] == ("optimizer", "learning_rate", "batch_size")

@@ -16,6 +16,7 @@ from long_form import once
 from jaxopt_course.base import apply_updates
 from jaxopt_course.conventions import convention, from_keras, from_torch
 from jaxopt_course.conventions.keras_state import schedule_from_keras
+from jaxopt_course.conventions.newer_states import squeezed
 from jaxopt_course.conventions.torch_classes import CLASSES
 
 PORTS = json.loads((Path(__file__).parent / "golden" / "ports.json").read_text())
@@ -610,3 +611,10 @@ def test_keras_s_muon_needs_to_know_whose_velocity_it_is():
         from_keras(config, [*variables[:2], *variables[4:]], params)
     tx, _ = from_keras(config, variables, params)  # paths name the leaves
     assert tx is not None
+
+
+@pytest.mark.parametrize("rows, columns", [((1,), (1, 4)), ((4, 1), (4,)), ((4,), (4,)), ((), ())])
+def test_rows_and_columns_without_an_axis_of_one_are_no_adafactor_s(rows, columns):
+    entry = {"row_var": np.ones(rows), "col_var": np.ones(columns)}
+    with pytest.raises(ValueError, match="of kernel do not fit"):
+        squeezed(entry, "kernel")

@@ -107,3 +107,15 @@ def test_odd_bytes_get_an_answer():
         except ValueError:
             continue
         assert sum(x.nbytes for x in arrays.values()) <= len(content)
+
+
+def test_arrays_lie_in_any_order():
+    """A header may name them otherwise than their bytes follow each other."""
+    header = {
+        "a": {"dtype": "F32", "shape": [1], "data_offsets": [8, 12]},
+        "b": {"dtype": "I32", "shape": [2], "data_offsets": [0, 8]},
+    }
+    text = json.dumps(header).encode()
+    content = np.array([1, 2], "<i4").tobytes() + np.array([0.5], "<f4").tobytes()
+    arrays = safetensors.unpack(len(text).to_bytes(8, "little") + text + content).arrays
+    assert arrays["a"].tolist() == [0.5] and arrays["b"].tolist() == [1, 2]
