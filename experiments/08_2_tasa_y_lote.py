@@ -343,9 +343,8 @@ first_by = {clock: cheapest[clock].idxmin() for clock in ("pasos", "MB")}
 alike = cheapest["puntos bajo la mejor"] <= 100 * NEAR
 print("a menos de un punto de la mejor exactitud:", ", ".join(map(str, alike.index[alike])))
 for clock, size in first_by.items():
-    print(
-        f"el más barato en {clock}: {size}, {'dentro' if 50 <= size <= 256 else 'fuera'} de 50 a 256"
-    )
+    where = "dentro" if 50 <= size <= 256 else "fuera"
+    print(f"el más barato en {clock}: {size}, {where} de 50 a 256")
 assert alike.iloc[0]  # el más pequeño, que está fuera de la costumbre, no es peor
 assert first_by["pasos"] >= first_by["MB"]  # los pasos piden lotes mayores que los bytes
 
