@@ -342,15 +342,18 @@ print(cheapest.to_string(float_format="{:.2f}".format, na_rep="no llega"))
 first_by = {clock: cheapest[clock].idxmin() for clock in ("pasos", "MB")}
 alike = cheapest["puntos bajo la mejor"] <= 100 * NEAR
 print("a menos de un punto de la mejor exactitud:", ", ".join(map(str, alike.index[alike])))
-print("el más barato:", ", ".join(f"en {clock}, {size}" for clock, size in first_by.items()))
+for clock, size in first_by.items():
+    where = "dentro" if 50 <= size <= 256 else "fuera"
+    print(f"el más barato en {clock}: {size}, {where} de 50 a 256")
 assert alike.iloc[0]  # el más pequeño, que está fuera de la costumbre, no es peor
 assert first_by["pasos"] >= first_by["MB"]  # los pasos piden lotes mayores que los bytes
 
 # %% [markdown]
 # En exactitud la costumbre no tiene nada: el lote más pequeño, que queda fuera de ella, llega igual
-# de alto. Es un término medio entre dos relojes. Los pasos piden el lote mayor que todavía llegue;
-# los bytes, uno menor, y entre los vecinos hay poca diferencia. Quien no sabe cuál de los dos manda
-# en su máquina no se equivoca mucho en medio, y eso es todo lo que dice la costumbre.
+# de alto. Es un término medio entre dos relojes, y como tal se sostiene. Los pasos piden el lote
+# mayor que todavía llegue; los bytes, uno menor, y entre los vecinos hay poca diferencia. Quien no
+# sabe cuál de los dos manda en su máquina no se equivoca mucho en medio, y eso es todo lo que dice
+# la costumbre.
 
 # %% [markdown]
 # ## Para practicar

@@ -364,7 +364,7 @@ assert ends["submuestreo"]["mejor época"] > ends["nada"]["mejor época"] - 0.01
 
 # %% [markdown]
 # Las que nombra la última línea no habían terminado de subir: más épocas les darían algo más, y los
-# asteriscos de la columna AUC, en la tabla de diferencias, cuentan también haber llegado antes.
+# asteriscos de la fila AUC, en la tabla de diferencias, cuentan también haber llegado antes.
 # Aquí no se ha separado una cosa de la otra.
 #
 # En área bajo la curva, el submuestreo ordena en su mejor época tan bien como los demás; la caída
