@@ -205,6 +205,31 @@ class TestJoined:
         given = {"task": net, "devices": jax.devices()[:1], "progress": False}
         assert len(loaded.extend(NEW, **given).trials) == 14
 
+    def test_a_new_bucket_that_lacks_an_optimizer_is_left_out(self, tmp_path, monkeypatch):
+        """Its program could not be made again from its rows: nothing more could be trained."""
+        own = {"static": ["batch_size"], "epochs": 2}
+        trials = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.05], batch_size=[2])
+        few = sweep("line", trials, None, directory=tmp_path / "few", **own)
+        more = pd.concat([trials.assign(seed=1), trials.assign(batch_size=5)])
+
+        def stopped(made, trials, *arguments, **named):
+            part = train_bucket(made, trials, *arguments, **named)
+            last = part.trials["optimizer"].eq("adam") & (made.bucket.static["batch_size"] == 5)
+            status = part.trials["status"].mask(last, "unfinished")
+            return part._replace(trials=part.trials.assign(status=status), interrupted=last.any())
+
+        with monkeypatch.context() as patch, pytest.raises(joc.SweepInterrupted) as stop:
+            patch.setattr(session, "train_bucket", stopped)
+            few.extend(more, progress=False)
+        assert stop.value.study.trials["batch_size"].tolist() == [2] * 4
+        loaded, one = joc.Study.load(few.directory), {"devices": jax.devices()[:1]}
+        assert loaded.replay(2).identical
+        grown = loaded.extend(more, progress=False, **one)
+        assert grown.trials["batch_size"].tolist() == [2] * 4 + [5] * 2
+        alone = sweep("line", trials.assign(batch_size=5), None, **own)
+        mine = grown.trials["valid_loss"].tolist()[4:]
+        assert mine == alone.trials["valid_loss"].tolist()
+
     def test_an_extension_keeps_the_kinds_of_columns(self):
         """A float among whole numbers would change the programs and the names of the old trials."""
         own = lambda h: joc.sgd(h["learning_rate"] / h["k"])

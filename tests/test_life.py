@@ -121,6 +121,8 @@ class Life(RuleBasedStateMachine):
             with befalls.at_work(), warnings.catch_warnings():
                 if kind in disk:
                     warnings.filterwarnings("ignore", "no checkpoint .*; training goes on")
+                if kind == "ctrl-c":  # while they were trained again, in the end
+                    warnings.filterwarnings("ignore", "the weights of .* could not be kept")
                 return act(), True
         except joc.SweepInterrupted as stop:
             assert kind == "ctrl-c"

@@ -146,7 +146,7 @@ def is_noticed(tmp_path, act, told):
         return True
 
 
-@pytest.mark.parametrize("flush", sorted(NOTICED))
+@pytest.mark.parametrize("flush", only(["store.complete 1"], sorted(NOTICED)))
 def test_without_any_of_the_flushes_a_study_would_be_lost(tmp_path, monkeypatch, flush):
     """The disk above notices, so it would notice if one were forgotten; with it all is well."""
     act, told = NOTICED[flush]

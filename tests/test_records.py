@@ -384,8 +384,12 @@ def test_leftovers_of_who_died_while_tidying_up_go_with_the_next_writer(copy):
     folder.mkdir(parents=True)
     for name in ("0.state", "results.json", ".1.state.partial"):
         (folder / name).write_text("left")
-    joc.Study.load(copy).report()
+    (copy / "figures").mkdir()
+    (copy / "figures" / ".curves.png.partial").write_text("half")
+    with claims.held(copy):
+        pass
     assert not (copy / "checkpoint").exists()
+    assert not [*(copy / "figures").iterdir()]
 
 
 def test_answers_that_cannot_be_removed_stop_the_next_question(copy, monkeypatch):

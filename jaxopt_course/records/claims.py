@@ -127,9 +127,11 @@ def sweep_up(directory: Path) -> None:
     """Remove what a process that was killed left half written."""
     folders = [directory, directory / CONFIRMATION, directory / CHECKPOINT]
     folders += (directory / CHECKPOINT).glob("[0-9]*")
-    for folder in [folder for folder in folders if not folder.is_symlink()]:
-        for name in (*STUDY, COMMIT, LIST, PAGE, *checkpoints.NAMES):
-            partial_of(folder / name).unlink(missing_ok=True)
+    names = (*STUDY, COMMIT, LIST, PAGE, *checkpoints.NAMES)
+    for folder, own in [*((folder, names) for folder in folders), (directory / PICTURES, FIGURES)]:
+        if folder.is_dir() and not folder.is_symlink():
+            for name in own:
+                partial_of(folder / name).unlink(missing_ok=True)
 
 
 def _refuse(path: Path, overwrite: bool) -> None:

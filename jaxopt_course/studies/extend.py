@@ -2,7 +2,7 @@
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from jaxopt_course.records.format import join_sha256
 from jaxopt_course.studies.choosing import check_measured, varied_in
-from jaxopt_course.studies.joining import REPEATABLE, own_rows
+from jaxopt_course.studies.joining import REPEATABLE, belong, own_rows, readings_of
 from jaxopt_course.studies.results import bare, with_bests
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.sweeps.schedulers import Scheduler
@@ -69,6 +69,7 @@ def extended(
     best = session.carried.keep
     outcome = longer.train(new, "sweep", progress, scheduler=scheduler, best=best)
     over = outcome.trials["status"].to_numpy() != "unfinished"  # the others may come again
+    over &= _recallable(longer, len(session.table.buckets), outcome.trials, over)
     added = outcome.trials[over].assign(trial=len(known) + np.arange(over.sum()))
     numbers = dict(zip(outcome.trials["trial"][over], added["trial"], strict=True))
     kept = {int(numbers[trial]): x for trial, x in outcome.kept.items() if trial in numbers}
@@ -79,10 +80,35 @@ def extended(
 
     joined = xr.concat([bare(curves), fresh], "trial", join="outer")
     longer = _reached(longer, whole)  # Ctrl-C may have come before a new bucket was
+    steps = readings_of([bucket.budget.describe() for bucket in longer.table.buckets])
+    joined = joined.isel({axis: joined[axis].isin(own) for axis, own in steps.items()})
     manifest = longer.manifest(whole, "sweep", scheduler) | {"command": was["command"]}
     manifest |= {name: was[name] for name in REPEATABLE if name in was}
     manifest |= _mixed(was, manifest, longer, len(known))
     return longer, outcome._replace(trials=whole, curves=joined, manifest=manifest, kept=kept)
+
+
+def _recallable(session: Session, known: int, trials: pd.DataFrame, over: np.ndarray) -> np.ndarray:
+    """(N,), whose programs are known again by the rows that are over.
+
+    A bucket that is new and cut short may lack what shaped its program, as one of its optimizers.
+    """
+    fine = np.ones(len(trials), bool)
+    for number in range(known, len(session.table.buckets)):
+        bucket = session.table.buckets[number]
+        own = np.asarray(belong(trials, bucket.static), bool)
+        names = bucket.columns.hyperparameters
+        fine[own] = _shaping(trials[own & over], names) == _shaping(trials[own], names)
+    return fine
+
+
+def _shaping(trials: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
+    """What of a table shapes a program: texts, and which columns have numbers."""
+    is_number = pd.api.types.is_numeric_dtype
+    return {
+        name: bool(column.notna().any()) if is_number(column) else {*column.dropna().astype(str)}
+        for name, column in trials[[*names]].items()
+    }
 
 
 def _reached(session: Session, trials: pd.DataFrame) -> Session:

@@ -60,16 +60,21 @@ def join_trials(trials: pd.DataFrame, parts: Sequence[Trained]) -> pd.DataFrame:
     return pd.concat([trials.reset_index(drop=True), results], axis=1)
 
 
+def readings_of(budgets: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """The steps of all buckets, by axis of the curves."""
+    return {
+        axis: np.unique(np.concatenate([ticks(b[every], b["steps"]) for b in budgets]))
+        for axis, every in (("step", "record_every"), ("eval_step", "evaluate_every"))
+    }
+
+
 def join_curves(
     trials: pd.DataFrame, parts: Sequence[Trained], budgets: Sequence[Mapping[str, Any]]
 ) -> "xr.Dataset":
     """The curves on the steps of all buckets of the study, NaN where a trial has no such step."""
     if len(budgets) == 1 and len(parts[0].trials) == len(trials):
         return parts[0].curves
-    readings = {
-        axis: np.unique(np.concatenate([ticks(b[every], b["steps"]) for b in budgets]))
-        for axis, every in (("step", "record_every"), ("eval_step", "evaluate_every"))
-    }
+    readings = readings_of(budgets)
     numbers = trials["trial"].to_numpy(np.int64)
     place = pd.Series(np.arange(len(numbers)), numbers)
     arrays = {}
