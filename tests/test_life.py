@@ -272,7 +272,8 @@ class Life(RuleBasedStateMachine):
         elif study is not None and study.directory is not None:
             self.same(study)
             self.study = study
-        if self.study is None or store_of(self.study) != store_of(found):
+        here = self.study is not None and self.study.directory == self.directory
+        if not here or store_of(self.study) != store_of(found):
             self.study = found
 
     def make_whole(self, devices):
