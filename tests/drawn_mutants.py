@@ -420,7 +420,7 @@ def run_all(work: Path, again: bool, most: int) -> None:
     before = {row.key: [row.why] for row in rows if row.end == "killed"}  # the last time
     if (work / "hints.json").exists():  # TEMP
         before |= {
-            tuple(k.split("|")): v.split()
+            tuple(k.split("\x1f")): v.split()
             for k, v in json.loads((work / "hints.json").read_text()).items()
         }  # TEMP
     if results.exists():
