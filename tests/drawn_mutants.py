@@ -1,19 +1,22 @@
 """Faults drawn at random places of the package, and which test notices each.
 
-Run     python tests/drawn_mutants.py draw run write          (an hour of one core)
-        python tests/drawn_mutants.py again write             (after a test was changed)
+Run     python tests/drawn_mutants.py draw run check write     (an hour of one core)
+        python tests/drawn_mutants.py again check write        (after a test was changed)
 Result  tests/drawn_mutants.csv: each mutant with its end: killed (by which test), equivalent (why)
 
     draw    mutants, as ``mutant_sites.py`` has them, always the same ones of the same files
-    run     changes one statement at a time and asks the test files that are likely to know, those
-            tests first that reach the statement (which is found out once a file), until one fails
-            or enough are asked
-    again   asks those files once more about what survived
+    run     puts one fault at a time into a copy and asks the examples of its file, the test that
+            noticed it the last time, then the test files that are likely to know, those tests
+            first that reach the statement, until one fails or ``--most`` files are asked
+    again   asks once more about what survived
+    check   whether those that noticed something pass where there is no fault
     write   puts the ends into the table; what survived and is equivalent keeps the reason that
             somebody wrote there
 
 What was done stands in ``--work``, and is not done again.  Every process is a fork of one that has
-imported jax; the compiled programs of all are kept there.
+imported jax and the package; the compiled programs of all are kept there.  ``--most 0`` asks the
+examples and the last time's tests alone, and changes the code of the function in the fork, without
+importing the package again.
 """
 
 import argparse
@@ -418,11 +421,6 @@ def run_all(work: Path, again: bool, most: int) -> None:
     maps, results, done = Maps(work), work / "results.jsonl", {}
     rows = table() if TABLE.exists() else []
     before = {row.key: [row.why] for row in rows if row.end == "killed"}  # the last time
-    if (work / "hints.json").exists():  # TEMP
-        before |= {
-            tuple(k.split("|")): v.split()
-            for k, v in json.loads((work / "hints.json").read_text()).items()
-        }  # TEMP
     if results.exists():
         for line in results.read_text("utf-8").splitlines():
             one = json.loads(line)
@@ -442,12 +440,29 @@ def run_all(work: Path, again: bool, most: int) -> None:
         done[name] = entry
 
 
+def ends_of(work: Path) -> dict[str, tuple[str, str]]:
+    lines = (work / "results.jsonl").read_text("utf-8").splitlines()
+    return {one["key"]: (one["end"], one["by"]) for one in map(json.loads, lines)}
+
+
+def check(work: Path) -> None:
+    """Who fails anyway has noticed nothing."""
+    names = sorted({by for end, by in ends_of(work).values() if end == "killed" and "::" in by})
+
+    def job():
+        plugin = Chosen(names, [])
+        groups = sorted({name.partition("::")[0] for name in names})
+        return {"code": int(pytest.main([*groups, "-q", *QUIET], plugins=[plugin]))}
+
+    found = forked(work, job)
+    if found != {"code": 0}:
+        sys.exit(f"some fail without a fault, see {work / 'last.log'}")
+    print(f"{len(names)} tests pass where there is no fault")
+
+
 def write(work: Path) -> None:
     """The table, with the reasons that it has of those that nobody kills."""
-    ends = {}
-    for line in (work / "results.jsonl").read_text("utf-8").splitlines():
-        one = json.loads(line)
-        ends[one["key"]] = one["end"], one["by"]
+    ends = ends_of(work)
     judged = (
         {row.key: row.why for row in table() if row.end == "equivalent"} if TABLE.exists() else {}
     )
@@ -469,7 +484,7 @@ def write(work: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("steps", nargs="+", choices=["draw", "run", "again", "write"])
+    parser.add_argument("steps", nargs="+", choices=["draw", "run", "again", "check", "write"])
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "drawn_mutants")
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--most", type=int, default=6, help="test files that a mutant may take")
@@ -482,6 +497,8 @@ def main() -> None:
     for step in options.steps:
         if step == "draw":
             (work / "drawn.json").write_text(json.dumps(drawn(options.count)), "utf-8")
+        elif step == "check":
+            check(work)
         elif step == "write":
             write(work)
         else:

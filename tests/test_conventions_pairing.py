@@ -11,7 +11,7 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxopt_course.conventions import from_keras, from_torch
-from jaxopt_course.conventions.pairing import by_names
+from jaxopt_course.conventions.pairing import Theirs, by_names, leaf_of_each
 from jaxopt_course.inspection import audit
 from jaxopt_course.optimizers import adam
 from jaxopt_course.transforms import add_decayed_weights
@@ -113,6 +113,15 @@ def test_shapes_are_compared_as_torch_has_them():
     state = numbered(None, (2, 3), 2)
     with pytest.raises(ValueError, match="same shape"):
         from_torch(state, params, transpose={"a": (1, 0)})
+
+
+def test_one_without_a_memory_is_alike_where_the_others_memory_fits_its_leaf():
+    theirs = [Theirs(None, (2, 3)), Theirs(None, None)]
+    apart = {"a": jnp.zeros((2, 3)), "b": jnp.zeros((3, 2))}
+    assert leaf_of_each(None, theirs, apart, False, "torch") == ["a", "b"]
+    alike = {"a": jnp.zeros((3, 2)), "b": jnp.zeros((3, 2))}
+    with pytest.raises(ValueError, match="number 0 and number 1"):
+        leaf_of_each(None, theirs, alike, True, "torch")
 
 
 def test_one_name_in_doubt_leaves_all_in_doubt():

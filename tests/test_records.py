@@ -553,6 +553,14 @@ def test_a_damaged_snapshot_makes_room_for_the_next_and_the_whole_one_stays(buck
     assert checkpoints.newest(bucket)["x"] == 1
 
 
+def test_a_snapshot_whose_first_line_does_not_end_is_none(bucket):
+    """Of a file of any size 64 KiB are read, no more, before it counts as the newest."""
+    newer = bucket / "0.state"
+    line, _, payload = newer.read_bytes().partition(b"\n")
+    newer.write_bytes(line[:-1] + b" " * 100_000 + b"}\n" + payload)
+    assert checkpoints.newest(bucket)["x"] == 1
+
+
 def test_a_table_and_curves_of_fewer_trials_than_the_manifest_says_are_refused(tmp_path):
     """Both cut at one row fit each other: the manifest alone knows."""
     rows = [report_studies.trial(seed=seed) for seed in range(2)]
