@@ -564,7 +564,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
 # ---------------------------------------------------------------- snapshots
 
 
-RUN = {"interrupted", "states", "compared", "differ", "not_compared", "read"}
+RUN = {"interrupted", "states", "compared", "differ", "not_compared", "read", "sittings"}
 
 
 def test_all_of_a_snapshot_travels(again):

@@ -106,7 +106,7 @@ def test_links_lead_to_pages_the_course_or_the_repository(english):
     assert '<a href="../curso/index.html">one floor up</a>' in text
     assert "[nnx_optimizer.py](nnx_optimizer.md)" in text
     promises = (english / "guides" / "promises.md").read_text(encoding="utf-8")
-    assert "(../tables/traceability.md)" in promises and "`tests/test_lanes.py`" in promises
+    assert "(../tables/traceability.md)" in promises and "`tests/test_lanes.py::" in promises
 
 
 @pytest.mark.parametrize(

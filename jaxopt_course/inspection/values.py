@@ -93,7 +93,8 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     >>> print(hyperparameters(tx, state)["learning_rate"])
     0.25
     """
-    refuse_others("hyperparameters", tx)
+    if not callable(tx):  # the update alone is enough
+        refuse_others("hyperparameters", tx)
     pieces = list(_pieces(tx, state))
     shared = Counter((piece.group, name) for piece in pieces for name in piece.numbers)
     again = Counter(
