@@ -108,7 +108,7 @@ class Life(RuleBasedStateMachine):
     def do(self, verb, what, act, **given):
         """What came of it, or None; and whether all of it was done."""
         kind, number = what
-        self.kind = kind
+        self.kind, self.verb = kind, verb
         if kind == "kill" and self.really and verb != "save":
             return None, self.in_a_process(verb, number, **given)
         disk = {"full": errno.ENOSPC, "broken": errno.EIO, "broken once": errno.EIO}
@@ -228,12 +228,14 @@ class Life(RuleBasedStateMachine):
         must, may = {ownership.LIST, LOCK}, set()
         if study is not None:
             must |= {*STUDY} - {EVENTS}
-            (must if tidy else may).add(EVENTS)
+            written = tidy and self.verb in ("sweep", "resume", "save")
+            (must if written else may).add(EVENTS)  # who died right before has left none
             must |= {f"weights/{one['file']}" for one in weights.entries(study.manifest)}
             may |= self.drawn
         if confirmation is not None:
             must |= {f"confirm/{name}" for name in STUDY if name != EVENTS}
-            (must if tidy else may).add(f"confirm/{EVENTS}")
+            written = tidy and self.verb == "confirm"
+            (must if written else may).add(f"confirm/{EVENTS}")
         if asked is not None:
             must |= {f"checkpoint/{name}" for name in (checkpoints.QUESTION, checkpoints.TABLE)}
             bucket = (*checkpoints.GENERATIONS, *checkpoints.LEFT)
@@ -459,7 +461,7 @@ class Life(RuleBasedStateMachine):
             return
         self.make_whole(devices)
         other = joc.Study.load([*self.copies][place % len(self.copies)])
-        self.kind, mine = None, self.there
+        self.kind, self.verb, mine = None, "save", self.there
         theirs = [n for n in self.numbers(other.trials) if n not in mine]
         joined = joc.join([self.study, other])
         self.copies[self.directory] = self.contents(self.directory)
