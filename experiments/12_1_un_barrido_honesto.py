@@ -125,8 +125,8 @@ ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, fontsize=8)
 show(fig, "rango", "Exactitud según la tasa; en gris, el rango en que Adam tiene su mejor valor")
 
 # %% [markdown]
-# En el rango corto SGD y momentum tienen su mejor valor en el borde: se acabó antes que ellos. En el
-# ancho la ventaja de Adam sobre SGD no llega a la tercera parte.
+# En el rango corto SGD y momentum tienen su mejor valor en el borde: se acabó antes que ellos. En
+# el ancho la ventaja de Adam sobre SGD no llega a la tercera parte.
 
 # %% [markdown]
 # ## El presupuesto también decide
