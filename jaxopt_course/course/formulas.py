@@ -29,7 +29,7 @@ ROW = r'<mrow><mo form="postfix" stretchy="true" minsize="\1" maxsize="\1">\2</m
 FUNCTION = r"(?<!<msub>)(?<!sup>)(?<!under>)(<m[io]>(?:ln|log|exp|sin|cos|tanh|max|min)</m[io]>)"
 OPERAND = r"(?=<m(?!o\b|o>|space))"
 COMMA = r"<mn>(\d+)</mn><mrow><mo>(?:,|&#x0002C;)</mo></mrow><mn>(\d+)</mn>"  # 0{,}5 is a number
-HELD = r'(<span class="math(?: inline)?">(?:(?!</span>).)*</span>)([.,;:)»?!]+)'
+HELD = r'([«(]*)(<span class="math(?: inline)?">(?:(?!</span>).)*</span>)([.,;:)»?!]*)'
 CHILDREN = {"mfrac": 2, "mroot": 2, "msub": 2, "msup": 2, "munder": 2, "mover": 2, "msubsup": 3}
 
 
@@ -101,12 +101,16 @@ def parts(latex: str) -> list[str]:
 
 
 def held(page: str) -> str:
-    """HTML whose formulas keep the punctuation after them on their line.
+    """HTML whose formulas have the punctuation around them on their line.
 
-    >>> held('<span class="math inline">x</span>.)')
-    '<span class="nowrap"><span class="math inline">x</span>.)</span>'
+    >>> held('(<span class="math inline">x</span>.')
+    '<span class="nowrap">(<span class="math inline">x</span>.</span>'
     """
-    return re.sub(HELD, r'<span class="nowrap">\1\2</span>', page)
+
+    def line(found: re.Match[str]) -> str:
+        return f'<span class="nowrap">{found[0]}</span>' if found[1] or found[3] else found[0]
+
+    return re.sub(HELD, line, page)
 
 
 def whole(made: str) -> str | None:
