@@ -185,8 +185,15 @@ def ran(tmp_path_factory):
     ]
 
 
+def opened(chromium, **how):
+    """A page that a busy machine may take long to load."""
+    page = chromium.new_page(**how)
+    page.set_default_timeout(300_000)
+    return page
+
+
 def test_what_lessons_print_and_draw_fits_the_page(chromium, ran):
-    page = chromium.new_page()
+    page = opened(chromium)
     for file in ran:
         name = f"{file.parent.name}/{file.name}"
         page.goto(file.as_uri(), wait_until="load")
@@ -200,7 +207,7 @@ def test_what_lessons_print_and_draw_fits_the_page(chromium, ran):
 
 
 def test_figures_are_numbered_and_have_a_form_for_phones(chromium, ran):
-    page = chromium.new_page()
+    page = opened(chromium)
     for file in ran:
         page.goto(file.as_uri(), wait_until="load")
         number = ".".join(str(int(part)) for part in file.name.split("_")[:2])
@@ -221,7 +228,7 @@ def test_figures_are_numbered_and_have_a_form_for_phones(chromium, ran):
 
 
 def test_pages_are_dark_where_the_reader_is_and_light_on_paper(chromium, ran):
-    page = chromium.new_page(color_scheme="dark")
+    page = opened(chromium, color_scheme="dark")
     for file in ran:
         page.goto(file.as_uri(), wait_until="load")
         of_picture = "getComputedStyle(document.querySelector('img.figure')).filter"
