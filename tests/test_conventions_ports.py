@@ -165,6 +165,12 @@ def test_the_state_is_a_copy():
     np.testing.assert_array_equal(optax.tree.get(state, "trace")["w"], np.ones(4096))
 
 
+@pytest.mark.parametrize("keys", [[0, 1.5], [True, 0], ["w", None], 0])
+def test_parameters_of_a_group_are_numbers_or_names(keys):
+    with pytest.raises(TypeError, match="a list of numbers or names of parameters"):
+        from_torch({"state": {}, "param_groups": [{"lr": 0.1, "params": keys}]}, PARAMS)
+
+
 # --- values of the wrong kind: each error has the argument's name and the way out ---
 
 SGD_CONFIG = {"learning_rate": 0.1, "momentum": 0.0, "nesterov": False}
