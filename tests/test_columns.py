@@ -44,6 +44,8 @@ def table(**columns):
         (table(seed="a"), None, ValueError, "'seed' must hold whole numbers .* not 'a'"),
         (table(clip_norm=[1.0, 0.0]), None, ValueError, "'clip_norm' has 0.0 in row 1; it must be"),
         (table(ema_decay=[0.5, -0.1]), None, ValueError, "'ema_decay' has -0.1 in row 1"),
+        (table(ema_decay=0.9, ema_half_life=9.0), None, ValueError,
+         "row 0 has an 'ema_decay' and an 'ema_half_life'; give one"),
         (table(eps=1e300), None, ValueError, "'eps' is beyond float32 in row 0"),
         (joc.grid(k=2**40), lambda h: joc.sgd(h["k"]), ValueError, "numbers beyond 32 bits"),
         (joc.grid(learning_rate=1), joc.adam, TypeError, "by its name, optimizer='adam'"),

@@ -11,6 +11,7 @@ from long_form import covering, only
 
 from jaxopt_course import optimizers
 from jaxopt_course.conventions import CONVENTIONS, REGISTERED, convention, explain, recipes
+from jaxopt_course.conventions.compare import _pair
 from jaxopt_course.conventions.odd_values import checked_arguments
 from jaxopt_course.optimizers import OPTIMIZERS
 
@@ -270,6 +271,11 @@ def test_climbing_in_torch_turns_the_gradient_and_not_the_decay(name):
             w = w + u
             path.append(w)
         np.testing.assert_allclose([path[0], path[2]], [first, last], rtol=1e-13)
+
+
+def test_two_rules_that_are_one_are_said_once():
+    assert _pair("rule", ("a", "b"), ("x", "x")) == ["rule: the same, x"]
+    assert _pair("rule", ("a", "b"), ("x", "y")) == ["rule:", "  a      x", "  b      y"]
 
 
 def test_an_argument_that_is_free_hides_no_other():
