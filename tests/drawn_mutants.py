@@ -180,7 +180,7 @@ def forked(work: Path, job):
         finally:
             sys.stderr.flush()
             os._exit(0)
-    end = time.monotonic() + 10 * CPU_SECONDS  # that it waits for nobody
+    end = time.monotonic() + 4 * CPU_SECONDS  # it waits for nobody
     while time.monotonic() < end:
         if os.waitpid(child, os.WNOHANG)[0]:
             break

@@ -42,6 +42,10 @@ def table(**columns):
         (table(seed=0.5), None, ValueError, "'seed' must hold whole numbers"),
         (table(seed=2**32), None, ValueError, "'seed' must hold whole numbers"),
         (table(seed="a"), None, ValueError, "'seed' must hold whole numbers .* not 'a'"),
+        (table(clip_norm=[1.0, 0.0]), None, ValueError, "'clip_norm' has 0.0 in row 1; it must be"),
+        (table(ema_decay=[0.5, -0.1]), None, ValueError, "'ema_decay' has -0.1 in row 1"),
+        (table(ema_decay=0.9, ema_half_life=9.0), None, ValueError,
+         "row 0 has an 'ema_decay' and an 'ema_half_life'; give one"),
         (table(eps=1e300), None, ValueError, "'eps' is beyond float32 in row 0"),
         (joc.grid(k=2**40), lambda h: joc.sgd(h["k"]), ValueError, "numbers beyond 32 bits"),
         (joc.grid(learning_rate=1), joc.adam, TypeError, "by its name, optimizer='adam'"),
@@ -85,6 +89,12 @@ def test_odd_but_harmless_tables():
         joc.grid(x=[decimal.Decimal(1)])
     with pytest.raises(ValueError, match="'seed' holds whole numbers beyond 64 bits"):
         table(seed=2**70)
+
+
+def test_a_decay_of_nothing_is_a_decay():
+    """The average of no memory, the weights themselves; a norm of 0 would train nothing."""
+    checked = check_columns(table(ema_decay=[0.0, 0.9]))
+    assert checked.trials["ema_decay"].tolist() == [0.0, 0.9]
 
 
 def test_an_optimizer_beside_the_table_is_as_one_in_it():

@@ -11,6 +11,8 @@ from long_form import covering, only
 
 from jaxopt_course import optimizers
 from jaxopt_course.conventions import CONVENTIONS, REGISTERED, convention, explain, recipes
+from jaxopt_course.conventions.compare import _pair
+from jaxopt_course.conventions.odd_values import checked_arguments
 from jaxopt_course.optimizers import OPTIMIZERS
 
 PARAMS = {"w": jnp.array([0.5, -1.0, 2.0]), "matrix": jnp.array([[1.0, -0.5]])}
@@ -284,3 +286,17 @@ def test_climbing_in_torch_turns_the_gradient_and_not_the_decay(name):
             w = w + u
             path.append(w)
         np.testing.assert_allclose([path[0], path[2]], [first, last], rtol=1e-13)
+
+
+def test_two_rules_that_are_one_are_said_once():
+    assert _pair("rule", ("a", "b"), ("x", "x")) == ["rule: the same, x"]
+    assert _pair("rule", ("a", "b"), ("x", "y")) == ["rule:", "  a      x", "  b      y"]
+
+
+def test_an_argument_that_is_free_hides_no_other():
+    def recipe(learning_rate=0.1, mask=None, nesterov=False): ...
+
+    of = inspect.signature(recipe)
+    assert checked_arguments(of, {"mask": None, "nesterov": 1})["nesterov"] is True
+    with pytest.raises(TypeError, match="nesterov= is True or False"):
+        checked_arguments(of, {"mask": None, "nesterov": "yes"})

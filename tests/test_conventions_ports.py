@@ -18,6 +18,7 @@ from jaxopt_course.conventions import convention, from_keras, from_torch
 from jaxopt_course.conventions.arrays import refuse_deep
 from jaxopt_course.conventions.keras_state import schedule_from_keras
 from jaxopt_course.conventions.newer_states import squeezed
+from jaxopt_course.conventions.ports import _laid_out as laid_out
 from jaxopt_course.conventions.torch_classes import CLASSES
 
 PORTS = json.loads((Path(__file__).parent / "golden" / "ports.json").read_text())
@@ -165,6 +166,12 @@ def test_the_state_is_a_copy():
     np.testing.assert_array_equal(optax.tree.get(state, "trace")["w"], np.ones(4096))
 
 
+@pytest.mark.parametrize("keys", [[0, 1.5], [True, 0], ["w", None], 0])
+def test_parameters_of_a_group_are_numbers_or_names(keys):
+    with pytest.raises(TypeError, match="a list of numbers or names of parameters"):
+        from_torch({"state": {}, "param_groups": [{"lr": 0.1, "params": keys}]}, PARAMS)
+
+
 # --- values of the wrong kind: each error has the argument's name and the way out ---
 
 SGD_CONFIG = {"learning_rate": 0.1, "momentum": 0.0, "nesterov": False}
@@ -283,6 +290,14 @@ def test_a_new_group_counts_from_0_and_the_schedule_goes_on(step):
     u, _ = tx.update(jax.tree.map(jnp.ones_like, PARAMS), state, PARAMS)
     assert rates == [at, at]
     np.testing.assert_allclose(u["kernel"], np.full((3, 2), -0.1 / (1 + at)), rtol=1e-6)
+
+
+def test_groups_that_began_at_other_times_share_that_of_the_schedule():
+    groups = [{**ADAM, "params": [0]}, {**ADAM, "params": [1]}]
+    late = adam_state(*groups, state={0: entry(2, 10.0), 1: entry((3, 2), 4.0)})
+    _, state = from_torch(late, PARAMS, learning_rate=lambda s: 0.1 / (1 + s))
+    assert count_of(state, "ScaleByAdamState") == [4, 10]
+    assert count_of(state, "ScaleByScheduleState") == [10, 10]
 
 
 def test_a_parameter_of_a_group_begins_late_where_frozen_says_that_it_trains():
@@ -631,3 +646,10 @@ def test_what_is_nested_without_end_is_refused_before_anybody_recurses():
     for content in (deep, endless):
         with pytest.raises(ValueError, match="config is nested more than"):
             refuse_deep(content, "config")
+
+
+def test_what_was_put_nowhere_may_be_any_array():
+    """NumPy's, and one that is traced."""
+    for brought in (laid_out(np.ones(2), np.zeros(2, np.float32)),
+                    jax.jit(lambda like: laid_out(np.ones(2), like))(jnp.zeros(2))):  # fmt: skip
+        assert brought.dtype == jnp.float32 and brought.tolist() == [1.0, 1.0]

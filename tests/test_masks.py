@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import jaxopt_course as joc
+from jaxopt_course.conventions import convention
 from jaxopt_course.tables.columns import check_columns
 from jaxopt_course.tables.masks import DECAY_BIASES, DECAYS, mask_of, spare_biases
 from jaxopt_course.tables.signatures import parameters_of
@@ -136,3 +137,15 @@ def test_their_boxes_are_the_recipe_s():
     assert drawn["learning_rate"].nunique() == 4 and len(drawn) == 8
     with pytest.raises(ValueError, match=r"unknown optimizer 'adm\+ema'"):
         joc.search_space("adm+ema")
+
+
+def test_torchs_muon_leaves_out_matrices_and_vectors_alike():
+    """Without a gradient the decay is all that moves a weight."""
+    params = {name: jnp.ones(shape) for name, shape in (("w", (2, 2)), ("v", (2, 2)), ("b", 2))}
+    params["c"] = jnp.ones(3)
+    decays = {"weight_decay": 0.5, "adam_weight_decay": 0.5}
+    mask = {"w": True, "v": False, "b": True, "c": False}
+    tx = convention("muon", "torch")(0.1, **decays, mask=mask)
+    none = jax.tree.map(jnp.zeros_like, params)
+    moves = tx.update(none, tx.init(params), params)[0]
+    assert {name: bool(jnp.any(move != 0)) for name, move in moves.items()} == mask

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import report_studies
+import written_studies
 from helpers import reuse
 from long_form import every
 
@@ -583,3 +584,13 @@ def test_a_name_that_is_no_text_is_damage(copy, name):
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match="is damaged: a name that is no text"):
         joc.Study.load(copy)
+
+
+def test_a_question_is_read_as_it_was_asked(tmp_path):
+    trials = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.1])
+    known = sweep(None, trials).manifest
+    written_studies.begin(tmp_path)
+    checkpoints.ask(tmp_path, checkpoints.Question(known, trials))
+    text = (tmp_path / "checkpoint" / "question.csv").read_text()
+    assert text == "optimizer,learning_rate\nsgd,0.1\nadam,0.1\n"
+    pd.testing.assert_frame_equal(checkpoints.asked(tmp_path).trials, trials)

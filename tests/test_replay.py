@@ -359,6 +359,8 @@ def test_format_1_of_a_study_loads(tmp_path, name, rows):
     assert old.manifest["scheduler"] is None and old.best()["learning_rate"] == 0.01
     assert old.manifest["format_version"] == 2
     assert len(old.manifest["buckets"]) == rows // 6
+    for bucket in old.manifest["buckets"]:  # its columns, without ids, seeds and results
+        assert {*bucket["bucket_dtypes"]} <= {*old.manifest["hyperparameters"]}
     assert not (old.directory / ".lock").exists()  # reading writes nothing
     assert old.report().is_file()
     again = joc.Study.load(old.save(tmp_path / "again").directory)

@@ -1,5 +1,6 @@
 """Whole horizons against PyTorch and Keras, from tests/golden/schedules.json, in float64."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -184,6 +185,7 @@ def test_inverse_square_root_by_its_formula(up, tau, cool):
         (lambda: joc.reduce_on_plateau(patience=-1, like="torch"), "patience must be at least 0"),
         (lambda: joc.reduce_on_plateau(accumulation_size=0), "accumulation_size must be at least"),
         (lambda: joc.reduce_on_plateau(rtol=2), "rtol must be between 0 and 1"),
+        (lambda: joc.reduce_on_plateau(cooldown=-1), "cooldown must be at least 0, not -1"),
         (lambda: joc.reduce_on_plateau(like="pytorch"), "like one of optax, torch, keras"),
     ],
 )
@@ -263,6 +265,14 @@ def test_a_plateau_is_optax_s():
                 step = lambda s, v, tx=tx: tx.update(jnp.ones(1), s, value=v)[::-1]
                 theirs = jax.lax.scan(step, tx.init(jnp.zeros(1)), rates.losses())[1]
                 np.testing.assert_array_equal(one, theirs[:, 0])
+
+
+def test_its_defaults_are_optax_s():
+    of = lambda f: {name: p.default for name, p in inspect.signature(f).parameters.items()}
+    ours, theirs = of(joc.reduce_on_plateau), of(optax.contrib.reduce_on_plateau)
+    shared = (theirs.keys() & ours.keys()) - {"rtol", "atol"}  # which are those of ``like``
+    assert {"patience", "cooldown", "accumulation_size", "min_scale"} <= shared
+    assert {name: ours[name] for name in shared} == {name: theirs[name] for name in shared}
 
 
 def test_a_plateau_without_a_value_is_named():

@@ -195,19 +195,6 @@ def test_a_scheduler_lets_trials_wait_at_their_step(task, study):
         np.testing.assert_allclose(stopped.trials[name][over], study.trials[name][over], rtol=1e-4)
 
 
-def test_who_waits_goes_on_with_what_was_read_ahead():
-    """A call may hold three intervals, and who is promoted has fewer left: none is read in vain."""
-    counted = Counted()
-    trials = joc.grid(optimizer="sgd", learning_rate=[0.1, 0.01], seed=[0])
-    study = joc.sweep(
-        make(counted, bytes_a_call=12 * BATCH_BYTES), trials, lanes=1,
-        devices=jax.local_devices()[:1], scheduler=joc.ASHA(eta=2, min_steps=EVERY), **LENGTHS,
-    )  # fmt: skip
-    assert sorted(study.trials["status"]) == ["finished", "stopped"]
-    looked_at = 1  # the first batch, for its shapes
-    assert sum(counted.read.values()) == looked_at + study.events[-1]["stream"]["batches"]
-
-
 def test_a_bad_trial_gives_its_lane_to_one_of_its_own_step():
     trials = joc.grid(optimizer="sgd", learning_rate=[0.1, 1e30, 0.01], seed=range(2))
     study = joc.sweep(make(Counted()), trials, lanes=2, **LENGTHS)

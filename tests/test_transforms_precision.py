@@ -37,6 +37,7 @@ from jaxopt_course.transforms import (
     scale_by_stddev,
     trace,
 )
+from jaxopt_course.transforms.prodigy import _sum
 
 # Muon moves no vector; of its matrices: tests/test_muon.py
 VECTORS = {name: row for name, row in PIECES.items() if name != "muon"}
@@ -265,3 +266,10 @@ def test_what_is_not_finite_is_seen_or_bounded(name, bad):
     if name not in OF_LEAVES | {"prodigy", "scale_by_prodigy"}:
         np.testing.assert_array_equal(np.delete(u, 1, axis=1), np.delete(clean, 1, axis=1))
     np.testing.assert_array_equal(u[:2], clean[:2])
+
+
+def test_prodigy_adds_leaves_of_half_precision_as_its_own_numbers_are():
+    """257 has no bfloat16."""
+    ones = {"w": jnp.ones(200, jnp.bfloat16), "b": jnp.ones(57, jnp.bfloat16)}
+    whole = {"w": jnp.ones(257, jnp.bfloat16)}
+    assert _sum(whole, jnp.float32(0)) == _sum(ones, jnp.float32(0)) == 257
