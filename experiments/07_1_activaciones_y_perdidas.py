@@ -282,7 +282,7 @@ assert apart < 1e-3 and by_line < 0.7 and by_radius == 1
 # %%
 def hidden(params, x):
     """Lo que da cada neurona oculta: (ejemplos, 6)."""
-    return jax.nn.relu(x @ params["W"].T + params["w0"])
+    return jax.nn.relu(x @ params["W"].T + params["w0"][None])
 
 
 def logit_of(params, x):
