@@ -41,6 +41,11 @@ def sweep(cluster=None, **settings):
     return joc.sweep(make_task(), TRIALS, progress=False, **(SETTINGS | where | settings))
 
 
+def at(nodes, **more):
+    """The cluster; a busy machine takes its time to start processes."""
+    return joc.Ray(address=nodes.address, start_seconds=900, **more)
+
+
 def same(a, b):
     pd.testing.assert_frame_equal(a.trials, b.trials)
     for name, curve in a.curves.data_vars.items():
@@ -84,7 +89,7 @@ def short(monkeypatch):
 def test_two_nodes_are_one_process(nodes, plain):
     for _ in range(2):
         nodes.one_more()
-    study = sweep(joc.Ray(address=nodes.address), scheduler=HALVING)
+    study = sweep(at(nodes), scheduler=HALVING)
     same(study, plain)
     assert len(study.events[0]["nodes"]) == 2
 
@@ -99,7 +104,7 @@ def test_a_node_dies_and_another_joins(nodes, plain, short):
             nodes.one_more()
         read.extend((one.trial, one.step) for one in readings)
 
-    study = sweep(joc.Ray(address=nodes.address), scheduler=HALVING, on_reading=hear)
+    study = sweep(at(nodes), scheduler=HALVING, on_reading=hear)
     same(study, plain)
     assert len(set(read)) == len(read)  # none is told twice
 
@@ -135,7 +140,7 @@ def test_actors_are_killed_and_made_again(nodes, plain, short):
     killer.start()
     told = lambda readings: heard.set()
     try:
-        cluster = joc.Ray(address=nodes.address)
+        cluster = at(nodes)
         study = sweep(cluster, scheduler=HALVING, steps=200_000, on_reading=told)
     finally:
         done.set()
@@ -153,7 +158,8 @@ from jaxopt_course.sweeps import engine, program, remote
 program.CPU_EFFORT = ({}, {})  # the compiler's, as conftest.py has it where this goes on
 engine.SAVE_SECONDS, remote.TELL_SECONDS, remote.SEGMENT_SECONDS = 0.0, 0.0, 0.05
 told = lambda readings: print("told", flush=True)
-more = {"cluster": joc.Ray(address=sys.argv[1]), "directory": sys.argv[2], "on_reading": told}
+more = {"directory": sys.argv[2], "on_reading": told}
+more["cluster"] = joc.Ray(address=sys.argv[1], start_seconds=900)
 try:
     joc.Study.resume(task=make_task(), progress=False, **more)
 except FileNotFoundError:
@@ -180,7 +186,7 @@ def test_the_driver_is_killed_and_resumed(nodes, plain, tmp_path, with_ray):
         process.kill()
     where = {"devices": jax.devices()[:1]}
     if with_ray:
-        where = {"cluster": joc.Ray(address=nodes.address)}
+        where = {"cluster": at(nodes)}
     study = joc.Study.resume(directory, task=make_task(), progress=False, **where)
     same(study, plain)
 
@@ -253,7 +259,7 @@ def test_other_code_on_a_node_is_refused_by_name(nodes, monkeypatch):
     nodes.one_more()
     monkeypatch.setattr(actor, "source_sha256", lambda: "0" * 64)
     with pytest.raises(ValueError, match=r"the node .* has jaxopt_course .*, not .*000\): its"):
-        sweep(joc.Ray(address=nodes.address))
+        sweep(at(nodes))
 
 
 OTHER = """
@@ -290,8 +296,8 @@ def test_other_instructions_are_refused_by_name_or_mixed(nodes, made_up, plain, 
     made_up()
     told = r"the node .* has instructions Abacus 3, features \w+, not .*joc.Ray\(mixed=True\)"
     with pytest.raises(ValueError, match=told):
-        sweep(joc.Ray(address=nodes.address))
-    study = sweep(joc.Ray(address=nodes.address, mixed=True), directory=tmp_path / "study")
+        sweep(at(nodes))
+    study = sweep(at(nodes, mixed=True), directory=tmp_path / "study")
     manifest = joc.Study.load(tmp_path / "study").manifest
     assert manifest["repeatable"] is False
     kinds = {e["instructions"].partition(",")[0]: e["alike"] for e in manifest["mixed"]}
@@ -311,7 +317,7 @@ def test_another_ray_or_other_code_is_refused_mixed_too(nodes, made_up, fact):
     with pytest.raises(
         ValueError, match=f"the node .* has {fact} 2.51.0, not .*jax 0.11.0"
     ) as told:
-        sweep(joc.Ray(address=nodes.address, mixed=True))
+        sweep(at(nodes, mixed=True))
     assert "mixed=True" not in str(told.value)
 
 
@@ -353,7 +359,7 @@ def test_data_beyond_the_store_are_spilled_and_trained(nodes):
     part["y"] = part["x"][:1].repeat(len(part["x"]))
     large = dataclasses.replace(large, train=part)
     settings = {"steps": 20, "evaluate_every": 10}
-    there = joc.sweep(large, TRIALS, cluster=joc.Ray(address=nodes.address), batch_size=3,
+    there = joc.sweep(large, TRIALS, cluster=at(nodes), batch_size=3,
                       lanes=4, progress=False, **settings)  # fmt: skip
     here = joc.sweep(large, TRIALS, devices=jax.devices()[:1], batch_size=3, lanes=4,
                      progress=False, **settings)  # fmt: skip
