@@ -370,7 +370,9 @@ def ask(work: Path, file: str, site: Site, names: list[str], maps=None, slow=Tru
         return "not over in time, or its process died"
     if "tests" in found and "\n" not in site.old:
         maps.write(names[0], found["tests"])
-    return None if found["code"] == 0 else found["failed"] or f"exit {found['code']}"
+    if found["code"] not in (0, 5) and found["failed"] is None:  # 5: there is no such test any more
+        raise RuntimeError(f"pytest ended with {found['code']}, see {work / 'last.log'}")
+    return found["failed"]
 
 
 def run_mutant(work: Path, file: str, site: Site, maps: Maps, before: dict, most: int):

@@ -4,6 +4,7 @@ import functools
 import operator
 import pickle
 import random
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -152,3 +153,20 @@ def test_trees_of_one_text_are_told_apart():
     assert texts[0] == texts[1]
     for (made, _), x in zip(found, given, strict=True):
         np.testing.assert_array_equal(made[0][0](x), X + X)
+
+
+def test_all_programs_are_compiled_at_once():
+    """Whoever compiles waits for the other: one after the other would wait for ever."""
+    both = threading.Barrier(2)
+
+    class Lowered:
+        def as_text(self):
+            return "text"
+
+        def compile(self, options):
+            both.wait(60)
+            return "executable"
+
+    lowering = [lambda device: Lowered()] * 2
+    executables, texts = loading.compile_all(lowering, [{}, {}], jax.devices()[:2])
+    assert executables == [("executable", "executable")] * 2 and texts == ["text", "text"]

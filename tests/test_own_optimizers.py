@@ -12,7 +12,7 @@ import pytest
 from optax import contrib
 
 import jaxopt_course as joc
-from jaxopt_course.tables.factories import KEY_TAG, factory_of
+from jaxopt_course.tables.factories import KEY_TAG, Factory, factory_of
 from jaxopt_course.train import OPTIMIZER_KEY, take_batch
 from jaxopt_course.updating import StoredKey, adapted, restored, stored
 
@@ -389,3 +389,15 @@ def test_factories_whose_arguments_cannot_be_named_say_the_way_out():
         joc.sweep(TASK, trials, positional, steps=2, batch_size=8, progress=False)
     with pytest.raises(TypeError, match=r"'anything' names no argument.*lambda h: anything"):
         joc.sweep(TASK, trials, anything, steps=2, batch_size=8, progress=False)
+
+
+def test_a_factory_gets_what_its_own_rows_give():
+    """Another's column, which its rows leave empty, stays out, and its default with it."""
+    table = pd.DataFrame({"optimizer": ["a", "b"], "rate": [0.1, 0.2], "momentum": [None, 0.9]})
+    taken = {
+        name: Factory(name, optax.sgd, {"rate": 0.1, "momentum": 0.0}).taken_by(table)
+        for name in ("a", "b")
+    }
+    assert taken == {"a": ("rate",), "b": ("rate", "momentum")}
+    alone = Factory("own", optax.sgd, {"rate": 0.1, "momentum": 0.0})
+    assert alone.taken_by(table.drop(columns="optimizer")) == ("rate", "momentum")

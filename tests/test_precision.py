@@ -87,7 +87,6 @@ def test_what_may_not_matter_is_said(values, message):
 
 
 def test_a_sweep_says_so_too():
-    """Of its table it hides only what it says itself, that trials repeat."""
     table = joc.grid(optimizer="sgd", learning_rate=[0.1, 0.1 + 1e-12])
     with pytest.warns(UserWarning, match="are one number in float32"):
         split("line", table, epochs=1, batch_size=5)

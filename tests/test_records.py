@@ -19,7 +19,7 @@ from helpers import reuse
 from long_form import every
 
 import jaxopt_course as joc
-from jaxopt_course.records import arrays, checkpoints, claims, lock, store
+from jaxopt_course.records import arrays, checkpoints, claims, files, lock, store
 from jaxopt_course.records.format import OWN, table_sha256
 
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.02], seed=range(2))
@@ -594,3 +594,8 @@ def test_a_question_is_read_as_it_was_asked(tmp_path):
     text = (tmp_path / "checkpoint" / "question.csv").read_text()
     assert text == "optimizer,learning_rate\nsgd,0.1\nadam,0.1\n"
     pd.testing.assert_frame_equal(checkpoints.asked(tmp_path).trials, trials)
+
+
+def test_json_is_written_as_people_read_it():
+    text = files.dump({"tarea": "dígitos", "lanes": [1]}).decode()
+    assert text == '{\n  "tarea": "dígitos",\n  "lanes": [\n    1\n  ]\n}\n'

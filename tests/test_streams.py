@@ -195,6 +195,16 @@ def test_a_scheduler_lets_trials_wait_at_their_step(task, study):
         np.testing.assert_allclose(stopped.trials[name][over], study.trials[name][over], rtol=1e-4)
 
 
+def test_the_best_weights_are_those_that_are_tested(task):
+    """Both parts are the same examples, so both losses are."""
+    trials = joc.grid(optimizer="sgd", learning_rate=[0.1, 2.0], seed=[0])
+    study = joc.sweep(
+        task, trials, score="best", metric="valid_loss", devices=jax.local_devices()[:1], **LENGTHS
+    )
+    best = study.trials["best_valid_loss"]
+    np.testing.assert_allclose(study.trials["test_loss"], best, rtol=1e-5)
+
+
 def test_a_bad_trial_gives_its_lane_to_one_of_its_own_step():
     trials = joc.grid(optimizer="sgd", learning_rate=[0.1, 1e30, 0.01], seed=range(2))
     study = joc.sweep(make(Counted()), trials, lanes=2, **LENGTHS)
