@@ -158,7 +158,7 @@ def replace_code(file: str, text: str) -> bool:
     return bool(changed)
 
 
-def forked(work: Path, job):
+def forked(work: Path, job, cpu_seconds: int = CPU_SECONDS):
     """What ``job()`` returns in a fork whose directory is the copy; None if it is not over."""
     answer, copy = work / "answer.json", work / "copy"
     answer.unlink(missing_ok=True)
@@ -166,7 +166,7 @@ def forked(work: Path, job):
     if child == 0:
         try:
             os.setsid()
-            resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+            resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
             out = os.open(work / "last.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(out, 1)
             os.dup2(out, 2)
@@ -180,7 +180,7 @@ def forked(work: Path, job):
         finally:
             sys.stderr.flush()
             os._exit(0)
-    end = time.monotonic() + 4 * CPU_SECONDS  # it waits for nobody
+    end = time.monotonic() + 4 * cpu_seconds  # it waits for nobody
     while time.monotonic() < end:
         if os.waitpid(child, os.WNOHANG)[0]:
             break
@@ -311,7 +311,7 @@ class Chosen:
     def __init__(self, names, words):
         self.rank = {name: i for i, name in enumerate(names)}
         self.words = [word for word in words if word]
-        self.failed = None
+        self.failed, self.seen = None, set()
 
     def _place(self, item):
         """Its rank by its own name, that of its function, or its file's; last those of no word."""
@@ -328,6 +328,7 @@ class Chosen:
         )
 
     def pytest_runtest_logreport(self, report):
+        self.seen.add(report.nodeid)
         if report.failed and self.failed is None:
             self.failed = report.nodeid
 
@@ -454,11 +455,12 @@ def check(work: Path) -> None:
     def job():
         plugin = Chosen(names, [])
         groups = sorted({name.partition("::")[0] for name in names})
-        return {"code": int(pytest.main([*groups, "-q", *QUIET], plugins=[plugin]))}
+        code = pytest.main([*groups, "-q", *QUIET], plugins=[plugin])
+        return {"code": int(code), "gone": sorted({*names} - plugin.seen)}
 
-    found = forked(work, job)
-    if found != {"code": 0}:
-        sys.exit(f"some fail without a fault, see {work / 'last.log'}")
+    found = forked(work, job, 20 * CPU_SECONDS)
+    if found != {"code": 0, "gone": []}:
+        sys.exit(f"some fail without a fault, or are gone: {found}, see {work / 'last.log'}")
     print(f"{len(names)} tests pass where there is no fault")
 
 
@@ -491,11 +493,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=COUNT)
     parser.add_argument("--most", type=int, default=6, help="test files that a mutant may take")
     options = parser.parse_args()
-    work = options.work
+    work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    prepare(work)
-    warm_up()
-    import_package(work / "copy")
+    if {"run", "again", "check"} & {*options.steps}:
+        prepare(work)
+        warm_up()
+        import_package(work / "copy")
     for step in options.steps:
         if step == "draw":
             (work / "drawn.json").write_text(json.dumps(drawn(options.count)), "utf-8")

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 
 import pytest
-from mutant_sites import ROOT, Row, files, row_of, sites, table
+from mutant_sites import ROOT, SEED, Row, files, row_of, sites, table
 
 PACKAGE = ROOT / "jaxopt_course"
 ROWS = table()
@@ -53,11 +53,15 @@ def test_nobody_lives_and_at_least_95_of_a_hundred_are_killed():
     assert all(row.why for row in ROWS)
 
 
-SAMPLE = [
-    row
-    for row in ROWS
-    if row.why.startswith(("tests/test_report_tables.py", "tests/test_space.py"))
-][:4]
+def test_the_guide_has_the_counts_of_the_table():
+    ends = Counter(row.end for row in ROWS)
+    text = " ".join((ROOT / "experiments" / "guides" / "promises.md").read_text("utf-8").split())
+    assert f"{len(ROWS)} were drawn by chance (seed {SEED}" in text
+    assert f"{ends['killed']} are killed, {ends['equivalent']} are equivalent, none" in text
+
+
+QUICK = ("tests/test_space.py", "tests/test_report_tables.py", "tests/test_safetensors.py")
+SAMPLE = [row for row in ROWS if row.why.startswith(QUICK)][:4]
 
 
 def mutated(row: Row) -> str:
