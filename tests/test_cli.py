@@ -29,7 +29,7 @@ from jaxopt_course.cli import compare, own_table
 from jaxopt_course.cli.training import next_free
 from jaxopt_course.problems.downloads import DOWNLOADS, split_name
 from jaxopt_course.records import store
-from jaxopt_course.studies import session
+from jaxopt_course.studies import made_with, session
 
 TINY = ["--task", "line", "--optimizers", "sgd", "adam", "--learning-rates", "3", "--seeds", "2",
         "--epochs", "4", "--confirm", "2"]  # fmt: skip
@@ -355,6 +355,22 @@ def test_replay_of_other_curves_fails(ran, tmp_path, here, capsys):
 def test_a_complete_study_is_resumed_by_showing_it(ran, here, capsys):
     cli.main(["resume", str(ran[0] / "runs" / "line-1")])
     assert "report.html" in capsys.readouterr().out
+
+
+def test_what_goes_on_elsewhere_is_told_in_options(here, monkeypatch, capsys):
+    told = []
+
+    def refuse(*_, exact, **__):
+        told.append(exact)
+        raise made_with.OtherVersions(["instructions one CPU -> another"])
+
+    monkeypatch.setattr(joc.Study, "resume", refuse)
+    for options in ([], ["--to-rounding"]):
+        with pytest.raises(SystemExit):
+            cli.main(["resume", "there", *options])
+        said = capsys.readouterr().err
+        assert "other instructions" in said and "(--to-rounding)" in said and "exact" not in said
+    assert told == [True, False]
 
 
 @pytest.mark.usefixtures("optimized_here")  # as the process that trained

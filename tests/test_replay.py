@@ -282,7 +282,7 @@ def test_extend_after_an_upgrade_is_asked_for_and_marked(upgraded, plain, monkey
     settings = GIVEN | {"devices": jax.devices()[:1], "progress": False}
     with pytest.raises(ValueError, match=r"other versions.*jaxlib .* -> 99\.0") as error:
         upgraded.extend(table([3]), **settings)
-    assert "exact=False" in error.value.__notes__[0]
+    assert "exact=False" in str(error.value)
     grown = upgraded.extend(table([3]), exact=False, **settings)
     assert grown.manifest["versions"] == plain.manifest["versions"]
     [added] = grown.manifest["added_with"]
@@ -293,6 +293,24 @@ def test_extend_after_an_upgrade_is_asked_for_and_marked(upgraded, plain, monkey
     reuse(monkeypatch, plain)
     loaded = joc.Study.load(grown.directory)  # with the old versions again
     assert loaded.replay(0, **GIVEN).exact and not loaded.replay(12, **GIVEN).exact
+
+
+def test_another_cpu_gives_other_bits_and_older_studies_do_not_say(copy, plain, monkeypatch):
+    reuse(monkeypatch, plain)
+    monkeypatch.setattr(made_with, "instructions", lambda: "another CPU, features 0")
+    moved = joc.Study.load(copy.directory)
+    replay = moved.replay(0, **GIVEN)
+    assert not replay.exact and replay.different == []
+    settings = GIVEN | {"devices": jax.devices()[:1], "progress": False}
+    with pytest.raises(ValueError, match="other instructions"):
+        moved.extend(table([3]), **settings)
+    grown = moved.extend(table([3]), exact=False, **settings)
+    [added] = grown.manifest["added_with"]
+    assert added["platform"]["instructions"] == "another CPU, features 0"
+    assert grown.manifest["platform"] == plain.manifest["platform"]
+    platform = {name: x for name, x in plain.manifest["platform"].items() if name != "instructions"}
+    older = dataclasses.replace(moved, manifest=moved.manifest | {"platform": platform})
+    assert older.replay(0, **GIVEN).exact
 
 
 def test_confirm_after_an_upgrade_is_marked(upgraded, plain, monkeypatch):

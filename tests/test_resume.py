@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -170,9 +171,9 @@ def again(whole, cut_short, tmp_path, monkeypatch):
     return directory
 
 
-def go_on(directory, task=None):
-    task = task or sweep_to_kill.make_task()
-    return joc.Study.resume(directory, task=task, devices=jax.devices()[:1], progress=False)
+def go_on(directory, task=None, **given):
+    given |= {"task": task or sweep_to_kill.make_task(), "devices": jax.devices()[:1]}
+    return joc.Study.resume(directory, progress=False, **given)
 
 
 def asked(directory):
@@ -191,6 +192,32 @@ def test_goes_on_and_does_not_start_anew(again, whole):
     assert_same_files(again, whole.directory)
     assert 0 < study.events[-1]["trial_steps"] < 0.95 * whole.events[-1]["trial_steps"]
     assert joc.Study.resume(again).trials.equals(study.trials)  # complete: it is only loaded
+
+
+def test_another_cpu_is_refused_or_goes_on_to_rounding(again, whole, monkeypatch):
+    was = whole.manifest["platform"]["instructions"]
+    with monkeypatch.context() as patch:
+        patch.setattr(made_with, "instructions", lambda: "another CPU, features 0")
+        with pytest.raises(ValueError, match=f"other instructions.*{re.escape(was)} -> another"):
+            go_on(again)
+        cut = shutil.copytree(again, again.with_name("cut"))
+        saves = checkpoints.save
+        sweep_to_kill.save_always(patch)
+        patch.setattr(checkpoints, "save", lambda *_: (_ for _ in ()).throw(Crash()))
+        with pytest.raises(Crash):  # it dies there too
+            go_on(cut, exact=False)
+        patch.setattr(checkpoints, "save", saves)
+        there = go_on(again, exact=False)
+    here = go_on(cut)  # and comes home: it was elsewhere all the same
+    for study in (there, here, joc.Study.load(again)):
+        pd.testing.assert_frame_equal(study.trials, whole.trials)  # the compiler is the same here
+        assert study.manifest["platform"]["instructions"] == was
+        assert study.manifest["program_sha256"] == whole.manifest["program_sha256"]
+        [other] = study.manifest["went_on_with"]
+        assert other["platform"]["instructions"] == "another CPU, features 0"
+        assert study.manifest["repeatable"] is False
+        assert not study.replay(0, task=sweep_to_kill.make_task()).exact
+    assert whole.replay(0).exact
 
 
 def test_who_diverges_after_a_rung_was_promoted_there(tmp_path, monkeypatch):

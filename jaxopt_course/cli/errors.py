@@ -36,7 +36,7 @@ def again(error: BaseException, asked: Any = None) -> str:
         return f"there is not so much memory{why}: ask for fewer trials, seeds or lanes"
     what, made = getattr(error, "what", None), getattr(error, "made", None)
     if what is None or made is None:
-        return str(error)
+        return str(error).replace("(exact=False)", "(--to-rounding)")
     way = f"go on in Python, where {what}= can be given: joc.Study"
     if what in ("task", "optimizer"):
         name, directory = type(asked).__name__.lower(), getattr(asked, "directory", None)

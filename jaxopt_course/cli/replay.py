@@ -55,8 +55,8 @@ def replay(arguments: Replay) -> Answer:
         say(f"  {name}: {int(curve.notnull().sum())} readings, {same}")
     if not again.exact:
         say(
-            "to rounding, as the versions are others, unlike nodes trained it, or the machine does "
-            "not repeat its bits"
+            "to rounding, as the versions or the CPU are others, unlike nodes trained it, or the "
+            "machine does not repeat its bits"
         )
     return Answer(
         lambda: document(arguments, again, row["status"]), code=int(bool(again.different))

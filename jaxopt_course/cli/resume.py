@@ -26,6 +26,8 @@ class Resume(Asked, Table):
     """Seconds after which the search ends again, as by Ctrl-C, compiling counted."""
     ray: str | None = None
     """Go on on the nodes of a Ray cluster, by its address; it need not have begun there."""
+    to_rounding: bool = False
+    """Go on under another JAX or CPU than the sweep's, too: the rest then agrees to rounding."""
     confirm: int = 5
     """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
     lang: Literal["en", "es"] = "en"
@@ -51,6 +53,7 @@ def resume(arguments: Resume) -> Answer:
             optimizer=optimizer,
             time_limit=arguments.time_limit,
             cluster=cluster_of(arguments.ray),
+            exact=not arguments.to_rounding,
         )
         try:
             confirm(study, arguments.confirm, verbose=False, task=task, optimizer=optimizer)

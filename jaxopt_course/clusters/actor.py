@@ -46,7 +46,7 @@ class Actor:
 
 def facts_of(device: Any) -> dict[str, Any]:
     """All that must be the same for the same bits: code, compiler, device, instructions."""
-    from jaxopt_course.records.programs import machine
+    from jaxopt_course.records.programs import instructions
 
     return {
         "ray": metadata.version("ray"),
@@ -54,7 +54,7 @@ def facts_of(device: Any) -> dict[str, Any]:
         "jax": metadata.version("jax"),
         "jaxlib": metadata.version("jaxlib"),
         "devices": f"{device.platform} ({device.device_kind})",
-        "instructions": _instructions(machine()) if device.platform == "cpu" else "",
+        "instructions": instructions() if device.platform == "cpu" else "",
     }
 
 
@@ -76,10 +76,3 @@ def source_sha256() -> str:
     for file in sorted(PACKAGE.rglob("*.py")):
         whole.update(str(file.relative_to(PACKAGE)).encode() + b"\0" + file.read_bytes())
     return whole.hexdigest()
-
-
-def _instructions(machine: Any) -> str:
-    """The CPU's model, and a digest of its features."""
-    name = next((x.partition(":")[2].strip() for x in machine if x.startswith("model name")), "")
-    digest = hashlib.sha256("\0".join(machine).encode()).hexdigest()[:12]
-    return f"{name or machine[0]}, features {digest}"

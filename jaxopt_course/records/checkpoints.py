@@ -15,7 +15,7 @@ another one than was asked would be worse than none.
 import hashlib
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,6 +32,7 @@ from jaxopt_course.records.format import (
     MANIFEST,
     QUESTION,
     TRIALS,
+    WENT_ON,
     check,
 )
 from jaxopt_course.records.store import read_table
@@ -44,6 +45,7 @@ GENERATIONS = ("0.state", "1.state")
 RESULTS = "results.json"
 KEPT = "kept.npz"  # by one whose best configurations' states stay
 LEFT = (RESULTS, TRIALS, CURVES, KEPT)  # by a bucket that is over
+NOTED = "noted_sha256"  # in the question, of what was noted beside it
 NAMES = (QUESTION, TABLE, *GENERATIONS, *LEFT)
 
 
@@ -87,6 +89,18 @@ def ask(directory: Path, question: Question) -> None:
     files.replace_bytes(folder / QUESTION, files.dump(content))
 
 
+def note(directory: Path, elsewhere: Sequence[Mapping[str, Any]]) -> None:
+    """Write beside the question with what else its sweep went on; the answers stay what they are.
+
+    Raises:
+        OSError: the disk is full, or the like.
+    """
+    file = files.require_folder(directory, CHECKPOINT) / QUESTION
+    noted = {WENT_ON: [*elsewhere]}
+    content = files.read_json(file) | noted | {NOTED: files.digest(noted)}
+    files.replace_bytes(file, files.dump(content))
+
+
 def asked(directory: str | Path) -> Question:
     """Read the question that :func:`ask` wrote; nothing is written.
 
@@ -109,7 +123,9 @@ def asked(directory: str | Path) -> Question:
         raise ValueError(
             f"{file} is of format {version!r}; this version resumes format {FORMAT_VERSION}"
         )
-    if content.pop("sha256", None) != files.digest(content):
+    noted = {WENT_ON: content.pop(WENT_ON)} if WENT_ON in content else {}
+    whole = not noted or content.pop(NOTED, None) == files.digest(noted)
+    if content.pop("sha256", None) != files.digest(content) or not whole:
         raise ValueError(_no_longer(file))
     table = file.with_name(TABLE)
     if files.sha256(table) != content.pop("table_sha256", None):
@@ -119,7 +135,7 @@ def asked(directory: str | Path) -> Question:
     settings = check(content, str(file))
     dtypes = settings.pop("dtypes")
     trials = files.read_part(table, lambda file: read_table(file, dtypes))
-    return Question(settings, trials)
+    return Question(settings | noted, trials)
 
 
 def _no_longer(file: Path) -> str:

@@ -31,6 +31,7 @@ CLOCKED = "clocked"  # an event: seconds a step of each optimizer
 CONFIRMATION, PAGE, PICTURES = "confirm", "report.html", "figures"
 FIGURES = ("curves.png", "sensitivity.png", "final.png")
 CHECKPOINT, LOCK, COMMIT = "checkpoint", ".lock", ".commit"
+WENT_ON = "went_on_with"  # in a manifest: with what else a sweep that was cut short went on
 QUESTION = "question.json"  # in the folder of checkpoints, as long as a sweep is under way
 WEIGHTS = "weights"
 OWN = {  # all that a study may write into its directory

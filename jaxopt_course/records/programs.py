@@ -84,6 +84,14 @@ def machine() -> Sequence[str]:
     return platform.machine(), *(dict.fromkeys(found) or [platform.node()])
 
 
+def instructions() -> str:
+    """The CPU's model, and a digest of all that decides for which instructions is compiled."""
+    known = machine()
+    name = next((x.partition(":")[2].strip() for x in known if x.startswith("model name")), "")
+    digest = hashlib.sha256("\0".join(known).encode()).hexdigest()[:12]
+    return f"{name or known[0]}, features {digest}"
+
+
 def bound(directory: Path, most: int = BYTES) -> None:
     """Remove the files, of all versions, that were not used for longest, until few are left."""
     ages = []

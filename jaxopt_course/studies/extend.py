@@ -11,6 +11,7 @@ import pandas as pd
 from jaxopt_course.records.format import join_sha256
 from jaxopt_course.studies.choosing import check_measured, varied_in
 from jaxopt_course.studies.joining import REPEATABLE, belong, own_rows, readings_of
+from jaxopt_course.studies.made_with import MADE_WITH
 from jaxopt_course.studies.results import bare, with_bests
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.sweeps.schedulers import Scheduler
@@ -137,7 +138,8 @@ def _mixed(
     """What the manifest says of trials that were added with other versions."""
     added = list(was.get("added_with", []))
     if not session.exact:
-        added.append({"trials": [known, now["trials"] - 1], "versions": now["versions"]})
+        with_what = {name: now[name] for name in MADE_WITH}
+        added.append({"trials": [known, now["trials"] - 1]} | with_what)
         buckets = [
             new | {"program_sha256": old["program_sha256"]}
             for old, new in zip(was["buckets"], now["buckets"], strict=False)
@@ -145,6 +147,7 @@ def _mixed(
         rest = [*buckets, *now["buckets"][len(buckets) :]]
         return {
             "versions": was["versions"],
+            "platform": was["platform"],
             "buckets": rest,
             "program_sha256": join_sha256([one["program_sha256"] for one in rest]),
             "added_with": added,

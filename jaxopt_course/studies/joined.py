@@ -12,7 +12,7 @@ from jaxopt_course.records.format import join_sha256, table_sha256
 from jaxopt_course.studies import results
 from jaxopt_course.studies.joining import REPEATABLE, own_rows
 from jaxopt_course.studies.keeping import best_trials
-from jaxopt_course.studies.made_with import COMPILER, agreed, command, common_name
+from jaxopt_course.studies.made_with import MADE_WITH, agreed, command, common_name, made_by
 from jaxopt_course.studies.mixed import join_mixed, numbers_of, ranges
 from jaxopt_course.studies.part import in_order
 from jaxopt_course.studies.study import Study
@@ -231,17 +231,17 @@ def _mixed(found: Sequence[Study], sources: pd.DataFrame) -> list[list[dict[str,
 
 
 def _added(found: Sequence[Study], sources: pd.DataFrame) -> list[dict[str, Any]]:
-    """The trials that were made with other versions of the compiler than the first study's."""
-    versions = found[0].manifest["versions"]
+    """The trials that were made by another compiler, or on another CPU, than the first study's."""
+    first = made_by(found[0].manifest)
     added = []
     for new, (number, trial) in enumerate(sources.itertuples(index=False, name=None)):
         manifest = found[number].manifest
-        own = manifest["versions"]
+        own = {name: manifest[name] for name in MADE_WITH}
         for one in manifest.get("added_with", ()):
             low, high = one["trials"]
-            own = one["versions"] if low <= trial <= high else own
-        if any(own.get(name) != versions.get(name) for name in COMPILER):
-            added.append({"trials": [new, new], "versions": own})
+            own |= {name: one.get(name, x) for name, x in own.items() if low <= trial <= high}
+        if made_by(own) != first:
+            added.append({"trials": [new, new]} | own)
     return added
 
 

@@ -16,6 +16,8 @@ import numpy as np
 from jaxopt_course.problems.csv.telling import lines
 from jaxopt_course.problems.streams import Stream
 from jaxopt_course.problems.tasks import Task
+from jaxopt_course.records.format import WENT_ON
+from jaxopt_course.records.programs import instructions
 from jaxopt_course.studies.climbing import Scripted
 from jaxopt_course.sweeps import schedulers
 from jaxopt_course.sweeps.numerics import facts
@@ -23,6 +25,9 @@ from jaxopt_course.sweeps.patience import Patience, WithPatience
 from jaxopt_course.sweeps.schedulers import Scheduler
 
 COMPILER = ("jax", "jaxlib")  # the versions that bits depend on, beside the program's text
+MADE_WITH = ("versions", "platform")  # of a manifest
+TO_ROUNDING = "exact=False"
+INSTRUCTIONS = "instructions"  # of a CPU, for which was compiled: bits depend on them too
 
 
 class GiveAgain(ValueError):
@@ -40,12 +45,17 @@ class GiveAgain(ValueError):
 
 
 class OtherVersions(ValueError):
-    """The study was made with another compiler, with which its trials would not be the same."""
+    """The study was made with another compiler, or for another CPU: bits would be others."""
 
     def __init__(self, changed: Sequence[str]) -> None:
+        if changed[0].startswith(INSTRUCTIONS):
+            what, way = "on a CPU with other instructions, on", "go on on such a CPU"
+        else:
+            what, way = "with other versions, with", "install those"
         super().__init__(
-            "the study was made with other versions, with which its trials would not be the same: "
-            f"{', '.join(changed)}; install those, or sweep the table anew into another directory"
+            f"the study was made {what} which its trials would not be the same: "
+            f"{', '.join(changed)}; {way}, or go on to rounding ({TO_ROUNDING}), or sweep the "
+            "table anew into another directory"
         )
 
 
@@ -74,18 +84,58 @@ def _version(package: str) -> str:
 
 def made_on(device: Any) -> dict[str, Any]:
     """Versions, device and command, for a manifest."""
-    return {"versions": versions(), "platform": facts(device), "command": command()}
+    compiled = {INSTRUCTIONS: instructions()} if device.platform == "cpu" else {}
+    return {
+        "versions": versions(),
+        "platform": facts(device) | compiled,
+        "command": command(),
+    }
+
+
+def check_versions(manifest: Mapping[str, Any]) -> None:
+    """Raise :class:`OtherVersions` where a study's bits would be others now."""
+    if changed := changed_versions(manifest):
+        raise OtherVersions(changed)
+
+
+def made_by(manifest: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """The compiler and the instructions of a manifest; None for what it does not say."""
+    found = [manifest["versions"].get(name) for name in COMPILER]
+    return *found, manifest["platform"].get(INSTRUCTIONS)
 
 
 def changed_versions(manifest: Mapping[str, Any]) -> list[str]:
     """What is another version now, as "jax 0.10.2 -> 0.12.0"; none where bits are the same.
 
-    The same program, compiled by another compiler, gives other bits.
+    The same program, compiled by another compiler or for another CPU, gives other bits.
     """
     now, was = versions(), manifest["versions"]
-    if all(now[name] == was.get(name) for name in COMPILER):
-        return []
-    return [f"{name} {was.get(name)} -> {now[name]}" for name in now if now[name] != was.get(name)]
+    changed = []
+    if any(now[name] != was.get(name) for name in COMPILER):
+        differ = [name for name in now if now[name] != was.get(name)]
+        changed = [f"{name} {was.get(name)} -> {now[name]}" for name in differ]
+    there = manifest["platform"].get(INSTRUCTIONS)  # older studies do not say
+    if there is not None and there != (here := instructions()):
+        changed.append(f"{INSTRUCTIONS} {there} -> {here}")
+    return changed
+
+
+def began_with(asked: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest says of a sweep that was asked for with all this, and went on elsewhere.
+
+    Its command is the one that it began with, the others stand in the events.  Where another
+    compiler or CPU went on, with what it began, with what it went on, and that its bits are not one
+    machine's.
+    """
+    command = {"command": asked["command"]}
+    if WENT_ON not in asked:
+        return command
+    buckets = [
+        new | {"program_sha256": old["program_sha256"]}
+        for old, new in zip(asked["buckets"], manifest["buckets"], strict=True)
+    ]
+    own = {name: asked[name] for name in (*MADE_WITH, "program_sha256", WENT_ON)}
+    return command | own | {"buckets": buckets, "repeatable": False}
 
 
 def describe_task(task: Task) -> dict[str, Any]:

@@ -6,6 +6,7 @@ All that can be judged without compiling is judged first.
 import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,18 @@ import pandas as pd
 from jaxopt_course.problems.alike import measured
 from jaxopt_course.problems.catalog import has_name, load_task, task_of
 from jaxopt_course.problems.tasks import Task
-from jaxopt_course.records.format import table_sha256
+from jaxopt_course.records import checkpoints
+from jaxopt_course.records.checkpoints import Question
+from jaxopt_course.records.format import WENT_ON, table_sha256
 from jaxopt_course.studies.carried import Carried
 from jaxopt_course.studies.joining import belong, own_rows
-from jaxopt_course.studies.made_with import GiveAgain, OtherVersions, changed_versions
+from jaxopt_course.studies.made_with import (
+    MADE_WITH,
+    GiveAgain,
+    OtherVersions,
+    changed_versions,
+    made_on,
+)
 from jaxopt_course.studies.meshes import check_divides, devices_again
 from jaxopt_course.studies.seen import seen_of
 from jaxopt_course.studies.session import Session
@@ -48,12 +57,12 @@ def recall(
         task: what JSON cannot hold, an own task; default the registered one of that name.
         optimizer: own functions of the row, as they were given to ``sweep``.
         devices: or slices of a mesh; default as ``devices_again``.
-        exact: whether other versions of the compiler are refused; without, programs may be others.
+        exact: whether another compiler or CPU is refused; without, programs may be others.
         start: weights, as they were given to ``sweep``; default the file that the manifest names.
 
     Raises:
         GiveAgain: an own task or own functions, which must be given.
-        OtherVersions: of the compiler, where they are refused.
+        OtherVersions: of the compiler or the CPU, where they are refused.
         ValueError: something is not what it was; the message names it.
     """
     _check_table(manifest, trials)
@@ -108,6 +117,21 @@ def recall(
         carried=carried,
         seen=seen_of(manifest),
     )
+
+
+def going_on(path: Path, question: Question, session: Session) -> dict[str, Any]:
+    """What a sweep that goes on was asked with; kept there, should the compiler be another one.
+
+    What comes of it is then the earlier readings' to rounding.
+    """
+    settings = dict(question.settings)
+    trained = all(entry["program_sha256"] for entry in settings["buckets"])
+    if not session.exact and trained:
+        now = made_on(session.devices[0])
+        mine = {name: now[name] for name in MADE_WITH}
+        settings[WENT_ON] = [*settings.get(WENT_ON, []), mine]
+        checkpoints.note(path, settings[WENT_ON])
+    return settings
 
 
 def _limited(budget: Mapping[str, Any]) -> bool:

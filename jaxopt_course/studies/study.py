@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from jaxopt_course.records import checkpoints, claims, files, lock, store
 from jaxopt_course.records.format import LOCK, MANIFEST
+from jaxopt_course.studies import made_with
 from jaxopt_course.studies.choosing import confirming
 from jaxopt_course.studies.clock import WithClock
 from jaxopt_course.studies.compiling import compiled_again
@@ -22,17 +23,11 @@ from jaxopt_course.studies.interrupted import SweepInterrupted as SweepInterrupt
 from jaxopt_course.studies.interrupted import warn_of_bits
 from jaxopt_course.studies.keeping import settle
 from jaxopt_course.studies.lineage import course_of
-from jaxopt_course.studies.made_with import (
-    OtherVersions,
-    changed_versions,
-    each_alone,
-    scheduler_of,
-)
 from jaxopt_course.studies.meshes import devices_again
 from jaxopt_course.studies.readings import OnReading
 from jaxopt_course.studies.replay import Replay, replay
 from jaxopt_course.studies.results import join
-from jaxopt_course.studies.resume import recall
+from jaxopt_course.studies.resume import going_on, recall
 from jaxopt_course.studies.seen import seen_of
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.sweeps.schedulers import Scheduler
@@ -107,8 +102,8 @@ class Study(WithClock):
     def _recalled(self, exact: bool, where: Any, task: Any, optimizer: Any, start: Any) -> Session:
         """The session that made the study, or one made again from what is on disk."""
         if self._session is not None:
-            if exact and (changed := changed_versions(self.manifest)):
-                raise OtherVersions(changed)
+            if exact:
+                made_with.check_versions(self.manifest)
             return self._session
         devices = devices_again(self.manifest, *where)
         return recall(self.manifest, self.trials, task, optimizer, devices, exact, start)
@@ -127,6 +122,7 @@ class Study(WithClock):
         devices: Sequence[Any] | None = None,
         mesh: Mesh | None = None,
         cluster: Cluster | None = None,
+        exact: bool = True,
         progress: bool = True,
     ) -> "Study":
         """Go on with a sweep that was killed or interrupted; a complete study is just loaded.
@@ -146,6 +142,8 @@ class Study(WithClock):
             devices: default all local ones.
             mesh: of a sweep with one: of the same axes, of any sizes; default as it was.
             cluster: as for :func:`sweep`; with or without one, whatever was there before.
+            exact: whether to refuse another JAX or CPU than the sweep's, with which the rest agrees
+                to rounding only; without, the manifest has it under ``went_on_with``.
             progress: whether to show a line.
 
         Raises:
@@ -164,16 +162,17 @@ class Study(WithClock):
                 return cls.load(path)
             question = checkpoints.asked(path)
             where = devices_again(question.settings, devices, mesh, one=cluster is not None)
-            session = recall(*question, task, optimizer, where, start=start)
+            session = recall(*question, task, optimizer, where, exact, start)
             check_cluster(cluster, devices, session.table, question.settings.get("mesh"))
             seen = seen_of(question.settings, on_reading, time_limit)
             session = replace(session, seen=seen, cluster=cluster)
-            scheduler = scheduler_of(question.settings["scheduler"], scheduler)
+            scheduler = made_with.scheduler_of(question.settings["scheduler"], scheduler)
+            asked = going_on(path, question, session)
             if (left := compiled_again(session, path, progress, scheduler)) is not None:
                 if files.is_file(path / MANIFEST):  # what is there stays
                     raise SweepInterrupted(cls.load(path))
-                return finish(session, left, path, question.settings)
-            return train(session, path, progress, scheduler, question.settings)
+                return finish(session, left, path, asked)
+            return train(session, path, progress, scheduler, asked)
 
     def replay(
         self,
@@ -242,7 +241,7 @@ class Study(WithClock):
             ValueError: other columns or optimizers than the study's, or a study with a scheduler,
                 whose decisions would change.
         """
-        scheduler = each_alone(self.manifest.get("scheduler"))
+        scheduler = made_with.each_alone(self.manifest.get("scheduler"))
         if self.manifest.get("scheduler") is not None and scheduler is None:
             raise ValueError(
                 "a study with a scheduler cannot be extended: its choices would change"
@@ -251,11 +250,7 @@ class Study(WithClock):
         if unknown_columns := [name for name in trials if name not in columns]:
             raise ValueError(f"the study has no column {unknown_columns[0]!r}; it has {columns}")
         with held(self.directory, self.manifest):
-            try:
-                session = self._recalled(exact, (devices, mesh), task, optimizer, start)
-            except OtherVersions as error:
-                error.add_note("or extend it to rounding: extend(…, exact=False)")
-                raise
+            session = self._recalled(exact, (devices, mesh), task, optimizer, start)
             session, outcome = extended(
                 session, self.trials, self.curves, self.manifest, trials, progress, scheduler
             )
@@ -331,8 +326,8 @@ def finish(
     session = replace(session, seen=session.seen.silent(), cluster=None)
     curves = join(outcome.curves, outcome.trials, session.table.hyperparameters)
     manifest, events = outcome.manifest, [outcome.event]
-    if asked is not None and path is not None:  # the command that resumes stands in the events
-        manifest = manifest | {"command": asked["command"]}
+    if asked is not None and path is not None:
+        manifest = manifest | made_with.began_with(asked, manifest)
         events = [*store.earlier_events(path, manifest), *events]
     study = Study(outcome.trials, curves, manifest, None, tuple(events), session, outcome.kept)
     if path is not None:
