@@ -14,12 +14,12 @@ A rename is one act, also over a file that is there.  A flush knows the lines th
 that the same acts can be looked at as if one of them had been forgotten.
 """
 
-import hashlib
+import functools
 import itertools
 import os
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,12 +38,9 @@ class State(NamedTuple):
     files: dict[str, bytes]  # by path below the directory; folders without a file are None
 
     @property
-    def digest(self) -> bytes:
-        """Of all but the moment."""
-        digest = hashlib.sha256(repr(self.said).encode())
-        for path, content in sorted(self.files.items()):
-            digest.update(path.encode() + b"\0" + (content or b"folder"))
-        return digest.digest()
+    def key(self) -> Hashable:
+        """All but the moment."""
+        return self.said, frozenset(self.files.items())
 
     def write(self, directory: Path) -> None:
         """Make it."""
@@ -155,8 +152,8 @@ class Disk:
         """
         seen = set()
         for state in self._all(weak, forgotten):
-            if (digest := state.digest) not in seen:
-                seen.add(digest)
+            if (key := state.key) not in seen:
+                seen.add(key)
                 yield state
 
     def _all(self, weak: bool, forgotten: Line | None) -> Iterator[State]:
@@ -227,14 +224,22 @@ def _found(
     """Files by path, those that were not flushed with a part of their bytes."""
     found: dict[str, Any] = {}
     for path, what in names.items():
-        above = [str(folder) for folder in Path(path).parents][:-1]
-        if what is None or any(names.get(folder) != FOLDER for folder in above):
+        if what is None or any(names.get(folder) != FOLDER for folder in _above(path)):
             continue
         if what == FOLDER:
             found[path] = None
         elif safe.get(what) == now[what]:
             found[path] = now[what]
         else:
-            length = len(now[what])
-            found[path] = now[what][: round(part * length)] if part else safe.get(what, b"")
+            found[path] = _part(now[what], part) if part else safe.get(what, b"")
     return found
+
+
+@functools.cache
+def _above(path: str) -> list[str]:
+    return [str(folder) for folder in Path(path).parents][:-1]
+
+
+@functools.cache
+def _part(content: bytes, part: float) -> bytes:
+    return content[: round(part * len(content))]

@@ -22,6 +22,7 @@ from written_studies import (
     goes_on,
     grow,
     grown,
+    parsed_once,
     reached,
     seen,
     study,
@@ -47,6 +48,12 @@ EVERY_LONG = pytest.mark.parametrize(
     [pytest.param(17, marks=pytest.mark.long), pytest.param(1, marks=pytest.mark.soak)],
 )
 NOTHING = ((None, None, None), Seen(), (None, Seen()))  # is found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly():
+    with parsed_once():
+        yield
 
 
 class Listener:
