@@ -34,7 +34,7 @@ def parsed_once():
             key = parse, Path(file).read_bytes(), repr((args, named))
             if key not in known:
                 known[key] = parse(file, *args, **named)
-            return known[key]
+            return known[key] if known[key] is None else known[key].copy()
 
         return read
 
