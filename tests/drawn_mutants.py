@@ -10,7 +10,8 @@ Result  tests/drawn_mutants.csv: each mutant with its end: killed (by which test
     run     puts one fault at a time into a copy and asks the examples of its file, the test that
             noticed it the last time, then the test files that are likely to know, those tests
             first that reach the statement, until one fails or ``--most`` files are asked; of whom
-            the table has an end already nobody is asked
+            the table has an end already nobody is asked, and whom somebody guesses in
+            ``--work``/first.json (key to tests) is asked before all others
     again   asks once more about what survived
     check   whether those that noticed something pass where there is no fault
     write   puts the ends into the table; what survived and is equivalent keeps the reason that
@@ -379,7 +380,7 @@ def ask(work: Path, file: str, site: Site, names: list[str], maps=None, slow=Tru
     return found["failed"]
 
 
-def run_mutant(work: Path, file: str, site: Site, maps: Maps, before: dict, most: int):
+def run_mutant(work: Path, file: str, site: Site, maps: Maps, before: list, most: int):
     """(end, by whom or of how many, test files asked)."""
     text = (work / "copy" / "jaxopt_course" / file).read_text("utf-8")
     try:
@@ -390,7 +391,7 @@ def run_mutant(work: Path, file: str, site: Site, maps: Maps, before: dict, most
     asked, batch, seconds, total = [], [], 0.0, 0
     offered = candidates(file, site)
     at_first = [one for one in offered if one.startswith("jaxopt_course")]
-    at_first += before.get(row_of(file, site, "", "").key, [])
+    at_first += before
     if at_first:
         if by := ask(work, file, site, at_first, slow=most > 0 or line is None):
             return "killed", by, at_first
@@ -427,6 +428,8 @@ def run_all(work: Path, again: bool, most: int, anew: bool) -> None:
     maps, results, done = Maps(work), work / "results.jsonl", {}
     rows = table() if TABLE.exists() else []
     before = {row.key: [row.why] for row in rows if row.end == "killed"}  # the last time
+    guess = work / "first.json"
+    guessed = json.loads(guess.read_text("utf-8")) if guess.exists() else {}
     known = {row.key: row for row in rows if not anew}
     if results.exists():
         for line in results.read_text("utf-8").splitlines():
@@ -441,7 +444,8 @@ def run_all(work: Path, again: bool, most: int, anew: bool) -> None:
         if row is not None and name not in done:
             end, by, asked = row.end.replace("equivalent", "survived"), row.why, []
         else:
-            end, by, asked = run_mutant(work, file, site, maps, before, most)
+            first = guessed.get(name, []) + before.get(row_of(file, site, "", "").key, [])
+            end, by, asked = run_mutant(work, file, site, maps, first, most)
         spent = round(time.monotonic() - start, 1)
         entry = {"key": name, "end": end, "by": by, "asked": asked, "seconds": spent}
         with results.open("a", encoding="utf-8") as stream:

@@ -40,13 +40,8 @@ CODES = pytest.mark.parametrize(
     "code", [errno.ENOSPC, errno.EACCES, errno.EIO], ids=errno.errorcode.get
 )
 ONCE = pytest.mark.parametrize("once", [True, False], ids=["once", "from there on"])
-EVERY = pytest.mark.parametrize(
-    "every", [*only([97], [97, 17]), pytest.param(1, marks=pytest.mark.soak)]
-)
-EVERY_LONG = pytest.mark.parametrize(
-    "every",
-    [pytest.param(17, marks=pytest.mark.long), pytest.param(1, marks=pytest.mark.soak)],
-)
+EVERY = pytest.mark.parametrize("every", only([61], [61, 1]))  # the long form tries all
+LONG = pytest.mark.parametrize("every", only([], [1]))
 NOTHING = ((None, None, None), Seen(), (None, Seen()))  # is found
 
 
@@ -122,7 +117,7 @@ def test_a_sweep_goes_on_from_the_last_snapshot_that_was_said(tmp_path, code, on
 
 @CODES
 @ONCE
-@EVERY_LONG
+@LONG
 def test_weights_and_pages_are_of_the_study_that_is_there(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, grow, code, once, every, seen)
     for said, first, again in outcomes:
@@ -134,7 +129,7 @@ def test_weights_and_pages_are_of_the_study_that_is_there(tmp_path, code, once, 
 
 @CODES
 @ONCE
-@EVERY_LONG
+@LONG
 def test_each_bucket_goes_on_from_where_it_was_said_to_be(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, two_buckets, code, once, every, reached)
     assert [one for one in outcomes if one[1] != one[2] or not goes_on(*one[:2])] == []
