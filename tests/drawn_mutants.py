@@ -1,22 +1,27 @@
 """Faults drawn at random places of the package, and which test notices each.
 
-Run     python tests/drawn_mutants.py draw run check write     (an hour of one core)
-        python tests/drawn_mutants.py again check write        (after a test was changed)
+Run     python tests/drawn_mutants.py draw run check write          (those that are new)
+        python tests/drawn_mutants.py again check write             (after a test was changed)
+        python tests/drawn_mutants.py draw run check write --anew   (all: two hours of one core)
 Result  tests/drawn_mutants.csv: each mutant with its end: killed (by which test), equivalent (why)
 
-    draw    mutants, as ``mutant_sites.py`` has them, always the same ones of the same files
+    draw    mutants, as ``mutant_sites.py`` has them: those of the table whose places are still
+            there, and more, which are always the same ones of the same files
     run     puts one fault at a time into a copy and asks the examples of its file, the test that
             noticed it the last time, then the test files that are likely to know, those tests
-            first that reach the statement, until one fails or ``--most`` files are asked
+            first that reach the statement, until one fails or ``--most`` files are asked; of whom
+            the table has an end already nobody is asked, and whom somebody guesses in
+            ``--work``/first.json (key to tests) is asked before all others
     again   asks once more about what survived
     check   whether those that noticed something pass where there is no fault
     write   puts the ends into the table; what survived and is equivalent keeps the reason that
             somebody wrote there
 
-What was done stands in ``--work``, and is not done again.  Every process is a fork of one that has
-imported jax and the package; the compiled programs of all are kept there.  ``--most 0`` asks the
-examples and the last time's tests alone, and changes the code of the function in the fork, without
-importing the package again.
+``--anew``: what the table has does not count, and draws and ends are of today's files and tests
+alone.  What was done stands in ``--work``, and is not done again.  Every process is a fork of one
+that has imported jax and the package; the compiled programs of all are kept there.  ``--most 0``
+asks the examples and the last time's tests alone, and changes the code of the function in the fork,
+without importing the package again.
 """
 
 import argparse
@@ -180,8 +185,7 @@ def forked(work: Path, job, cpu_seconds: int = CPU_SECONDS):
         finally:
             sys.stderr.flush()
             os._exit(0)
-    end = time.monotonic() + 4 * cpu_seconds  # it waits for nobody
-    while time.monotonic() < end:
+    for _ in range(20 * 8 * cpu_seconds):  # it waits for nobody, unless both are stopped
         if os.waitpid(child, os.WNOHANG)[0]:
             break
         time.sleep(0.05)
@@ -376,7 +380,7 @@ def ask(work: Path, file: str, site: Site, names: list[str], maps=None, slow=Tru
     return found["failed"]
 
 
-def run_mutant(work: Path, file: str, site: Site, maps: Maps, before: dict, most: int):
+def run_mutant(work: Path, file: str, site: Site, maps: Maps, before: list, most: int):
     """(end, by whom or of how many, test files asked)."""
     text = (work / "copy" / "jaxopt_course" / file).read_text("utf-8")
     try:
@@ -387,7 +391,7 @@ def run_mutant(work: Path, file: str, site: Site, maps: Maps, before: dict, most
     asked, batch, seconds, total = [], [], 0.0, 0
     offered = candidates(file, site)
     at_first = [one for one in offered if one.startswith("jaxopt_course")]
-    at_first += before.get(row_of(file, site, "", "").key, [])
+    at_first += before
     if at_first:
         if by := ask(work, file, site, at_first, slow=most > 0 or line is None):
             return "killed", by, at_first
@@ -420,10 +424,13 @@ def key(file: str, site: Site) -> str:
     return f"{file}:{site.line}:{site.start}:{site.kind}:{site.new}"
 
 
-def run_all(work: Path, again: bool, most: int) -> None:
+def run_all(work: Path, again: bool, most: int, anew: bool) -> None:
     maps, results, done = Maps(work), work / "results.jsonl", {}
     rows = table() if TABLE.exists() else []
     before = {row.key: [row.why] for row in rows if row.end == "killed"}  # the last time
+    guess = work / "first.json"
+    guessed = json.loads(guess.read_text("utf-8")) if guess.exists() else {}
+    known = {row.key: row for row in rows if not anew}
     if results.exists():
         for line in results.read_text("utf-8").splitlines():
             one = json.loads(line)
@@ -433,8 +440,12 @@ def run_all(work: Path, again: bool, most: int) -> None:
         name = key(file, site)
         if name in done and not (again and done[name]["end"] == "survived"):
             continue
-        start = time.monotonic()
-        end, by, asked = run_mutant(work, file, site, maps, before, most)
+        start, row = time.monotonic(), known.get(row_of(file, site, "", "").key)
+        if row is not None and name not in done:
+            end, by, asked = row.end.replace("equivalent", "survived"), row.why, []
+        else:
+            first = guessed.get(name, []) + before.get(row_of(file, site, "", "").key, [])
+            end, by, asked = run_mutant(work, file, site, maps, first, most)
         spent = round(time.monotonic() - start, 1)
         entry = {"key": name, "end": end, "by": by, "asked": asked, "seconds": spent}
         with results.open("a", encoding="utf-8") as stream:
@@ -491,6 +502,7 @@ def main() -> None:
     parser.add_argument("steps", nargs="+", choices=["draw", "run", "again", "check", "write"])
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "drawn_mutants")
     parser.add_argument("--count", type=int, default=COUNT)
+    parser.add_argument("--anew", action="store_true", help="without what the table has")
     parser.add_argument("--most", type=int, default=6, help="test files that a mutant may take")
     options = parser.parse_args()
     work = options.work.resolve()
@@ -501,13 +513,14 @@ def main() -> None:
         import_package(work / "copy")
     for step in options.steps:
         if step == "draw":
-            (work / "drawn.json").write_text(json.dumps(drawn(options.count)), "utf-8")
+            kept = [row.key for row in table()] if TABLE.exists() and not options.anew else []
+            (work / "drawn.json").write_text(json.dumps(drawn(options.count, kept)), "utf-8")
         elif step == "check":
             check(work)
         elif step == "write":
             write(work)
         else:
-            run_all(work, again=step == "again", most=options.most)
+            run_all(work, step == "again", options.most, options.anew)
 
 
 if __name__ == "__main__":

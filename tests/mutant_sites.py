@@ -8,13 +8,14 @@ or less, a condition that is always or never met, a statement or argument left o
 import ast
 import csv
 import random
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "tests" / "drawn_mutants.csv"
 SEED = 2026
-COUNT = 130
+COUNT = 240
 PARTS = ["sweeps", "records", "tables", "transforms", "conventions"]
 PARTS += ["report/tables.py", "report/bands.py", "report/verdict.py"]
 
@@ -177,21 +178,28 @@ def files() -> list[str]:
     return sorted(file.relative_to(package).as_posix() for file in found)
 
 
-def drawn(count: int = COUNT) -> list[tuple[str, Site]]:
-    """The first so many (file, site) of an order that is the same while the files are.
+def drawn(count: int = COUNT, kept: Collection[tuple[str, ...]] = ()) -> list[tuple[str, Site]]:
+    """So many (file, site): those of ``kept``, then the first of an order that the files decide.
 
     Each time a file by its number of sites, a kind of change, a site of that kind.
+
+    Args:
+        kept: keys of rows that were drawn before; those that are gone from the files are left out.
     """
-    dice, found = random.Random(SEED), {}
+    dice, found, chosen = random.Random(SEED), {}, []
+    wanted = {*kept}
     for file in files():
         by_kind = {}
         for site in sites((ROOT / "jaxopt_course" / file).read_text("utf-8")):
             by_kind.setdefault(site.kind, []).append(site)
+            key = row_of(file, site, "", "").key
+            if key in wanted and len(chosen) < count:
+                wanted.remove(key)
+                chosen.append((file, site))
         if by_kind:
             found[file] = by_kind
     names = sorted(found)
     sizes = [sum(map(len, found[name].values())) for name in names]
-    chosen = []
     while len(chosen) < count:
         (file,) = dice.choices(names, sizes)
         site = dice.choice(found[file][dice.choice(sorted(found[file]))])

@@ -10,14 +10,16 @@ directory that may be found after the power has gone at any moment:
     contents   A file is on the disk as it was when it was last flushed.  Since then it may have
                become empty, half of what it is, or what it is.
 
-A rename is one act, also over a file that is there.
+A rename is one act, also over a file that is there.  A flush knows the lines that asked for it, so
+that the same acts can be looked at as if one of them had been forgotten.
 """
 
-import hashlib
+import functools
 import itertools
 import os
 import random
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +27,7 @@ WATCHED = ("fsync", "replace", "rename", "unlink", "remove", "rmdir", "mkdir")
 FOLDER = "folder"
 MOST = 6  # acts of which each choice is tried; of more so many choices are drawn
 DRAWN = 64
+Line = tuple[str, int]  # of a file of code
 
 
 class State(NamedTuple):
@@ -33,6 +36,11 @@ class State(NamedTuple):
     moment: int  # after so many acts
     said: Any  # the last that the program had said by then, see :meth:`Disk.say`
     files: dict[str, bytes]  # by path below the directory; folders without a file are None
+
+    @property
+    def key(self) -> Hashable:
+        """All but the moment."""
+        return self.said, frozenset(self.files.items())
 
     def write(self, directory: Path) -> None:
         """Make it."""
@@ -51,11 +59,13 @@ class Disk:
     Attributes:
         acts: (kind, what): "names" {path: identity of a file, FOLDER or None}, "content" (identity,
             bytes), "flushed" identity, "flushed names" path of the folder, "said" anything.
+        asked: number of an act that is a flush -> the lines of code that were under way.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.acts: list[tuple[str, Any]] = []
+        self.asked: dict[int, set[Line]] = {}
         self._names: dict[str, Any] = {}
         self._contents: dict[int, bytes] = {}
         self._known: dict[int, int] = {}  # a number of the file system -> an identity of ours
@@ -91,6 +101,7 @@ class Disk:
             self._look()
             if flushed is not None and Path(flushed).is_relative_to(self.directory):
                 path = str(Path(flushed).relative_to(self.directory))
+                self.asked[len(self.acts)] = set(_lines())
                 if Path(flushed).is_dir():
                     self.acts.append(("flushed names", path))
                 else:
@@ -132,24 +143,28 @@ class Disk:
     def _same(self, names: dict[str, Any]) -> set[str]:
         return {path for path, what in names.items() if self._names.get(path) == what}
 
-    def states(self, weak: bool) -> Iterator[State]:
-        """Each that differs in files or in what had been said, in the order of moments."""
+    def states(self, weak: bool, forgotten: Line | None = None) -> Iterator[State]:
+        """Each that differs in files or in what had been said, in the order of moments.
+
+        Args:
+            weak: whether the disk is, see above.
+            forgotten: a line of code whose flushes were not done.
+        """
         seen = set()
-        for state in self._all(weak):
-            digest = hashlib.sha256(repr(state.said).encode())
-            for path, content in sorted(state.files.items()):
-                digest.update(path.encode() + b"\0" + (content or b"folder"))
-            if digest.digest() not in seen:
-                seen.add(digest.digest())
+        for state in self._all(weak, forgotten):
+            if (key := state.key) not in seen:
+                seen.add(key)
                 yield state
 
-    def _all(self, weak: bool) -> Iterator[State]:
+    def _all(self, weak: bool, forgotten: Line | None) -> Iterator[State]:
         said: Any = None
         pending: list[tuple[dict[str, Any], set[str]]] = []  # changes, folders not yet flushed
         durable: dict[str, Any] = {}
         safe: dict[int, bytes] = {}
         now: dict[int, bytes] = {}
         for moment, (kind, what) in enumerate(self.acts, 1):
+            if forgotten in self.asked.get(moment - 1, ()):
+                continue
             if kind == "said":
                 said = what
             elif kind == "content":
@@ -180,6 +195,14 @@ class Disk:
                     yield State(moment, said, _found(names, safe, now, part))
 
 
+def _lines() -> Iterator[Line]:
+    """Where the calls that are under way stand."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        yield frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back  # type: ignore[assignment]
+
+
 def _choices(count: int, weak: bool, seed: int) -> Iterator[tuple[int, ...]]:
     """Which of so many acts are on the disk, in their order."""
     everything = tuple(range(count))
@@ -201,14 +224,22 @@ def _found(
     """Files by path, those that were not flushed with a part of their bytes."""
     found: dict[str, Any] = {}
     for path, what in names.items():
-        above = [str(folder) for folder in Path(path).parents][:-1]
-        if what is None or any(names.get(folder) != FOLDER for folder in above):
+        if what is None or any(names.get(folder) != FOLDER for folder in _above(path)):
             continue
         if what == FOLDER:
             found[path] = None
         elif safe.get(what) == now[what]:
             found[path] = now[what]
         else:
-            length = len(now[what])
-            found[path] = now[what][: round(part * length)] if part else safe.get(what, b"")
+            found[path] = _part(now[what], part) if part else safe.get(what, b"")
     return found
+
+
+@functools.cache
+def _above(path: str) -> list[str]:
+    return [str(folder) for folder in Path(path).parents][:-1]
+
+
+@functools.cache
+def _part(content: bytes, part: float) -> bytes:
+    return content[: round(part * len(content))]

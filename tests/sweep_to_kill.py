@@ -1,7 +1,8 @@
 """A sweep in a process of its own, for tests that kill it: ``sweep_to_kill.py DIRECTORY CASE N``.
 
 It sweeps, or goes on where a directory holds a sweep that was cut short, on N devices, saves as
-often as it can, and says "saved" after each checkpoint.
+often as it can, and says "saved" after each checkpoint.  ``confirm`` as the case confirms the study
+that is there, and says "saved" whenever it has read how far the devices are: nothing is saved then.
 """
 
 import sys
@@ -17,8 +18,8 @@ from jaxopt_course.sweeps import engine
 DIVERGING = [1e-3, 0.1, 1e30]
 
 
-def table(optimizers=("sgd", "adam"), seeds=3):
-    return joc.grid(optimizer=optimizers, learning_rate=DIVERGING, seed=range(seeds))
+def table(optimizers=("sgd", "adam"), seeds=3, **more):
+    return joc.grid(optimizer=optimizers, learning_rate=DIVERGING, **more, seed=range(seeds))
 
 
 CASES = {
@@ -26,6 +27,7 @@ CASES = {
     "quick": {"trials": table(["adam"]), "scheduler": joc.SuccessiveHalving()},  # to compile
     "halving": {"scheduler": joc.SuccessiveHalving()},
     "asha": {"scheduler": joc.ASHA(eta=2, min_steps=15_000)},
+    "buckets": {"trials": table(batch_size=[3, 4]), "static": ["batch_size"], "batch_size": None},
 }
 
 
@@ -56,10 +58,10 @@ def make_task(scale=2.0, dtype=jnp.bfloat16, breaks_at=None):
 
 
 def sweep(directory, case="plain", devices=1, steps=600, task=None, **settings):
-    settings = {"trials": table(), "task": task or make_task()} | CASES[case] | settings
+    settings = {"trials": table(), "batch_size": 3} | CASES[case] | settings
     return joc.sweep(
+        task=task or make_task(),
         steps=steps,
-        batch_size=3,
         evaluate_every=20,
         lanes=4,
         directory=directory,
@@ -79,15 +81,26 @@ def save_always(monkeypatch=None):
             monkeypatch.setattr(engine, name, value)
 
 
+def confirm(directory, devices=1):
+    study = joc.Study.load(directory)
+    return study.confirm(
+        CONFIRMING, task=make_task(), devices=jax.devices()[:devices], progress=False
+    )
+
+
 def main(directory, case, devices):
     save_always()
-    save = checkpoints.save
+    where, name = (engine._Loop, "read") if case == "confirm" else (checkpoints, "save")
+    act = getattr(where, name)
 
-    def tell(*arguments):
-        save(*arguments)
+    def act_and_tell(*arguments):
+        act(*arguments)
         print("saved", flush=True)
 
-    checkpoints.save = tell
+    setattr(where, name, act_and_tell)
+    if case == "confirm":
+        confirm(directory, int(devices))
+        return
     try:
         checkpoints.asked(directory)
     except FileNotFoundError:
@@ -99,6 +112,7 @@ def main(directory, case, devices):
 
 
 STEPS = 30_000  # a second or two, most of which is saving
+CONFIRMING = range(3, 6)  # seeds
 
 if __name__ == "__main__":
     jax.config.update("jax_num_cpu_devices", 2)

@@ -134,6 +134,24 @@ def test_imports_point_down(file):
     assert ours <= MAY_IMPORT[part] | {part}
 
 
+def says_encoding(call: ast.Call) -> bool:
+    place = {"read_text": 0, "write_text": 1}[call.func.attr]
+    return len(call.args) > place or any(one.arg == "encoding" for one in call.keywords)
+
+
+def test_text_is_read_and_written_in_an_encoding_that_is_said():
+    """The system's own is another one on Windows."""
+    calls = [
+        (file.name, node)
+        for file in MODULES
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        if node.func.attr in ("read_text", "write_text")
+    ]
+    assert len(calls) > 10
+    assert [f"{name}:{call.lineno}" for name, call in calls if not says_encoding(call)] == []
+
+
 def module_name(file: Path) -> str:
     """``.../jaxopt_course/tables/space.py`` -> ``jaxopt_course.tables.space``."""
     parts = file.relative_to(PACKAGE.parent).with_suffix("").parts

@@ -419,6 +419,17 @@ def test_what_is_no_table_is_one_sentence(write, content):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("begin", ["https://", "http://", "ftp://", "s3://", "file://"])
+def test_no_address_is_opened(tmp_path, monkeypatch, begin):
+    """It is the name of a file, which is not there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("a connection was made"))
+    (tmp_path / "t.csv").write_text("x,y\n1,2\n")
+    place = tmp_path if begin == "file://" else "localhost"
+    with pytest.raises(FileNotFoundError, match=r"t\.csv"):
+        read_table(f"{begin}{place}/t.csv")
+
+
 def test_what_is_no_text_is_not_read_to_its_end(tmp_path):
     with open(tmp_path / "holes.csv", "wb") as stream:
         stream.truncate(1 << 40)  # takes no room on the disk

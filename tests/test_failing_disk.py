@@ -13,7 +13,24 @@ import warnings
 import pytest
 from failing_disk import Refusals
 from long_form import only
-from written_studies import MAY_BE, allowed, begin, found, study, sweep_and_end, write_three, wrong
+from written_studies import (
+    MAY_BE,
+    Seen,
+    allowed,
+    begin,
+    found,
+    goes_on,
+    grow,
+    grown,
+    parsed_once,
+    reached,
+    seen,
+    study,
+    sweep_and_end,
+    two_buckets,
+    write_three,
+    wrong,
+)
 
 from jaxopt_course.records import checkpoints, claims, files, store
 from jaxopt_course.records.format import COMMIT
@@ -23,9 +40,15 @@ CODES = pytest.mark.parametrize(
     "code", [errno.ENOSPC, errno.EACCES, errno.EIO], ids=errno.errorcode.get
 )
 ONCE = pytest.mark.parametrize("once", [True, False], ids=["once", "from there on"])
-EVERY = pytest.mark.parametrize(
-    "every", [*only([97], [97, 17]), pytest.param(1, marks=pytest.mark.soak)]
-)
+EVERY = pytest.mark.parametrize("every", only([61], [61, 1]))  # the long form tries all
+LONG = pytest.mark.parametrize("every", only([], [1]))
+NOTHING = ((None, None, None), Seen(), (None, Seen()))  # is found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly():
+    with parsed_once():
+        yield
 
 
 class Listener:
@@ -35,7 +58,7 @@ class Listener:
         self.said = anything
 
 
-def refused(tmp_path, act, code, number, once):
+def refused(tmp_path, act, code, number, once, find=found):
     """What had been said, whether it was refused, what a reader finds then, and afterwards."""
     directory, listener = tmp_path / f"{number}" / "study", Listener()
     directory.parent.mkdir()
@@ -46,25 +69,23 @@ def refused(tmp_path, act, code, number, once):
         except OSError as error:
             assert error.errno == code
             told = True
-        meanwhile = found(directory)
+        meanwhile = find(directory)
     return listener.said, told, meanwhile, directory, disk
 
 
-def outcomes_of(tmp_path, act, code, once, every):
-    """For the operations by their number: (said, what is found)."""
-    *_, disk = refused(tmp_path, act, code, None, once)
+def outcomes_of(tmp_path, act, code, once, every, find=found):
+    """For the operations by their number: (said, what is found, and after a writer)."""
+    *_, disk = refused(tmp_path, act, code, None, once, find)
     outcomes = []
     # an odd start, so that each of the errors meets others
     for number in range((code + once) % every, disk.done, every):
-        said, told, first, there, _ = refused(tmp_path, act, code, number, once)
+        said, told, first, there, _ = refused(tmp_path, act, code, number, once, find)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".* is damaged; the sweep goes on from the snapshot")
-            nothing = first == (None, None, None)
-            with claims.claimed(there) if nothing else claims.held(there):
-                again = found(there)
+            with claims.claimed(there) if first in NOTHING else claims.held(there):
+                again = find(there)
                 assert not [*there.rglob(f"*{files.PARTIAL}"), *there.rglob(COMMIT)]
-                outcomes.append((said, again))
-                assert first == again
+                outcomes.append((said, first, again))
                 if told:  # and the next one can be written
                     checkpoints.forget(there)
                     store.write(there, study(0.9))
@@ -77,11 +98,12 @@ def outcomes_of(tmp_path, act, code, once, every):
 @EVERY
 def test_a_study_is_the_old_one_or_the_new_one(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, write_three, code, once, every)
+    assert [one for one in outcomes if one[1] != one[2]] == []
     assert wrong(outcomes) == []
     assert count > 40
     if every == 1:
         possible = {(*one, None) for ones in MAY_BE.values() for one in ones}
-        assert {one for _, one in outcomes} <= possible
+        assert {one for _, one, _ in outcomes} <= possible
 
 
 @CODES
@@ -89,7 +111,28 @@ def test_a_study_is_the_old_one_or_the_new_one(tmp_path, code, once, every):
 @EVERY
 def test_a_sweep_goes_on_from_the_last_snapshot_that_was_said(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, sweep_and_end, code, once, every)
-    assert [one for one in outcomes if not allowed(*one)] == []
+    assert [one for one in outcomes if one[1] != one[2] or not allowed(*one[:2])] == []
+    assert count > 60
+
+
+@CODES
+@ONCE
+@LONG
+def test_weights_and_pages_are_of_the_study_that_is_there(tmp_path, code, once, every):
+    count, outcomes = outcomes_of(tmp_path, grow, code, once, every, seen)
+    for said, first, again in outcomes:
+        assert grown(said, first, tidy=False), (said, first)
+        assert grown(said, again, tidy=True), (said, again)
+        assert first[:4] == again[:4]
+    assert count > 100
+
+
+@CODES
+@ONCE
+@LONG
+def test_each_bucket_goes_on_from_where_it_was_said_to_be(tmp_path, code, once, every):
+    count, outcomes = outcomes_of(tmp_path, two_buckets, code, once, every, reached)
+    assert [one for one in outcomes if one[1] != one[2] or not goes_on(*one[:2])] == []
     assert count > 60
 
 

@@ -33,6 +33,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from written_studies import parsed_once
 
 import jaxopt_course as joc
 from jaxopt_course.records import checkpoints, claims, files, ownership, store, weights
@@ -74,18 +75,22 @@ class Life(RuleBasedStateMachine):
         self.root = Path(tempfile.mkdtemp(prefix="life-"))
         self.count, self.copies = 0, {}
         self.study = self.there = self.asked = self.confirmed = None
-        self.partial, self.drawn = False, set()
+        self.partial, self.drawn, self.cut_short = False, set(), []
 
     def teardown(self):
         shutil.rmtree(self.root)
 
     @initialize(static=st.booleans(), keep=st.sampled_from([0, 2]))
     def begin(self, static, keep):
+        self.settle(static, keep)
+
+    def settle(self, static, keep):
         self.static, self.keep = static, keep
         self.all, self.whole = life.rows(static), life.in_one_go(static)
         self.directory = self.elsewhere()
 
     def elsewhere(self):
+        """A directory that is not there yet."""
         self.count += 1
         return self.root / f"{self.count}" / "study"
 
@@ -109,6 +114,11 @@ class Life(RuleBasedStateMachine):
         """What came of it, or None; and whether all of it was done."""
         kind, number = what
         self.kind, self.verb = kind, verb
+        study, done = self.outcome(verb, kind, number, act, given)
+        self.cut_short += [] if done else [(verb, kind)]
+        return study, done
+
+    def outcome(self, verb, kind, number, act, given):
         if kind == "kill" and self.really and verb != "save":
             return None, self.in_a_process(verb, number, **given)
         disk = {"full": errno.ENOSPC, "broken": errno.EIO, "broken once": errno.EIO}
@@ -517,15 +527,52 @@ def live(machine, examples, steps, **more):
     )
 
 
-@pytest.fixture
-def programs(monkeypatch):
-    """Checkpoints at each reading; a program is made once."""
-    sweep_to_kill.save_always(monkeypatch)
-    monkeypatch.setattr(session, "compile_bucket", life.remembering())
+@pytest.fixture(scope="module")
+def programs():
+    """Checkpoints at each reading; a program is made once, and a file parsed once."""
+    with pytest.MonkeyPatch.context() as patch, parsed_once():
+        sweep_to_kill.save_always(patch)
+        patch.setattr(session, "compile_bucket", life.remembering())
+        yield
+
+
+WELL = (None, 0)
+STEPS = [  # all that may be done, and all that may befall it
+    ("sweep", [0], [2, 5], 1, ("kill", 60)),
+    ("is_refused",),
+    ("resume", 2, ("ctrl-c", 40)),
+    ("resume", 1, ("full", 30)),
+    ("resume", 2, WELL),
+    ("report", False, ("kill", 2)),
+    ("replay", 3),
+    ("extend", [1, 30, 45], 2, ("kill", 50)),
+    ("extend", [1, 30, 45], 1, ("broken", 20)),
+    ("load",),
+    ("extend", [1, 30, 45], 1, WELL),
+    ("confirm", 1, 2, ("kill", 30)),
+    ("confirm", [5, 6], 1, WELL),
+    ("confirm", 2, 1, ("full", 20)),
+    ("report", False, WELL),
+    ("save", ("kill", 10)),
+    ("save", WELL),
+    ("sweep", [1], [5], 2, WELL),
+    ("join", 0, 1),
+    ("extend", [2, 3, 60], 1, ("ctrl-c", 30)),
+    ("sweep", [0, 3], [2], 2, ("broken once", 25)),
+]
 
 
 def test_no_row_is_lost(programs):
-    live(Life, 5, 10, derandomize=True)
+    """In one life, in which everything happens."""
+    one = Life()
+    try:
+        one.settle(static=True, keep=2)
+        for name, *given in STEPS:
+            getattr(one, name)(*given)
+            one.copies_stay()
+    finally:
+        one.teardown()
+    assert len({*one.cut_short}) >= 10
 
 
 @pytest.mark.long

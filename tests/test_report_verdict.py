@@ -57,6 +57,18 @@ def test_pairs_separate_what_intervals_of_their_own_do_not(tmp_path):
     )
 
 
+def test_only_fresh_seeds_carry_intervals(tmp_path):
+    """The seeds of the search have a mean alone, however many they are."""
+    search = [trial(name, 0.1, seed, 0.8 + seed / 100) for name in OWN for seed in range(6)]
+    parts = ["half_width", "low", "high"]
+    found = findings.read(write(tmp_path / "without", search))
+    assert not found.confirmed and (found.intervals["seeds"] == 6).all()
+    assert found.intervals["mean"].notna().any() and found.intervals[parts].isna().all(axis=None)
+    found = findings.read(write(tmp_path / "with", search, fresh()))
+    rows = found.intervals[found.intervals["metric"] == "valid_accuracy"]
+    assert found.confirmed and (rows["seeds"] == 5).all() and rows[parts].notna().all(axis=None)
+
+
 def test_of_a_loss_the_lowest_wins(tmp_path):
     own = {name: 1 - values for name, values in OWN.items()}
     rows = fresh(own, shared=-SEED)

@@ -98,24 +98,29 @@ class Killer:
 
 
 def assert_survives(case, kills, tmp_path, monkeypatch, seed, longest):
-    """Kill a sweep again and again, let it finish, and compare with one that nobody killed."""
+    """Kill a sweep again and again, let it finish, and compare with one that nobody killed.
+
+    How many buckets had begun at each kill.
+    """
     whole = sweep_to_kill.sweep(tmp_path / "whole", case, steps=sweep_to_kill.STEPS)
     assert set(whole.trials["status"]) >= {"diverged", "finished"}
-    moments, killed = random.Random(seed), 0
+    moments, begun = random.Random(seed), []
     killer = Killer(tmp_path / "killed", tmp_path / "cache")
     for _ in range(20 * kills):
-        devices = 2 if killed == 1 else 1
-        killed += killer.kill(case, devices, moments.uniform(0, longest), first=not killed)
-        if killed == kills:
+        devices = 2 if len(begun) == 1 else 1
+        if killer.kill(case, devices, moments.uniform(0, longest), first=not begun):
+            begun.append(len([*(killer.directory / FOLDER).glob("[0-9]*")]))
+        if len(begun) == kills:
             break
         if not (killer.directory / FOLDER).exists():
             shutil.rmtree(killer.directory)  # it was faster: once more
-    assert killed == kills
+    assert len(begun) == kills
     reuse(monkeypatch, whole)
     study = go_on(killer.directory)
     assert_same_files(killer.directory, whole.directory)
     assert study.manifest["command"].endswith("killed " + case + " 1")  # the one that asked
     assert study.events[-1]["trial_steps"] < whole.events[-1]["trial_steps"]
+    return begun
 
 
 @pytest.mark.parametrize("kills", only([2], [2, 5]))
@@ -128,6 +133,40 @@ def test_kill_9(kills, tmp_path, monkeypatch):
 @pytest.mark.parametrize("case, kills", [("plain", 20), ("halving", 15), ("asha", 15)])
 def test_kill_9_often(case, kills, tmp_path, monkeypatch):
     assert_survives(case, kills, tmp_path, monkeypatch, seed=1, longest=0.5)
+
+
+@pytest.mark.soak
+def test_kill_9_often_in_either_bucket(tmp_path, monkeypatch):
+    begun = assert_survives("buckets", 25, tmp_path, monkeypatch, seed=2, longest=0.5)
+    assert {1, 2} <= {*begun}
+
+
+@pytest.mark.soak
+def test_kill_9_often_while_a_study_is_confirmed(tmp_path, monkeypatch):
+    """The study stays as it is, and beside it the confirmation of before, or the new one."""
+    whole = sweep_to_kill.sweep(tmp_path / "whole", steps=sweep_to_kill.STEPS)
+    old = whole.confirm([50], progress=False).trials
+    before = shutil.copytree(whole.directory, tmp_path / "before")
+    new = whole.confirm(sweep_to_kill.CONFIRMING, progress=False).trials
+    directory = shutil.copytree(before, tmp_path / "killed")
+    moments, killed, kills = random.Random(3), 0, 25
+    killer = Killer(directory, tmp_path / "cache")
+    for _ in range(20 * kills):
+        devices = 2 if killed == 1 else 1
+        killed += killer.kill("confirm", devices, moments.uniform(0, 0.4), first=False)
+        found = joc.Study.load(directory / "confirm").trials
+        pd.testing.assert_frame_equal(found, new if len(found) == len(new) else old)
+        pd.testing.assert_frame_equal(joc.Study.load(directory).trials, whole.trials)
+        if killed == kills:
+            break
+        if len(found) == len(new):  # it was faster: once more
+            shutil.rmtree(directory)
+            shutil.copytree(before, directory)
+    assert killed == kills
+    reuse(monkeypatch, whole)
+    sweep_to_kill.confirm(directory)
+    assert_same_files(directory / "confirm", whole.directory / "confirm")
+    assert_same_files(directory, whole.directory)
 
 
 # ---------------------------------------------------------------- in this process

@@ -184,6 +184,7 @@ def test_a_changed_box_is_the_one_that_is_drawn_from():
     [
         ({"tune": ["momentun"]}, "no optimizer takes 'momentun': unknown number to tune"),
         ({"tune": ["weight_decay"]}, "no optimizer takes 'weight_decay'"),
+        ({"tune": ["learning_rate", "momentun"]}, "no optimizer takes 'momentun'"),
         ({"tune": ["eps_root"]}, "'eps_root' has no box for any of adam; give space="),
         ({"tune": []}, "tune= names nothing"),
         ({"tune": ["b1"], "b1": 0.9}, "'b1' is to be tuned, and a column too"),

@@ -104,6 +104,43 @@ def test_the_test_part_counts_at_the_end_only(study):
     )
 
 
+def test_the_test_part_never_chooses():
+    """With another one all else is the same: who is stopped, who wins, and who is confirmed."""
+    x = np.linspace(-1, 1, 10, dtype=np.float32)
+    loss = lambda w, part: ((w * part["x"] - part["y"]) ** 2).mean()
+    functions = (
+        lambda key: (jax.random.normal(key), 0),
+        lambda w, state, batch, key: (loss(w, batch), (state, {})),
+        lambda w, state, part: {"loss": loss(w, part)},
+    )
+    trials = joc.grid(learning_rate=np.geomspace(1e-3, 0.3, 6), seed=range(2))
+
+    def swept(slope):
+        """Of the line 2 x, tested on another one."""
+        parts = [{"x": x, "y": np.float32(y) * x} for y in (2, 2, slope)]
+        study = joc.sweep(
+            joc.Task("own", *functions, *parts, {"loss": "min"}),
+            trials,
+            lambda h: joc.sgd(h["learning_rate"]),
+            steps=8,
+            evaluate_every=2,
+            batch_size=5,
+            scheduler=joc.SuccessiveHalving(2),
+            progress=False,
+        )
+        return study, study.confirm(2, progress=False)
+
+    mine, others = swept(2), swept(-20)
+    for one, other in zip(mine, others, strict=True):
+        rest = [name for name in one.trials if not name.startswith("test_")]
+        pd.testing.assert_frame_equal(one.trials[rest], other.trials[rest], check_exact=True)
+        xr.testing.assert_identical(one.curves, other.curves)
+    assert (mine[0].trials["status"] == "stopped").any()
+    best = [study.trials["test_loss"].idxmin() for study, _ in (mine, others)]
+    assert best[0] != best[1]  # it would choose otherwise
+    assert mine[0].best() == others[0].best()
+
+
 class TestConfirm:
     def test_winners_train_again_on_fresh_seeds_in_the_same_program(self, study):
         confirmed = study.confirm(3, progress=False)

@@ -4,11 +4,18 @@ An act takes the directory and a listener, whose ``say`` it tells what it has go
 it must hold, whatever happens to the machine or the disk.
 """
 
+import contextlib
+import functools
+import os
+import pickle
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 import report_studies
-from report_studies import courses, table, trial
+import xarray
+from report_studies import table, trial
 
 from jaxopt_course.records import checkpoints, files, ownership, store, weights
 from jaxopt_course.records.format import FIGURES, OWN, PAGE, PICTURES
@@ -16,6 +23,45 @@ from jaxopt_course.records.format import FIGURES, OWN, PAGE, PICTURES
 ROWS = [trial(seed=seed) for seed in range(2)]
 
 
+@contextlib.contextmanager
+def parsed_once():
+    """Thousands of files are read of which most are alike: one of the same bytes is parsed once.
+
+    Curves that are alike are made into bytes once, too.  Nothing waits for the disk meanwhile: what
+    is flushed and when is watched above it.
+    """
+    known, made = {}, {}
+    to_netcdf = xarray.Dataset.to_netcdf
+
+    def to_bytes(dataset, **named):
+        key = pickle.dumps(dataset), repr(named)
+        if key not in made:
+            made[key] = bytes(to_netcdf(dataset, **named))
+        return made[key]
+
+    def by_content(parse):
+        def read(file, *args, **named):
+            key = parse, Path(file).read_bytes(), repr((args, named))
+            if key not in known:
+                known[key] = parse(file, *args, **named)
+            return known[key] if known[key] is None else known[key].copy()
+
+        return read
+
+    with pytest.MonkeyPatch.context() as patch:
+        for place, name in (
+            (xarray, "load_dataset"),
+            (store, "check_curves"),
+            (store, "read_table"),
+            (checkpoints, "read_table"),
+        ):
+            patch.setattr(place, name, by_content(getattr(place, name)))
+        patch.setattr(xarray.Dataset, "to_netcdf", to_bytes)
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield
+
+
+@functools.cache
 def study(score, **manifest):
     rows = [row | {"valid_accuracy": score} for row in ROWS]
     return report_studies.record(rows, 4, {"seconds": score} | manifest)
@@ -83,6 +129,7 @@ def wrong(outcomes):
     return [one for one in outcomes if one[1][:2] not in MAY_BE[one[0]] or one[1][2] is not None]
 
 
+@functools.cache
 def question(score):
     trials = table([row | {"valid_accuracy": score} for row in ROWS])
     settings = study(score).manifest
@@ -100,8 +147,7 @@ def sweep_and_end(directory, disk):
         for number in range(1, 4):
             checkpoints.save(folder, {"number": np.float64(number)}, asked)
             disk.say((score, number))
-        trials = table(ROWS)
-        left = checkpoints.Left(trials, courses(trials), {"number": 9})
+        left = checkpoints.Left(study(score).trials, study(score).curves, {"number": 9})
         checkpoints.keep(folder, left, asked)
         disk.say((score, 9))
         store.write(directory, study(score))
@@ -170,6 +216,7 @@ def weights_of(trial, score):
     return f"{trial} of {score}".encode() * 20
 
 
+@functools.cache
 def longer(score, rows, keep):
     """A study of so many rows, and the files of the weights that it keeps."""
     trials = [trial(seed=seed) | {"valid_accuracy": score} for seed in range(rows)]
@@ -190,7 +237,7 @@ def draw(directory, text):
 def grow(directory, disk):
     """A study with weights, its page, its confirmation; more rows, and a page again; another."""
     begin(directory)
-    record, kept = longer(0.5, 2, [0, 1])
+    record, kept = longer(0.5, 2, (0, 1))
     store.write(directory, record, kept=kept)
     store.write_events(directory, [{"event": "finished"}])
     disk.say(Seen(0.5, 2, 2))
@@ -198,12 +245,12 @@ def grow(directory, disk):
     disk.say(Seen(0.5, 2, 2, None, "first", 3))
     store.write(directory, study(0.5, kind="confirmation"), True)
     disk.say(Seen(0.5, 2, 2, 0.5, "first", 3))
-    record, kept = longer(0.5, 3, [1, 2])  # of the best ones, who are others now
+    record, kept = longer(0.5, 3, (1, 2))  # of the best ones, who are others now
     store.write(directory, record, kept=kept)
     disk.say(Seen(0.5, 3, 2))
     draw(directory, "second")
     disk.say(Seen(0.5, 3, 2, None, "second", 3))
-    record, kept = longer(0.7, 2, [0])
+    record, kept = longer(0.7, 2, (0,))
     store.write(directory, record, kept=kept)
     disk.say(Seen(0.7, 2, 1))
 
@@ -237,7 +284,6 @@ def two_buckets(directory, disk):
     begin(directory)
     checkpoints.ask(directory, question(0.5))
     disk.say((0, 0))
-    trials = table(ROWS)
     for bucket in range(2):
         folder = checkpoints.folder_of(directory, bucket)
         asked = checkpoints.question_of(folder)
@@ -245,10 +291,10 @@ def two_buckets(directory, disk):
             checkpoints.save(folder, {"number": np.float64(number)}, asked)
             disk.say((bucket, number))
         kept = {0: b"a state", 1: b"another"}
-        left = checkpoints.Left(trials, courses(trials), {"number": 9}, kept)
+        left = checkpoints.Left(study(0.5).trials, study(0.5).curves, {"number": 9}, kept)
         checkpoints.keep(folder, left, asked)
         disk.say((bucket, 9))
-    record, kept = longer(0.5, 2, [1])
+    record, kept = longer(0.5, 2, (1,))
     store.write(directory, record, kept=kept)
     disk.say("written")
     checkpoints.forget(directory)

@@ -77,7 +77,7 @@ def machine() -> Sequence[str]:
     """
     wanted = ("model name", "flags", "features", "cpu part", "isa")
     try:
-        lines = CPUINFO.read_text().splitlines()
+        lines = CPUINFO.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         lines = []
     found = [line for line in lines if line.partition(":")[0].strip().lower() in wanted]
