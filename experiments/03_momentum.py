@@ -382,7 +382,8 @@ assert walked["Nesterov"] < 0.75 * walked["suma"]
 # La fórmula de los apuntes pide el gradiente en $w-\gamma v$, un punto donde los parámetros *no
 # están*. Las bibliotecas guardan ese punto, $\theta=w-\gamma v$. Con $v'=\gamma v+\eta g(\theta)$:
 #
-# $$\theta'=w'-\gamma v'=\theta+\gamma v-v'-\gamma v'=\theta-\big(\gamma v'+\eta\,g(\theta)\big)$$
+# $$\begin{aligned}\theta'&=w'-\gamma v'=\theta+\gamma v-v'-\gamma v'\\
+#   &=\theta-\big(\gamma v'+\eta\,g(\theta)\big)\end{aligned}$$
 #
 # Solo aparece el gradiente en $\theta$, que es lo que una biblioteca tiene. Es lo que hacen
 # `joc.nesterov`, Keras y PyTorch, y la igualdad se verificó arriba para $\theta$. Para $w$ no vale:

@@ -12,9 +12,9 @@
 # con $m_0=v_0=0$ y $t=1,2,\dots$ AdamW encoge además cada peso, aparte del gradiente, y Adamax
 # cambia $\sqrt{\hat v}$ por el mayor gradiente reciente, que no necesita corrección:
 #
-# $$\text{AdamW:}\quad \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{\sqrt{\hat v_t}+\varepsilon}
+# $$\text{AdamW:}\qquad \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{\sqrt{\hat v_t}+\varepsilon}
 #   -\eta\lambda\,\theta_{t-1}$$
-# $$\text{Adamax:}\quad u_t=\max(\beta_2 u_{t-1},\,|g_t|+\varepsilon) \qquad
+# $$\text{Adamax:}\qquad u_t=\max(\beta_2 u_{t-1},\,|g_t|+\varepsilon) \qquad
 #   \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{u_t}$$
 #
 # Dos detalles son de las bibliotecas y no de los artículos: en el de AdamW el decaimiento no lleva

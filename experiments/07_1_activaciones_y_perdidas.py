@@ -149,7 +149,8 @@ assert np.allclose(softmax(pairs)[:, 1], sigmoid(z), rtol=0, atol=1e-12)
 #
 # $$E_{\text{MSE}}=\tfrac1M\sum_m \tfrac12\lVert a_m-y_m\rVert^2$$
 #
-# $$E_{\text{BCE}}=-\tfrac1M\sum_m\big[y_m\ln a_m+(1-y_m)\ln(1-a_m)\big]$$
+# $$\begin{aligned}E_{\text{BCE}}=-\tfrac1M\sum_m\big[&y_m\ln a_m\\
+#   &+(1-y_m)\ln(1-a_m)\big]\end{aligned}$$
 #
 # $$E_{\text{CE}}=-\tfrac1M\sum_m\sum_k y_{mk}\ln a_{mk}$$
 #

@@ -265,8 +265,8 @@ assert losses["ReLU, g = √2"] < 0.5 * math.log(10)
 # La cuarta red es la de sigmoides, con los mismos pesos iniciales y una suma más en cada capa:
 #
 # $$a^{(\ell+1)}=a^{(\ell)}+\sigma(z^{(\ell+1)})\qquad\Longrightarrow\qquad
-#   \frac{\partial a^{(\ell+1)}}{\partial a^{(\ell)}}
-#   =I+\operatorname{diag}\big(\sigma'(z^{(\ell+1)})\big)\,W^{(\ell)}$$
+#   \begin{aligned}\frac{\partial a^{(\ell+1)}}{\partial a^{(\ell)}}
+#   &=I\\&+\operatorname{diag}\big(\sigma'(z^{(\ell+1)})\big)\,W^{(\ell)}\end{aligned}$$
 #
 # El producto de muchas matrices pequeñas se vuelve un producto de matrices cercanas a la identidad:
 # el error tiene siempre un camino por el que volver entero. Es la idea de las redes residuales, y

@@ -50,7 +50,8 @@ assert np.allclose(layer_by_layer, one_matrix, rtol=0, atol=1e-11)
 # Con ReLU la red se puede incluso *escribir*: si $x_0<\dots<x_n$ son nodos a distancia $h$ y $s_i$
 # las pendientes entre ellos,
 #
-# $$f_n(x)=f(x_0)+\sum_{i=0}^{n-1}(s_i-s_{i-1})\,\mathrm{ReLU}(x-x_i),\qquad s_{-1}=0$$
+# $$\begin{aligned}f_n(x)=f(x_0)&\\
+#   {}+\sum_{i=0}^{n-1}&(s_i-s_{i-1})\,\mathrm{ReLU}(x-x_i),\end{aligned}\qquad s_{-1}=0$$
 #
 # es la interpolación por trozos: $n$ neuronas, y un error de a lo sumo $\tfrac{h^2}8\max|f''|$.
 

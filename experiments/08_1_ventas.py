@@ -8,7 +8,8 @@
 # Con datos reales nunca se sabe si el error que queda es culpa de la red o del azar. Por eso las
 # ventas de esta lección se generan con una fórmula conocida más un ruido de tamaño conocido:
 #
-# $$y = f(\text{precio},\text{descuento},\text{visitas},\dots) + \sigma\,\varepsilon,
+# $$\begin{aligned}y = f(&\text{precio},\text{descuento},\\
+#   &\text{visitas},\dots) + \sigma\,\varepsilon,\end{aligned}
 #   \qquad \varepsilon\sim\mathcal N(0,1)$$
 #
 # Ningún modelo puede bajar, en promedio, de un error cuadrático $\sigma^2$: ese es el suelo. Lo que

@@ -11,7 +11,7 @@
 # pequeños, $k$ pasos con lotes de $B$ avanzan casi lo mismo que uno solo de tamaño $k\eta$ con un
 # lote de $kB$:
 #
-# $$\theta - \eta\sum_{j=1}^{k}\nabla J_{\mathcal B_j} \;\approx\;
+# $$\theta - \eta\sum_{j=1}^{k}\nabla J_{\mathcal B_j} \qquad\approx\qquad
 #   \theta - (k\eta)\,\nabla J_{\mathcal B_1\cup\dots\cup\mathcal B_k}$$
 #
 # De ahí la regla de escala lineal: a lote $k$ veces mayor, tasa $k$ veces mayor… hasta que la tasa

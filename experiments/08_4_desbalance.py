@@ -85,7 +85,8 @@ assert reference.loc["siempre «no»", "exactitud"] > 0.9 and reference.loc["sie
 # **pesos de clase** $c_1=\frac{N}{2N_1}$, $c_0=\frac{N}{2N_0}$ igualan lo que aporta cada clase; la
 # **pérdida focal** quita peso a lo que ya se clasifica bien:
 #
-# $$\mathcal L_{\text{pesos}}=-\big[c_1\,y\ln\hat p+c_0\,(1-y)\ln(1-\hat p)\big],\qquad
+# $$\begin{aligned}\mathcal L_{\text{pesos}}=-\big[&c_1\,y\ln\hat p\\
+#   &+c_0\,(1-y)\ln(1-\hat p)\big],\end{aligned}\qquad
 #   \mathcal L_{\text{focal}}=-(1-\hat p_y)^{\gamma}\ln\hat p_y$$
 #
 # con $\hat p_y$ la probabilidad que se da a la clase verdadera. El **sobremuestreo** repite fraudes
@@ -393,7 +394,7 @@ assert np.mean(precisions[0]) > np.mean(precisions[1])
 #
 # Para un $x$ dado, la entropía cruzada con pesos es mínima en
 #
-# $$\hat p=\frac{c_1p}{c_1p+c_0(1-p)}\quad\Longleftrightarrow\quad
+# $$\hat p=\frac{c_1p}{c_1p+c_0(1-p)}\qquad\Longleftrightarrow\qquad
 #   \operatorname{logit}\hat p=\operatorname{logit}p+\ln\frac{c_1}{c_0},\qquad
 #   \frac{c_1}{c_0}=\frac{N_0}{N_1}$$
 #

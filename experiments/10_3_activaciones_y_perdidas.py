@@ -145,7 +145,8 @@ errata.judge(
 # De la distribución de Bernoulli a la entropía cruzada, paso a paso y con los signos en su sitio:
 #
 # $$p(y\mid x) = f^{\,y}(1-f)^{1-y}, \qquad
-# \ell_m = y_m\ln f_m + (1-y_m)\ln(1-f_m), \qquad L(S) = \sum_m \ell_m, \qquad E = -L(S)$$
+# \begin{aligned}\ell_m &= y_m\ln f_m\\ &+ (1-y_m)\ln(1-f_m),\end{aligned} \qquad
+# L(S) = \sum_m \ell_m, \qquad E = -L(S)$$
 #
 # En las diapositivas el producto es una suma y las «probabilidades» pasan de uno; aparece un
 # $1/M$ que no viene de ninguna parte, y se minimiza lo que había que maximizar.

@@ -134,8 +134,8 @@ show(fig, "rango", "Exactitud según la tasa; en gris, el rango en que Adam tien
 # Con más hiperparámetros hay más que afinar. Si se prueban $n$ configuraciones sacadas al azar, la
 # mejor que se espera encontrar es (Dodge et al., 2019)
 #
-# $$ E\big[\max(v_1,\dots,v_n)\big]=\sum_{i=1}^{N} v_{(i)}
-#    \left[\left(\tfrac{i}{N}\right)^{n}-\left(\tfrac{i-1}{N}\right)^{n}\right], $$
+# $$ \begin{aligned}&E\big[\max(v_1,\dots,v_n)\big]\\&\;=\sum_{i=1}^{N} v_{(i)}
+#    \left[\left(\tfrac{i}{N}\right)^{n}-\left(\tfrac{i-1}{N}\right)^{n}\right],\end{aligned} $$
 #
 # con $v_{(1)}\le\dots\le v_{(N)}$ los resultados de las $N$ configuraciones medidas. Así un
 # barrido contesta para **todos** los presupuestos a la vez. Lo que hay que mirar: las distancias

@@ -208,7 +208,7 @@ assert not np.allclose(Q @ (g / np.abs(g)), (Q @ g) / np.abs(Q @ g))
 # 1. A la cuarta parte: el error de la escrita es $\frac{h^2}8\max|f''|$. La entrenada, mucho menos,
 #    como dice la lección.
 # 2. Es el máximo de muchas medidas con ruido: abajo, cuánto sube sin que nada sea mejor.
-# 3. $\mathrm{ReLU}(x)-2\,\mathrm{ReLU}(x-1)+\mathrm{ReLU}(x-2)$.
+# 3. Con $r(x)=\mathrm{ReLU}(x)$, es $r(x)-2\,r(x-1)+r(x-2)$.
 # 4. $2^{10}=1024$ tramos; una capa de veinte, a lo sumo 21.
 
 # %%
