@@ -29,7 +29,7 @@ import pandas as pd
 from sklearn.datasets import load_diabetes
 
 import jaxopt_course as joc
-from jaxopt_course.course import check, quick, show
+from jaxopt_course.course import check, quick, show, show_table
 from jaxopt_course.course.walks import follow
 from jaxopt_course.report import landscape
 
@@ -221,7 +221,8 @@ table = pd.DataFrame(
             "Nesterov de los apuntes": gap(theta_s, decayed["nesterov", like])}
      for like in ("keras", "torch")}
 )  # fmt: skip
-print("mayor distancia, con tasa decreciente:\n", table.to_string(float_format="{:.0e}".format))
+print("mayor distancia, con tasa decreciente:")
+show_table(table, 1)
 assert table["keras"].iloc[0] < 1e-12 < 0.05 < table["torch"].iloc[0]
 assert table["torch"].iloc[1] < 1e-12 < 0.05 < table["keras"].iloc[1]
 assert table["keras"].iloc[2] < 1e-12 < 0.05 < table["torch"].iloc[2]
@@ -302,7 +303,7 @@ for scale in scales:
 columns = ["escala", "kappa", "pasos sin memoria", "pasos con memoria", "mejor beta"]
 race = pd.DataFrame(rows, columns=columns)
 print(f"{len(trials)} entrenamientos")
-print(race.round(2).to_string(index=False, formatters=dict.fromkeys(columns[2:4], "{:.0f}".format)))
+show_table(race, 4, index=False)
 
 # %% [markdown]
 # Con escalas iguales la memoria apenas hace falta. Cuanto más alargado el tazón, más separa a las

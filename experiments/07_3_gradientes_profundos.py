@@ -22,7 +22,7 @@ import pandas as pd
 from flax import nnx
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 
 COLOURS = {
     "lineal": "black",
@@ -104,7 +104,7 @@ rows = {
     for name in SIGMA
     for gain in ([1, math.sqrt(2)] if name == "ReLU" else [1])
 }
-print(pd.DataFrame(rows).T.rename_axis(["activación", "g"]).to_string(float_format="{:.2g}".format))
+show_table(pd.DataFrame(rows).T.rename_axis(["activación", "g"]), 2)
 
 for name, scale in [("lineal", 1), ("ReLU", 1 / math.sqrt(2))]:
     assert np.allclose(per_layer(relative[name]), gains * scale, rtol=0.06)
@@ -229,7 +229,10 @@ study = joc.sweep(
     progress=False,
 )  # fmt: skip
 best = study.configurations().groupby("net", sort=False).first()
-print(best[["learning_rate", "valid_loss"]].to_string(float_format="{:.3f}".format))
+best_of_each = best[["learning_rate", "valid_loss"]].set_axis(
+    ["tasa", "costo de validación"], axis=1
+)
+show_table(best_of_each.rename_axis("red"))
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.6))

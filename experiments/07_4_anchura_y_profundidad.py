@@ -23,7 +23,7 @@ from flax import nnx
 from scipy import stats
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -50,8 +50,8 @@ assert np.allclose(layer_by_layer, one_matrix, rtol=0, atol=1e-11)
 # Con ReLU la red se puede incluso *escribir*: si $x_0<\dots<x_n$ son nodos a distancia $h$ y $s_i$
 # las pendientes entre ellos,
 #
-# $$\begin{aligned}f_n(x)=f(x_0)&\\
-#   {}+\sum_{i=0}^{n-1}&(s_i-s_{i-1})\,\mathrm{ReLU}(x-x_i),\end{aligned}\qquad s_{-1}=0$$
+# $$\begin{aligned}f_n(x)&=f(x_0)\\
+#   &+\sum_{i=0}^{n-1}(s_i-s_{i-1})\,\mathrm{ReLU}(x-x_i),\end{aligned}\qquad s_{-1}=0$$
 #
 # es la interpolación por trozos: $n$ neuronas, y un error de a lo sumo $\tfrac{h^2}8\max|f''|$.
 
@@ -299,7 +299,10 @@ study = joc.sweep(
     progress=False,
 )
 table = study.configurations("valid_loss")
-print(table[["depth", "hidden", "learning_rate", "valid_loss"]].head(8).to_string())
+first = table[["depth", "hidden", "learning_rate", "valid_loss"]].head(8)
+show_table(
+    first.set_axis(["capas", "neuronas", "tasa", "costo de validación"], axis=1), index=False
+)
 
 # %% [markdown]
 # A la izquierda, cada punto es una semilla. Las redes estrechas acaban en sitios muy distintos; al
@@ -335,7 +338,8 @@ fig.tight_layout()
 show(fig, "anchura_y_profundidad")
 
 spread = one_layer.groupby("hidden")[["train_loss", "test_loss"]].std()
-print("desviación entre semillas, una capa:\n" + spread.to_string(float_format="{:.3f}".format))
+print("desviación entre semillas, una capa:")
+show_table(spread.rename_axis("neuronas").set_axis(["entrenamiento", "prueba"], axis=1), 2)
 assert (spread.loc[3] > 4 * spread.loc[64]).all()
 
 # %% [markdown]
@@ -343,7 +347,8 @@ assert (spread.loc[3] > 4 * spread.loc[64]).all()
 # las que comparten semilla comparten los lotes. El intervalo es del 95 %.
 
 # %%
-print(same_rate.xs(64, level="hidden").to_string(float_format="{:.3f}".format))
+of_64 = same_rate.xs(64, level="hidden").rename_axis("capas")
+show_table(of_64.set_axis(["entrenamiento", "validación", "prueba"], axis=1))
 paired = runs[(runs["hidden"] == 64) & (runs["learning_rate"] == 0.003)]
 paired = paired.pivot(index="seed", columns="depth", values=LOSSES[:2])
 one_more = {}

@@ -31,7 +31,7 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.problems.generated import sales
 from jaxopt_course.problems.tables import prepare
 
@@ -49,10 +49,10 @@ plt.rcParams["font.size"] = 11
 
 # %%
 made = sales()
-print(made.table.head(4).to_string())
+show_table(made.table.head(4), index=False)
 ready = prepare(made.table, made.target)
 count = f"{len(made.table):_}".replace("_", "\u202f")
-print(f"\n{count} ventas; {len(ready.features)} entradas:")
+print(f"{count} ventas; {len(ready.features)} entradas:")
 print(textwrap.fill(", ".join(ready.features), 90))
 
 # %% [markdown]
@@ -133,7 +133,7 @@ mean, half = groups.mean(), groups.agg(half_width)
 shown = mean.map("{:.3g}".format) + " ± " + half.map("{:.2g}".format)
 shown["tasa"] = winners.map("{:.2g}".format)
 shown["sobre el ideal"] = (mean["error"] / ideal - 1).mul(100).map("{:+.0f} %".format)
-print(shown.rename(NAMES).to_string())
+show_table(shown.rename(NAMES).rename_axis("optimizador"))
 
 # %% [markdown]
 # Nadie baja del ideal, y los tres dejan atrás a la regresión lineal:
@@ -215,9 +215,9 @@ for measure in MEASURES:
         pair = f"{NAMES[worse]} menos {NAMES[better]}"
         rows.setdefault(pair, {})[measure] = text
         apart += [f"{measure}, {pair}"] if sure == "*" else []
-print(pd.DataFrame(rows).T.to_string())
+show_table(pd.DataFrame(rows).T)
 compared = len(duels) * len(MEASURES)
-print(f"\nde {compared} comparaciones, {len(apart)} separadas" + (": " if apart else ""), end="")
+print(f"de {compared} comparaciones, {len(apart)} separadas" + (": " if apart else ""), end="")
 print("; ".join(apart) or ": con estas semillas no gana nadie")
 
 # %% [markdown]

@@ -24,7 +24,7 @@ from scipy import stats
 from sklearn import metrics
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.problems.generated import fraud
 from jaxopt_course.problems.metrics import auc
 from jaxopt_course.problems.tables import prepare
@@ -75,7 +75,7 @@ def measure(y, p, threshold=0.5):
 reference = pd.DataFrame(
     {"siempre «no»": measure(y_test, np.zeros(len(y_test))), "ideal": measure(y_test, ideal)}
 ).T
-print(reference.T.to_string(float_format="%.3f"))
+show_table(reference.T)
 assert reference.loc["siempre «no»", "exactitud"] > 0.9 and reference.loc["siempre «no»", "F1"] == 0
 
 # %% [markdown]
@@ -274,7 +274,7 @@ mean = results.groupby("remedio", sort=False).mean().drop(columns="semilla")
 half = results.groupby("remedio", sort=False).sem().drop(columns="semilla")
 half = half * stats.t.ppf(0.975, len(seeds) - 1)
 table = mean.map("{:.3f}".format) + " ± " + half.map("{:.3f}".format)
-print(table.T.to_string())
+show_table(table.T)
 
 # %% [markdown]
 # Los seis comparten semilla, así que lo que gana o pierde cada remedio frente a no hacer nada se
@@ -290,7 +290,7 @@ for column in compared:
     margin = stats.t.ppf(0.975, len(seeds) - 1) * gain.sem()
     star = np.where(gain.mean().abs() > margin, " *", "  ")
     rows[column] = gain.mean().map("{:+.3f}".format) + " ± " + margin.map("{:.3f}".format) + star
-print(pd.DataFrame(rows).T[list(COLORS)[1:]].to_string())
+show_table(pd.DataFrame(rows).T[list(COLORS)[1:]])
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 4.2), width_ratios=[1.25, 1])
@@ -326,7 +326,8 @@ show(fig, "precision_exhaustividad")
 # %%
 compared = ["AUC", "exhaustividad", "F1", "F1 con umbral"]
 spread = mean.max() - mean.min()
-print("diferencia entre el mayor y el menor:\n" + spread[compared].to_string(float_format="%.3f"))
+print("diferencia entre el mayor y el menor:")
+show_table(spread[compared].rename("diferencia").to_frame())
 assert spread["exhaustividad"] > 3 * spread["AUC"]
 assert mean.loc["nada", "F1 con umbral"] > mean.loc["pesos", "F1"]
 assert mean["precisión media"].idxmin() == "submuestreo"
@@ -354,7 +355,7 @@ ax.legend(frameon=False, ncols=3, fontsize=9)
 show(fig, "auc_por_epoca")
 course = {name: area.mean(axis=0) for name, area in areas.items()}
 ends = {name: {"mejor época": c.max(), "última": c[-1]} for name, c in course.items()}
-print(pd.DataFrame(ends).T.to_string(float_format="%.3f"))
+show_table(pd.DataFrame(ends).T)
 rising = [name for name, c in course.items() if c.argmax() == len(c) - 1]
 print("todavía subían al parar:", ", ".join(rising) or "ninguna")
 kept, seen = 2 * positives, rows_of_epoch * len(epoch)

@@ -16,6 +16,7 @@ from jaxopt_course.course.lessons import number_of
 
 NARROW = "application/vnd.jaxopt_course.narrow+png"  # in an output, beside its image/png
 PAGE, PHONE = 8.4, 4.2  # inches: wider is scaled down there, and letters with it
+LETTERS = 10  # points, of every word and number
 PANELS = 6  # that are stacked at most; more are a mosaic
 PROPER = {  # optimizers as people write them; momentum is a word
     "sgd": "SGD",
@@ -72,6 +73,19 @@ def fitted(figure: Any) -> None:
     width, height = figure.get_size_inches()
     if width > PAGE:
         figure.set_size_inches(PAGE, height * PAGE / width)
+
+
+def sized(figure: Any) -> None:
+    """Give every word and number of a figure the one size of all figures.
+
+    Lessons choose none: what fits in one figure and not in another is a matter of its layout.
+    """
+    from matplotlib.text import Text
+
+    for axes in figure.axes:
+        axes.tick_params(which="both", labelsize=LETTERS)  # those that are made when it is drawn
+    for text in figure.findobj(Text):
+        text.set_fontsize(LETTERS)
 
 
 def localised(figure: Any) -> None:
