@@ -35,7 +35,6 @@ from jaxopt_course.report import landscape
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-plt.rcParams["font.size"] = 11
 
 
 # %%

@@ -89,7 +89,7 @@ for name, (function, slope, _) in ACTIVATIONS.items():
 axes[0].set(xlabel="entrada $z$", ylabel=r"salida $\sigma(z)$", ylim=(-1.6, 3), title="Activación")
 axes[1].set(xlabel="entrada $z$", ylabel=r"pendiente $\sigma'(z)$", title="Derivada")
 axes[1].axhline(0.25, color=BLUE, lw=0.8, ls="--")
-axes[1].text(4, 0.27, "techo: 1/4", color=BLUE, fontsize=9, ha="right")
+axes[1].text(4, 0.27, "techo: 1/4", color=BLUE, ha="right")
 fig.tight_layout()
 fig.legend(
     *axes[0].get_legend_handles_labels(), loc="upper center", ncols=4, bbox_to_anchor=(0.5, 0)

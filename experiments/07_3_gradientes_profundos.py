@@ -124,7 +124,7 @@ for name, colour in COLOURS.items():
     axes[0].semilogy(layers, at(name, 1), color=colour, label=name)
     axes[1].loglog(gains, per_layer(relative[name]), color=colour, label=name)
 axes[0].semilogy(layers, at("ReLU", math.sqrt(2)), "--", color=COLOURS["ReLU"])
-axes[0].text(3, 6, r"ReLU, $g=\sqrt{2}$ (- -)", color=COLOURS["ReLU"], fontsize=9)
+axes[0].text(3, 6, r"ReLU, $g=\sqrt{2}$ (- -)", color=COLOURS["ReLU"])
 axes[0].set(xlabel="capa $\\ell$ (la salida, a la derecha)", ylim=(None, 1e3))
 axes[0].set(ylabel="tamaño de $\\delta^{(\\ell)}$ relativo a la salida")
 axes[0].set_title("El error, de vuelta por treinta capas")
@@ -133,7 +133,7 @@ axes[1].set_xticks(marks := [0.5, 1, 2, 4, 8, 16], [f"{mark:g}" for mark in mark
 axes[1].set_yticks(marks := [0.1, 0.3, 1, 3, 10], [f"{mark:g}" for mark in marks])
 axes[1].minorticks_off()
 axes[1].set(xlabel="ganancia $g$", ylabel="factor por capa", title="¿Explota o se desvanece?")
-axes[1].legend(frameon=False, fontsize=9)
+axes[1].legend(frameon=False)
 fig.tight_layout()
 show(fig, "gradientes_por_capa")
 
@@ -247,7 +247,7 @@ for name in NETS:
 ax.axhline(math.log(10), color="gray", lw=0.8)
 end = lines["step"].item(-1)
 ax.annotate("contestar al azar: ln 10", (end, math.log(10)), (0, 4), ha="right", color="gray",
-            textcoords="offset points", fontsize=9)  # fmt: skip
+            textcoords="offset points")  # fmt: skip
 ax.set(xlabel="paso", ylabel="entropía cruzada de entrenamiento", ylim=(0, 2.8))
 ax.set_title("Diez capas ocultas, cada red con su mejor tasa")
 ax.legend(frameon=False)

@@ -153,7 +153,7 @@ axes[0].plot(dense, wave(dense), color="black", lw=3, alpha=0.3, label="la funci
 for n, colour in ((7, ORANGE), (14, GREEN), (28, BLUE)):
     axes[0].plot(dense, written(n, dense), color=colour, label=f"{n} ReLU")
 axes[0].set(xlabel="$x$", ylabel="salida", ylim=(-1.2, 1.9), title="Redes escritas a mano")
-axes[0].legend(fontsize=8, ncols=2)
+axes[0].legend(ncols=2)
 axes[1].loglog(units, [rms_of(n) for n in units], color="black", label="ReLU escrita")
 axes[1].loglog(trained.index, trained["min"], "o-", color=BLUE, label="tanh entrenada, la mejor")
 axes[1].loglog(trained.index, trained["median"], "s--", color=SKY, label="entrenada, mediana")
@@ -161,7 +161,7 @@ axes[1].set_xticks(marks := 4 ** np.arange(1, 5), marks)
 axes[1].minorticks_off()
 axes[1].set(xlabel="neuronas ocultas", ylabel="raíz del error cuadrático medio")
 axes[1].set_title("Error frente a neuronas")
-axes[1].legend(fontsize=8)
+axes[1].legend()
 fig.tight_layout()
 show(fig, "aproximacion_universal")
 
@@ -323,7 +323,7 @@ for (hidden, rows), colour in zip(one_layer.groupby("hidden"), colours, strict=F
 axes[0].set(xlabel="pérdida de entrenamiento", ylabel="pérdida de prueba")
 axes[0].set_yticks(marks := [0.3, 0.5, 1, 1.5], [f"{mark:g}" for mark in marks])
 axes[0].set_title("Una capa oculta: cada punto, una semilla")
-axes[0].legend(title="neuronas", fontsize=8)
+axes[0].legend(title="neuronas")
 for (depth, rows), colour in zip(same_rate.groupby("depth"), (BLUE, GREEN, RED), strict=False):
     rows = rows.droplevel("depth")
     axes[1].loglog(rows["train_loss"], ":", color=colour)
@@ -333,7 +333,7 @@ axes[1].set_xticks(widths := same_rate.index.unique("hidden"), widths)
 for ax in axes:
     ax.minorticks_off()
 axes[1].set_title("Validación (línea) y entrenamiento (puntos)")
-axes[1].legend(title="capas ocultas", fontsize=8)
+axes[1].legend(title="capas ocultas")
 fig.tight_layout()
 show(fig, "anchura_y_profundidad")
 

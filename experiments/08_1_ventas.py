@@ -38,7 +38,6 @@ from jaxopt_course.problems.tables import prepare
 joc.use_cpu_cores(1 if quick() else None)
 COLORS = {"sgd": "#0072B2", "rmsprop": "#E69F00", "adam": "#009E73"}
 NAMES = {"sgd": "SGD", "rmsprop": "RMSProp", "adam": "Adam"}
-plt.rcParams["font.size"] = 11
 
 # %% [markdown]
 # ## Los datos
@@ -186,7 +185,7 @@ left.set(xlabel="error de prueba (ideal: - - -)", ylim=(-0.5, 2.5))
 right.axhline(floor, color="black", ls="--", lw=1)
 right.axhline(linear, color="gray", ls=":", lw=1)
 right.annotate("regresión lineal", (9e-5, linear), (0, 3), textcoords="offset points",
-               color="gray", fontsize=9)  # fmt: skip
+               color="gray")  # fmt: skip
 right.set(xscale="log", yscale="log", ylim=(0.8 * floor, 3))
 right.set(xlabel="tasa de aprendizaje", ylabel="error de validación")
 right.legend(frameon=False, loc="upper center")

@@ -35,7 +35,6 @@ from jaxopt_course.course import quick, show, show_table
 
 joc.use_cpu_cores(1 if quick() else None)
 COLORS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"]
-plt.rcParams["font.size"] = 11
 
 # %% [markdown]
 # ## El mapa

@@ -34,7 +34,6 @@ from jaxopt_course.course import quick, show, show_table
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-plt.rcParams["font.size"] = 11
 
 # %% [markdown]
 # ## Riesgo empírico y riesgo verdadero
@@ -114,7 +113,7 @@ right.semilogx(last.index, last["verdadero"], "s--", color=GREEN, label="verdade
 right.set(xlabel="ejemplos distintos, $N$", title="Al terminar")
 for ax in (left, right):
     ax.axhline(1, color="0.6", lw=1, ls=":")
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend(frameon=False)
 left.set_ylim(0, 1.1 * last["verdadero"].max())
 show(fig, "nada_que_aprender")
 

@@ -38,7 +38,6 @@ COLORS = {
     "sintético": "#56B4E9",
     "submuestreo": "#CC79A7",
 }
-plt.rcParams["font.size"] = 11
 
 # %%
 made = fraud()
@@ -304,7 +303,7 @@ precision, recall, _ = metrics.precision_recall_curve(y_test, ideal)
 axes[0].plot(recall, precision, color="black", ls="--", lw=1.3, label="ideal")
 axes[0].set(xlabel="exhaustividad (fraudes detectados)", ylabel="precisión (alarmas ciertas)")
 axes[0].set(xlim=(0, 1), ylim=(0, 1.02))
-axes[0].legend(frameon=False, loc="lower left", fontsize=9)
+axes[0].legend(frameon=False, loc="lower left")
 for i, (name, color) in enumerate(COLORS.items()):
     for column, marker, face in (("F1", "o", "white"), ("F1 con umbral", "o", color)):
         axes[1].errorbar(mean.loc[name, column], i, xerr=half.loc[name, column], fmt=marker,
@@ -351,7 +350,7 @@ for name, color in COLORS.items():
     ax.fill_between(epoch, areas[name].min(0), areas[name].max(0), color=color, alpha=0.15)
     ax.plot(epoch, areas[name].mean(0), color=color, label=name)
 ax.set(xlabel="época", ylabel="AUC de validación", ylim=(0.8, 0.96))
-ax.legend(frameon=False, ncols=3, fontsize=9)
+ax.legend(frameon=False, ncols=3)
 show(fig, "auc_por_epoca")
 course = {name: area.mean(axis=0) for name, area in areas.items()}
 ends = {name: {"mejor época": c.max(), "última": c[-1]} for name, c in course.items()}

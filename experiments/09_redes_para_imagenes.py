@@ -219,7 +219,7 @@ pictures = {
 for ax, (name, picture) in zip(axes, pictures.items(), strict=True):
     signed, top = picture.min() < 0, np.abs(picture).max()
     ax.imshow(picture, cmap="RdBu" if signed else "gray", vmin=-top if signed else 0, vmax=top)
-    ax.set_title(name + "\n" + " × ".join(map(str, picture.shape)), fontsize=9)
+    ax.set_title(name + "\n" + " × ".join(map(str, picture.shape)))
     ax.axis("off")
 fig.tight_layout()
 show(fig, "convolucion")

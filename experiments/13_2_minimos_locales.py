@@ -39,7 +39,7 @@ COLOURS = {"sgd": "#0072B2", "sgd con ruido": "#777777", "momentum": "#E69F00",
 
 # %%
 STEPS, SEED = 600, 0
-curvature = 0.1 + 4.0  # the largest of f''
+curvature = 0.1 + 4.0  # el mayor de f''
 RATES = [0.003, 0.03, 0.06, 0.1, 0.15, 0.3, 0.45, 0.6, 0.9, 1.5, 2.5, 4.0]
 WELL = np.pi / 2
 starts = np.random.default_rng(SEED).uniform(-9, 9, 200 if quick() else 2000)
@@ -56,7 +56,7 @@ def landscape(w):
 
 
 def descend(row, key):
-    """Where one path is at every step."""
+    """Dónde está un camino en cada paso."""
     rate = row["rate"]
     tx = joc.switch(
         row["member"], [joc.momentum(rate, row["beta"]), joc.rmsprop(rate, 0.9), joc.adam(rate)]
@@ -82,14 +82,14 @@ print(spanish(f"{len(table):,} caminos de {STEPS} pasos en un programa"))
 
 # %%
 def inside(name, noise=0.0, end=STEPS):
-    """By start and rate: whether the path stays in the central well for the fifty steps before."""
+    """Por salida y tasa: si el camino lleva cincuenta pasos en el pozo central."""
     rows = table.index[table["name"].eq(name) & table["noise"].eq(noise)]
     stays = np.all(np.abs(paths[rows, end - 50 : end]) < WELL, axis=1)
     return pd.DataFrame(stays.reshape(len(RATES), -1).T, columns=RATES).astype(float)
 
 
 def moving(name):
-    """By rate: the share of the paths that have come to no rest in the last fifty steps."""
+    """Por tasa: la parte de los caminos que no se han parado en los últimos cincuenta pasos."""
     rows = table.index[table["name"].eq(name) & table["noise"].eq(0)]
     restless = np.ptp(paths[rows, -50:], axis=1) > 0.1
     return pd.Series(restless.reshape(len(RATES), -1).mean(1), RATES)
@@ -202,7 +202,7 @@ forgetful = 1 / (1 + C**2)
 
 
 def online(tx):
-    """Where the parameter is after 1,500 steps: the mean of the last thirty."""
+    """Dónde está el parámetro tras 1500 pasos: la media de los últimos treinta."""
 
     def step(carry, t):
         w, state = carry
