@@ -118,7 +118,7 @@ with jax.enable_x64(True):
 # %%
 w, b = np.meshgrid(np.linspace(-1.3, 2.0, 120), np.linspace(-1.0, 3.3, 120))
 J = np.mean([(w * xi + b - yi) ** 2 for xi, yi in zip(x, y, strict=True)], axis=0)
-names = {1: "estocástico, B = 1", 2: "mini-lote, B = 2", 5: "batch, B = 5"}
+names = {1: "estocástico, B = 1", 2: "mini-lote, B = 2", 5: "por lotes, B = 5"}
 fig, ax = plt.subplots(figsize=(7, 4.6))
 landscape.contours(ax, w[0], b[:, 0], J, lowest=0, minima=[(1, 0)])
 landscape.paths(ax, {names[B]: path for B, path in paths.items()})

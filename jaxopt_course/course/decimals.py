@@ -7,8 +7,7 @@ arguments, versions, numbers of lessons.
 
 import re
 
-from jaxopt_course.course.claims import POWERS
-from jaxopt_course.course.figures import commas
+from jaxopt_course.course.figures import POWER, commas, powers
 
 CODE = re.compile(
     r"(`[^`]*`"  # quoted
@@ -17,7 +16,6 @@ CODE = re.compile(
     r"|\b[A-Za-z_]\w*=\S+"  # an argument
     r"|(?i:lecci[oó]n|lecciones|parte|figura|python) \d[\d.]*)"
 )
-POWER = re.compile(r"(?<![\w.,])(-?)(\d(?:,\d+)?)e([+-]?\d+)\b")
 IN_PROSE = re.compile(rf"(?<=[^\W\d_] |[=≈] ){POWER.pattern}")  # after a word, in a table too
 
 
@@ -39,14 +37,4 @@ def printed(text: str, *, columns: bool = False) -> str:
 
 def spanish(text: str, columns: bool) -> str:
     """Text without code."""
-    text = commas(text)
-    return (IN_PROSE if columns else POWER).sub(power, text)
-
-
-def power(found: re.Match[str]) -> str:
-    """A number in Python's notation with its power of ten."""
-    sign, digits, exponent = found.groups()
-    if float(digits.replace(",", ".")) == 0:
-        return "0"
-    ten = f"10{str(int(exponent)).translate(POWERS)}"
-    return f"{sign}{ten}" if float(digits.replace(",", ".")) == 1 else f"{sign}{digits}·{ten}"
+    return powers(commas(text), IN_PROSE if columns else POWER)

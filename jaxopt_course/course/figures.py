@@ -37,6 +37,8 @@ NAMES = re.compile(
     rf"(?<![\w.`])({'|'.join(map(re.escape, sorted(PROPER, reverse=True)))})(?![\w.(+`])"
 )
 PHONES = "(max-width: 40rem)"
+POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+POWER = re.compile(r"(?<![\w.,])(-?)(\d(?:,\d+)?)e([+-]?\d+)\b")
 
 
 def caption(figure: Any, name: str) -> str:
@@ -108,7 +110,7 @@ def localised(figure: Any) -> None:
                 worded = lambda x, pos, given=given: proper(commas(str(given(x, pos))))
                 axis.set_major_formatter(FuncFormatter(worded))
     for text in figure.findobj(Text):
-        text.set_text(proper(commas(text.get_text())))
+        text.set_text(proper(powers(commas(text.get_text()))))
 
 
 def commas(text: str) -> str:
@@ -120,6 +122,22 @@ def commas(text: str) -> str:
     parts = re.split(r"(\$[^$]*\$)", text)
     number = r"(?<![\d.,])(\d+)\.(?=\d+(?!\d|\.\d))"
     return "".join(re.sub(number, r"\1{,}" if part[:1] == "$" else r"\1,", part) for part in parts)
+
+
+def powers(text: str, number: re.Pattern[str] = POWER) -> str:
+    """Powers of ten as people write them, in place of Python's.
+
+    >>> powers("ε = 1e-8, 2,5e+03, 0e+00")
+    'ε = 10⁻⁸, 2,5·10³, 0'
+    """
+
+    def power(found: re.Match[str]) -> str:
+        sign, digits, exponent = found.groups()
+        value = float(digits.replace(",", "."))
+        ten = f"10{str(int(exponent)).translate(POWERS)}"
+        return "0" if value == 0 else f"{sign}{ten if value == 1 else f'{digits}·{ten}'}"
+
+    return number.sub(power, text)
 
 
 def proper(text: str) -> str:
