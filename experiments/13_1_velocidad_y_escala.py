@@ -182,8 +182,8 @@ ax.set(
 )
 ax.set_yticks([100, 200, 300, 400], ["100", "200", "300", "400"])
 ax.set_yticks([], minor=True)
-ax.set_title("Tazón girado de condición 100: cada uno tiene su tasa", fontsize=11)
-ax.legend(fontsize=8)
+ax.set_title("Tazón girado de condición 100: cada uno tiene su tasa")
+ax.legend()
 show(fig, "tasas", "Pasos hasta llegar según la tasa, en el tazón girado de condición 100")
 
 # %% [markdown]
@@ -322,7 +322,7 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained"
 for (name, path), style in zip(flat.items(), ("-", "-", "--"), strict=True):
     left.plot(path[:40], style, color=COLOURS[name.split(",")[0]], label=name)
 left.set(xlabel="paso", ylabel="distancia recorrida", title="Una meseta, gradiente 1")
-left.legend(fontsize=8)
+left.legend()
 right.plot(range(len(BETAS)), list(by_beta.values()), "o-", color=COLOURS["momentum"])
 right.set_xticks(range(len(BETAS)), [f"{beta:g}" for beta in BETAS])
 right.set(xlabel="β de momentum", ylabel="pasos hasta llegar", title="Condición 100, mejor tasa")

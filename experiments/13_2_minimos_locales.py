@@ -113,12 +113,12 @@ for name, colour in COLOURS.items():
     ax.plot(100 * shares[name], "o--" if name == "adam" else "o-", color=colour, label=name)
 ax.axhline(100 * begin, color="k", ls=":", label="al empezar")
 ax.axvline(2 / curvature, color="#777777", lw=0.8)
-ax.text(2 / curvature, 90, "límite de SGD ", fontsize=8, color="#777777", ha="right")
+ax.text(2 / curvature, 90, "límite de SGD ", color="#777777", ha="right")
 ax.set(
     xscale="log", xlabel="tasa de aprendizaje", ylabel="se quedan en el mínimo global (%)", ylim=0
 )
-ax.set_title("¿Quién escapa de los mínimos locales, y se queda fuera?", fontsize=11)
-ax.legend(fontsize=8)
+ax.set_title("¿Quién escapa de los mínimos locales, y se queda fuera?")
+ax.legend()
 show(fig, "minimos_locales", "Cuántos acaban en el pozo central, según la tasa")
 
 # %% [markdown]
@@ -237,8 +237,8 @@ for (name, walk), colour in zip(
     ax.plot(walk, color=colour, label=name, lw=1.4)
 ax.axhline(-1, color="k", ls=":", lw=1)
 ax.set(xlabel="paso", ylabel="w", ylim=(-1.1, 1.1))
-ax.set_title("El óptimo es −1, y uno se va al otro extremo", fontsize=11)
-ax.legend(fontsize=8)
+ax.set_title("El óptimo es −1, y uno se va al otro extremo")
+ax.legend()
 show(fig, "reddi", "El ejemplo de Reddi: el óptimo es −1, y Adam con la memoria corta se va a +1")
 
 # %% [markdown]

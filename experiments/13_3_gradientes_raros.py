@@ -162,8 +162,8 @@ ax.axhline(1, color="#777777", lw=0.8, ls=":")
 ax.set(
     xlabel="pasos desde el pico", ylabel="paso, en unidades de η", yscale="log", xlim=(-200, 7500)
 )
-ax.set_title(spanish(f"Un gradiente de {PEAK:,.0f} entre gradientes de 1"), fontsize=11)
-ax.legend(fontsize=9)
+ax.set_title(spanish(f"Un gradiente de {PEAK:,.0f} entre gradientes de 1"))
+ax.legend()
 show(fig, "pico", "El paso de Adam y el de Adamax antes y después de un gradiente de 1000")
 
 # %% [markdown]
@@ -291,8 +291,8 @@ for name, w in weights.items():
 ax.set(xscale="log", yscale="log", xlabel="frecuencia del atributo", ylabel="error² de su peso")
 ax.set_xticks([0.02, 0.05, 0.1, 0.2, 0.4], ["0,02", "0,05", "0,1", "0,2", "0,4"], minor=False)
 ax.set_xticks([], minor=True)
-ax.set_title("Lo que se aprende de los atributos raros", fontsize=11)
-ax.legend(fontsize=9)
+ax.set_title("Lo que se aprende de los atributos raros")
+ax.legend()
 show(fig, "dispersos", "Error del peso de cada atributo, según la frecuencia con que aparece")
 
 with jax.enable_x64(True):

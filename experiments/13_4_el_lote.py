@@ -131,8 +131,8 @@ for batch, colour in zip(SIZES, ["#E69F00", "#0072B2", "#009E73"], strict=True):
 ax.axhline(0.01, color="#777777", ls=":", lw=1)
 ax.set(xscale="log", yscale="log", ylim=1e-6)
 ax.set(xlabel="ejemplos mirados", ylabel="sobrante / el inicial")
-ax.set_title("El mismo trabajo, repartido en lotes distintos", fontsize=11)
-ax.legend(fontsize=9)
+ax.set_title("El mismo trabajo, repartido en lotes distintos")
+ax.legend()
 show(fig, "lotes", "El sobrante de la pérdida según los ejemplos mirados, con tres tamaños de lote")
 
 # %% [markdown]

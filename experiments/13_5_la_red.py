@@ -156,8 +156,8 @@ for name, colour in COLOURS.items():
     accuracy = measured(USUAL[name], "accuracy").mean(1)
     ax.plot(RATES, 100 * accuracy, "o-", ms=3, color=colour, label=name)
 ax.set(xscale="log", xlabel="tasa de aprendizaje", ylabel="exactitud de validación (%)")
-ax.set_title("Cuánto importa acertar la tasa", fontsize=11)
-ax.legend(fontsize=8)
+ax.set_title("Cuánto importa acertar la tasa")
+ax.legend()
 show(fig, "sensibilidad", "Exactitud de validación según la tasa, cada uno con sus constantes")
 
 # %% [markdown]

@@ -194,8 +194,8 @@ for (name, rows), colour in zip(trained.items(), [BLUE, ORANGE, GREEN], strict=T
     ax.plot(at, lines.mean(0), color=colour, label=name, lw=1.8)
     ax.fill_between(at, lines.min(0), lines.max(0), color=colour, alpha=0.15)
 ax.set(xlabel="paso", ylabel="pérdida de validación (media y extremos)")
-ax.set_title("Cada uno con la tasa que mejor entrena", fontsize=11)
-ax.legend(fontsize=9)
+ax.set_title("Cada uno con la tasa que mejor entrena")
+ax.legend()
 show(fig, "sobreajuste", "La pérdida de validación de cada uno, con la tasa con que mejor entrena")
 
 # %% [markdown]
