@@ -31,12 +31,11 @@ import pandas as pd
 from sklearn.datasets import load_diabetes
 
 import jaxopt_course as joc
-from jaxopt_course.course import check, quick, show
+from jaxopt_course.course import check, quick, show, show_table
 from jaxopt_course.report import landscape
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-plt.rcParams["font.size"] = 11
 
 # %% [markdown]
 # ## La recta de los apuntes
@@ -119,7 +118,7 @@ with jax.enable_x64(True):
 # %%
 w, b = np.meshgrid(np.linspace(-1.3, 2.0, 120), np.linspace(-1.0, 3.3, 120))
 J = np.mean([(w * xi + b - yi) ** 2 for xi, yi in zip(x, y, strict=True)], axis=0)
-names = {1: "estocástico, B = 1", 2: "mini-lote, B = 2", 5: "batch, B = 5"}
+names = {1: "estocástico, B = 1", 2: "mini-lote, B = 2", 5: "por lotes, B = 5"}
 fig, ax = plt.subplots(figsize=(7, 4.6))
 landscape.contours(ax, w[0], b[:, 0], J, lowest=0, minima=[(1, 0)])
 landscape.paths(ax, {names[B]: path for B, path in paths.items()})
@@ -148,7 +147,7 @@ for B in (1, 2, 5):
     rows.append((B, 5 // B, len(path) - 1, np.mean((path[-1] @ [x, np.ones(5)] - y) ** 2)))
 columns = ["B", "actualizaciones por época", "en 100 épocas", "costo final"]
 counted = pd.DataFrame(rows, columns=columns)
-print(counted.to_string(index=False))
+show_table(counted, index=False)
 assert counted["costo final"].is_monotonic_increasing
 
 trained = joc.fit(line, joc.sgd(eta), epochs=100, batch_size=2, evaluate_every=200)
@@ -301,10 +300,8 @@ right.legend(frameon=False)
 fig.suptitle(f"Diabetes, $\\eta$ = {rate}, media de 8 semillas")
 show(fig, "tamanos")
 
-print(pd.DataFrame(
-    {"B": sizes, "tras la época 1": [reached[s][0] for s in sizes],
-     "último cuarto": [final[s] for s in sizes]}
-).to_string(index=False, float_format="{:.4f}".format))  # fmt: skip
+ends = [(s, reached[s][0], final[s]) for s in sizes]
+show_table(pd.DataFrame(ends, columns=["B", "tras la época 1", "último cuarto"]), 2, index=False)
 assert reached[N][0] == max(values[0] for values in reached.values())
 assert final[1] > 3 * final[64]  # el suelo de ruido
 step = N // 64  # actualizaciones por época con B = 64: las mismas con B = N
@@ -356,7 +353,7 @@ table = pd.DataFrame({
     "µs por ejemplo": 1e6 * costs["s"].values / sizes,
     "ms por época": 1e3 * costs["s"].values * per_epoch,
 })  # fmt: skip
-print(table.to_string(index=False, float_format="{:.2f}".format))
+show_table(table, index=False)
 
 # %% [markdown]
 # Operaciones y memoria crecen con $B$: es cierto que una actualización estocástica cuesta poco y

@@ -20,13 +20,12 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.walks import follow, walk
 from jaxopt_course.report import landscape
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-plt.rcParams["font.size"] = 11
 
 # %% [markdown]
 # ## Una parábola
@@ -284,7 +283,7 @@ sums = pd.DataFrame(
      for name, eta in series.items() for power, what in ((1, "Σ η"), (2, "Σ η²"))},
     index=pd.Index(horizons, name="pasos"),
 )  # fmt: skip
-print(sums.to_string(float_format="{:.2f}".format))
+show_table(sums, 5)
 per_decade = sums["progresiva, Σ η"].diff().iloc[-1]
 assert abs(per_decade - 100 * np.log(10)) < 1  # crece como un logaritmo, sin fin
 assert sums["progresiva, Σ η²"].diff().iloc[-1] < 0.2  # se detiene

@@ -29,13 +29,12 @@ import pandas as pd
 from sklearn.datasets import load_diabetes
 
 import jaxopt_course as joc
-from jaxopt_course.course import check, quick, show
+from jaxopt_course.course import check, quick, show, show_table
 from jaxopt_course.course.walks import follow
 from jaxopt_course.report import landscape
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-plt.rcParams["font.size"] = 11
 
 
 # %%
@@ -221,7 +220,8 @@ table = pd.DataFrame(
             "Nesterov de los apuntes": gap(theta_s, decayed["nesterov", like])}
      for like in ("keras", "torch")}
 )  # fmt: skip
-print("mayor distancia, con tasa decreciente:\n", table.to_string(float_format="{:.0e}".format))
+print("mayor distancia, con tasa decreciente:")
+show_table(table, 1)
 assert table["keras"].iloc[0] < 1e-12 < 0.05 < table["torch"].iloc[0]
 assert table["torch"].iloc[1] < 1e-12 < 0.05 < table["keras"].iloc[1]
 assert table["keras"].iloc[2] < 1e-12 < 0.05 < table["torch"].iloc[2]
@@ -302,7 +302,7 @@ for scale in scales:
 columns = ["escala", "kappa", "pasos sin memoria", "pasos con memoria", "mejor beta"]
 race = pd.DataFrame(rows, columns=columns)
 print(f"{len(trials)} entrenamientos")
-print(race.round(2).to_string(index=False, formatters=dict.fromkeys(columns[2:4], "{:.0f}".format)))
+show_table(race, 4, index=False)
 
 # %% [markdown]
 # Con escalas iguales la memoria apenas hace falta. Cuanto más alargado el tazón, más separa a las
@@ -382,7 +382,8 @@ assert walked["Nesterov"] < 0.75 * walked["suma"]
 # La fórmula de los apuntes pide el gradiente en $w-\gamma v$, un punto donde los parámetros *no
 # están*. Las bibliotecas guardan ese punto, $\theta=w-\gamma v$. Con $v'=\gamma v+\eta g(\theta)$:
 #
-# $$\theta'=w'-\gamma v'=\theta+\gamma v-v'-\gamma v'=\theta-\big(\gamma v'+\eta\,g(\theta)\big)$$
+# $$\begin{aligned}\theta'&=w'-\gamma v'=\theta+\gamma v-v'-\gamma v'\\
+#   &=\theta-\big(\gamma v'+\eta\,g(\theta)\big)\end{aligned}$$
 #
 # Solo aparece el gradiente en $\theta$, que es lo que una biblioteca tiene. Es lo que hacen
 # `joc.nesterov`, Keras y PyTorch, y la igualdad se verificó arriba para $\theta$. Para $w$ no vale:

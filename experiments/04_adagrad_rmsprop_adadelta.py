@@ -36,13 +36,12 @@ import pandas as pd
 from scipy import stats
 
 import jaxopt_course as joc
-from jaxopt_course.course import check, quick, show
+from jaxopt_course.course import check, quick, show, show_table
 from jaxopt_course.course.claims import claim, decided
 from jaxopt_course.course.verdicts import show_claims
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-plt.rcParams["font.size"] = 11
 
 # %% [markdown]
 # ## Las tres reglas, una vez cada una
@@ -154,7 +153,10 @@ trials = pd.concat(
 )
 study = joc.sweep(task, trials, epochs=3, batch_size=32, diverges_above=1e3, progress=False)
 winners = study.winners("valid_loss")
-print(winners[["optimizer", "learning_rate", "valid_loss"]].to_string(index=False))
+shown = winners[["optimizer", "learning_rate", "valid_loss"]]
+show_table(
+    shown.set_axis(["optimizador", "mejor tasa", "error de validación"], axis=1), index=False
+)
 print(f"ruido que ningún modelo puede quitar: {NOISE**2:.4f}")
 
 # %%

@@ -12,9 +12,9 @@
 # con $m_0=v_0=0$ y $t=1,2,\dots$ AdamW encoge además cada peso, aparte del gradiente, y Adamax
 # cambia $\sqrt{\hat v}$ por el mayor gradiente reciente, que no necesita corrección:
 #
-# $$\text{AdamW:}\quad \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{\sqrt{\hat v_t}+\varepsilon}
+# $$\text{AdamW:}\qquad \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{\sqrt{\hat v_t}+\varepsilon}
 #   -\eta\lambda\,\theta_{t-1}$$
-# $$\text{Adamax:}\quad u_t=\max(\beta_2 u_{t-1},\,|g_t|+\varepsilon) \qquad
+# $$\text{Adamax:}\qquad u_t=\max(\beta_2 u_{t-1},\,|g_t|+\varepsilon) \qquad
 #   \theta_t=\theta_{t-1}-\eta\,\frac{\hat m_t}{u_t}$$
 #
 # Dos detalles son de las bibliotecas y no de los artículos: en el de AdamW el decaimiento no lleva
@@ -35,14 +35,13 @@ import pandas as pd
 from sklearn.datasets import load_digits
 
 import jaxopt_course as joc
-from jaxopt_course.course import check, quick, show
+from jaxopt_course.course import check, quick, show, show_table
 from jaxopt_course.course.claims import claim, decided
 from jaxopt_course.course.verdicts import show_claims
 from jaxopt_course.course.walks import follow
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-plt.rcParams["font.size"] = 11
 
 # %% [markdown]
 # ## Las tres reglas, una vez cada una
@@ -106,7 +105,7 @@ for t in range(1, 7):
     m, v = b1 * m + (1 - b1) * 1.0, b2 * v + (1 - b2) * 1.0**2
     rows.append([t, m, m / (1 - b1**t), v, v / (1 - b2**t)])
 table = pd.DataFrame(rows, columns=["t", "m", "m corregida", "v", "v corregida"])
-print(table.round(4).to_string(index=False))
+show_table(table, 4, index=False)
 np.testing.assert_allclose(table[["m corregida", "v corregida"]], 1.0, rtol=1e-10)
 
 # %% [markdown]
@@ -322,7 +321,7 @@ fig.supylabel("distancia media al cuadrado")
 axes[0, 0].legend(frameon=False)
 show(fig, "adamax")
 print("con la mejor tasa de cada uno, según el tamaño de los golpes:")
-print(reached.map(lambda x: f"{x:.1e}").to_string())
+show_table(reached.rename_axis("optimizador"), 2)
 
 same = {
     name: study.configurations("valid_group1")
@@ -407,7 +406,8 @@ task = joc.Task.from_flax(
 )
 project = joc.sweep(task, trials, epochs=EPOCHS, lanes=len(trials) // 2, progress=False)
 winners = project.winners("valid_accuracy").set_index("optimizer")
-print(winners[["learning_rate", "valid_accuracy"]].to_string())
+shown = winners[["learning_rate", "valid_accuracy"]].rename_axis("optimizador")
+show_table(shown.set_axis(["mejor tasa", "exactitud de validación"], axis=1))
 curves = project.curves["valid_accuracy"]
 
 # %%
@@ -487,7 +487,7 @@ for name, tx in {"sgd": joc.sgd(0.1), "adam": joc.adam(1e-3)}.items():
         compiled.cost_analysis()["flops"],
         compiled.cost_analysis()["bytes accessed"],
     ]
-print(cost.astype(float).round(2).to_string())
+show_table(cost.astype(float).rename_axis("optimizador"))
 assert abs(cost.loc["adam", "memoria"] - 3) < 0.01 and cost.loc["sgd", "memoria"] == 1
 ratio = cost.loc["adam", "operaciones"] / cost.loc["sgd", "operaciones"]
 moved = cost.loc["adam", "bytes movidos"] / cost.loc["sgd", "bytes movidos"]

@@ -34,7 +34,7 @@ from jax.flatten_util import ravel_pytree
 from matplotlib.animation import PillowWriter
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import claim, decided
 from jaxopt_course.course.verdicts import show_claims
 from jaxopt_course.problems.surfaces import SURFACES, bowl, together
@@ -42,7 +42,6 @@ from jaxopt_course.report import landscape
 from jaxopt_course.report.looks import looks
 
 joc.use_cpu_cores(1 if quick() else None)
-plt.rcParams["font.size"] = 11
 
 # %%
 names = [
@@ -149,8 +148,8 @@ ax.set_title("Actualizaciones hasta el mínimo, con la mejor tasa de cada uno")
 show(fig, "llegadas")
 chosen = study.trials.set_index("trial")["learning_rate"].astype(float)
 picked = best.map(lambda trial: chosen[trial]).agg(["min", "max"], axis=1)
-print("la mejor tasa de cada uno, según la superficie, va de la primera a la segunda columna:")
-print(picked.map(lambda x: f"{x:.0e}").to_string())
+print("la mejor tasa de cada uno, según la superficie, va de la menor a la mayor:")
+show_table(picked.set_axis(["menor", "mayor"], axis=1).rename_axis("optimizador"), 1)
 assert (picked["max"] > 5 * picked["min"]).sum() >= len(names) - 1
 
 # %% [markdown]
@@ -167,7 +166,7 @@ assert (picked["max"] > 5 * picked["min"]).sum() >= len(names) - 1
 
 # %%
 ratio = (needed["turned_bowl"] / needed["bowl"]).astype(float)
-print(ratio.round(2).rename("girado / recto").to_string())
+show_table(ratio.rename("girado / recto").to_frame().rename_axis("optimizador"))
 for name in ("sgd", "momentum", "ema_momentum", "nesterov"):
     assert 0.9 < ratio[name] < 1.1
 assert (ratio[["adagrad", "rmsprop", "adamax"]] > 1.5).all() and 1 < ratio["adam"] < 1.5
@@ -189,7 +188,7 @@ saddle, common = SURFACES["saddle"], rates[7 * (len(rates) - 1) // 12]
 alike = arrivals[np.isclose(arrivals["learning_rate"].astype(float), common)]
 alike = alike.set_index("optimizer")
 both = pd.DataFrame({f"tasa {common:.2g}": alike["saddle"], "la mejor": needed["saddle"]})
-print(both.loc[names].to_string())
+show_table(both.loc[names].rename_axis("optimizador"))
 assert (alike.loc[["rmsprop", "adam"], "saddle"] < alike.loc["sgd", "saddle"]).all()
 across, along = np.abs(jax.grad(saddle.function)(jnp.array(saddle.start)))
 assert across > 1000 * along
@@ -296,11 +295,8 @@ more = pd.concat(
 counted = search.extend(more, task=task, progress=False).trials.query("seed >= 1000")
 counts = outcomes(counted).groupby("optimizer")[["lower", "global", "already"]].sum().loc[names]
 print(f"de {STARTS} salidas:")
-print(
-    counts.set_axis(["escapan", "al mínimo global", "ya estaban en él"], axis=1)
-    .assign(tasa=favourite.map(lambda x: f"{x:.2g}"))
-    .to_string()
-)
+shown = counts.set_axis(["escapan", "al mínimo global", "ya estaban en él"], axis=1)
+show_table(shown.assign(tasa=favourite.map(lambda x: f"{x:.2g}")).rename_axis("optimizador"))
 assert (share.iloc[:, 0] == 0).all() and (share.loc["adadelta"] == 0).all()
 assert (counts["lower"] > 0.5 * STARTS).any()
 

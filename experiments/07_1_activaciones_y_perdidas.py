@@ -89,7 +89,7 @@ for name, (function, slope, _) in ACTIVATIONS.items():
 axes[0].set(xlabel="entrada $z$", ylabel=r"salida $\sigma(z)$", ylim=(-1.6, 3), title="Activación")
 axes[1].set(xlabel="entrada $z$", ylabel=r"pendiente $\sigma'(z)$", title="Derivada")
 axes[1].axhline(0.25, color=BLUE, lw=0.8, ls="--")
-axes[1].text(4, 0.27, "techo: 1/4", color=BLUE, fontsize=9, ha="right")
+axes[1].text(4, 0.27, "techo: 1/4", color=BLUE, ha="right")
 fig.tight_layout()
 fig.legend(
     *axes[0].get_legend_handles_labels(), loc="upper center", ncols=4, bbox_to_anchor=(0.5, 0)
@@ -149,7 +149,8 @@ assert np.allclose(softmax(pairs)[:, 1], sigmoid(z), rtol=0, atol=1e-12)
 #
 # $$E_{\text{MSE}}=\tfrac1M\sum_m \tfrac12\lVert a_m-y_m\rVert^2$$
 #
-# $$E_{\text{BCE}}=-\tfrac1M\sum_m\big[y_m\ln a_m+(1-y_m)\ln(1-a_m)\big]$$
+# $$\begin{aligned}E_{\text{BCE}}=-\tfrac1M\sum_m\big[&y_m\ln a_m\\
+#   &+(1-y_m)\ln(1-a_m)\big]\end{aligned}$$
 #
 # $$E_{\text{CE}}=-\tfrac1M\sum_m\sum_k y_{mk}\ln a_{mk}$$
 #

@@ -24,7 +24,7 @@ import pandas as pd
 from scipy.special import expit, softmax
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.problems.generated import bank
 
 BLUE, GREEN, RED = "#0072B2", "#009E73", "#D55E00"
@@ -297,7 +297,8 @@ ceiling = bank().best()  # lo que daría la probabilidad verdadera
 table = recipe[["valid_accuracy", "valid_f1", "valid_auc", "valid_loss"]].to_dataframe()
 table.insert(0, "train_loss", recipe["train_loss"].to_numpy())
 table.index = pd.RangeIndex(1, epochs + 1, name="época")
-print(table.iloc[[0, 1, epochs // 2, -1]].round(3).to_string())
+columns = ["costo de entrenamiento", "exactitud", "F1", "AUC", "costo de validación"]
+show_table(table.iloc[[0, 1, epochs // 2, -1]].set_axis(columns, axis=1))
 names = ("accuracy", "f1", "auc", "loss")
 print("techo:", ", ".join(f"{name} {ceiling[name]:.3f}" for name in names))
 

@@ -22,7 +22,7 @@ import pandas as pd
 from flax import nnx
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 
 COLOURS = {
     "lineal": "black",
@@ -104,7 +104,7 @@ rows = {
     for name in SIGMA
     for gain in ([1, math.sqrt(2)] if name == "ReLU" else [1])
 }
-print(pd.DataFrame(rows).T.rename_axis(["activación", "g"]).to_string(float_format="{:.2g}".format))
+show_table(pd.DataFrame(rows).T.rename_axis(["activación", "g"]), 2)
 
 for name, scale in [("lineal", 1), ("ReLU", 1 / math.sqrt(2))]:
     assert np.allclose(per_layer(relative[name]), gains * scale, rtol=0.06)
@@ -124,7 +124,7 @@ for name, colour in COLOURS.items():
     axes[0].semilogy(layers, at(name, 1), color=colour, label=name)
     axes[1].loglog(gains, per_layer(relative[name]), color=colour, label=name)
 axes[0].semilogy(layers, at("ReLU", math.sqrt(2)), "--", color=COLOURS["ReLU"])
-axes[0].text(3, 6, r"ReLU, $g=\sqrt{2}$ (- -)", color=COLOURS["ReLU"], fontsize=9)
+axes[0].text(3, 6, r"ReLU, $g=\sqrt{2}$ (- -)", color=COLOURS["ReLU"])
 axes[0].set(xlabel="capa $\\ell$ (la salida, a la derecha)", ylim=(None, 1e3))
 axes[0].set(ylabel="tamaño de $\\delta^{(\\ell)}$ relativo a la salida")
 axes[0].set_title("El error, de vuelta por treinta capas")
@@ -133,7 +133,7 @@ axes[1].set_xticks(marks := [0.5, 1, 2, 4, 8, 16], [f"{mark:g}" for mark in mark
 axes[1].set_yticks(marks := [0.1, 0.3, 1, 3, 10], [f"{mark:g}" for mark in marks])
 axes[1].minorticks_off()
 axes[1].set(xlabel="ganancia $g$", ylabel="factor por capa", title="¿Explota o se desvanece?")
-axes[1].legend(frameon=False, fontsize=9)
+axes[1].legend(frameon=False)
 fig.tight_layout()
 show(fig, "gradientes_por_capa")
 
@@ -229,7 +229,10 @@ study = joc.sweep(
     progress=False,
 )  # fmt: skip
 best = study.configurations().groupby("net", sort=False).first()
-print(best[["learning_rate", "valid_loss"]].to_string(float_format="{:.3f}".format))
+best_of_each = best[["learning_rate", "valid_loss"]].set_axis(
+    ["tasa", "costo de validación"], axis=1
+)
+show_table(best_of_each.rename_axis("red"))
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.6))
@@ -244,7 +247,7 @@ for name in NETS:
 ax.axhline(math.log(10), color="gray", lw=0.8)
 end = lines["step"].item(-1)
 ax.annotate("contestar al azar: ln 10", (end, math.log(10)), (0, 4), ha="right", color="gray",
-            textcoords="offset points", fontsize=9)  # fmt: skip
+            textcoords="offset points")  # fmt: skip
 ax.set(xlabel="paso", ylabel="entropía cruzada de entrenamiento", ylim=(0, 2.8))
 ax.set_title("Diez capas ocultas, cada red con su mejor tasa")
 ax.legend(frameon=False)
@@ -265,8 +268,8 @@ assert losses["ReLU, g = √2"] < 0.5 * math.log(10)
 # La cuarta red es la de sigmoides, con los mismos pesos iniciales y una suma más en cada capa:
 #
 # $$a^{(\ell+1)}=a^{(\ell)}+\sigma(z^{(\ell+1)})\qquad\Longrightarrow\qquad
-#   \frac{\partial a^{(\ell+1)}}{\partial a^{(\ell)}}
-#   =I+\operatorname{diag}\big(\sigma'(z^{(\ell+1)})\big)\,W^{(\ell)}$$
+#   \begin{aligned}\frac{\partial a^{(\ell+1)}}{\partial a^{(\ell)}}
+#   &=I\\&+\operatorname{diag}\big(\sigma'(z^{(\ell+1)})\big)\,W^{(\ell)}\end{aligned}$$
 #
 # El producto de muchas matrices pequeñas se vuelve un producto de matrices cercanas a la identidad:
 # el error tiene siempre un camino por el que volver entero. Es la idea de las redes residuales, y

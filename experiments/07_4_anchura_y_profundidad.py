@@ -23,7 +23,7 @@ from flax import nnx
 from scipy import stats
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -50,7 +50,8 @@ assert np.allclose(layer_by_layer, one_matrix, rtol=0, atol=1e-11)
 # Con ReLU la red se puede incluso *escribir*: si $x_0<\dots<x_n$ son nodos a distancia $h$ y $s_i$
 # las pendientes entre ellos,
 #
-# $$f_n(x)=f(x_0)+\sum_{i=0}^{n-1}(s_i-s_{i-1})\,\mathrm{ReLU}(x-x_i),\qquad s_{-1}=0$$
+# $$\begin{aligned}f_n(x)&=f(x_0)\\
+#   &+\sum_{i=0}^{n-1}(s_i-s_{i-1})\,\mathrm{ReLU}(x-x_i),\end{aligned}\qquad s_{-1}=0$$
 #
 # es la interpolación por trozos: $n$ neuronas, y un error de a lo sumo $\tfrac{h^2}8\max|f''|$.
 
@@ -152,7 +153,7 @@ axes[0].plot(dense, wave(dense), color="black", lw=3, alpha=0.3, label="la funci
 for n, colour in ((7, ORANGE), (14, GREEN), (28, BLUE)):
     axes[0].plot(dense, written(n, dense), color=colour, label=f"{n} ReLU")
 axes[0].set(xlabel="$x$", ylabel="salida", ylim=(-1.2, 1.9), title="Redes escritas a mano")
-axes[0].legend(fontsize=8, ncols=2)
+axes[0].legend(ncols=2)
 axes[1].loglog(units, [rms_of(n) for n in units], color="black", label="ReLU escrita")
 axes[1].loglog(trained.index, trained["min"], "o-", color=BLUE, label="tanh entrenada, la mejor")
 axes[1].loglog(trained.index, trained["median"], "s--", color=SKY, label="entrenada, mediana")
@@ -160,7 +161,7 @@ axes[1].set_xticks(marks := 4 ** np.arange(1, 5), marks)
 axes[1].minorticks_off()
 axes[1].set(xlabel="neuronas ocultas", ylabel="raíz del error cuadrático medio")
 axes[1].set_title("Error frente a neuronas")
-axes[1].legend(fontsize=8)
+axes[1].legend()
 fig.tight_layout()
 show(fig, "aproximacion_universal")
 
@@ -298,7 +299,10 @@ study = joc.sweep(
     progress=False,
 )
 table = study.configurations("valid_loss")
-print(table[["depth", "hidden", "learning_rate", "valid_loss"]].head(8).to_string())
+first = table[["depth", "hidden", "learning_rate", "valid_loss"]].head(8)
+show_table(
+    first.set_axis(["capas", "neuronas", "tasa", "costo de validación"], axis=1), index=False
+)
 
 # %% [markdown]
 # A la izquierda, cada punto es una semilla. Las redes estrechas acaban en sitios muy distintos; al
@@ -319,7 +323,7 @@ for (hidden, rows), colour in zip(one_layer.groupby("hidden"), colours, strict=F
 axes[0].set(xlabel="pérdida de entrenamiento", ylabel="pérdida de prueba")
 axes[0].set_yticks(marks := [0.3, 0.5, 1, 1.5], [f"{mark:g}" for mark in marks])
 axes[0].set_title("Una capa oculta: cada punto, una semilla")
-axes[0].legend(title="neuronas", fontsize=8)
+axes[0].legend(title="neuronas")
 for (depth, rows), colour in zip(same_rate.groupby("depth"), (BLUE, GREEN, RED), strict=False):
     rows = rows.droplevel("depth")
     axes[1].loglog(rows["train_loss"], ":", color=colour)
@@ -329,12 +333,13 @@ axes[1].set_xticks(widths := same_rate.index.unique("hidden"), widths)
 for ax in axes:
     ax.minorticks_off()
 axes[1].set_title("Validación (línea) y entrenamiento (puntos)")
-axes[1].legend(title="capas ocultas", fontsize=8)
+axes[1].legend(title="capas ocultas")
 fig.tight_layout()
 show(fig, "anchura_y_profundidad")
 
 spread = one_layer.groupby("hidden")[["train_loss", "test_loss"]].std()
-print("desviación entre semillas, una capa:\n" + spread.to_string(float_format="{:.3f}".format))
+print("desviación entre semillas, una capa:")
+show_table(spread.rename_axis("neuronas").set_axis(["entrenamiento", "prueba"], axis=1), 2)
 assert (spread.loc[3] > 4 * spread.loc[64]).all()
 
 # %% [markdown]
@@ -342,7 +347,8 @@ assert (spread.loc[3] > 4 * spread.loc[64]).all()
 # las que comparten semilla comparten los lotes. El intervalo es del 95 %.
 
 # %%
-print(same_rate.xs(64, level="hidden").to_string(float_format="{:.3f}".format))
+of_64 = same_rate.xs(64, level="hidden").rename_axis("capas")
+show_table(of_64.set_axis(["entrenamiento", "validación", "prueba"], axis=1))
 paired = runs[(runs["hidden"] == 64) & (runs["learning_rate"] == 0.003)]
 paired = paired.pivot(index="seed", columns="depth", values=LOSSES[:2])
 one_more = {}

@@ -8,7 +8,8 @@
 # Con datos reales nunca se sabe si el error que queda es culpa de la red o del azar. Por eso las
 # ventas de esta lección se generan con una fórmula conocida más un ruido de tamaño conocido:
 #
-# $$y = f(\text{precio},\text{descuento},\text{visitas},\dots) + \sigma\,\varepsilon,
+# $$\begin{aligned}y = f(&\text{precio},\text{descuento},\\
+#   &\text{visitas},\dots) + \sigma\,\varepsilon,\end{aligned}
 #   \qquad \varepsilon\sim\mathcal N(0,1)$$
 #
 # Ningún modelo puede bajar, en promedio, de un error cuadrático $\sigma^2$: ese es el suelo. Lo que
@@ -30,14 +31,13 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.problems.generated import sales
 from jaxopt_course.problems.tables import prepare
 
 joc.use_cpu_cores(1 if quick() else None)
 COLORS = {"sgd": "#0072B2", "rmsprop": "#E69F00", "adam": "#009E73"}
 NAMES = {"sgd": "SGD", "rmsprop": "RMSProp", "adam": "Adam"}
-plt.rcParams["font.size"] = 11
 
 # %% [markdown]
 # ## Los datos
@@ -48,10 +48,10 @@ plt.rcParams["font.size"] = 11
 
 # %%
 made = sales()
-print(made.table.head(4).to_string())
+show_table(made.table.head(4), index=False)
 ready = prepare(made.table, made.target)
 count = f"{len(made.table):_}".replace("_", "\u202f")
-print(f"\n{count} ventas; {len(ready.features)} entradas:")
+print(f"{count} ventas; {len(ready.features)} entradas:")
 print(textwrap.fill(", ".join(ready.features), 90))
 
 # %% [markdown]
@@ -132,7 +132,7 @@ mean, half = groups.mean(), groups.agg(half_width)
 shown = mean.map("{:.3g}".format) + " ± " + half.map("{:.2g}".format)
 shown["tasa"] = winners.map("{:.2g}".format)
 shown["sobre el ideal"] = (mean["error"] / ideal - 1).mul(100).map("{:+.0f} %".format)
-print(shown.rename(NAMES).to_string())
+show_table(shown.rename(NAMES).rename_axis("optimizador"))
 
 # %% [markdown]
 # Nadie baja del ideal, y los tres dejan atrás a la regresión lineal:
@@ -185,7 +185,7 @@ left.set(xlabel="error de prueba (ideal: - - -)", ylim=(-0.5, 2.5))
 right.axhline(floor, color="black", ls="--", lw=1)
 right.axhline(linear, color="gray", ls=":", lw=1)
 right.annotate("regresión lineal", (9e-5, linear), (0, 3), textcoords="offset points",
-               color="gray", fontsize=9)  # fmt: skip
+               color="gray")  # fmt: skip
 right.set(xscale="log", yscale="log", ylim=(0.8 * floor, 3))
 right.set(xlabel="tasa de aprendizaje", ylabel="error de validación")
 right.legend(frameon=False, loc="upper center")
@@ -214,9 +214,9 @@ for measure in MEASURES:
         pair = f"{NAMES[worse]} menos {NAMES[better]}"
         rows.setdefault(pair, {})[measure] = text
         apart += [f"{measure}, {pair}"] if sure == "*" else []
-print(pd.DataFrame(rows).T.to_string())
+show_table(pd.DataFrame(rows).T)
 compared = len(duels) * len(MEASURES)
-print(f"\nde {compared} comparaciones, {len(apart)} separadas" + (": " if apart else ""), end="")
+print(f"de {compared} comparaciones, {len(apart)} separadas" + (": " if apart else ""), end="")
 print("; ".join(apart) or ": con estas semillas no gana nadie")
 
 # %% [markdown]

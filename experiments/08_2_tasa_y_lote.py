@@ -11,7 +11,7 @@
 # pequeños, $k$ pasos con lotes de $B$ avanzan casi lo mismo que uno solo de tamaño $k\eta$ con un
 # lote de $kB$:
 #
-# $$\theta - \eta\sum_{j=1}^{k}\nabla J_{\mathcal B_j} \;\approx\;
+# $$\theta - \eta\sum_{j=1}^{k}\nabla J_{\mathcal B_j} \qquad\approx\qquad
 #   \theta - (k\eta)\,\nabla J_{\mathcal B_1\cup\dots\cup\mathcal B_k}$$
 #
 # De ahí la regla de escala lineal: a lote $k$ veces mayor, tasa $k$ veces mayor… hasta que la tasa
@@ -31,11 +31,10 @@ import pandas as pd
 from scipy import stats
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 
 joc.use_cpu_cores(1 if quick() else None)
 COLORS = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"]
-plt.rcParams["font.size"] = 11
 
 # %% [markdown]
 # ## El mapa
@@ -195,7 +194,7 @@ for size, moved, row, scores in zip(sizes, per_step, to_goal, accuracy, strict=T
     )
 speed = pd.DataFrame(rows).set_index("lote")
 print(f"hasta una exactitud de {GOAL:g}:")
-print(speed.to_string(float_format="%.3g"))
+show_table(speed)
 if late := [size for size in sizes if size not in speed.index]:
     print(f"en {epochs} épocas no llega ninguna tasa con lotes de {late}")
 
@@ -313,7 +312,7 @@ for name, (i, j) in finalists.items():
         "épocas": interval(1.0 + scores.argmax(axis=1)) if there.all() else "-",
         "prueba, %": interval(100 * runs["test_accuracy"].astype(float)),
     }
-print(pd.DataFrame(rows).T.to_string())
+show_table(pd.DataFrame(rows).T)
 chosen = fresh.trials.query("batch_size == @sizes[@balanced[0]]")["test_accuracy"].astype(float)
 assert allowed[balanced] and chosen.mean() > GOAL
 
@@ -338,7 +337,7 @@ cheapest = pd.DataFrame(
 )
 for clock in ("pasos", "MB"):
     cheapest[clock] /= cheapest[clock].min()
-print(cheapest.to_string(float_format="{:.2f}".format, na_rep="no llega"))
+show_table(cheapest.astype(object).where(cheapest.notna(), "no llega"))
 first_by = {clock: cheapest[clock].idxmin() for clock in ("pasos", "MB")}
 alike = cheapest["puntos bajo la mejor"] <= 100 * NEAR
 print("a menos de un punto de la mejor exactitud:", ", ".join(map(str, alike.index[alike])))

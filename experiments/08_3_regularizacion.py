@@ -30,11 +30,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
-plt.rcParams["font.size"] = 11
 
 # %% [markdown]
 # ## Riesgo empírico y riesgo verdadero
@@ -101,7 +100,7 @@ risks = np.asarray(nothing_to_learn(counts, tries)).mean(axis=1)  # (N, 2, momen
 last = pd.DataFrame(
     risks[..., -1], columns=["empírico", "verdadero"], index=pd.Index([*counts.tolist()], name="N")
 )
-print(last.to_string(float_format="{:.3f}".format))
+show_table(last)
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
 when = np.arange(50, STEPS + 1, 50)
@@ -114,7 +113,7 @@ right.semilogx(last.index, last["verdadero"], "s--", color=GREEN, label="verdade
 right.set(xlabel="ejemplos distintos, $N$", title="Al terminar")
 for ax in (left, right):
     ax.axhline(1, color="0.6", lw=1, ls=":")
-    ax.legend(frameon=False, fontsize=9)
+    ax.legend(frameon=False)
 left.set_ylim(0, 1.1 * last["verdadero"].max())
 show(fig, "nada_que_aprender")
 
@@ -344,7 +343,8 @@ groups = reported.astype(dict.fromkeys(MEASURES, float)).groupby(cell)[list(MEAS
 mean, half = ordered(groups.mean()), ordered(groups.agg(half_width))
 table = with_interval(mean, half).rename(columns=MEASURES)
 table[["tasa", "λ"]] = reported.groupby(cell)[["learning_rate", "l2"]].first()
-print(table.iloc[:, :3].to_string(), table.iloc[:, 3:].to_string(), sep="\n\n")
+table.index.names = ["optimizador", "freno"]
+show_table(table)
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
@@ -389,12 +389,15 @@ def summary(differences):
     mean, half = groups.mean(), groups.agg(half_width)
     stars = (mean.abs() > half).replace({True: " *", False: "  "})
     text = mean.map("{:+.3f}".format) + " ± " + half.map("{:.3f}".format) + stars
-    return text.reindex([name for name in NAMES if name in text.index]).rename(NAMES)
+    text = text.reindex([name for name in NAMES if name in text.index]).rename(NAMES)
+    return text.rename_axis("optimizador")
 
 
-print("ahorro en costo de validación:\n" + summary(saved).to_string())
+print("ahorro en costo de validación:")
+show_table(summary(saved))
 of_sgd = saved.xs("sgd").reindex(saved.index, level="seed")
-print("menos el de SGD:\n" + summary((saved - of_sgd).drop("sgd")).to_string())
+print("menos el de SGD:")
+show_table(summary((saved - of_sgd).drop("sgd")))
 of_l2 = saved.groupby("seed")["L2"].mean()
 assert of_l2.mean() > (0 if quick() else half_width(of_l2))  # dos semillas no dan un intervalo
 
@@ -406,7 +409,8 @@ assert of_l2.mean() > (0 if quick() else half_width(of_l2))  # dos semillas no d
 # %%
 by_kind = 100 * reported.pivot(index=index, columns="freno", values="valid_accuracy").astype(float)
 points = by_kind.drop(columns="nada").sub(by_kind["nada"], axis=0)[list(KINDS)[1:]]
-print("puntos de exactitud ganados:\n" + summary(points).to_string())
+print("puntos de exactitud ganados:")
+show_table(summary(points))
 assert points.groupby("optimizer").mean().abs().max(axis=None) < (4 if quick() else 2)
 if not quick():  # que deja fuera a RMSProp
     interaction = saved["dropout"].xs("rmsprop") - saved["dropout"].xs("sgd")
@@ -427,8 +431,9 @@ pairs = trials.pivot_table(
 )
 train_cost, valid_cost = pairs["seen_loss"], pairs["valid_loss"]
 gap = valid_cost - train_cost
-print("costo de entrenamiento:\n" + train_cost[list(KINDS)].to_string(float_format="%.3g"))
-print("brecha:\n" + gap[list(KINDS)].to_string(float_format="%.3g"))
+for words, costs in (("costo de entrenamiento", train_cost), ("brecha", gap)):
+    print(f"{words}:")
+    show_table(costs[list(KINDS)].rename_axis(["optimizador", "tasa"]))
 assert (train_cost["dropout"] > train_cost["nada"]).mean() > 0.7
 assert (gap["dropout"] < gap["nada"]).mean() > 0.7
 assert (gap["L2"] < gap["nada"]).mean() > 0.7

@@ -24,7 +24,7 @@ from scipy import stats
 from sklearn import metrics
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show
+from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.problems.generated import fraud
 from jaxopt_course.problems.metrics import auc
 from jaxopt_course.problems.tables import prepare
@@ -38,7 +38,6 @@ COLORS = {
     "sintético": "#56B4E9",
     "submuestreo": "#CC79A7",
 }
-plt.rcParams["font.size"] = 11
 
 # %%
 made = fraud()
@@ -75,7 +74,7 @@ def measure(y, p, threshold=0.5):
 reference = pd.DataFrame(
     {"siempre «no»": measure(y_test, np.zeros(len(y_test))), "ideal": measure(y_test, ideal)}
 ).T
-print(reference.T.to_string(float_format="%.3f"))
+show_table(reference.T)
 assert reference.loc["siempre «no»", "exactitud"] > 0.9 and reference.loc["siempre «no»", "F1"] == 0
 
 # %% [markdown]
@@ -85,7 +84,8 @@ assert reference.loc["siempre «no»", "exactitud"] > 0.9 and reference.loc["sie
 # **pesos de clase** $c_1=\frac{N}{2N_1}$, $c_0=\frac{N}{2N_0}$ igualan lo que aporta cada clase; la
 # **pérdida focal** quita peso a lo que ya se clasifica bien:
 #
-# $$\mathcal L_{\text{pesos}}=-\big[c_1\,y\ln\hat p+c_0\,(1-y)\ln(1-\hat p)\big],\qquad
+# $$\begin{aligned}\mathcal L_{\text{pesos}}=-\big[&c_1\,y\ln\hat p\\
+#   &+c_0\,(1-y)\ln(1-\hat p)\big],\end{aligned}\qquad
 #   \mathcal L_{\text{focal}}=-(1-\hat p_y)^{\gamma}\ln\hat p_y$$
 #
 # con $\hat p_y$ la probabilidad que se da a la clase verdadera. El **sobremuestreo** repite fraudes
@@ -273,7 +273,7 @@ mean = results.groupby("remedio", sort=False).mean().drop(columns="semilla")
 half = results.groupby("remedio", sort=False).sem().drop(columns="semilla")
 half = half * stats.t.ppf(0.975, len(seeds) - 1)
 table = mean.map("{:.3f}".format) + " ± " + half.map("{:.3f}".format)
-print(table.T.to_string())
+show_table(table.T)
 
 # %% [markdown]
 # Los seis comparten semilla, así que lo que gana o pierde cada remedio frente a no hacer nada se
@@ -289,7 +289,7 @@ for column in compared:
     margin = stats.t.ppf(0.975, len(seeds) - 1) * gain.sem()
     star = np.where(gain.mean().abs() > margin, " *", "  ")
     rows[column] = gain.mean().map("{:+.3f}".format) + " ± " + margin.map("{:.3f}".format) + star
-print(pd.DataFrame(rows).T[list(COLORS)[1:]].to_string())
+show_table(pd.DataFrame(rows).T[list(COLORS)[1:]])
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(9.5, 4.2), width_ratios=[1.25, 1])
@@ -303,7 +303,7 @@ precision, recall, _ = metrics.precision_recall_curve(y_test, ideal)
 axes[0].plot(recall, precision, color="black", ls="--", lw=1.3, label="ideal")
 axes[0].set(xlabel="exhaustividad (fraudes detectados)", ylabel="precisión (alarmas ciertas)")
 axes[0].set(xlim=(0, 1), ylim=(0, 1.02))
-axes[0].legend(frameon=False, loc="lower left", fontsize=9)
+axes[0].legend(frameon=False, loc="lower left")
 for i, (name, color) in enumerate(COLORS.items()):
     for column, marker, face in (("F1", "o", "white"), ("F1 con umbral", "o", color)):
         axes[1].errorbar(mean.loc[name, column], i, xerr=half.loc[name, column], fmt=marker,
@@ -325,7 +325,8 @@ show(fig, "precision_exhaustividad")
 # %%
 compared = ["AUC", "exhaustividad", "F1", "F1 con umbral"]
 spread = mean.max() - mean.min()
-print("diferencia entre el mayor y el menor:\n" + spread[compared].to_string(float_format="%.3f"))
+print("diferencia entre el mayor y el menor:")
+show_table(spread[compared].rename("diferencia").to_frame())
 assert spread["exhaustividad"] > 3 * spread["AUC"]
 assert mean.loc["nada", "F1 con umbral"] > mean.loc["pesos", "F1"]
 assert mean["precisión media"].idxmin() == "submuestreo"
@@ -349,11 +350,11 @@ for name, color in COLORS.items():
     ax.fill_between(epoch, areas[name].min(0), areas[name].max(0), color=color, alpha=0.15)
     ax.plot(epoch, areas[name].mean(0), color=color, label=name)
 ax.set(xlabel="época", ylabel="AUC de validación", ylim=(0.8, 0.96))
-ax.legend(frameon=False, ncols=3, fontsize=9)
+ax.legend(frameon=False, ncols=3)
 show(fig, "auc_por_epoca")
 course = {name: area.mean(axis=0) for name, area in areas.items()}
 ends = {name: {"mejor época": c.max(), "última": c[-1]} for name, c in course.items()}
-print(pd.DataFrame(ends).T.to_string(float_format="%.3f"))
+show_table(pd.DataFrame(ends).T)
 rising = [name for name, c in course.items() if c.argmax() == len(c) - 1]
 print("todavía subían al parar:", ", ".join(rising) or "ninguna")
 kept, seen = 2 * positives, rows_of_epoch * len(epoch)
@@ -393,7 +394,7 @@ assert np.mean(precisions[0]) > np.mean(precisions[1])
 #
 # Para un $x$ dado, la entropía cruzada con pesos es mínima en
 #
-# $$\hat p=\frac{c_1p}{c_1p+c_0(1-p)}\quad\Longleftrightarrow\quad
+# $$\hat p=\frac{c_1p}{c_1p+c_0(1-p)}\qquad\Longleftrightarrow\qquad
 #   \operatorname{logit}\hat p=\operatorname{logit}p+\ln\frac{c_1}{c_0},\qquad
 #   \frac{c_1}{c_0}=\frac{N_0}{N_1}$$
 #

@@ -102,11 +102,11 @@ def nesterov(w, v, slope, t, eta=ETA, gamma=GAMMA, factor=1.0):
 assert same(walk(momentum, bowl, START, STEPS), walk(joc.momentum(ETA, GAMMA), bowl, START, STEPS))
 path = walk(nesterov, bowl, START, STEPS)
 velocity = -np.diff(path, axis=0, prepend=START[None])
-ahead = path - GAMMA * velocity  # the library keeps the points where the gradient is taken
+ahead = path - GAMMA * velocity  # la biblioteca guarda los puntos donde se toma el gradiente
 assert same(ahead, walk(joc.nesterov(ETA, GAMMA), bowl, START, STEPS))
 
 # %%
-pull = lambda w, t: w - 3  # of ½(w-3)²
+pull = lambda w, t: w - 3  # de ½(w-3)²
 cases = {}
 for name in ("clásico", "Nesterov"):
     cases |= {
@@ -199,7 +199,7 @@ errata.judge(
 # y la velocidad crece sin límite aunque el gradiente se apague.
 
 # %%
-one_and_nothing = np.eye(1, 50)[0]  # a gradient of 1, and then zeros
+one_and_nothing = np.eye(1, 50)[0]  # un gradiente de 1, y luego ceros
 assert vt_printed(0.1, 0.5, one_and_nothing) > 1e12 > 1e-12 > vt_right(0.1, 0.5, one_and_nothing)
 
 # %% [markdown]
@@ -222,7 +222,7 @@ assert same(walk(ema_momentum, bowl, START, STEPS), walk(tx, bowl, START, STEPS)
 
 
 def lengths(method, steps, eta, slope=ones):
-    """How far each step goes down from 0, in units of η."""
+    """Cuánto baja cada paso desde 0, en unidades de η."""
     return -np.diff(walk(method, slope, 0.0, steps), prepend=0.0) / eta
 
 
@@ -333,7 +333,7 @@ def cost(w):
 
 
 def entered_v(f):
-    """What Adam's second moment takes in during its first step."""
+    """Lo que entra en el segundo momento de Adam en su primer paso."""
     tx = joc.adam(RATE, b2=0.999)
 
     def nu(w):
@@ -389,7 +389,7 @@ bottom.set(
     xlabel="paso", ylabel="paso / $\\eta$", title="E3 y E4. Adam, gradiente 1", ylim=(0, 1.1)
 )
 for ax in (top, middle, bottom):
-    ax.legend(fontsize=9)
+    ax.legend()
 show(
     fig,
     "metodos",

@@ -44,7 +44,7 @@ def bowl(w, t):
 
 
 def constant(g):
-    """A gradient that is always g."""
+    """Un gradiente que siempre es g."""
     return lambda w, t: 0 * w + g
 
 
@@ -53,12 +53,12 @@ def same(a, b):
 
 
 def agree(rule, tx):
-    """Whether a rule of the blackboard takes the steps of an optimizer of the library."""
+    """Si una regla de la pizarra da los pasos de un optimizador de la biblioteca."""
     return same(walk(rule, bowl, START, STEPS), walk(tx, bowl, START, STEPS))
 
 
 def lengths(method, g, steps, eta=1.0):
-    """How far each step goes down from 0, in units of η, where the gradient is always g."""
+    """Cuánto baja cada paso desde 0, en unidades de η, si el gradiente siempre es g."""
     return -np.diff(walk(method, constant(g), 0.0, steps), prepend=0.0) / eta
 
 
@@ -252,7 +252,7 @@ for ax, (title, printed, right) in zip(axes, pairs, strict=True):
     ax.plot(sizes, first(right), color=BLUE, lw=2.5, label="correcta")
     ax.plot(sizes, first(printed), color=ORANGE, lw=2, ls="--", label="impresa")
     ax.set(xscale="log", ylabel="primer paso / $\\eta$", title=title)
-    ax.legend(fontsize=9)
+    ax.legend()
 axes[-1].set_xlabel("gradiente")
 show(fig, "epsilon", "El primer paso según el tamaño del gradiente, con ε en uno y en otro sitio")
 
@@ -264,7 +264,7 @@ show(fig, "epsilon", "El primer paso según el tamaño del gradiente, con ε en 
 # %%
 tenth = [
     [sizes[np.argmax(np.array(first(rule)) > 0.1)] for rule in pair[1:]] for pair in pairs
-]  # the gradient from which on a rule takes a step of η/10
+]  # el gradiente desde el que una regla da un paso de η/10
 for (title, *_), (printed, right) in zip(pairs, tenth, strict=True):
     print(spanish(f"{title}: pasos de η/10 desde un gradiente de {right:.0e}; "), end="")
     print(spanish(f"con la fórmula impresa, desde {printed:.0e}"))
@@ -344,7 +344,7 @@ def adamw(w, memory, slope, t, eta=FAST, decay=2 * LAMBDA):
 
 
 def apart(methods):
-    """How far AdamW and Adam with L2 are from each other after the last step."""
+    """A qué distancia quedan AdamW y Adam con L2 tras el último paso."""
     ends = [walk(method, slope, START, STEPS)[-1] for method, slope in methods]
     return np.abs(ends[0] - ends[1]).max()
 

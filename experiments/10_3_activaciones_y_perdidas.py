@@ -61,7 +61,7 @@ def softplus_right(x):
 
 
 def value_and_slope(f):
-    """The value at 2, and the slope at 0."""
+    """El valor en 2 y la pendiente en 0."""
     return exact(lambda x, zero: jnp.stack([f(x), jax.grad(f)(zero)]), 2.0, 0.0)
 
 
@@ -101,7 +101,7 @@ for ax, (title, (printed, right)) in zip(axes, pairs.items(), strict=True):
     ax.plot(xs, exact(printed, xs), color=ORANGE, lw=2, ls="--", label="impresa")
     ax.axvline(0, color=GREY, lw=0.8)
     ax.set(xlabel="$\\varepsilon$", ylabel="$\\sigma(\\varepsilon)$", title=title)
-    ax.legend(fontsize=9)
+    ax.legend()
 show(fig, "activaciones", "La tanh y la softplus: las correctas y las impresas")
 
 # %% [markdown]
@@ -145,7 +145,8 @@ errata.judge(
 # De la distribución de Bernoulli a la entropía cruzada, paso a paso y con los signos en su sitio:
 #
 # $$p(y\mid x) = f^{\,y}(1-f)^{1-y}, \qquad
-# \ell_m = y_m\ln f_m + (1-y_m)\ln(1-f_m), \qquad L(S) = \sum_m \ell_m, \qquad E = -L(S)$$
+# \begin{aligned}\ell_m &= y_m\ln f_m\\ &+ (1-y_m)\ln(1-f_m),\end{aligned} \qquad
+# L(S) = \sum_m \ell_m, \qquad E = -L(S)$$
 #
 # En las diapositivas el producto es una suma y las «probabilidades» pasan de uno; aparece un
 # $1/M$ que no viene de ninguna parte, y se minimiza lo que había que maximizar.
@@ -179,7 +180,7 @@ def terms(f, y):
     return y * np.log(f) + (1 - y) * np.log(1 - f)
 
 
-TWO = np.array([0.8, 0.6]), np.array([1, 0])  # f(x) of two examples, and their labels
+TWO = np.array([0.8, 0.6]), np.array([1, 0])  # f(x) de dos ejemplos, y sus etiquetas
 errata.judge(
     "E9",
     "002:318",
@@ -334,7 +335,7 @@ errata.judge(
 
 # %%
 def outputs(sign, eta=0.1, steps=100):
-    """The output of one sigmoid neuron while it learns the label 1."""
+    """La salida de una neurona sigmoide mientras aprende la etiqueta 1."""
     z, path = math.log(0.2 / 0.8), []
     for _ in range(steps):
         a = 1 / (1 + math.exp(-z))
@@ -348,7 +349,7 @@ ax.plot(outputs(1), color=BLUE, lw=2.5, label="correcta")
 ax.plot(outputs(-1), color=ORANGE, lw=2, ls="--", label="impresa")
 ax.axhline(1, color=GREY, lw=0.8)
 ax.set(xlabel="paso", ylabel="salida $a$ (la etiqueta es 1)", title="E13. Con cada derivada")
-ax.legend(fontsize=9)
+ax.legend()
 show(fig, "signo", "La salida de una neurona que aprende la etiqueta 1 con cada derivada (E13)")
 assert outputs(1)[-1] > 0.8 and outputs(-1)[-1] < 0.01
 

@@ -51,14 +51,14 @@ def sigmoid(z):
 
 
 def network(*sizes):
-    """Weights w_st and biases of each layer, numbered from 1 as in the notes."""
+    """Pesos w_st y sesgos de cada capa, contados desde 1 como en los apuntes."""
     rng = np.random.default_rng(3)
     weights = {i: rng.normal(size=(m, n)) for i, (n, m) in enumerate(itertools.pairwise(sizes), 1)}
     return weights, {i: rng.normal(size=len(w)) for i, w in weights.items()}
 
 
 def forward(x, weights, biases, until):
-    """The double sum of the notes, for ℓ = 1, ..., until."""
+    """La doble suma de los apuntes, para ℓ = 1, ..., until."""
     a = x
     for ell in range(1, until + 1):
         w, b = weights[ell], biases[ell]
@@ -113,7 +113,7 @@ errata.judge(
         "capa de 3 a 4 unidades": lambda layer: layer(X, *network(3, 4)),
         "capa de 3 a 3 unidades": lambda layer: layer(X, *network(3, 3)),
     },
-    fails=(ValueError,),  # NumPy's, where shapes do not match
+    fails=(ValueError,),  # el de NumPy, donde las formas no casan
 )
 
 # %% [markdown]
@@ -132,7 +132,7 @@ errata.judge(
 
 # %%
 def delta(w, b, y, matrix):
-    """δ of the hidden layer of a three-layer network, with the given matrix of the sum."""
+    """δ de la capa oculta de una red de tres capas, con la matriz dada en la suma."""
     hidden = forward(X, w, b, 1)
     out = sigmoid(w[2] @ hidden + b[2])
     last, slope = (out - y) * out * (1 - out), hidden * (1 - hidden)
@@ -140,7 +140,7 @@ def delta(w, b, y, matrix):
 
 
 def literal(w, b, y):
-    return delta(w, b, y, lambda w: w[3])  # W^{ℓ+1} with ℓ = 2
+    return delta(w, b, y, lambda w: w[3])  # W^{ℓ+1} con ℓ = 2
 
 
 def arriving(w, b, y):
@@ -196,7 +196,7 @@ POINTS = np.arange(1.0, 6.0)[:, None]
 
 
 def fit_line(y, eta=0.08, steps=2000):
-    """Slope and bias by descent on the mean of (outputs - y)², whatever shape that has."""
+    """Pendiente y sesgo por descenso en la media de (salidas - y)², tenga la forma que tenga."""
     w = b = 0.0
     for _ in range(steps):
         error = (w * POINTS + b) - y
@@ -234,7 +234,7 @@ for label, (w, b), style in (
     ax.plot(POINTS, w * POINTS + b, label=label, **style)
 ax.plot(POINTS, POINTS, "o", color=GREY, label="datos")
 ax.set(xlabel="$x$", ylabel="$y$", title="E22. La regresión de los apuntes 001")
-ax.legend(fontsize=9)
+ax.legend()
 show(fig, "regresion", "La recta que se aprende con las etiquetas de forma (5, 1) y de forma (5)")
 
 # %% [markdown]
@@ -322,7 +322,7 @@ errata.judge(
 
 # %%
 def features(image):
-    """What is left of an image after two convolutions of 3 x 3 and two halvings, in a row."""
+    """Lo que queda de una imagen tras dos convoluciones de 3 x 3 y dos mitades, en fila."""
     for channels, out in ((1, 32), (32, 64)):
         image = jax.lax.conv(image, jnp.zeros((out, channels, 3, 3)), (1, 1), "VALID")
         window = (1, 1, 2, 2)
@@ -331,7 +331,7 @@ def features(image):
 
 
 def side_after(halvings, side=28):
-    """By hand: a convolution of 3 x 3 takes 2 from the side, a halving halves it."""
+    """A mano: una convolución de 3 x 3 le quita 2 al lado; la agrupación lo deja en la mitad."""
     return side if halvings == 0 else (side_after(halvings - 1, side) - 2) // 2
 
 
@@ -353,7 +353,7 @@ errata.judge(
     fails=(ValueError,),
 )
 once_halved = ((28 - 2 - 2) // 2) ** 2 * 64
-assert once_halved == 9216  # two convolutions, and only then one halving
+assert once_halved == 9216  # dos convoluciones, y solo entonces una mitad
 
 # %% [markdown]
 # ## La tabla

@@ -47,11 +47,11 @@ errata = Errata()
 
 
 # %%
-X = np.arange(1.0, 6.0)  # the five points of 001, on y = x
+X = np.arange(1.0, 6.0)  # los cinco puntos de los apuntes 001, en y = x
 
 
 def epoch_in_batches(size, eta=0.01):
-    """(w, b) after each update of one epoch over the points in their order."""
+    """(w, b) tras cada actualización de una época, con los puntos en su orden."""
     theta, path = np.zeros(2), []
     for i in range(0, len(X), size):
         x = X[i : i + size]
@@ -89,7 +89,7 @@ errata.judge(
 # ejemplos: cualquier conjunto de hasta 32 cabe en un solo lote.
 
 # %%
-DEFAULT = 32  # of Keras's fit; lesson 11.2 asks Keras itself where it is installed
+DEFAULT = 32  # de fit en Keras; la lección 11.2 pregunta al propio Keras donde está instalado
 errata.judge(
     "E24",
     "001:162",
@@ -115,7 +115,7 @@ errata.judge(
 
 # %%
 def each(x):
-    """The gradient of ½(wx - x)² at w = 1/2, for each example."""
+    """El gradiente de ½(wx - x)² en w = 1/2, para cada ejemplo."""
     return (0.5 * x - x) * x
 
 
@@ -190,11 +190,11 @@ errata.judge(
 # de curvatura $L$ el límite es $\eta = 2/L$, y $2(1+\beta)/L$ con momentum (lección 2).
 
 # %%
-RATES = np.linspace(0.15, 3.95, 20)  # η, for a bowl with L = 1
+RATES = np.linspace(0.15, 3.95, 20)  # η, para un tazón con L = 1
 
 
 def grows(beta):
-    """At which of the rates 400 steps on ½w² end farther than they began."""
+    """Con qué tasas 400 pasos en ½w² acaban más lejos que al empezar."""
     end = lambda eta: compiled_walk(joc.sgd(eta, momentum=beta), lambda w, t: w, jnp.ones(()), 400)
     return np.abs(exact(jax.vmap(lambda eta: end(eta)[-1]), RATES)) > 1
 
@@ -231,7 +231,7 @@ def two_valleys(w):
     return w**4 / 4 - w**2 / 2 + w / 5
 
 
-VALLEYS = np.sort(np.roots([1.0, 0.0, -1.0, 0.2]).real)  # a minimum, a maximum, a minimum
+VALLEYS = np.sort(np.roots([1.0, 0.0, -1.0, 0.2]).real)  # un mínimo, un máximo, un mínimo
 arrived = lambda: walk(joc.sgd(0.05), lambda w, t: w**3 - w + 0.2, 1.5, 2000)[-1]
 errata.judge(
     "E29",
@@ -253,7 +253,7 @@ errata.judge(
 
 
 # %%
-CURVATURES, HERE = np.array([1.0, 100.0]), np.array([1.0, 1.0])  # ½ Σ a w², with its optimum at 0
+CURVATURES, HERE = np.array([1.0, 100.0]), np.array([1.0, 1.0])  # ½ Σ a w², con el óptimo en 0
 
 
 def cosine(g, w=HERE):
@@ -276,7 +276,7 @@ errata.judge(
     },
 )
 assert 0.5 * np.sum(CURVATURES * HERE**2) <= CURVATURES * HERE @ HERE
-along = np.array([10.0, 1.0])  # a point on the flat direction of the valley
+along = np.array([10.0, 1.0])  # un punto en la dirección llana del valle
 angle = np.degrees(np.arccos(cosine(CURVATURES * along, along)))
 print(f"desde (10, 1) el gradiente y la dirección del óptimo forman {angle:.0f}°")
 assert 75 < angle < 90
@@ -334,7 +334,7 @@ def inverse_square(s, eta0=0.5):
 
 
 def left(rate, steps):
-    """What is left of the way to the optimum of ½w² after each step."""
+    """Lo que falta para el óptimo de ½w² tras cada paso."""
     return np.cumprod(1 - rate(np.arange(steps)))
 
 
@@ -356,18 +356,18 @@ errata.judge(
 )
 root, many = np.sqrt(0.5), 20_000
 limit = np.sin(np.pi * root) / (np.pi * root)
-assert abs(left(inverse_square, many)[-1] - limit) < 1 / many  # what the other factors still take
+assert abs(left(inverse_square, many)[-1] - limit) < 1 / many  # lo que falta por quitar
 
 # %%
 s = np.arange(10**6)
 sums = [np.sum(inverse_time(s, 1.0, 0.01) ** power) for power in (1, 2)]
 tenth = np.sum(inverse_time(s[: len(s) // 10], 1.0, 0.01))
-bound = 1e4 * polygamma(1, 100.0)  # Σ over all s of η²
+bound = 1e4 * polygamma(1, 100.0)  # Σ de η² para todo s
 print("con η₀ = 1 y η_d = 0,01,", end=" ")
 print(spanish(f"Ση vale {tenth:.1f} en cien mil pasos y {sums[0]:.1f} en un millón;"))
 print(spanish(f"Ση², {sums[1]:.2f} en un millón, y su límite es {bound:.2f}"))
 assert sums[1] < bound < sums[1] + 0.02
-assert abs(sums[0] - tenth - 100 * np.log(10)) < 0.5  # a tenfold of steps adds as much again
+assert abs(sums[0] - tenth - 100 * np.log(10)) < 0.5  # diez veces más pasos suman otro tanto
 
 # %%
 fig, (one, two) = plt.subplots(2, 1, figsize=(6.5, 7), layout="constrained")
@@ -383,7 +383,7 @@ two.plot(s, left(inverse_square, 2000), color=ORANGE, lw=2, ls="--", label="$0{,
 two.set(xscale="log", yscale="log", xlabel="paso", ylabel="distancia al óptimo")
 two.set_title("E33. Dos tasas que van a cero")
 for ax in (one, two):
-    ax.legend(fontsize=9)
+    ax.legend()
 show(fig, "adonde_llega", "Un descenso que llega al valle más cercano, y dos tasas que van a cero")
 
 # %% [markdown]

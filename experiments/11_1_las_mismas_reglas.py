@@ -62,7 +62,7 @@ torch, keras = frameworks()
 # gradiente y estado, y devuelve actualización y estado. Nada se modifica en su sitio.
 
 # %%
-X = np.arange(1.0, 6.0)[:, None]  # (5, 1), and so are the targets: see erratum E22
+X = np.arange(1.0, 6.0)[:, None]  # (5, 1), como los objetivos: véase la errata E22
 ETA, EPOCHS = 0.01, 100
 
 
@@ -71,7 +71,7 @@ def loss(params, x):
 
 
 def with_ours(tx, x=X):
-    """Weight and bias after each epoch."""
+    """Peso y sesgo tras cada época."""
     params = {"kernel": jnp.zeros((1, 1)), "bias": jnp.zeros((1, 1))}
     state, path = tx.init(params), []
 
@@ -98,7 +98,7 @@ def descend(theta, eta):
 
 
 def equal(a, b, tolerance=1e-12):
-    """Whether all numbers agree, relative to the largest."""
+    """Si todos los números coinciden, en relación con el mayor."""
     return np.abs(np.subtract(a, b)).max() <= tolerance * max(1.0, np.abs(b).max())
 
 
@@ -113,7 +113,7 @@ print(spanish(f"tras {EPOCHS} épocas: w = {ours[-1, 0]:.6f}, b = {ours[-1, 1]:.
 
 # %%
 def with_torch():
-    x = torch.tensor(X)  # float64, as NumPy's
+    x = torch.tensor(X)  # float64, como los de NumPy
     model = torch.nn.Linear(1, 1, dtype=torch.float64)
     for p in model.parameters():
         torch.nn.init.zeros_(p)
@@ -178,9 +178,9 @@ assert trained.metrics["valid_loss"] < float(trained.curves["valid_loss"][0])
 # `like="torch"` toman la regla **y** los valores por defecto de esa biblioteca.
 
 # %%
-PATHS = np.load(measured("trajectories.npz"))["float64"]  # run x rate x loop x step x coordinate
+PATHS = np.load(measured("trajectories.npz"))["float64"]  # recorrido, tasa, bucle, paso, coordenada
 RUNS = list(json.loads(measured("trajectories.json").read_text())["rates"])
-OTHERS = json.loads(measured("snippets.json").read_text())["paths"]  # of calls that RUNS lacks
+OTHERS = json.loads(measured("snippets.json").read_text())["paths"]  # lo que no está en RUNS
 CONSTANT, FALLING, CLOSED = 0, 1, 1
 START, STEPS = np.array([0.5, -1.0, 2.0, 1.5, -2.0, 1.0]), 30
 A, C = np.linspace(0.1, 3.0, 6), np.array([1.0, -2.0, 0.5, 3.0, -1.0, 0.0])
@@ -191,7 +191,7 @@ def slope(w, t=None):
 
 
 def golden(run, rate=CONSTANT):
-    """Keras's or PyTorch's own path, from the files."""
+    """El camino del propio Keras o PyTorch, de los archivos."""
     if run in RUNS:
         return PATHS[RUNS.index(run), rate, CLOSED]
     return np.array(OTHERS[run])
@@ -235,7 +235,7 @@ PLAIN, HEAVY = {"learning_rate": 0.01}, {"learning_rate": 0.01, "momentum": 0.9}
 AHEAD, ALPHA = {**HEAVY, "nesterov": True}, {"learning_rate": 0.001, "decay": 0.9}
 TORCH_1, TORCH_2 = {"lr": 0.01}, {"lr": 0.01, "momentum": 0.9}
 TORCH_3, TORCH_4 = {"lr": 0.001}, {"lr": 0.001, "alpha": 0.9}
-CALLS = [  # place, library, class, its arguments; our recipe, its arguments; in the files
+CALLS = [  # sitio, biblioteca, clase, sus argumentos; receta nuestra, los suyos; en los archivos
     ("000:8", "keras", "SGD", PLAIN, "sgd", {}, "keras.sgd.defaults"),
     ("001:453", "keras", "SGD", HEAVY, "sgd", HEAVY, "keras.momentum.defaults"),
     ("000:44", "keras", "SGD", AHEAD, "sgd", AHEAD, "keras.nesterov.defaults"),
@@ -253,7 +253,7 @@ CALLS = [  # place, library, class, its arguments; our recipe, its arguments; in
 
 
 def call(name, arguments):
-    """As in code; the learning rate of ours and of Keras's comes first, without its name."""
+    """Como en código; la tasa, en la nuestra y en Keras, va delante y sin nombre."""
     parts = [str(v) if k == "learning_rate" else f"{k}={v}" for k, v in arguments.items()]
     return f"{name}({', '.join(parts)})"
 
@@ -318,12 +318,12 @@ DROP, LONG = 10, 80
 
 
 def fallen(s):
-    """A tenth of the rate from step DROP on; NumPy or JAX."""
+    """Un décimo de la tasa desde el paso DROP; NumPy o JAX."""
     return 0.02 * (1 - 0.9 * (s >= DROP))
 
 
 def roll(rule, rate, start=START, slope=slope):
-    """The path of a rule whose rate depends on the step, which the rate counts from 0."""
+    """El camino de una regla cuya tasa depende del paso, contado desde 0."""
     return walk(lambda w, v, slope, t: rule(w, v, slope(w, t), rate(t - 1)), slope, start, LONG)
 
 

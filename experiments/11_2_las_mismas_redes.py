@@ -60,7 +60,7 @@ DENSE = [("flatten",), ("dense", 784, 128), ("dense", 128, 10)]
 MNIST = [("conv", 1, 32), ("pool",), ("conv", 32, 64), ("pool",), ("flatten",)]
 CIFAR = [("conv", 3, 32), ("pool",), ("conv", 32, 64), ("pool",), ("flatten",)]
 BANK = [("dense", 20, 64), ("dense", 64, 64), ("dense", 64, 1)]
-NETS = {  # shape of an input, layers; our optimizer
+NETS = {  # forma de una entrada, capas; optimizador nuestro
     "001:627": ((28, 28, 1), DENSE, joc.adam(0.001, like="keras")),
     "001:815": ((28, 28, 1), DENSE, joc.rmsprop(0.001, decay=0.9, like="torch")),
     "001:442": (
@@ -79,7 +79,7 @@ UPDATES, BATCH = 10, 8
 
 
 def drawn(shape, layers):
-    """Batches, labels and the first weights, the same for every library."""
+    """Lotes, etiquetas y pesos iniciales, los mismos para cada biblioteca."""
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(UPDATES, BATCH, *shape))
     y = rng.integers(10 if len(shape) > 1 else 2, size=(UPDATES, BATCH))
@@ -122,7 +122,7 @@ def loss_of(layers, params, x, y):
 
 
 def with_jax(name):
-    """The loss in each step, before its update."""
+    """La pérdida de cada paso, antes de actualizar."""
     shape, layers, tx = NETS[name]
     x, y, params = drawn(shape, layers)
 
@@ -152,7 +152,7 @@ def with_keras(name):
         of = keras.layers
         net = [of.Flatten(), of.Dense(sizes[-2], "relu"), of.Dense(sizes[-1], "softmax")]
         optimizer = keras.optimizers.Adam(0.001)
-        if len(sizes) == 4:  # the convolutional one
+        if len(sizes) == 4:  # la convolucional
             for n in reversed(sizes[:2]):
                 net = [of.Conv2D(n, 3, activation="relu"), of.MaxPooling2D(2), *net]
             optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
@@ -177,7 +177,7 @@ def with_keras(name):
 
 # %%
 def as_torch(kernel, image=None):
-    """A kernel as PyTorch keeps it; ``image`` is what was flattened: height, width, channels."""
+    """Un núcleo como lo guarda PyTorch; ``image`` es lo que se aplanó: alto, ancho, canales."""
     if kernel.ndim == 4:
         return kernel.transpose(3, 2, 0, 1)
     if image is None:
@@ -186,7 +186,7 @@ def as_torch(kernel, image=None):
 
 
 def torch_net(layers):
-    """The printed network, without its last activation."""
+    """La red impresa, sin su última activación."""
     of, parts = torch.nn, []
     for kind, *sizes in layers:
         if kind == "pool":
@@ -281,7 +281,7 @@ ax.plot(steps, ours, color=BLUE, lw=2.5, label="JAX")
 ax.plot(steps, STORED["001:317"], "o", color="black", mfc="none", ms=9, label="PyTorch")
 ax.plot(steps, shuffled, "s--", color=ORANGE, label="PyTorch, sin reordenar las filas")
 ax.set(xlabel="paso", ylabel="pérdida del lote", title="La red de CIFAR-10 de los apuntes 001")
-ax.legend(fontsize=9)
+ax.legend()
 show(fig, "cifar", "La pérdida de la red de CIFAR-10, con las filas de la densa en orden y sin él")
 
 # %% [markdown]

@@ -55,7 +55,7 @@ explained = {"rmsprop": joc.explain("keras", "torch", optimizer="rmsprop")}
 # %%
 METHODS = ["sgd", "momentum", "nesterov", "adagrad", "adadelta", "adam", "adamax"]
 for recipe in ["momentum", "adam"] if quick() else METHODS:
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints, and it returns the same
+    with contextlib.redirect_stdout(io.StringIO()):  # imprime, y devuelve lo mismo
         explained[recipe] = joc.explain("keras", "torch", optimizer=recipe)
 
 
@@ -81,7 +81,7 @@ differences = pd.DataFrame(rows).set_index("método")
 show_table(differences, 2)
 assert differences.loc["momentum", "iguales números"] <= 1e-12
 assert differences.loc["momentum", "y tasa que decae"] > 1e-3
-assert differences.loc["adam", "iguales números"] > 1e-12  # where ε stands
+assert differences.loc["adam", "iguales números"] > 1e-12  # dónde está ε
 
 # %% [markdown]
 # ## Lo que cuesta olvidarlo
@@ -92,7 +92,7 @@ assert differences.loc["adam", "iguales números"] > 1e-12  # where ε stands
 # PyTorch serían otros tantos programas.
 
 # %%
-KERAS = {  # the numbers of Keras, in the words of our recipes
+KERAS = {  # los números de Keras, con las palabras de nuestras recetas
     "sgd": {"learning_rate": 0.01},
     "momentum": {"learning_rate": 0.01},
     "adagrad": {"learning_rate": 0.001, "initial_accumulator_value": 0.1, "eps": 1e-7},
@@ -123,7 +123,7 @@ assert mean.loc["adadelta", "torch"] > mean.loc["adadelta", "keras"] + 0.3
 assert mean.loc["sgd", "keras"] > mean.loc["sgd", "torch"] + 0.1
 alike = mean.loc[mean.index.isin(["adam", "rmsprop"])]
 assert (alike["keras"] - alike["torch"]).abs().max() < 0.02
-assert (mean["both"] - mean["keras"]).abs().max() < 0.02  # with equal numbers, equal results
+assert (mean["both"] - mean["keras"]).abs().max() < 0.02  # con números iguales, resultados iguales
 
 looks = {
     "keras": ("Keras", BLUE, "o", 9),
@@ -138,8 +138,8 @@ for who, (label, color, marker, size) in looks.items():
     ax.plot(mean[who], rows, marker, color=color, mfc=fill, mew=2, ms=size, label=label)
 ax.set(xlabel="exactitud de validación (media de las semillas)", ylim=(len(tested) - 0.5, -0.5))
 ax.set_yticks(rows, tested)
-ax.set_title("La misma red con los valores por defecto de cada biblioteca", fontsize=11)
-ax.legend(loc="lower left", fontsize=9)
+ax.set_title("La misma red con los valores por defecto de cada biblioteca")
+ax.legend(loc="lower left")
 show(fig, "por_defecto", "La misma red con los valores por defecto de cada biblioteca")
 
 # %% [markdown]
@@ -166,7 +166,7 @@ def slope(w):
 
 
 PORTS = json.loads(measured("ports.json").read_text())
-LATER = np.array([1, 2, 50, 100, 200])  # steps after the relay, at which the files look
+LATER = np.array([1, 2, 50, 100, 200])  # pasos tras el relevo, en los que miran los archivos
 NOISE = np.random.default_rng(1).normal(size=(220, 6))[20:]
 
 
@@ -175,7 +175,7 @@ def split(w):
 
 
 def go_on(tx, state, params):
-    """The 200 steps after the relay."""
+    """Los 200 pasos tras el relevo."""
 
     def step(carry, noise):
         params, state = carry
@@ -212,7 +212,7 @@ for like, name, color, size in (("keras", "Keras", BLUE, 11), ("torch", "PyTorch
 ax.set(xscale="log", yscale="log", ylim=(3e-18, 1), xlabel="pasos desde el relevo")
 ax.set_ylabel("distancia a la biblioteca original, máx. |Δθ|")
 ax.text(2.5, 1e-17, "iguales bit a bit", va="center", color=GREY)
-ax.legend(loc="center right", fontsize=9)
+ax.legend(loc="center right")
 show(fig, "relevo", "Distancia a la biblioteca original después del relevo, con su estado y sin él")
 
 # %% [markdown]
@@ -240,7 +240,7 @@ if torch is not None:
             path.append(np.asarray(params["w"]))
     off = np.abs(path - np.array([torch_step() for _ in range(STEPS)])).max()
     print(spanish(f"NAdam, de PyTorch a aquí en vivo: {off:.0e} en {STEPS} pasos"))
-    assert off <= 1e-7  # torch keeps one of NAdam's numbers in float32
+    assert off <= 1e-7  # torch guarda un número de NAdam en float32
 
 # %% [markdown]
 # ## En resumen

@@ -66,9 +66,9 @@ print(
 KEYS = ["optimizer", "learning_rate", "momentum", "b1"]
 trials = study.trials.astype({"learning_rate": float})
 failed = trials["status"].ne("finished")
-trials.loc[failed, "valid_accuracy"] = 0.0  # a diverged seed spoils its configuration
+trials.loc[failed, "valid_accuracy"] = 0.0  # una semilla que diverge estropea su configuración
 wide = trials.pivot_table(index=KEYS, columns="seed", values="valid_accuracy", dropna=False)
-wide = wide.dropna(how="all")  # a configuration a row, a seed a column
+wide = wide.dropna(how="all")  # una configuración por fila, una semilla por columna
 means = wide.mean(axis=1)
 summary = means.groupby("optimizer").agg(["count", "mean", "max"])
 heads = ["configuraciones", "exactitud media", "la mejor"]
@@ -111,7 +111,7 @@ print(
     )
 )
 edges = ranges["en el borde"]
-assert edges["sgd"] and edges["momentum"] and not edges["adam"]  # the search stopped too soon
+assert edges["sgd"] and edges["momentum"] and not edges["adam"]  # buscó demasiado poco
 assert gaps["rango corto"] > 0.05 and gaps["rango ancho"] < gaps["rango corto"] / 3
 
 # %%
@@ -120,8 +120,8 @@ ax.axvspan(*NARROW, color="#dddddd", label="rango corto, «el de Adam»")
 for name in NAMES:
     ax.plot(curves[name], "o-", color=COLOURS[name], ms=4, label=name)
 ax.set(xscale="log", xlabel="tasa de aprendizaje", ylabel="exactitud de validación")
-ax.set_title("El mismo rango para todos no es el mismo trato", fontsize=11)
-ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, fontsize=8)
+ax.set_title("El mismo rango para todos no es el mismo trato")
+ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4)
 show(fig, "rango", "Exactitud según la tasa; en gris, el rango en que Adam tiene su mejor valor")
 
 # %% [markdown]
@@ -134,8 +134,8 @@ show(fig, "rango", "Exactitud según la tasa; en gris, el rango en que Adam tien
 # Con más hiperparámetros hay más que afinar. Si se prueban $n$ configuraciones sacadas al azar, la
 # mejor que se espera encontrar es (Dodge et al., 2019)
 #
-# $$ E\big[\max(v_1,\dots,v_n)\big]=\sum_{i=1}^{N} v_{(i)}
-#    \left[\left(\tfrac{i}{N}\right)^{n}-\left(\tfrac{i-1}{N}\right)^{n}\right], $$
+# $$ \begin{aligned}&E\big[\max(v_1,\dots,v_n)\big]\\&\;=\sum_{i=1}^{N} v_{(i)}
+#    \left[\left(\tfrac{i}{N}\right)^{n}-\left(\tfrac{i-1}{N}\right)^{n}\right],\end{aligned} $$
 #
 # con $v_{(1)}\le\dots\le v_{(N)}$ los resultados de las $N$ configuraciones medidas. Así un
 # barrido contesta para **todos** los presupuestos a la vez. Lo que hay que mirar: las distancias
@@ -146,7 +146,7 @@ show(fig, "rango", "Exactitud según la tasa; en gris, el rango en que Adam tien
 
 # %%
 def expected_best(values, n):
-    """E[max of n draws with replacement] of the measured values."""
+    """E[máximo de n extracciones con reposición] de los valores medidos."""
     v = np.sort(np.asarray(values, float))
     i = np.arange(1, len(v) + 1)
     return np.sum(v * ((i / len(v)) ** n - ((i - 1) / len(v)) ** n))
@@ -157,9 +157,9 @@ budgets = np.unique(np.geomspace(1, 100, 30).round().astype(int))
 expected = {name: [expected_best(by_optimizer[name], n) for n in budgets] for name in NAMES}
 draws = np.random.default_rng(0).choice(by_optimizer["adam"], (20_000, 5)).max(1)
 error = 4 * draws.std() / len(draws) ** 0.5
-assert abs(draws.mean() - expected_best(by_optimizer["adam"], 5)) < error  # formula and dice agree
+assert abs(draws.mean() - expected_best(by_optimizer["adam"], 5)) < error  # la fórmula acierta
 
-enough = 1 - 1.05 * (1 - min(expected[name][-1] for name in NAMES))  # what all can reach
+enough = 1 - 1.05 * (1 - min(expected[name][-1] for name in NAMES))  # lo que todos pueden alcanzar
 needed = {name: int(budgets[np.argmax(np.array(expected[name]) >= enough)]) for name in NAMES}
 columns = {"configuraciones": {name: len(by_optimizer[name]) for name in NAMES}}
 columns[f"probadas para un error de {1 - enough:.3f}".replace(".", ",")] = needed
@@ -168,14 +168,14 @@ fig, ax = plt.subplots(figsize=(7, 4))
 for k, name in enumerate(NAMES):
     label = f"{name} ({len(by_optimizer[name])} configuraciones)"
     ax.plot(budgets, 1 - np.array(expected[name]), color=COLOURS[name], lw=2, label=label)
-    ax.axvline(needed[name], color=COLOURS[name], lw=1.2, ls=(4 * k, (4, 8)))  # two may be one
+    ax.axvline(needed[name], color=COLOURS[name], lw=1.2, ls=(4 * k, (4, 8)))  # dos pueden ser uno
 ax.set(xscale="log", yscale="log")
 ax.set(xlabel="configuraciones probadas, n", ylabel="menor error de validación esperado")
-ax.set_title("Resultado esperado según el presupuesto de búsqueda", fontsize=11)
+ax.set_title("Resultado esperado según el presupuesto de búsqueda")
 ticks = [0.02, 0.03, 0.05, 0.1, 0.2, 0.4, 0.8]
 ax.set_yticks(ticks, [spanish(f"{tick:.0%}") for tick in ticks])
 ax.set_yticks([], minor=True)
-ax.legend(fontsize=9)
+ax.legend()
 show(
     fig, "presupuesto", "Menor error de validación que se espera encontrar, según lo que se prueba"
 )
@@ -198,14 +198,14 @@ show(
 confirmed = study.confirm(32 if quick() else 96, progress=False)
 fresh = confirmed.trials
 fresh["valid_accuracy"] = fresh["valid_accuracy"].where(fresh["status"].eq("finished"), 0.1)
-samples = {  # a diverged training guesses: one digit in ten
+samples = {  # un entrenamiento que diverge adivina: uno de cada diez dígitos
     name: group["valid_accuracy"].to_numpy(float) for name, group in fresh.groupby("optimizer")
 }
 contestants = np.array([1, 2, 4, 8, 16, 32])
 
 
 def normal_maximum(n):
-    """E[max of n standard normals], by quadrature of the quantile function."""
+    """E[máximo de n normales típicas], por cuadratura de la función cuantil."""
     u = (np.arange(20_000) + 0.5) / 20_000
     return np.mean(stats.norm.ppf(u ** (1 / n)))
 
@@ -219,13 +219,13 @@ for name in NAMES:
     ax.plot(contestants, 100 * theory, ":", color=COLOURS[name])
     skew = stats.skew(samples[name])
     rows.append([name, 100 * gain[-1], 100 * theory[-1], skew])
-    assert gain[-1] > 0.002  # out of nothing, and visible in a table of results
+    assert gain[-1] > 0.002  # de la nada, y visible en una tabla de resultados
     assert abs(skew) < 0.5 or (gain[-1] < theory[-1]) == (skew < 0)
 ax.plot([], [], ":", color=GREY, label="máximo de n normales")
 ax.set(xscale="log", xlabel="participantes idénticos, n", ylabel="ventaja inventada (puntos de %)")
 ax.set_xticks(contestants, contestants)
-ax.set_title("El mejor de n iguales siempre parece mejor", fontsize=11)
-ax.legend(fontsize=9)
+ax.set_title("El mejor de n iguales siempre parece mejor")
+ax.legend()
 show(fig, "maldicion", "Cuánto mejor parece el mejor de n entrenamientos iguales que su media")
 heads = ["optimizador", f"ventaja del mejor de {contestants[-1]}", "si fuera normal", "asimetría"]
 show_table(pd.DataFrame(rows, columns=heads), 2, index=False)

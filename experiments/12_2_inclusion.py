@@ -46,7 +46,7 @@ RED, GREY = "#D55E00", "#777777"
 
 # %%
 def wilson(n, share=0.65):
-    """The separable problem: the features that no training example has are left out."""
+    """El problema separable, sin los atributos que ningún ejemplo de entrenamiento tiene."""
     y = np.where(np.arange(n) < round(share * n), 1.0, -1.0)
     own = np.where(y > 0, 1, 5)
     X = np.zeros((n, 3 + own.sum()))
@@ -57,7 +57,7 @@ def wilson(n, share=0.65):
 
 
 def descend(tx, X, y, steps):
-    """Full-batch descent on half the mean squared error, from zero."""
+    """Descenso por lote completo en la mitad del error cuadrático medio, desde cero."""
     gradient = jax.grad(lambda w: 0.5 * jnp.mean((X @ w - y) ** 2))
 
     def step(carry, _):
@@ -71,7 +71,7 @@ def descend(tx, X, y, steps):
 
 X, y = wilson(40)
 y_test = np.where(np.arange(1000) < 650, 1.0, -1.0)
-X_test = np.zeros((1000, X.shape[1]))  # its own features were never seen
+X_test = np.zeros((1000, X.shape[1]))  # sus propios atributos no se vieron nunca
 X_test[:, 0], X_test[:, 1:3] = y_test, 1.0
 wilson_steps = 3000
 top = np.linalg.eigvalsh(X @ X.T / len(y)).max()  # L
@@ -115,7 +115,7 @@ epsilons = np.geomspace(1e-6, 1e3, 10 if quick() else 37)
 
 
 def adam_at(eps):
-    """Adam with its rate scaled to ε, so that the step stays that of SGD when ε is large."""
+    """Adam con la tasa a escala de ε: con una ε grande el paso sigue siendo el de SGD."""
     rate = joc.cosine_decay_schedule(0.3 / top * (eps + 0.01), wilson_steps)
     return descend(joc.adam(rate, eps=eps), X, y, wilson_steps)
 
@@ -134,11 +134,11 @@ for k, (name, colour) in enumerate(
 left.set_xticks(position, ["informa ($y$)", "constante", "constante"])
 left.set(ylabel="peso aprendido", title="Atributos compartidos")
 left.axhline(0, color=GREY, lw=0.8)
-left.legend(fontsize=8)
+left.legend()
 right.plot(epsilons, 100 * family_error, "o-", color=COLOURS["adam"], ms=4)
 right.axhline(0, color=COLOURS["sgd"], ls="--", label="sgd")
 right.set(xscale="log", xlabel="ε de Adam", ylabel="error de prueba (%)", title="Adam según su ε")
-right.legend(fontsize=8)
+right.legend()
 show(fig, "wilson", "Lo que pesan los atributos compartidos, y el error de Adam según su ε")
 
 # %% [markdown]
@@ -180,12 +180,12 @@ def adam_numpy(gradient, theta, eta, b1, b2, eps, steps):
 
 
 bowl = np.array([0.1, 1.0, 10.0])
-pull = lambda theta: bowl * theta + 0.1 * theta**3  # the gradient of a slightly curved bowl
+pull = lambda theta: bowl * theta + 0.1 * theta**3  # el gradiente de un tazón apenas curvado
 start = np.array([2.0, -1.0, 1.5])
 
 
 def library(tx):
-    """The path of an optimizer of the library, in float64."""
+    """El camino de un optimizador de la biblioteca, en float64."""
     return walk(tx, lambda theta, t: pull(theta), start, 60)
 
 
@@ -230,7 +230,7 @@ CHOOSE, TELL = (range(1), range(1, 2)) if quick() else (range(2), range(2, 4))
 RATES = np.geomspace(1e-2, 10**1.5, 8 if quick() else 15)
 MEMORIES = [0.0, 0.9] if quick() else [0.0, 0.5, 0.9, 0.97]
 EPSILONS = [1e-8, 1e-2, 1e4] if quick() else [1e-8, 1e-4, 1e-2, 1.0, 1e4]
-G = 1e-2  # a typical gradient
+G = 1e-2  # un gradiente típico
 seeds = [*CHOOSE, *TELL]
 adam = joc.grid(optimizer="adam", nominal=RATES, b1=MEMORIES, eps=EPSILONS, seed=seeds)
 adam["learning_rate"] = adam["nominal"] * (adam["eps"] + G)
@@ -266,7 +266,7 @@ trials["train_loss"] = trials["train_loss"].where(finished, np.inf).astype(float
 
 
 def scores(seeds):
-    """The mean training loss over these seeds, of each configuration."""
+    """La pérdida media de entrenamiento de cada configuración con estas semillas."""
     part = trials[trials["seed"].astype(int).isin(seeds)]
     return part.groupby(["optimizer", *numbers], dropna=False)["train_loss"].mean().reset_index()
 
@@ -277,14 +277,14 @@ best_loss = told.loc[best].set_index("optimizer")["train_loss"]
 best_rate = told.loc[best].set_index("optimizer")["nominal"]
 heads = ["optimizador", "tasa nominal", "μ", "β₁", "ε", "pérdida"]
 show_table(told.loc[best].set_axis(heads, axis=1), 3, index=False)
-assert all(RATES[0] < rate < RATES[-1] for rate in best_rate)  # no best one is at the edge
+assert all(RATES[0] < rate < RATES[-1] for rate in best_rate)  # ningún mejor está en el borde
 
 # %%
 sgd_losses = losses[losses["optimizer"].eq("sgd")].set_index("nominal")["train_loss"]
 
 
 def copy_of_sgd(rows):
-    """The losses of some rows beside those of SGD at the same nominal rate, where both finished."""
+    """Las pérdidas de unas filas junto a las de SGD con igual tasa nominal, donde ambos acaban."""
     both = pd.DataFrame({"copy": rows.set_index("nominal")["train_loss"], "sgd": sgd_losses})
     return both[np.isfinite(both).all(axis=1)]
 
@@ -297,7 +297,7 @@ for name, rows_of_copy in copies.items():
     apart = (both["copy"] / both["sgd"] - 1).abs()
     alike = spanish(f"{(apart < 1e-3).mean():.0%}")
     print(f"{name}: en el {alike} de las tasas, la pérdida es la de SGD a menos de una milésima")
-    assert apart.quantile(0.7) < 1e-3  # at the edge of stability rounding decides
+    assert apart.quantile(0.7) < 1e-3  # en el borde de la estabilidad decide el redondeo
 chosen = large["train_loss"].idxmin()
 imitating = told["train_loss"][chosen]
 print(spanish(f"Adam solo con ε = {max(EPSILONS):g}: {imitating:.4f}"))
@@ -305,8 +305,8 @@ searched = losses.groupby("optimizer")["train_loss"].min()
 lowest = pd.DataFrame({"menor pérdida en las semillas que eligen": searched})
 show_table(lowest.rename_axis("optimizador"))
 assert searched["momentum"] <= searched["sgd"] * 1.02
-assert searched["adam"] <= searched["momentum"] * 1.02  # it has a copy of that very training
-assert best_loss["momentum"] < best_loss["sgd"]  # far enough for other seeds to agree
+assert searched["adam"] <= searched["momentum"] * 1.02  # tiene una copia de ese mismo entrenamiento
+assert best_loss["momentum"] < best_loss["sgd"]  # de lejos: con otras semillas, también
 
 fig, axes = plt.subplots(1, 3, figsize=(8.4, 3.4), sharey=True, layout="constrained")
 families = [("sgd", None), ("momentum", "momentum"), ("adam", "eps")]
@@ -321,9 +321,9 @@ for ax, (name, column) in zip(axes, families, strict=True):
         ax.plot(line, "o-", ms=3, color=shade, label=text[column])
     ax.axhline(best_loss["sgd"], color=RED, ls=":", lw=1.2)
     ax.set(xscale="log", yscale="log", xlabel="tasa nominal η", title=name)
-    ax.legend(fontsize=7)
+    ax.legend()
 axes[0].set_ylabel("pérdida de entrenamiento")
-axes[2].text(RATES[0], best_loss["sgd"], "lo mejor de sgd", color=RED, fontsize=8, va="bottom")
+axes[2].text(RATES[0], best_loss["sgd"], "lo mejor de sgd", color=RED, va="bottom")
 show(fig, "inclusion", "La pérdida de cada familia según la tasa nominal; en rojo, lo mejor de SGD")
 
 # %% [markdown]
@@ -343,10 +343,10 @@ rows_ = [
 ]
 heads = ["optimizador", "configuraciones", "al elegir", "al informar", "cociente"]
 show_table(pd.DataFrame(rows_, columns=heads), index=False)
-if not quick():  # with one seed to choose and one to tell anything may come out
-    assert best_loss["adam"] > best_loss["momentum"]  # the general one loses
+if not quick():  # con una semilla para elegir y otra para juzgar puede salir cualquier cosa
+    assert best_loss["adam"] > best_loss["momentum"]  # el general pierde
     assert best_loss["adam"] / searched["adam"] == max(best_loss[n] / searched[n] for n in NAMES)
-    assert np.isclose(imitating, best_loss["momentum"], rtol=0.05)  # its copy does not
+    assert np.isclose(imitating, best_loss["momentum"], rtol=0.05)  # su copia, no
 
 # %% [markdown]
 # Quien quiera cobrar la ventaja de lo general tiene que pagarla: elegir con más semillas, o no

@@ -49,12 +49,12 @@ def map_loss(params, x, y):
 
 
 def layered(eta_W, eta_v):
-    """A rate a layer, from the library."""
+    """Una tasa por capa, de la biblioteca."""
     return joc.partition_by_path({"W": joc.sgd(eta_W), "v": joc.sgd(eta_v)})
 
 
 def train_at(rates):
-    """Whether one training converges, and how fast it does so or explodes."""
+    """Si un entrenamiento converge, y lo deprisa que lo hace o explota."""
     tx = layered(rates[0], rates[1])
 
     def step(carry, _):
@@ -81,13 +81,13 @@ many = jax.shard_map(
     check_vma=False,
 )
 rates_of_map = jax.ShapeDtypeStruct((SIDE**2, 2), jnp.float32, sharding=shared)
-program = jax.jit(many).lower(rates_of_map).compile()  # the only one
+program = jax.jit(many).lower(rates_of_map).compile()  # el único
 
 
 def draw_map(log_W, log_v, frozen=1.0):
-    """The map over a rectangle of decades, in one run of the program; with its seconds."""
+    """El mapa de un rectángulo de décadas, en una pasada del programa; con sus segundos."""
     axes = [np.logspace(*log_W, SIDE), np.logspace(*log_v, SIDE)]
-    axes[0][0] *= frozen  # 0 puts a frozen hidden layer in the first column
+    axes[0][0] *= frozen  # el 0 pone una capa oculta congelada en la primera columna
     rates = np.stack(np.meshgrid(*axes), -1).reshape(-1, 2).astype(np.float32)
     rates = jax.device_put(rates, shared)
     begin = time.perf_counter()
@@ -131,7 +131,7 @@ closer = draw_map(*ZOOM)
 
 
 def shade(converges, slow, blowup):
-    """Blue where training converges, orange where it explodes; darker is faster."""
+    """Azul donde converge, naranja donde explota; más oscuro, más deprisa."""
     image = np.zeros((*converges.shape, 4))
     for mask, key, palette in ((converges, slow, "Blues_r"), (~converges, blowup, "Oranges_r")):
         if mask.any():
@@ -140,7 +140,7 @@ def shade(converges, slow, blowup):
     return image
 
 
-cell = 0.5 / (SIDE - 1)  # half of one, as a share of the side: points are in the middle of theirs
+cell = 0.5 / (SIDE - 1)  # media casilla: cada punto está en el centro de la suya
 fig, axes = plt.subplots(1, 2, figsize=(8.4, 4.4), layout="constrained")
 maps = [(WHOLE, (converges, slow, quick_blowup)), (ZOOM, closer[:3])]
 for ax, (region, values) in zip(axes, maps, strict=True):
@@ -155,8 +155,8 @@ axes[0].hlines(np.log10(limit), *WHOLE[0], colors="k", ls="--", lw=1)
 axes[0].text(WHOLE[0][1], np.log10(limit), r"$2/\lambda_{\max}$ ", ha="right", va="bottom")
 (a, b), (c, d) = ZOOM
 axes[0].plot([a, b, b, a, a], [c, c, d, d, c], color="k", lw=1)
-axes[0].set_title(spanish(f"{SIDE**2:,} entrenamientos"), fontsize=11)
-axes[1].set_title("El recuadro, ampliado", fontsize=11)
+axes[0].set_title(spanish(f"{SIDE**2:,} entrenamientos"))
+axes[1].set_title("El recuadro, ampliado")
 show(fig, "frontera", "Cada punto, un entrenamiento: azul si converge, naranja si explota")
 
 
@@ -170,10 +170,10 @@ show(fig, "frontera", "Cada punto, un entrenamiento: azul si converge, naranja s
 
 # %%
 def box_dimension(converges, sizes=(1, 2, 4, 8)):
-    """Slope of log(boxes that the boundary touches) against log(1/size)."""
+    """Pendiente de log(cajas que toca la frontera) contra log(1/tamaño)."""
     rows, columns = (n // sizes[-1] * sizes[-1] for n in converges.shape)
     inside = converges[:rows, :columns]
-    edge = np.zeros_like(inside)  # between a point and the next one, to the right or above
+    edge = np.zeros_like(inside)  # entre un punto y el siguiente, a la derecha o encima
     edge[:-1] |= inside[:-1] != inside[1:]
     edge[:, :-1] |= inside[:, :-1] != inside[:, 1:]
     counts = [
@@ -237,7 +237,7 @@ print(
         f"{converges.size * MAP_STEPS / seconds:,.0f} pasos/s; mismo veredicto en {agreement:.1%}"
     )
 )
-assert agreement > 0.9  # they differ only where chaos decides
+assert agreement > 0.9  # solo difieren donde decide el caos
 
 # %% [markdown]
 # ## En resumen

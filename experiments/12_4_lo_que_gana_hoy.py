@@ -62,8 +62,8 @@ fig, ax = plt.subplots(figsize=(7, 3.4))
 ax.plot(before / before[0], "o-", color=GREY, ms=4, label="gradiente (el mayor es 1)")
 ax.plot(after / after[0], "o-", color=BLUE, ms=4, label="paso de Muon (el mayor es 1)")
 ax.set(xlabel="dirección, de la más fuerte a la más débil", ylabel="valor singular", ylim=(0, 1.05))
-ax.legend(fontsize=9)
-ax.set_title("El paso de Muon no distingue direcciones fuertes de débiles", fontsize=11)
+ax.legend()
+ax.set_title("El paso de Muon no distingue direcciones fuertes de débiles")
 show(fig, "muon", "Los valores singulares de un gradiente y los del paso que da Muon con él")
 
 # %% [markdown]
@@ -143,7 +143,7 @@ confirmed = study.confirm(FRESH, progress=False)
 fresh = confirmed.trials.astype({"seed": int})
 lost = fresh["status"].ne("finished")
 measures = [c for c in fresh if c.startswith(("valid_accuracy", "test_accuracy"))]
-fresh.loc[lost, measures] = 0.1  # a diverged training guesses: one digit in ten
+fresh.loc[lost, measures] = 0.1  # un entrenamiento que diverge adivina: uno de cada diez dígitos
 samples = {
     name: group.sort_values("seed")["test_accuracy"].to_numpy(float)
     for name, group in fresh.groupby("optimizer")
@@ -168,7 +168,7 @@ show_table(shown.rename_axis("optimizador"))
 
 # %%
 def holm(p):
-    """Probabilities corrected for having asked several questions."""
+    """Probabilidades corregidas por haber hecho varias preguntas."""
     p = np.asarray(p)
     order = np.argsort(p)
     corrected = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
@@ -184,7 +184,7 @@ chance = dict(
 
 
 def answer(name):
-    """What may be said of a difference."""
+    """Lo que se puede decir de una diferencia."""
     sure = decided(differences[name])
     if sure is None or chance[name] > 0.05:
         return "no se sabe"
@@ -208,7 +208,7 @@ for y, name in enumerate(order):
 ax.axvline(0, color=GREY, lw=0.8)
 ax.set_yticks(range(len(order)), order)
 ax.set(xlabel=f"exactitud de prueba menos la de {BASE} (puntos), por parejas de semillas")
-ax.set_title("Verde: gana; rojo: pierde; gris: estas semillas no lo dicen", fontsize=11)
+ax.set_title("Verde: gana; rojo: pierde; gris: estas semillas no lo dicen")
 show(
     fig,
     "diferencias",
@@ -248,7 +248,6 @@ for ax, (name, colour) in zip(axes, averaging.items(), strict=True):
     ax.plot(at, evaluated.mean(0), color=colour, lw=2.2)
     ax.set(xlabel="paso", title=f"{name} (gris: los entrenados)")
     ax.set_ylim(0.5 if quick() else 0.8, 1)
-    ax.title.set_fontsize(10)
 axes[0].set_ylabel("exactitud de validación")
 show(fig, "medias", "Exactitud de los pesos promediados y, en gris, de los entrenados")
 

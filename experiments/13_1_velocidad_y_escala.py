@@ -59,7 +59,7 @@ TURN = 0.6
 
 
 def bowls(question, name, kappa, turn=0.0, rate=RATES, **numbers):
-    """Rows of the table: every combination, from every start."""
+    """Filas de la tabla: cada combinación, desde cada salida."""
     usual = {"beta": 0.0 if name == "sgd" else 0.9, "rho": 0.9 if name == "rmsprop" else 0.999}
     columns = usual | {"kappa": kappa, "turn": turn, "rate": rate} | numbers | {"angle": angles}
     return joc.grid(question=question, name=name, **columns)
@@ -77,10 +77,10 @@ table = pd.concat(
 
 
 def descend(row):
-    """The path of one row."""
+    """El camino de una fila."""
     rate, beta, rho = row["rate"], row["beta"], row["rho"]
     members = [
-        joc.momentum(rate, beta),  # with β = 0 it is SGD
+        joc.momentum(rate, beta),  # con β = 0 es SGD
         joc.rmsprop(rate, rho),
         joc.adam(rate, beta, rho),
         joc.adamax(rate, beta, rho),
@@ -118,10 +118,10 @@ print(spanish(f"{len(table):,} caminos de {STEPS} pasos en un programa"))
 
 # %%
 def arrival(share=0.01):
-    """Steps until the distance stays below a share of the first, which is 1; inf if it does not."""
-    far = ~(np.abs(paths).max(-1) <= 1e3)  # NaN too
+    """Pasos hasta que la distancia queda bajo una parte de la primera, que es 1; si no, inf."""
+    far = ~(np.abs(paths).max(-1) <= 1e3)  # también NaN
     far |= np.hypot(*np.where(far, 1.0, np.moveaxis(paths, -1, 0))) > share
-    left = far[:, ::-1].argmax(1)  # steps since it was last out
+    left = far[:, ::-1].argmax(1)  # pasos desde la última vez que estuvo fuera
     return np.where(far.any(1), np.where(left > 0, STEPS - left + 1.0, np.inf), 1.0)
 
 
@@ -129,14 +129,14 @@ table["pasos"] = arrival()
 
 
 def tuned(rows):
-    """The steps from every start at the rate with the least median, and that rate."""
+    """Los pasos desde cada salida con la tasa de menor mediana, y esa tasa."""
     by_rate = rows.groupby("rate")["pasos"].median()
     rate = by_rate.idxmin()
     return rows.loc[rows["rate"].eq(rate)].sort_values("angle"), rate
 
 
 def of(question, **where):
-    """The rows of a question."""
+    """Las filas de una pregunta."""
     chosen = table[table["question"].eq(question)]
     for key, value in where.items():
         chosen = chosen[chosen[key].eq(value)]
@@ -161,11 +161,11 @@ show_table(speed.rename_axis("pasos con condición"))
 at_edge = [key for key, (_, rate) in best.items() if rate in (RATES[0], RATES[-1])]
 named = ", ".join(f"{proper(name)} ({case})" for name, case in at_edge)
 print("mejor tasa en el borde de lo probado:", named or "ninguna")
-assert all(name == "adagrad" for name, _ in at_edge)  # no claim below is about it
+assert all(name == "adagrad" for name, _ in at_edge)  # ninguna afirmación de abajo habla de ella
 
 
 def ahead(one, other, case):
-    """log(steps of the other / steps of this one), from every start."""
+    """log(pasos del otro / pasos de este), desde cada salida."""
     steps = [np.minimum(best[name, case][0]["pasos"].to_numpy(), STEPS) for name in (one, other)]
     return np.log(steps[1] / steps[0])
 
@@ -182,8 +182,8 @@ ax.set(
 )
 ax.set_yticks([100, 200, 300, 400], ["100", "200", "300", "400"])
 ax.set_yticks([], minor=True)
-ax.set_title("Tazón girado de condición 100: cada uno tiene su tasa", fontsize=11)
-ax.legend(fontsize=8)
+ax.set_title("Tazón girado de condición 100: cada uno tiene su tasa")
+ax.legend()
 show(fig, "tasas", "Pasos hasta llegar según la tasa, en el tazón girado de condición 100")
 
 # %% [markdown]
@@ -237,7 +237,7 @@ claims = [
 
 # %%
 def undone(rows, steps=slice(60)):
-    """Share of the steps along the steep axis that undo the one before; one number a row."""
+    """Parte de los pasos por el eje empinado que deshacen el anterior; un número por fila."""
     turn = rows["turn"].to_numpy()[:, None]
     path = paths[rows.index][:, steps]
     moves = np.diff(np.cos(turn) * path[..., 0] + np.sin(turn) * path[..., 1])
@@ -295,7 +295,7 @@ slope = jnp.ones(120)
 
 
 def walked(tx):
-    """The distance walked, step by step, under a constant gradient of 1."""
+    """La distancia andada, paso a paso, con un gradiente constante de 1."""
     steps = jax.lax.scan(lambda s, g: tx.update(g, s)[::-1], tx.init(slope[0]), slope)[1]
     return -np.cumsum(np.asarray(steps))
 
@@ -322,7 +322,7 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained"
 for (name, path), style in zip(flat.items(), ("-", "-", "--"), strict=True):
     left.plot(path[:40], style, color=COLOURS[name.split(",")[0]], label=name)
 left.set(xlabel="paso", ylabel="distancia recorrida", title="Una meseta, gradiente 1")
-left.legend(fontsize=8)
+left.legend()
 right.plot(range(len(BETAS)), list(by_beta.values()), "o-", color=COLOURS["momentum"])
 right.set_xticks(range(len(BETAS)), [f"{beta:g}" for beta in BETAS])
 right.set(xlabel="β de momentum", ylabel="pasos hasta llegar", title="Condición 100, mejor tasa")

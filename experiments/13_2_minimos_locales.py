@@ -39,7 +39,7 @@ COLOURS = {"sgd": "#0072B2", "sgd con ruido": "#777777", "momentum": "#E69F00",
 
 # %%
 STEPS, SEED = 600, 0
-curvature = 0.1 + 4.0  # the largest of f''
+curvature = 0.1 + 4.0  # el mayor de f''
 RATES = [0.003, 0.03, 0.06, 0.1, 0.15, 0.3, 0.45, 0.6, 0.9, 1.5, 2.5, 4.0]
 WELL = np.pi / 2
 starts = np.random.default_rng(SEED).uniform(-9, 9, 200 if quick() else 2000)
@@ -56,7 +56,7 @@ def landscape(w):
 
 
 def descend(row, key):
-    """Where one path is at every step."""
+    """Dónde está un camino en cada paso."""
     rate = row["rate"]
     tx = joc.switch(
         row["member"], [joc.momentum(rate, row["beta"]), joc.rmsprop(rate, 0.9), joc.adam(rate)]
@@ -82,14 +82,14 @@ print(spanish(f"{len(table):,} caminos de {STEPS} pasos en un programa"))
 
 # %%
 def inside(name, noise=0.0, end=STEPS):
-    """By start and rate: whether the path stays in the central well for the fifty steps before."""
+    """Por salida y tasa: si el camino lleva cincuenta pasos en el pozo central."""
     rows = table.index[table["name"].eq(name) & table["noise"].eq(noise)]
     stays = np.all(np.abs(paths[rows, end - 50 : end]) < WELL, axis=1)
     return pd.DataFrame(stays.reshape(len(RATES), -1).T, columns=RATES).astype(float)
 
 
 def moving(name):
-    """By rate: the share of the paths that have come to no rest in the last fifty steps."""
+    """Por tasa: la parte de los caminos que no se han parado en los últimos cincuenta pasos."""
     rows = table.index[table["name"].eq(name) & table["noise"].eq(0)]
     restless = np.ptp(paths[rows, -50:], axis=1) > 0.1
     return pd.Series(restless.reshape(len(RATES), -1).mean(1), RATES)
@@ -113,12 +113,12 @@ for name, colour in COLOURS.items():
     ax.plot(100 * shares[name], "o--" if name == "adam" else "o-", color=colour, label=name)
 ax.axhline(100 * begin, color="k", ls=":", label="al empezar")
 ax.axvline(2 / curvature, color="#777777", lw=0.8)
-ax.text(2 / curvature, 90, "límite de SGD ", fontsize=8, color="#777777", ha="right")
+ax.text(2 / curvature, 90, "límite de SGD ", color="#777777", ha="right")
 ax.set(
     xscale="log", xlabel="tasa de aprendizaje", ylabel="se quedan en el mínimo global (%)", ylim=0
 )
-ax.set_title("¿Quién escapa de los mínimos locales, y se queda fuera?", fontsize=11)
-ax.legend(fontsize=8)
+ax.set_title("¿Quién escapa de los mínimos locales, y se queda fuera?")
+ax.legend()
 show(fig, "minimos_locales", "Cuántos acaban en el pozo central, según la tasa")
 
 # %% [markdown]
@@ -202,7 +202,7 @@ forgetful = 1 / (1 + C**2)
 
 
 def online(tx):
-    """Where the parameter is after 1,500 steps: the mean of the last thirty."""
+    """Dónde está el parámetro tras 1500 pasos: la media de los últimos treinta."""
 
     def step(carry, t):
         w, state = carry
@@ -237,8 +237,8 @@ for (name, walk), colour in zip(
     ax.plot(walk, color=colour, label=name, lw=1.4)
 ax.axhline(-1, color="k", ls=":", lw=1)
 ax.set(xlabel="paso", ylabel="w", ylim=(-1.1, 1.1))
-ax.set_title("El óptimo es −1, y uno se va al otro extremo", fontsize=11)
-ax.legend(fontsize=8)
+ax.set_title("El óptimo es −1, y uno se va al otro extremo")
+ax.legend()
 show(fig, "reddi", "El ejemplo de Reddi: el óptimo es −1, y Adam con la memoria corta se va a +1")
 
 # %% [markdown]

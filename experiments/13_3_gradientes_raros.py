@@ -31,7 +31,7 @@ SEED = 0
 
 
 def steps_of(tx, gradients):
-    """The steps that an optimizer takes, downhill ones positive."""
+    """Los pasos que da un optimizador, positivos si bajan."""
     start = tx.init(jnp.asarray(gradients[0]))
     return -np.asarray(jax.lax.scan(lambda s, g: tx.update(g, s)[::-1], start, gradients)[1])
 
@@ -73,7 +73,7 @@ angles = draw.uniform(0, 2 * np.pi, 6 if quick() else 24)
 
 
 def distances(member, pulse, rate, angle):
-    """How far one path is from the bottom, step by step."""
+    """A qué distancia del fondo está un camino, paso a paso."""
     tx = joc.switch(
         member, [joc.sgd(rate), joc.momentum(rate), joc.rmsprop(rate, 0.9), joc.adam(rate)]
     )
@@ -83,7 +83,7 @@ def distances(member, pulse, rate, angle):
         factor = jnp.where((t // 10) % 2 == 1, pulse, 1.0)
         u, state = tx.update(factor * jnp.array([1.0, 0.1]) * w, state, w)
         w = joc.apply_updates(w, u)
-        return (w, state), jnp.sqrt(jnp.sum(w**2))  # NaN where it exploded
+        return (w, state), jnp.sqrt(jnp.sum(w**2))  # NaN donde explotó
 
     w = jnp.array([jnp.cos(angle), jnp.sin(angle)])
     return jax.lax.scan(step, (w, tx.init(w)), jnp.arange(STEPS))[1]
@@ -98,11 +98,11 @@ for inputs in (
     distances = jax.vmap(distances, inputs)
 far = jax.jit(distances)(jnp.arange(4), jnp.array([1.0, PULSE]), RATES, angles)
 far = np.asarray(far)
-arrived = np.all(far[..., -20:] < 0.05, axis=-1)  # (optimizer, pulse, rate, start)
-bounded = np.all(far < 1e6, axis=-1)  # NaN is not
-assert not arrived[:, 1][:, [0, -1]].any()  # with the factor no interval is cut by the range
+arrived = np.all(far[..., -20:] < 0.05, axis=-1)  # (optimizador, pulso, tasa, salida)
+bounded = np.all(far < 1e6, axis=-1)  # NaN no lo es
+assert not arrived[:, 1][:, [0, -1]].any()  # con el factor, el rango no corta ningún intervalo
 decade = np.log10(RATES[1] / RATES[0])
-width = decade * arrived.sum(2)  # (optimizer, pulse, start)
+width = decade * arrived.sum(2)  # (optimizador, pulso, salida)
 stable = bounded.mean((2, 3))
 widths = pd.DataFrame(width.mean(-1), RACERS, ["sin el factor", "con el factor"])
 show_table(widths.rename_axis("décadas de tasas que llegan"), 2)
@@ -162,8 +162,8 @@ ax.axhline(1, color="#777777", lw=0.8, ls=":")
 ax.set(
     xlabel="pasos desde el pico", ylabel="paso, en unidades de η", yscale="log", xlim=(-200, 7500)
 )
-ax.set_title(spanish(f"Un gradiente de {PEAK:,.0f} entre gradientes de 1"), fontsize=11)
-ax.legend(fontsize=9)
+ax.set_title(spanish(f"Un gradiente de {PEAK:,.0f} entre gradientes de 1"))
+ax.legend()
 show(fig, "pico", "El paso de Adam y el de Adamax antes y después de un gradiente de 1000")
 
 # %% [markdown]
@@ -183,7 +183,7 @@ uniform = draw.uniform(1e-6, 1, size=(STORMS, STORM_STEPS, 1)).astype(np.float32
 
 
 def weather(member, tail, rate, normal, uniform):
-    """The mean loss of the last hundred steps in one storm."""
+    """La pérdida media de los últimos cien pasos en una tormenta."""
     tx = joc.switch(member, [joc.sgd(rate), joc.adam(rate), joc.adamax(rate)])
 
     def step(carry, noise):
@@ -206,10 +206,10 @@ for inputs in (
     weather = jax.vmap(weather, inputs)
 stormy = ["sgd", "adam", "adamax"]
 logs = jax.jit(weather)(jnp.arange(3), jnp.array([0.0, 0.9]), STORM_RATES, normal, uniform)
-logs = np.nan_to_num(np.asarray(logs), nan=np.log(1e6))  # (optimizer, tail, rate, storm)
+logs = np.nan_to_num(np.asarray(logs), nan=np.log(1e6))  # (optimizador, cola, tasa, tormenta)
 choosing, reporting = np.split(logs, 2, axis=-1)
 pick = choosing.mean(-1).argmin(-1)
-assert pick.min() > 0 and pick.max() < len(STORM_RATES) - 1  # none at the edge
+assert pick.min() > 0 and pick.max() < len(STORM_RATES) - 1  # ninguna en el borde
 loss = {
     (name, tail): reporting[i, j, pick[i, j]]
     for i, name in enumerate(stormy)
@@ -253,7 +253,7 @@ answers = np.einsum("snf,sf->sn", present, truth) + 0.1 * draw.normal(size=(SETS
 
 
 def learn_online(member, rate, x, y):
-    """The weights after one pass."""
+    """Los pesos tras una pasada."""
     tx = joc.switch(member, [joc.sgd(rate), joc.adagrad(rate, 0.0), joc.adam(rate)])
 
     def step(carry, example):
@@ -269,8 +269,8 @@ for inputs in ((None, None, 0, 0), (None, 0, None, None), (0, None, None, None))
     learn_online = jax.vmap(learn_online, inputs)
 learned = jax.jit(learn_online)(jnp.arange(3), ONLINE_RATES, present, answers.astype(np.float32))
 wrong = np.nan_to_num((np.asarray(learned) - truth) ** 2, nan=1e9, posinf=1e9)
-wrong = np.minimum(wrong, 1e9)  # (optimizer, rate, set, weight)
-risk = np.log((wrong * frequency).sum(-1))  # what a prediction loses
+wrong = np.minimum(wrong, 1e9)  # (optimizador, tasa, conjunto, peso)
+risk = np.log((wrong * frequency).sum(-1))  # lo que pierde una predicción
 learners, half = ["sgd", "adagrad", "adam"], SETS // 2
 pick = risk[:, :, :half].mean(-1).argmin(1)
 assert pick.min() > 0 and pick.max() < len(ONLINE_RATES) - 1
@@ -291,13 +291,13 @@ for name, w in weights.items():
 ax.set(xscale="log", yscale="log", xlabel="frecuencia del atributo", ylabel="error² de su peso")
 ax.set_xticks([0.02, 0.05, 0.1, 0.2, 0.4], ["0,02", "0,05", "0,1", "0,2", "0,4"], minor=False)
 ax.set_xticks([], minor=True)
-ax.set_title("Lo que se aprende de los atributos raros", fontsize=11)
-ax.legend(fontsize=9)
+ax.set_title("Lo que se aprende de los atributos raros")
+ax.legend()
 show(fig, "dispersos", "Error del peso de cada atributo, según la frecuencia con que aparece")
 
 with jax.enable_x64(True):
     shrinking = steps_of(joc.adagrad(1.0, 0.0), np.ones(1000))
-assert np.abs(shrinking - 1 / np.sqrt(np.arange(1, 1001))).max() < 1e-6  # η/√t, but for ε
+assert np.abs(shrinking - 1 / np.sqrt(np.arange(1, 1001))).max() < 1e-6  # η/√t, salvo por ε
 say = lambda table, name: f"{np.exp(table[name].mean()):.1e}"
 claims += [
     claim("Adagrad", "000:120, 000:136", "ideal para datos dispersos",

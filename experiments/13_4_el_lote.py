@@ -39,7 +39,7 @@ SEED = 0
 
 # %%
 SETS, N, FEATURES = 8 if quick() else 16, 1024, 8
-SIZES, BUDGET = [1, 32, N], {1: 4 * N, 32: 4 * N, N: 40 * N}  # examples to look at
+SIZES, BUDGET = [1, 32, N], {1: 4 * N, 32: 4 * N, N: 40 * N}  # ejemplos que se miran
 RATES = np.geomspace(1e-3, 2, 12 if quick() else 23)
 draw = np.random.default_rng(SEED)
 x = draw.normal(size=(SETS, N, FEATURES)).astype(np.float32)
@@ -56,7 +56,7 @@ def excess(w, best, H):
 
 
 def train(rate, start, x, y, best, H, order):
-    """The excess loss after every update with the rows of ``order[update]``."""
+    """El exceso de pérdida tras cada actualización, con las filas de ``order[update]``."""
     tx = joc.sgd(rate)
 
     def step(carry, rows):
@@ -85,32 +85,32 @@ first = np.einsum("sf,sfg,sg->s", best, H, best)
 runs, noise = {}, {}
 SAME_RATES = np.array([0.01, 0.03])
 for batch, order in orders.items():
-    left = np.asarray(many(RATES, zeros, x, y, best, H, order))  # (rate, set, update)
+    left = np.asarray(many(RATES, zeros, x, y, best, H, order))  # (tasa, conjunto, actualización)
     runs[batch] = np.where(np.isfinite(left), left, np.inf) / first[:, None]
     around = np.asarray(many(SAME_RATES, best.astype(np.float32), x, y, best, H, order))
-    noise[batch] = around[..., around.shape[-1] // 2 :].mean(-1)  # (rate, set), from the minimum
+    noise[batch] = around[..., around.shape[-1] // 2 :].mean(-1)  # (tasa, conjunto), del mínimo
 
 
 def looked_at(batch, share=0.01):
-    """Examples until the excess is below a share of the first: by rate and set; inf if never."""
+    """Ejemplos hasta que el exceso baja de una parte del primero, por tasa y conjunto; o inf."""
     below = runs[batch] <= share
     return np.where(below.any(-1), (below.argmax(-1) + 1.0) * batch, np.inf)
 
 
 choosing, reporting = slice(0, SETS // 2), slice(SETS // 2, None)
 pick = {batch: np.median(looked_at(batch)[:, choosing], axis=1).argmin() for batch in SIZES}
-assert all(0 < k < len(RATES) - 1 for k in pick.values())  # none at the edge
+assert all(0 < k < len(RATES) - 1 for k in pick.values())  # ninguna en el borde
 logs = {batch: np.log(looked_at(batch)[pick[batch], reporting]) for batch in SIZES}
 need = {batch: np.exp(values.mean()) for batch, values in logs.items()}
 done = {batch: looked_at(batch)[pick[batch], reporting] <= N for batch in SIZES}
-stays = {batch: runs[batch][..., -1] < 1 for batch in SIZES}  # below where it began
+stays = {batch: runs[batch][..., -1] < 1 for batch in SIZES}  # por debajo de donde empezó
 limit = {batch: np.log10(np.max(RATES[:, None] * stays[batch], axis=0)) for batch in SIZES}
 rises = {
     batch: (np.diff(runs[batch][np.abs(RATES - 0.01).argmin()][:, :100]) > 0).mean(-1)
     for batch in SIZES
 }
-pulls = 2 * x * -y[..., None]  # the gradient of every example at the start
-variance = pulls.var(1).sum(-1)  # of one; of the mean of b, drawn without replacement:
+pulls = 2 * x * -y[..., None]  # el gradiente de cada ejemplo al empezar
+variance = pulls.var(1).sum(-1)  # de uno; de la media de b, sacados sin reposición:
 scatter = {b: float(np.sqrt(variance / b * (N - b) / (N - 1)).mean()) for b in SIZES}
 summary = pd.DataFrame(
     {
@@ -131,8 +131,8 @@ for batch, colour in zip(SIZES, ["#E69F00", "#0072B2", "#009E73"], strict=True):
 ax.axhline(0.01, color="#777777", ls=":", lw=1)
 ax.set(xscale="log", yscale="log", ylim=1e-6)
 ax.set(xlabel="ejemplos mirados", ylabel="sobrante / el inicial")
-ax.set_title("El mismo trabajo, repartido en lotes distintos", fontsize=11)
-ax.legend(fontsize=9)
+ax.set_title("El mismo trabajo, repartido en lotes distintos")
+ax.legend()
 show(fig, "lotes", "El sobrante de la pérdida según los ejemplos mirados, con tres tamaños de lote")
 
 # %% [markdown]
@@ -213,7 +213,7 @@ weights = sum(leaf.size for leaf in jax.tree.leaves(params))
 
 
 def cost_of(batch):
-    """Operations and scratch bytes of a step of SGD, and the bytes that it moves, an example."""
+    """Operaciones y bytes de trabajo de un paso de SGD, y bytes que mueve, por ejemplo."""
     data = jax.tree.map(lambda leaf: jnp.asarray(leaf[:batch]), task.train)
     loss = lambda params: task.loss(params, state, data, jax.random.key(0))[0]
     step = lambda params: jax.tree.map(lambda w, g: w - 0.1 * g, params, jax.grad(loss)(params))
@@ -276,7 +276,7 @@ study = joc.sweep(
     progress=False,
 )
 trials = study.trials.astype({"learning_rate": float, "seed": int, "batch_size": int})
-trials.loc[trials["status"].ne("finished"), ["valid_accuracy", "test_accuracy"]] = 0.1  # it guesses
+trials.loc[trials["status"].ne("finished"), ["valid_accuracy", "test_accuracy"]] = 0.1  # adivina
 by = trials[trials["seed"].isin(chosen_by)].groupby(["batch_size", "learning_rate"])
 tuned = by["valid_accuracy"].mean().unstack(0).idxmax()
 told = {

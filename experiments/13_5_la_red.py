@@ -93,12 +93,12 @@ USUAL = {"sgd": ("momentum", (0.0,)), "momentum": ("momentum", (0.9,)),
 
 
 def measured(key, column):
-    """A measure of a configuration: rates by seeds."""
+    """Una medida de una configuración: tasas por semillas."""
     return done[column].iloc[blocks[key]].to_numpy().reshape(shape)
 
 
 def tuned(key, column="loss"):
-    """The position of the rate that the choosing seeds prefer, and the measure of the others."""
+    """El puesto de la tasa que prefieren las semillas que eligen, y la medida de las otras."""
     scores = measured(key, column) * (1 if column == "loss" else -1)
     best = int(np.argmin(scores[:, : len(CHOOSE)].mean(1)))
     return best, measured(key, column)[best, len(CHOOSE) :]
@@ -113,18 +113,18 @@ def tuned(key, column="loss"):
 
 # %%
 def lines(key):
-    """The training losses: rates by seeds by records."""
+    """Las pérdidas de entrenamiento: tasas por semillas por registros."""
     return np.where(np.isfinite(curves[blocks[key]]), curves[blocks[key]], np.inf).reshape(
         *shape, -1
     )
 
 
 sgd_rate = tuned(USUAL["sgd"])[0]
-goal = 1.02 * lines(USUAL["sgd"])[sgd_rate].min(-1)  # one a seed
+goal = 1.02 * lines(USUAL["sgd"])[sgd_rate].min(-1)  # uno por semilla
 
 
 def steps_to(key):
-    """Steps to the goal: rates by seeds; the budget, and one record more, where it is not met."""
+    """Pasos hasta la meta, tasas por semillas; si no llega, el presupuesto y un registro más."""
     below = lines(key) <= goal[:, None]
     return np.where(below.any(-1), below.argmax(-1) + 1, STEPS // EVERY + 1) * EVERY
 
@@ -156,8 +156,8 @@ for name, colour in COLOURS.items():
     accuracy = measured(USUAL[name], "accuracy").mean(1)
     ax.plot(RATES, 100 * accuracy, "o-", ms=3, color=colour, label=name)
 ax.set(xscale="log", xlabel="tasa de aprendizaje", ylabel="exactitud de validación (%)")
-ax.set_title("Cuánto importa acertar la tasa", fontsize=11)
-ax.legend(fontsize=8)
+ax.set_title("Cuánto importa acertar la tasa")
+ax.legend()
 show(fig, "sensibilidad", "Exactitud de validación según la tasa, cada uno con sus constantes")
 
 # %% [markdown]
@@ -200,7 +200,7 @@ claims = [
 
 # %%
 def sensitivity(name, usual, others):
-    """log(worst loss / best loss) over a number's values: with the rate tuned, and left alone."""
+    """log(peor pérdida / mejor) entre los valores de un número: con la tasa afinada, y sin ella."""
     keys = [(name, usual), *((name, other) for other in others)]
     rate = tuned(keys[0])[0]
     free = np.array([tuned(key)[1] for key in keys])
@@ -304,7 +304,7 @@ vector = jnp.zeros(10_000)
 
 
 def price(tx):
-    """Bytes of state and operations of an update, a weight."""
+    """Bytes de memoria y operaciones de una actualización, por peso."""
     state = tx.init(vector)
     size = int(joc.audit(tx, vector)["state_bytes"].iloc[-1])
     update = lambda g, state, w: joc.apply_updates(w, tx.update(g, state, w)[0])

@@ -45,7 +45,7 @@ digits = noisy_digits(lambda rngs: joc.MLP(64, 48, 10, rngs=rngs), train=600, va
 
 
 def measured(params, state, data):
-    """What the task measures, and the norm of the weights."""
+    """Lo que mide la tarea, y la norma de los pesos."""
     squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
     return digits.evaluate(params, state, data) | {"norm": jnp.sqrt(squares)}
 
@@ -83,19 +83,19 @@ study = joc.sweep(
 )
 done = study.trials.astype({"learning_rate": float, "strength": float, "seed": int})
 failed = done["status"].ne("finished")
-done.loc[failed, ["valid_accuracy", "test_accuracy"]] = 0.1  # it guesses
+done.loc[failed, ["valid_accuracy", "test_accuracy"]] = 0.1  # adivina
 done["rise"] = done["valid_loss"] - done["best_valid_loss"]
 print(spanish(f"{len(table):,} redes en un programa, {failed.sum()} divergen"))
 
 
 def part(name, strength=None):
-    """The trials of an optimizer, at one strength or all."""
+    """Las pruebas de un optimizador, con una fuerza o con todas."""
     mask = done["optimizer"].eq(name)
     return done[mask] if strength is None else done[mask & np.isclose(done["strength"], strength)]
 
 
 def tuned(rows, by="valid_accuracy", lowest=False):
-    """The trials of the telling seeds where the choosing ones are best."""
+    """Las pruebas de las semillas que juzgan donde las que eligen son mejores."""
     keys = ["learning_rate", "strength"]
     scores = rows[rows["seed"].isin(CHOOSE)].groupby(keys)[by].mean()
     rate, strength = scores.idxmin() if lowest else scores.idxmax()
@@ -194,8 +194,8 @@ for (name, rows), colour in zip(trained.items(), [BLUE, ORANGE, GREEN], strict=T
     ax.plot(at, lines.mean(0), color=colour, label=name, lw=1.8)
     ax.fill_between(at, lines.min(0), lines.max(0), color=colour, alpha=0.15)
 ax.set(xlabel="paso", ylabel="pérdida de validación (media y extremos)")
-ax.set_title("Cada uno con la tasa que mejor entrena", fontsize=11)
-ax.legend(fontsize=9)
+ax.set_title("Cada uno con la tasa que mejor entrena")
+ax.legend()
 show(fig, "sobreajuste", "La pérdida de validación de cada uno, con la tasa con que mejor entrena")
 
 # %% [markdown]

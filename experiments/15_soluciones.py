@@ -208,7 +208,7 @@ assert not np.allclose(Q @ (g / np.abs(g)), (Q @ g) / np.abs(Q @ g))
 # 1. A la cuarta parte: el error de la escrita es $\frac{h^2}8\max|f''|$. La entrenada, mucho menos,
 #    como dice la lección.
 # 2. Es el máximo de muchas medidas con ruido: abajo, cuánto sube sin que nada sea mejor.
-# 3. $\mathrm{ReLU}(x)-2\,\mathrm{ReLU}(x-1)+\mathrm{ReLU}(x-2)$.
+# 3. Con $r(x)=\mathrm{ReLU}(x)$, es $r(x)-2\,r(x-1)+r(x-2)$.
 # 4. $2^{10}=1024$ tramos; una capa de veinte, a lo sumo 21.
 
 # %%
@@ -248,7 +248,7 @@ print(f"la mejor de 36 redes iguales parece {luck:.1f} puntos mejor")
 # 1. Ninguna para todos los pesos: haría falta $2\lambda=0{,}1\sqrt{\hat v}$, y $\hat v$ es otro en
 #    cada uno.
 # 2. Mira la fila en que solo cambia eso, a igualdad de tasa.
-# 3. $w-\eta(g+2\lambda w)=(1-2\eta\lambda)w-\eta g$.
+# 3. $w-\eta(g+2\lambda w)$ es $(1-2\eta\lambda)w-\eta g$.
 # 4. El riesgo empírico sube y el verdadero baja: los dos hacia 1.
 #
 # **8.4.**
@@ -279,7 +279,8 @@ assert np.mean(~y) == 0.95 and f1_score(y, np.zeros(1000)) == 0
 #
 # 1. $3\cdot3\cdot32\cdot64+64=18\,496$.
 # 2. Mira la columna «fracción» de la tabla: la densa, que tiene un peso por casilla.
-# 3. $(k*x)_i=\sum_jk_jx_{i+j}$; con $x'_i=x_{i-d}$ sale $(k*x')_i=\sum_jk_jx_{i+j-d}=(k*x)_{i-d}$.
+# 3. $(k*x)_i=\sum_jk_jx_{i+j}$; con $x'_i=x_{i-d}$ sale $(k*x')_i=\sum_jk_jx_{i+j-d}$,
+#    que es $(k*x)_{i-d}$.
 
 # %%
 image, kernel = rng.normal(size=12), rng.normal(size=3)

@@ -239,10 +239,23 @@ def test_only_full_runs_are_recorded(tmp_path, monkeypatch):
     ((name, held),) = json.loads(register.read_text(encoding="utf-8")).items()
     assert name == "03_prueba" and held["claims"][0]["tests"] == {"sí": True, "quizá": None}
     before = held["code"]
-    (lessons / "03_prueba.py").write_text("# another comment\nx = 1\n", encoding="utf-8")
+    (lessons / "03_prueba.py").write_text("# another comment\nx = 1  # one\n", encoding="utf-8")
     assert code_of(lessons / "03_prueba.py") == before
     (lessons / "03_prueba.py").write_text("x = 2\n", encoding="utf-8")
     assert code_of(lessons / "03_prueba.py") != before
+
+
+def test_words_are_no_code_and_strings_are(tmp_path):
+    def of(text):
+        (tmp_path / "one.py").write_text(text, encoding="utf-8")
+        return code_of(tmp_path / "one.py")
+
+    plain = of('def f(x):\n    return x\n\n\ny = "# no"\n')
+    assert (
+        of('def f(x):\n    """Una\n    y otra."""\n    return x  # qué\n\n\ny = "# no"\n') == plain
+    )
+    assert of('def f(x):\n    return x\n\n\ny = "# sí"\n') != plain
+    assert of('def f(x):\n    x = """Una."""\n    return x\n\n\ny = "# no"\n') != plain
 
 
 @pytest.mark.parametrize(

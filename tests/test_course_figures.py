@@ -3,6 +3,7 @@
 import base64
 import io
 import itertools
+from html import unescape
 
 import matplotlib.pyplot as plt
 import nbformat.v4 as notebooks
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 from jaxopt_course.course import figures, show_table
 from jaxopt_course.course.notebooks import dressed, folded
@@ -30,6 +32,22 @@ def test_no_figure_is_wider_than_a_page():
         figure = Figure(figsize=size)
         figures.fitted(figure)
         assert figure.get_size_inches() == pytest.approx(fitted)
+
+
+def test_every_word_of_a_figure_has_one_size():
+    figure = drawn(1, 2)
+    left, right = figure.axes
+    left.plot([1, 2], label="una")
+    left.legend(fontsize=7, title="cuál")
+    left.set_title("Un título", fontsize=14)
+    right.loglog([1, 1e4], [1, 1e4])
+    right.text(0.5, 0.5, "aquí", fontsize=8)
+    figure.suptitle("Dos cuadros")
+    figures.sized(figure)
+    figure.draw_without_rendering()
+    sizes = {text.get_fontsize() for text in figure.findobj(Text) if text.get_text()}
+    assert sizes == {figures.LETTERS}
+    plt.close(figure)
 
 
 def drawn(rows, columns, **how):
@@ -130,6 +148,28 @@ def test_sentences_are_wrapped_and_columns_are_not():
     said, columns = cell.outputs
     assert said.data["text/html"] == '<pre class="said">una &lt; frase</pre>'
     assert columns.text == "a  1\nb 20\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("queda a 1.16 del óptimo", "queda a 1,16 del óptimo"),
+        ("de -0.5 a +2.25 en 7e-16", "de -0,5 a +2,25 en 7·10⁻¹⁶"),
+        ("difieren en 0e+00, o en 1e-09", "difieren en 0, o en 10⁻⁹"),
+        ("Adam(0.1) y joc.adam(0.1, b1=0.9)", "Adam(0.1) y joc.adam(0.1, b1=0.9)"),
+        ("eps=1e-08; [0.1, 0.2]; `0.1`", "eps=1e-08; [0.1, 0.2]; `0.1`"),
+        ("(0.5) en la lección 7.3", "(0,5) en la lección 7.3"),
+        ("jax 0.10.2, errata E2b", "jax 0.10.2, errata E2b"),
+        ("con la tasa de Keras 3.97", "con la tasa de Keras 3,97"),
+        ("a  0.5\nb  7e-16", "a  0,5\nb  7e-16"),
+    ],
+)
+def test_what_is_printed_has_decimal_commas_on_a_page(text, shown):
+    output = notebooks.new_output("stream", text=text)
+    cell = notebooks.new_code_cell("print(text)", outputs=[output])
+    (output,) = dressed(notebooks.new_notebook(cells=[cell])).cells[0].outputs
+    said = output.get("text") or unescape(output.data["text/html"])
+    assert said.removeprefix('<pre class="said">').removesuffix("</pre>") == shown
 
 
 def test_a_table_has_decimal_commas(capsys):

@@ -140,6 +140,23 @@ def test_the_first_page_links_to_pages_that_exist(built):
     assert "guías" in home and ".md" not in home
 
 
+def test_the_first_page_has_a_card_a_lesson_with_its_picture_and_minutes(built, tmp_path):
+    table = "| Lección | De qué trata |\n| --- | --- |\n"
+    rows = [
+        f"| [{name}]({name}.py) | Sobre $\\eta$ |\n"
+        for name in ("01_entera", "02_rota", "04_no_hay")
+    ]
+    (tmp_path / "README.md").write_text(f"# Curso\n\n{table}{''.join(rows)}\nFin\n", "utf-8")
+    record = json.loads((built[1] / "build.json").read_text())["lessons"]
+    home = site.home_page(tmp_path, [], built[1], record)
+    whole, broken, missing = re.findall(r'<article class="card">(.*?)</article>', home, re.S)
+    assert '<img src="01_entera.png" alt=""' in whole and '<p class="minutes">1 min</p>' in whole
+    assert (built[1] / "01_entera.png").read_bytes().startswith(b"\x89PNG")
+    assert '<a href="02_rota.html">02_rota</a>' in broken and "<img" not in broken
+    assert "04_no_hay" in missing and "href" not in missing and "minutes" not in missing
+    assert "<math" in missing and "Lección" not in home and "<table>" not in home
+
+
 def test_script_and_notebook_can_be_taken(built):
     out = built[1]
     assert (out / "01_entera.py").read_text(encoding="utf-8") == WHOLE

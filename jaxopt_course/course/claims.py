@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_course.course.figures import proper
+from jaxopt_course.course.figures import POWERS, proper
 
-POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 REGISTER = "claims.json"
 
 

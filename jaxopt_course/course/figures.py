@@ -16,6 +16,7 @@ from jaxopt_course.course.lessons import number_of
 
 NARROW = "application/vnd.jaxopt_course.narrow+png"  # in an output, beside its image/png
 PAGE, PHONE = 8.4, 4.2  # inches: wider is scaled down there, and letters with it
+LETTERS = 10  # points, of every word and number
 PANELS = 6  # that are stacked at most; more are a mosaic
 PROPER = {  # optimizers as people write them; momentum is a word
     "sgd": "SGD",
@@ -36,6 +37,8 @@ NAMES = re.compile(
     rf"(?<![\w.`])({'|'.join(map(re.escape, sorted(PROPER, reverse=True)))})(?![\w.(+`])"
 )
 PHONES = "(max-width: 40rem)"
+POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+POWER = re.compile(r"(?<![\w.,])(-?)(\d(?:,\d+)?)e([+-]?\d+)\b")
 
 
 def caption(figure: Any, name: str) -> str:
@@ -74,6 +77,19 @@ def fitted(figure: Any) -> None:
         figure.set_size_inches(PAGE, height * PAGE / width)
 
 
+def sized(figure: Any) -> None:
+    """Give every word and number of a figure the one size of all figures.
+
+    Lessons choose none: what fits in one figure and not in another is a matter of its layout.
+    """
+    from matplotlib.text import Text
+
+    for axes in figure.axes:
+        axes.tick_params(which="both", labelsize=LETTERS)  # those that are made when it is drawn
+    for text in figure.findobj(Text):
+        text.set_fontsize(LETTERS)
+
+
 def localised(figure: Any) -> None:
     """Write numbers on a figure with decimal commas, and optimizers by their proper names."""
     from matplotlib.text import Text
@@ -94,7 +110,7 @@ def localised(figure: Any) -> None:
                 worded = lambda x, pos, given=given: proper(commas(str(given(x, pos))))
                 axis.set_major_formatter(FuncFormatter(worded))
     for text in figure.findobj(Text):
-        text.set_text(proper(commas(text.get_text())))
+        text.set_text(proper(powers(commas(text.get_text()))))
 
 
 def commas(text: str) -> str:
@@ -106,6 +122,22 @@ def commas(text: str) -> str:
     parts = re.split(r"(\$[^$]*\$)", text)
     number = r"(?<![\d.,])(\d+)\.(?=\d+(?!\d|\.\d))"
     return "".join(re.sub(number, r"\1{,}" if part[:1] == "$" else r"\1,", part) for part in parts)
+
+
+def powers(text: str, number: re.Pattern[str] = POWER) -> str:
+    """Powers of ten as people write them, in place of Python's.
+
+    >>> powers("ε = 1e-8, 2,5e+03, 0e+00")
+    'ε = 10⁻⁸, 2,5·10³, 0'
+    """
+
+    def power(found: re.Match[str]) -> str:
+        sign, digits, exponent = found.groups()
+        value = float(digits.replace(",", "."))
+        ten = f"10{str(int(exponent)).translate(POWERS)}"
+        return "0" if value == 0 else f"{sign}{ten if value == 1 else f'{digits}·{ten}'}"
+
+    return number.sub(power, text)
 
 
 def proper(text: str) -> str:

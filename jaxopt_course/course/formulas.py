@@ -152,18 +152,32 @@ def html(markdown: str) -> str:
     made = re.sub(
         r'<div class="math inline">(.*?)</div>', r'<span class="math block">\1</span>', made
     )
-    return re.sub(r"<table>.*?</table>", wide, held(made), flags=re.S)
+    return boxed(held(made))
+
+
+def boxed(page: str) -> str:
+    """HTML whose tables are each in a box that scrolls, every cell with its head.
+
+    On a phone the rows of a broad one are cards.
+
+    >>> boxed("<table><tr><th>a</th></tr><tr><td>1</td></tr></table>")
+    '<div class="wide"><table><tr><th>a</th></tr><tr><td data-head="a">1</td></tr></table></div>'
+    """
+    return re.sub(r"<table[^>]*>.*?</table>", wide, page, flags=re.S)
 
 
 def wide(table: re.Match[str]) -> str:
-    """A table in a box that scrolls, every cell with its head: on a phone its rows are cards."""
-    heads = [re.sub(r"<[^>]+>", "", head) for head in re.findall(r"<th[^>]*>(.*?)</th>", table[0])]
+    """A table in its box."""
+    heads = [
+        re.sub(r"<[^>]+>", "", head).strip()
+        for head in re.findall(r"<th\b[^>]*>(.*?)</th>", table[0], re.S)
+    ]
 
     def row(found: re.Match[str]) -> str:
         of = iter(heads)
         return re.sub(r"<td", lambda cell: f'<td data-head="{next(of, "")}"', found[0])
 
-    rows = re.sub(r"<tr>.*?</tr>", row, table[0], flags=re.S)
+    rows = re.sub(r"<tr[^>]*>.*?</tr>", row, table[0], flags=re.S)
     return f'<div class="wide">{rows}</div>'
 
 

@@ -16,6 +16,7 @@ from jaxopt_course.course.figures import (
     narrowed,
     png,
     proper,
+    sized,
 )
 
 QUICK = "JAXOPT_COURSE_QUICK"  # set in the environment: lessons take seconds, not minutes
@@ -39,6 +40,7 @@ def show(figure: Any, name: str, words: str = "") -> None:
     import matplotlib.pyplot as plt
 
     fitted(figure)
+    sized(figure)
     localised(figure)
     if "ipykernel" in sys.modules:
         from IPython.display import Image, Markdown, display

@@ -22,6 +22,7 @@ from nbclient.exceptions import (
 )
 from nbformat.v4 import new_code_cell, new_output
 
+from jaxopt_course.course.decimals import printed
 from jaxopt_course.course.lesson import QUICK
 
 SECONDS = 900  # that a cell may take
@@ -35,6 +36,7 @@ if find_spec("jaxopt_course") is None:
 IN_SIGHT = 15  # lines of a cell; longer ones are folded
 KEEPING = {"show", "show_claims", "judge", "claim"}  # what is no matter of a lesson
 FOLDED, OPEN = "hide-input", "show-input"  # MyST-NB's mark, and ours against it
+COLUMNS = r"\S {2,}\S|^ {2,}"  # in what is printed: its lines must stay as they are
 WORDS, LINES = 180, 15  # that are read in a minute, of prose and of code in sight
 PERCENT = {"extension": ".py", "format_name": "percent"}
 
@@ -163,7 +165,7 @@ def tidy(lesson: Lesson) -> None:
 def dressed(notebook: Any) -> Any:
     """A notebook for a page: cells to be folded have their tag, and sentences may be wrapped.
 
-    What was printed in columns keeps its lines.
+    What was printed in columns keeps its lines; numbers get decimal commas.
     """
     for cell in notebook.cells:
         if cell.cell_type != "code":
@@ -171,9 +173,13 @@ def dressed(notebook: Any) -> Any:
         if folded(cell):
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), FOLDED]
         for at, output in enumerate(cell.outputs):
-            text = output.get("text", "")
-            if output.output_type == "stream" and not re.search(r"\S {2,}\S|^ {2,}", text, re.M):
-                html = f'<pre class="said">{escape(text.rstrip(), quote=False)}</pre>'
+            if output.output_type != "stream":
+                continue
+            if re.search(COLUMNS, output.text, re.M):
+                output.text = printed(output.text, columns=True)
+            else:
+                words = escape(printed(output.text.rstrip()), quote=False)
+                html = f'<pre class="said">{words}</pre>'
                 cell.outputs[at] = new_output("display_data", {"text/html": html})
     return notebook
 

@@ -5,6 +5,7 @@ latex2mathml its formulas; a page needs neither network nor scripts.  The first 
 README, whose links to scripts lead to their pages.
 """
 
+import base64
 import hashlib
 import json
 import platform
@@ -22,7 +23,7 @@ import jupytext
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
-from jaxopt_course.course import figures, formulas, playgrounds
+from jaxopt_course.course import figures, formulas, index, playgrounds
 from jaxopt_course.course.lessons import LESSONS as LESSONS
 from jaxopt_course.course.lessons import choose, find
 from jaxopt_course.course.notebooks import FOLDED, Lesson, dressed, minutes, run, runnable
@@ -94,7 +95,8 @@ def build(
     for gone in set(record) - {file.stem for file in every}:
         ours = record.pop(gone).get("notebook")
         worked = ours and digest(path / f"{gone}.ipynb") != ours
-        for ending in (".html", ".py") if worked else (".html", ".py", ".ipynb"):
+        made = (".html", ".py", ".png")
+        for ending in made if worked else (*made, ".ipynb"):
             (path / f"{gone}{ending}").unlink(missing_ok=True)
     (path / "course.css").write_text(style(), encoding="utf-8")
     playgrounds.write(path)
@@ -102,14 +104,17 @@ def build(
     ran = []
     for position, file in enumerate(chosen, 1):
         start = f"[{position}/{len(chosen)}] {file.stem}"
+        before = record.get(file.stem, {}).get("notebook")
         try:
             lesson = run(file, quick=quick)
+            record[file.stem], first = entry(lesson, quick), picture(lesson.notebook)
             page = lesson_page(lesson, linked, quick)
         except (formulas.UnknownFormula, SyntaxError, UnicodeDecodeError) as error:
-            lesson, page = Lesson(file, failure=str(error)), None
-        before = record.get(file.stem, {}).get("notebook")
-        record[file.stem] = entry(lesson, quick)
+            lesson, page, first = Lesson(file, failure=str(error)), None, None
+            record[file.stem] = entry(lesson, quick)
         kept = write(path, lesson, page, before)
+        if first:
+            (path / f"{file.stem}.png").write_bytes(first)
         record[file.stem]["notebook"] = before if kept else digest(path / f"{file.stem}.ipynb")
         worked = f"; {file.stem}.ipynb has changes of yours: kept" if kept else ""
         say(f"{start}: {summary(lesson)}{worked}")
@@ -144,7 +149,17 @@ def entry(lesson: Lesson, quick: bool) -> dict[str, Any]:
         "failure": lesson.failure,
         "cell": lesson.cell,
         "line": lesson.line,
+        "minutes": minutes(lesson) if lesson.notebook else None,
+        "picture": bool(lesson.notebook and picture(lesson.notebook)),
     }
+
+
+def picture(notebook: Any) -> bytes | None:
+    """The first figure that its cells have shown, for the first page."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    shown = (output.get("data", {}).get("image/png") for output in outputs)
+    first = next(filter(None, shown), None)
+    return base64.b64decode(first) if first else None
 
 
 # --- files ---
@@ -189,7 +204,8 @@ def write(path: Path, lesson: Lesson, page: str | None, before: str | None) -> b
     worked in it.  Returns whether it did.
     """
     if page is None:
-        (path / f"{lesson.name}.html").unlink(missing_ok=True)
+        for ending in ("html", "png"):
+            (path / f"{lesson.name}.{ending}").unlink(missing_ok=True)
         return False
     (path / f"{lesson.name}.html").write_text(page, encoding="utf-8")
     shutil.copyfile(lesson.file, path / lesson.file.name)
@@ -291,17 +307,26 @@ def short(file: Path) -> str:
 
 
 def home_page(source: Path, every: list[Path], site: Path, record: dict[str, Any]) -> str:
-    """The first page: the README of the course, or a list of the lessons."""
+    """The first page: the README of the course, its lessons as cards; or a list of the lessons."""
     readme = source / README
     listed = "\n".join(f"- [{Lesson(file).title}]({file.name})" for file in every)
     text = readme.read_text(encoding="utf-8") if readme.exists() else f"# Curso\n\n{listed}"
     failed = {name: where(one) for name, one in record.items() if one.get("failure")}
 
+    def card(row: re.Match[str]) -> str:
+        name = Path(row["file"]).stem
+        one = record.get(name, {})
+        page = f"{name}.html" if (site / f"{name}.html").exists() else None
+        shown = f"{name}.png" if page and one.get("picture") else None
+        return index.html(row, page, shown, one.get("minutes") if page else None)
+
     def led(match: re.Match[str]) -> str:
         page, words = re.sub(r"\.py$", ".html", match[1]), match[2]
         return f'<a href="{page}">{words}</a>' if (site / page).exists() else words
 
-    body = re.sub(r'<a href="([\w/]+\.(?:py|md))">(.*?)</a>', led, formulas.html(text))
+    body = re.sub(
+        r'<a href="([\w/]+\.(?:py|md))">(.*?)</a>', led, formulas.html(index.carded(text, card))
+    )
     notes = "".join(f"<li>{name}: {why}</li>" for name, why in failed.items())
     notice = f'<div class="failed"><p>Con errores:</p><ul>{notes}</ul></div>' if notes else ""
     missing = len(every) - len(record)

@@ -4,9 +4,12 @@
 register, ``claims.json``; the lessons must have been run in full, as scripts.
 """
 
+import ast
 import hashlib
+import io
 import json
 import sys
+import tokenize
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -103,9 +106,20 @@ def markdown(text: str) -> None:
 
 
 def code_of(lesson: Path) -> str:
-    """A digest of the code of a lesson; its comments and prose do not count."""
-    lines = lesson.read_text(encoding="utf-8").splitlines()
-    code = "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    """A digest of the code of a lesson; its comments, docstrings and prose do not count."""
+    text = lesson.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            words = node.body[0]
+            lines[words.lineno - 1 : words.end_lineno] = [""] * (
+                words.end_lineno - words.lineno + 1
+            )
+    code = "\n".join(line.rstrip() for line in lines if line.strip())
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 

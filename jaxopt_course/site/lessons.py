@@ -2,19 +2,17 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import jupytext
 import nbformat
 
-from jaxopt_course.course import figures, formulas, playgrounds
+from jaxopt_course.course import figures, index, playgrounds
 from jaxopt_course.course.notebooks import Lesson, dressed, minutes, runnable
 from jaxopt_course.site.links import Place, colab, led
 from jaxopt_course.site.sources import copied, swept, toctree, written
 
-ROW = re.compile(r"^\| \[(?P<title>[^\]]+)\]\((?P<file>\d\d_\w+\.py)\) \| (?P<words>.*) \|$")
 CHAPTERS = {  # of the navigation, by the number of their first lesson
     1: "Los optimizadores",
     7: "Las redes",
@@ -106,34 +104,17 @@ def home(
 ) -> str:
     """The README of the course, its table of lessons as cards with pictures and minutes."""
     ran = {lesson.file.name: lesson for lesson in lessons}
-    text, cards, entries = [], [], []
-    for line in readme.read_text(encoding="utf-8").splitlines():
-        row = ROW.match(line)
-        if row and row["file"] in ran:
-            cards.append(card(row, ran[row["file"]], pictures.get(row["file"])))
-            entries.append((row["file"], row["title"]))
-            continue
-        if not row and cards:
-            text.append(f'<div class="cards">{"".join(cards)}</div>\n')
-            cards = []
-        if row or line.startswith("| Lección |"):
-            continue
-        if line == "| --- | --- |" and not entries:
-            continue
-        text.append(line)
-    whole = led("\n".join(text), readme, root, places)
-    return f"{whole}\n\n{''.join(chapters(entries))}"
+    entries = []
 
+    def card(row: re.Match[str]) -> str:
+        if row["file"] not in ran:
+            return ""
+        entries.append((row["file"], row["title"]))
+        lesson = ran[row["file"]]
+        return index.html(row, f"{lesson.name}.html", pictures.get(row["file"]), minutes(lesson))
 
-def card(row: re.Match[str], lesson: Lesson, picture: str | None) -> str:
-    """A lesson on the first page."""
-    page = f"{lesson.name}.html"
-    shown = f'<img src="{picture}" alt="" loading="lazy">' if picture else ""
-    words = formulas.html(row["words"]).strip()
-    return (
-        f'<article class="card">{shown}<h3><a href="{page}">{escape(row["title"])}</a></h3>'
-        f'{words}<p class="minutes">{minutes(lesson)} min</p></article>'
-    )
+    text = index.carded(readme.read_text(encoding="utf-8"), card)
+    return f"{led(text, readme, root, places)}\n\n{''.join(chapters(entries))}"
 
 
 def chapters(entries: Iterable[tuple[str, str]]) -> list[str]:

@@ -1,8 +1,9 @@
 """Sphinx's formulas as MathML, as the pages of the course have them: no network and no script."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from jaxopt_course.course.formulas import display, held, mathml
+from jaxopt_course.course.formulas import boxed, display, held, mathml
 
 if TYPE_CHECKING:
     from docutils.nodes import math, math_block
@@ -26,9 +27,14 @@ def block(translator: Any, node: "math_block") -> None:
 
 
 def hold(app: "Sphinx", page: str, template: str, context: dict[str, Any], tree: Any) -> None:
-    """Keep punctuation on the line of the formula before it."""
+    """Keep punctuation on the line of the formula before it, and tables of lessons in boxes."""
     if "body" in context:
-        context["body"] = held(context["body"])
+        body = held(context["body"])
+        written = r'<div class="pst-scrollable-table-container">(<table.*?</table>)\s*</div>'
+        box = lambda found: boxed(found[1])
+        context["body"] = (
+            re.sub(written, box, body, flags=re.S) if app.config.language == "es" else body
+        )
 
 
 def setup(app: "Sphinx") -> dict[str, bool]:
