@@ -71,7 +71,8 @@ class Texts(NamedTuple):
         """From the different cells, as they stand, and where they are; -1 is a gap."""
         words = [word.strip() for word in found]
         tidy = words == found
-        if len(set(words)) < len(words) or "" in words or "?" in words:
+        again = not tidy and len(set(words)) < len(words)
+        if again or "" in words or "?" in words:
             places = {word: place for place, word in enumerate(dict.fromkeys(words))}
             places |= dict.fromkeys(places.keys() & {"", "?"}, -1)
             codes = np.array([places[word] for word in words] + [-1], codes.dtype)[codes]
@@ -127,7 +128,9 @@ class Gathered:
 
     def texts(self) -> Texts:
         """All of them."""
-        return Texts.of_codes(np.concatenate(self._codes), list(self._places))
+        words, codes = list(self._places), self._codes
+        self._places, self._codes = {}, []
+        return Texts.of_codes(np.concatenate(codes), words)
 
 
 class Numbers(NamedTuple):

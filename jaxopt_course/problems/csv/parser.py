@@ -80,8 +80,9 @@ class Parser:
                 text.add(piece.iloc[:, place].to_numpy(object))
             for place, part in parts.items():
                 part.append(piece.iloc[:, place].array)
-        self._known = {place: text.texts() for place, text in texts.items()}
-        made = {self.names[place]: _joined(part) for place, part in parts.items()}
+        # each column's pieces are gone before the next one's are joined
+        self._known = {place: texts.pop(place).texts() for place in list(texts)}
+        made = {self.names[place]: _joined(parts.pop(place)) for place in list(parts)}
         late = [p for p in np.flatnonzero(hollow) if len(self._known[int(p)].words) > ALIKE]
         if late:
             table = pd.concat(self._pieces(late, **self._numbers))
@@ -150,12 +151,17 @@ class Parser:
             return None
         if self.how.mark == BLANKS or '"' in self.text:
             return None
-        rows = [line.split(self.how.mark) for line in self.text.split("\n") if line.strip()]
+        seen: dict[str, str] = {}
+        one = lambda cell: seen.setdefault(cell, cell)  # a word takes the room of ten cells
+        rows = [
+            list(map(one, line.split(self.how.mark)))
+            for line in self.text.split("\n")
+            if line.strip()
+        ]
         rows = rows[self.how.names is not None :]
         if len(rows) != self.rows or any(len(row) != len(self.names) for row in rows):
             return None
-        cells = list(zip(*rows, strict=True))
-        return {place: n.Texts.of_words(cells[place]) for place in columns}
+        return {place: n.Texts.of_words([row[place] for row in rows]) for place in columns}
 
     def quoted(self, columns: list[int]) -> list[n.Texts] | None:
         """The same, with a sign before each cell that is in quotes; None where there are none."""

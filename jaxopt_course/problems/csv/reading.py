@@ -11,7 +11,7 @@ from pandas.api import types
 
 from jaxopt_course.problems.csv import numbers as n
 from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, is_mark, layout
-from jaxopt_course.problems.csv.parser import MANY, QUOTED, Parser
+from jaxopt_course.problems.csv.parser import MANY, QUOTED, WIDE, Parser
 from jaxopt_course.problems.csv.pieces import blocks
 from jaxopt_course.problems.csv.short_rows import short_rows
 from jaxopt_course.problems.csv.single_quotes import doubled
@@ -150,7 +150,7 @@ def _typed(
     else:
         made = {str(name): column for name, column in table.items()} | made
         columns = {name: made[name] for name in parse.names}
-        table = pd.DataFrame(columns, pd.RangeIndex(parse.rows), copy=len(columns) > MANY)
+        table = pd.DataFrame(columns, pd.RangeIndex(parse.rows), copy=len(columns) > WIDE)
     return table, {name: said for name, said in notes.items() if said}
 
 
