@@ -272,3 +272,29 @@ def test_a_loss_scale_optimizer_is_named():
     for given in (config, {"class_name": "LossScaleOptimizer", "config": config}):
         with pytest.raises(ValueError, match=r"LossScaleOptimizer wraps another.*inner_optimizer"):
             from_keras(given, [1, 2, 3], {"w": jnp.ones(2)})
+
+
+def test_leaves_that_torch_was_not_given_are_said_to_stay():
+    saved = numbered(["head.weight"], count=1)
+    params = zeros("head/kernel", "new/kernel", "old/kernel")
+    with pytest.warns(UserWarning, match="no parameter for new/kernel, old/kernel: they do not tr"):
+        tx, state = from_torch(saved, params)
+    ones = jax.tree.map(jnp.ones_like, params)
+    u, _ = tx.update(ones, state, params)
+    assert {key: bool(leaf["kernel"].any()) for key, leaf in u.items()} == {
+        "head": True, "new": False, "old": False,
+    }  # fmt: skip
+    from_torch(saved, params, names=["head/kernel"])  # said by the caller: silent
+    from_torch(saved, params, frozen=["new/*", "old/*"])
+    with pytest.warns(UserWarning, match="no parameter for old/kernel:"):
+        from_torch(saved, params, frozen=["new/*"])
+
+
+def test_leaves_that_keras_was_not_given_are_said_to_stay():
+    memory = ("sgd/head_kernel_momentum", np.ones((2, 2), np.float32))
+    variables = [("sgd/iteration", 1), ("sgd/learning_rate", 0.1), memory]
+    config = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": False}
+    params = zeros("head/kernel", "new/kernel")
+    with pytest.warns(UserWarning, match=r"no parameter for new/kernel: .*\(names= says"):
+        from_keras(config, variables, params)
+    from_keras(config, variables, params, names=["head/kernel"])

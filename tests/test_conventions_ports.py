@@ -107,7 +107,7 @@ def test_transposed_weights_land_in_their_kernels():
     jax.tree.map(np.testing.assert_array_equal, ours, same)
 
 
-def test_groups_keep_their_rates_and_parameters_without_memory_are_frozen():
+def test_groups_keep_their_rates_and_frozen_leaves_do_not_move():
     groups = [{**ADAM, "params": [0]}, {**ADAM, "lr": 0.01, "params": [1]}]
     state = adam_state(*groups, state={0: entry((3, 2)), 1: entry(2)})
     tx, ours = from_torch(state, PARAMS, names=["kernel", "bias"])
@@ -117,7 +117,7 @@ def test_groups_keep_their_rates_and_parameters_without_memory_are_frozen():
     np.testing.assert_allclose(u["bias"], -0.01 * expected, rtol=1e-5)
     np.testing.assert_allclose(u["kernel"][0], -0.1 * expected, rtol=1e-5)
     one = adam_state({**ADAM, "params": [0, 1]}, state={0: entry((3, 2))})
-    tx, ours = from_torch(one, PARAMS, names=["kernel", "bias"])
+    tx, ours = from_torch(one, PARAMS, names=["kernel", "bias"], frozen=["bias"])
     u, _ = tx.update(jax.tree.map(jnp.ones_like, PARAMS), ours, PARAMS)
     np.testing.assert_allclose(u["kernel"][0], -0.1 * expected, rtol=1e-5)
     assert (np.asarray(u["bias"]) == 0).all()
@@ -302,6 +302,8 @@ def test_groups_that_began_at_other_times_share_that_of_the_schedule():
 
 def test_a_parameter_of_a_group_begins_late_where_frozen_says_that_it_trains():
     one = adam_state({**ADAM, "params": [0, 1]}, state={0: entry(2, 10.0)})
+    with pytest.raises(ValueError, match=r"of kernel \(param group 0\).*frozen=\['kernel'\]"):
+        from_torch(one, PARAMS)
     tx, state = from_torch(one, PARAMS, frozen=[])
     u, _ = tx.update(jax.tree.map(jnp.ones_like, PARAMS), state, PARAMS)
     np.testing.assert_allclose(u["kernel"], np.full((3, 2), -0.1), rtol=1e-6)
@@ -316,7 +318,7 @@ def test_adagrads_memory_of_step_0_is_no_memory():
     state = adam_state(group, state=memory)
     ones = jax.tree.map(jnp.ones_like, PARAMS)
     for options, moved in (
-        ({}, 0.0),
+        ({"frozen": ["kernel"]}, 0.0),
         ({"frozen": []}, 0.1 / 2**0.5),
         ({"frozen": [], "learning_rate": lambda s: 0.1 * (s == 3)}, 0.1 / 2**0.5),
     ):
@@ -324,6 +326,48 @@ def test_adagrads_memory_of_step_0_is_no_memory():
         u, _ = tx.update(ones, ours, PARAMS)
         np.testing.assert_allclose(u["bias"], np.full(2, -0.1 / 4 / 3), rtol=1e-6)
         np.testing.assert_allclose(u["kernel"], np.full((3, 2), -moved), rtol=1e-6)
+
+
+def test_a_buffer_of_none_is_no_memory():
+    """torch's SGD without momentum writes it; with one it begins with the gradient, undamped."""
+    group = {**SGD, "momentum": 0.9, "dampening": 0.5, "params": [0, 1]}
+    nothing = adam_state(group, state={i: {"momentum_buffer": None} for i in range(2)})
+    tx, ours = from_torch(nothing, PARAMS)
+    ones = jax.tree.map(jnp.ones_like, PARAMS)
+    first, ours = tx.update(ones, ours, PARAMS)
+    second, _ = tx.update(ones, ours, PARAMS)
+    np.testing.assert_array_equal(first["bias"], np.full(2, -1.0))
+    np.testing.assert_allclose(second["bias"], np.full(2, -1.4), rtol=1e-6)
+
+
+BAD = [np.nan, np.inf, -np.inf, 1e39]
+
+
+@pytest.mark.parametrize("value", BAD)
+@pytest.mark.parametrize("memory", ["exp_avg", "exp_avg_sq"])
+def test_torch_s_memories_that_are_not_finite_are_refused(value, memory):
+    spoilt = entry((3, 2))
+    spoilt[memory] = spoilt[memory].astype(float)
+    spoilt[memory][2, 0] = value
+    state = adam_state({**ADAM, "params": [0, 1]}, state={0: entry(2), 1: spoilt})
+    message = rf"torch's {memory} for kernel has 1 values that are not finite.*at \(2, 0\).*anew"
+    with pytest.raises(ValueError, match=message):
+        from_torch(state, PARAMS)
+
+
+@pytest.mark.parametrize("value", BAD)
+def test_keras_s_memories_that_are_not_finite_are_refused(value):
+    config = {"learning_rate": 0.5, "momentum": 0.5, "nesterov": False}
+    with pytest.raises(ValueError, match="Keras's trace for w has 1 values that are not finite"):
+        from_keras(config, [1, 0.5, [0.0, value]], {"w": jnp.ones(2)})
+
+
+def test_a_large_memory_is_finite_where_its_leaf_has_64_bits():
+    state = adam_state({**ADAM, "params": [0]}, state={0: entry(2)})
+    state["state"][0]["exp_avg"] = np.array([1e39, 0.0])
+    with jax.enable_x64(True):
+        _, ours = from_torch(state, {"bias": jnp.zeros(2, jnp.float64)})
+        assert any(leaf.size == 2 and float(leaf[0]) == 1e39 for leaf in jax.tree.leaves(ours))
 
 
 SGD = {"lr": 1.0, "momentum": 0.0, "dampening": 0, "weight_decay": 0, "nesterov": False}

@@ -48,3 +48,20 @@ def test_silence():
 
 def test_clock():
     assert [progress.clock(s) for s in (7, 125, 11_400)] == ["7 s", "2 min 05 s", "3 h 10 min"]
+    assert [progress.clock(s) for s in (0.2, 59.4, 59.6, 3599.6)] == [
+        "0 s", "59 s", "1 min 00 s", "1 h 00 min",
+    ]  # fmt: skip
+
+
+def test_never_less_than_nothing_is_left(monkeypatch):
+    """More steps than were expected, or fewer than an earlier sitting had saved."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    screen = io.StringIO()
+    with ProgressLine("x", screen) as line:
+        for tally in (Tally(1, 2, 0, 201, 200, ""), Tally(1, 2, 0, 10, 200, "", 20)):
+            now[0] += 10.0
+            line.update(tally)
+    more, fewer = screen.getvalue().splitlines()
+    assert more.endswith(" 20 trial-steps/s · no result yet · 0 diverged · 0 s left")
+    assert fewer.endswith(" 0 trial-steps/s · no result yet · 0 diverged · starting")

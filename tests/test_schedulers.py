@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 
 import jax
 import jax.numpy as jnp
@@ -16,9 +17,11 @@ import jaxopt_course as joc
 from jaxopt_course.report import verdict
 from jaxopt_course.report.findings import read
 from jaxopt_course.report.terminal import print_report
+from jaxopt_course.studies import session
 from jaxopt_course.studies.results import scorer
 from jaxopt_course.sweeps import engine
 from jaxopt_course.sweeps.climb import Climb
+from jaxopt_course.sweeps.idle import idle
 from jaxopt_course.sweeps.program import Table
 
 
@@ -63,8 +66,9 @@ EVERY = 3  # steps an interval; 9 intervals
 
 
 def sweep(scheduler=None, devices=1, lanes=5, **more):
+    more = {"evaluate_every": EVERY} | more
     return joc.sweep(
-        make_task(), TRIALS, poisoned, steps=27, batch_size=7, evaluate_every=EVERY, lanes=lanes,
+        make_task(), TRIALS, poisoned, steps=27, batch_size=7, lanes=lanes,
         devices=jax.devices()[:devices], progress=False, scheduler=scheduler, **more,
     )  # fmt: skip
 
@@ -237,3 +241,64 @@ class TestStoppedTrialsInTheStudy:
 def test_what_is_no_scheduler_is_named(odd):
     with pytest.raises(TypeError, match=r"scheduler must be one such as joc.ASHA\(\), not"):
         joc.sweep("line", joc.grid(learning_rate=0.1), "sgd", epochs=1, batch_size=5, scheduler=odd)
+
+
+def somebody_is_stopped(scheduler, configurations, intervals):
+    """Whether one is, where nobody ever improves and each is worse than those before it."""
+    judge = scheduler.judge(configurations, intervals, EVERY)
+    place = {who: place for place, who in enumerate(judge.order)}
+    waiting, stopped = list(enumerate(judge.first)), set()
+    while waiting:
+        who, rung = waiting.pop(0)
+        news = judge.hear(who, rung, np.full(rung, 1.0 + place[who]))
+        stopped |= {one for one, target in news.items() if target == 0}
+        waiting += [(one, target) for one, target in news.items() if target]
+    return bool(stopped)
+
+
+RUNGS = [None, 1, 3, 7, 24, 25, 27]  # 25 steps are rounded up to the 27 of the last evaluation
+WHO_STOPS = [
+    *(kind(eta, steps) for kind in (joc.SuccessiveHalving, joc.ASHA, joc.Hyperband)
+      for eta in (2, 3, 4.5) for steps in RUNGS),
+    *(joc.MedianStopping(steps, every, least) for steps in RUNGS for every in (None, 4)
+      for least in (1, 5)),
+    *(joc.Patience(evaluations) for evaluations in (1, 5, 7, 8, 9, 20)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("configurations", [1, 2, 3, 5, 6, 12])
+def test_who_can_stop_nobody_is_known_before(configurations):
+    """Against the judges themselves: told are those that stop nobody in the worst of curves."""
+    for scheduler in WHO_STOPS:
+        told = idle(scheduler, configurations, 9, EVERY)
+        assert bool(told) != somebody_is_stopped(scheduler, configurations, 9), (scheduler, told)
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"scheduler": joc.SuccessiveHalving(3, min_steps=27)}, "Halving can .* last step, 27: gi"),
+        ({"scheduler": joc.ASHA(3, min_steps=25)}, "ASHA can stop nobody: its first rung is the"),
+        ({"scheduler": joc.ASHA(10)}, "ASHA can stop nobody: 1/10 of 9 configurations is less"),
+        ({"scheduler": joc.Hyperband(3, 27)}, "Hyperband can stop nobody: its first rung"),
+        ({"scheduler": joc.MedianStopping(3, 3, 9)}, "there are 9 configurations, and the first 9"),
+        ({"patience": 8}, "Patience can stop nobody: the last of 9 evaluations is the first that"),
+        ({"scheduler": joc.ASHA(), "patience": 8}, "Patience can stop nobody"),
+        ({"scheduler": joc.ASHA(), "evaluate_every": 27}, "trials are evaluated once, at their e"),
+    ],
+)
+def test_a_sweep_says_before_it_works_that_nobody_can_be_stopped(settings, message, monkeypatch):
+    monkeypatch.setattr(session, "compile_bucket", None)  # called, it would be another error
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match=message):
+            sweep(**settings)
+
+
+def test_one_configuration_a_program_is_said_and_work_goes_on():
+    table = joc.grid(learning_rate=[0.1], seed=range(2))
+    table = pd.concat([table.assign(batch_size=b) for b in (4, 5)], ignore_index=True)
+    settings = {"steps": 4, "evaluate_every": 2, "static": ["batch_size"], "progress": False}
+    with pytest.warns(UserWarning, match="Halving can stop nobody: there is one configuration"):
+        study = joc.sweep("line", table, "sgd", scheduler=joc.SuccessiveHalving(), **settings)
+    assert (study.trials["status"] == "finished").all()

@@ -498,3 +498,53 @@ def test_a_table_says_the_scale_of_its_target():
     ready = prepare(table, "y")
     seen = table["y"].iloc[ready.rows["train"]]
     assert target["scale"] == ready.scale == pytest.approx(seen.std(ddof=0))
+
+
+IDS = [98765432109876543210 + 7 * i for i in range(60)]  # 20 digits
+
+
+def test_a_target_of_whole_numbers_beyond_64_bits(tmp_path):
+    table = pd.DataFrame({"x": range(60), "y": IDS})
+    table.to_csv(tmp_path / "ids.csv", index=False)
+    for given in (read_table(tmp_path / "ids.csv"), table):
+        ready = prepare(given, "y")
+        assert ready.classes == ()
+        own = np.concatenate([ready.parts[part][1] for part in PARTS])
+        rows = np.concatenate([ready.rows[part] for part in PARTS])
+        exact = np.arange(60.0)[rows]  # y is linear in the row
+        train = np.arange(60.0)[ready.rows["train"]]
+        np.testing.assert_allclose(own, (exact - train.mean()) / train.std(), rtol=1e-6)
+    few = prepare(table.assign(y=[IDS[i % 3] for i in range(60)]), "y")
+    assert few.classes == (IDS[0], IDS[1], IDS[2])
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-320, 1e-200, 1e-160])
+def test_numbers_whose_squares_are_0_are_standardised(size, tmp_path):
+    steps = np.random.default_rng(0).integers(1, 1_000, 200)
+    table = pd.DataFrame({"x": steps * size, "plain": steps, "y": steps * size})
+    table.to_csv(tmp_path / "small.csv", index=False)
+    task = table_task(tmp_path / "small.csv", "y")
+    near = {"atol": 2e-2 if size == 1e-320 else 1e-6}  # which has three digits itself
+    for part in (task.train, task.valid, task.test):
+        np.testing.assert_allclose(part["inputs"][:, 0], part["inputs"][:, 1], **near)
+        np.testing.assert_allclose(part["targets"], part["inputs"][:, 1], **near)
+
+
+def test_numbers_that_are_no_longer_apart_are_said():
+    rng = np.random.default_rng(0)
+    fine = rng.normal(size=200)
+    heavy = 10.0 ** rng.uniform(-300, 0, 200)
+    outlier = np.append(np.arange(199.0), 1e20)
+    table = pd.DataFrame({"fine": fine, "heavy": heavy, "outlier": outlier, "y": outlier[::-1]})
+    notes = {column.name: column.note for column in prepare(table, "y").columns}
+    assert "apart" not in notes["fine"]
+    for name in ("heavy", "outlier", "y"):
+        assert "of its 200 different numbers" in notes[name] and "logarithms" in notes[name]
+    gaps = table.assign(outlier=np.where(np.arange(200) % 9, outlier, np.nan))
+    assert "of its 177 diff" in {c.name: c.note for c in prepare(gaps, "y").columns}["outlier"]
+
+
+def test_a_target_too_large_to_standardise_is_refused():
+    table = pd.DataFrame({"x": range(60), "y": [(-1) ** i * i * 1e306 for i in range(60)]})
+    with pytest.raises(ValueError, match="target 'y' has numbers too large to standardise"):
+        prepare(table, "y")

@@ -25,7 +25,13 @@ from jaxopt_course.conventions.keras_schedules import schedule_from_keras
 from jaxopt_course.conventions.newer_states import factored, keras_muon, keras_muon_memories
 from jaxopt_course.conventions.odd_states import refuse_odd_config
 from jaxopt_course.conventions.odd_values import refuse_odd_options, refuse_odd_rates
-from jaxopt_course.conventions.pairing import Axes, Theirs, leaf_of_each, spelled
+from jaxopt_course.conventions.pairing import (
+    Axes,
+    Theirs,
+    leaf_of_each,
+    spelled,
+    warn_of_left_out,
+)
 from jaxopt_course.conventions.ports import filled, gathered, grouped
 from jaxopt_course.messages import unknown
 from jaxopt_course.tree import Tree, paths
@@ -114,7 +120,7 @@ def from_keras(
         names: the path of the leaf ("dense/kernel") of each trainable variable, in Keras's order.
             By default those that the variables' paths name, where all name one; else the order of
             ``jax.tree.leaves(params)``, where another one would not fit.  Leaves not named are
-            frozen.
+            frozen; a warning tells of those that Keras's paths leave out.
         transpose: as in ``from_torch``; Keras's kernels are laid out as Flax's.
         learning_rate: η, in the place of the config's; a schedule is called with the number of
             updates done, those in Keras included.
@@ -127,8 +133,8 @@ def from_keras(
     Raises:
         TypeError: an argument of another kind than said above.
         ValueError: an unknown class, option or schedule, another number of variables or another
-            shape (leaf in the message), memories of one shape whose leaves nothing tells,
-            averaging, accumulation or loss scaling.
+            shape (leaf in the message), memories that are not finite, or of one shape whose leaves
+            nothing tells, averaging, accumulation or loss scaling.
 
     >>> import jax.numpy as jnp
     >>> config = {"learning_rate": 0.5, "momentum": 0.5, "nesterov": False}
@@ -164,6 +170,8 @@ def from_keras(
     fields: dict[str, Any] = {"count": count}
     if kind == "Muon":
         order, own = _muon(config, memory, variables[first:], names, params, transpose, arguments)
+        if names is None:
+            warn_of_left_out(order, params, "Keras")
         fields |= own
         return _brought(recipe(learning_rate=learning_rate, **arguments), order, params, fields)
     if kind == "ScheduleFreeAdamW":  # whose mean is the plain one
@@ -188,6 +196,8 @@ def from_keras(
         for i in range(many)
     ]
     order = leaf_of_each(names, theirs, params, transpose, "Keras")
+    if names is None:
+        warn_of_left_out(order, params, "Keras")
     for block in blocks:
         part, memory = memory[: many * len(block)], memory[many * len(block) :]
         if kind == "Adafactor":

@@ -12,8 +12,9 @@ In this order, and nothing else:
 """
 
 import re
+import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -86,6 +87,24 @@ def leaf_of_each(
     if pair is not None:
         raise ValueError(_question(pair, theirs, leaves, whose))
     return leaves
+
+
+def warn_of_left_out(known: Collection[str], params: Tree, whose: str) -> None:
+    """Say which leaves no parameter of the framework is: they do not train, as they did not there.
+
+    Args:
+        known: leaves that a parameter is, or that somebody knows to be frozen.
+        params: the tree of leaves.
+        whose: the framework's name.
+    """
+    left = [path for path in paths(params) if path not in known]
+    if left:
+        way = "names= says" if whose == "Keras" else "names= or frozen= says"
+        warnings.warn(
+            f"{whose}'s optimizer has no parameter for {_listed(left)}: they do not train, as they "
+            f"did not there ({way} that it is meant)",
+            stacklevel=3,
+        )
 
 
 def spelled(names: Sequence[str], params: Tree) -> list[str]:

@@ -38,7 +38,7 @@ def gathered(
     Raises:
         TypeError: what is no array of numbers.
         ValueError: an array has another shape than its leaf (path in the message), or holds
-            switches, or complex numbers for a real leaf.
+            switches, complex numbers for a real leaf, or what is not finite in the leaf's dtype.
     """
 
     def placed(path: str, leaf: Any) -> Any:
@@ -62,11 +62,29 @@ def gathered(
         x = array(arrays[path], called)
         if x.dtype == bool or (np.iscomplexobj(x) and not jnp.iscomplexobj(leaf)):
             raise ValueError(f"{called} is {x.dtype}, the leaf {jnp.result_type(leaf)}")
+        _refuse_not_finite(x, leaf, called)
         return x.transpose(axes) if turned else x
 
     leaves, structure = jax.tree.flatten(params)
     new = [placed(p, x) for p, x in zip(paths(params), leaves, strict=True)]
     return jax.tree.unflatten(structure, new)
+
+
+def _refuse_not_finite(x: np.ndarray, leaf: Any, called: str) -> None:
+    """A memory of NaN makes the first step NaN, and every one after it."""
+    dtype = jnp.result_type(leaf)
+    finite = np.isfinite(x)
+    if x.dtype.kind in "fc" and jnp.issubdtype(dtype, jnp.inexact):
+        largest = min(float(jnp.finfo(dtype).max), float(np.finfo(x.dtype).max))
+        finite &= np.abs(x) <= largest
+    if not finite.all():
+        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        at = f"the first, {x[place]}, at {place}" if place else f"{x[()]}"
+        raise ValueError(
+            f"{called} has {int((~finite).sum())} values that are not finite in {dtype}, {at}: "
+            "bring over a state from before the training diverged, or begin anew with a fresh "
+            "optimizer"
+        )
 
 
 def axes_of(transpose: Axes, path: str, rank: int) -> Sequence[int]:

@@ -6,10 +6,11 @@ which matters to a schedule only), and which parameter is which (``names=``), fo
 them in the order in which they were given, JAX sorts dicts; unless the state dict has names
 (``model.named_parameters()``, FSDP, ``torch.distributed.checkpoint``), and they are the leaves'.
 
-Surprises: torch skips parameters without a gradient altogether, decay included, so a parameter
-that has no memory while others of its group have one is frozen here; a whole group without memory
-is frozen or new, the state dict does not tell (``frozen=``); SGD without momentum has no memory at
-all, so nothing tells which of its parameters are frozen, and none is unless ``frozen=`` says so.
+Surprises: torch skips parameters without a gradient altogether, decay included, and begins the
+memory of one at its first gradient, so that one without memory beside others is frozen or new: the
+state dict does not tell, and it is asked (``frozen=``).  SGD without momentum has no memory at all,
+so nothing tells which of its parameters are frozen, and none is unless ``frozen=`` says so.  Leaves
+that torch's optimizer was not given do not train, and that is said (a warning).
 Linear weights are the transpose of Flax's kernels.  Of a complex parameter, torch's memories hold
 the real and the imaginary parts as two coordinates, and so does the state here.
 """
@@ -28,7 +29,12 @@ from jaxopt_course.conventions.odd_values import (
     refuse_odd_rates,
     refuse_odd_step,
 )
-from jaxopt_course.conventions.pairing import Axes, leaf_of_each, spelled
+from jaxopt_course.conventions.pairing import (
+    Axes,
+    leaf_of_each,
+    spelled,
+    warn_of_left_out,
+)
 from jaxopt_course.conventions.ports import filled, gathered, grouped, matched
 from jaxopt_course.conventions.torch_classes import (
     CLASSES,
@@ -68,7 +74,7 @@ def from_torch(
             default the leaves of torch's own names, where it has them and all find one
             ("dense.weight" is ``dense/kernel``, "layers.0.bias" is ``layers_0/bias``); else the
             order of ``jax.tree.leaves(params)``, where another one would not fit or all are alike.
-            Leaves not named are frozen.
+            Leaves not named are frozen; a warning tells of those that torch's names leave out.
         transpose: True transposes all matrices (torch's Linear weights are those of Flax,
             transposed); or path -> axes, such as ``{"conv/kernel": (2, 3, 1, 0)}``.
         learning_rate: η of all groups, in the place of the state dict's, or a list of one a group;
@@ -78,8 +84,8 @@ def from_torch(
         step: updates done, for the schedule; by default the most that a parameter has done, which
             SGD's state does not say.
         frozen: paths of leaves that do not train, or patterns of them ("backbone/*", as ``fnmatch``
-            has it); all others do, and where torch has no memory of one it begins anew.  By default
-            those without memory in a group that has some.
+            has it); all others do, and where torch has no memory of one it begins anew.  Must be
+            given where torch has memories of some parameters, and none of others.
 
     Returns:
         tx: one chain, or ``optax.partition`` of one chain a param group.
@@ -89,8 +95,9 @@ def from_torch(
         TypeError: an argument of another kind than said above.
         ValueError: an unknown class or option, another number of parameters or another shape (leaf
             in the message), memories of one shape whose leaves nothing tells, parameters of one
-            group with different numbers of steps, a whole group without memory while others have
-            some, or a number that a scheduler has set and that no argument replaces.
+            group with different numbers of steps, parameters without memory while others have some,
+            memories that are not finite, or a number that a scheduler has set and that no argument
+            replaces.
 
     >>> group = {"lr": 0.5, "momentum": 0.5, "dampening": 0, "weight_decay": 0, "nesterov": False}
     >>> groups = [group | {"params": [0]}]
@@ -119,6 +126,8 @@ def from_torch(
     done = max((_steps(entry) for entry in memory.values()), default=0)
     updates = done or None if step is None else step
     still = None if frozen is None else matched(spelled(frozen, params), paths(params), "frozen")
+    if names is None:
+        warn_of_left_out({*order, *(still or ())}, params, "torch")
     transforms: dict[str, Any] = {}
     labels: dict[str, str] = {}
     fields: dict[str, dict[str, Any]] = {}
@@ -128,9 +137,7 @@ def from_torch(
         parts = _parts(f"group {number}", [leaves[i] for i in group["params"]], memory, still)
         fresh = f"group {number}, fresh"
         if still is None and memory and fresh in parts and remembers(kind, group):
-            if len(parts) == 1:
-                raise ValueError(_frozen_or_new(number, parts[fresh]))
-            del parts[fresh]
+            raise ValueError(_frozen_or_new(number, parts[fresh], whole=len(parts) == 1))
         for label, own in parts.items():
             found = {path: memory[path] for path in own if path in memory}
             count = _count(found, updates)
@@ -162,8 +169,9 @@ def from_torch(
 
 
 def _has_begun(entry: Mapping[str, Any]) -> bool:
-    # Adagrad makes its memories beforehand
-    return bool(entry) and ("step" not in entry or _steps(entry) > 0)
+    # Adagrad makes its memories beforehand, SGD without momentum leaves a buffer of None
+    kept = [name for name, x in entry.items() if x is not None]
+    return bool(kept) and ("step" not in kept or _steps(entry) > 0)
 
 
 def _steps(entry: Mapping[str, Any]) -> int:
@@ -182,12 +190,13 @@ def _parts(
     return {label: part for label, part in parts.items() if part}
 
 
-def _frozen_or_new(number: int, own: Sequence[str]) -> str:
+def _frozen_or_new(number: int, own: Sequence[str], whole: bool) -> str:
     listed = ", ".join(own[:4]) + (f" and {len(own) - 4} more" if len(own) > 4 else "")
+    what = f"param group {number} ({listed})" if whole else f"{listed} (param group {number})"
     return (
-        f"torch has no memory of param group {number} ({listed}) while it has of others: is it "
-        f"frozen (requires_grad=False), or new?  Say frozen={list(own[:1])} (all of its leaves, or "
-        "a pattern), or frozen=[] if all of it trains"
+        f"torch has no memory of {what} while it has of others: frozen (requires_grad=False), or "
+        f"new, as torch begins one at its first gradient?  Say frozen={list(own[:1])} (all leaves "
+        "that do not train, or patterns), or frozen=[] if all train"
     )
 
 

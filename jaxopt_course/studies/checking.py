@@ -1,13 +1,15 @@
 """Refused before a sweep starts: metrics, folds, widths, devices, schedulers that do not fit."""
 
 import math
+import warnings
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxopt_course.studies.climbing import check_population
+from jaxopt_course.studies.climbing import check_population, configurations_of
+from jaxopt_course.sweeps.idle import idle
 from jaxopt_course.sweeps.patience import Patience, WithPatience
 from jaxopt_course.sweeps.schedulers import PBT, Scheduler, judges_each
 from jaxopt_course.tables.buckets import Table
@@ -98,7 +100,7 @@ def with_patience(scheduler: Scheduler | None, patience: int | None) -> Schedule
 
 
 def check_scheduler(scheduler: Scheduler | None, table: Table) -> None:
-    """Refuse what is no scheduler, and rungs that do not fit, before work starts.
+    """Refuse what is no scheduler, and rungs that do not fit; warn of one that can stop nobody.
 
     Raises:
         TypeError, ValueError: see there.
@@ -121,10 +123,16 @@ def check_scheduler(scheduler: Scheduler | None, table: Table) -> None:
             f"{repeated[0]!r}: weights that one fold has learned know what another is validated "
             "on; give PBT one of its values"
         )
+    found: list[dict[str, str]] = []
     for bucket in table.buckets:
         if isinstance(scheduler, PBT):
             check_population(scheduler, bucket, table.static, table.hyperparameters)
             continue
-        budget = bucket.budget
+        budget, columns = bucket.budget, bucket.columns
         intervals = math.ceil(budget.steps / budget.evaluate_every)
         scheduler.judge(1, intervals, budget.evaluate_every)
+        rows = configurations_of(columns, columns.trials, table.replicates)
+        found.append(idle(scheduler, int(rows.max()) + 1, intervals, budget.evaluate_every))
+    for name, why in found[0].items() if found else ():
+        if all(name in other for other in found):  # else it is at work in another program
+            warnings.warn(f"{name} can stop nobody: {why}", stacklevel=3)

@@ -63,12 +63,11 @@ def climb_of(
         last = np.full(len(trials), intervals) if until is None else until
         course = _course(scheduler, columns, rhythm, trials, last)
         return course, course.begin
-    names = making(columns.hyperparameters, replicates)
-    configurations = np.zeros(len(trials), np.int64)  # no names: trials differ in seeds alone
+    configurations = np.zeros(len(trials), np.int64)
     if judges_each(scheduler):
         configurations = np.arange(len(trials))
-    elif names and scheduler is not None:  # else nobody asks
-        configurations = trials.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
+    elif scheduler is not None:  # else nobody asks
+        configurations = configurations_of(columns, trials, replicates)
     judge = None
     if scheduler is not None:
         number = int(configurations.max()) + 1
@@ -79,6 +78,16 @@ def climb_of(
     if until is not None:
         climb.until[:] = until
     return climb, table
+
+
+def configurations_of(
+    columns: Columns, trials: pd.DataFrame, replicates: Sequence[str]
+) -> np.ndarray:
+    """(N,), the number of each row's configuration, from 0; without names all are of one."""
+    names = making(columns.hyperparameters, replicates)
+    if not names:
+        return np.zeros(len(trials), np.int64)
+    return trials.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
 
 
 def _generations(

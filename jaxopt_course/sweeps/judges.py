@@ -48,6 +48,11 @@ class Halvings:
         self.first = [self._bracket[who].rungs[0] for who in sorted(self._bracket)]
         self.order = sorted(self._bracket, key=lambda who: -self.first[who])  # the longest first
 
+    @property
+    def compares(self) -> bool:
+        """Whether a bracket with a rung before the last one has two configurations."""
+        return any(len(one.rungs) > 1 and one.size > 1 for one in self._bracket.values())
+
     def hear(self, who: int, rung: int, curve: np.ndarray) -> Mapping[int, int]:
         """See :class:`Judge`."""
         return self._bracket[who].hear(who, rung, float(curve[-1]))
@@ -60,7 +65,7 @@ class _Bracket:
     """
 
     def __init__(self, eta: float, rungs: list[int], size: int) -> None:
-        self.eta, self.rungs = eta, rungs
+        self.eta, self.rungs, self.size = eta, rungs, size
         self._sizes = {0: size}  # how many come to a rung, once that is known
         self._ranked: list[list[tuple[float, int]]] = [[] for _ in rungs]
         self._promoted: list[set[int]] = [set() for _ in rungs]

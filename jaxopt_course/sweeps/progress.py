@@ -84,8 +84,9 @@ class ProgressLine:
 
     def _words(self, tally: Tally, now: float) -> str:
         seconds = max(now - self._start, 1e-9)
-        rate = (tally.trial_steps - tally.earlier_steps) / seconds
-        left = (tally.total_steps - tally.trial_steps) / rate if rate else float("inf")
+        rate = max(tally.trial_steps - tally.earlier_steps, 0) / seconds
+        # trials that ended early may have trained more than was left of them
+        left = max(tally.total_steps - tally.trial_steps, 0) / rate if rate else float("inf")
         parts = [
             f"{self._label}: {tally.over}/{tally.total} trials",
             f"{rate:,.0f} trial-steps/s",
@@ -129,9 +130,9 @@ def in_notebook() -> bool:
 
 def clock(seconds: float) -> str:
     """Seconds as people say them: 7 s, 2 min 05 s, 3 h 10 min."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,9 +10,12 @@ import pandas as pd
 from pandas.api import types
 
 from jaxopt_course.problems.csv import numbers as n
+from jaxopt_course.problems.csv.pieces import CELLS
 
 MAX_CATEGORIES = 50  # of a column of text: more are names or dates, not categories
 MISSING = "(missing)"
+TINY, UP = 1e-140, 600  # numbers whose squares float64 may not have, and the power of 2 that helps
+CLOSE = 1e-4  # of the largest distance from the median: the usual one where something may be lost
 
 
 class Column(NamedTuple):
@@ -44,17 +47,60 @@ def exact(column: pd.Series) -> tuple[np.ndarray, float]:
 
 
 def center_and_scale(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each column, without gaps; a column that never changes has scale 1."""
+    """Mean and deviation of each column, without gaps; a column that never changes has scale 1.
+
+    The squares of numbers such as 1e-300 would be 0, so those are taken times 2**600 first.
+    """
+    low, high = np.nanmin(seen, axis=0), np.nanmax(seen, axis=0)
+    same = low == high  # std may be a rounding error
+    tiny = np.maximum(-low, high) < TINY
+    if (tiny & ~same).any():
+        seen = seen.copy()
+        seen[:, tiny] = np.ldexp(seen[:, tiny], UP)
     with np.errstate(over="ignore", invalid="ignore"):
         mean, std = np.nanmean(seen, axis=0), np.nanstd(seen, axis=0)
-        same = np.nanmin(seen, axis=0) == np.nanmax(seen, axis=0)  # std may be a rounding error
+    down = np.where(tiny & (tiny & ~same).any(), -UP, 0)
+    mean, std = np.ldexp(mean, down), np.ldexp(std, down)
     return mean, np.where(same | (std == 0), 1.0, std)
+
+
+def crowded(values: np.ndarray, inputs: np.ndarray) -> list[str]:
+    """Of each column, that most of its different numbers are no longer apart; "" if they are.
+
+    Standardising and float32 round a number by 1e-7 of the column's deviation, which matters only
+    where few numbers make that deviation, being far larger than all others.
+
+    Args:
+        values: (n, d), float64, NaN where there is none.
+        inputs: (n, d), of them, standardised, float32.
+    """
+    said = [""] * values.shape[1]
+    away = abs(inputs - np.median(inputs, axis=0))
+    near = np.flatnonzero(np.median(away, axis=0) <= CLOSE * away.max(axis=0))
+    if not len(near):
+        return said
+    held = np.where(np.isnan(values[:, near]), np.nan, inputs[:, near])
+    both = (_different(values[:, near]), _different(held))
+    for place, different, apart in zip(near.tolist(), *both, strict=True):
+        if 2 * apart < different:
+            said[place] = (
+                f"of its {different:,} different numbers {apart:,} are apart in float32, as a few "
+                "are far larger: take logarithms, or leave those rows out"
+            )
+    return said
+
+
+def _different(values: np.ndarray) -> list[int]:
+    """How many different numbers each column has."""
+    ranked = np.sort(values, axis=0)
+    found: list[int] = (1 + (ranked[1:] > ranked[:-1]).sum(axis=0)).tolist()
+    return found
 
 
 class Encoded(NamedTuple):
     """Inputs by name, what became of each column, and why others cannot be used."""
 
-    inputs: dict[str, np.ndarray]
+    inputs: dict[str, np.ndarray]  # (n,), float32, or bools for 0 and 1
     columns: list[Column]
     refused: dict[str, str]
 
@@ -65,15 +111,17 @@ def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
     told: dict[str, Column] = {}
     refused: dict[str, str] = {}
     plain = [place for place, dtype in enumerate(table.dtypes) if _is_plain(dtype)]
-    names = [str(table.columns[place]) for place in plain]
-    block = table.iloc[:, plain].to_numpy(np.float64) if plain else np.empty((len(table), 0))
-    large = {names[i] for i in np.flatnonzero((abs(block) >= 2.0**53).any(axis=0))}
-    _numbers(names, block, train, made, told, refused)
+    large: set[str] = set()
+    for own in _groups(len(plain), len(table)):
+        names = [str(table.columns[place]) for place in plain[own]]
+        block = table.iloc[:, plain[own]].to_numpy(np.float64)
+        large |= {names[i] for i in np.flatnonzero((abs(block) >= 2.0**53).any(axis=0))}
+        _numbers(names, block, train, made, told, refused)
     for name, column in table.items():
         name = str(name)
         if (name in made or name in refused) and name not in large:
             continue
-        if types.is_numeric_dtype(column) or _all_whole(column):
+        if types.is_numeric_dtype(column) or all_whole(column):
             refused.pop(name, None)
             try:
                 values, _ = exact(column)
@@ -101,13 +149,23 @@ def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
     )
 
 
+def _groups(columns: int, rows: int) -> Iterator[slice]:
+    """Columns that are looked at together, for one alone has its numbers added in another order."""
+    many = max(2, CELLS // max(rows, 1))
+    begin = 0
+    while begin < columns:
+        end = begin + many if begin + many + 1 < columns else columns
+        yield slice(begin, end)
+        begin = end
+
+
 def _is_plain(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in "iufb"
 
 
-def _all_whole(column: pd.Series) -> bool:
+def all_whole(column: pd.Series) -> bool:
     """Python's own whole numbers, too long for int64."""
-    return column.dtype == object and column.map(lambda c: type(c) is int or pd.isna(c)).all()
+    return column.dtype == object and all(type(c) is int or pd.isna(c) for c in column)
 
 
 def _numbers(
@@ -119,16 +177,20 @@ def _numbers(
     refused: dict[str, str],
 ) -> None:
     """Standardise columns side by side: many at once cost what one costs."""
-    if not names:
-        return
     missing, infinite = np.isnan(block), np.isinf(block)
     empty = missing[train].all(axis=0)
     seen = np.where(infinite[train], 0.0, block[train])
     seen[:, empty] = 0.0
     mean, std = center_and_scale(seen)
     with np.errstate(over="ignore", invalid="ignore"):
-        values = np.where(missing, 0.0, (block - mean) / std)
+        values = block - mean
+        values /= std
     few, gaps = np.isfinite(mean) & np.isfinite(std), missing[train].any(axis=0)
+    values[missing] = 0.0
+    values[:, ~few | infinite.any(axis=0)] = 0.0
+    narrow = values.astype(np.float32)
+    del values
+    close = crowded(block, narrow)
     constant = np.nanmin(seen, axis=0) == np.nanmax(seen, axis=0)
     for i, name in enumerate(names):
         if infinite[:, i].any():
@@ -138,15 +200,13 @@ def _numbers(
         elif not few[i]:
             refused[name] = "has numbers too large to standardise: divide it"
         else:
-            made[name] = {name: values[:, i]}
-            note = _note(block[:, i], constant[i])
+            made[name] = {name: narrow[:, i]}
+            notes = [_note(block[:, i], constant[i]), close[i]]
             if gaps[i]:
-                made[name][f"{name} is missing"] = missing[:, i].astype(np.float64)
+                made[name][f"{name} is missing"] = missing[:, i].copy()
             if missing[:, i].any():
-                note = "; ".join(
-                    [*([note] if note else []), f"empty in {missing[:, i].sum()} rows"]
-                )
-            told[name] = Column(name, "numbers", len(made[name]), note)
+                notes.append(f"empty in {missing[:, i].sum()} rows")
+            told[name] = Column(name, "numbers", len(made[name]), "; ".join(filter(None, notes)))
 
 
 def _note(values: np.ndarray, constant: bool) -> str:
@@ -188,8 +248,7 @@ def _one_hot(
         )
         return
     place = {word: place for place, word in enumerate(words)}
-    block = (codes == np.array([place[c] for c in categories])[:, None]).astype(np.float64)
-    made[name] = {f"{name}={c}": row for c, row in zip(categories, block, strict=True)}
+    made[name] = {f"{name}={c}": codes == place[c] for c in categories}
     note = "the same in every row of the train part" if len(categories) == 1 else hint
     told[name] = Column(name, "categories", len(categories), note)
 

@@ -64,14 +64,20 @@ class Texts(NamedTuple):
     def of(cls, column: Any) -> "Texts":
         """From strings and gaps (None, NaN); "" and "?" are gaps as well."""
         codes, found = pd.factorize(np.asarray(column, object))
-        words = [str(word).strip() for word in found]
-        tidy = all(map(str.__eq__, words, map(str, found)))
-        if len(set(words)) < len(words) or "" in words or "?" in words:
+        return cls.of_codes(_small(codes, len(found)), [str(word) for word in found])
+
+    @classmethod
+    def of_codes(cls, codes: np.ndarray, found: list[str]) -> "Texts":
+        """From the different cells, as they stand, and where they are; -1 is a gap."""
+        words = [word.strip() for word in found]
+        tidy = words == found
+        again = not tidy and len(set(words)) < len(words)
+        if again or "" in words or "?" in words:
             places = {word: place for place, word in enumerate(dict.fromkeys(words))}
             places |= dict.fromkeys(places.keys() & {"", "?"}, -1)
-            codes = np.array([places[word] for word in words] + [-1], np.int32)[codes]
+            codes = np.array([places[word] for word in words] + [-1], codes.dtype)[codes]
             words = list(dict.fromkeys(words))
-        return cls(codes.astype(np.int32, copy=False), words, tidy)
+        return cls(codes, words, tidy)
 
     @classmethod
     def of_words(cls, cells: Sequence[str]) -> "Texts":
@@ -79,13 +85,19 @@ class Texts(NamedTuple):
         tidied = [cell.strip() for cell in cells]
         found = list(dict.fromkeys(tidied))
         places = {word: place for place, word in enumerate(w for w in found if w not in ("", "?"))}
-        codes = np.array([places.get(word, -1) for word in tidied], np.int32)
-        return cls(codes, list(places), tidied == list(cells) and "?" not in found)
+        codes = np.array([places.get(word, -1) for word in tidied])
+        return cls(
+            _small(codes, len(places)), list(places), tidied == list(cells) and "?" not in found
+        )
 
     @property
     def seen(self) -> list[str]:
         """The words that are in some row."""
         return [word for word in self.words if word not in ("", "?")]
+
+    def among(self, rows: np.ndarray) -> set[str]:
+        """The words that are in some of these rows, of (n,) bools."""
+        return {self.words[code] for code in pd.unique(self.codes[rows]) if code >= 0}
 
     def counts(self) -> np.ndarray:
         """How many rows have each word."""
@@ -94,6 +106,31 @@ class Texts(NamedTuple):
     def spread(self, values: list[Any]) -> np.ndarray:
         """An object array with the value of each row's word, NaN in gaps."""
         return np.array([*values, np.nan], object)[self.codes]
+
+
+def _small(codes: np.ndarray, words: int) -> np.ndarray:
+    """In the shortest whole numbers that have the number of each word."""
+    return codes.astype(np.min_scalar_type(-max(words, 1)), copy=False)
+
+
+class Gathered:
+    """A column of text that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+        self._codes = [np.zeros(0, np.int8)]
+
+    def add(self, cells: np.ndarray) -> None:
+        """The next cells, strings and gaps."""
+        codes, found = pd.factorize(cells)
+        places = [self._places.setdefault(str(word), len(self._places)) for word in found]
+        self._codes.append(_small(np.array([*places, -1])[codes], len(self._places)))
+
+    def texts(self) -> Texts:
+        """All of them."""
+        words, codes = list(self._places), self._codes
+        self._places, self._codes = {}, []
+        return Texts.of_codes(np.concatenate(codes), words)
 
 
 class Numbers(NamedTuple):

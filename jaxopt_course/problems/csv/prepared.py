@@ -121,11 +121,16 @@ def prepare(
         rows = target.split(goal, target_name, split_seed)
     else:
         rows = {part: np.searchsorted(kept, own) for part, own in rows.items()}
-    values, center, scale = goal.values, 0.0, 1.0
+    values, center, scale, said = goal.values, 0.0, 1.0, ""
     if not goal.classes:
         mean, std = columns.center_and_scale(values[rows["train"]][:, None])
+        if not (np.isfinite(mean[0]) and np.isfinite(std[0])):
+            raise ValueError(
+                f"the target {target_name!r} has numbers too large to standardise: divide it"
+            )
         center, scale = float(mean[0]) + goal.offset, float(std[0])
-        values = ((values - mean[0]) / std[0]).astype(np.float32)
+        values = ((goal.values - mean[0]) / std[0]).astype(np.float32)
+        [said] = columns.crowded(goal.values[:, None], values[:, None])
     others = table.drop(columns=target_name)
     if not len(others.columns):
         raise ValueError(f"the table has no column beside the target {target_name!r}")
@@ -141,19 +146,23 @@ def prepare(
     encoded = columns.encode(_with_dates(others, formats), rows["train"])
     if encoded.refused:
         raise ValueError(columns.refusal(encoded.refused))
-    inputs = np.stack(list(encoded.inputs.values()), axis=1).astype(np.float32)
-    what = f"classes: {', '.join(map(str, goal.classes[:20]))}" if goal.classes else "a number"
+    features = tuple(encoded.inputs)
+    inputs = np.empty((len(table), len(features)), np.float32)
+    for place, name in enumerate(features):
+        inputs[:, place] = encoded.inputs.pop(name)  # so that none is held twice
+    what = [f"classes: {', '.join(map(str, goal.classes[:20]))}" if goal.classes else "a number"]
+    what += [said] if said else []
     told_of = [
         *(Column(name, "left out", 0, "as asked") for name in dropped),
         *(Column(str(name), "left out", 0, "empty in every row") for name in hollow),
-        Column(target_name, "target", 0, "; ".join([what, *notes.get(target_name, [])])),
+        Column(target_name, "target", 0, "; ".join([*what, *notes.get(target_name, [])])),
         *(c._replace(note="; ".join([*([c.note] if c.note else []), *notes.get(c.name, [])]))
           for c in encoded.columns),
     ]  # fmt: skip
     return Prepared(
         {part: (inputs[rows[part]], values[rows[part]]) for part in PARTS},
         {part: kept[rows[part]] for part in PARTS},
-        tuple(encoded.inputs),
+        features,
         goal.classes,
         center,
         scale,

@@ -1,6 +1,5 @@
 """From a file to a table: each column numbers, booleans or words, and what was done to it."""
 
-import io
 import re
 import warnings
 from pathlib import Path
@@ -12,14 +11,14 @@ from pandas.api import types
 
 from jaxopt_course.problems.csv import numbers as n
 from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, is_mark, layout
+from jaxopt_course.problems.csv.parser import MANY, QUOTED, WIDE, Parser
+from jaxopt_course.problems.csv.pieces import blocks
 from jaxopt_course.problems.csv.short_rows import short_rows
 from jaxopt_course.problems.csv.single_quotes import doubled
 from jaxopt_course.problems.csv.source import read_text
 
 EXACT = 2.0**53  # beyond, float64 has not every whole number
-MANY, FEW = 100, 1_000  # columns, rows: pandas takes long for many short columns, one by one
 TOLD = 1_000, 1_000_000  # columns, cells that are looked at again to say which words were gaps
-QUOTED = "\ue001"  # stands before a cell that the file has in quotes
 _WORDS = sorted({f(w) for w in n.EMPTY_WORDS for f in (str, str.upper, str.title, str.capitalize)})
 
 
@@ -54,20 +53,11 @@ def read(
         raise ValueError(f"{file} is empty")
     try:
         how = layout(text, sep, header)
-        parse = _Parser(text, how)
         guess = decimal or _guess(how, text)
-        table = parse(decimal=guess, na_values=["", *_WORDS])
-        if not table.index.equals(pd.RangeIndex(len(table))):
-            raise ValueError(
-                "there are more cells in its rows than names in its first line: give every column "
-                "a name, or take out the mark that ends the rows"
-            )
-        if not table.columns.is_unique:
-            name = table.columns[table.columns.duplicated()][0]
-            raise ValueError(f"two columns are called {name!r}; rename one")
-        parse.table = table
-        notes = short_rows(table, parse.text, how)
-        table, more = _typed(table, parse, guess, decimal)
+        parse = Parser(text, how, _WORDS, guess)
+        del text  # the parser has it
+        notes = short_rows(parse)
+        table, more = _typed(parse, guess, decimal)
         notes = {name: notes.get(name, []) + more.get(name, []) for name in notes | more}
     except pd.errors.EmptyDataError:
         raise ValueError(f"{file} is empty") from None
@@ -97,76 +87,6 @@ def read(
     return Reading(table, left_out, notes, how.mark, decimal, empty)
 
 
-class _Parser:
-    """pandas's reader of one text."""
-
-    def __init__(self, text: str, how: Layout) -> None:
-        text = text.split("\n", how.skip)[-1]
-        if how.extra:  # R's write.table names its rows, and not their column
-            text = f'""{" " if how.mark == BLANKS else how.mark}{text.lstrip()}'
-        self.text, self.how = text, how
-        self.table: pd.DataFrame | None = None  # as pandas has read it
-
-    def __call__(self, columns: Any = None, text: str | None = None, **how: Any) -> pd.DataFrame:
-        table = pd.read_csv(
-            io.BytesIO((text or self.text).encode()),  # StringIO takes four bytes a character
-            sep=self.how.mark,
-            header=None if self.how.names is None else 0,
-            usecols=columns,
-            skipinitialspace=self.how.mark != BLANKS,
-            keep_default_na=False,
-            low_memory=False,
-            **how,
-        )
-        if self.how.names is None:
-            table.columns = [f"column {place + 1}" for place in table.columns]
-        # A name with a line break or an escape would break the messages that name it.
-        table.columns = [
-            re.sub(r"[\x00-\x1f\x7f-\x9f]+", " ", str(c)).strip() for c in table.columns
-        ]
-        return table
-
-    def texts(self, columns: list[int], text: str | None = None) -> dict[str, n.Texts]:
-        """Some columns as the file has them."""
-        if not columns:
-            return {}
-        if text is None and (found := self._split(columns)) is not None:
-            return found
-        raw = self(columns, text, dtype=object, na_values=[""])
-        cells = raw.to_numpy(object).T
-        return {name: n.Texts.of(column) for name, column in zip(raw, cells, strict=True)}
-
-    def _split(self, columns: list[int]) -> dict[str, n.Texts] | None:
-        """The same by splitting lines, in a fifth of pandas's time; None where that may differ."""
-        if self.table is None or len(columns) < MANY or len(self.table) > FEW:
-            return None
-        if self.how.mark == BLANKS or '"' in self.text:
-            return None
-        rows = [line.split(self.how.mark) for line in self.text.split("\n") if line.strip()]
-        rows = rows[self.how.names is not None :]
-        wide = len(self.table.columns)
-        if len(rows) != len(self.table) or any(len(row) != wide for row in rows):
-            return None
-        names, cells = self.table.columns, list(zip(*rows, strict=True))
-        return {names[place]: n.Texts.of_words(cells[place]) for place in columns}
-
-    def quoted(self, columns: list[int]) -> list[n.Texts] | None:
-        """The same, with a sign before each cell that is in quotes; None where there are none."""
-        parts = self.text.split('"')
-        if len(parts) < 3:
-            return None
-        mark = self.how.mark
-        begins = re.compile(r"(^|\s)$" if mark == BLANKS else rf"(^|[\n{re.escape(mark)}])[ ]*$")
-        for place in range(1, len(parts) - 1, 2):
-            before = parts[place - 1]
-            if place == 1 or before:  # an empty part is the middle of a doubled quote
-                if not begins.search(before):
-                    return None  # a quote inside a cell: inches, feet
-                parts[place] = QUOTED + parts[place]
-        # names may be in quotes as well, so columns are known by their places
-        return list(self.texts(columns, '"'.join(parts)).values())
-
-
 def _guess(how: Layout, text: str) -> n.Decimal:
     """The decimal mark that pandas tries first, as the first rows have it; checked afterwards."""
     begin = text.find("\n", sum(map(len, how.names or [])))
@@ -177,15 +97,14 @@ def _guess(how: Layout, text: str) -> n.Decimal:
 
 
 def _typed(
-    table: pd.DataFrame, parse: _Parser, guess: n.Decimal, decimal: n.Decimal | None
+    parse: Parser, guess: n.Decimal, decimal: n.Decimal | None
 ) -> tuple[pd.DataFrame, dict[str, list[str]]]:
     """Each column numbers, booleans or words; and what was done to its cells."""
-    kinds = np.array([dtype.kind for dtype in table.dtypes])
+    known = {name: dtype.kind for name, dtype in parse.table.dtypes.items()}
+    kinds = np.array([known.get(name, "O") for name in parse.names])
     floats = np.flatnonzero(kinds == "f")
-    block = table.iloc[:, floats].to_numpy(np.float64)
-    with np.errstate(invalid="ignore"):
-        large = (abs(block) >= EXACT).any(axis=0) & np.isfinite(block).any(axis=0)
-        lost = np.isnan(block).all(axis=0) | large  # all words for gaps; digits that float64 lacks
+    looks = _looks(parse.table, np.flatnonzero(np.array(list(known.values())) == "f"))
+    lost = looks.empty | looks.large  # all words for gaps; digits that float64 lacks
     again = np.union1d(np.flatnonzero(~np.isin(kinds, list("iufb"))), floats[lost])
     texts = parse.texts(again.tolist())
     made: dict[str, Any] = {}
@@ -199,7 +118,8 @@ def _typed(
     decided: dict[str, n.Decimal] = dict.fromkeys(evidence, decimal or ".")
     if decimal is None:
         other = any(marks.certain or marks.either for marks in evidence.values())
-        native, raw = _native(floats[~lost], block[:, ~lost], parse, guess, other)
+        unsure = floats[~lost & ~looks.certain]
+        native, raw = _native(unsure, looks.certain[~lost].any(), parse, guess, other)
         usual: n.Decimal | None = "." if parse.how.mark == "," else None
         decided = n.decide(evidence | native, usual)
         wrong = [name for name in raw if decided.get(name, guess) != guess]
@@ -208,14 +128,14 @@ def _typed(
         if (number := n.numbers(texts[name], decided[name])) is not None:
             made[name], notes[name] = number.values, told(number)
     words = {name: column for name, column in texts.items() if name not in made}
-    made |= _words(words, parse, table, notes)
-    gaps = floats[~lost & np.isnan(block).any(axis=0)]
-    few = len(gaps) <= TOLD[0] and len(gaps) * len(table) <= TOLD[1]
+    made |= _words(words, parse, notes)
+    gaps = floats[~lost & looks.gaps]
+    few = len(gaps) <= TOLD[0] and len(gaps) * parse.rows <= TOLD[1]
     if few:  # say which words pandas took for gaps
         for name, column in parse.texts(gaps.tolist()).items():
             empty = sorted(word for word in column.seen if n.is_empty_word(word))
             notes.setdefault(name, []).extend(_gaps(tuple(empty)))
-    for name, column in parse.texts(_zeros(table, parse)).items():
+    for name, column in parse.texts(_zeros(kinds, parse)).items():
         codes = [
             word for word in column.words if len(word) > 1 and word.isdigit() and word[0] == "0"
         ]
@@ -223,21 +143,24 @@ def _typed(
             notes.setdefault(name, []).append(
                 f"{codes[0]!r} is {int(codes[0])}: if these are codes, they measure nothing"
             )
-    if len(made) > MANY:
-        table = pd.DataFrame({c: made.get(c, s) for c, s in table.items()}, columns=table.columns)
-    else:
+    table = parse.table
+    if len(table.columns) == len(parse.names) and len(made) <= MANY:
         for name, values in made.items():
             table[name] = values
+    else:
+        made = {str(name): column for name, column in table.items()} | made
+        columns = {name: made[name] for name in parse.names}
+        table = pd.DataFrame(columns, pd.RangeIndex(parse.rows), copy=len(columns) > WIDE)
     return table, {name: said for name, said in notes.items() if said}
 
 
-def _zeros(table: pd.DataFrame, parse: _Parser) -> list[int]:
+def _zeros(kinds: np.ndarray, parse: Parser) -> list[int]:
     """Columns of whole numbers that may have cells as 01234, where the file has any at all."""
     mark = r"\s" if parse.how.mark == BLANKS else re.escape(parse.how.mark)
     if not re.search(rf'(?:^|[{mark}\n]) *"?0\d+"? *(?:[{mark}\n]|$)', parse.text):
         return []
-    whole = [place for place, dtype in enumerate(table.dtypes) if dtype.kind == "i"]
-    return whole if len(whole) <= TOLD[0] and len(whole) * len(table) <= TOLD[1] else []
+    whole = np.flatnonzero(kinds == "i").tolist()
+    return whole if len(whole) <= TOLD[0] and len(whole) * parse.rows <= TOLD[1] else []
 
 
 def told(number: n.Numbers) -> list[str]:
@@ -248,8 +171,35 @@ def told(number: n.Numbers) -> list[str]:
     return said + [f"{cell!r} is {plain}" for cell, plain in number.marked.items()]
 
 
+class _Looks(NamedTuple):
+    """What is seen of columns that pandas read as reals, each (columns,) of bools."""
+
+    large: np.ndarray  # digits that float64 may lack
+    empty: np.ndarray
+    gaps: np.ndarray  # some, or all
+    certain: np.ndarray  # numbers that are read in one way only, whatever the mark of decimals
+
+
+def _looks(table: pd.DataFrame, floats: np.ndarray) -> _Looks:
+    """A piece of the table at a time."""
+    large, finite, filled, gaps, certain = np.zeros((5, len(floats)), bool)
+    for rows, own in blocks(len(table), len(floats)):
+        block = table.iloc[rows, floats[own]].to_numpy(np.float64)
+        with np.errstate(invalid="ignore", over="ignore"):
+            size, none = abs(block), np.isnan(block)
+            large[own] |= (size >= EXACT).any(axis=0)
+            finite[own] |= np.isfinite(block).any(axis=0)
+            filled[own] |= ~none.all(axis=0)
+            gaps[own] |= none.any(axis=0)
+            broken = block != np.round(block)
+            small = (size < 1) & (size > 0)
+            long = broken & ((size >= 1000) | (abs(size * 1000 - np.round(size * 1000)) > 1e-6))
+            certain[own] |= (small | long).any(axis=0)
+    return _Looks(large & finite, ~filled, gaps, certain)
+
+
 def _native(
-    floats: np.ndarray, block: np.ndarray, parse: _Parser, guess: n.Decimal, other: bool
+    unsure: np.ndarray, certain: bool, parse: Parser, guess: n.Decimal, other: bool
 ) -> tuple[dict[str, n.Marks], dict[str, n.Texts]]:
     """What columns that pandas read as numbers say about marks, and their texts where needed.
 
@@ -257,17 +207,10 @@ def _native(
     """
     evidence: dict[str, n.Marks] = {}
     raw: dict[str, n.Texts] = {}
-    with np.errstate(invalid="ignore", over="ignore"):
-        size = abs(block)
-        broken = block != np.round(block)
-        small = (size < 1) & (size > 0)
-        long = broken & ((size >= 1000) | (abs(size * 1000 - np.round(size * 1000)) > 1e-6))
-        certain = (small | long).any(axis=0)
-    if certain.any():
+    if certain:
         evidence[""] = n.Marks(frozenset({guess}), (), "")
     if parse.how.mark == "," and not other:
         return evidence, raw
-    unsure = floats[~certain & ~np.isnan(block).all(axis=0)]
     for begin in range(0, len(unsure), 64):
         if evidence and not other:
             break
@@ -281,7 +224,7 @@ def _native(
 
 
 def _words(
-    columns: dict[str, n.Texts], parse: _Parser, table: pd.DataFrame, notes: dict[str, list[str]]
+    columns: dict[str, n.Texts], parse: Parser, notes: dict[str, list[str]]
 ) -> dict[str, Any]:
     """Columns of text; None, NA and null are words, unless all other words are in quotes."""
     suspects = {
@@ -289,31 +232,40 @@ def _words(
         for name, column in columns.items()
         if (found := {word for word in column.seen if n.is_empty_word(word)})
     }
-    places = [place for place, name in enumerate(table.columns) if name in suspects]
+    places = [place for place, name in enumerate(parse.names) if name in suspects]
     signed = parse.quoted(places) if places else None
-    quoted = dict(zip((table.columns[p] for p in places), signed or (), strict=signed is not None))
+    quoted = dict(zip((parse.names[p] for p in places), signed or (), strict=signed is not None))
     made: dict[str, Any] = {}
-    strings = {name for name, dtype in table.dtypes.items() if isinstance(dtype, pd.StringDtype)}
+    dtypes = parse.table.dtypes.items()
+    strings = {name for name, dtype in dtypes if isinstance(dtype, pd.StringDtype)}
+    hollow: pd.Series | None = None  # one for all columns without a word: few have so many gaps
     for name, column in columns.items():
         if column.tidy and name not in suspects and name in strings:
             continue  # as pandas has it
         words: list[Any] = [word if word not in ("", "?") else np.nan for word in column.words]
-        cells = column.spread(words)
         if name in suspects:
-            gaps = np.zeros(len(cells), bool)
+            gaps = np.zeros(len(column.codes), bool)
             if name in quoted:
                 shown = quoted[name]
                 in_quotes = np.array([w.startswith(QUOTED) for w in [*shown.words, ""]])[
                     shown.codes
                 ]
                 bare = ~in_quotes & (column.codes >= 0)
-                if not (set(cells[bare]) - suspects[name]):  # as R writes its NA
+                if not (column.among(bare) - suspects[name]):  # as R writes its NA
                     gaps = bare
-            notes[name] = _gaps(tuple(sorted(set(cells[gaps]))))
-            if left := sorted(suspects[name] - set(cells[gaps])):
+            found = column.among(gaps)
+            notes[name] = _gaps(tuple(sorted(found)))
+            if left := sorted(suspects[name] - found):
                 notes[name].append(f"{', '.join(map(repr, left))} is a category")
-            cells[gaps] = np.nan
-        made[name] = pd.array(cells, dtype="str")
+            column = column._replace(
+                codes=np.where(gaps, column.codes.dtype.type(-1), column.codes)
+            )
+        if any(isinstance(word, str) for word in words):
+            made[name] = pd.array(column.spread(words), dtype="str", copy=False)
+            continue
+        if hollow is None:
+            hollow = pd.Series(pd.array(column.spread(words), dtype="str", copy=False))
+        made[name] = hollow
     return made
 
 

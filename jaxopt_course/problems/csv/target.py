@@ -8,7 +8,7 @@ import pandas as pd
 from pandas.api import types
 
 from jaxopt_course.messages import unknown
-from jaxopt_course.problems.csv.columns import MAX_CATEGORIES, exact
+from jaxopt_course.problems.csv.columns import MAX_CATEGORIES, all_whole, exact
 from jaxopt_course.problems.datasets import split_indices
 
 Kind = Literal["auto", "classification", "regression"]
@@ -47,11 +47,11 @@ def encode(column: pd.Series, kind: Kind, positive: object | None) -> Target:
     if distinct < 2:
         raise ValueError(f"the target {name!r} is {str(column.iloc[0])!r} in every row")
     numbers = is_number(column)
-    whole = numbers and types.is_integer_dtype(column)
+    whole = numbers and (types.is_integer_dtype(column) or column.dtype == object)
     by_itself = not numbers or distinct == 2 or (whole and distinct <= MAX_CLASSES)
     if kind == "classification" or (kind == "auto" and by_itself):
         many = distinct > max(MAX_CATEGORIES, len(column) / MIN_ROWS)
-        if not types.is_numeric_dtype(column) and many:
+        if not numbers and not types.is_bool_dtype(column) and many:
             raise ValueError(
                 f"the target {name!r} is text with {distinct} different values in {len(column)} "
                 f"rows, more than {MAX_CATEGORIES} and less than {MIN_ROWS} rows each: are they "
@@ -83,7 +83,9 @@ def _turned(found: Target, name: object, positive: object) -> Target:
 
 
 def is_number(column: pd.Series) -> bool:
-    """Whether its cells are numbers; booleans are none."""
+    """Whether its cells are numbers, also whole ones beyond 64 bits; booleans are none."""
+    if column.dtype == object:
+        return all_whole(column)
     return types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
 
 

@@ -1,0 +1,196 @@
+"""pandas's reader of one text, a piece at a time, so that it takes no more memory than it must."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from jaxopt_course.problems.csv import numbers as n
+from jaxopt_course.problems.csv.layout import BLANKS, Layout
+from jaxopt_course.problems.csv.pieces import Source, records
+
+MANY, FEW = 100, 1_000  # columns, rows: pandas takes long for many short columns, one by one
+WIDE = 1_000  # columns: from here on a table is read at once, for its pieces would be many
+CELLS = 1 << 19  # of a piece
+HEAD = 1_000  # rows that tell which columns are words, and which may be empty
+ALIKE = 1_000  # different words of a column that was empty there: beyond, they may be numbers
+QUOTED = "\ue001"  # stands before a cell that the file has in quotes
+
+
+class Parser:
+    """The text below the lines that are skipped, read as far as pandas alone can.
+
+    Args:
+        text: of the whole file.
+        how: it is laid out.
+        empty: words that are gaps where numbers stand.
+        decimal: the mark before decimals.
+
+    Attributes:
+        names: of all columns.
+        rows: how many, below the names.
+        table: the columns of numbers, and perhaps some of words; of all others the texts are known.
+
+    Raises:
+        ValueError: rows have more cells than there are names; two columns of one name.
+    """
+
+    def __init__(self, text: str, how: Layout, empty: Sequence[str], decimal: n.Decimal) -> None:
+        text = text.split("\n", how.skip)[-1]
+        if how.extra:  # R's write.table names its rows, and not their column
+            text = f'""{" " if how.mark == BLANKS else how.mark}{text.lstrip()}'
+        self.text, self.how = text, how
+        self._numbers: dict[str, Any] = {"decimal": decimal, "na_values": ["", *empty]}
+        self._known: dict[int, n.Texts] = {}
+        wide = how.names is not None and len(how.names) > WIDE
+        head = next(self._pieces(nrows=None if wide else HEAD, **self._numbers))
+        self.names = self._called(head)
+        if len(set(self.names)) < len(self.names):
+            name = next(name for name, times in Counter(self.names).items() if times > 1)
+            raise ValueError(f"two columns are called {name!r}; rename one")
+        if wide:
+            self.table, self.rows = head.set_axis(self.names, axis=1), len(head)
+        else:
+            self._read(head)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the last column has a cell in every row."""
+        last = len(self.names) - 1
+        if last in self._known:
+            return bool((self._known[last].codes >= 0).all())
+        return bool(self.table[self.names[last]].notna().all())
+
+    def _read(self, head: pd.DataFrame) -> None:
+        """Words as they stand, all else as pandas has it."""
+        hollow = head.isna().all().to_numpy()
+        words = np.array([dtype.kind not in "iufb" for dtype in head.dtypes], bool) | hollow
+        raw = {name for name, yes in zip(head.columns, words, strict=True) if yes}
+        gaps = {name: [""] if name in raw else self._numbers["na_values"] for name in head.columns}
+        how = self._numbers | {"na_values": gaps, "dtype": dict.fromkeys(raw, object)}
+        texts = {int(place): n.Gathered() for place in np.flatnonzero(words)}
+        parts: dict[int, list[Any]] = {int(place): [] for place in np.flatnonzero(~words)}
+        self.rows = 0
+        for piece in self._pieces(**how):
+            self.rows += len(piece)
+            for place, text in texts.items():
+                text.add(piece.iloc[:, place].to_numpy(object))
+            for place, part in parts.items():
+                part.append(piece.iloc[:, place].array)
+        # each column's pieces are gone before the next one's are joined
+        self._known = {place: texts.pop(place).texts() for place in list(texts)}
+        made = {self.names[place]: _joined(parts.pop(place)) for place in list(parts)}
+        late = [p for p in np.flatnonzero(hollow) if len(self._known[int(p)].words) > ALIKE]
+        if late:
+            table = pd.concat(self._pieces(late, **self._numbers))
+            for place, name in zip(late, table, strict=True):
+                del self._known[int(place)]
+                made[self.names[place]] = table[name].array
+        order = [name for name in self.names if name in made]
+        self.table = pd.DataFrame(
+            {name: made[name] for name in order}, pd.RangeIndex(self.rows), copy=False
+        )
+
+    def _pieces(
+        self, columns: Any = None, text: str | None = None, nrows: int | None = None, **how: Any
+    ) -> Iterator[pd.DataFrame]:
+        """Some rows after the other; all at once where there are many columns."""
+        width = len(self.how.names or self.names) if nrows is None else 0
+        pieces = pd.read_csv(
+            Source(text or self.text),  # type: ignore[call-overload]
+            sep=self.how.mark,
+            header=None if self.how.names is None else 0,
+            usecols=columns,
+            skipinitialspace=self.how.mark != BLANKS,
+            keep_default_na=False,
+            low_memory=False,
+            nrows=nrows,
+            chunksize=None if width > WIDE or nrows else CELLS // width,
+            **how,
+        )
+        begin = 0
+        for piece in [pieces] if isinstance(pieces, pd.DataFrame) else pieces:
+            if not piece.index.equals(pd.RangeIndex(begin, begin + len(piece))):
+                raise ValueError(
+                    "there are more cells in its rows than names in its first line: give every "
+                    "column a name, or take out the mark that ends the rows"
+                )
+            begin += len(piece)
+            yield piece
+
+    def _called(self, table: pd.DataFrame) -> list[str]:
+        if self.how.names is None:
+            return [f"column {place + 1}" for place in table.columns]
+        # A name with a line break or an escape would break the messages that name it.
+        clean = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+        return [clean.sub(" ", str(name)).strip() for name in table.columns]
+
+    def texts(self, columns: Sequence[int], text: str | None = None) -> dict[str, n.Texts]:
+        """Some columns as the file has them."""
+        columns = list(columns)
+        known = {} if text else {p: self._known[p] for p in columns if p in self._known}
+        if rest := [place for place in columns if place not in known]:
+            found = self._split(rest) if text is None else None
+            known |= self._reread(rest, text) if found is None else found
+        return {self.names[place]: known[place] for place in columns}
+
+    def _reread(self, columns: list[int], text: str | None) -> dict[int, n.Texts]:
+        places = sorted(columns)  # as pandas has them
+        found = [n.Gathered() for _ in places]
+        for piece in self._pieces(places, text, dtype=object, na_values=[""]):
+            for one, (_, cells) in zip(found, piece.items(), strict=True):
+                one.add(cells.to_numpy(object))
+        return {place: one.texts() for place, one in zip(places, found, strict=True)}
+
+    def _split(self, columns: list[int]) -> dict[int, n.Texts] | None:
+        """The same by splitting lines, in a fifth of pandas's time; None where that may differ."""
+        if len(columns) < MANY or self.rows > FEW:
+            return None
+        if self.how.mark == BLANKS or '"' in self.text:
+            return None
+        seen: dict[str, str] = {}
+        one = lambda cell: seen.setdefault(cell, cell)  # a word takes the room of ten cells
+        rows = [
+            list(map(one, line.split(self.how.mark)))
+            for line in self.text.split("\n")
+            if line.strip()
+        ]
+        rows = rows[self.how.names is not None :]
+        if len(rows) != self.rows or any(len(row) != len(self.names) for row in rows):
+            return None
+        return {place: n.Texts.of_words([row[place] for row in rows]) for place in columns}
+
+    def quoted(self, columns: list[int]) -> list[n.Texts] | None:
+        """The same, with a sign before each cell that is in quotes; None where there are none."""
+        if self.text.count('"') < 2:
+            return None
+        pieces = []
+        for piece in records(self.text):
+            if (signed := self._signed(piece)) is None:
+                return None  # a quote inside a cell: inches, feet
+            pieces.append(signed)
+        # names may be in quotes as well, so columns are known by their places
+        return list(self.texts(columns, "".join(pieces)).values())
+
+    def _signed(self, text: str) -> str | None:
+        parts = text.split('"')
+        mark = self.how.mark
+        begins = re.compile(r"(^|\s)$" if mark == BLANKS else rf"(^|[\n{re.escape(mark)}])[ ]*$")
+        for place in range(1, len(parts) - 1, 2):
+            before = parts[place - 1]
+            if place == 1 or before:  # an empty part is the middle of a doubled quote
+                if not begins.search(before):
+                    return None
+                parts[place] = QUOTED + parts[place]
+        return '"'.join(parts)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """The pieces of a column; of several kinds, as words and booleans, it is none of numbers."""
+    kinds = {part.dtype.kind for part in parts}
+    if kinds <= set("iuf") or kinds == {"b"}:
+        return np.concatenate([np.asarray(part) for part in parts])
+    return pd.concat([pd.Series(part, dtype=object) for part in parts]).array
