@@ -115,6 +115,29 @@ def test_the_machine_is_its_instructions():
     assert kind and listed and all(line in found for line in listed)
 
 
+def test_a_kernel_that_names_more_changes_no_instructions(tmp_path, monkeypatch):
+    listed = "model name\t: Abacus 3\nflags\t\t: fpu sse2 avx2 fma rdrand\n"
+    told = []
+    for number, text in enumerate(
+        [
+            listed,
+            listed.replace("rdrand", "rdrand flush_l1d arch_capabilities"),
+            listed.replace("avx2", "avx2 avx512f"),
+            listed.replace("Abacus 3", "Abacus 4"),
+        ]
+    ):
+        file = tmp_path / str(number)
+        file.write_text(text)
+        monkeypatch.setattr(programs, "CPUINFO", file)
+        told.append(programs.instructions())
+    assert told[0] == told[1] and len({*told}) == 3
+    assert all(one.startswith("Abacus") for one in told)
+    monkeypatch.setattr(programs, "CPUINFO", tmp_path / "none")  # and a name that networks give
+    before = programs.instructions()
+    monkeypatch.setattr(programs.platform, "node", lambda: "elsewhere")
+    assert programs.instructions() == before
+
+
 @pytest.mark.parametrize("damage", [b"", b"short", None])
 def test_a_damaged_file_is_said_removed_and_made_again(kept, damage):
     (directory, file, first), devices = kept, jax.devices()[:1]

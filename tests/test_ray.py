@@ -43,7 +43,14 @@ def sweep(cluster=None, **settings):
 
 def at(nodes, **more):
     """The cluster; a busy machine takes its time to start processes."""
-    return joc.Ray(address=nodes.address, start_seconds=900, **more)
+    return joc.Ray(address=peopled(nodes), start_seconds=900, **more)
+
+
+def peopled(nodes):
+    """The address, behind which is a node at least, also where a test runs alone."""
+    if not nodes.worker_nodes:
+        nodes.one_more()
+    return nodes.address
 
 
 def same(a, b):
@@ -169,7 +176,7 @@ except FileNotFoundError:
 
 def driver(nodes, directory):
     """A process that sweeps or goes on, and says "told" at each reading."""
-    arguments = [sys.executable, "-W", "ignore", "-c", SWEEP, nodes.address, str(directory)]
+    arguments = [sys.executable, "-W", "ignore", "-c", SWEEP, peopled(nodes), str(directory)]
     path = f"{Path(__file__).parent}:{Path(__file__).parent.parent}"
     environment = os.environ | {"PYTHONPATH": path}
     return subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment)
@@ -244,7 +251,7 @@ def test_the_command_on_nodes_is_the_command_here(nodes, tmp_path):
     nodes.one_more()
     asked = ["compare", "--task", "wine", "--optimizers", "sgd", "adam", "--trials", "4"]
     asked += ["--seeds", "2", "--epochs", "5", "--confirm", "2", "--lanes", "4"]
-    for more in ([], ["--ray", nodes.address]):
+    for more in ([], ["--ray", peopled(nodes)]):
         out = ["--out", str(tmp_path / f"study-{len(more)}")]
         command = [sys.executable, "-W", "ignore", "-m", "jaxopt_course", *asked, *more, *out]
         subprocess.run(command, check=True, cwd=Path(__file__).parent.parent)

@@ -14,6 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+# beginnings of features that arithmetic may use, on x86 and on ARM
+COUNTS = ("sse", "ssse", "pni", "avx", "fma", "f16c", "amx", "xop")
+COUNTS += ("fp", "asimd", "sve", "sme", "bf16", "i8mm", "neon", "vfp")
 SUFFIX = "-program"
 DIGEST = 32  # bytes, of SHA-256
 BYTES = 1 << 28  # of all that is kept, 256 MiB; a program of a sweep is one or two of them
@@ -85,11 +88,16 @@ def machine() -> Sequence[str]:
 
 
 def instructions() -> str:
-    """The CPU's model, and a digest of all that decides for which instructions is compiled."""
-    known = machine()
-    name = next((x.partition(":")[2].strip() for x in known if x.startswith("model name")), "")
-    digest = hashlib.sha256("\0".join(known).encode()).hexdigest()[:12]
-    return f"{name or known[0]}, features {digest}"
+    """The CPU's model, and a digest of the instructions that arithmetic is compiled to.
+
+    On its other features, which kernels name as they learn of them, no bit depends.  Where the
+    system lists none, what Python knows of the processor.
+    """
+    known = [line.partition(":")[::2] for line in machine()[1:]]
+    name = next((text.strip() for title, text in known if title.strip() == "model name"), "")
+    words = sorted({word for _, text in known for word in text.split() if word.startswith(COUNTS)})
+    digest = hashlib.sha256(" ".join((platform.machine(), *words)).encode()).hexdigest()[:12]
+    return f"{name or platform.processor() or platform.machine()}, features {digest}"
 
 
 def bound(directory: Path, most: int = BYTES) -> None:
