@@ -580,7 +580,7 @@ def test_no_row_is_lost(programs):
 
 @pytest.mark.long
 def test_no_row_is_lost_in_a_long_life(programs):
-    live(Longer, 150, 15)
+    live(Longer, 100, 15)
 
 
 @pytest.mark.long
