@@ -393,7 +393,7 @@ def run_mutant(work: Path, file: str, site: Site, maps: Maps, before: list, most
     at_first = [one for one in offered if one.startswith("jaxopt_course")]
     at_first += before
     if at_first:
-        if by := ask(work, file, site, at_first, slow=most > 0 or line is None):
+        if by := ask(work, file, site, at_first, slow=line is None):
             return "killed", by, at_first
         asked += [one for one in at_first if "::" not in one]
     offered = [one for one in offered if one not in asked]

@@ -48,6 +48,7 @@ def table(**columns):
          "row 0 has an 'ema_decay' and an 'ema_half_life'; give one"),
         (table(eps=1e300), None, ValueError, "'eps' is beyond float32 in row 0"),
         (joc.grid(k=2**40), lambda h: joc.sgd(h["k"]), ValueError, "numbers beyond 32 bits"),
+        (joc.grid(k=[1, 2**31]), lambda h: joc.sgd(h["k"]), ValueError, "numbers beyond 32 bits"),
         (joc.grid(learning_rate=1), joc.adam, TypeError, "by its name, optimizer='adam'"),
         (table(step=1), None, ValueError, "may not be called 'step'"),
         (table(at_edge=1), None, ValueError, "may not be called 'at_edge'"),
@@ -60,6 +61,11 @@ def table(**columns):
 def test_mistakes_are_named(trials, optimizer, error, message):
     with pytest.raises(error, match=message):
         check_columns(trials, optimizer)
+
+
+def test_whole_numbers_of_32_bits_are_taken():
+    trials = joc.grid(k=[-(2**31), -5, 2**31 - 1])
+    assert check_columns(trials, lambda h: joc.sgd(h["k"])).trials["k"].equals(trials["k"])
 
 
 def test_mistakes_come_before_anything_compiles(monkeypatch):

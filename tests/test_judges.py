@@ -116,6 +116,12 @@ class TestAgainstThePapers:
             for rung, size in published.items():
                 assert abs(first.count(rung) - times * size) <= times
 
+    def test_hyperband_starts_the_longest_first(self):
+        """And of equals those that come first in the table."""
+        judge = joc.Hyperband(3).judge(100, 81, 1)
+        assert len({*judge.first}) == 5
+        assert judge.order == sorted(range(100), key=lambda who: (-judge.first[who], who))
+
     def test_the_table_of_successive_halving(self):
         """243 configurations, each better than the one before: 81, 27, 9, 3 of them go on."""
         curves = -np.arange(243.0)[:, None] + np.zeros(81)

@@ -80,9 +80,12 @@ class Life(RuleBasedStateMachine):
     def teardown(self):
         shutil.rmtree(self.root)
 
-    @initialize(static=st.booleans(), keep=st.sampled_from([0, 2]))
-    def begin(self, static, keep):
+    @initialize(static=st.booleans(), keep=st.sampled_from([0, 2]), begun=st.booleans())
+    def begin(self, static, keep, begun):
+        """With nothing there, or with a study, so that each step has something to do."""
         self.settle(static, keep)
+        if begun:
+            self.sweep([0], [2, 5], 1, (None, 0))
 
     def settle(self, static, keep):
         self.static, self.keep = static, keep
@@ -577,7 +580,7 @@ def test_no_row_is_lost(programs):
 
 @pytest.mark.long
 def test_no_row_is_lost_in_a_long_life(programs):
-    live(Longer, 300, 15)
+    live(Longer, 100, 15)
 
 
 @pytest.mark.long
@@ -598,4 +601,4 @@ def test_what_is_left_out_is_missed(programs, monkeypatch, module, name, careles
 
 @pytest.mark.long
 def test_no_row_is_lost_where_processes_are_killed(programs):
-    live(Killed, 20, 10)
+    live(Killed, 12, 10)
