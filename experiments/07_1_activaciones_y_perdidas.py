@@ -347,7 +347,7 @@ show(fig, "neuronas_ocultas")
 # Donde no cambia cuáles ReLU están encendidas, la red es una función lineal. Los apuntes 002 lo
 # cuentan como un árbol cuyas hojas son predictores lineales, y exponencialmente muchas: seis
 # neuronas tienen $2^6=64$ formas de encenderse. Pero en el plano seis rectas lo parten a lo sumo en
-# $1+6+\binom62=22$ regiones; las demás hojas están vacías. Se cuentan:
+# $1+6+\binom{6}{2}=22$ regiones; las demás hojas están vacías. Se cuentan:
 
 # %%
 on = grid @ net["W"].T + net["w0"] > 0

@@ -344,7 +344,8 @@ mean, half = ordered(groups.mean()), ordered(groups.agg(half_width))
 table = with_interval(mean, half).rename(columns=MEASURES)
 table[["tasa", "λ"]] = reported.groupby(cell)[["learning_rate", "l2"]].first()
 table.index.names = ["optimizador", "freno"]
-show_table(table)
+for columns in (table.columns[:3], table.columns[3:]):
+    show_table(table[columns])
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), sharey=True)

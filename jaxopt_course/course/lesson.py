@@ -76,7 +76,9 @@ def show_table(frame: Any, digits: int = 3, *, index: bool = True) -> None:
     if "ipykernel" in sys.modules:
         from IPython.display import HTML, display
 
-        display(HTML(shown.to_html(index=False, border=0)))
+        from jaxopt_course.course.formulas import boxed
+
+        display(HTML(boxed(shown.to_html(index=False, border=0), "wide numbers")))
     else:
         print(shown.to_string(index=False))
 
