@@ -396,6 +396,8 @@ assert abs(stuck[-1] / stuck[len(at) // 2] - 1) < 1e-3 and stuck[-1] > 0.5 * (3 
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice: si todas las entradas de la recta se multiplican por diez, ¿por cuánto se divide la
 #    mayor tasa estable? Calcula el nuevo $L$.
 # 2. Cambia la curvatura pequeña del tazón de 0,01 a 0,1. ¿Hacia dónde se mueve la estrella del

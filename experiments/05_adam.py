@@ -557,6 +557,8 @@ show_claims(claims)
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice el primer paso de Adam, en unidades de $\eta$, con un gradiente de 0,001 y con uno de
 #    1000.
 # 2. Cambia $\beta_2$ a 0,9 en la figura del sesgo. ¿Hace falta todavía la corrección?

@@ -391,6 +391,8 @@ show(fig, "regiones")
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice la pendiente de la sigmoide en $z=5$ antes de mirarla en la figura.
 # 2. Cambia la clase verdadera del último ejemplo. ¿Qué coordenada del gradiente es negativa, y por
 #    qué solo una?

@@ -315,6 +315,8 @@ for skip in (0, 1):
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice el gradiente de la primera capa con veinte capas en vez de diez, a la misma ganancia.
 # 2. Entrena la red de sigmoides con una ganancia de 10. ¿Aprende?
 # 3. Demuestra que con ReLU y pesos de varianza $2/n$ el tamaño medio de las activaciones se

@@ -265,6 +265,8 @@ if not quick():  # que elige con una sola semilla
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Duplica el ruido $\sigma$. ¿Qué le pasa al suelo y qué a lo que se pierde sobre él?
 # 2. Repite con una sola semilla, y luego con otra. ¿Cambia el ganador?
 # 3. Demuestra que ningún modelo baja, en promedio, de $\sigma^2$.

@@ -477,6 +477,8 @@ assert best["adamw"] > best["adam"]
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice qué $\lambda$ de L2 equivale a `weight_decay=0.1` de AdamW. ¿Hay alguna?
 # 2. Pon *dropout* también en la entrada. ¿Mejora o estorba?
 # 3. Demuestra que con SGD da igual sumar L2 al costo o encoger los pesos aparte.

@@ -446,6 +446,8 @@ assert metrics.log_loss(y_test, corrected) < metrics.log_loss(y_test, losses_of[
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice la exactitud de quien contesta siempre «no es fraude». ¿Y su F1?
 # 2. Con una clase positiva del 1 % en vez del 5 %, ¿qué remedio empeora más?
 # 3. Demuestra que multiplicar por $c$ el peso de los positivos suma $\ln c$ a $\ln(p/(1-p))$ en

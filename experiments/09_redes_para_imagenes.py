@@ -440,6 +440,8 @@ if not quick():  # las dos de 28 x 28
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice cuántos parámetros tiene una convolución de 3 × 3 con 32 canales de entrada y 64 de
 #    salida.
 # 2. Mueve las imágenes cuatro píxeles en vez de dos. ¿Qué red se hunde antes?
