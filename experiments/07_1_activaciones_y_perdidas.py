@@ -92,7 +92,7 @@ axes[1].axhline(0.25, color=BLUE, lw=0.8, ls="--")
 axes[1].text(4, 0.27, "techo: 1/4", color=BLUE, ha="right")
 fig.tight_layout()
 fig.legend(
-    *axes[0].get_legend_handles_labels(), loc="upper center", ncols=4, bbox_to_anchor=(0.5, 0)
+    *axes[0].get_legend_handles_labels(), loc="upper center", ncols=5, bbox_to_anchor=(0.5, 0)
 )
 show(fig, "activaciones")
 steepest = ACTIVATIONS["sigmoide"][1](z)

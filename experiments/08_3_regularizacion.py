@@ -30,7 +30,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show, show_table
+from jaxopt_course.course import name_lines, quick, show, show_table
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
@@ -113,7 +113,7 @@ right.semilogx(last.index, last["verdadero"], "s--", color=GREEN, label="verdade
 right.set(xlabel="ejemplos distintos, $N$", title="Al terminar")
 for ax in (left, right):
     ax.axhline(1, color="0.6", lw=1, ls=":")
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, handlelength=1.2, loc="lower right", bbox_to_anchor=(1, 0.15))
 left.set_ylim(0, 1.1 * last["verdadero"].max())
 show(fig, "nada_que_aprender")
 
@@ -461,7 +461,7 @@ for name, color in zip(NAMES, [BLUE, ORANGE, GREEN, RED], strict=False):
 ticks = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]
 ax.set(xscale="log", xlabel="λ", ylabel="costo de validación")
 ax.set_xticks(ticks, ["sin L2", *(f"{tick:g}" for tick in ticks[1:])])
-ax.legend(frameon=False)
+name_lines(ax)
 show(fig, "lambda")
 
 # %%
