@@ -2,9 +2,12 @@
 # # 7.1. La red por dentro: activaciones y pérdidas
 #
 # Un optimizador solo ve una lista de números y su gradiente. Las cuatro lecciones del capítulo 7
-# abren la caja. Esta empieza por las piezas sueltas: qué hace cada neurona con lo que le llega,
-# cómo se convierten las salidas en probabilidades y con qué se mide el error. Cada fórmula se
-# escribe una vez en NumPy y se compara con JAX hasta la duodécima cifra.
+# abren la caja. La idea es la del *conexionismo* de los apuntes 002: muchas unidades sencillas,
+# unidas como las neuronas del cerebro, hacen juntas lo que ninguna sabe hacer sola.
+#
+# Esta parte empieza por las piezas sueltas: qué hace cada neurona con lo que le llega, cómo se
+# convierten las salidas en probabilidades y con qué se mide el error. Cada fórmula se escribe una
+# vez en NumPy y se compara con JAX hasta la duodécima cifra.
 #
 # **Al terminar sabrás** elegir la activación y la pérdida que corresponden a cada tarea; derivar la
 # entropía cruzada de la verosimilitud; evaluar softmax sin desbordarla; decir qué añade una capa
