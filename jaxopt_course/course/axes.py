@@ -118,7 +118,7 @@ def legible(axis: Any) -> None:
         return
     low, high = sorted(axis.get_view_interval())
     plain = FuncFormatter(lambda x, _: f"{x:g}" if first_digit(x) in OWN else "")
-    if high < 25 * low and low >= 1e-3 and high < 1e5:
+    if high < 25 * low and low >= 1e-4 and high < 1e5:
         axis.set_major_formatter(plain)
         axis.set_minor_formatter(plain)
     else:
