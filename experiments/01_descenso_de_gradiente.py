@@ -68,7 +68,8 @@ def in_batches(examples, batch_size, epochs, seed=0):
 # %% [markdown]
 # La biblioteca hace lo mismo con `joc.sgd` y el gradiente automático de la tarea `"line"`. Sobre
 # los mismos lotes y en float64, ambos caminos coinciden en doce decimales. El bucle se escribe aquí
-# una vez entero; las demás lecciones lo toman de `jaxopt_course.course.walks`.
+# una vez entero; las demás lecciones lo toman de `jaxopt_course.course.walks`. `scan` es un `for`
+# que JAX compila: repite `update`, le pasa lo que devolvió la vez anterior y guarda el camino.
 
 
 # %%
@@ -397,6 +398,8 @@ show(fig, "costo")
 
 # %% [markdown]
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
 #
 # 1. Predice antes de ejecutar: con $B=3$ en la recta de cinco puntos, ¿cuántas actualizaciones hay
 #    por época y cuántos ejemplos se quedan fuera de cada una? Compruébalo con `in_batches`.

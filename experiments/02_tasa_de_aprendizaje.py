@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show, show_table
+from jaxopt_course.course import name_lines, quick, show, show_table
 from jaxopt_course.course.walks import follow, walk
 from jaxopt_course.report import landscape
 
@@ -373,7 +373,7 @@ ax.loglog(at, variance / 2 / at, color=BLUE, ls=":", lw=1.2)
 ax.text(at[0], floor * 1.35, "suelo teórico", color=RED)
 ax.text(at[len(at) // 12], 0.35 * variance / 2 / at[len(at) // 12], "$\\sigma^2/2s$", color=BLUE)
 ax.set(xlabel="paso $s$", ylabel="exceso de costo", title=f"Media de {len(seeds)} semillas")
-ax.legend(frameon=False, loc="lower left")
+name_lines(ax)
 show(fig, "horarios")
 
 late = slice(len(at) // 2, None)
@@ -395,6 +395,8 @@ assert abs(stuck[-1] / stuck[len(at) // 2] - 1) < 1e-3 and stuck[-1] > 0.5 * (3 
 
 # %% [markdown]
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
 #
 # 1. Predice: si todas las entradas de la recta se multiplican por diez, ¿por cuánto se divide la
 #    mayor tasa estable? Calcula el nuevo $L$.

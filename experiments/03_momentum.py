@@ -490,6 +490,8 @@ assert wins > 0.9 and np.all((late["nesterov"] < late["momentum"])[both])
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice el paso terminal de la suma con $\beta=0{,}99$ y un gradiente constante de 1.
 #    Compruébalo.
 # 2. Repite la figura de los caminos con $\beta=0{,}99$. ¿Quién rebota más?

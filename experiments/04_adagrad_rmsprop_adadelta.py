@@ -479,6 +479,8 @@ show_claims(claims)
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice el paso número cien de Adagrad con un gradiente constante, en unidades de $\eta$. ¿Y el
 #    de RMSProp?
 # 2. Cambia el cambio de terreno: que el gradiente se haga cien veces *mayor*. ¿Quién lo nota más?

@@ -19,7 +19,9 @@
 #
 # Dos detalles son de las bibliotecas y no de los artículos: en el de AdamW el decaimiento no lleva
 # la tasa, solo $\lambda$ por el horario, y aquí va como en PyTorch y en Keras, $\eta\lambda\theta$;
-# y Adamax no tiene $\varepsilon$ en el suyo: dentro del máximo la pone PyTorch.
+# y Adamax no tiene $\varepsilon$ en el suyo: dentro del máximo la pone PyTorch. Los apuntes 001
+# escriben aparte las memorias de los pesos y de los sesgos ($v_{dw}$ y $v_{db}$, $s_{dw}$ y
+# $s_{db}$): es la misma regla, que se aplica a cada hoja de los parámetros.
 #
 # **Al terminar sabrás** hacer a mano los primeros pasos de Adam, con su corrección; explicar en qué
 # se distinguen AdamW y Adam con L2; comparar dos optimizadores sin darle a uno la tasa del otro.
@@ -556,6 +558,8 @@ show_claims(claims)
 
 # %% [markdown]
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
 #
 # 1. Predice el primer paso de Adam, en unidades de $\eta$, con un gradiente de 0,001 y con uno de
 #    1000.

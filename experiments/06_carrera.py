@@ -401,6 +401,8 @@ assert max(between[0], between[-1]) < 0.05 * cost(begin) and max(between) > 1.5 
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice qué optimizador pierde más al girar el tazón 45° en vez de 30°. Cambia
 #    `bowl(degrees=30)` y míralo.
 # 2. Sube `STEPS` a 1000. ¿Llega alguien a Rosenbrock que antes no llegaba?

@@ -2,9 +2,12 @@
 # # 7.1. La red por dentro: activaciones y pérdidas
 #
 # Un optimizador solo ve una lista de números y su gradiente. Las cuatro lecciones del capítulo 7
-# abren la caja. Esta empieza por las piezas sueltas: qué hace cada neurona con lo que le llega,
-# cómo se convierten las salidas en probabilidades y con qué se mide el error. Cada fórmula se
-# escribe una vez en NumPy y se compara con JAX hasta la duodécima cifra.
+# abren la caja. La idea es la del *conexionismo* de los apuntes 002: muchas unidades sencillas,
+# unidas como las neuronas del cerebro, hacen juntas lo que ninguna sabe hacer sola.
+#
+# Esta parte empieza por las piezas sueltas: qué hace cada neurona con lo que le llega, cómo se
+# convierten las salidas en probabilidades y con qué se mide el error. Cada fórmula se escribe una
+# vez en NumPy y se compara con JAX hasta la duodécima cifra.
 #
 # **Al terminar sabrás** elegir la activación y la pérdida que corresponden a cada tarea; derivar la
 # entropía cruzada de la verosimilitud; evaluar softmax sin desbordarla; decir qué añade una capa
@@ -92,7 +95,7 @@ axes[1].axhline(0.25, color=BLUE, lw=0.8, ls="--")
 axes[1].text(4, 0.27, "techo: 1/4", color=BLUE, ha="right")
 fig.tight_layout()
 fig.legend(
-    *axes[0].get_legend_handles_labels(), loc="upper center", ncols=4, bbox_to_anchor=(0.5, 0)
+    *axes[0].get_legend_handles_labels(), loc="upper center", ncols=5, bbox_to_anchor=(0.5, 0)
 )
 show(fig, "activaciones")
 steepest = ACTIVATIONS["sigmoide"][1](z)
@@ -347,7 +350,7 @@ show(fig, "neuronas_ocultas")
 # Donde no cambia cuáles ReLU están encendidas, la red es una función lineal. Los apuntes 002 lo
 # cuentan como un árbol cuyas hojas son predictores lineales, y exponencialmente muchas: seis
 # neuronas tienen $2^6=64$ formas de encenderse. Pero en el plano seis rectas lo parten a lo sumo en
-# $1+6+\binom62=22$ regiones; las demás hojas están vacías. Se cuentan:
+# $1+6+\binom{6}{2}=22$ regiones; las demás hojas están vacías. Se cuentan:
 
 # %%
 on = grid @ net["W"].T + net["w0"] > 0
@@ -390,6 +393,8 @@ show(fig, "regiones")
 
 # %% [markdown]
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
 #
 # 1. Predice la pendiente de la sigmoide en $z=5$ antes de mirarla en la figura.
 # 2. Cambia la clase verdadera del último ejemplo. ¿Qué coordenada del gradiente es negativa, y por

@@ -396,6 +396,8 @@ show(fig, "permutaciones")
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice cuántos números tiene el gradiente de una red 5-6-4 con sesgos. Cuéntalos.
 # 2. Cambia la activación a tanh en la red de los tumores. ¿Siguen coincidiendo NumPy y Flax?
 # 3. Demuestra que permutar las unidades de una capa oculta, con sus pesos de entrada y de salida,

@@ -244,10 +244,7 @@ for name in NETS:
     colour = COLOURS[NETS[name][0]]
     ax.fill_between(lines["step"], lines.min("trial"), lines.max("trial"), color=colour, alpha=0.15)
     ax.plot(lines["step"], lines.mean("trial"), style, color=colour, label=name)
-ax.axhline(math.log(10), color="gray", lw=0.8)
-end = lines["step"].item(-1)
-ax.annotate("contestar al azar: ln 10", (end, math.log(10)), (0, 4), ha="right", color="gray",
-            textcoords="offset points")  # fmt: skip
+ax.axhline(math.log(10), color="gray", lw=0.8, label="contestar al azar, ln 10")
 ax.set(xlabel="paso", ylabel="entropía cruzada de entrenamiento", ylim=(0, 2.8))
 ax.set_title("Diez capas ocultas, cada red con su mejor tasa")
 ax.legend(frameon=False)
@@ -314,6 +311,8 @@ for skip in (0, 1):
 
 # %% [markdown]
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
 #
 # 1. Predice el gradiente de la primera capa con veinte capas en vez de diez, a la misma ganancia.
 # 2. Entrena la red de sigmoides con una ganancia de 10. ¿Aprende?

@@ -381,6 +381,8 @@ assert narrow.max() < scores.mean() - half
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice si una red el doble de ancha reduce a la mitad el error de aproximación. Mídelo.
 # 2. Elige la red con la exactitud de prueba en lugar de la de validación. ¿Cuánto mejora el número,
 #    y por qué no hay que creerlo?

@@ -31,7 +31,7 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show, show_table
+from jaxopt_course.course import name_lines, quick, show, show_table
 from jaxopt_course.problems.generated import sales
 from jaxopt_course.problems.tables import prepare
 
@@ -161,7 +161,7 @@ ax.set(xlabel="época", ylabel="error de validación / σ²", yscale="log")
 ticks = [1, 1.5, 2, 3, 4]
 ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
 ax.minorticks_off()
-ax.legend(frameon=False)
+name_lines(ax)
 show(fig, "velocidad")
 
 # %% [markdown]
@@ -184,8 +184,9 @@ left.set_yticks(range(3), NAMES.values())
 left.set(xlabel="error de prueba (ideal: - - -)", ylim=(-0.5, 2.5))
 right.axhline(floor, color="black", ls="--", lw=1)
 right.axhline(linear, color="gray", ls=":", lw=1)
+behind = {"facecolor": "white", "alpha": 0.8, "lw": 0, "pad": 1}
 right.annotate("regresión lineal", (9e-5, linear), (0, 3), textcoords="offset points",
-               color="gray")  # fmt: skip
+               color="#555555", bbox=behind)  # fmt: skip
 right.set(xscale="log", yscale="log", ylim=(0.8 * floor, 3))
 right.set(xlabel="tasa de aprendizaje", ylabel="error de validación")
 right.legend(frameon=False, loc="upper center")
@@ -264,6 +265,8 @@ if not quick():  # que elige con una sola semilla
 
 # %% [markdown]
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
 #
 # 1. Duplica el ruido $\sigma$. ¿Qué le pasa al suelo y qué a lo que se pierde sobre él?
 # 2. Repite con una sola semilla, y luego con otra. ¿Cambia el ganador?

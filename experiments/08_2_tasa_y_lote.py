@@ -357,6 +357,8 @@ assert first_by["pasos"] >= first_by["MB"]  # los pasos piden lotes mayores que 
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+#
 # 1. Predice qué lote llega antes a 0,93 si se cuentan pasos, y cuál si se cuentan épocas.
 # 2. Cambia `GOAL` a 0,90. ¿Cambia la de mejor equilibrio?
 # 3. Demuestra la aproximación del principio para un costo cuadrático y dos pasos, y di qué término

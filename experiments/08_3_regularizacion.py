@@ -30,7 +30,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show, show_table
+from jaxopt_course.course import name_lines, quick, show, show_table
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
@@ -113,7 +113,7 @@ right.semilogx(last.index, last["verdadero"], "s--", color=GREEN, label="verdade
 right.set(xlabel="ejemplos distintos, $N$", title="Al terminar")
 for ax in (left, right):
     ax.axhline(1, color="0.6", lw=1, ls=":")
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, handlelength=1.2, loc="lower right", bbox_to_anchor=(1, 0.15))
 left.set_ylim(0, 1.1 * last["verdadero"].max())
 show(fig, "nada_que_aprender")
 
@@ -344,7 +344,8 @@ mean, half = ordered(groups.mean()), ordered(groups.agg(half_width))
 table = with_interval(mean, half).rename(columns=MEASURES)
 table[["tasa", "λ"]] = reported.groupby(cell)[["learning_rate", "l2"]].first()
 table.index.names = ["optimizador", "freno"]
-show_table(table)
+for columns in (table.columns[:3], table.columns[3:]):
+    show_table(table[columns])
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
@@ -460,7 +461,7 @@ for name, color in zip(NAMES, [BLUE, ORANGE, GREEN, RED], strict=False):
 ticks = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]
 ax.set(xscale="log", xlabel="λ", ylabel="costo de validación")
 ax.set_xticks(ticks, ["sin L2", *(f"{tick:g}" for tick in ticks[1:])])
-ax.legend(frameon=False)
+name_lines(ax)
 show(fig, "lambda")
 
 # %%
@@ -475,6 +476,8 @@ assert best["adamw"] > best["adam"]
 
 # %% [markdown]
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
 #
 # 1. Predice qué $\lambda$ de L2 equivale a `weight_decay=0.1` de AdamW. ¿Hay alguna?
 # 2. Pon *dropout* también en la entrada. ¿Mejora o estorba?

@@ -24,7 +24,7 @@ from scipy import stats
 from sklearn import metrics
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show, show_table
+from jaxopt_course.course import name_lines, quick, show, show_table
 from jaxopt_course.problems.generated import fraud
 from jaxopt_course.problems.metrics import auc
 from jaxopt_course.problems.tables import prepare
@@ -350,7 +350,7 @@ for name, color in COLORS.items():
     ax.fill_between(epoch, areas[name].min(0), areas[name].max(0), color=color, alpha=0.15)
     ax.plot(epoch, areas[name].mean(0), color=color, label=name)
 ax.set(xlabel="época", ylabel="AUC de validación", ylim=(0.8, 0.96))
-ax.legend(frameon=False, ncols=3)
+name_lines(ax)
 show(fig, "auc_por_epoca")
 course = {name: area.mean(axis=0) for name, area in areas.items()}
 ends = {name: {"mejor época": c.max(), "última": c[-1]} for name, c in course.items()}
@@ -445,6 +445,8 @@ assert metrics.log_loss(y_test, corrected) < metrics.log_loss(y_test, losses_of[
 
 # %% [markdown]
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
 #
 # 1. Predice la exactitud de quien contesta siempre «no es fraude». ¿Y su F1?
 # 2. Con una clase positiva del 1 % en vez del 5 %, ¿qué remedio empeora más?

@@ -112,7 +112,7 @@ print("MNIST  ", mnist["train"][0].shape, "CIFAR-10", cifar["train"][0].shape)
 #
 # $$z_{ijf}=b_f+\sum_{u,v,c}W_{uvcf}\,x_{i+u,\,j+v,\,c}$$
 #
-# (Es una correlación: nadie da la vuelta al núcleo.) El agrupamiento por máximo se queda con el
+# (Es una correlación: nadie da la vuelta al núcleo.) La agrupación por máximo se queda con el
 # mayor de cada cuadro de $2\times2$. Aquí están las dos fórmulas tal cual, con sus bucles.
 
 
@@ -295,14 +295,14 @@ for name, (make, _) in NETS.items():
 # %% [markdown]
 # Son las cuentas que imprime `model.summary()` en Keras para esas redes. Pero la versión de PyTorch
 # de la CNN para MNIST (la del ejemplo de momentum) declara `nn.Linear(9216, 128)` tras dos
-# convoluciones y *dos* agrupamientos. La cuenta no sale: es el número de otra red muy copiada, con
-# un solo agrupamiento al final. Tal como está impresa, falla en el primer lote.
+# convoluciones y *dos* agrupaciones. La cuenta no sale: es el número de otra red muy copiada, con
+# una sola agrupación al final. Tal como está impresa, falla en el primer lote.
 
 # %%
 after_conv, after_pool = lambda side: side - 2, lambda side: side // 2
 printed = 64 * after_pool(after_conv(after_pool(after_conv(28)))) ** 2
 one_pool = 64 * after_pool(after_conv(after_conv(28))) ** 2
-print(f"MNIST con dos agrupamientos: {printed}; con uno solo: {one_pool}; en los apuntes: 9216")
+print(f"MNIST con dos agrupaciones: {printed}; con una sola: {one_pool}; en los apuntes: 9216")
 assert printed != 9216 == one_pool
 cifar_flat = 64 * after_pool(after_conv(after_pool(after_conv(32)))) ** 2
 assert cifar_flat == 64 * 6 * 6  # la de CIFAR-10 está bien
@@ -439,6 +439,8 @@ if not quick():  # las dos de 28 x 28
 
 # %% [markdown]
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
 #
 # 1. Predice cuántos parámetros tiene una convolución de 3 × 3 con 32 canales de entrada y 64 de
 #    salida.

@@ -4,7 +4,9 @@
 # Los apuntes traen redes enteras escritas en Keras o en PyTorch. Aquí se entrenan cinco de ellas
 # junto a la nuestra, con los mismos pesos iniciales y los mismos datos, y la pérdida tiene que ser
 # **la misma en cada paso**. Lo difícil no es el optimizador, del que ya se ocupó la lección 11.1:
-# es saber dónde guarda cada biblioteca sus pesos, y en qué orden.
+# es saber dónde guarda cada biblioteca sus pesos, y en qué orden. (Para evaluar, los apuntes usan
+# `torch.no_grad()`: PyTorch apunta cada operación por si luego se deriva, y así no lo hace. En JAX
+# no hay nada que apagar, porque solo se deriva la función que se pide.)
 #
 # Donde `torch` y `keras` están instalados, se ejecutan aquí mismo. Donde no, hablan por ellos las
 # pérdidas que dejaron escritas en `tests/golden/`. Para instalarlos: `pip install -e '.[parity]'`.

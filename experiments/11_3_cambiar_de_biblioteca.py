@@ -6,7 +6,9 @@
 # enseña por último a mudarse a mitad de un entrenamiento sin perder nada.
 #
 # Las reglas `like="keras"` y `like="torch"` repiten hasta la duodécima cifra las de esas
-# bibliotecas ([lección 11.1](11_1_las_mismas_reglas.py)).
+# bibliotecas ([lección 11.1](11_1_las_mismas_reglas.py)). Ni siquiera el optimizador es el mismo si
+# no se nombra: `compile` de Keras usa entonces RMSProp, como dicen los apuntes 000; en PyTorch y
+# aquí hay que nombrarlo siempre.
 #
 # **Al terminar sabrás** preguntar en qué se distinguen dos bibliotecas; por qué «los valores por
 # defecto» no es una respuesta; seguir en una un entrenamiento que empezó en otra.

@@ -19,7 +19,7 @@ import pandas as pd
 from scipy import stats
 
 import jaxopt_course as joc
-from jaxopt_course.course import quick, show, show_table
+from jaxopt_course.course import name_lines, quick, show, show_table
 from jaxopt_course.course.claims import decided, interval, spanish
 from jaxopt_course.course.digits import digits
 
@@ -175,7 +175,7 @@ ax.set_title("Resultado esperado según el presupuesto de búsqueda")
 ticks = [0.02, 0.03, 0.05, 0.1, 0.2, 0.4, 0.8]
 ax.set_yticks(ticks, [spanish(f"{tick:.0%}") for tick in ticks])
 ax.set_yticks([], minor=True)
-ax.legend()
+name_lines(ax)
 show(
     fig, "presupuesto", "Menor error de validación que se espera encontrar, según lo que se prueba"
 )

@@ -323,7 +323,7 @@ for ax, (name, column) in zip(axes, families, strict=True):
     ax.set(xscale="log", yscale="log", xlabel="tasa nominal η", title=name)
     ax.legend()
 axes[0].set_ylabel("pérdida de entrenamiento")
-axes[2].text(RATES[0], best_loss["sgd"], "lo mejor de sgd", color=RED, va="bottom")
+axes[0].text(RATES[0], 0.92 * best_loss["sgd"], "lo mejor de sgd", color=RED, va="top")
 show(fig, "inclusion", "La pérdida de cada familia según la tasa nominal; en rojo, lo mejor de SGD")
 
 # %% [markdown]

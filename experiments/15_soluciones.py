@@ -186,7 +186,7 @@ assert not np.allclose(Q @ (g / np.abs(g)), (Q @ g) / np.abs(Q @ g))
 # 2. La de la clase verdadera: el gradiente es $\hat y-y$, y solo ahí se resta uno; las demás son
 #    probabilidades.
 # 3. $\frac{e^z}{e^0+e^z}=\frac1{1+e^{-z}}$.
-# 4. En el plano, $1+10+\binom{10}2=56$.
+# 4. En el plano, $1+10+\binom{10}{2}=56$.
 #
 # **7.2.**
 #

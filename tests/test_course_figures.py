@@ -10,11 +10,13 @@ import nbformat.v4 as notebooks
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from matplotlib.text import Text
 
-from jaxopt_course.course import figures, show_table
+from jaxopt_course.course import figures, name_lines, show_table
+from jaxopt_course.course.axes import legible, luminance
 from jaxopt_course.course.notebooks import dressed, folded
 
 
@@ -47,6 +49,62 @@ def test_every_word_of_a_figure_has_one_size():
     figure.draw_without_rendering()
     sizes = {text.get_fontsize() for text in figure.findobj(Text) if text.get_text()}
     assert sizes == {figures.LETTERS}
+    plt.close(figure)
+
+
+def test_letters_are_dark_enough_and_greys_stay():
+    figure = drawn(1, 1)
+    pale = figure.axes[0].text(0, 0, "media", color="#E69F00")
+    white = figure.axes[0].text(0, 0, "7", color="white")
+    figures.sized(figure)
+    assert 1.05 / (luminance(np.array(to_rgb(pale.get_color()))) + 0.05) >= 4.5
+    assert white.get_color() == "white"
+    plt.close(figure)
+
+
+def test_names_stand_at_the_ends_of_lines_and_not_on_each_other():
+    figure, axes = plt.subplots(figsize=(7, 4))
+    for name, end in (("una", 1.0), ("otra", 1.01), ("lejos", 5.0), ("_sin nombre", 3.0)):
+        axes.plot([0, 1], [0, end], label=name)
+    name_lines(axes)
+    figure.draw_without_rendering()
+    boxes = {text.get_text(): text.get_window_extent() for text in axes.texts}
+    assert list(boxes) == ["una", "otra", "lejos"]
+    assert all(box.x0 > axes.get_window_extent().x1 for box in boxes.values())
+    assert boxes["una"].y1 <= boxes["otra"].y0 and boxes["otra"].y1 < boxes["lejos"].y0
+    height = axes.transData.transform((1, 5))[1]
+    assert abs((boxes["lejos"].y0 + boxes["lejos"].y1) / 2 - height) < 3
+    plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shown"),
+    [
+        (90, 600, ["100", "200", "300", "500"]),
+        (0.02, 0.4, ["0.02", "0.03", "0.05", "0.1", "0.2", "0.3"]),
+        (1, 1e4, [rf"$\mathdefault{{10^{{{power}}}}}$" for power in range(5)]),
+    ],
+)
+def test_ticks_of_a_short_logarithmic_axis_do_not_collide(low, high, shown):
+    figure, axes = plt.subplots(figsize=(3, 3))
+    axes.semilogx([low, high], [0, 1])
+    axes.set_xlim(low, high)
+    legible(axes.xaxis)
+    figure.draw_without_rendering()
+    texts = [*axes.get_xticklabels(which="both")]
+    inside = [text for text in texts if low <= text.get_position()[0] <= high and text.get_text()]
+    inside.sort(key=lambda text: text.get_position()[0])
+    found = [text.get_text() for text in inside]
+    assert found == shown
+    plt.close(figure)
+
+
+def test_epochs_are_whole():
+    figure, axes = plt.subplots(figsize=(4, 3))
+    axes.plot([1, 2, 3, 4], [0, 0, 0, 1])
+    axes.set_xlabel("época")
+    legible(axes.xaxis)
+    assert all(tick == int(tick) for tick in axes.get_xticks())
     plt.close(figure)
 
 

@@ -125,6 +125,18 @@ def test_progress_is_a_line_a_lesson_and_shows_warnings(built):
     assert page.count("progreso") == page.count("cuidado") == 1  # in the code, not under it
 
 
+def test_what_is_printed_between_two_tables_stays_there(tmp_path):
+    file = tmp_path / "01_a.py"
+    show = "show_table(pd.DataFrame({'a': [0.5]}))"
+    code = f"print('uno')\nprint('dos')\n{show}\nprint('tres')\n{show}\n"
+    head = "import pandas as pd\nfrom jaxopt_course.course import show_table\n"
+    file.write_text(f"# %% [markdown]\n# # 1\n\n# %%\n{head}{code}", encoding="utf-8")
+    (_, cell) = notebooks.run(file).notebook.cells
+    kinds = [output.get("text") or output.data["text/html"][:27] for output in cell.outputs]
+    table = '<div class="wide numbers"><t'[:27]
+    assert kinds == ["uno\ndos\n", table, "tres\n", table]
+
+
 def test_a_failure_is_on_its_page_and_on_the_first(built):
     where = "celda 3, línea 6 del guion: ZeroDivisionError: division by zero"
     page = (built[1] / "02_rota.html").read_text(encoding="utf-8")

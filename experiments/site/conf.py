@@ -29,7 +29,6 @@ extensions = [
 nb_execution_mode = "off"  # lessons have run already
 nb_code_prompt_show = "Ver el código"
 nb_code_prompt_hide = "Ocultar el código"
-nb_merge_streams = True
 myst_enable_extensions = ["amsmath", "dollarmath"]
 myst_dmath_double_inline = True
 myst_heading_anchors = 4

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
+from jaxopt_course.course.axes import ink, is_coloured
 from jaxopt_course.course.lessons import number_of
 
 NARROW = "application/vnd.jaxopt_course.narrow+png"  # in an output, beside its image/png
@@ -78,9 +79,9 @@ def fitted(figure: Any) -> None:
 
 
 def sized(figure: Any) -> None:
-    """Give every word and number of a figure the one size of all figures.
+    """Give every word and number of a figure the one size of all figures, and colours to be read.
 
-    Lessons choose none: what fits in one figure and not in another is a matter of its layout.
+    Lessons choose no size: what fits in one figure and not in another is a matter of its layout.
     """
     from matplotlib.text import Text
 
@@ -88,6 +89,8 @@ def sized(figure: Any) -> None:
         axes.tick_params(which="both", labelsize=LETTERS)  # those that are made when it is drawn
     for text in figure.findobj(Text):
         text.set_fontsize(LETTERS)
+        if is_coloured(text.get_color()):
+            text.set_color(ink(text.get_color()))
 
 
 def localised(figure: Any) -> None:

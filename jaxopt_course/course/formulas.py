@@ -23,6 +23,7 @@ SAME = {  # as it is written -> as latex2mathml knows it
     r"\\([lr]Vert|Vert)\b": r"\\|",
     r"\\(begin|end)\{aligned\*?\}": r"\\\1{split}",
     r"\\(mathbb|mathcal|mathrm|mathbf|text)\s+([A-Za-z0-9])": r"\\\1{\2}",
+    r"\\binom(\d)(\d)": r"\\binom{\1}{\2}",
 }
 CLOSING = r'<mo minsize="([^"]+)" maxsize="[^"]+">([)\]|}])</mo>'
 ROW = r'<mrow><mo form="postfix" stretchy="true" minsize="\1" maxsize="\1">\2</mo></mrow>'
@@ -155,18 +156,22 @@ def html(markdown: str) -> str:
     return boxed(held(made))
 
 
-def boxed(page: str) -> str:
+def boxed(page: str, kind: str = "wide") -> str:
     """HTML whose tables are each in a box that scrolls, every cell with its head.
 
     On a phone the rows of a broad one are cards.
 
+    Args:
+        page: HTML.
+        kind: classes of the boxes; "wide numbers" of tables that are no sentences.
+
     >>> boxed("<table><tr><th>a</th></tr><tr><td>1</td></tr></table>")
     '<div class="wide"><table><tr><th>a</th></tr><tr><td data-head="a">1</td></tr></table></div>'
     """
-    return re.sub(r"<table[^>]*>.*?</table>", wide, page, flags=re.S)
+    return re.sub(r"<table[^>]*>.*?</table>", lambda table: wide(table, kind), page, flags=re.S)
 
 
-def wide(table: re.Match[str]) -> str:
+def wide(table: re.Match[str], kind: str) -> str:
     """A table in its box."""
     heads = [
         re.sub(r"<[^>]+>", "", head).strip()
@@ -178,7 +183,7 @@ def wide(table: re.Match[str]) -> str:
         return re.sub(r"<td", lambda cell: f'<td data-head="{next(of, "")}"', found[0])
 
     rows = re.sub(r"<tr[^>]*>.*?</tr>", row, table[0], flags=re.S)
-    return f'<div class="wide">{rows}</div>'
+    return f'<div class="{kind}">{rows}</div>'
 
 
 def reader() -> MarkdownIt:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from jaxopt_course.course.axes import legible
 from jaxopt_course.course.figures import (
     NARROW,
     caption,
@@ -40,6 +41,9 @@ def show(figure: Any, name: str, words: str = "") -> None:
     import matplotlib.pyplot as plt
 
     fitted(figure)
+    for axes in figure.axes:
+        legible(axes.xaxis)
+        legible(axes.yaxis)
     sized(figure)
     localised(figure)
     if "ipykernel" in sys.modules:
@@ -76,7 +80,9 @@ def show_table(frame: Any, digits: int = 3, *, index: bool = True) -> None:
     if "ipykernel" in sys.modules:
         from IPython.display import HTML, display
 
-        display(HTML(shown.to_html(index=False, border=0)))
+        from jaxopt_course.course.formulas import boxed
+
+        display(HTML(boxed(shown.to_html(index=False, border=0), "wide numbers")))
     else:
         print(shown.to_string(index=False))
 

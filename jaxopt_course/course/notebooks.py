@@ -117,7 +117,6 @@ def run(file: Path, *, quick: bool = False) -> Lesson:
         kernel_manager_class=ThisPython,
         timeout=SECONDS,
         startup_timeout=180,
-        coalesce_streams=True,
         resources={"metadata": {"path": str(Path.cwd())}},
     )
     environment = {**os.environ, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
@@ -151,7 +150,8 @@ def fail(lesson: Lesson, index: int, how: str) -> None:
 def tidy(lesson: Lesson) -> None:
     """Take what went to the standard error stream (progress, warnings) out of the page.
 
-    So do captions, which the page writes with their numbers.
+    So do captions, which the page writes with their numbers.  What is printed between two tables
+    stays there: nbclient's own way of joining streams would put it before both.
     """
     for cell in lesson.notebook.cells:
         if cell.cell_type != "code":
@@ -159,7 +159,18 @@ def tidy(lesson: Lesson) -> None:
         errors = [output for output in cell.outputs if output.get("name") == "stderr"]
         lesson.notes += [line for o in errors for line in o.text.splitlines() if line.strip()]
         errors += [o for o in cell.outputs if o.get("metadata", {}).get("jaxopt_course")]
-        cell.outputs = [output for output in cell.outputs if output not in errors]
+        cell.outputs = joined([output for output in cell.outputs if output not in errors])
+
+
+def joined(outputs: list[Any]) -> list[Any]:
+    """Outputs of a cell, those that were printed one after the other as one."""
+    made: list[Any] = []
+    for output in outputs:
+        if made and output.output_type == made[-1].output_type == "stream":
+            made[-1].text += output.text
+        else:
+            made.append(output)
+    return made
 
 
 def dressed(notebook: Any) -> Any:

@@ -259,29 +259,30 @@ def lesson_page(lesson: Lesson, every: list[Path], quick: bool) -> str:
     tools = ", ".join(f"{name} {version(name)}" for name in ("jaxopt-course", "jax", "numpy"))
     how = "en modo rápido, " if quick else ""
     foot = (
-        f"<p>Para ejecutarla: {files_of}.</p><p>Esta página se hizo {how}en "
-        f"{lesson.seconds:.0f} s con {tools} y Python {platform.python_version()}.</p>"
+        f"<p>Esta página se hizo {how}en {lesson.seconds:.0f} s con {tools} y Python "
+        f"{platform.python_version()}.</p>"
     )
     return PAGE.substitute(
         title=escape(lesson.title),
         before=links,
-        body=failed + contents(body, minutes(lesson)),
+        body=failed + contents(body, f"{minutes(lesson)} min de lectura · {files_of}"),
         after=links,
         foot=foot,
     )
 
 
-def contents(body: str, time: int) -> str:
-    """The body, after its title the minutes to read it and, if several, a list of its sections."""
+def contents(body: str, line: str) -> str:
+    """The body, after its title a line (time, files) and, if several, a list of its sections."""
     sections = re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', body, re.S)
-    body = body.replace("</h1>", f'</h1><p class="minutes">{time} min de lectura</p>', 1)
+    line = f'<p class="minutes">{line}</p>'
+    body = body.replace("</h1>", f"</h1>{line}", 1)
     if len(sections) < 3:
         return body
     items = "".join(f'<li><a href="#{name}">{words}</a></li>' for name, words in sections)
     listed = (
         f'<details class="contents"><summary>En esta lección</summary><ol>{items}</ol></details>'
     )
-    return body.replace("de lectura</p>", f"de lectura</p>{listed}", 1)
+    return body.replace(line, f"{line}{listed}", 1)
 
 
 def neighbours(file: Path, every: list[Path]) -> str:
