@@ -7,9 +7,11 @@ import random
 from contextlib import nullcontext
 
 import numpy as np
+import pandas as pd
 import pytest
 from odd_input import little_memory, odd_bytes, put, refused, watched
 
+from jaxopt_course.problems.csv import parser, pieces
 from jaxopt_course.problems.csv.telling import lines
 from jaxopt_course.problems.tables import read_table, table_task
 
@@ -174,3 +176,80 @@ def test_many_odd_tables_get_an_answer(tmp_path):
 @pytest.mark.soak
 def test_very_many_odd_tables_get_an_answer(tmp_path):
     fuzz(tmp_path, 100_000, seed=2)
+
+
+def read_in(file, arguments):
+    """The table, or what is said against it."""
+    try:
+        return read_table(file, **arguments)
+    except ValueError as error:
+        return str(error)
+
+
+def alike(folder, inputs, seed, monkeypatch):
+    """Whether a table is read at once or a few lines at a time is the same."""
+    moments, tables = random.Random(seed), 0
+    for turn in range(inputs):
+        file = folder / "pieces.csv"
+        content, arguments = written(moments), chosen(moments)
+        file.write_bytes(content)
+        of_file = {n: x for n, x in arguments.items() if n in ("sep", "encoding", "header")}
+        whole = read_in(file, of_file)
+        with monkeypatch.context() as small:
+            small.setattr(parser, "CELLS", moments.choice([1, 24, 100]))
+            small.setattr(parser, "HEAD", moments.choice([1, 5, 20]))
+            small.setattr(parser, "ALIKE", moments.choice([1, 3]))
+            small.setattr(pieces, "PIECE", moments.choice([1, 30]))
+            small.setattr(pieces, "CELLS", moments.choice([1, 10]))
+            parts = read_in(file, of_file)
+        try:
+            if isinstance(whole, str):
+                assert parts == whole
+            else:
+                pd.testing.assert_frame_equal(parts, whole)
+                tables += 1
+        except BaseException as error:
+            error.add_note(f"turn {turn}: {str((content, of_file))[:3000]}")
+            raise
+    assert tables > inputs / 10
+
+
+def test_a_table_is_read_in_pieces_as_at_once(tmp_path, monkeypatch):
+    alike(tmp_path, 150, 0, monkeypatch)
+
+
+@pytest.mark.fuzz
+def test_many_tables_are_read_in_pieces_as_at_once(tmp_path, monkeypatch):
+    alike(tmp_path, 2_000, 1, monkeypatch)
+
+
+SIZE = 3_000_000
+ROWS = {
+    "numbers": lambda r: ",".join(f"{r.gauss(0, 1):.6g}" for _ in range(5)),
+    "digits": lambda r: ",".join(r.choices("0123456789", k=5)),
+    "words": lambda r: ",".join(r.choices(["north", "south", "east", "somewhere"], k=5)),
+    "letters": lambda r: ",".join(r.choices("abc", k=5)),
+    "booleans": lambda r: ",".join(r.choices(["TRUE", "FALSE"], k=5)),
+    "gaps": lambda r: ",".join(r.choices(["NA", "1.25", "", "3.5"], k=5)),
+    "dress": lambda r: ",".join(f"{r.randrange(100)}%" for _ in range(5)),
+    "quotes": lambda r: ",".join('"' + word + '"' for word in r.choices(["a b", "c,d", "e"], k=5)),
+    "accents": lambda r: ",".join(r.choices(["día", "año", "señal €"], k=5)),
+    "nothing": lambda r: "," * 4,
+    "long": lambda r: ",".join(("1", "abc " * 500, "2", "3", "4")),
+}
+
+
+@pytest.mark.parametrize(
+    "kind", [kind if kind == "digits" else pytest.param(kind, marks=pytest.mark.fuzz)
+             for kind in ROWS]
+)  # fmt: skip
+def test_a_table_takes_less_than_ten_times_its_file(kind, tmp_path):
+    """Beside what a piece of it takes, which is not much more where the file is larger."""
+    moments = random.Random(0)
+    line = "\n".join(ROWS[kind](moments) for _ in range(2_000)) + "\n"
+    text = "a,b,c,d,y\n" + line * (SIZE // len(line))
+    (tmp_path / "table.csv").write_text(text)
+    read_table(tmp_path / "table.csv")  # what is imported first is no matter
+    size = (tmp_path / "table.csv").stat().st_size
+    with little_memory(size, floor=12 << 20, times=9):
+        read_table(tmp_path / "table.csv")

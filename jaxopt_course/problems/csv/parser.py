@@ -14,7 +14,7 @@ from jaxopt_course.problems.csv.pieces import Source, records
 
 MANY, FEW = 100, 1_000  # columns, rows: pandas takes long for many short columns, one by one
 WIDE = 1_000  # columns: from here on a table is read at once, for its pieces would be many
-CELLS = 1 << 19  # of a piece
+CELLS = 1 << 18  # of a piece
 HEAD = 1_000  # rows that tell which columns are words, and which may be empty
 ALIKE = 1_000  # different words of a column that was empty there: beyond, they may be numbers
 QUOTED = "\ue001"  # stands before a cell that the file has in quotes
@@ -83,11 +83,11 @@ class Parser:
         # each column's pieces are gone before the next one's are joined
         self._known = {place: texts.pop(place).texts() for place in list(texts)}
         made = {self.names[place]: _joined(parts.pop(place)) for place in list(parts)}
-        late = [p for p in np.flatnonzero(hollow) if len(self._known[int(p)].words) > ALIKE]
+        late = [p for p in np.flatnonzero(hollow).tolist() if len(self._known[p].words) > ALIKE]
         if late:
             table = pd.concat(self._pieces(late, **self._numbers))
             for place, name in zip(late, table, strict=True):
-                del self._known[int(place)]
+                del self._known[place]
                 made[self.names[place]] = table[name].array
         order = [name for name in self.names if name in made]
         self.table = pd.DataFrame(
@@ -100,7 +100,7 @@ class Parser:
         """Some rows after the other; all at once where there are many columns."""
         width = len(self.how.names or self.names) if nrows is None else 0
         pieces = pd.read_csv(
-            Source(text or self.text),  # type: ignore[call-overload]
+            Source(text or self.text),
             sep=self.how.mark,
             header=None if self.how.names is None else 0,
             usecols=columns,
@@ -108,7 +108,7 @@ class Parser:
             keep_default_na=False,
             low_memory=False,
             nrows=nrows,
-            chunksize=None if width > WIDE or nrows else CELLS // width,
+            chunksize=None if width > WIDE or nrows else max(1, CELLS // width),
             **how,
         )
         begin = 0

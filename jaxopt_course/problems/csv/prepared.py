@@ -147,9 +147,11 @@ def prepare(
     if encoded.refused:
         raise ValueError(columns.refusal(encoded.refused))
     features = tuple(encoded.inputs)
-    inputs = np.empty((len(table), len(features)), np.float32)
+    inputs = {part: np.empty((len(rows[part]), len(features)), np.float32) for part in PARTS}
     for place, name in enumerate(features):
-        inputs[:, place] = encoded.inputs.pop(name)  # so that none is held twice
+        column = encoded.inputs.pop(name)  # so that none is held twice
+        for part in PARTS:
+            inputs[part][:, place] = column[rows[part]]
     what = [f"classes: {', '.join(map(str, goal.classes[:20]))}" if goal.classes else "a number"]
     what += [said] if said else []
     told_of = [
@@ -160,7 +162,7 @@ def prepare(
           for c in encoded.columns),
     ]  # fmt: skip
     return Prepared(
-        {part: (inputs[rows[part]], values[rows[part]]) for part in PARTS},
+        {part: (inputs[part], values[rows[part]]) for part in PARTS},
         {part: kept[rows[part]] for part in PARTS},
         features,
         goal.classes,
