@@ -136,7 +136,7 @@ def found(
         ),
         confirmed=confirmed,
         hyperparameters=hyperparameters,
-        tuned=[n for n in searched if n != tables.OPTIMIZER and not _settled(trials[n])],
+        tuned=[n for n in searched if n != tables.OPTIMIZER and not tables.settled(trials[n])],
         trials=trials,
         configurations=ranked,
         ranking=ranking,
@@ -208,11 +208,6 @@ def _courses(record: store.Record, metric: str) -> pd.DataFrame:
     if name != metric:
         table = table.cummin(axis=1) if record.manifest["direction"] == "min" else table.cummax(1)
     return table
-
-
-def _settled(column: pd.Series) -> bool:
-    """Whether it is a switch that stands the same in all rows that have it."""
-    return bool(pd.api.types.is_bool_dtype(column)) and column.dropna().nunique() == 1
 
 
 def _winners_only(
