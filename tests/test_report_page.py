@@ -609,3 +609,24 @@ def test_who_was_stopped_is_drawn_where_he_stood(tmp_path):
     assert "stood when the scheduler stopped them" in cards.section(found, ())
     none = findings.read(write(tmp_path / "b", rows[:4]))
     assert "scheduler stopped" not in cards.section(none, ())
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [
+        ("en", ["1,060 train, 36 valid", "1,234 steps", "cpu:0, cpu:1", "6.6 s", "53.3 s", "86%"]),
+        (
+            "es",
+            ["1060 entrenamiento, 36 validación", "1234 pasos", "cpu:0, cpu:1", "6,6 s", "53,3 s",
+             "86\u202f%"],
+        ),
+    ],
+)  # fmt: skip
+def test_the_environment_is_in_the_pages_language_and_no_python(language, shown):
+    """And compiling, which takes no part of the training's wall time, is said to be besides."""
+    manifest = {"task": {"examples": {"train": 1060, "valid": 36}}, "budget": {"steps": 1234}}
+    event = {"event": "finished", "devices": ["cpu:0", "cpu:1"], "seconds": 6.6}
+    event |= {"compile_seconds": 53.3, "occupancy": 0.86}
+    rows = findings.environment(manifest, [event], language).set_index("name")["value"]
+    names = ["examples", "budget of a trial", "devices", "wall time", "compiling, besides"]
+    assert rows[[*names, "lanes that trained"]].tolist() == shown

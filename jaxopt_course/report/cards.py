@@ -47,20 +47,22 @@ FOLDED: tuple[tuple[str, str, str, Draw], ...] = (
         "basin",
         "How much room is there around the best?",
         "Each mark is a configuration; the filled ones are within 5% of the best of their "
-        "optimizer. Look at how far the filled ones reach: a large basin forgives a bad guess.",
+        "optimizer. Look at how far the filled ones reach: a large basin forgives a bad guess. "
+        "Who lacks one of the two numbers is not on the map.",
         figures_measures.basin_map,
     ),
     (
         "importance",
         "Which number mattered?",
-        "PED-ANOVA: how much each number tells the best tenth of the configurations from all.",
+        "PED-ANOVA: how much each number tells the best tenth of the configurations from all, "
+        "among those that have all these numbers. Of few configurations it is a guess.",
         figures_measures.importances,
     ),
     (
         "parallel",
         "All configurations at once",
-        "A line is a configuration, its colour the result. Drag along an axis to keep only what "
-        "passes there; a click on the axis takes it back.",
+        "A line is a configuration, its colour the result; at – it has no such number. Drag along "
+        "an axis to keep only what passes there; a click on the axis takes it back.",
         figures_measures.parallel,
     ),
     (

@@ -34,6 +34,11 @@ def winners(findings: Findings) -> str:
             "Each optimizer with the best of its configurations, ranked by the search itself; "
             "without fresh seeds nothing has an interval."
         )
+    if findings.clock.empty and len(findings.ranking) > 1:
+        note += " " + w.say(
+            "Steps were not timed: study.seconds_per_step() does, and the ranking by seconds "
+            "stands here."
+        )
     title = w.say("Winners") if len(findings.ranking) > 1 else w.say("The best")
     return (
         f"<section><h2>{text(title)}</h2><p>{text(note)}</p>"

@@ -140,6 +140,26 @@ def _directions(findings: Findings) -> dict[str, str]:
     return dict.fromkeys(CONSTANT, "max") | mapping(mapping(findings.manifest, "task"), "metrics")
 
 
+def wasted(findings: Findings) -> list[str]:
+    """How many trials that count as no divergence are no better than one answer for all."""
+    w, name = findings.words, findings.metric.removeprefix("best_").removeprefix("valid_")
+    constant, trials = constants(findings).get(name), findings.trials
+    values = finite(trials.loc[trials["status"].isin(DONE), findings.metric]).dropna()
+    if constant is None or values.empty:
+        return []
+    sign = 1 if findings.manifest["direction"] == "max" else -1
+    n = int((sign * (values - constant) <= 1e-6 * max(1.0, abs(constant))).sum())
+    template = (
+        "{n} of {trials} did not diverge and are no better than one answer for all examples "
+        "({metric} {value})."
+    )
+    said = w.say(
+        template, n=w.whole(n), trials=w.counted(len(trials), "trial"),
+        metric=w.title(findings.metric), value=w.number(constant),
+    )  # fmt: skip
+    return [said] if n else []
+
+
 def has_learned_nothing(findings: Findings) -> set[str]:
     """The optimizers that are behind in every metric for which it is known."""
     lists = [set(names) for names in unlearned(findings).values()]

@@ -47,7 +47,8 @@ def sensitivity(findings: Findings) -> Plot | None:
         return None
     brush, axis = Brush(findings.optimizers, findings.words), rate_axis(table["learning_rate"])
     data: list[Plot] = []
-    for name, own in stopped(findings.trials, findings.courses).groupby("optimizer", sort=False):
+    left = stopped(findings.trials, findings.courses)
+    for name, own in left.groupby("optimizer", sort=False):
         data.append(brush.left(str(name), axis.place(own["learning_rate"]), own))
     for name, line in table.groupby("optimizer", sort=False):
         x = axis.place(line["learning_rate"])
@@ -66,7 +67,8 @@ def sensitivity(findings: Findings) -> Plot | None:
     strip = 17 * len(rows) + 8
     share = strip / (strip + 400) if rows else 0.0
     w = findings.words
-    y = scale(value_axis(findings, findings.metric, table["mean"]), w) | {
+    reached = pd.concat([table["mean"], left["value"]])
+    y = scale(value_axis(findings, findings.metric, reached), w) | {
         "domain": [share + 0.09 if rows else 0, 1]
     }
     x_title = w.say("learning rate")

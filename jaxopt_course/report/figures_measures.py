@@ -11,9 +11,11 @@ from jaxopt_course.report.figures_html import Brush, Plot, layout, plain, scale
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import log_ticks, time_axis, value_axis
 from jaxopt_course.report.measures import basins, budgets, importance, targets, variance
+from jaxopt_course.report.words import Words
 
 SHADES = ((0.0, 0.34), (0.5, 0.66), (1.0, 1.0))  # of a cell's colour, by who wins how surely
 RESULTS = ((0, "#97a3b6"), (0.6, "#2f8fa3"), (1, "#d1780c"))  # worst to best, on either ground
+EVEN = (0.0, 0.25, 0.5, 0.75, 1.0)  # ticks of an axis that has one more for who has no number
 MOST = 2000  # points of a map, lines of the parallel axes
 
 
@@ -114,6 +116,9 @@ def target_ranking(findings: Findings) -> Plot | None:
 
 def shares(findings: Findings) -> Plot | None:
     """Where the variance comes from: bars with intervals."""
+    each = findings.configurations[findings.configurations[findings.metric].notna()]
+    if len(each) < len(findings.configurations) and each["optimizer"].is_unique:
+        return None  # a scheduler left one of each: what the others' numbers do was not seen
     w, trials = findings.words, tables.once(findings.trials)
     number = tables.configuration_numbers(trials, findings.hyperparameters)
     values = tables.finite(trials[findings.metric])
@@ -221,20 +226,10 @@ def parallel(findings: Findings) -> Plot | None:
     for name in [*columns, metric]:
         label = w.title(metric) if name == metric else name
         values = table[name].astype("float64")
-        if values.isna().any():
-            continue  # a line needs a place on every axis
         positive = values.min() > 0 and values.max() > 10 * values.min()
         if name == metric:
             positive = value_axis(findings, metric, values).log
-        ticks = log_ticks(float(values.min()), float(values.max())) if positive else []
-        shown = np.log10(values) if positive else values
-        axis: dict[str, Any] = {"label": html.escape(label), "values": plain(shown)}
-        if positive:
-            axis |= {
-                "tickvals": plain(np.log10(ticks)),
-                "ticktext": [w.number(tick) for tick in ticks],
-            }
-        axes.append(axis)
+        axes.append({"label": html.escape(label)} | _placed(values, positive, w))
     if len(axes) < 3:
         return None
     line: Plot = {
@@ -245,6 +240,22 @@ def parallel(findings: Findings) -> Plot | None:
     trace = {"type": "parcoords", "dimensions": axes, "line": line}
     margins = {"margin": {"l": 90, "r": 80, "t": 50, "b": 24}}
     return {"data": [trace], "layout": layout("", "", {}, {}, 420) | margins}
+
+
+def _placed(values: pd.Series, log: bool, w: Words) -> dict[str, Any]:
+    """Where lines cross an axis; who has no such number does so below all, at a tick of its own."""
+    shown = np.log10(values) if log else values
+    low, high = float(shown.min()), float(shown.max())
+    lacking = shown.isna()
+    if not (log or lacking.any()):
+        return {"values": plain(shown)}
+    ticks = log_ticks(float(values.min()), float(values.max())) if log else list(EVEN)
+    at = np.log10(ticks) if log else low + (high - low) * np.array(EVEN)
+    texts = [w.number(tick) for tick in (ticks if log else at)]
+    if lacking.any():
+        none = low - 0.12 * (high - low)
+        shown, at, texts = shown.fillna(none), np.append(none, at), ["–", *texts]
+    return {"values": plain(shown), "tickvals": plain(at), "ticktext": texts}
 
 
 def importances(findings: Findings) -> Plot | None:

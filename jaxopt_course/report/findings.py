@@ -136,7 +136,7 @@ def found(
         ),
         confirmed=confirmed,
         hyperparameters=hyperparameters,
-        tuned=[n for n in searched if n != tables.OPTIMIZER and not _settled(trials[n])],
+        tuned=[n for n in searched if n != tables.OPTIMIZER and not tables.settled(trials[n])],
         trials=trials,
         configurations=ranked,
         ranking=ranking,
@@ -150,7 +150,7 @@ def found(
             hyperparameters,
             [name for name in wanted if name in dataset],
         ),
-        environment=environment(manifest, events),
+        environment=environment(manifest, events, language),
         comparisons=_comparisons(final if confirmed else final.head(0), ranking, manifest),
         language=language,
         courses=_courses(record, metric),
@@ -208,11 +208,6 @@ def _courses(record: store.Record, metric: str) -> pd.DataFrame:
     if name != metric:
         table = table.cummin(axis=1) if record.manifest["direction"] == "min" else table.cummax(1)
     return table
-
-
-def _settled(column: pd.Series) -> bool:
-    """Whether it is a switch that stands the same in all rows that have it."""
-    return bool(pd.api.types.is_bool_dtype(column)) and column.dropna().nunique() == 1
 
 
 def _winners_only(
@@ -281,8 +276,11 @@ def _programs(manifest: dict[str, Any]) -> str:
     return f"{len(buckets)}: one a combination of {listed(static)}" if buckets and static else ""
 
 
-def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ()) -> pd.DataFrame:
+def environment(
+    manifest: dict[str, Any], events: Iterable[dict[str, Any]] = (), language: str = "en"
+) -> pd.DataFrame:
     """What made a study and how long it took, as rows of ``name`` and ``value`` (text)."""
+    w = words.Words(language)
     task, budget = words.mapping(manifest, "task"), words.mapping(manifest, "budget")
     platform = words.mapping(manifest, "platform")
     known = [event for event in events if isinstance(event, dict)]  # anybody may write there
@@ -292,8 +290,8 @@ def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ())
     epochs = budget.get("epochs")
     rows = {
         "task": " – ".join(str(task[key]) for key in ("name", "description") if task.get(key)),
-        "examples": ", ".join(f"{amount(n, '{:,}')} {part}" for part, n in examples.items()),
-        "budget of a trial": amount(budget.get("steps"), "{:,} steps"),
+        "examples": ", ".join(f"{_whole(n, w)} {w.part(part)}" for part, n in examples.items()),
+        "budget of a trial": _whole(budget.get("steps"), w, "{n} steps"),
         "epochs": "" if epochs is None else str(epochs),
         "batch size": str(budget.get("batch_size", "")),
         "programs": _programs(manifest),
@@ -302,14 +300,14 @@ def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ())
         if manifest.get("replicates")
         else "",
         "lanes a device": str(manifest.get("lanes", "")),
-        "devices": str(last.get("devices", "")),
+        "devices": ", ".join(words.sequence(last, "devices")),
         "scheduler": _named(words.mapping(manifest, "scheduler")),
         "device": " ".join(dict.fromkeys(str(platform[key]) for key in DEVICE if key in platform)),
         "matrix products": str(platform.get("matmul_precision", "")),
-        "wall time": amount(last.get("seconds"), "{:.1f} s"),
-        "of it compiling": amount(last.get("compile_seconds"), "{:.1f} s"),
-        "training steps a second": amount(last.get("trial_steps_per_second"), "{:,.0f}"),
-        "lanes that trained": amount(last.get("occupancy"), "{:.0%}"),
+        "wall time": w.mark(amount(last.get("seconds"), "{:.1f} s")),
+        "compiling, besides": w.mark(amount(last.get("compile_seconds"), "{:.1f} s")),
+        "training steps a second": _whole(last.get("trial_steps_per_second"), w),
+        "lanes that trained": w.percent(amount(last.get("occupancy"), "{:.0%}")),
         **{name: str(version) for name, version in words.mapping(manifest, "versions").items()},
         "data split (SHA-256)": str(task.get("split_sha256", "")),
         "program (SHA-256)": str(manifest.get("program_sha256", "")),
@@ -317,6 +315,12 @@ def environment(manifest: dict[str, Any], events: Iterable[dict[str, Any]] = ())
     }
     rows = {name: value for name, value in rows.items() if value}
     return pd.DataFrame({"name": list(rows), "value": list(rows.values())}, dtype="str")
+
+
+def _whole(value: Any, w: words.Words, template: str = "{n}") -> str:
+    """``1,234 steps`` as the language writes it; nothing where there is no finite number."""
+    known = amount(value, "{:.0f}")
+    return w.say(template, n=w.whole(int(known))) if known else ""
 
 
 def _named(scheduler: dict[str, Any]) -> str:

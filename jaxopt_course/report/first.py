@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from jaxopt_course.report import code, following, population, verdict
+from jaxopt_course.report import code, following, population, separation, verdict
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
 from jaxopt_course.report.markup import copyable, folded, listed, text
@@ -36,10 +36,10 @@ def screen(findings: Findings) -> str:
 
 
 def _sure(findings: Findings) -> str:
-    said = verdict.sureness(findings)
+    said, answer = verdict.sureness(findings), separation.answer(findings)
     if not said:
         return ""
-    title = text(findings.words.say("How sure?"))
+    title = text(f"{findings.words.say('How sure?')} {answer}".strip())
     return f'<p class="sure"><strong>{title}</strong> {text(said)}</p>'
 
 

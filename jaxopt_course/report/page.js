@@ -48,6 +48,7 @@ function draw(canvas) {
     if (trace.type === "bar" && trace.error_x) trace.error_x.color = colour("--faint");
     if (trace.type !== "parcoords") continue;
     for (const part of ["labelfont", "tickfont", "rangefont"]) trace[part] = { color: colour("--ink"), size: 12 };
+    if (canvas.clientWidth < 480) Object.assign(trace, { labelangle: -20, labelfont: { color: colour("--ink"), size: 10 } });
   }
   Plotly.react(canvas, data, dressed(layout), {
     responsive: true,

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from jaxopt_course.report.findings import Findings
+from jaxopt_course.report.looks import labels
 from jaxopt_course.report.words import Words, replicate
 
 
@@ -35,6 +36,31 @@ def sentences(findings: Findings, scored: pd.DataFrame, names: dict[str, str]) -
         said.append(w.say(template, seeds=where, name=name))
     said.append(_signs(table[~ahead], names, noun, w))
     return " ".join(filter(None, said))
+
+
+def answer(findings: Findings) -> str:
+    """The same in a few words: against whom the winner is sure; nothing where that is not known.
+
+    Nothing either where somebody is better on the seeds that both have, as there are fewer.
+    """
+    w, table, ranking = findings.words, findings.comparisons, findings.ranking
+    if not findings.confirmed or table.empty or not table["n"].ge(2).all():
+        return ""
+    if (table["separated"] & (table["difference"] < 0)).any():
+        return ""
+    names = labels(findings.optimizers, 48)
+    sure = set(table.loc[table["separated"], "optimizer"])
+    ranked = [name for name in ranking["optimizer"] if name in set(table["optimizer"])]
+    won = [names[name] for name in ranked if name in sure]
+    rest = [names[name] for name in ranked if name not in sure]
+    if not rest and len(won) == len(ranking) - 1:
+        return w.say("Sure against all others.")
+    if not rest:  # who has no score was not compared
+        return w.say("Sure against {lost}.", lost=w.listed(won))
+    if not won:
+        return w.say("Not sure: {names} may be as good.", names=w.listed(rest))
+    template = "Sure against {lost} only: {names} may be as good."
+    return w.say(template, lost=w.listed(won), names=w.listed(rest))
 
 
 def _separated(table: pd.DataFrame, names: dict[str, str], noun: str, w: Words, others: int) -> str:

@@ -12,7 +12,7 @@ from jaxopt_course.report import verdict, words
 from jaxopt_course.report.figures_tasks import section
 from jaxopt_course.report.markup import Cell, Head, copyable, listed, table, text
 from jaxopt_course.report.standings import HEADER, NUMBERS, Standings, read, rows_of, sentences
-from jaxopt_course.report.tables import OPTIMIZER, TASK
+from jaxopt_course.report.tables import OPTIMIZER, TASK, settled
 from jaxopt_course.report.task_statistics import score_array
 
 COLUMNS = ("task", "rank", "optimizer", "score", "numbers", "at the edge of its range")
@@ -65,7 +65,7 @@ def _winners(found: Standings) -> list[list[Cell]]:
     """A row a task and optimizer, task by task in the order of their ranks."""
     w, winners, metric = found.words, found.winners, found.manifest["metric"]
     tuned = [name for name in words.sequence(found.manifest, "searched") if name in winners]
-    tuned = [n for n in tuned if n not in (TASK, OPTIMIZER) and winners[n].nunique() > 1]
+    tuned = [n for n in tuned if n not in (TASK, OPTIMIZER) and not settled(winners[n])]
     rows = []
     for _, row in winners.sort_values([TASK, "rank"], kind="stable").iterrows():
         score, spread = row[metric], row[f"{metric}_std"]

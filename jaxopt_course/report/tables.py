@@ -309,6 +309,11 @@ def _stopped(trials: pd.DataFrame, number: pd.Series) -> tuple[pd.Series, np.nda
     return steps, loss.groupby(number).mean().fillna(np.inf).to_numpy()
 
 
+def settled(column: pd.Series) -> bool:
+    """Whether it is a switch that stands the same in all rows that have it."""
+    return bool(pd.api.types.is_bool_dtype(column)) and column.dropna().nunique() == 1
+
+
 def finite(column: pd.Series) -> pd.Series:
     """The column as floats, NaN where it has no finite number."""
     values = column.astype("float64")

@@ -143,8 +143,10 @@ def remarks(findings: Findings) -> list[str]:
     said, w, trials, ranking = [], findings.words, findings.trials, findings.ranking
     names = _names(findings)
     if findings.confirmed and not pd.isna(ranking["fresh_mean"].iloc[0]):
-        before = ranking.sort_values("search_rank")["optimizer"].iloc[0]
-        if before != ranking["optimizer"].iloc[0]:
+        searched = ranking.sort_values("search_rank")
+        before = searched["optimizer"].iloc[0]
+        first = searched.loc[_ties(searched, findings.metric), "optimizer"]
+        if ranking["optimizer"].iloc[0] not in set(first):
             said.append(w.say("The search itself had put {name} first.", name=names[before]))
     status = trials["status"]
     status = status.where(status.isin([*DONE, "diverged", "stopped"]), "unfinished")
@@ -174,7 +176,7 @@ def remarks(findings: Findings) -> list[str]:
     if findings.confirmed and short:
         template = "{trials} on fresh seeds did not finish."
         said.append(w.say(template, trials=w.counted(short, "trial")))
-    said += doubts.not_learned(findings, names)
+    said += doubts.not_learned(findings, names) + doubts.wasted(findings)
     edges = ranking[ranking["at_edge"] != ""]
     if len(edges):
         ends = [

@@ -149,7 +149,15 @@ class Words:
 
     def share(self, value: float) -> str:
         """``25%``, in Spanish ``25 %``."""
-        return f"{value:.0%}".replace("%", "\u202f%" if self.spanish else "%")
+        return self.percent(f"{value:.0%}")
+
+    def percent(self, text: str) -> str:
+        """A share that is text, as the language writes it."""
+        return text.replace("%", "\u202f%" if self.spanish else "%")
+
+    def part(self, name: str) -> str:
+        """Of the data: ``train``, ``entrenamiento``."""
+        return spanish.PARTS.get(name, name) if self.spanish else name
 
     def whole(self, n: int) -> str:
         """``1,234``; in Spanish ``1234`` and ``12 345``."""

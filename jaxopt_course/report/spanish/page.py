@@ -140,7 +140,7 @@ SENTENCES = {
         "color de su optimizador. Los huecos son carriles que esperan: al final de un barrido son "
         "su cola, y con más carriles que pruebas hay filas enteras cortas.",
     "trial {n}: {seconds} s": "prueba {n}: {seconds} s",
-    "seconds since training began": "segundos desde que empezó el entrenamiento",
+    "seconds since training began": "segundos de entrenamiento",
     "How many trials does it take?": "¿Cuántas pruebas hacen falta?",
     "The best of n configurations drawn anew: the line is its median, the band from the quantile "
     "0.1 to 0.9. Who is high at the left needs little tuning; where a line is flat, more trials "
@@ -166,20 +166,27 @@ SENTENCES = {
     "seed": "semilla",
     "How much room is there around the best?": "¿Cuánto margen hay en torno al mejor?",
     "Each mark is a configuration; the filled ones are within 5% of the best of their optimizer. "
-    "Look at how far the filled ones reach: a large basin forgives a bad guess.":
+    "Look at how far the filled ones reach: a large basin forgives a bad guess. Who lacks one of "
+    "the two numbers is not on the map.":
         "Cada marca es una configuración; las llenas están a menos del 5 % de la mejor de su "
         "optimizador. Mire hasta dónde llegan las llenas: una cuenca grande perdona una mala "
         "elección.",
     "Which number mattered?": "¿Qué número importó?",
-    "PED-ANOVA: how much each number tells the best tenth of the configurations from all.":
-        "PED-ANOVA: cuánto distingue cada número la mejor décima parte de las configuraciones "
-        "del resto.",
+    "PED-ANOVA: how much each number tells the best tenth of the configurations from all, among "
+    "those that have all these numbers. Of few configurations it is a guess.":
+        "PED-ANOVA: cuánto distingue cada número la mejor décima parte de las configuraciones del "
+        "resto, entre las que tienen todos estos números. De pocas configuraciones es una "
+        "conjetura.",
+    "Steps were not timed: study.seconds_per_step() does, and the ranking by seconds stands here.":
+        "Los pasos no se cronometraron: study.seconds_per_step() lo hace, y aquí queda el orden "
+        "por segundos.",
     "importance": "importancia",
     "All configurations at once": "Todas las configuraciones a la vez",
-    "A line is a configuration, its colour the result. Drag along an axis to keep only what passes "
-    "there; a click on the axis takes it back.":
-        "Cada línea es una configuración y su color, el resultado. Arrastre a lo largo de un eje "
-        "para dejar solo lo que pasa por ahí; un clic en el eje lo deshace.",
+    "A line is a configuration, its colour the result; at – it has no such number. Drag along an "
+    "axis to keep only what passes there; a click on the axis takes it back.":
+        "Cada línea es una configuración y su color, el resultado; en – no tiene ese número. "
+        "Arrastre a lo largo de un eje para dejar solo lo que pasa por ahí; un clic en el eje lo "
+        "deshace.",
     "Only the best {n} configurations are drawn.": "Solo están las {n} mejores configuraciones.",
     # how it was made
     "How it was made": "Cómo se hizo",
@@ -206,7 +213,8 @@ SENTENCES = {
     "device": "dispositivo",
     "matrix products": "productos de matrices",
     "wall time": "tiempo de reloj",
-    "of it compiling": "compilando",
+    "compiling, besides": "compilar, aparte",
+    "{n} steps": "{n} pasos",
     "training steps a second": "pasos de entrenamiento por segundo",
     "lanes that trained": "carriles que entrenaron",
     "data split (SHA-256)": "partición de los datos (SHA-256)",

@@ -129,6 +129,15 @@ SENTENCES = {
     "{metric} of {names} is no better than that of one answer for all examples ({value}).":
         "{metric} de {names}: no es mejor que la de una misma respuesta para todos los ejemplos "
         "({value}).",
+    "{n} of {trials} did not diverge and are no better than one answer for all examples ({metric} "
+    "{value}).":
+        "Sin divergencia, pero no mejores que una misma respuesta para todos los ejemplos "
+        "({metric} {value}): {n} de {trials}.",
+    "Sure against all others.": "Seguro frente a todos los demás.",
+    "Sure against {lost}.": "Seguro frente a {lost}.",
+    "Not sure: {names} may be as good.": "No es seguro frente a {names}.",
+    "Sure against {lost} only: {names} may be as good.":
+        "Seguro solo frente a {lost}, no frente a {names}.",
     "No room here for {names}: the page has them.":
         "Aquí no caben {names}: están en la página.",
     "Each optimizer was tried in a box of its own: the page has their ranges.":
