@@ -115,10 +115,8 @@ def code_of(lesson: Path) -> str:
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
-            words = node.body[0]
-            lines[words.lineno - 1 : words.end_lineno] = [""] * (
-                words.end_lineno - words.lineno + 1
-            )
+            begin, end = node.body[0].lineno - 1, node.body[0].end_lineno or node.body[0].lineno
+            lines[begin:end] = [""] * (end - begin)
     code = "\n".join(line.rstrip() for line in lines if line.strip())
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 

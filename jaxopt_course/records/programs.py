@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 # beginnings of features that arithmetic may use, on x86 and on ARM
-COUNTS = ("sse", "ssse", "pni", "avx", "fma", "f16c", "amx", "xop")
-COUNTS += ("fp", "asimd", "sve", "sme", "bf16", "i8mm", "neon", "vfp")
+COUNTS = (
+    *("sse", "ssse", "pni", "avx", "fma", "f16c", "amx", "xop"),
+    *("fp", "asimd", "sve", "sme", "bf16", "i8mm", "neon", "vfp"),
+)
 SUFFIX = "-program"
 DIGEST = 32  # bytes, of SHA-256
 BYTES = 1 << 28  # of all that is kept, 256 MiB; a program of a sweep is one or two of them
