@@ -12,11 +12,21 @@ from helpers import deviation, rollout, start, stream
 from jaxopt_course.base import Decay
 from jaxopt_course.transforms import (
     scale_by_adam,
+    scale_by_adopt,
     scale_by_amsgrad,
     scale_by_lion,
     scale_by_nadam,
     scale_by_radam,
 )
+
+
+def test_adopt_s_first_gradient_moves_nothing_without_clipping_either():
+    """It only makes v; the mean of what it is divided by begins with the second one."""
+    adopt = scale_by_adopt(b1=0.9, use_clipping=False)
+    u, state = adopt.update(jnp.array(4.0), adopt.init(jnp.array(0.0)))
+    assert (float(u), float(state.mu), float(state.nu)) == (0.0, 0.0, 16.0)
+    u, state = adopt.update(jnp.array(2.0), state)
+    assert float(u) == pytest.approx(0.1 * 2 / 4)
 
 
 def run(tx, gradients):
