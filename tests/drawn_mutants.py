@@ -19,9 +19,9 @@ Result  tests/drawn_mutants.csv: each mutant with its end: killed (by which test
 
 ``--anew``: what the table has does not count, and draws and ends are of today's files and tests
 alone.  What was done stands in ``--work``, and is not done again.  Every process is a fork of one
-that has imported jax and the package; the compiled programs of all are kept there.  ``--most 0``
-asks the examples and the last time's tests alone, and changes the code of the function in the fork,
-without importing the package again.
+that has imported jax and the package; the compiled programs of all are kept there.  Examples,
+guesses and the last time's tests are asked in a fork that changes the code of the function, without
+importing the package again; with ``--most 0`` these alone are asked.
 """
 
 import argparse

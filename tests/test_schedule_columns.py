@@ -203,6 +203,16 @@ def test_a_row_s_rate_is_the_schedule_of_its_numbers(name):
         np.testing.assert_allclose(lanes[i], alone, rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.parametrize("anneal", ["cos", "linear"])
+def test_torch_s_cycle_falls_as_its_name_says(anneal):
+    name = {"cos": "torch.cosine_onecycle", "linear": "torch.linear_onecycle"}[anneal]
+    mine = SCHEDULES[name](0.1, transition_steps=20)
+    theirs = joc.torch_onecycle_schedule(20, 0.1, anneal_strategy=anneal)
+    np.testing.assert_array_equal([mine(s) for s in range(20)], [theirs(s) for s in range(20)])
+    early = mine(9)  # on the way down from step 5 to 19
+    assert (early > 0.076) == (anneal == "cos")
+
+
 def test_a_sweep_of_schedules_is_one_program_and_right():
     """Against fit with the schedule written out; recorded, chosen and confirmed like any other."""
     trials = joc.grid(

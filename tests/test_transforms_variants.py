@@ -12,11 +12,37 @@ from helpers import deviation, rollout, start, stream
 from jaxopt_course.base import Decay
 from jaxopt_course.transforms import (
     scale_by_adam,
+    scale_by_adopt,
     scale_by_amsgrad,
     scale_by_lion,
     scale_by_nadam,
     scale_by_radam,
+    scale_by_trust_ratio,
 )
+
+
+def test_adopt_s_first_gradient_moves_nothing_without_clipping_either():
+    """It only makes v; the mean of what it is divided by begins with the second one."""
+    adopt = scale_by_adopt(b1=0.9, use_clipping=False)
+    u, state = adopt.update(jnp.array(4.0), adopt.init(jnp.array(0.0)))
+    assert (float(u), float(state.mu), float(state.nu)) == (0.0, 0.0, 16.0)
+    u, state = adopt.update(jnp.array(2.0), state)
+    assert float(u) == pytest.approx(0.1 * 2 / 4)
+
+
+@pytest.mark.parametrize("corrected, first", [(True, 1.0), (False, 0.1)])
+def test_amsgrad_s_first_moment_is_corrected_or_not(corrected, first):
+    tx = scale_by_amsgrad(b1=0.9, eps=0.0, bias_correction_mu=corrected)
+    u, _ = tx.update(jnp.array(4.0), tx.init(jnp.array(0.0)))  # v̂ = 16
+    assert float(u) == pytest.approx(first)
+
+
+def test_the_trust_ratio_of_leaves_with_zeros():
+    """Of norms 5 and 2: a coordinate that is 0 leaves the others their part."""
+    params, g = jnp.array([3.0, 0.0, 4.0]), jnp.array([0.0, 2.0, 0.0])
+    tx = scale_by_trust_ratio()
+    u, _ = tx.update(g, tx.init(params), params)
+    np.testing.assert_allclose(u, [0.0, 5.0, 0.0], rtol=1e-6)
 
 
 def run(tx, gradients):
