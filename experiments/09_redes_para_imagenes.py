@@ -390,7 +390,7 @@ for ax, net in zip(axes, nets, strict=True):
         chosen = (curves["optimizer"] == f"keras.{optimizer}") & (curves["learning_rate"] == rate)
         lines = curves.isel(trial=np.flatnonzero(chosen & (curves["net"] == net)))
         style = "--" if (optimizer, rate) == ("sgd", 0.1) else "-"
-        label = f"{optimizer}({rate:g})"
+        label = f"{optimizer}, {rate:g}"
         ends = lines.min("trial"), lines.max("trial")
         ax.fill_between(lines["step"], *ends, color=colour, alpha=0.15, lw=0)
         ax.plot(lines["step"], lines.mean("trial"), style, color=colour, label=label)
@@ -404,7 +404,7 @@ show(fig, "cuatro_optimizadores")
 
 # %% [markdown]
 # La banda va de la mejor a la peor semilla. Con las tasas impresas, SGD a secas va el último en
-# todas las redes y con todas las semillas: apenas se ha movido cuando los otros tres ya aprenden.
+# todas las redes y con todas las semillas: cuando empieza a bajar, los otros ya casi han aprendido.
 # No es que SGD no sirva. Momentum con la misma tasa da, a la larga, pasos diez veces mayores
 # (lección 3), y Adam y RMSProp dan pasos del tamaño de la tasa por pequeño que sea el gradiente
 # (lecciones 4 y 5). Esa tasa es, sencillamente, pequeña para SGD: la línea discontinua es él mismo
