@@ -225,7 +225,8 @@ def test_a_judge_that_hears_seldom_decides_as_one_that_hears_always(min_delta):
 
 def test_patience_that_never_ends_changes_nothing(task, whole, best):
     """It is the program that holds the best weights, whose bits are its own."""
-    study = joc.sweep(task, TRIALS, patience=50, **QUICK)
+    with pytest.warns(UserWarning, match="Patience can stop nobody: the last of 50 evaluations"):
+        study = joc.sweep(task, TRIALS, patience=50, **QUICK)
     pd.testing.assert_frame_equal(study.trials, best.trials)
     for name in whole.curves.data_vars:
         assert np.array_equal(study.curves[name], best.curves[name])

@@ -279,11 +279,12 @@ def test_who_can_stop_nobody_is_known_before(configurations):
     [
         ({"scheduler": joc.SuccessiveHalving(3, min_steps=27)}, "Halving can .* last step, 27: gi"),
         ({"scheduler": joc.ASHA(3, min_steps=25)}, "ASHA can stop nobody: its first rung is the"),
-        ({"scheduler": joc.ASHA(10)}, "ASHA can stop nobody: 1/10 of 9 configurations is less"),
+        ({"scheduler": joc.ASHA(10)}, "ASHA can stop nobody: 1/10 of 9 evaluations is less"),
         ({"scheduler": joc.Hyperband(3, 27)}, "Hyperband can stop nobody: its first rung"),
         ({"scheduler": joc.MedianStopping(3, 3, 9)}, "there are 9 configurations, and the first 9"),
         ({"patience": 8}, "Patience can stop nobody: the last of 9 evaluations is the first that"),
         ({"scheduler": joc.ASHA(), "patience": 8}, "Patience can stop nobody"),
+        ({"scheduler": joc.ASHA(), "evaluate_every": 14}, "1/3 of 2 evaluations is less than one"),
         ({"scheduler": joc.ASHA(), "evaluate_every": 27}, "trials are evaluated once, at their e"),
     ],
 )

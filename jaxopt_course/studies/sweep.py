@@ -216,8 +216,8 @@ def sweep(
         raise ValueError("give either lanes= or plan=, not both; a plan says how many lanes")
     else:
         widths, plans = widths_of(plan, table, devices)
-    check_scheduler(scheduler, table)
     part = check_part(part, scheduler)
+    check_scheduler(scheduler, table)
     starts = None if start is None else Starts(start)
     table = table if starts is None else starts.identified(table)
     session = Session(

@@ -57,7 +57,7 @@ def _why(scheduler: Any, judge: Judge, configurations: int, intervals: int, budg
     if configurations == 1:
         return "there is one configuration, and nothing to compare it with"
     if min(judge.first) >= intervals:
-        return _late(scheduler, configurations, budget)
+        return _late(scheduler, configurations, intervals, budget)
     if isinstance(scheduler, MedianStopping) and configurations <= scheduler.min_configurations:
         return (
             f"there are {configurations} configurations, and the first "
@@ -68,12 +68,22 @@ def _why(scheduler: Any, judge: Judge, configurations: int, intervals: int, budg
     return ""
 
 
-def _late(scheduler: Any, configurations: int, budget: int) -> str:
+def _late(scheduler: Any, configurations: int, intervals: int, budget: int) -> str:
     """Why the first rung is the last step."""
-    few = isinstance(scheduler, SuccessiveHalving | ASHA) and scheduler.min_steps is None
-    if few and configurations < scheduler.eta:
+    by_eta = getattr(scheduler, "min_steps", budget) is None
+    if by_eta and intervals < getattr(scheduler, "eta", 0):
+        return (
+            f"1/{scheduler.eta:g} of {intervals} evaluations is less than one: evaluate more often "
+            "(evaluate_every=), or take a smaller eta"
+        )
+    if (
+        by_eta
+        and isinstance(scheduler, SuccessiveHalving | ASHA)
+        and configurations < scheduler.eta
+    ):
         return (
             f"1/{scheduler.eta:g} of {configurations} configurations is less than one: say with "
             "min_steps= where they are compared, or take a smaller eta"
         )
-    return f"its first rung is the last step, {budget:,}: give a smaller min_steps="
+    way = ": give a smaller min_steps=" if hasattr(scheduler, "min_steps") else ""
+    return f"its first rung is the last step, {budget:,}{way}"
