@@ -157,11 +157,29 @@ def describe_task(task: Task) -> dict[str, Any]:
             "left_out": [list(rows) for rows in task.folds.left_out],
         }
     if not task.about:
-        return facts
+        known = commonest(task)
+        return facts | ({"baselines": {"accuracy": known}} if known is not None else {})
     valid = {k: x for k, x in task.about["baseline"].items() if k.startswith("valid_")}
     baselines = {name.removeprefix("valid_"): score for name, score in valid.items()}
     units = {"target": task.about["target"]} if "target" in task.about else {}
     return facts | units | {"baselines": baselines, "data": lines(task.about)}
+
+
+def commonest(task: Task) -> float | None:
+    """The validation accuracy of the train part's commonest class; None where none is known.
+
+    It is where each target is one whole number and accuracy is measured, on parts that stay.
+    """
+    parts = task.train, task.valid
+    if "accuracy" not in task.directions or task.folds is not None:
+        return None
+    if not all(isinstance(part, Mapping) and "targets" in part for part in parts):
+        return None
+    learned, judged = (np.asarray(part["targets"]) for part in parts)
+    if learned.ndim != 1 or judged.ndim != 1 or not len(learned) or learned.dtype.kind not in "iu":
+        return None
+    classes, counts = np.unique(learned, return_counts=True)
+    return float((judged == classes[counts.argmax()]).mean())
 
 
 def describe_lengths(lengths: Mapping[str, Any] | None, equal: Any) -> dict[str, Any] | None:
