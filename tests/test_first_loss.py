@@ -121,9 +121,10 @@ def test_a_killed_sweep_goes_on_with_its_limits():
     study = sweep(growing(1.0, 1.5), joc.grid(optimizer="sgd", learning_rate=[0.1], seed=[0, 1]),
                   steps=60, epochs=None, evaluate_every=1)  # fmt: skip
     assert (study.trials["first_bad_step"] == 46).all()  # 1.5^46 = 1.26e8
-    half = sweep(growing(1.0, 1.5), joc.grid(optimizer="sgd", learning_rate=[0.1], seed=[0, 1]),
-                 steps=60, epochs=None, evaluate_every=1,
-                 scheduler=joc.SuccessiveHalving(min_steps=5))  # fmt: skip
+    with pytest.warns(UserWarning, match="there is one configuration"):
+        half = sweep(growing(1.0, 1.5), joc.grid(optimizer="sgd", learning_rate=[0.1], seed=[0, 1]),
+                     steps=60, epochs=None, evaluate_every=1,
+                     scheduler=joc.SuccessiveHalving(min_steps=5))  # fmt: skip
     assert (half.trials["first_bad_step"].dropna() == 46).all()
 
 

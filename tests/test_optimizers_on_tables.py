@@ -26,6 +26,7 @@ def _from_the_checkout(monkeypatch):
 def small(benchmark):
     """Two tables, two optimizers, two trials of each."""
     return benchmark.quick()._replace(
+        patience=1,
         tables=("wine", "diabetes"), optimizers=("adamw", "schedule_free_sgd"), trials=2,
         steps=20, evaluate_every=10, seeds=2, lanes=2,
     )  # fmt: skip
