@@ -421,12 +421,14 @@ def test_what_is_no_table_is_one_sentence(write, content):
 
 @pytest.mark.parametrize("begin", ["https://", "http://", "ftp://", "s3://", "file://"])
 def test_no_address_is_opened(tmp_path, monkeypatch, begin):
-    """It is the name of a file, which is not there."""
+    """It is told from a file, or is the name of one that is not there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(socket, "socket", lambda *_, **__: pytest.fail("a connection was made"))
     (tmp_path / "t.csv").write_text("x,y\n1,2\n")
     place = tmp_path if begin == "file://" else "localhost"
-    with pytest.raises(FileNotFoundError, match=r"t\.csv"):
+    told = begin in ("https://", "http://", "ftp://")
+    error, words = (ValueError, "is an address, not a file") if told else (FileNotFoundError, "csv")
+    with pytest.raises(error, match=words):
         read_table(f"{begin}{place}/t.csv")
 
 
