@@ -28,7 +28,7 @@ def small(benchmark):
     return benchmark.quick()._replace(
         patience=1,
         tables=("wine", "diabetes"), optimizers=("adamw", "schedule_free_sgd"), trials=2,
-        steps=20, evaluate_every=10, seeds=2, lanes=2,
+        steps=20, evaluate_every=5, seeds=2, lanes=2,
     )  # fmt: skip
 
 
