@@ -110,6 +110,20 @@ def test_a_column_that_some_lack_has_its_parallel_axis(tmp_path):
     assert "–" not in axes["learning_rate"].get("ticktext", [])
 
 
+def test_a_map_shows_results_by_size_and_the_basin_filled(tmp_path):
+    scores = {(0.1, 0.5): 0.9, (0.1, 0.9): 0.88, (1.0, 0.5): 0.6, (9.0, 0.5): 0.4}
+    rows = [trial("adam", rate, s, x, b1=b1)
+            for (rate, b1), x in scores.items() for s in (0, 1)]  # fmt: skip
+    drawn = figures_measures.basin_map(findings.read(write(tmp_path, rows)))["data"]
+    sizes = {
+        (x, y): (size, trace["marker"]["symbol"].endswith("open"))
+        for trace in drawn
+        for x, y, size in zip(trace["x"], trace["y"], trace["marker"]["size"], strict=True)
+    }
+    assert sorted(sizes, key=sizes.get, reverse=True) == [*scores]
+    assert [empty for _, empty in map(sizes.get, scores)] == [False, False, True, True]
+
+
 def test_the_scale_holds_those_that_were_stopped_far_off(tmp_path):
     """A loss of thousands, where a scheduler stopped it, flattens nothing."""
     rows = [trial("sgd", 0.1, s, 0.5, best_valid_loss=0.5) for s in (0, 1)]

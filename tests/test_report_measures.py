@@ -147,9 +147,6 @@ def test_the_basin_is_what_is_nearly_best():
     )
     found = basins.basin(table, ["rate"], "loss", "min")
     assert found["inside"].tolist() == [False, True, True, False, False, True]
-    wide = basins.widths(found, "rate").set_index("optimizer")
-    assert wide.loc["a"].tolist() == pytest.approx([0.01, 0.1, 1.0])
-    assert wide.loc["b"].tolist() == pytest.approx([0.1, 0.1, 0.0])
 
 
 def test_what_decides_alone_is_all_that_matters():

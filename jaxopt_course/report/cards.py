@@ -46,9 +46,9 @@ FOLDED: tuple[tuple[str, str, str, Draw], ...] = (
     (
         "basin",
         "How much room is there around the best?",
-        "Each mark is a configuration; the filled ones are within 5% of the best of their "
-        "optimizer. Look at how far the filled ones reach: a large basin forgives a bad guess. "
-        "Who lacks one of the two numbers is not on the map.",
+        "Each mark is a configuration, the larger the better among its optimizer's; the filled "
+        "ones are within 5% of the best. Look at how far the filled ones reach: a large basin "
+        "forgives a bad guess. Who lacks one of the two numbers is not on the map.",
         figures_measures.basin_map,
     ),
     (

@@ -162,7 +162,10 @@ def numbers(findings: Findings) -> list[str]:
 
 
 def basin_map(findings: Findings) -> Plot | None:
-    """The result against two numbers: a filled mark is within 5% of its optimizer's best."""
+    """The result against two numbers, as the marks' sizes; filled are those near the best.
+
+    Sizes are by rank among the optimizer's own, of which 5% of the best result are near.
+    """
     columns = numbers(findings)[:2]
     if len(columns) < 2 or columns[0] != "learning_rate":
         return None
@@ -172,11 +175,14 @@ def basin_map(findings: Findings) -> Plot | None:
     if table.empty or table[columns].le(0).any(axis=None):
         return None
     w, brush, data = findings.words, Brush(findings.optimizers, findings.words), []
+    ascending = findings.manifest["direction"] == "max"
+    rank = table.groupby("optimizer")["score"].rank(pct=True, ascending=ascending)
+    table = table.assign(size=(4 + 11 * rank).round(1))
     for name, part in table.head(MOST).groupby("optimizer", sort=False):
         for inside, some in part.groupby("inside"):
             mark: Plot = {
                 "symbol": brush.symbol(str(name), open=not inside),
-                "size": 12 if inside else 7,
+                "size": plain(some["size"]),
             }
             mark |= {"color": brush.styles[str(name)].colour, "opacity": 1 if inside else 0.55}
             data.append(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 
@@ -32,31 +31,3 @@ def basin(
     best = (sign * table["score"]).groupby(table["optimizer"]).transform("max")
     inside = sign * table["score"] >= best - within * best.abs()
     return table.assign(inside=inside).reset_index(drop=True)
-
-
-def widths(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """How wide the basin of each optimizer is along a column, from its best outwards.
-
-    The values next to the best that are inside without a gap, others at their best for each.
-
-    Args:
-        table: what :func:`basin` returned.
-        column: one of its columns.
-
-    Returns:
-        A row an optimizer: ``low``, ``high`` and, where both are above 0, ``decades`` between.
-    """
-    rows = []
-    for name, part in table.groupby("optimizer", sort=False):
-        best = part.groupby(column)["inside"].any().sort_index()
-        inside = best.to_numpy(bool)
-        if not inside.any():
-            continue
-        # of several runs the longest: the best itself stands in one of them
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], inside, [0]])))
-        runs = edges.reshape(-1, 2)
-        start, stop = max(runs, key=lambda run: run[1] - run[0])
-        low, high = float(best.index[start]), float(best.index[stop - 1])
-        decades = np.log10(high / low) if low > 0 else np.nan
-        rows.append({"optimizer": name, "low": low, "high": high, "decades": decades})
-    return pd.DataFrame(rows, columns=["optimizer", "low", "high", "decades"])

@@ -165,12 +165,13 @@ SENTENCES = {
     "hyperparameters": "hiperparámetros",
     "seed": "semilla",
     "How much room is there around the best?": "¿Cuánto margen hay en torno al mejor?",
-    "Each mark is a configuration; the filled ones are within 5% of the best of their optimizer. "
-    "Look at how far the filled ones reach: a large basin forgives a bad guess. Who lacks one of "
-    "the two numbers is not on the map.":
-        "Cada marca es una configuración; las llenas están a menos del 5 % de la mejor de su "
-        "optimizador. Mire hasta dónde llegan las llenas: una cuenca grande perdona una mala "
-        "elección.",
+    "Each mark is a configuration, the larger the better among its optimizer's; the filled ones "
+    "are within 5% of the best. Look at how far the filled ones reach: a large basin forgives a "
+    "bad guess. Who lacks one of the two numbers is not on the map.":
+        "Cada marca es una configuración, mayor cuanto mejor entre las de su optimizador; las "
+        "llenas están a menos del 5 % de la mejor. Mire hasta dónde llegan las llenas: una cuenca "
+        "grande perdona una mala elección. Quien no tiene uno de los dos números no está en el "
+        "mapa.",
     "Which number mattered?": "¿Qué número importó?",
     "PED-ANOVA: how much each number tells the best tenth of the configurations from all, among "
     "those that have all these numbers. Of few configurations it is a guess.":
