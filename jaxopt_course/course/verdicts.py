@@ -116,9 +116,8 @@ def code_of(lesson: Path) -> str:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
             words = node.body[0]
-            lines[words.lineno - 1 : words.end_lineno] = [""] * (
-                words.end_lineno - words.lineno + 1
-            )
+            first, last = words.lineno - 1, words.end_lineno or words.lineno
+            lines[first:last] = [""] * (last - first)
     code = "\n".join(line.rstrip() for line in lines if line.strip())
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
