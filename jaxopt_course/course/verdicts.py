@@ -115,8 +115,9 @@ def code_of(lesson: Path) -> str:
             lines[row - 1] = lines[row - 1][:column]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
-            begin, end = node.body[0].lineno - 1, node.body[0].end_lineno or node.body[0].lineno
-            lines[begin:end] = [""] * (end - begin)
+            words = node.body[0]
+            first, last = words.lineno - 1, words.end_lineno or words.lineno
+            lines[first:last] = [""] * (last - first)
     code = "\n".join(line.rstrip() for line in lines if line.strip())
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
