@@ -627,6 +627,8 @@ def test_the_environment_is_in_the_pages_language_and_no_python(language, shown)
     manifest = {"task": {"examples": {"train": 1060, "valid": 36}}, "budget": {"steps": 1234}}
     event = {"event": "finished", "devices": ["cpu:0", "cpu:1"], "seconds": 6.6}
     event |= {"compile_seconds": 53.3, "occupancy": 0.86}
+    manifest["platform"] = {"instructions": "Abacus 3 @ 2 GHz, features 0a1b"}
     rows = findings.environment(manifest, [event], language).set_index("name")["value"]
     names = ["examples", "budget of a trial", "devices", "wall time", "compiling, besides"]
     assert rows[[*names, "lanes that trained"]].tolist() == shown
+    assert rows["processor"] == "Abacus 3 @ 2 GHz"

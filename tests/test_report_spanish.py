@@ -52,6 +52,7 @@ def test_what_is_said_by_name_has_its_spanish_too():
     wanted |= {*first.FACTS, *verdict.STATUSES.values(), *doubts.REASONS.values()}
     manifest = {"task": {"name": "a", "examples": {"train": 1}, "split_sha256": "0"}, "lanes": 4}
     manifest |= {"budget": {"steps": 1, "epochs": 1, "batch_size": 1}, "seeds": [1]}
+    manifest["platform"] = {"backend": "cpu", "instructions": "Abacus 3, features 0"}
     event = {"event": "finished", "seconds": 1, "compile_seconds": 1, "occupancy": 1}
     wanted |= {*environment(manifest, [event | {"trial_steps_per_second": 1}])["name"]}
     assert wanted <= {*spanish.SENTENCES}, wanted - {*spanish.SENTENCES}

@@ -303,6 +303,7 @@ def environment(
         "devices": ", ".join(words.sequence(last, "devices")),
         "scheduler": _named(words.mapping(manifest, "scheduler")),
         "device": " ".join(dict.fromkeys(str(platform[key]) for key in DEVICE if key in platform)),
+        "processor": str(platform.get("instructions", "")).partition(", features ")[0],
         "matrix products": str(platform.get("matmul_precision", "")),
         "wall time": w.mark(amount(last.get("seconds"), "{:.1f} s")),
         "compiling, besides": w.mark(amount(last.get("compile_seconds"), "{:.1f} s")),

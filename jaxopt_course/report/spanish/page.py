@@ -212,6 +212,7 @@ SENTENCES = {
     "devices": "dispositivos",
     "scheduler": "planificador",
     "device": "dispositivo",
+    "processor": "procesador",
     "matrix products": "productos de matrices",
     "wall time": "tiempo de reloj",
     "compiling, besides": "compilar, aparte",
