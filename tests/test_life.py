@@ -26,6 +26,7 @@ import xarray as xr
 from failing_disk import Refusals
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from hypothesis.errors import FlakyFailure
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -595,8 +596,11 @@ def test_no_row_is_lost_in_a_long_life(programs):
 def test_what_is_left_out_is_missed(programs, monkeypatch, module, name, careless):
     """The lives above can end badly."""
     monkeypatch.setattr(module, name, careless)
-    with pytest.raises(AssertionError):
+    # a life whose programs were compiled has other moments when it is lived again: then it is flaky
+    with pytest.raises((AssertionError, FlakyFailure)) as caught:
         live(Longer, 100, 15, derandomize=True)
+    found = caught.value
+    assert isinstance(found, AssertionError) or found.subgroup(AssertionError) is not None
 
 
 @pytest.mark.long
