@@ -219,6 +219,18 @@ def test_a_table_is_read_in_pieces_as_at_once(tmp_path, monkeypatch):
     alike(tmp_path, 150, 0, monkeypatch)
 
 
+def test_a_boolean_below_gaps_stays_one(tmp_path, monkeypatch):
+    """As a fuzzer found: pieces of gaps alone are numbers to pandas."""
+    file = tmp_path / "table.csv"
+    cells = ["-"] * 8 + ["FALSE"] + ["-"] * 4
+    file.write_text("flag;y\n" + "".join(f"{cell};{n}\n" for n, cell in enumerate(cells)))
+    whole = read_table(file)
+    assert whole["flag"].dtype == "boolean"
+    for name in ("CELLS", "HEAD", "ALIKE"):
+        monkeypatch.setattr(parser, name, 1)
+    pd.testing.assert_frame_equal(read_table(file), whole)
+
+
 @pytest.mark.fuzz
 def test_many_tables_are_read_in_pieces_as_at_once(tmp_path, monkeypatch):
     alike(tmp_path, 2_000, 1, monkeypatch)

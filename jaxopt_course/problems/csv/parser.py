@@ -85,10 +85,14 @@ class Parser:
         made = {self.names[place]: _joined(parts.pop(place)) for place in list(parts)}
         late = [p for p in np.flatnonzero(hollow).tolist() if len(self._known[p].words) > ALIKE]
         if late:
-            table = pd.concat(self._pieces(late, **self._numbers))
-            for place, name in zip(late, table, strict=True):
-                del self._known[place]
-                made[self.names[place]] = table[name].array
+            several: list[list[Any]] = [[] for _ in late]
+            for piece in self._pieces(late, **self._numbers):
+                for part, (_, column) in zip(several, piece.items(), strict=True):
+                    part.append(column.array)
+            for place, part in zip(late, several, strict=True):
+                if {one.dtype.kind for one in part} <= set("iuf"):  # else as the file has it
+                    del self._known[place]
+                    made[self.names[place]] = _joined(part)
         order = [name for name in self.names if name in made]
         self.table = pd.DataFrame(
             {name: made[name] for name in order}, pd.RangeIndex(self.rows), copy=False
