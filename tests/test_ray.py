@@ -304,8 +304,11 @@ def test_other_instructions_are_refused_by_name_or_mixed(nodes, made_up, plain, 
     told = r"the node .* has instructions Abacus 3, features \w+, not .*joc.Ray\(mixed=True\)"
     with pytest.raises(ValueError, match=told):
         sweep(at(nodes))
-    study = sweep(at(nodes, mixed=True), directory=tmp_path / "study")
-    manifest = joc.Study.load(tmp_path / "study").manifest
+    for number in range(5):  # who is slow to begin may find all rows given away
+        study = sweep(at(nodes, mixed=True), directory=tmp_path / f"study-{number}")
+        manifest = joc.Study.load(study.directory).manifest
+        if "repeatable" in manifest:
+            break
     assert manifest["repeatable"] is False
     kinds = {e["instructions"].partition(",")[0]: e["alike"] for e in manifest["mixed"]}
     assert kinds.pop("Abacus 3") is False and all(kinds.values())
