@@ -12,6 +12,7 @@ import warnings
 
 import pytest
 from failing_disk import Refusals
+from long_form import only
 from written_studies import (
     MAY_BE,
     Seen,
@@ -39,9 +40,8 @@ CODES = pytest.mark.parametrize(
     "code", [errno.ENOSPC, errno.EACCES, errno.EIO], ids=errno.errorcode.get
 )
 ONCE = pytest.mark.parametrize("once", [True, False], ids=["once", "from there on"])
-MORE = [pytest.param(17, marks=pytest.mark.long), pytest.param(1, marks=pytest.mark.soak)]
-EVERY = pytest.mark.parametrize("every", [61, *MORE])
-LONG = pytest.mark.parametrize("every", MORE)
+EVERY = pytest.mark.parametrize("every", only([61], [61, 1]))  # the long form tries all
+LONG = pytest.mark.parametrize("every", only([], [1]))
 NOTHING = ((None, None, None), Seen(), (None, Seen()))  # is found
 
 
