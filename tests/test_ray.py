@@ -305,7 +305,8 @@ def test_other_instructions_are_refused_by_name_or_mixed(nodes, made_up, plain, 
     with pytest.raises(ValueError, match=told):
         sweep(at(nodes))
     for number in range(5):  # who is slow to begin may find all rows given away
-        study = sweep(at(nodes, mixed=True), directory=tmp_path / f"study-{number}")
+        longer = {"steps": SETTINGS["steps"] << number, "directory": tmp_path / f"study-{number}"}
+        study = sweep(at(nodes, mixed=True), **longer)
         manifest = joc.Study.load(study.directory).manifest
         if "repeatable" in manifest:
             break
@@ -314,7 +315,7 @@ def test_other_instructions_are_refused_by_name_or_mixed(nodes, made_up, plain, 
     assert kinds.pop("Abacus 3") is False and all(kinds.values())
     ran = [n for e in manifest["mixed"] for a, b in e["trials"] for n in range(a, b + 1)]
     assert {*ran} == {*range(len(TRIALS))}
-    here = sweep()
+    here = sweep(**longer | {"directory": None})
     assert study.trials["status"].tolist() == here.trials["status"].tolist()
     np.testing.assert_allclose(study.trials["valid_loss"], here.trials["valid_loss"], rtol=1e-3)
     again = study.replay(0)

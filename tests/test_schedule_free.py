@@ -101,6 +101,14 @@ def test_no_warm_up_is_none(none):
     assert float(steps(schedule_free_sgd(1.0, warmup_steps=none), [2.0])[0]) == -2.0
 
 
+@pytest.mark.parametrize("short", [1e-28, 3e-38])
+def test_a_warm_up_shorter_than_float32_can_square_has_a_slope(short):
+    """It rests at step 0, as any warm-up does; there t/T has the slope t/T^2, which was 0/0."""
+    end = lambda w: steps(schedule_free_sgd(1.0, warmup_steps=w), [2.0, 2.0])[0]
+    assert float(end(short)) == -2.0
+    assert float(jax.grad(end)(short)) == 0
+
+
 def test_the_means_differ_by_framework():
     """Keras counts the warm-up's steps like the others, and decays y alone."""
     rates = {"learning_rate": 0.1, "warmup_steps": 4.0, "weight_decay": 0.5}

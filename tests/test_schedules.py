@@ -324,7 +324,8 @@ def test_traced_nonsense_stays_finite(name):
     """A sweep may contain anything: no NaN, no infinity, no slope of either, however late."""
     row = {"init_value": 0.3, "decay_rate": 0.5}
     row = max((n for m, n, _ in ROWS if m == name), key=len, default=row)
-    odd = {k: ODD.get(k, (-3.0, 0.0, 1.0) if k.endswith(("_steps", "_begin")) else ()) for k in row}
+    spans = (-3.0, 0.0, 1e-28, 1.0)  # float32 takes the square of 1e-28 for 0
+    odd = {k: ODD.get(k, spans if k.endswith(("_steps", "_begin")) else ()) for k in row}
     rows = [row | {k: v} for k in row for v in odd[k]]
     rows += [{**row, k: v, m: w} for k in row for m in row for v in odd[k] for w in odd[m] if k < m]
     late = jnp.array([0, 1, 2, 5, 7, 12, 100, 10**6, 2**31 - 1], jnp.int32)

@@ -196,7 +196,7 @@ def test_what_is_refused(make, words):
 
 def test_traced_nonsense_stays_finite():
     """The values of lanes and their slopes, at any step."""
-    odd = jnp.array([-3.0, 0.0, 0.5, 1.0, 2.0, 1e9], jnp.float32)
+    odd = jnp.array([-3.0, 0.0, 1e-28, 0.5, 1.0, 2.0, 1e9], jnp.float32)
     a, b = (x.ravel() for x in jnp.meshgrid(odd, odd))
     late = jnp.array([0, 1, 2, 7, 100, 10**6, 2**31 - 1], jnp.int32)
     makers = [

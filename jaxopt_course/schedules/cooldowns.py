@@ -11,6 +11,7 @@ from jaxopt_course.schedules.ranges import (
     check_positive,
     check_range,
     is_number,
+    length_of,
     power_of,
     share_of,
     warm_up,
@@ -127,7 +128,8 @@ def inverse_sqrt_schedule(
 
         def slow(s: jax.Array) -> jax.Array:
             some = tau > 0
-            ratio = jnp.where(some, tau, 1) / (jnp.where(some, tau, 1) + at_least_0(s - up))
+            long = length_of(tau)
+            ratio = long / (long + at_least_0(s - up))
             return peak * jnp.where(some, jnp.sqrt(ratio), 1)
 
         # what the cooldown starts from; of the steps before it, their own

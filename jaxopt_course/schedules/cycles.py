@@ -6,7 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_course.base import Scalar, Schedule, number
-from jaxopt_course.schedules.ranges import at_least_0, check_positive, check_range, power_of
+from jaxopt_course.schedules.ranges import (
+    at_least_0,
+    check_positive,
+    check_range,
+    length_of,
+    power_of,
+)
 
 
 def cosine_restarts_schedule(
@@ -46,7 +52,7 @@ def cosine_restarts_schedule(
         eta, a, first = number(init_value), number(alpha), number(first_decay_steps)
         longer, lower = at_least_0(number(t_mul) - 1), at_least_0(number(m_mul))
         some = first > 0
-        first = jnp.where(some, first, 1)
+        first = length_of(first)
         s = jnp.asarray(step, eta.dtype)
         cycle = _cycle(s / first, longer)
         cycle = cycle + (s >= first * _cycles(cycle + 1, longer))  # where the logarithm rounded
@@ -106,7 +112,7 @@ def polynomial_cycles_schedule(
     def schedule(step: Any) -> jax.Array:
         eta, end, span = number(init_value), number(end_value), number(decay_steps)
         some = span > 0
-        share = jnp.asarray(step, eta.dtype) / jnp.where(some, span, 1)
+        share = jnp.asarray(step, eta.dtype) / length_of(span)
         k = jax.lax.stop_gradient(jnp.maximum(jnp.ceil(share), 1))
         rest = jnp.where(some, 1 - share / k, 1)
         return (eta - end) * power_of(rest, number(power)) + end

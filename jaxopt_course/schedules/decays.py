@@ -10,6 +10,7 @@ from jaxopt_course.base import Flag, Scalar, Schedule, either, number
 from jaxopt_course.schedules.ranges import (
     at_least_0,
     check_range,
+    length_of,
     power_of,
     share_of,
     whole_steps,
@@ -94,7 +95,7 @@ def exponential_decay(
         eta, r, span = number(init_value), number(decay_rate), number(transition_steps)
         s = jnp.asarray(step, eta.dtype) - jnp.maximum(number(transition_begin), 0)
         moving = (span > 0) & (r > 0)
-        safe = jnp.where(moving, span, 1)
+        safe = jnp.where(moving, length_of(span), 1)
         begins = isinstance(transition_begin, int | np.integer)  # else it may be no whole number
         elapsed = jnp.asarray(step) - max(transition_begin, 0) if begins else s
         share = jnp.maximum(s, 0) / safe

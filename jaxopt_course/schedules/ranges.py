@@ -44,10 +44,19 @@ def check_cycle(steps: Scalar, start: Scalar, div_factor: Scalar, final: Scalar)
     check_range("pct_start", start, 0, 1)
 
 
+def length_of(span: jax.Array) -> jax.Array:
+    """T as a divisor: 1 for T <= 0, and at least 1e-12, whose square is no 0 in float32.
+
+    >>> print(length_of(jnp.array([-1.0, 1e-30, 4.0])))
+    [1.e+00 1.e-12 4.e+00]
+    """
+    safe = jnp.where(span > 1e-12, span, 1e-12)
+    return jnp.where(span > 0, safe, 1)
+
+
 def share_of(s: jax.Array, span: jax.Array) -> jax.Array:
     """s/T between 0 and 1; 0 for T <= 0."""
-    some = span > 0
-    return jnp.where(some, jnp.clip(s / jnp.where(some, span, 1), 0, 1), 0)
+    return jnp.where(span > 0, jnp.clip(s / length_of(span), 0, 1), 0)
 
 
 def power_of(x: jax.Array, p: jax.Array) -> jax.Array:

@@ -32,6 +32,7 @@ from jaxopt_course.base import (
     numbers,
 )
 from jaxopt_course.describe import described, evaluated_at
+from jaxopt_course.schedules.ranges import length_of
 from jaxopt_course.transforms.moments import copied
 from jaxopt_course.tree import Tree, cast_like, leafwise
 
@@ -153,6 +154,6 @@ def warmed_up(
         steps, t = number(warmup_steps), s + start
         eta = number(learning_rate(s) if callable(learning_rate) else learning_rate)
         growing = t < steps
-        return eta * jnp.where(growing, t / jnp.where(growing, steps, 1), 1)
+        return eta * jnp.where(growing, t / length_of(steps), 1)
 
     return rate
