@@ -1,10 +1,11 @@
 # %% [markdown]
 # # 1. Descenso de gradiente: un solo número, el tamaño del lote
 #
-# Entrenar es bajar. El costo $J(\theta)$ es un promedio sobre $N$ ejemplos, y su gradiente señala
-# hacia dónde sube; por eso se camina en sentido contrario, con pasos proporcionales a la tasa de
-# aprendizaje $\eta$. Calcular ese gradiente con todos los ejemplos cuesta $N$ veces más que con
-# uno, así que se toma un lote $\mathcal B$ de $B$ ejemplos:
+# Entrenar es bajar. La pérdida $J(\theta)$, que los apuntes llaman también función de costo, es un
+# promedio sobre $N$ ejemplos, y su gradiente señala hacia dónde sube; por eso se camina en sentido
+# contrario, con pasos proporcionales a la tasa de aprendizaje $\eta$. Calcular ese gradiente con
+# todos los ejemplos cuesta $N$ veces más que con uno, así que se toma un lote $\mathcal B$ de $B$
+# ejemplos:
 #
 # $$\theta \leftarrow \theta - \frac{\eta}{B}\sum_{i\in\mathcal B}
 #   \nabla_\theta J(\theta; x^{(i)}, y^{(i)})$$
@@ -111,9 +112,9 @@ with jax.enable_x64(True):
         assert path.shape == library.shape and gap < 1e-12
 
 # %% [markdown]
-# En la figura, las curvas de nivel del costo (cuanto más claro, más bajo) y los tres caminos, con
-# la misma $\eta$ y el mismo número de épocas. El de lote completo es liso, pero avanza poco: una
-# actualización por época. El estocástico tiembla de una pared a la otra y, con cinco
+# En la figura, las curvas de nivel de la pérdida (cuanto más claro, más bajo) y los tres caminos,
+# con la misma $\eta$ y el mismo número de épocas. El de lote completo es liso, pero avanza poco:
+# una actualización por época. El estocástico tiembla de una pared a la otra y, con cinco
 # actualizaciones por época, llega mucho más lejos.
 
 # %%
@@ -146,10 +147,10 @@ rows = []
 for B in (1, 2, 5):
     path = descend(x, y, start, eta, in_batches(5, B, epochs=100))
     rows.append((B, 5 // B, len(path) - 1, np.mean((path[-1] @ [x, np.ones(5)] - y) ** 2)))
-columns = ["B", "actualizaciones por época", "en 100 épocas", "costo final"]
+columns = ["B", "actualizaciones por época", "en 100 épocas", "pérdida final"]
 counted = pd.DataFrame(rows, columns=columns)
 show_table(counted, index=False)
-assert counted["costo final"].is_monotonic_increasing
+assert counted["pérdida final"].is_monotonic_increasing
 
 trained = joc.fit(line, joc.sgd(eta), epochs=100, batch_size=2, evaluate_every=200)
 print("joc.fit, B = 2:", int(trained.state.step), "actualizaciones")
@@ -178,9 +179,9 @@ assert np.linalg.norm(last - [1, 0]) < 1e-9
 # `diabetes` de scikit-learn: diez medidas de cada paciente y el avance de su enfermedad un año
 # después. Es la misma regresión, con un peso por medida y, ahora sí, con ruido: ningún hiperplano
 # pasa por todos los puntos. Todo va estandarizado. Una tarea de la biblioteca son tres funciones
-# puras (iniciar, costo, evaluar) y los datos; como aquí se estudia el descenso y no la
-# generalización, entrenamiento, validación y prueba son los mismos datos, y `valid_loss` es el
-# costo exacto sobre todos.
+# puras (iniciar, pérdida, evaluar) y los datos; como aquí se estudia el descenso y no la
+# generalización, entrenamiento, validación y prueba son los mismos datos, y `valid_loss` es la
+# pérdida exacta sobre todos.
 
 # %%
 X, t = load_diabetes(return_X_y=True)
@@ -204,7 +205,7 @@ diabetes = joc.Task(
 )  # fmt: skip
 best = np.linalg.lstsq(X, t, rcond=None)[0]
 floor = np.mean((X @ best - t) ** 2)
-print(f"{N} pacientes; mejor costo posible, por mínimos cuadrados: {floor:.4f}")
+print(f"{N} pacientes; menor pérdida posible, por mínimos cuadrados: {floor:.4f}")
 assert floor > 0.1  # hay ruido
 
 # %% [markdown]
@@ -281,8 +282,8 @@ for size in sizes:
 final = {size: values[-epochs // 4 :].mean() for size, values in reached.items()}
 
 # %% [markdown]
-# A la izquierda, con la misma $\eta$, el exceso de costo sobre el mejor posible contra las épocas.
-# A la derecha, las mismas curvas contra las actualizaciones. Qué mirar:
+# A la izquierda, con la misma $\eta$, el exceso de pérdida sobre la menor posible contra las
+# épocas. A la derecha, las mismas curvas contra las actualizaciones. Qué mirar:
 #
 # - tras la primera época el lote completo va último: los demás ya dieron muchos pasos y él uno;
 # - $B=1$ llega enseguida a un suelo de ruido y se queda oscilando; un lote mayor lo rebaja;
@@ -295,7 +296,7 @@ epoch = np.arange(1, epochs + 1)
 for size, colour in zip(sizes, (ORANGE, BLUE, PINK, GREEN), strict=False):
     left.loglog(epoch, reached[size], color=colour, lw=1.8)
     right.loglog(epoch * (N // size), reached[size], color=colour, lw=1.8, label=f"B = {size}")
-left.set(xlabel="épocas", ylabel="exceso de costo $J-J_{min}$")
+left.set(xlabel="épocas", ylabel="exceso de pérdida $J-J_{min}$")
 right.set(xlabel="actualizaciones")
 right.legend(frameon=False)
 fig.suptitle(f"Diabetes, $\\eta$ = {rate}, media de 8 semillas")
@@ -399,7 +400,7 @@ show(fig, "costo")
 # %% [markdown]
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice antes de ejecutar: con $B=3$ en la recta de cinco puntos, ¿cuántas actualizaciones hay
 #    por época y cuántos ejemplos se quedan fuera de cada una? Compruébalo con `in_batches`.

@@ -108,7 +108,7 @@ assert np.all(stable[rates <= edge]) and abs(edge - 2 / L) <= rates[0]
 # la curva de *este* problema: aquí $\mu$ es mucho menor que $L$, y por eso $2/(L+\mu)$ casi toca
 # $2/L$.)
 #
-# Lo que estalla es el costo en los propios datos de entrenamiento: es divergencia, no sobreajuste
+# Lo que estalla es la pérdida en los propios datos de entrenamiento: es divergencia, no sobreajuste
 # (errata E28, en la [lección 10.5](10_5_lotes_y_convergencia.py)).
 
 # %%
@@ -117,12 +117,13 @@ ax.semilogy(rates[stable], end[stable], "-", color=BLUE, lw=2, label="converge")
 grown = np.where(np.isfinite(end), end, np.nan)[~stable]
 ax.semilogy(rates[~stable], np.minimum(grown, 1e4), "x", color=RED, ms=5, label="diverge")
 ax.axhline(start, color="0.5", lw=0.8)
-ax.text(0, start * 1.3, "costo inicial", color="0.35")
+ax.text(0, start * 1.3, "pérdida inicial", color="0.35")
 ax.axvline(2 / L, color="black", ls="--")
 ax.text(1.01 * 2 / L, 1e-9, "$2/L$")
 ax.axvline(2 / (L + mu), color=GREEN, ls=":")
 ax.text(2 / (L + mu), 1e-4, "$2/(L+\\mu)$ ", ha="right", color=GREEN)
-ax.set(xlabel="tasa de aprendizaje $\\eta$", ylabel=f"costo tras {steps} pasos", ylim=(1e-11, 1e4))
+ax.set(xlabel="tasa de aprendizaje $\\eta$", ylabel=f"pérdida tras {steps} pasos")
+ax.set(ylim=(1e-11, 1e4))
 ax.legend(frameon=False, loc="lower left")
 show(fig, "borde")
 
@@ -130,7 +131,7 @@ fastest = rates[np.nanargmin(np.where(stable, end, np.nan))]
 print(f"mejor tasa medida: {fastest:.5f}")
 assert abs(fastest / (2 / (L + mu)) - 1) < 0.15
 worse = study.trials.loc[rates > 1.1 * 2 / L]
-assert np.all(~(worse["train_loss"] < start))  # explota el propio costo de entrenamiento
+assert np.all(~(worse["train_loss"] < start))  # explota la propia pérdida de entrenamiento
 less, more = (np.abs(rates - factor * fastest).argmin() for factor in (0.95, 1.05))
 assert stable[less] and not stable[more]  # quedarse un 5 % corto cuesta poco; pasarse un 5 %, todo
 
@@ -192,7 +193,7 @@ many = f"{len(trials):,} entrenamientos".replace(",", "\u202f")
 print(f"{many} de {steps} pasos en {seconds:.1f} s, compilación incluida")
 
 # %% [markdown]
-# Un entrenamiento cuenta como estable si el costo medio de su segunda mitad es menor que el de la
+# Un entrenamiento cuenta como estable si la pérdida media de su segunda mitad es menor que la de la
 # primera. En cada fila de $\beta$, la última casilla estable debe caer a menos de una casilla de la
 # frontera teórica.
 
@@ -214,7 +215,7 @@ print(f"mejor casilla: eta = {etas[column]:.2f}, beta = {betas[row]:.3f}; teorí
 print(f"eta = {best['eta']:.2f}, beta = {best['beta']:.3f}")
 
 # %% [markdown]
-# El color dice cuánto bajó el costo, en potencias de diez. Qué mirar:
+# El color dice cuánto bajó la pérdida, en potencias de diez. Qué mirar:
 #
 # - la frontera: lo blanco diverge, y la línea teórica lo separa casilla a casilla;
 # - abajo ($\beta=0$) está el descenso simple, con su límite $2/L$ y lento en *todas* partes: la
@@ -236,11 +237,11 @@ ax.plot(best["eta"], best["beta"], "*", color="white", mec="black", ms=16)
 ax.set(xlabel="tasa de aprendizaje $\\eta$ (con $L=1$)", ylabel="momentum $\\beta$")
 ax.set(title=f"{many} en {seconds:.1f} s")
 ax.legend(loc="lower right")
-fig.axes[-1].set_ylabel("costo en la segunda mitad / inicial, $\\log_{10}$")
+fig.axes[-1].set_ylabel("pérdida en la segunda mitad / inicial, $\\log_{10}$")
 show(fig, "mapa")
 
 plain, fastest_all = np.nanmin(speed[0]), np.nanmin(speed)
-print(f"mejor sin memoria: 10^{plain:.1f}; mejor del mapa: 10^{fastest_all:.1f}")
+print(f"la pérdida baja {-plain:.1f} décadas sin memoria y {-fastest_all:.1f} en lo mejor del mapa")
 assert fastest_all < plain - 5 and np.nanmin(speed[-1]) > fastest_all + 10
 assert abs(etas[column] - best["eta"]) < 0.5 and abs(betas[row] - best["beta"]) < 0.1
 
@@ -372,7 +373,7 @@ ax.axhline(floor, color=RED, ls=":", lw=1.2)
 ax.loglog(at, variance / 2 / at, color=BLUE, ls=":", lw=1.2)
 ax.text(at[0], floor * 1.35, "suelo teórico", color=RED)
 ax.text(at[len(at) // 12], 0.35 * variance / 2 / at[len(at) // 12], "$\\sigma^2/2s$", color=BLUE)
-ax.set(xlabel="paso $s$", ylabel="exceso de costo", title=f"Media de {len(seeds)} semillas")
+ax.set(xlabel="paso $s$", ylabel="exceso de pérdida", title=f"Media de {len(seeds)} semillas")
 name_lines(ax)
 show(fig, "horarios")
 
@@ -396,7 +397,7 @@ assert abs(stuck[-1] / stuck[len(at) // 2] - 1) < 1e-3 and stuck[-1] > 0.5 * (3 
 # %% [markdown]
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice: si todas las entradas de la recta se multiplican por diez, ¿por cuánto se divide la
 #    mayor tasa estable? Calcula el nuevo $L$.

@@ -229,10 +229,10 @@ assert table["keras"].iloc[2] < 1e-12 < 0.05 < table["torch"].iloc[2]
 # %% [markdown]
 # ## Entradas de escalas distintas
 #
-# Aquí el momentum se gana el sueldo. Si una entrada se mide en unidades mayores que otra, el costo
-# es un tazón alargado: muy curvo en una dirección ($L$), casi llano en la otra ($\mu$). La tasa la
-# limita $L$, el avance lo marca $\mu$, y el número de condición $\kappa=L/\mu$ dice cuántos pasos
-# hacen falta: del orden de $\kappa$ sin memoria, del orden de $\sqrt\kappa$ con ella.
+# Aquí el momentum se gana el sueldo. Si una entrada se mide en unidades mayores que otra, la
+# pérdida es un tazón alargado: muy curvo en una dirección ($L$), casi llano en la otra ($\mu$). La
+# tasa la limita $L$, el avance lo marca $\mu$, y el número de condición $\kappa=L/\mu$ dice cuántos
+# pasos hacen falta: del orden de $\kappa$ sin memoria, del orden de $\sqrt\kappa$ con ella.
 #
 # Se mide con dos medidas reales de unos pacientes de `diabetes`, la segunda multiplicada por una
 # escala, y un objetivo que depende exactamente de ambas. Para cada escala se barren tasas y
@@ -287,7 +287,7 @@ study = joc.sweep(
 )  # fmt: skip
 
 # %%
-goal = 1e-6 * np.mean(target**2)  # una millonésima del costo al empezar
+goal = 1e-6 * np.mean(target**2)  # una millonésima de la pérdida al empezar
 losses = study.curves["valid_loss"].transpose("trial", "eval_step").values
 there = losses <= goal
 needed = np.where(there.any(axis=1), study.curves["eval_step"].values[there.argmax(axis=1)], np.inf)
@@ -323,7 +323,7 @@ for (name, slope), colour, mark in zip(slopes.items(), (RED, BLUE), "os", strict
     label = f"{name}: $\\kappa^{{{slope:.2f}}}$"
     ax.loglog(kappa, race[name], mark + "-", color=colour, lw=2, label=label)
 ax.legend(frameon=False)
-ax.set(xlabel="número de condición $\\kappa$", ylabel="pasos hasta una millonésima del costo")
+ax.set(xlabel="número de condición $\\kappa$", ylabel="pasos hasta una millonésima de la pérdida")
 show(fig, "condicion")
 
 assert np.all(np.diff(race["pasos sin memoria"] / race["pasos con memoria"]) > 0)
@@ -467,7 +467,7 @@ for (name, label), (early, late), colour in zip(
     assert abs(edge - limits[name]) <= rates[0] * (1 + 1e-9)
     ax.semilogy(rates[stable], np.maximum(late[stable], 1e-20), color=colour, lw=2, label=label)
     ax.axvline(limits[name], color=colour, ls=":", lw=1.2)
-ax.set(xlabel="$\\eta L$", ylabel=f"costo medio, pasos {steps // 2} a {steps}", ylim=(1e-12, 10))
+ax.set(xlabel="$\\eta L$", ylabel=f"pérdida media, pasos {steps // 2} a {steps}", ylim=(1e-12, 10))
 ax.set(title=f"Memoria $\\beta$ = {beta}; de puntos, los límites teóricos")
 ax.legend(frameon=False, loc=(0.62, 0.1))
 show(fig, "limites")
@@ -490,7 +490,7 @@ assert wins > 0.9 and np.all((late["nesterov"] < late["momentum"])[both])
 # %% [markdown]
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice el paso terminal de la suma con $\beta=0{,}99$ y un gradiente constante de 1.
 #    Compruébalo.

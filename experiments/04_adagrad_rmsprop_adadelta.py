@@ -198,8 +198,8 @@ show(fig, "dispersos")
 
 rare = often < 0.02
 by_rarity = {name: (np.median(gaps[~rare]), np.median(gaps[rare])) for name, gaps in error.items()}
-for name, (common, seldom) in by_rarity.items():
-    print(f"{name:9} |w - w*| mediano: atributos frecuentes {common:.3f}, raros {seldom:.3f}")
+by_rarity_shown = pd.DataFrame(by_rarity, ["atributos frecuentes", "raros"]).T
+show_table(by_rarity_shown.rename_axis("|w − w*| mediano"), 2)
 excess = best["valid_loss"].astype(float) - NOISE**2
 
 # %% [markdown]
@@ -479,7 +479,7 @@ show_claims(claims)
 # %% [markdown]
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice el paso número cien de Adagrad con un gradiente constante, en unidades de $\eta$. ¿Y el
 #    de RMSProp?

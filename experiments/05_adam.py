@@ -39,6 +39,7 @@ from sklearn.datasets import load_digits
 import jaxopt_course as joc
 from jaxopt_course.course import check, quick, show, show_table
 from jaxopt_course.course.claims import claim, decided
+from jaxopt_course.course.figures import proper
 from jaxopt_course.course.verdicts import show_claims
 from jaxopt_course.course.walks import follow
 
@@ -141,9 +142,10 @@ lines = {
     "solo v corregida": (only_v, BLUE),
     "sin corregir": (none, RED),
 }
-print("paso / η en las primeras actualizaciones:")
-for name, (line, _) in lines.items():
-    print(f"{name:21}", " ".join(f"{x:.3f}" for x in line[:6]), f" máximo {line.max():.2f}")
+begin = pd.DataFrame(
+    {name: [*line[:6], line.max()] for name, (line, _) in lines.items()}, [*range(1, 7), "el mayor"]
+)
+show_table(begin.T.rename_axis("paso / η en t ="), 3)
 assert none.max() > 3 and none[0] > 3
 
 fig, ax = plt.subplots(figsize=(8, 4), layout="constrained")
@@ -199,7 +201,8 @@ ax.legend(frameon=False)
 show(fig, "adamw")
 apart = left_over["AdamW (aparte)"][0].mean(axis=0)
 together = left_over["Adam con L2 (acoplado)"][0].mean(axis=0)
-print("AdamW: ", apart.round(2), "\nAdam+L2:", together.round(2))
+kept = pd.DataFrame({"AdamW": apart, "Adam con L2": together}, scales)
+show_table(kept.rename_axis("tamaño del ruido"), 2)
 assert np.ptp(apart) < 0.15 and np.ptp(together) > 0.6
 
 # %% [markdown]
@@ -350,7 +353,7 @@ def tuned(name, group):
 
 left_at = {name: float(table.loc[slow_rate, "valid_group1"]) for name, table in same.items()}
 print(f"con la misma tasa, {slow_rate:.1e}, y golpes de {SPIKES[1]:g}:", end=" ")
-print(f"adam {left_at['adam']:.3f}, adamax {left_at['adamax']:.3f}")
+print(f"Adam {left_at['adam']:.3f}, Adamax {left_at['adamax']:.3f}")
 for size in SPIKES[2:]:
     assert reached.loc["adamax", size] < reached.loc["adam", size]
 assert left_at["adamax"] > left_at["adam"]
@@ -440,7 +443,7 @@ right.set_title(f"El efecto de la tasa, a las {EPOCHS} épocas")
 left.legend(frameon=False, loc="lower right")
 show(fig, "proyecto")
 for name in colours:
-    print(f"{name:5} {needed[name]}; de {points} tasas, llegan {reach[name]}")
+    print(f"{proper(name)} {needed[name]}; de {points} tasas, llegan {reach[name]}")
 accuracy = winners["valid_accuracy"].astype(float)
 print(f"exactitud final, Adam menos SGD: {accuracy['adam'] - accuracy['sgd']:+.4f}")
 assert (accuracy > 0.85).all() and abs(accuracy["adam"] - accuracy["sgd"]) < 0.02
@@ -458,7 +461,7 @@ lost = {}
 for name in colours:
     y = table.query("optimizer == @name")["valid_accuracy"].astype(float).fillna(0.1).to_numpy()
     lost[name] = y.max() - y.min()
-    print(f"{name:5} pierde {lost[name]:.2f} con la peor de sus tasas")
+    print(f"{proper(name)} pierde {lost[name]:.2f} con la peor de sus tasas")
 assert reach["adam"] > reach["sgd"]
 assert min(lost.values()) > 5 * abs(accuracy["adam"] - accuracy["sgd"])
 
@@ -559,7 +562,7 @@ show_claims(claims)
 # %% [markdown]
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice el primer paso de Adam, en unidades de $\eta$, con un gradiente de 0,001 y con uno de
 #    1000.

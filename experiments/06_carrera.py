@@ -36,6 +36,7 @@ from matplotlib.animation import PillowWriter
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import claim, decided
+from jaxopt_course.course.figures import proper
 from jaxopt_course.course.verdicts import show_claims
 from jaxopt_course.problems.surfaces import SURFACES, bowl, together
 from jaxopt_course.report import landscape
@@ -329,7 +330,7 @@ show_claims([
 #
 # Una red tiene miles de pesos y no cabe en un dibujo, pero un camino de entrenamiento sí cabe casi
 # entero: se toman las dos direcciones en que más se extiende (sus componentes principales) y se
-# dibuja el costo sobre ese plano, con los caminos proyectados en él.
+# dibuja la pérdida sobre ese plano, con los caminos proyectados en él.
 
 # %%
 digits = joc.load_task("digits")
@@ -371,20 +372,21 @@ landscape.paths(ax, flat, styles=styles)
 ax.set(
     xlabel=f"primera componente ({100 * plane.shares[0]:.0f} %)",
     ylabel=f"segunda componente ({100 * plane.shares[1]:.0f} %)",
-    title=f"El costo de una red de {len(begin)} pesos",
+    title=f"La pérdida de una red de {len(begin)} pesos",
 )
 ax.legend(frameon=True)
 show(fig, "red")
 print(f"el plano recoge el {100 * sum(plane.shares):.0f} % de ambos caminos")
 for name, walk in walks.items():
     on_plane = plane.at(*flat[name][-1])
-    print(f"{name:5} costo al terminar {cost(walk[-1]):.4f}; en su sombra {cost(on_plane):.4f}")
+    print(f"{proper(name)}: pérdida al terminar {cost(walk[-1]):.4f};", end=" ")
+    print(f"en su sombra {cost(on_plane):.4f}")
 
 # %% [markdown]
-# Los dos salen del mismo punto y acaban abajo, pero ¿en el mismo sitio? El costo a lo largo de la
+# Los dos salen del mismo punto y acaban abajo, pero ¿en el mismo sitio? La pérdida a lo largo de la
 # recta que une los dos finales lo dice: sube y vuelve a bajar. Entre ellos, en línea recta, hay una
 # loma: la red tiene más de un fondo bueno, y cada método encontró el suyo. (El dibujo es una
-# sombra: el costo en el plano no es el del camino.)
+# sombra: la pérdida en el plano no es la del camino.)
 
 # %%
 ends = {name: walk[-1] for name, walk in walks.items()}
@@ -401,7 +403,7 @@ assert max(between[0], between[-1]) < 0.05 * cost(begin) and max(between) > 1.5 
 # %% [markdown]
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice qué optimizador pierde más al girar el tazón 45° en vez de 30°. Cambia
 #    `bowl(degrees=30)` y míralo.

@@ -130,8 +130,9 @@ def one_hot(classes, k):
 
 
 scores = np.array([1.0, 2.0, 3.0])
-print(f"softmax {softmax(scores).round(3)}; con +10: {softmax(scores + 10).round(3)}")
-print("clase 3 de 5:", one_hot(3 - 1, 5))  # los apuntes cuentan las clases desde 1
+row = lambda values: " ".join(f"{value:.3g}" for value in values)
+print(f"softmax: {row(softmax(scores))}; con +10: {row(softmax(scores + 10))}")
+print("clase 3 de 5:", row(one_hot(3 - 1, 5)))  # los apuntes cuentan las clases desde 1
 with jax.enable_x64(True):
     np.testing.assert_allclose(softmax(scores), jax.nn.softmax(jnp.asarray(scores)), atol=1e-12)
 assert np.allclose(softmax(scores), softmax(scores + 10), rtol=0, atol=1e-12)
@@ -238,7 +239,7 @@ with jax.enable_x64(True):
     value, slope = jax.device_get(
         jax.value_and_grad(lambda z: -jnp.sum(y * jax.nn.log_softmax(z)))(z0)
     )
-print(f"pérdida {value:.4f} = -ln 0.5; gradiente {slope.round(3)} = ŷ - y")
+print(f"pérdida {value:.4f} = -ln 0.5; gradiente ŷ - y: {row(slope)}")
 assert np.isclose(value, -np.log(0.5)) and np.allclose(slope, softmax(z0) - y, atol=1e-12)
 
 # %% [markdown]
@@ -394,7 +395,7 @@ show(fig, "regiones")
 # %% [markdown]
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice la pendiente de la sigmoide en $z=5$ antes de mirarla en la figura.
 # 2. Cambia la clase verdadera del último ejemplo. ¿Qué coordenada del gradiente es negativa, y por

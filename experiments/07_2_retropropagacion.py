@@ -226,7 +226,8 @@ batches = [
 with jax.enable_x64(True):
     drawn, model_state = jax.jit(task.init)(jax.random.key(0))
     start = jax.tree.map(lambda leaf: np.asarray(leaf, float), drawn)
-print("formas de W en los apuntes:", [w.shape for w, _ in from_flax(start)])
+shapes = (" × ".join(map(str, w.shape)) for w, _ in from_flax(start))
+print("formas de W en los apuntes:", ", ".join(shapes))
 
 # %% [markdown]
 # A mano, en NumPy:
@@ -297,7 +298,7 @@ ceiling = bank().best()  # lo que daría la probabilidad verdadera
 table = recipe[["valid_accuracy", "valid_f1", "valid_auc", "valid_loss"]].to_dataframe()
 table.insert(0, "train_loss", recipe["train_loss"].to_numpy())
 table.index = pd.RangeIndex(1, epochs + 1, name="época")
-columns = ["costo de entrenamiento", "exactitud", "F1", "AUC", "costo de validación"]
+columns = ["pérdida de entrenamiento", "exactitud", "F1", "AUC", "pérdida de validación"]
 show_table(table.iloc[[0, 1, epochs // 2, -1]].set_axis(columns, axis=1))
 names = ("accuracy", "f1", "auc", "loss")
 print("techo:", ", ".join(f"{name} {ceiling[name]:.3f}" for name in names))
@@ -356,7 +357,7 @@ same = np.abs(logits(weights) - logits(twin)).max()
 distance = math.sqrt(sum(((m - n) ** 2).sum() for m, n in zip(
     jax.tree.leaves(weights), jax.tree.leaves(twin), strict=True)))  # fmt: skip
 copies = 2 * math.lgamma(64 + 1) / math.log(10)
-print(f"salidas distintas en {same:.1e}; pesos a distancia {distance:.1f}; 10^{copies:.0f} copias")
+print(f"salidas distintas en {same:.1e}; pesos a distancia {distance:.1f}; 1e{copies:.0f} copias")
 assert same < 1e-12 < 1 < distance
 
 # %% [markdown]
@@ -394,9 +395,17 @@ ax.legend(frameon=False)
 show(fig, "permutaciones")
 
 # %% [markdown]
+# ## En resumen
+#
+# - La retropropagación es la regla de la cadena leída desde la salida: $W^\top\delta$, y el
+#   producto con $\sigma'$.
+# - Con las tres parejas de salida y pérdida empieza igual, $\delta^{(L)}=a-y$.
+# - A mano, en Flax y con `jax.grad` sale el mismo número, hasta la duodécima cifra.
+# - Cada red tiene muchísimas copias que calculan lo mismo; por eso la pérdida no es convexa.
+#
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice cuántos números tiene el gradiente de una red 5-6-4 con sesgos. Cuéntalos.
 # 2. Cambia la activación a tanh en la red de los tumores. ¿Siguen coincidiendo NumPy y Flax?

@@ -230,7 +230,7 @@ study = joc.sweep(
 )  # fmt: skip
 best = study.configurations().groupby("net", sort=False).first()
 best_of_each = best[["learning_rate", "valid_loss"]].set_axis(
-    ["tasa", "costo de validación"], axis=1
+    ["tasa", "pérdida de validación"], axis=1
 )
 show_table(best_of_each.rename_axis("red"))
 
@@ -310,9 +310,18 @@ for skip in (0, 1):
     assert (changed > 0.1) == bool(skip) and (changed < 1e-12) == (not skip)
 
 # %% [markdown]
+# ## En resumen
+#
+# - El gradiente de las primeras capas es un producto de muchos factores: se apaga o explota en
+#   proporción geométrica.
+# - La ganancia que lo conserva es 1 con capas lineales, $\sqrt2$ con ReLU, algo más de 1 con tanh;
+#   con la sigmoide, ninguna sirve de verdad.
+# - Una red a cuyas primeras capas no llega gradiente no se mueve de la respuesta al azar.
+# - Un atajo deja pasar el error entero, y de paso rompe la simetría entre neuronas.
+#
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice el gradiente de la primera capa con veinte capas en vez de diez, a la misma ganancia.
 # 2. Entrena la red de sigmoides con una ganancia de 10. ¿Aprende?

@@ -75,7 +75,7 @@ units = np.unique(np.geomspace(4, 256, 19).round().astype(int))
 errors = np.array([np.abs(written(n, dense) - wave(dense)).max() for n in units])
 assert (errors <= (2 / units) ** 2 / 8 * CURVATURE + 1e-12).all()
 falls = np.polyfit(np.log(units[-10:]), np.log(errors[-10:]), 1)[0]
-print(f"el error de la red escrita cae como n^{falls:.2f}")
+print(f"el error de la red escrita cae como n elevado a {falls:.2f}")
 assert abs(falls + 2) < 0.1
 
 # %% [markdown]
@@ -144,7 +144,7 @@ study = joc.sweep(
 )
 trained = np.sqrt(study.trials.groupby("hidden")["test_loss"].agg(["min", "median"]))
 rms_of = lambda n: math.sqrt(((written(n, dense) - wave(dense)) ** 2).mean())
-print(trained.rename(columns={"min": "mejor", "median": "mediana"}).round(4))
+show_table(trained.set_axis(["mejor", "mediana"], axis=1).rename_axis("neuronas"), 2)
 assert trained["min"].loc[64] < 0.5 * trained["min"].loc[4]
 
 # %%
@@ -173,7 +173,7 @@ show(fig, "aproximacion_universal")
 # %%
 gain = {"escrita": rms_of(8) / rms_of(64), "entrenada": trained["min"][8] / trained["min"][64]}
 print(f"con 8 neuronas: escrita {rms_of(8):.4f}, entrenada {trained['min'][8]:.4f}")
-print("de 8 a 64 el error se divide:", ", ".join(f"{k}, entre {by:.1f}" for k, by in gain.items()))
+print("de 8 a 64 el error se divide por:", ", ".join(f"{by:.1f} la {k}" for k, by in gain.items()))
 assert trained["min"][8] < rms_of(8) / 3 and gain["escrita"] > 3 * gain["entrenada"]
 
 # %% [markdown]
@@ -203,7 +203,7 @@ def tents(x, layers):
 fine = np.linspace(0, 1, 2**14 + 1)
 folds = np.arange(1, 11)
 counted = np.array([pieces(tents(fine, k)) for k in folds])
-print("tramos con 1, 2, ..., 10 capas de dos neuronas:", counted)
+print("tramos con 1, 2, ..., 10 capas de dos neuronas:", ", ".join(map(str, counted)))
 assert (counted == 2**folds).all()
 
 knots = np.linspace(0, 1, 2**6 + 1)  # la misma función de seis capas, en una sola
@@ -301,7 +301,7 @@ study = joc.sweep(
 table = study.configurations("valid_loss")
 first = table[["depth", "hidden", "learning_rate", "valid_loss"]].head(8)
 show_table(
-    first.set_axis(["capas", "neuronas", "tasa", "costo de validación"], axis=1), index=False
+    first.set_axis(["capas", "neuronas", "tasa", "pérdida de validación"], axis=1), index=False
 )
 
 # %% [markdown]
@@ -379,9 +379,17 @@ narrow = runs.loc[runs["hidden"] == 3, "test_accuracy"].astype(float)
 assert narrow.max() < scores.mean() - half
 
 # %% [markdown]
+# ## En resumen
+#
+# - El teorema dice que los pesos existen; el entrenamiento no los encuentra siempre.
+# - La profundidad paga donde la función está hecha de repetir algo, como el diente de sierra; en
+#   los dígitos, no.
+# - Al ensanchar, las semillas acaban cada vez más cerca unas de otras.
+# - Anchura y profundidad se eligen con validación; la prueba se mira una vez, con semillas nuevas.
+#
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice si una red el doble de ancha reduce a la mitad el error de aproximación. Mídelo.
 # 2. Elige la red con la exactitud de prueba en lugar de la de validación. ¿Cuánto mejora el número,

@@ -264,9 +264,16 @@ if not quick():  # que elige con una sola semilla
     assert min(margins, key=margins.get) == mean["vaivén"].idxmax()
 
 # %% [markdown]
+# ## En resumen
+#
+# - Con un suelo conocido se sabe cuánto error es de la red y cuánto del azar.
+# - A cada optimizador, su tasa y el mismo presupuesto para buscarla; informan otras semillas.
+# - Se comparan las diferencias semilla a semilla, no si dos intervalos se tocan.
+# - Aquí la tasa pesa varias veces más que el optimizador.
+#
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Duplica el ruido $\sigma$. ¿Qué le pasa al suelo y qué a lo que se pierde sobre él?
 # 2. Repite con una sola semilla, y luego con otra. ¿Cambia el ganador?

@@ -72,7 +72,7 @@ accuracy, loss = final("valid_accuracy"), final("valid_loss")
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
 kinds = [
     (accuracy, "exactitud de validación", "viridis", {"vmin": 0.5, "vmax": 1}),
-    (np.log10(loss), "log₁₀ del costo de validación", "viridis_r", {}),
+    (np.log10(loss), "log₁₀ de la pérdida de validación", "viridis_r", {}),
 ]
 for ax, (values, name, colors, limits) in zip(axes, kinds, strict=True):
     ax.set_facecolor("lightgray")
@@ -95,8 +95,8 @@ show(fig, "mapa")
 # van en diagonal, como dice la regla de escala: un lote mayor con la misma tasa se queda atrás. A
 # la derecha el borde es casi vertical, porque la estabilidad depende de la curvatura y no del lote.
 #
-# Lo de la diagonal se puede medir. En la zona de pasos pequeños, cuánto cambia el costo (en
-# logaritmo) al cuadruplicar el lote dejando la tasa, y al cuadruplicar los dos:
+# Lo de la diagonal se puede medir. En la zona de pasos pequeños, cuánto cambia la pérdida
+# (en logaritmo) al cuadruplicar el lote dejando la tasa, y al cuadruplicar los dos:
 
 # %%
 shift = round(np.log(4) / np.log(rates[1] / rates[0]))  # columnas hasta cuatro veces la tasa
@@ -124,7 +124,7 @@ trained = np.nanmax(accuracy, axis=1) >= GOAL  # al lote mayor le faltan pasos
 slope = np.polyfit(np.log(sizes)[trained], np.log(middle)[trained], 1)[0]
 for size, rate in zip(sizes, middle, strict=True):
     print(f"B = {size:3d}: tasa buena {rate:.3g}")
-print(f"tasa ∝ B^{slope:.2f}, ajustada a {trained.sum()} lotes")
+print(f"la tasa crece como B elevado a {slope:.2f}, ajustado a {trained.sum()} lotes")
 assert 0 <= slope < 0.9  # nunca tan deprisa como dice la regla: la estabilidad lo impide
 
 # %% [markdown]
@@ -215,7 +215,7 @@ assert 1 < saved < 1.5 * ratio
 # %% [markdown]
 # ## El mejor equilibrio
 #
-# El costo y la exactitud de validación durante el entrenamiento, cada lote con su mejor tasa (la
+# La pérdida y la exactitud de validación durante el entrenamiento, cada lote con su mejor tasa (la
 # banda va de la peor a la mejor semilla). En el tercer panel, con los mismos colores, cada punto es
 # una combinación del mapa que llegó a la meta: a la izquierda está lo barato, arriba lo bueno.
 # Interesa solo el borde superior izquierdo (el frente de Pareto): lo que nadie mejora en una cosa
@@ -235,7 +235,7 @@ for ax, metric in zip(axes, ("valid_loss", "valid_accuracy"), strict=False):
 for i, color in zip(range(len(sizes)), COLORS, strict=False):
     done = ~np.isnan(to_goal[i])
     axes[2].plot(to_goal[i][done] * steps_per_epoch[i], accuracy[i][done], "o", color=color, ms=6)
-axes[0].set(ylabel="costo de validación", yscale="log")
+axes[0].set(ylabel="pérdida de validación", yscale="log")
 axes[0].set_yticks(ticks := [0.1, 0.3, 1, 3], [f"{tick:g}" for tick in ticks])
 axes[0].minorticks_off()
 axes[1].axhline(GOAL, color="gray", ls=":", lw=1)
@@ -355,14 +355,20 @@ assert first_by["pasos"] >= first_by["MB"]  # los pasos piden lotes mayores que 
 # la costumbre.
 
 # %% [markdown]
+# ## En resumen
+#
+# - A lote mayor, tasa mayor, pero no en proporción: la estabilidad le pone techo.
+# - Un lote grande ahorra pasos y gasta épocas; cuál es mejor depende del reloj.
+# - Entre 50 y 256 es un término medio entre relojes, y nada más: en exactitud no gana.
+#
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice qué lote llega antes a 0,93 si se cuentan pasos, y cuál si se cuentan épocas.
 # 2. Cambia `GOAL` a 0,90. ¿Cambia la de mejor equilibrio?
-# 3. Demuestra la aproximación del principio para un costo cuadrático y dos pasos, y di qué término
-#    se desprecia.
+# 3. Demuestra la aproximación del principio para una pérdida cuadrática y dos pasos, y di qué
+#    término se desprecia.
 #
 # ## Para leer más
 #

@@ -11,8 +11,9 @@
 # $$\tilde h = \frac{z\odot h}{1-p},\qquad z_i\sim\text{Bernoulli}(1-p),
 #   \qquad \mathbb E[\tilde h]=h$$
 #
-# **L2.** Al costo se le suma $\lambda\sum w_i^2$, cuyo gradiente es $2\lambda w$. Ese 2 viene de la
-# definición de los apuntes; muchas bibliotecas escriben $\frac\lambda2\sum w_i^2$ y no lo tienen.
+# **L2.** A la pérdida se le suma $\lambda\sum w_i^2$, cuyo gradiente es $2\lambda w$. Ese 2 viene
+# de la definición de los apuntes; muchas bibliotecas escriben $\frac\lambda2\sum w_i^2$ y no lo
+# tienen.
 #
 # **Al terminar sabrás** distinguir el riesgo que se baja del que se quería bajar; poner *dropout* y
 # L2 sin confundir el factor 2; explicar por qué L2 no es lo mismo con cada optimizador.
@@ -222,7 +223,7 @@ noise = rng.normal(size=(300, 2, 2000)) * np.array([0.1, 10.0])[:, None]
 ones = np.ones((2, 2000))
 for name, decoupled in (("Adam + L2", False), ("AdamW", True)):
     small, large = adam_with_l2(ones, noise, 0.003, 0.1, decoupled)[-1].mean(axis=1)
-    print(f"{name:10s} gradientes pequeños: 1 -> {small:.2f}   grandes: 1 -> {large:.2f}")
+    print(f"{name}: con gradientes pequeños, de 1 a {small:.2f}; con grandes, a {large:.2f}")
     if decoupled:
         shrunk = (1 - 2 * 0.003 * 0.1) ** len(noise)
         np.testing.assert_allclose([small, large], shrunk, atol=0.02)
@@ -243,7 +244,7 @@ for name, decoupled in (("Adam + L2", False), ("AdamW", True)):
 #
 # El dropout es una columna más de la tabla: `joc.MLP` apaga sus unidades ocultas con la
 # probabilidad de la columna `dropout`, un número como los demás, así que todo va en un solo
-# programa. (La columna `l2` también la conoce el costo, pero aquí la leen los optimizadores, y
+# programa. (La columna `l2` también la conoce la pérdida, pero aquí la leen los optimizadores, y
 # quien la lee la tiene para sí.) En el lugar de la parte de prueba se ponen las mismas imágenes de
 # entrenamiento: así se las mide al final sin dropout, como a las de validación.
 
@@ -264,7 +265,8 @@ digits = joc.Task.from_flax(
 )
 
 unit = joc.dropout(jnp.ones(100_000), 0.4, jax.random.key(0))
-print(f"dropout 0.4 sobre unos: valores {np.unique(unit).round(3)}, media {unit.mean():.3f}")
+values = " y ".join(f"{value:.3g}" for value in np.unique(unit))
+print(f"dropout 0.4 sobre unos: valores {values}, media {unit.mean():.3f}")
 assert abs(unit.mean() - 1) < 0.02
 
 # %%
@@ -310,13 +312,13 @@ reported = trials[trials["seed"].isin(reporting)].merge(chosen, on=[*cell, *numb
 
 # %% [markdown]
 # Entrenamiento y validación, con la media y el intervalo del 95 % sobre las semillas nuevas. La
-# *brecha* es el costo de validación menos el de entrenamiento.
+# *brecha* es la pérdida de validación menos la de entrenamiento.
 
 # %%
 KINDS = {"nada": "gray", "L2": BLUE, "dropout": ORANGE, "L2 + dropout": GREEN}
 MEASURES = {
-    "seen_loss": "costo entr.",
-    "valid_loss": "costo val.",
+    "seen_loss": "pérdida entr.",
+    "valid_loss": "pérdida val.",
     "gap": "brecha",
     "seen_accuracy": "exactitud entr.",
     "valid_accuracy": "exactitud val.",
@@ -362,7 +364,7 @@ for i, name in enumerate(NAMES):
 left.set_yticks(range(len(NAMES)), NAMES.values())
 left.invert_yaxis()
 left.set(xlabel="exactitud de validación (± intervalo)")
-right.set(xlabel="costo: ○ entrenamiento, ● validación", xscale="log")
+right.set(xlabel="pérdida: ○ entrenamiento, ● validación", xscale="log")
 right.set_xticks(ticks := [0.01, 0.03, 0.1, 0.3], [f"{tick:g}" for tick in ticks])
 right.minorticks_off()
 fig.legend(*left.get_legend_handles_labels(), frameon=False, loc="upper center", ncols=4)
@@ -370,8 +372,8 @@ fig.tight_layout(rect=(0, 0, 1, 0.93))
 show(fig, "con_y_sin")
 
 # %% [markdown]
-# A la derecha, cada segmento va del costo de entrenamiento al de validación; el eje es logarítmico,
-# así que su largo dice cuántas veces mayor es el segundo.
+# A la derecha, cada segmento va de la pérdida de entrenamiento a la de validación; el eje es
+# logarítmico, así que su largo dice cuántas veces mayor es la segunda.
 #
 # ¿Qué gana cada freno, y depende del optimizador? Con y sin él las semillas son las mismas, así que
 # se resta semilla a semilla y se da el intervalo de la diferencia. La segunda tabla es la
@@ -394,7 +396,7 @@ def summary(differences):
     return text.rename_axis("optimizador")
 
 
-print("ahorro en costo de validación:")
+print("ahorro en pérdida de validación:")
 show_table(summary(saved))
 of_sgd = saved.xs("sgd").reindex(saved.index, level="seed")
 print("menos el de SGD:")
@@ -403,9 +405,9 @@ of_l2 = saved.groupby("seed")["L2"].mean()
 assert of_l2.mean() > (0 if quick() else half_width(of_l2))  # dos semillas no dan un intervalo
 
 # %% [markdown]
-# La L2 rebaja el costo de validación (el `assert` lo comprueba con la media de los optimizadores).
-# Con dropout sí hay interacción: lo que a SGD le ayuda, a RMSProp lo empeora. En exactitud, abajo,
-# en puntos porcentuales, todo eso es poco.
+# La L2 rebaja la pérdida de validación (el `assert` lo comprueba con la media de los
+# optimizadores). Con dropout sí hay interacción: lo que a SGD le ayuda, a RMSProp lo empeora. En
+# exactitud, abajo, en puntos porcentuales, todo eso es poco.
 
 # %%
 by_kind = 100 * reported.pivot(index=index, columns="freno", values="valid_accuracy").astype(float)
@@ -432,7 +434,7 @@ pairs = trials.pivot_table(
 )
 train_cost, valid_cost = pairs["seen_loss"], pairs["valid_loss"]
 gap = valid_cost - train_cost
-for words, costs in (("costo de entrenamiento", train_cost), ("brecha", gap)):
+for words, costs in (("pérdida de entrenamiento", train_cost), ("brecha", gap)):
     print(f"{words}:")
     show_table(costs[list(KINDS)].rename_axis(["optimizador", "tasa"]))
 assert (train_cost["dropout"] > train_cost["nada"]).mean() > 0.7
@@ -447,7 +449,7 @@ assert (gap["L2"] < gap["nada"]).mean() > 0.7
 # %% [markdown]
 # ## ¿Cuánta L2? Depende del optimizador
 #
-# La misma letra $\lambda$ no significa lo mismo en cada uno. Abajo, el costo de validación según
+# La misma letra $\lambda$ no significa lo mismo en cada uno. Abajo, la pérdida de validación según
 # $\lambda$, sin dropout, con la mejor tasa para cada punto; a la izquierda del todo, sin L2.
 
 # %%
@@ -459,7 +461,7 @@ for name, color in zip(NAMES, [BLUE, ORANGE, GREEN, RED], strict=False):
     curve = curves[name]
     ax.plot(np.maximum(curve.index, 1e-5), curve, "o-", color=color, label=NAMES[name])
 ticks = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]
-ax.set(xscale="log", xlabel="λ", ylabel="costo de validación")
+ax.set(xscale="log", xlabel="λ", ylabel="pérdida de validación")
 ax.set_xticks(ticks, ["sin L2", *(f"{tick:g}" for tick in ticks[1:])])
 name_lines(ax)
 show(fig, "lambda")
@@ -475,13 +477,19 @@ assert best["adamw"] > best["adam"]
 # lo es. Copiar una $\lambda$ de un optimizador a otro no es repetir el experimento.
 
 # %% [markdown]
+# ## En resumen
+#
+# - Lo que se baja es el riesgo empírico; lo que se quiere, el verdadero. Entre los dos, la brecha.
+# - Regularizar empeora el entrenamiento y acorta la brecha; que mejore la exactitud hay que verlo.
+# - La L2 dentro de Adam se divide por $\sqrt{\hat v}$; la de AdamW, no: sus $\lambda$ no se copian.
+#
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice qué $\lambda$ de L2 equivale a `weight_decay=0.1` de AdamW. ¿Hay alguna?
 # 2. Pon *dropout* también en la entrada. ¿Mejora o estorba?
-# 3. Demuestra que con SGD da igual sumar L2 al costo o encoger los pesos aparte.
+# 3. Demuestra que con SGD da igual sumar L2 a la pérdida o encoger los pesos aparte.
 # 4. En la figura de lo que no se puede aprender, predice hacia dónde van los dos riesgos si los
 #    veinte ejemplos pasan a ser cien.
 #

@@ -2,9 +2,8 @@
 # # 8.4. Ejercicio del desbalance: una clase positiva del 5 %
 #
 # El cuarto ejercicio: solo cinco de cada cien pagos son fraude. ¿Qué se gana cambiando los datos
-# (repetir los raros, descartar los comunes) o el costo (pesos de clase, pérdida focal)? ¿Y moviendo
-# el umbral, que no cuesta nada? Se mide con precisión y exhaustividad, F1, AUC y exactitud
-# balanceada.
+# (repetir los raros, descartar los comunes) o la pérdida (pesos de clase, focal)? ¿Y moviendo el
+# umbral, que no cuesta nada? Se mide con precisión y exhaustividad, F1, AUC y exactitud balanceada.
 #
 # También estos datos se generan con una fórmula conocida, así que de cada pago se sabe la verdadera
 # probabilidad de fraude $p(x)$. Ningún clasificador ordena mejor que ella: es el techo.
@@ -125,8 +124,8 @@ with jax.enable_x64(True):
 # ## Seis redes en una
 #
 # Para comparar a igualdad de todo lo demás, las seis redes parten de los mismos pesos y dan el
-# mismo número de pasos. Viven en un solo árbol de parámetros, con un eje más, y el costo es la
-# **suma** de sus seis costos: la derivada de una suma respecto de los pesos de una red solo ve el
+# mismo número de pasos. Viven en un solo árbol de parámetros, con un eje más, y la pérdida es la
+# **suma** de las de las seis: la derivada de una suma respecto de los pesos de una red solo ve el
 # sumando de esa red, y Adam trabaja coordenada a coordenada, así que cada una entrena como si
 # estuviera sola. Son una tarea cualquiera para la biblioteca, y un programa en lugar de seis.
 
@@ -386,7 +385,7 @@ print(f"precisión media del submuestreo: en la época {stop}, {np.mean(precisio
 assert np.mean(precisions[0]) > np.mean(precisions[1])
 
 # %% [markdown]
-# Una parte de la pérdida, pues, era memoria, y se arregla parando a tiempo. El resto, hasta la red
+# Una parte de lo perdido, pues, era memoria, y se arregla parando a tiempo. El resto, hasta la red
 # sin remedio, es lo que enseñaban los pagos descartados.
 
 # %% [markdown]
@@ -444,9 +443,16 @@ for name, p in losses_of.items():
 assert metrics.log_loss(y_test, corrected) < metrics.log_loss(y_test, losses_of["pesos"])
 
 # %% [markdown]
+# ## En resumen
+#
+# - Con un 5 % de positivos la exactitud premia a quien dice siempre que no.
+# - Los remedios apenas ordenan mejor: mueven el umbral, que se puede mover sin volver a entrenar.
+# - Los pesos de clase suman una constante al logit, $\ln(N_0/N_1)$, que se puede restar.
+# - El submuestreo pierde lo que enseñaban los pagos que tira.
+#
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice la exactitud de quien contesta siempre «no es fraude». ¿Y su F1?
 # 2. Con una clase positiva del 1 % en vez del 5 %, ¿qué remedio empeora más?

@@ -103,7 +103,8 @@ SIZES = {"train": 320, "other": 128} if quick() else {"train": 1024, "other": 25
 if REAL and not quick():
     SIZES = {"train": 20_000, "other": 4_000}
 mnist, cifar = load("mnist", 28, 1, **SIZES), load("cifar10", 32, 3, **SIZES)
-print("MNIST  ", mnist["train"][0].shape, "CIFAR-10", cifar["train"][0].shape)
+for name, parts in {"MNIST": mnist, "CIFAR-10": cifar}.items():
+    print(f"{name}: {' × '.join(map(str, parts['train'][0].shape))} números")
 
 # %% [markdown]
 # ## La convolución
@@ -156,7 +157,8 @@ with jax.enable_x64(True):
 by_hand = largest(convolution(some, params["kernel"], params["bias"]))
 gaps = [np.abs(by_hand - ours).max(), np.abs(ours - theirs).max()]
 gaps += [np.abs(slopes[name] / their_slopes[name] - 1).max() for name in slopes]
-print("a mano y la biblioteca; la biblioteca y Flax; sus gradientes:", [f"{g:.1e}" for g in gaps])
+print(f"a mano y la biblioteca, {gaps[0]:.0e}; la biblioteca y Flax, {gaps[1]:.0e}; ", end="")
+print(f"sus gradientes, {max(gaps[2:]):.0e}")
 assert max(gaps) < 1e-12
 
 # %% [markdown]
@@ -378,7 +380,7 @@ print(f"{steps} pasos de {batch_size} imágenes, {epochs:.0f} épocas; semillas:
 print("La media, y entre paréntesis la peor y la mejor.")
 text = text.rename(index=lambda name: str(name).removeprefix("keras."))
 text.index.names = ["red", "optimizador", "tasa"]
-text.columns = ["costo de entrenamiento", "exactitud, validación", "exactitud, movidas"]
+text.columns = ["pérdida de entrenamiento", "exactitud, validación", "exactitud, movidas"]
 show_table(text)
 
 
@@ -438,9 +440,17 @@ if not quick():  # las dos de 28 x 28
     assert (kept["fracción"]["CNN de MNIST"] > kept["fracción"]["densa"]).all()
 
 # %% [markdown]
+# ## En resumen
+#
+# - Una convolución tiene pocos pesos y los usa en todas partes: si la imagen se mueve, su mapa
+#   también.
+# - Las entradas de la capa densa se cuentan a mano: 1600, y no 9216.
+# - Las tasas impresas son recetas: la de SGD es, sencillamente, pequeña.
+# - La densa del final nota el cambio de sitio; la red convolucional entera solo lo nota menos.
+#
 # ## Para practicar
 #
-# (Las soluciones, aparte, en la [lección 15](15_soluciones.py).)
+# (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
 #
 # 1. Predice cuántos parámetros tiene una convolución de 3 × 3 con 32 canales de entrada y 64 de
 #    salida.

@@ -357,7 +357,7 @@ errata.judge(
         lambda w: (3.0 * w) ** 2,
     ),
     truth=entered_v(cost),
-    cases={"lo que entra en v₁ con el costo ½·3·w², en w=2": lambda f: exact(f, 2.0)},
+    cases={"lo que entra en v₁ con la pérdida ½·3·w², en w=2": lambda f: exact(f, 2.0)},
 )
 
 # %% [markdown]
@@ -433,6 +433,8 @@ show(errata.chart(), "cuanto", "Cuánto se equivoca cada errata, en el peor de s
 #   prueba más corta de que está bien escrito (E3, E4).
 #
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15.2](15_2_soluciones.py).)
 #
 # 1. Predice dónde se detiene el momentum impreso con $\gamma=0{,}5$ y $\eta=0{,}01$; compruébalo.
 # 2. Cambia el gradiente constante por uno que alterne de signo. ¿Cuánto acaban midiendo los pasos

@@ -408,6 +408,8 @@ assert all(0.5 <= apart < 10 for number, apart in worst.items() if number != "E3
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.2](15_2_soluciones.py).)
+#
 # 1. Predice cuánto mide el primer paso del Adam de Keras con un gradiente de $10^{-7}$, y
 #    compruébalo.
 # 2. Pon en E18 un gradiente de 1. ¿Se distinguen las dos fórmulas? ¿Con qué gradiente empiezan a

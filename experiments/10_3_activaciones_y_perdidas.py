@@ -383,6 +383,8 @@ assert abs(apart["E5"] - 2) < 1e-12 and abs(apart["E13"] - 2) < 1e-12
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.2](15_2_soluciones.py).)
+#
 # 1. Predice qué probabilidades da la fórmula impresa de E7 con $z=(-3,0,3)$, y si el orden de las
 #    clases se conserva.
 # 2. Cambia las etiquetas de E10 por $1,0,0$. ¿Qué $p$ minimiza cada pérdida?

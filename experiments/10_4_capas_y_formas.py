@@ -384,6 +384,8 @@ assert silent == ["E22", "E30"]
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.2](15_2_soluciones.py).)
+#
 # 1. Predice qué recta aprende el código de E22 si las etiquetas son $1,1,1,1,6$.
 # 2. Cambia la red 3-3-3 de E16 por una 3-4-3. ¿Qué lectura deja de ejecutarse?
 # 3. ¿Cuántas entradas tendría la capa densa de N1 con imágenes de $32\times32$ y tres canales?

@@ -413,6 +413,8 @@ show(errata.chart(), "cuanto", "Cuánto se equivoca cada errata, en el peor de s
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.2](15_2_soluciones.py).)
+#
 # 1. Predice cuántas actualizaciones hace una época con 1000 ejemplos y lotes de 64, contando y sin
 #    contar el último, incompleto.
 # 2. Cambia la salida de E29 por $w=0$. ¿A qué valle llega? ¿Y desde el máximo que hay entre los

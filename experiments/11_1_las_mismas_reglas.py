@@ -378,6 +378,8 @@ show(fig, "tasa_que_cae", "El momentum de Keras y el de PyTorch cuando la tasa b
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.2](15_2_soluciones.py).)
+#
 # 1. Predice qué pasa si la tasa **sube** diez veces en el paso 10. ¿Cuál de las dos bolas se entera
 #    antes?
 # 2. Cambia la fila de Adam de `CALLS` para que use la regla de PyTorch. ¿En qué cifra se aparta?

@@ -338,6 +338,8 @@ if torch is None or keras is None:
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.2](15_2_soluciones.py).)
+#
 # 1. Predice si la primera pérdida cambia al no reordenar cuando todas las entradas de una imagen
 #    son iguales.
 # 2. Pon lotes de diez en vez de ocho. ¿En qué cifra se separa Keras, y por qué?

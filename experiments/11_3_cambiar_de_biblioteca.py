@@ -254,6 +254,8 @@ if torch is not None:
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.2](15_2_soluciones.py).)
+#
 # 1. Predice qué método tiene la regla igual y los números distintos; compruébalo con `joc.explain`.
 # 2. Pasa el estado de PyTorch con la cuenta de pasos puesta a cero. ¿Qué paso sale mal, y por
 #    cuánto?

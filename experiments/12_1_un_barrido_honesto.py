@@ -320,6 +320,8 @@ assert spent < 0.7 and halving_best > full_best - 0.03
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.3](15_3_soluciones.py).)
+#
 # 1. Predice cuánto sube el mejor de 32 entrenamientos iguales sobre su media, en desviaciones
 #    típicas.
 # 2. Elige con dos semillas y con ocho. ¿Cuánto encoge la sorpresa al informar?

@@ -361,6 +361,8 @@ if not quick():  # con una semilla para elegir y otra para juzgar puede salir cu
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.3](15_3_soluciones.py).)
+#
 # 1. Predice desde qué $\varepsilon$ deja Adam de fallar en el ejemplo de Wilson si las clases están
 #    a partes iguales.
 # 2. Elige con cuatro semillas en vez de dos. ¿Sigue perdiendo Adam?

@@ -248,6 +248,8 @@ assert agreement > 0.9  # solo difieren donde decide el caos
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.3](15_3_soluciones.py).)
+#
 # 1. Predice si la frontera de una red lineal sería lisa. Cambia tanh por la identidad.
 # 2. Duplica el número de pasos. ¿Se arruga más la frontera?
 # 3. Amplía otro trozo del borde y di si se parece al entero.

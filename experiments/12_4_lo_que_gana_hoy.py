@@ -324,6 +324,8 @@ print(spanish(f"del primero al último, {100 * spread:.2f} puntos"))
 # %% [markdown]
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.3](15_3_soluciones.py).)
+#
 # 1. Predice quién queda mejor parado si se dobla el número de pasos: el coseno o Schedule-Free.
 # 2. Sube a `ema_params(0.998)`. ¿Qué pasa al principio de la curva, y qué al final?
 # 3. Compara a igual número de segundos: mide un paso de Muon y uno de AdamW y ajusta `STEPS`.

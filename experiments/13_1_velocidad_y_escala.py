@@ -366,6 +366,8 @@ show_claims(claims)
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.3](15_3_soluciones.py).)
+#
 # 1. Predice cuántas veces más pasos dará SGD si la condición pasa de 100 a 400, y cuántas momentum.
 # 2. Cambia `TURN` por cero y por $\pi/4$. ¿Quién gana y quién pierde con el giro?
 # 3. Afina también β en el tazón de condición 10. ¿Cambia el veredicto de «ayuda mucho con entradas

@@ -20,6 +20,7 @@ import pandas as pd
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show, show_table
 from jaxopt_course.course.claims import claim, decided, interval, spanish
+from jaxopt_course.course.figures import proper
 from jaxopt_course.course.verdicts import show_claims
 
 COLOURS = {"sgd": "#0072B2", "sgd con ruido": "#777777", "momentum": "#E69F00",
@@ -106,7 +107,7 @@ chosen = {name: end[:half].mean().idxmax() for name, end in ends.items()}
 reported = {name: end[half:][chosen[name]].to_numpy() for name, end in ends.items()}
 for name, values in reported.items():
     mean, width = interval(values)
-    print(spanish(f"{name:14s} con su mejor tasa, {chosen[name]}: {mean:.1%} ± {width:.1%}"))
+    print(spanish(f"{proper(name)} con su mejor tasa, {chosen[name]}: {mean:.1%} ± {width:.1%}"))
 
 fig, ax = plt.subplots(figsize=(7, 4))
 for name, colour in COLOURS.items():
@@ -153,7 +154,7 @@ claims = [
           f"{sign(extremes(noisy_gain)[0])} a {sign(extremes(noisy_gain)[1])} puntos",
           con_alguna_tasa=escape,
           con_toda_tasa=all(decided(gain) for gain in noisy_gain.values())),
-    claim("Mini-batch", "001:373", "el ruido del lote ayuda a salir de mínimos locales",
+    claim("Mini-lote", "001:373", "el ruido del lote ayuda a salir de mínimos locales",
           "con la tasa elegida aparte acaban en el global el "
           f"{reported['sgd con ruido'].mean():.0%} con ruido añadido y el "
           f"{reported['sgd'].mean():.0%} sin él",
@@ -260,6 +261,8 @@ show_claims(claims)
 # - Adam con una memoria corta puede ir al peor punto aun en un problema convexo.
 #
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15.3](15_3_soluciones.py).)
 #
 # 1. Predice qué hará SGD con ruido si el ruido se apaga como $1/\sqrt t$. ¿Escapará, y se quedará?
 # 2. Cambia `noise=4.0` por 2 y por 8. ¿Se mueve la tasa con la que más acaban en el pozo central?

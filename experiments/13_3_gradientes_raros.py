@@ -334,6 +334,8 @@ show_claims(claims)
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.3](15_3_soluciones.py).)
+#
 # 1. Predice cuánto mide el paso de Adam en un pico de $10^6$ en lugar de $10^3$.
 # 2. Cambia `PULSE` por 300. ¿Quién pierde más décadas?
 # 3. ¿Con qué $\beta_2$ tarda Adamax lo mismo que Adam en recuperarse?

@@ -33,7 +33,7 @@ SEED = 0
 # ## Una regresión con el mínimo a la vista
 #
 # Varios conjuntos de datos $y=x^\top w+$ ruido, y en cada uno lotes de 1, de 32 y de todos los
-# ejemplos. El sobrante de la pérdida sobre su mínimo es exacto,
+# ejemplos. El exceso de pérdida sobre su mínimo es exacto,
 # $(w-w^*)^\top\tfrac1N X^\top X\,(w-w^*)$, y se apunta tras **cada** actualización. Lo que se
 # paga son los **ejemplos mirados**. Unos conjuntos eligen la tasa y otros informan.
 
@@ -130,10 +130,10 @@ for batch, colour in zip(SIZES, ["#E69F00", "#0072B2", "#009E73"], strict=True):
     ax.plot(seen, np.median(lines, 0), color=colour, label=label, lw=1.5)
 ax.axhline(0.01, color="#777777", ls=":", lw=1)
 ax.set(xscale="log", yscale="log", ylim=1e-6)
-ax.set(xlabel="ejemplos mirados", ylabel="sobrante / el inicial")
+ax.set(xlabel="ejemplos mirados", ylabel="exceso / el inicial")
 ax.set_title("El mismo trabajo, repartido en lotes distintos")
 ax.legend()
-show(fig, "lotes", "El sobrante de la pérdida según los ejemplos mirados, con tres tamaños de lote")
+show(fig, "lotes", "El exceso de pérdida según los ejemplos mirados, con tres tamaños de lote")
 
 # %% [markdown]
 # Con un ejemplo por paso se llega antes al uno por ciento y no se baja de ahí; con 32 se tarda algo
@@ -147,7 +147,7 @@ falling = jax.jit(
 fallen = np.asarray(falling)[:, falling.shape[1] // 2 :].mean(-1)
 level = {batch: noise[batch].mean(-1) for batch in SIZES}
 around = pd.DataFrame(level, SAME_RATES).add_prefix("lote de ")
-show_table(around.rename_axis("sobrante con tasa"), 2)
+show_table(around.rename_axis("exceso con tasa"), 2)
 assert fallen.mean() < level[1][1] / 3
 
 fewer = (
@@ -155,7 +155,7 @@ fewer = (
     f"{need[N]:,.0f} con todos"
 )
 left_over = (
-    f"sobrante a la misma tasa: {level[1][0]:.1e} con lote 1, {level[32][0]:.1e} con 32 y "
+    f"exceso a la misma tasa: {level[1][0]:.1e} con lote 1, {level[32][0]:.1e} con 32 y "
     + (f"{level[N][0]:.1e}" if level[N][0] > 1e-9 else "menos de una milmillonésima") + " con todos"
 )  # fmt: skip
 sooner = decided(logs[N] - logs[1])
@@ -173,7 +173,7 @@ claims = [
           f"con tasa 0.01 suben la pérdida el {rises[1].mean():.0%} de los primeros pasos con "
           f"lote 1 y el {rises[N].mean():.0%} con todos", sube=decided(rises[1] - rises[N], 0.05)),
     claim("SGD", "002:521", "oscila en torno al óptimo; converge si la tasa tiende a cero",
-          f"sobrante {level[1][1]:.1e} con tasa constante y {fallen.mean():.1e} con una que baja "
+          f"exceso {level[1][1]:.1e} con tasa constante y {fallen.mean():.1e} con una que baja "
           "como 1/t", oscila=decided(noise[1][1] - 10 * noise[N][1]),
           la_tasa_lo_arregla=decided(noise[1][1] - 3 * fallen)),
     claim("Lote completo", "001:220, 002:505", "actualizaciones y convergencia estables",
@@ -182,17 +182,17 @@ claims = [
           f"desviación del gradiente {scatter[1]:.1f} con lote 1, {scatter[32]:.2f} con 32, "
           "cero con todos", preciso=scatter[N] < scatter[32] < scatter[1]),
     claim("Lote completo", "001:226", "convergencia más lenta que SGD", fewer, lento=sooner),
-    claim("Mini-batch", "001:371, 002:525", "equilibrio entre precisión y velocidad",
+    claim("Mini-lote", "001:371, 002:525", "equilibrio entre precisión y velocidad",
           f"{fewer}; {left_over}",
           más_rápido_que_todos=decided(logs[N] - logs[32]),
           menos_ruido_que_uno=decided(noise[1][0] - noise[32][0])),
-    claim("Mini-batch", "001:377", "el tamaño importa: pequeño inestable, grande como el completo",
+    claim("Mini-lote", "001:377", "el tamaño importa: pequeño inestable, grande como el completo",
           f"mayor tasa estable: {10 ** limit[1].mean():.2f} con lote 1, "
           f"{10 ** limit[32].mean():.2f} con 32 y {10 ** limit[N].mean():.2f} con todos; {fewer}",
           pequeño_menos_estable=decided(limit[32] - limit[1]),
           grande_más_lento=decided(logs[N] - logs[32])),
-    claim("Mini-batch", "001:378", "quedan oscilaciones, más si la tasa es alta",
-          f"sobrante con lote 32: {level[32][0]:.1e} con tasa 0.01 y {level[32][1]:.1e} con 0.03",
+    claim("Mini-lote", "001:378", "quedan oscilaciones, más si la tasa es alta",
+          f"exceso con lote 32: {level[32][0]:.1e} con tasa 0.01 y {level[32][1]:.1e} con 0.03",
           quedan=decided(noise[32][0] - 3 * noise[N][0]),
           crecen=decided(noise[32][1] - noise[32][0])),
 ]  # fmt: skip
@@ -247,7 +247,7 @@ claims += [
           cálculo=work[600] > 10 * work[32], memoria=scratch[600] > 4 * scratch[32]),
     claim("Lote completo", "002:505", "eficiente en cálculo", traffic,
           por_ejemplo=moved[600] < moved[32], por_actualización=work[600] < 2 * work[32]),
-    claim("Mini-batch", "001:372", "uso más eficiente del equipo", traffic,
+    claim("Mini-lote", "001:372", "uso más eficiente del equipo", traffic,
           frente_a_uno=moved[1] > 1.5 * moved[32],
           frente_a_todos=moved[600] > 1.5 * moved[32]),
 ]  # fmt: skip
@@ -290,7 +290,7 @@ for batch, rate in tuned.items():
 points = f"{100 * better[0]:+.1f} ± {100 * better[1]:.1f} puntos"
 print(spanish(f"exactitud de prueba, lote de 50 menos completo: {points}"))
 claims.append(
-    claim("Mini-batch", "001:373", "el ruido mejora la generalización",
+    claim("Mini-lote", "001:373", "el ruido mejora la generalización",
           f"exactitud de prueba {told[50].mean():.3f} con lote 50 y {told[600].mean():.3f} con el "
           f"completo: {points}",
           generaliza=decided(told[50] - told[600]))
@@ -312,11 +312,13 @@ show_claims(claims)
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.3](15_3_soluciones.py).)
+#
 # 1. Predice la desviación del gradiente con lotes de 128, y compruébala con la fórmula sin
-#    reemplazo.
+#    reposición.
 # 2. Añade un lote de 4. ¿Dónde queda entre los otros en ejemplos hasta el uno por ciento?
-# 3. ¿Qué pasa con el sobrante si la tasa baja como $1/\sqrt t$ en vez de $1/t$?
-# 4. Demuestra que la media de $B$ gradientes elegidos sin reemplazo de $N$ tiene varianza
+# 3. ¿Qué pasa con el exceso si la tasa baja como $1/\sqrt t$ en vez de $1/t$?
+# 4. Demuestra que la media de $B$ gradientes elegidos sin reposición de $N$ tiene varianza
 #    $\frac{\sigma^2}{B}\cdot\frac{N-B}{N-1}$.
 #
 # ## Para leer más

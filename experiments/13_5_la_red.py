@@ -371,6 +371,8 @@ show_claims(claims)
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.3](15_3_soluciones.py).)
+#
 # 1. Predice cuántas décadas útiles tendría SGD con la mitad de capas; cambia `DEPTH` y compruébalo.
 # 2. Pide nueve décimos de la mejor exactitud y luego 0,99. ¿Cambia el orden de los anchos?
 # 3. Escribe la fila de `recipes` de otro optimizador de la biblioteca y predice sus bytes por peso.

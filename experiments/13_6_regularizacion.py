@@ -233,6 +233,8 @@ show_claims(claims)
 #
 # ## Para practicar
 #
+# (Las soluciones, aparte, en la [lección 15.3](15_3_soluciones.py).)
+#
 # 1. Predice a qué norma tienden los pesos de AdamW si el gradiente es cero, y cuántos pasos tarda
 #    en bajar a la mitad con $\eta=0{,}003$ y decaimiento 1.
 # 2. Entrena con las etiquetas limpias. ¿Sigue ganando algo el decaimiento?

@@ -62,7 +62,15 @@ assert len(claims) / 2 < met < 0.65 * len(claims) and unmet < mixed / 4
 show_all()
 
 # %% [markdown]
+# ## En resumen
+#
+# - Casi ninguna afirmación es falsa sin más; las que dependen lo hacen de la tasa, del rival o de
+#   lo que se cuente.
+# - «Rápido», «estable» y «eficiente» no dicen nada hasta que se pregunta algo con sí o no.
+#
 # ## Para practicar
+#
+# (Las soluciones, aparte, en la [lección 15.3](15_3_soluciones.py).)
 #
 # 1. Elige una afirmación que dependa y di, sin mirar la lección, qué pregunta la haría cumplirse.
 # 2. Busca dos afirmaciones que se contradigan en los apuntes. ¿Qué veredicto tiene cada una?

@@ -149,8 +149,8 @@ for update in (unfinished, renamed):
 #
 # Cada enunciado lleva debajo su esqueleto: cambia los puntos suspensivos y ejecuta la celda. Sin
 # tocarlos, el esqueleto deja los parámetros donde estaban, y el corrector lo dice. Vale NumPy y
-# vale JAX. Cada uno cambia poco respecto al anterior. Las soluciones están, aparte, en la [lección
-# 15](15_soluciones.py); antes de mirarlas, pregúntale al corrector.
+# vale JAX. Cada uno cambia poco respecto al anterior. Las soluciones están, aparte, en la
+# [lección 15.1](15_1_soluciones.py); antes de mirarlas, pregúntale al corrector.
 
 # %% [markdown]
 # ### SGD

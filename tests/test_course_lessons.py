@@ -15,7 +15,10 @@ from jaxopt_course.course.digits import digits, noisy_digits, pixels
 from jaxopt_course.course.mistakes import RECIPES
 
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
-WITH_EXERCISES = sorted(EXPERIMENTS.glob("0*_*.py"))
+ANSWERING = ("14_", "15_")  # the exercise that closes the course, and the solutions
+WITH_EXERCISES = [
+    file for file in sorted(EXPERIMENTS.glob("[01]*_*.py")) if not file.name.startswith(ANSWERING)
+]
 
 
 def net(rngs):
@@ -110,8 +113,8 @@ def numbered(text):
 
 def solutions():
     """Of each lesson by its number: the text of its solutions."""
-    text = prose(EXPERIMENTS / "15_soluciones.py")
-    heads = r"^## Lección (\d+)|^\*\*(\d\.\d)\.\*\*"
+    text = "\n\n".join(map(prose, sorted(EXPERIMENTS.glob("15_*.py"))))
+    heads = r"^## Lección (\d+)|^\*\*(\d+\.\d)\.\*\*"
     parts = re.split(heads, text, flags=re.MULTILINE)[1:]
     return {one or two: told for one, two, told in zip(*[iter(parts)] * 3, strict=True)}
 
@@ -130,4 +133,4 @@ def test_every_optimizer_has_a_cell_to_write_it_in_and_a_solution():
         cells = [cell.source for cell in notebooks.read(EXPERIMENTS / "14_tu_turno.py").cells]
         (skeleton,) = [cell for cell in cells if f"def mi_{name}(" in cell]
         assert "..." in skeleton and f'check("{name}", mi_{name})' in skeleton
-        assert f"\ndef {name}(" in (EXPERIMENTS / "15_soluciones.py").read_text(encoding="utf-8")
+        assert f"\ndef {name}(" in (EXPERIMENTS / "15_1_soluciones.py").read_text(encoding="utf-8")

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 15. Soluciones
+# # 15.1. Soluciones: las lecciones 1 a 9 y la 14
 #
 # Las respuestas de «Para practicar», lecciones 1 a 9, y los diez optimizadores de la 14. Lo que es
 # un número se calcula aquí y se comprueba; lo que pide cambiar algo en una lección y volver a
