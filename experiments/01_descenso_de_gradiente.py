@@ -58,6 +58,7 @@ def descend(x, y, theta, eta, batches):
     return np.array(path)
 
 
+# %%
 def in_batches(examples, batch_size, epochs, seed=0):
     """Índices (actualizaciones, batch_size): en cada época un orden nuevo, cortado en lotes."""
     rng = np.random.default_rng(seed)
@@ -93,6 +94,7 @@ x, y = (np.float64(line.train[name][:, 0]) for name in ("inputs", "targets"))
 eta, epochs, start = 0.01, 60, np.array([-1.0, 3.0])
 paths = {B: descend(x, y, start, eta, in_batches(5, B, epochs)) for B in (1, 2, 5)}
 
+# %%
 with jax.enable_x64(True):
     params, _ = line.init(jax.random.key(0))
     (bias, kernel), tree = jax.tree.flatten(params)
@@ -401,6 +403,10 @@ show(fig, "costo")
 # ## Para practicar
 #
 # (Las soluciones, aparte, en la [lección 15.1](15_1_soluciones.py).)
+#
+# Los números se cambian en el cuaderno, que se descarga bajo el título. Si al cambiar uno falla un
+# `assert`, no es un error tuyo: es una afirmación de la lección que con ese número deja de ser
+# cierta. Quita esa línea y sigue.
 #
 # 1. Predice antes de ejecutar: con $B=3$ en la recta de cinco puntos, ¿cuántas actualizaciones hay
 #    por época y cuántos ejemplos se quedan fuera de cada una? Compruébalo con `in_batches`.

@@ -48,6 +48,7 @@ def sum_momentum(gradient, w, rates, beta):
     return np.array(path)
 
 
+# %%
 def mean_momentum(gradient, w, rates, beta):
     """La media móvil: la tasa la multiplica al salir."""
     v, path = np.zeros_like(w), [w]
@@ -58,6 +59,7 @@ def mean_momentum(gradient, w, rates, beta):
     return np.array(path)
 
 
+# %%
 def look_ahead(gradient, w, rates, beta):
     """Nesterov: el gradiente de donde llevaría la velocidad; w y v, paso a paso."""
     v, path = np.zeros_like(w), [(w, np.zeros_like(w))]
@@ -352,12 +354,15 @@ def slope(w):
     return quadratic @ (w - optimum)
 
 
+# %%
 root = (np.sqrt(L) - np.sqrt(mu)) / (np.sqrt(L) + np.sqrt(mu))
 paths = {
     "sin memoria": sum_momentum(slope, start_2d, np.full(moves, 1.9 / L), 0.0),
     "suma": sum_momentum(slope, start_2d, np.full(moves, 1 / L), root),
     "Nesterov": look_ahead(slope, start_2d, np.full(moves, 1 / L), root)[0],
 }
+
+# %%
 a, b = np.linspace(-1.3, 2.8, 150), np.linspace(-0.2, 0.9, 150)
 off = np.stack(np.meshgrid(a, b), axis=-1) - optimum
 bowl = 0.5 * np.einsum("...i,ij,...j", off, quadratic, off)

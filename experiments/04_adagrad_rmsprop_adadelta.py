@@ -60,6 +60,7 @@ def adagrad(gradients, eta, eps=1e-7, S0=0.0):
     return np.array(steps)
 
 
+# %%
 def rmsprop(gradients, eta, rho=0.9, eps=1e-7, inside=True, mu=0.0):
     S, v, steps = 0.0, 0.0, []
     for g in gradients:
@@ -70,6 +71,7 @@ def rmsprop(gradients, eta, rho=0.9, eps=1e-7, inside=True, mu=0.0):
     return np.array(steps)
 
 
+# %%
 def adadelta(gradients, eta=1.0, rho=0.95, eps=1e-6):
     S, X, steps = 0.0, 0.0, []
     for g in gradients:
@@ -257,6 +259,7 @@ np.testing.assert_allclose(of_adagrad[:CHANGE], 1 / np.sqrt(t[:CHANGE]), rtol=1e
 np.testing.assert_allclose(of_rmsprop[CHANGE - 1], 1.0, rtol=1e-6)
 recovery = int(np.argmax(of_rmsprop[CHANGE:] > 0.9))
 
+# %%
 fig, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
 ax.semilogy(t, of_adagrad, color=BLUE)
 ax.semilogy(t, of_rmsprop, color=GREEN)
@@ -302,6 +305,7 @@ scores = rolled.trials.astype({"valid_loss": float, "learning_rate": float}).piv
 )
 by_rate = {mu: scores[mu].mean(axis=1) for mu in memories}
 
+# %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
 for (mu, losses), colour, mark in zip(by_rate.items(), (GREEN, ORANGE, BLUE), "Do^", strict=True):
     look = {"color": colour, "marker": mark, "markersize": 4, "label": f"μ = {mu:g}"}

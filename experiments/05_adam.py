@@ -65,6 +65,7 @@ def adam(gradients, theta, eta, b1=0.9, b2=0.999, eps=1e-8, decay=0.0):
     return np.array(path)
 
 
+# %%
 def adamax(gradients, theta, eta, b1=0.9, b2=0.999, eps=1e-8):
     m, u, path = 0.0, 0.0, [theta]
     for t, g in enumerate(gradients, start=1):
@@ -127,7 +128,7 @@ none = m / np.sqrt(v)
 
 
 def step_sizes(**switches):
-    tx = joc.chain(joc.scale_by_adam(eps=0.0, **switches), joc.scale_by_learning_rate(eta))
+    tx = joc.chain(joc.scale_by_adam(b1, b2, eps=0.0, **switches), joc.scale_by_learning_rate(eta))
     return -np.diff(library(tx, ones, np.zeros(1)), axis=0)[:, 0]
 
 
@@ -146,7 +147,6 @@ begin = pd.DataFrame(
     {name: [*line[:6], line.max()] for name, (line, _) in lines.items()}, [*range(1, 7), "el mayor"]
 )
 show_table(begin.T.rename_axis("paso / η en t ="), 3)
-assert none.max() > 3 and none[0] > 3
 
 fig, ax = plt.subplots(figsize=(8, 4), layout="constrained")
 for name, (line, colour) in lines.items():
@@ -155,6 +155,7 @@ ax.set(xlabel="actualización $t$", ylabel=r"tamaño del paso / $\eta$")
 ax.set_title("Gradiente constante: el paso debería ser siempre uno")
 ax.legend(frameon=False)
 show(fig, "sesgo")
+assert none.max() > 3 and none[0] > 3
 
 # %% [markdown]
 # La corrección no es un adorno: sin ella los primeros pasos, los más ciegos de todos, son varias

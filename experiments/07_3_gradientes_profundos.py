@@ -185,6 +185,7 @@ if quick():
     del NETS["ReLU, g = 1"]
 
 
+# %%
 class Deep(nnx.Module):
     """Diez capas ocultas de 64 unidades."""
 
@@ -202,6 +203,7 @@ class Deep(nnx.Module):
         return self.last(x)
 
 
+# %%
 digits = joc.load_task("digits")
 arrays = lambda part: (part["inputs"], part["targets"])
 

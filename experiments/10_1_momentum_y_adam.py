@@ -67,6 +67,7 @@ def ones(w, t):
     return 0 * w + 1.0
 
 
+# %%
 def same(a, b):
     return np.allclose(a, b, rtol=1e-12, atol=1e-12)
 

@@ -212,6 +212,7 @@ def likelihood(p):
     return np.sum(terms(p, LABELS))
 
 
+# %%
 errata.judge(
     "E10",
     "002:322",

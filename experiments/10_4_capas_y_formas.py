@@ -156,8 +156,11 @@ def delta_of_jax(w, b, y):
     return exact(jax.grad(loss), b[1])
 
 
+# %%
 rectangular = lambda f: f(W, B, np.array([1.0, 0.0]))
 square = lambda f: f(*network(3, 3, 3), np.array([1.0, 0.0, 0.0]))
+
+# %%
 errata.judge(
     "E16",
     "002:429 y 002:431",

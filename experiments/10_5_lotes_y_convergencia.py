@@ -233,6 +233,8 @@ def two_valleys(w):
 
 VALLEYS = np.sort(np.roots([1.0, 0.0, -1.0, 0.2]).real)  # un mínimo, un máximo, un mínimo
 arrived = lambda: walk(joc.sgd(0.05), lambda w, t: w**3 - w + 0.2, 1.5, 2000)[-1]
+
+# %%
 errata.judge(
     "E29",
     "001:220",

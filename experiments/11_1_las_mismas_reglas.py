@@ -235,6 +235,8 @@ PLAIN, HEAVY = {"learning_rate": 0.01}, {"learning_rate": 0.01, "momentum": 0.9}
 AHEAD, ALPHA = {**HEAVY, "nesterov": True}, {"learning_rate": 0.001, "decay": 0.9}
 TORCH_1, TORCH_2 = {"lr": 0.01}, {"lr": 0.01, "momentum": 0.9}
 TORCH_3, TORCH_4 = {"lr": 0.001}, {"lr": 0.001, "alpha": 0.9}
+
+# %%
 CALLS = [  # sitio, biblioteca, clase, sus argumentos; receta nuestra, los suyos; en los archivos
     ("000:8", "keras", "SGD", PLAIN, "sgd", {}, "keras.sgd.defaults"),
     ("001:453", "keras", "SGD", HEAVY, "sgd", HEAVY, "keras.momentum.defaults"),
@@ -252,6 +254,7 @@ CALLS = [  # sitio, biblioteca, clase, sus argumentos; receta nuestra, los suyos
 ]
 
 
+# %%
 def call(name, arguments):
     """Como en código; la tasa, en la nuestra y en Keras, va delante y sin nombre."""
     parts = [str(v) if k == "learning_rate" else f"{k}={v}" for k, v in arguments.items()]
@@ -314,6 +317,7 @@ def torch_momentum(w, b, g, eta, mu=0.9):
     return w - eta * b, b
 
 
+# %%
 DROP, LONG = 10, 80
 
 
@@ -327,6 +331,7 @@ def roll(rule, rate, start=START, slope=slope):
     return walk(lambda w, v, slope, t: rule(w, v, slope(w, t), rate(t - 1)), slope, start, LONG)
 
 
+# %%
 rolled = {"keras": roll(keras_momentum, fallen), "torch": roll(torch_momentum, fallen)}
 for like, path in rolled.items():
     tx = joc.sgd(fallen, momentum=0.9, like=like)

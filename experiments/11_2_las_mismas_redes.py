@@ -77,9 +77,12 @@ NETS = {  # forma de una entrada, capas; optimizador nuestro
     ),
     "003:88": ((20,), BANK, joc.adam(0.001, like="torch")),
 }
+
+# %%
 UPDATES, BATCH = 10, 8
 
 
+# %%
 def drawn(shape, layers):
     """Lotes, etiquetas y pesos iniciales, los mismos para cada biblioteca."""
     rng = np.random.default_rng(0)

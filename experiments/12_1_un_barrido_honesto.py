@@ -46,6 +46,8 @@ STEPS = 60 if quick() else 240
 SEEDS = range(3 if quick() else 5)
 RATES = np.geomspace(1e-5, 10, 13 if quick() else 25)
 MEMORIES = [0.0, 0.9] if quick() else [0.0, 0.5, 0.9, 0.97]
+
+# %%
 table = pd.concat(
     [
         joc.grid(optimizer="sgd", learning_rate=RATES, seed=SEEDS),

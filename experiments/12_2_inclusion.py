@@ -232,6 +232,8 @@ MEMORIES = [0.0, 0.9] if quick() else [0.0, 0.5, 0.9, 0.97]
 EPSILONS = [1e-8, 1e-2, 1e4] if quick() else [1e-8, 1e-4, 1e-2, 1.0, 1e4]
 G = 1e-2  # un gradiente típico
 seeds = [*CHOOSE, *TELL]
+
+# %%
 adam = joc.grid(optimizer="adam", nominal=RATES, b1=MEMORIES, eps=EPSILONS, seed=seeds)
 adam["learning_rate"] = adam["nominal"] * (adam["eps"] + G)
 adam["undo"] = adam["eps"].eq(max(EPSILONS)).astype(float)

@@ -43,6 +43,7 @@ first = {
 }
 
 
+# %%
 def map_loss(params, x, y):
     hidden = jnp.tanh(x @ params["W"] / np.sqrt(D))
     return jnp.mean((hidden @ params["v"] / H - y) ** 2)
@@ -53,6 +54,7 @@ def layered(eta_W, eta_v):
     return joc.partition_by_path({"W": joc.sgd(eta_W), "v": joc.sgd(eta_v)})
 
 
+# %%
 def train_at(rates):
     """Si un entrenamiento converge, y lo deprisa que lo hace o explota."""
     tx = layered(rates[0], rates[1])
@@ -130,6 +132,7 @@ ZOOM = ((2.0, 2.4), (1.0, 1.4))
 closer = draw_map(*ZOOM)
 
 
+# %%
 def shade(converges, slow, blowup):
     """Azul donde converge, naranja donde explota; más oscuro, más deprisa."""
     image = np.zeros((*converges.shape, 4))

@@ -110,6 +110,8 @@ task = noisy_digits(
 )
 STEPS, EVERY = (96, 24) if quick() else (480, 24)
 N, SEEDS, FRESH = (4, 2, 4) if quick() else (16, 4, 16)
+
+# %% tags=["show-input"]
 RECIPES = {
     "momentum": lambda h: joc.momentum(h["learning_rate"], 0.9),
     "adam": lambda h: joc.adam(h["learning_rate"]),
@@ -125,6 +127,8 @@ RECIPES = {
     ),
     "muon": lambda h: joc.muon(h["learning_rate"], weight_decay=h["weight_decay"]),
 }
+
+# %%
 table = joc.sobol(N, seeds=range(SEEDS), tune=TUNE, space=space, optimizer=list(RECIPES))
 study = joc.sweep(
     task, table, RECIPES, steps=STEPS, batch_size=50, evaluate_every=EVERY, progress=False

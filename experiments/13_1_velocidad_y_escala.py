@@ -58,6 +58,7 @@ BETAS, RHOS = [0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999], [0.1, 0.5, 0.9, 0.99, 0.9
 TURN = 0.6
 
 
+# %%
 def bowls(question, name, kappa, turn=0.0, rate=RATES, **numbers):
     """Filas de la tabla: cada combinación, desde cada salida."""
     usual = {"beta": 0.0 if name == "sgd" else 0.9, "rho": 0.9 if name == "rmsprop" else 0.999}

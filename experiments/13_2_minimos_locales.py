@@ -52,6 +52,7 @@ table = pd.concat(
 )
 
 
+# %%
 def landscape(w):
     return w**2 / 20 + 1 - jnp.cos(2 * w)
 
@@ -202,6 +203,7 @@ C = 3.0
 forgetful = 1 / (1 + C**2)
 
 
+# %%
 def online(tx):
     """Dónde está el parámetro tras 1500 pasos: la media de los últimos treinta."""
 

@@ -72,6 +72,7 @@ RACERS = ["sgd", "momentum", "rmsprop", "adam"]
 angles = draw.uniform(0, 2 * np.pi, 6 if quick() else 24)
 
 
+# %%
 def distances(member, pulse, rate, angle):
     """A qué distancia del fondo está un camino, paso a paso."""
     tx = joc.switch(

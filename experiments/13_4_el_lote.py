@@ -41,6 +41,8 @@ SEED = 0
 SETS, N, FEATURES = 8 if quick() else 16, 1024, 8
 SIZES, BUDGET = [1, 32, N], {1: 4 * N, 32: 4 * N, N: 40 * N}  # ejemplos que se miran
 RATES = np.geomspace(1e-3, 2, 12 if quick() else 23)
+
+# %%
 draw = np.random.default_rng(SEED)
 x = draw.normal(size=(SETS, N, FEATURES)).astype(np.float32)
 y = np.einsum("snf,sf->sn", x, draw.normal(size=(SETS, FEATURES))) + 0.5 * draw.normal(
@@ -145,6 +147,8 @@ falling = jax.jit(
     jax.vmap(lambda *data: train(lambda t: 0.03 / (1 + 0.03 * t), *data), (0, 0, 0, 0, 0, 0))
 )(best.astype(np.float32), x, y, best, H, orders[1])
 fallen = np.asarray(falling)[:, falling.shape[1] // 2 :].mean(-1)
+
+# %%
 level = {batch: noise[batch].mean(-1) for batch in SIZES}
 around = pd.DataFrame(level, SAME_RATES).add_prefix("lote de ")
 show_table(around.rename_axis("exceso con tasa"), 2)

@@ -45,6 +45,8 @@ task = noisy_digits(lambda rngs: joc.MLP(64, *[24] * DEPTH, 10, rngs=rngs), trai
 STEPS, EVERY = (72, 12) if quick() else (300, 6)
 RATES = np.geomspace(1e-4, 10, 6 if quick() else 11)
 CHOOSE, TELL = (range(1), range(1, 3)) if quick() else (range(2), range(2, 8))
+
+# %%
 constants = {
     "momentum": [{"momentum": 0.0}, {"momentum": 0.5}, {"momentum": 0.9}, {"momentum": 0.99}],
     "rmsprop": [{"decay": 0.5}, {"decay": 0.9}, {"decay": 0.99}, {"decay": 0.999}],
@@ -53,6 +55,8 @@ constants = {
     "adam": [{"b1": 0.9, "b2": 0.999}, {"b1": 0.0, "b2": 0.999}, {"b1": 0.99, "b2": 0.999},
              {"b1": 0.9, "b2": 0.9}],
 }  # fmt: skip
+
+# %%
 grids = [
     joc.grid(optimizer=name, learning_rate=RATES, seed=[*CHOOSE, *TELL], **numbers)
     for name, several in constants.items()
@@ -129,6 +133,7 @@ def steps_to(key):
     return np.where(below.any(-1), below.argmax(-1) + 1, STEPS // EVERY + 1) * EVERY
 
 
+# %%
 reach, width, best = {}, {}, {}
 for name, key in USUAL.items():
     steps = steps_to(key)
@@ -138,6 +143,8 @@ for name, key in USUAL.items():
     good = accuracy > 0.1 + 0.9 * (accuracy.max(0) - 0.1)
     width[name] = np.log10(RATES[1] / RATES[0]) * good.sum(0)
     best[name] = tuned(key, "accuracy")
+
+# %%
 sooner = {name: np.exp((reach["sgd"] - reach[name]).mean()) for name in USUAL}
 summary = pd.DataFrame(
     {
@@ -300,6 +307,8 @@ recipes = {
     "adagrad": joc.adagrad(0.1), "adadelta": joc.adadelta(1.0), "adamax": joc.adamax(0.1),
     "adam": joc.adam(0.1), "adamw": joc.adamw(0.1),
 }  # fmt: skip
+
+# %%
 vector = jnp.zeros(10_000)
 
 

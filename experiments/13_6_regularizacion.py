@@ -44,6 +44,7 @@ SEED = 0
 digits = noisy_digits(lambda rngs: joc.MLP(64, 48, 10, rngs=rngs), train=600, valid=500, seed=SEED)
 
 
+# %%
 def measured(params, state, data):
     """Lo que mide la tarea, y la norma de los pesos."""
     squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))

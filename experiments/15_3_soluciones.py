@@ -222,8 +222,6 @@ assert abs(turns[3.0] - 0.48) < 0.015 and abs(turns[10.0] - 0.10) < 0.015
 # 4. $S_t=t\,g^2$, y el paso es $\eta\,g/\sqrt{t\,g^2}$.
 
 # %%
-
-
 def around(peak, b2=0.999, maximum=False):
     """El paso en un pico entre gradientes de uno, y lo que tarda en volver a la mitad."""
     m = v = 0.0
