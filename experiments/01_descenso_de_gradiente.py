@@ -13,13 +13,15 @@
 # Los tres métodos de los apuntes son esta misma línea. Con $B=1$ es el descenso estocástico (SGD),
 # con $B=N$ el descenso por lotes (*batch*), y lo que queda en medio es el mini-lote (*mini-batch*).
 # En esta lección $B$ es un número que se mueve, y se mide qué cambia con él: las actualizaciones
-# por época, el ruido, el costo de cada paso y la memoria.
+# por época, el ruido, el costo de cada paso y la memoria. (Los apuntes son cinco
+# textos, del 000 al 004, que este curso pone a prueba. No hace falta tenerlos: lo que dicen se cita
+# donde se usa.)
 #
 # **Al terminar sabrás** explicar por qué lote completo, mini-lote y estocástico son un solo número,
 # $B$; predecir cuánto ruido mete un lote y cuánto cuesta quitarlo; decir cuándo el descenso con
 # tasa constante se detiene y cuándo no.
 #
-# **Hace falta** derivadas parciales y un poco de Python.
+# **Hace falta** saber qué es una derivada parcial y qué una varianza, y un poco de Python.
 
 # %%
 import time
@@ -180,10 +182,11 @@ assert np.linalg.norm(last - [1, 0]) < 1e-9
 #
 # `diabetes` de scikit-learn: diez medidas de cada paciente y el avance de su enfermedad un año
 # después. Es la misma regresión, con un peso por medida y, ahora sí, con ruido: ningún hiperplano
-# pasa por todos los puntos. Todo va estandarizado. Una tarea de la biblioteca son tres funciones
-# puras (iniciar, pérdida, evaluar) y los datos; como aquí se estudia el descenso y no la
-# generalización, entrenamiento, validación y prueba son los mismos datos, y `valid_loss` es la
-# pérdida exacta sobre todos.
+# pasa por todos los puntos. Todo va estandarizado: media 0 y desviación 1. Una tarea de la
+# biblioteca son tres funciones puras (iniciar, pérdida, evaluar) y los datos; como aquí se estudia
+# el descenso y no la generalización, los datos con que se entrena, los de validación, con que se
+# elige, y los de prueba, con que se informa, son los mismos, y `valid_loss` es la pérdida exacta
+# sobre todos.
 
 # %%
 X, t = load_diabetes(return_X_y=True)
@@ -266,7 +269,8 @@ show(fig, "ruido")
 #
 # `joc.sweep` recibe una tabla, una fila por entrenamiento. El tamaño del lote cambia la *forma* del
 # programa, así que va en `static`: se compila un programa por tamaño, y dentro de cada uno todas
-# las semillas corren juntas. En Keras o PyTorch esto son dos bucles anidados, tamaños y semillas,
+# las semillas corren juntas (una semilla fija el azar: los pesos iniciales y el orden de los
+# ejemplos). En Keras o PyTorch esto son dos bucles anidados, tamaños y semillas,
 # con un `fit` o un `DataLoader` en cada vuelta.
 
 # %%
@@ -315,8 +319,8 @@ assert np.allclose(reached[64][:4], reached[N][step - 1 : 4 * step : step], rtol
 # ## Lo que cuesta una actualización
 #
 # Para el costo se toma una red, la de la tarea `"digits"` (imágenes de $8\times8$), y el programa
-# compilado de *una* actualización de cada tamaño: las operaciones y la memoria de trabajo las dice
-# el compilador, el tiempo lo dice el reloj.
+# compilado de *una* actualización de cada tamaño: las operaciones (en millones, Mflop) y la memoria
+# de trabajo las dice el compilador, el tiempo lo dice el reloj.
 
 # %%
 digits = joc.load_task("digits")

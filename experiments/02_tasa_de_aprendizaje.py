@@ -308,9 +308,10 @@ assert np.max(abs(path - running_mean)) < 1e-12
 print(f"tras 500 números: {path[-1]:.12f}, y su media: {some.mean():.12f}")
 
 # %% [markdown]
-# Ahora cuatro horarios con la misma $\eta_0$ y muchas semillas (otro orden de los números). El
-# horario es una columna más de la tabla, de modo que todos comparten un programa. En Keras el
-# progresivo se llama `InverseTimeDecay`; en PyTorch se escribe con `LambdaLR`.
+# Ahora cuatro horarios, que es como se llama a la tasa de cada paso decidida de antemano, con la
+# misma $\eta_0$ y muchas semillas (otro orden de los números). El horario es una columna más de la
+# tabla, de modo que todos comparten un programa. En Keras el progresivo se llama
+# `InverseTimeDecay`; en PyTorch se escribe con `LambdaLR`.
 
 # %%
 seeds, steps = (range(32), 1500) if quick() else (range(128), 10_000)
@@ -401,8 +402,8 @@ assert abs(stuck[-1] / stuck[len(at) // 2] - 1) < 1e-3 and stuck[-1] > 0.5 * (3 
 #
 # 1. Predice: si todas las entradas de la recta se multiplican por diez, ¿por cuánto se divide la
 #    mayor tasa estable? Calcula el nuevo $L$.
-# 2. Cambia la curvatura pequeña del tazón de 0,01 a 0,1. ¿Hacia dónde se mueve la estrella del
-#    mapa?
+# 2. Cambia la curvatura pequeña del tazón (`curvature`) de 0,01 a 0,1. ¿Hacia dónde se mueve la
+#    estrella del mapa?
 # 3. Demuestra que con $\eta=1/L$ una parábola de curvatura $L$ se resuelve en un paso, y que con
 #    $\eta=2/L$ oscila para siempre.
 # 4. ¿Cumple $\eta_s=\eta_0/\sqrt{1+s}$ las dos condiciones de Robbins y Monro?

@@ -16,8 +16,8 @@
 # tres fórmulas correctas, en NumPy; `rates` trae la tasa de cada paso.
 #
 # **Al terminar sabrás** escribir las tres fórmulas de momentum y decir cuándo son la misma;
-# convertir un `momentum` de una biblioteca a otra; explicar por qué la memoria cambia $\kappa$ por
-# $\sqrt\kappa$.
+# convertir un `momentum` de una biblioteca a otra; explicar por qué con memoria los pasos crecen
+# como la raíz del número de condición.
 #
 # **Hace falta** la [lección 2](02_tasa_de_aprendizaje.py).
 
@@ -201,8 +201,9 @@ assert np.ptp(energy) < 1e-12 and abs(swing[-60:]).max() > 0.95
 # ## Con un horario se separan
 #
 # Por eso la igualdad de arriba vale solo con tasa constante. Con una decadencia progresiva (lección
-# 2), la suma de los apuntes coincide con `like="keras"`, la media reescalada coincide con la suma
-# *de PyTorch*, y entre ellas ya hay distancia. Lo mismo le ocurre a Nesterov.
+# 2), la suma de los apuntes coincide con `like="keras"` (`like` elige la regla de una biblioteca),
+# la media reescalada coincide con la suma *de PyTorch*, y entre ellas ya hay distancia. Lo mismo le
+# ocurre a Nesterov.
 
 # %%
 rates = eta / (1 + 0.1 * np.arange(steps))
@@ -499,7 +500,7 @@ assert wins > 0.9 and np.all((late["nesterov"] < late["momentum"])[both])
 #
 # 1. Predice el paso terminal de la suma con $\beta=0{,}99$ y un gradiente constante de 1.
 #    Compruébalo.
-# 2. Repite la figura de los caminos con $\beta=0{,}99$. ¿Quién rebota más?
+# 2. Repite la figura de los caminos con $\beta=0{,}99$ (allí, `root`). ¿Quién rebota más?
 # 3. Demuestra que sin rozamiento ($\gamma=1$), en una parábola de curvatura 1, no cambia
 #    $v^2+\eta w^2+\eta vw$.
 # 4. Demuestra que la suma con tasa $\eta$ y la media con tasa $\eta/(1-\beta)$ dan los mismos pasos

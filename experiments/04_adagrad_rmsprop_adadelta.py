@@ -487,11 +487,12 @@ show_claims(claims)
 #
 # 1. Predice el paso número cien de Adagrad con un gradiente constante, en unidades de $\eta$. ¿Y el
 #    de RMSProp?
-# 2. Cambia el cambio de terreno: que el gradiente se haga cien veces *mayor*. ¿Quién lo nota más?
+# 2. Cambia el cambio de terreno (`size`): que el gradiente se haga cien veces *mayor*. ¿Quién lo
+#    nota más?
 # 3. Demuestra que multiplicar todos los gradientes por una constante positiva no cambia los pasos
 #    de Adagrad si $\varepsilon=0$ y $S_0=0$.
 # 4. Predice la mejor tasa de RMSProp con $\mu=0{,}99$ a partir de la de $\mu=0{,}9$, y añade ese
-#    $\mu$ a la figura.
+#    $\mu$ a la figura (`memories`).
 #
 # Y una función por corregir: el corrector dice en qué paso se equivoca y a qué error se parece.
 # Cámbiala y vuelve a ejecutar la celda; las demás están en la [lección 14](14_tu_turno.py).

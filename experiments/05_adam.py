@@ -21,7 +21,8 @@
 # la tasa, solo $\lambda$ por el horario, y aquí va como en PyTorch y en Keras, $\eta\lambda\theta$;
 # y Adamax no tiene $\varepsilon$ en el suyo: dentro del máximo la pone PyTorch. Los apuntes 001
 # escriben aparte las memorias de los pesos y de los sesgos ($v_{dw}$ y $v_{db}$, $s_{dw}$ y
-# $s_{db}$): es la misma regla, que se aplica a cada hoja de los parámetros.
+# $s_{db}$): es la misma regla, que se aplica a cada hoja de los parámetros (una matriz de pesos, un
+# vector de sesgos).
 #
 # **Al terminar sabrás** hacer a mano los primeros pasos de Adam, con su corrección; explicar en qué
 # se distinguen AdamW y Adam con L2; comparar dos optimizadores sin darle a uno la tasa del otro.
@@ -386,8 +387,9 @@ claims = [
 #
 # El proyecto pide comparar la convergencia de ambos, el efecto de cada tasa de aprendizaje y la
 # importancia de elegir bien los hiperparámetros. Misma red para los dos (dígitos de 8 × 8, dos
-# capas ocultas) y mismas semillas: en la biblioteca, dos entrenamientos con la misma semilla
-# empiezan con los mismos pesos y ven los mismos lotes, así que la comparación es por pares.
+# capas ocultas: la lección 7 la abre) y mismas semillas: en la biblioteca, dos entrenamientos con
+# la misma semilla empiezan con los mismos pesos y ven los mismos lotes, así que la comparación es
+# por pares.
 
 # %%
 EPOCHS = 12 if quick() else 15
@@ -567,9 +569,9 @@ show_claims(claims)
 #
 # 1. Predice el primer paso de Adam, en unidades de $\eta$, con un gradiente de 0,001 y con uno de
 #    1000.
-# 2. Cambia $\beta_2$ a 0,9 en la figura del sesgo. ¿Hace falta todavía la corrección?
+# 2. Cambia $\beta_2$ (`b2`) a 0,9 en la figura del sesgo. ¿Hace falta todavía la corrección?
 # 3. Demuestra que con $\beta_1=\beta_2=0$ y $\varepsilon=0$ Adam solo mira el signo del gradiente.
-# 4. Repite el proyecto dando a SGD la mejor tasa de Adam, y a Adam la de SGD.
+# 4. Repite el proyecto (`lowest`) dando a SGD la mejor tasa de Adam, y a Adam la de SGD.
 #
 # Y una función por corregir: el corrector dice en qué paso se equivoca y a qué error se parece.
 # Cámbiala y vuelve a ejecutar la celda; las demás están en la [lección 14](14_tu_turno.py).
