@@ -379,7 +379,7 @@ claims = [
 ]  # fmt: skip
 
 # %% [markdown]
-# Con golpes grandes, Adamax bien ajustado llega más cerca que Adam. Y con la misma tasa avanza
+# Con golpes grandes, Adamax bien afinado llega más cerca que Adam. Y con la misma tasa avanza
 # menos, así que la suya debe ser mayor: copiar la tasa de Adam lo hace parecer lento. Sin golpes, o
 # con golpes pequeños, no hay una ventaja clara. El veredicto está al final de la lección.
 #
@@ -560,7 +560,7 @@ show_claims(claims)
 # %% [markdown]
 # **Resumen.** Adam = momentum + RMSProp + corrección de sesgo; sin la corrección los primeros pasos
 # son demasiado largos. AdamW decae todos los pesos por igual. Adamax resiste los golpes y pide otra
-# tasa. Y toda comparación empieza por ajustar la tasa de cada uno.
+# tasa. Y toda comparación empieza por afinar la tasa de cada uno.
 
 # %% [markdown]
 # ## Para practicar

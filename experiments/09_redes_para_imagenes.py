@@ -314,11 +314,11 @@ assert cifar_flat == 64 * 6 * 6  # la de CIFAR-10 está bien
 #
 # Los argumentos, como están impresos en los apuntes para Keras: `SGD(0.01)`, `SGD(0.01,
 # momentum=0.9)`, `Adam(0.001)` y `RMSprop(0.001)`, con lotes de 32. El prefijo `keras.` elige las
-# reglas y los valores por defecto de Keras (no son los de PyTorch: lecciones 4 y 11.3). La red cambia el
-# programa y va en `static`; el resto son filas de una tabla. En Keras serían doce `compile` y
-# `fit`.
+# reglas y los valores por defecto de Keras (no son los de PyTorch: lecciones 4 y 11.3). La red
+# cambia el programa y va en `static`; el resto son filas de una tabla. En Keras serían doce
+# `compile` y `fit`.
 #
-# Una advertencia: las tasas de los apuntes no están ajustadas a cada red, así que esto compara
+# Una advertencia: las tasas de los apuntes no están afinadas para cada red, así que esto compara
 # *recetas impresas*, no métodos. Para comparar métodos hay que dar a cada uno su barrido (lección
 # 12).
 

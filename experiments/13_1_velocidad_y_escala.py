@@ -195,7 +195,7 @@ show(fig, "tasas", "Pasos hasta llegar según la tasa, en el tazón girado de co
 # ## La escala
 #
 # En el tazón alargado la tasa de SGD la pone el eje empinado, $\eta<2/a_1$, y el otro eje avanza
-# $\kappa$ veces más despacio. Momentum cambia $\kappa$ por $\sqrt\kappa$, si $\beta$ se ajusta. Los
+# $\kappa$ veces más despacio. Momentum cambia $\kappa$ por $\sqrt\kappa$, si $\beta$ se afina. Los
 # que dividen cada coordenada por el tamaño de su gradiente ni lo notan… mientras los ejes del tazón
 # sean los de las coordenadas: al girarlo pierden la ventaja.
 

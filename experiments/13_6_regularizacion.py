@@ -229,7 +229,7 @@ show_claims(claims)
 #
 # - El decaimiento encoge los pesos siempre; que mejore la prueba hay que medirlo, y la ganancia es
 #   de décimas.
-# - Un decaimiento diez veces mayor que el bueno estropea la red: hay que ajustarlo.
+# - Un decaimiento diez veces mayor que el bueno estropea la red: hay que afinarlo.
 # - Adam es el que más sobreajusta aquí, y también el que más entrena.
 #
 # ## Para practicar

@@ -152,7 +152,7 @@ ADAM = Recipe(
         V.past,
         mistake(
             "step_of_g",
-            "El paso usa g y no m̂: eso es RMSProp con corrección, sin el momento.",
+            "El paso usa g y no m̂: eso es RMSProp con corrección, sin el momentum.",
             (f"m_hat / {DENOMINATOR}", f"g / {DENOMINATOR}"),
         ),
     ),

@@ -146,7 +146,7 @@ NESTEROV = Recipe(
     mistakes=(
         mistake(
             "heavy_ball",
-            "Eso es el momento clásico: el paso es m (o g + momentum por la memoria de antes, "
+            "Eso es el momentum clásico: el paso es m (o g + momentum por la memoria de antes, "
             "que es lo mismo). Nesterov usa la memoria ya actualizada: g + momentum * m.",
             ("(g + momentum * m)", "m"),
         ),
