@@ -420,8 +420,10 @@ show(fig, "costo")
 # 4. En la figura del ruido, ¿por qué las dos curvas se separan solo cuando $B$ se acerca a $N$?
 #    Busca el factor responsable.
 #
-# Y una función por corregir: el corrector dice en qué paso se equivoca y a qué error se parece.
-# Cámbiala y vuelve a ejecutar la celda; las demás están en la [lección 14](14_tu_turno.py).
+# Y una función por corregir. El corrector, `check`, la ejecuta junto a la de la biblioteca en
+# veinte pasos y en tres arreglos u hojas (`W`, con gradientes corrientes; `b`, pequeños; `e`, casi
+# siempre cero), y dice en qué paso se separa y a qué error se parece. Cámbiala y vuelve a ejecutar
+# la celda; las demás están en la [lección 14](14_tu_turno.py).
 
 
 # %%
