@@ -96,7 +96,7 @@ by_share = {share: wilson_error(share, epsilons) for share in (0.65, 0.5)}
 for share, errors in by_share.items():
     print(spanish(f"{share:.0%} de positivos: error {', '.join(f'{x:.0%}' for x in errors)}"))
 U, S, V = np.linalg.svd(rng.normal(size=(6, 4)), full_matrices=False)
-far = lambda O: np.linalg.norm(O - U * S @ V)
+far = lambda near: np.linalg.norm(near - U * S @ V)
 others = [np.linalg.qr(rng.normal(size=(6, 4)))[0] for _ in range(1000)]
 assert far(U @ V) < min(map(far, others))
 
@@ -220,6 +220,7 @@ assert abs(turns[3.0] - 0.48) < 0.015 and abs(turns[10.0] - 0.10) < 0.015
 # 3. Con 0,9989: Adamax tiene que olvidar el pico hasta el doble de lo habitual,
 #    $\beta_2^t=2/1000$, en los 5809 pasos de Adam.
 # 4. $S_t=t\,g^2$, y el paso es $\eta\,g/\sqrt{t\,g^2}$.
+
 
 # %%
 def around(peak, b2=0.999, maximum=False):
