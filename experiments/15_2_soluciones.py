@@ -300,8 +300,8 @@ assert np.allclose(of_keras, there)
 # 2. Los primeros. El primero sale casi el doble de largo: a $m$ se la divide por $0{,}1$ y a $v$
 #    por $0{,}001$, cuando ya llevan veinte pasos. Desde el sexto son más cortos, hasta
 #    un quinto, y así siguen cientos de pasos.
-# 3. Ya no. Sin ruido ha llegado: los gradientes son menores que $\varepsilon$, y el paso sin memorias,
-#    $\eta\,g/(|g|+\varepsilon)$, no se nota. Con $\varepsilon=0$ mediría otra vez $\eta$.
+# 3. Ya no. Sin ruido ha llegado: los gradientes son menores que $\varepsilon$, y el paso sin
+#    memorias, $\eta\,g/(|g|+\varepsilon)$, no se nota. Con $\varepsilon=0$ mediría otra vez $\eta$.
 # 4. $\hat m_1=g$ y $\hat v_1=g^2$; el paso es $\eta\,\frac g{|g|+\varepsilon}$, que mide casi
 #    $\eta$ si $|g|\gg\varepsilon$.
 
