@@ -86,7 +86,7 @@ line = joc.load_task("line")
 x = np.float64(line.train["inputs"][:, 0])
 hessian = 2 * np.array([[np.mean(x * x), np.mean(x)], [np.mean(x), 1]])
 mu, L = np.linalg.eigvalsh(hessian)
-print(f"L = {L:.3f}, mu = {mu:.4f}: estable hasta 2/L = {2 / L:.5f}, mejor {2 / (L + mu):.5f}")
+print(f"L = {L:.3f}, μ = {mu:.4f}: estable hasta 2/L = {2 / L:.5f}, mejor {2 / (L + mu):.5f}")
 
 # 2.37: con 2.4 la rejilla tendría el propio 2 / L, que ni converge ni diverge
 rates = np.linspace(0, 2.37 / L, 121 if quick() else 481)[1:]
@@ -211,8 +211,8 @@ best = {"eta": 4 / (root_L + root_mu) ** 2, "beta": ((root_L - root_mu) / (root_
 begun = half_square({"w": np.ones(2)})
 speed = np.where(stable, np.log10(np.maximum(second, 1e-37) / begun), np.nan)
 row, column = np.unravel_index(np.nanargmin(speed), speed.shape)
-print(f"mejor casilla: eta = {etas[column]:.2f}, beta = {betas[row]:.3f}; teoría: ", end="")
-print(f"eta = {best['eta']:.2f}, beta = {best['beta']:.3f}")
+print(f"mejor casilla: η = {etas[column]:.2f}, β = {betas[row]:.3f}; teoría: ", end="")
+print(f"η = {best['eta']:.2f}, β = {best['beta']:.3f}")
 
 # %% [markdown]
 # El color dice cuánto bajó la pérdida, en potencias de diez. Qué mirar:

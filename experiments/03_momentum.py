@@ -110,8 +110,8 @@ assert gap(media, library(joc.ema_momentum(eta / (1 - beta), beta))) < 1e-12
 assert gap(nesterov, library(joc.nesterov(eta, beta))) < 1e-12
 
 same_rate = mean_momentum(gradient, start, constant, beta)
-print(f"suma con eta contra media con eta / (1 - beta): {gap(suma, media):.0e}")
-print(f"suma con eta contra media con eta:              {gap(suma, same_rate):.2f}")
+print(f"suma con η contra media con η / (1 - β): {gap(suma, media):.0e}")
+print(f"suma con η contra media con η:           {gap(suma, same_rate):.2f}")
 assert gap(suma, media) < 1e-12 < 0.1 < gap(suma, same_rate)
 
 # %% [markdown]
@@ -224,7 +224,7 @@ table = pd.DataFrame(
      for like in ("keras", "torch")}
 )  # fmt: skip
 print("mayor distancia, con tasa decreciente:")
-show_table(table, 1)
+show_table(table.set_axis(["Keras", "PyTorch"], axis=1), 1)
 assert table["keras"].iloc[0] < 1e-12 < 0.05 < table["torch"].iloc[0]
 assert table["torch"].iloc[1] < 1e-12 < 0.05 < table["keras"].iloc[1]
 assert table["keras"].iloc[2] < 1e-12 < 0.05 < table["torch"].iloc[2]
@@ -302,7 +302,7 @@ for scale in scales:
     simple = mine[mine["momentum"] == 0]["needed"].min()
     winner = mine.loc[mine["needed"].idxmin()]
     rows.append((scale, L / mu, simple, winner["needed"], winner["momentum"]))
-columns = ["escala", "kappa", "pasos sin memoria", "pasos con memoria", "mejor beta"]
+columns = ["escala", "κ", "pasos sin memoria", "pasos con memoria", "mejor β"]
 race = pd.DataFrame(rows, columns=columns)
 print(f"{len(trials)} entrenamientos")
 show_table(race, 4, index=False)
@@ -316,7 +316,7 @@ show_table(race, 4, index=False)
 # sirve más al descenso simple que el mejor momentum a las entradas sin estandarizar.
 
 # %%
-kappa = race["kappa"].to_numpy()
+kappa = race["κ"].to_numpy()
 slopes = {
     name: np.polyfit(np.log(kappa), np.log(race[name].astype(float)), 1)[0]
     for name in ("pasos sin memoria", "pasos con memoria")
@@ -332,7 +332,7 @@ show(fig, "condicion")
 assert np.all(np.diff(race["pasos sin memoria"] / race["pasos con memoria"]) > 0)
 assert 0.8 < slopes["pasos sin memoria"] < 1.2 and 0.3 < slopes["pasos con memoria"] < 0.75
 assert np.all(race["pasos sin memoria"][0] < race["pasos con memoria"][race["escala"] >= 4])
-assert np.all(np.diff(race["mejor beta"]) > 0) and race["mejor beta"].max() < 0.9
+assert np.all(np.diff(race["mejor β"]) > 0) and race["mejor β"].max() < 0.9
 
 # %% [markdown]
 # Los caminos, en el tazón de escala diez. El descenso simple, casi en su tasa máxima, rebota entre
@@ -411,7 +411,7 @@ def reformulated(gradient, theta, rates, beta):
 
 ours = reformulated(gradient, start, constant, beta)
 theirs = library(joc.nesterov(eta, beta))
-print(f"theta = w - gamma v: {gap(nesterov, theirs):.0e}; w: {gap(w, theirs):.2f}")
+print(f"θ = w - γv: {gap(nesterov, theirs):.0e}; w: {gap(w, theirs):.2f}")
 assert gap(ours, theirs) < 1e-12 and gap(nesterov, theirs) < 1e-12 < 0.05 < gap(w, theirs)
 
 # %% [markdown]

@@ -24,7 +24,7 @@ def test_a_figure_without_a_title_is_told_by_its_axes():
     figure = Figure()
     assert figures.caption(figure, "la_recta") == "la recta"
     figure.subplots().set(ylabel="pérdida", xlabel=r"tasa $\eta$")
-    assert figures.caption(figure, "la_recta") == "pérdida frente a tasa eta"
+    assert figures.caption(figure, "la_recta") == "Pérdida frente a tasa η"
     figure.axes[0].set_title("Una recta")
     assert figures.caption(figure, "la_recta") == "Una recta"
 

@@ -38,6 +38,13 @@ NAMES = re.compile(
     rf"(?<![\w.`])({'|'.join(map(re.escape, sorted(PROPER, reverse=True)))})(?![\w.(+`])"
 )
 PHONES = "(max-width: 40rem)"
+GREEK = dict(
+    zip(
+        "alpha beta gamma delta varepsilon epsilon eta theta kappa lambda mu pi rho sigma".split(),
+        "αβγδεεηθκλμπρσ",
+        strict=True,
+    )
+)
 POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 POWER = re.compile(r"(?<![\w.,])(-?)(\d(?:,\d+)?)e([+-]?\d+)\b")
 
@@ -52,16 +59,18 @@ def caption(figure: Any, name: str) -> str:
     if not words:
         labels = [(plain(axes.get_ylabel()), plain(axes.get_xlabel())) for axes in figure.axes]
         words = [f"{up} frente a {across}" for up, across in labels if up and across]
-    return ". ".join(dict.fromkeys(words)) or name.replace("_", " ")
+    sentences = [re.sub(r"^[a-záéíóúñ](?=\w)", lambda a: a[0].upper(), one) for one in words]
+    return ". ".join(dict.fromkeys(sentences)) or name.replace("_", " ")
 
 
 def plain(text: str) -> str:
     r"""Text of a figure without line breaks and the marks of formulas.
 
     >>> plain("$\\eta L = 1$, por\npasos")
-    'eta L = 1, por pasos'
+    'η L = 1, por pasos'
     """
-    return " ".join(re.sub(r"[$\\{}]", "", text).split())
+    greek = re.sub(rf"\\({'|'.join(GREEK)})(?![a-z])", lambda name: GREEK[name[1]], text)
+    return " ".join(re.sub(r"[$\\{}]", "", greek).split())
 
 
 def png(figure: Any) -> bytes:
