@@ -2,10 +2,10 @@
 # # 14. Tu turno: diez optimizadores por escribir
 #
 # Un optimizador se entiende cuando se ha escrito. En esta lección los escribes tú: una función pura
-# por optimizador, que da un paso de una hoja de los parámetros. `exercise` da el enunciado; `check`
-# ejecuta tu función al lado de la biblioteca y, donde se separan, dice en qué paso, en qué hoja y a
-# qué error clásico se parece. No compara texto: compara trayectorias con las que producen los
-# errores conocidos.
+# por optimizador, que da un paso de una hoja de los parámetros (un arreglo: una matriz de pesos, un
+# vector de sesgos). `exercise` da el enunciado; `check` ejecuta tu función al lado de la biblioteca
+# y, donde se separan, dice en qué paso, en qué hoja y a qué error clásico se parece. No compara
+# texto: compara trayectorias con las que producen los errores conocidos.
 
 # %%
 import matplotlib.pyplot as plt
@@ -147,10 +147,11 @@ for update in (unfinished, renamed):
 # %% [markdown]
 # ## Los diez
 #
-# Cada enunciado lleva debajo su esqueleto: cambia los puntos suspensivos y ejecuta la celda. Sin
-# tocarlos, el esqueleto deja los parámetros donde estaban, y el corrector lo dice. Vale NumPy y
-# vale JAX. Cada uno cambia poco respecto al anterior. Las soluciones están, aparte, en la
-# [lección 15.1](15_1_soluciones.py); antes de mirarlas, pregúntale al corrector.
+# Cada enunciado lleva debajo su esqueleto: cambia los puntos suspensivos y ejecuta la celda (el
+# nombre de la función da igual). Sin tocarlos, el esqueleto deja los parámetros donde estaban, y el
+# corrector lo dice. Vale NumPy y vale JAX. Cada uno cambia poco respecto al anterior. Las
+# soluciones están, aparte, en la [lección 15.1](15_1_soluciones.py); antes de mirarlas, pregúntale
+# al corrector.
 
 # %% [markdown]
 # ### SGD

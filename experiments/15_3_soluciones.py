@@ -12,10 +12,11 @@ import jax
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 import jaxopt_course as joc
-from jaxopt_course.course import claims, show
+from jaxopt_course.course import claims, show, show_table
 from jaxopt_course.course.claims import decided, spanish
 
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
@@ -55,8 +56,8 @@ rng = np.random.default_rng(0)
 # 1. @@1241@@
 # 2. @@1242@@
 # 3. @@1243@@
-# 4. Si $O$ tiene valores singulares uno, $\lVert O-USV^\top\rVert_F^2=r+\sum s_i^2
-#    -2\operatorname{tr}(O^\top USV^\top)$. La traza es $\sum_is_i\,(U^\top OV)_{ii}$, y ningún
+# 4. Si $O$ tiene valores singulares uno, $\lVert O-USV^\top\rVert_F^2$ es $r+\sum s_i^2$ menos
+#    $2\operatorname{tr}(O^\top USV^\top)$. La traza es $\sum_is_i\,(U^\top OV)_{ii}$, y ningún
 #    elemento de $U^\top OV$ pasa de uno: el máximo, $\sum s_i$, se alcanza con $O=UV^\top$.
 
 # %%
@@ -96,8 +97,9 @@ def wilson_error(share, epsilons, n=40, steps=3000):
 
 epsilons = np.array([1e-6, 1e-3, 0.01, 0.018, 0.032, 0.1, 10.0])
 by_share = {share: wilson_error(share, epsilons) for share in (0.65, 0.5)}
+wrong = pd.DataFrame({f"{share:.2g} de positivos": x for share, x in by_share.items()}, epsilons)
+show_table(wrong.rename_axis("error, según ε"), 2)
 for share, errors in by_share.items():
-    print(spanish(f"{share:.0%} de positivos: error {', '.join(f'{x:.0%}' for x in errors)}"))
     assert np.allclose(errors[epsilons < 0.011], 1 - share) and not errors[epsilons > 0.03].any()
 U, S, V = np.linalg.svd(rng.normal(size=(6, 4)), full_matrices=False)
 far = lambda near: np.linalg.norm(near - U * S @ V)
@@ -198,8 +200,9 @@ noises = {
     "4 / √t": lambda t: 4 / t**0.5,
 }
 found = {name: central(noise) for name, noise in noises.items()}
-for name, shares in found.items():
-    print(spanish(f"{name}: {', '.join(f'{x:.0%}' for x in shares)}"))
+show_table(
+    (100 * pd.DataFrame(found, RATES)).round().rename_axis("% en el central, según la tasa"), 2
+)
 best = {name: RATES[shares.argmax()] for name, shares in found.items()}
 assert best["ruido 2"] > best["ruido 4"] > best["ruido 8"] and found["4 / √t"][-1] > 0.2
 assert found["ruido 4"][2] > found["4 / √t"][2] + 0.1 and found["ruido 4"][-1] == 0
