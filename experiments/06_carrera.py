@@ -43,12 +43,12 @@ from jaxopt_course.report import landscape
 from jaxopt_course.report.looks import looks
 
 joc.use_cpu_cores(1 if quick() else None)
-
-# %%
 names = [
     "sgd", "momentum", "ema_momentum", "nesterov", "adagrad",
     "rmsprop", "adadelta", "adam", "adamw", "adamax",
 ]  # fmt: skip
+
+# %%
 styles = looks(names)
 surfaces = SURFACES | {"turned_bowl": bowl(degrees=30)}
 spanish = ("Rosenbrock", "Beale", "Himmelblau", "Rastrigin", "silla", "tazón", "tazón girado")

@@ -300,8 +300,8 @@ table.insert(0, "train_loss", recipe["train_loss"].to_numpy())
 table.index = pd.RangeIndex(1, epochs + 1, name="época")
 columns = ["pérdida de entrenamiento", "exactitud", "F1", "AUC", "pérdida de validación"]
 show_table(table.iloc[[0, 1, epochs // 2, -1]].set_axis(columns, axis=1))
-names = ("accuracy", "f1", "auc", "loss")
-print("techo:", ", ".join(f"{name} {ceiling[name]:.3f}" for name in names))
+names = {"accuracy": "exactitud", "f1": "F1", "auc": "AUC", "loss": "pérdida"}
+print("techo:", ", ".join(f"{words} {ceiling[name]:.3f}" for name, words in names.items()))
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(8.4, 3.6), layout="constrained")
 left.plot(table.index, table["train_loss"], color=BLUE, label="entrenamiento")

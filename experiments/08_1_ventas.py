@@ -96,8 +96,8 @@ trials = joc.grid(
 )
 study = joc.sweep("sales", trials, epochs=epochs, metric="valid_loss", progress=False)
 confirmed = study.confirm(fresh, progress=False)
-print(study)
-print(confirmed)
+broken = study.trials["status"].ne("finished").sum()
+print(f"{len(study.trials)} entrenamientos, {broken} divergen; {len(confirmed.trials)} más, nuevos")
 
 # %% [markdown]
 # De cada entrenamiento nuevo se anotan tres medidas, una por pregunta:

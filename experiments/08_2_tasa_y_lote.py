@@ -51,11 +51,10 @@ trials = joc.grid(
     batch_size=sizes, learning_rate=rates, seed=range(1 if quick() else 3), optimizer="sgd"
 )
 study = joc.sweep("digits", trials, epochs=epochs, static=["batch_size"], progress=False)
-examples = study.manifest["task"]["examples"]
-print(f"{study}; imágenes: {examples}")
+examples = study.manifest["task"]["examples"]["train"]
+print(f"{len(study.trials)} entrenamientos con {examples} imágenes")
 
 # %%
-examples = examples["train"]
 shape = (len(sizes), len(rates), -1)  # el orden de la rejilla: lotes, tasas, semillas
 
 

@@ -293,7 +293,8 @@ study = joc.sweep(
     evaluate_every=100,
     progress=False,
 )
-print(study)
+broken = study.trials["status"].ne("finished").sum()
+print(f"{len(study.trials)} entrenamientos, {broken} divergen")
 assert len(study.manifest["buckets"]) == 1  # un programa para todos
 
 # %%

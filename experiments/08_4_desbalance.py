@@ -229,7 +229,8 @@ def train(epochs, seeds):
 
 
 study, weights = train(10, seeds)
-print(study)
+broken = study.trials["status"].ne("finished").sum()
+print(f"{len(study.trials)} entrenamientos, {broken} divergen")
 
 # %% [markdown]
 # ## Los resultados

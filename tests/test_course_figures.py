@@ -22,7 +22,7 @@ from jaxopt_course.course.notebooks import dressed, folded
 
 def test_a_figure_without_a_title_is_told_by_its_axes():
     figure = Figure()
-    assert figures.caption(figure, "la_recta") == "la recta"
+    assert figures.caption(figure, "la_recta") == "La recta"
     figure.subplots().set(ylabel="pérdida", xlabel=r"tasa $\eta$")
     assert figures.caption(figure, "la_recta") == "Pérdida frente a tasa η"
     figure.axes[0].set_title("Una recta")

@@ -38,13 +38,10 @@ NAMES = re.compile(
     rf"(?<![\w.`])({'|'.join(map(re.escape, sorted(PROPER, reverse=True)))})(?![\w.(+`])"
 )
 PHONES = "(max-width: 40rem)"
-GREEK = dict(
-    zip(
-        "alpha beta gamma delta varepsilon epsilon eta theta kappa lambda mu pi rho sigma".split(),
-        "αβγδεεηθκλμπρσ",
-        strict=True,
-    )
-)
+GREEK = {
+    **{"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "varepsilon": "ε", "eta": "η"},
+    **{"theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "rho": "ρ", "sigma": "σ"},
+}
 POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 POWER = re.compile(r"(?<![\w.,])(-?)(\d(?:,\d+)?)e([+-]?\d+)\b")
 
@@ -60,7 +57,7 @@ def caption(figure: Any, name: str) -> str:
         labels = [(plain(axes.get_ylabel()), plain(axes.get_xlabel())) for axes in figure.axes]
         words = [f"{up} frente a {across}" for up, across in labels if up and across]
     sentences = [re.sub(r"^[a-záéíóúñ](?=\w)", lambda a: a[0].upper(), one) for one in words]
-    return ". ".join(dict.fromkeys(sentences)) or name.replace("_", " ")
+    return ". ".join(dict.fromkeys(sentences)) or name.replace("_", " ").capitalize()
 
 
 def plain(text: str) -> str:
