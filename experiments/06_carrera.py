@@ -126,7 +126,7 @@ for row, (name, surface) in zip(axes, SURFACES.items(), strict=True):
         if name == "rosenbrock":  # la primera fila lleva los nombres
             ax.legend(lines, family, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     row[0].set_ylabel(titles[name])
-show(fig, "caminos")
+show(fig, "caminos", "Los caminos en seis superficies, cada uno con su mejor tasa")
 
 # %% [markdown]
 # ## ¿Quién llega, y cuándo?
@@ -141,7 +141,7 @@ for i, who in enumerate(names):
     for j, surface in enumerate(surfaces):
         value = needed.loc[who, surface]
         ax.text(j, i, "–" if np.isnan(value) else f"{value:.0f}", ha="center", va="center")
-ax.set_xticks(range(len(surfaces)), list(titles.values()))
+ax.set_xticks(range(len(surfaces)), list(titles.values()), rotation=35, ha="right")
 ax.set_yticks(range(len(names)), names)
 ax.tick_params(length=0)
 ax.spines[:].set_visible(False)
@@ -274,8 +274,8 @@ for name in names:
     ax.semilogx(x, 100 * share.loc[name], color=look.colour, marker=look.matplotlib_marker,
                 linestyle=look.matplotlib_dash, markersize=5, label=name)  # fmt: skip
 ax.set(xlabel=r"tasa de aprendizaje $\eta$", ylabel="salidas que escapan (%)", ylim=(-3, 103))
-fig.legend(loc="outside right upper", frameon=False)
-show(fig, "escapes")
+fig.legend(loc="outside lower center", ncols=4, frameon=False)
+show(fig, "escapes", "Cuántas salidas escapan de su cuenca, según la tasa")
 
 # %% [markdown]
 # Con tasas pequeñas no escapa nadie, tenga o no momentum: la bola se queda en su hoyo. (Adadelta,
