@@ -3,6 +3,8 @@
 import base64
 import io
 import itertools
+import sys
+import types
 from html import unescape
 
 import matplotlib.pyplot as plt
@@ -239,3 +241,12 @@ def test_a_table_has_decimal_commas(capsys):
         ["SGD", "1", "000", "0,013"],  # with a thin space
         ["Adam", "20", "∞"],
     ]
+
+
+def test_a_cell_that_is_a_sentence_may_be_broken(monkeypatch):
+    shown = []
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setattr("IPython.display.display", lambda html: shown.append(html.data))
+    for words in ("corta", "una frase que no cabe en una columna de números"):
+        show_table(pd.DataFrame({"qué": [words], "cuánto": [1.5]}), index=False)
+    assert 'class="wide numbers"' in shown[0] and 'class="wide"' in shown[1]

@@ -22,6 +22,7 @@ from jaxopt_course.course.figures import (
 
 QUICK = "JAXOPT_COURSE_QUICK"  # set in the environment: lessons take seconds, not minutes
 FIGURES = Path("runs") / "course"
+WORDY = 32  # letters of a cell that is a sentence
 MADE_BY_PAGES = {"jaxopt_course": "caption"}  # of an output that a page leaves out
 
 
@@ -82,7 +83,9 @@ def show_table(frame: Any, digits: int = 3, *, index: bool = True) -> None:
 
         from jaxopt_course.course.formulas import boxed
 
-        display(HTML(boxed(shown.to_html(index=False, border=0), "wide numbers")))
+        wordy = max(map(len, shown.to_numpy(str).ravel()), default=0) > WORDY
+        kind = "wide" if wordy else "wide numbers"  # the cells of numbers are never broken
+        display(HTML(boxed(shown.to_html(index=False, border=0), kind)))
     else:
         print(shown.to_string(index=False))
 
