@@ -53,7 +53,8 @@ rng = np.random.default_rng(0)
 # 1. No lo es: aunque la red sea lineal en $x$, no lo es en sus pesos, que se multiplican. A la
 #    izquierda del mapa, donde apenas aprende una capa, la dimensión es 1,02, la de una curva; en el
 #    mapa entero, 1,27. Explota en dos tercios del mapa.
-# 2. @@1232@@
+# 2. No: la dimensión es la misma en el recuadro, 1,37, y casi la misma en el mapa entero (de 1,18 a
+#    1,16). Converge el mismo 63,3 %: quien iba a explotar ya había explotado.
 # 3. En el borde de la izquierda, $\log_{10}\eta_W$ de 0,6 a 1 y $\log_{10}\eta_v$ de 1,1 a 1,5, la
 #    dimensión es 0,93, lo que da el método con un círculo: allí es una curva. No se parece al
 #    entero.
@@ -300,8 +301,11 @@ assert abs(share - (896 / 1023 / 128) ** 0.5) < 0.005
 # %% [markdown]
 # **13.5.**
 #
-# 1. @@1351@@
-# 2. @@1352@@
+# 1. Con dos capas, 1,2 décadas en vez de 0,9: algo más, y también acierta algo más con la mejor.
+#    Adam sigue en 2,0.
+# 2. Sí: con 0,99 todos se quedan entre 0,5 y 0,7 décadas. Adam, que con nueve décimos tenía más del
+#    doble que SGD, lo iguala (0,5), y el más ancho es RMSProp (0,7). Su ventaja es que perdona
+#    tasas regulares, no que acierte la mejor con menos cuidado.
 # 3. `"lion": joc.lion(1e-4)`, por ejemplo: una memoria, 4 bytes por peso. AMSGrad guarda tres, 12.
 # 4. Con $\varepsilon=0$, si $g\to cg$ entonces $\hat m\to c\,\hat m$ y $\sqrt{\hat v}\to
 #    c\sqrt{\hat v}$, y el cociente no cambia. La tasa útil de SGD se divide por $c$.
