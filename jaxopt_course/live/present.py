@@ -12,13 +12,13 @@ import pandas as pd
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints, files, lock, store
-from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, CURVES, MANIFEST, TRIALS
+from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, CURVES, EVENTS, MANIFEST, TRIALS
 from jaxopt_course.records.ownership import LIST
 from jaxopt_course.report import findings, standings, standings_page, tables
 from jaxopt_course.report.page import page
 from jaxopt_course.studies.so_far import so_far
 
-WATCHED = (MANIFEST, TRIALS, CURVES, f"{CONFIRMATION}/{MANIFEST}")
+WATCHED = (MANIFEST, TRIALS, CURVES, EVENTS, f"{CONFIRMATION}/{MANIFEST}")
 OF_BUCKET = (*checkpoints.GENERATIONS, checkpoints.RESULTS)
 SHARE = 0.05  # of a core's time, at most, goes into reading
 OVER = ("finished", "diverged", "stopped", "converged")
