@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from long_form import only
 
@@ -358,6 +358,38 @@ def test_under_a_mesh_that_is_in_force_no_sweep_begins():
     axes = jax.make_mesh((1, 2), ("lanes", "batch"), devices=jax.devices()[:2])
     with jax.set_mesh(axes), pytest.raises(ValueError, match="sweep outside of it, with mesh="):
         joc.sweep(TASK, table(["sgd"]), **LENGTHS, mesh=axes)
+
+
+EXPLICIT = {"axis_types": (AxisType.Explicit,)}
+
+
+def in_force(**axis_types):
+    """A mesh that a user of Flax has set, which has nothing to do with sweeps."""
+    return jax.set_mesh(jax.make_mesh((2,), ("model",), devices=jax.devices()[:2], **axis_types))
+
+
+def test_under_explicit_axes_nothing_is_trained_and_the_error_says_why(tmp_path):
+    """Types of arrays have shardings there, so that a step would not give the state it was given."""
+    there = joc.sweep(TASK, table(["sgd"]), **LENGTHS, directory=tmp_path / "there")
+    again = {"task": TASK, "progress": False}
+    loaded = joc.Study.load(there.directory)
+    more = table(["sgd"], rate=0.5)
+    with in_force(**EXPLICIT):
+        for train in (
+            lambda: joc.sweep(TASK, table(["sgd"]), **LENGTHS, directory=tmp_path / "new"),
+            lambda: joc.plan(TASK, table(["sgd"]), **LENGTHS),
+            lambda: there.confirm(1, progress=False),
+            lambda: there.extend(more, progress=False),
+            lambda: loaded.confirm(1, **again),
+            lambda: loaded.extend(more, **again),
+            lambda: loaded.train_on(steps=24, **again),
+            lambda: loaded.replay(0, **again),
+            lambda: loaded.seconds_per_step(task=TASK),
+        ):
+            with pytest.raises(ValueError, match="a mesh with explicit axes .'model'. is in force"):
+                train()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["there"]
+    assert not (tmp_path / "there" / "confirm").exists()
 
 
 def test_a_sharding_of_another_mesh_is_refused_and_one_of_this_is_its_spec():
