@@ -94,9 +94,9 @@ def test_a_confirmation_that_is_killed_there_counts(whole, monkeypatch, tmp_path
     killed(monkeypatch, lambda: study.confirm(2, progress=False))
     assert not (path / "confirm" / "events.jsonl").exists()
     assert findings.read(path).confirmed
+    left = joc.Study.load(path / "confirm")
     right = study.confirm(2, progress=False)
-    confirmed = joc.Study.load(path / "confirm")
-    pd.testing.assert_frame_equal(confirmed.trials, right.trials)
+    pd.testing.assert_frame_equal(left.trials, right.trials)
 
 
 def test_times_are_not_missed_while_a_trial_is_still_trained():
