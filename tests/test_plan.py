@@ -16,6 +16,7 @@ from jaxopt_course import cli
 from jaxopt_course.studies import sweep as sweeping
 from jaxopt_course.studies.plan import Plans, _ask, widths_of
 from jaxopt_course.sweeps import plan as planning
+from jaxopt_course.sweeps import probes
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.memory import Memory, fit_memory
 from jaxopt_course.sweeps.plan import APART, CHUNKS, SEQUENTIAL, VMAP, Load
@@ -311,10 +312,20 @@ def test_predicted_memory_is_what_a_sweep_takes():
     assert rise == pytest.approx(predicted, rel=0.15)
 
 
-def test_what_was_compiled_to_be_timed_is_let_go(monkeypatch):
+def test_what_was_compiled_to_be_timed_is_let_go_and_a_call_ends_with_its_readings(monkeypatch):
+    """What was only sent is no time of a step; to seat gives no readings."""
     probers, release = [], Prober.release
+    get, here, ends = jax.device_get, [], []
+
+    def watch(_):
+        begun = len(here)
+        return lambda: ends.append(len(here) - begun) or 1.0
+
+    monkeypatch.setattr(probes, "_watch", watch)
+    monkeypatch.setattr(jax, "device_get", lambda x: here.append(x) or get(x))
     monkeypatch.setattr(Prober, "release", lambda self: (release(self), probers.append(self)))
     plan = joc.plan("line", TRIALS, devices=jax.devices()[:1], **GIVEN)
     assert probers
     for one in plan.probes:  # nobody can time it again
         assert probers[0].again(one) is one
+    assert {*ends} == {0, 1}
