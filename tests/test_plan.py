@@ -312,8 +312,8 @@ def test_predicted_memory_is_what_a_sweep_takes():
     assert rise == pytest.approx(predicted, rel=0.15)
 
 
-def test_what_was_compiled_to_be_timed_is_let_go_and_a_call_ends_with_its_readings(monkeypatch):
-    """What was only sent is no time of a step; to seat gives no readings."""
+def test_what_was_compiled_to_be_timed_is_let_go(monkeypatch):
+    """And a call ends with its readings: what was only sent is no time of a step."""
     probers, release = [], Prober.release
     get, here, ends = jax.device_get, [], []
 
