@@ -586,6 +586,15 @@ def test_a_name_that_is_no_text_is_damage(copy, name):
         joc.Study.load(copy)
 
 
+@pytest.mark.parametrize("name", ["steps", "batch_size", "record_every", "evaluate_every"])
+def test_a_budget_of_nothing_is_damage(copy, name):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["buckets"][0]["budget"][name] = 0
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="is damaged: a budget of"):
+        joc.Study.load(copy)
+
+
 def test_a_question_is_read_as_it_was_asked(tmp_path):
     trials = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.1])
     known = sweep(None, trials).manifest

@@ -26,6 +26,14 @@ def test_by_hand():
     assert pull.update(g, pull.init(params), params)[0] == {"a": 3, "b": 1}
 
 
+def test_a_function_with_a_number_in_it_is_a_mask_and_no_tree_of_bools():
+    """A ``Partial`` is a pytree too, whose only leaf is here a bool."""
+    every = jax.tree_util.Partial(lambda yes, tree: jax.tree.map(lambda _: yes, tree), True)
+    params = {"a": jnp.array([4.0]), "b": jnp.array([8.0])}
+    pull = add_decayed_weights(0.5, mask=every)
+    assert pull.update(params, pull.init(params), params)[0] == {"a": 6, "b": 12}
+
+
 def test_the_gradient_of_lambda_w2_is_2_lambda_w():
     """The notes' penalty λ Σ w², as a term of the loss and as add_decayed_weights(2 λ)."""
     lam = 0.05

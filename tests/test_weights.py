@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 import warnings
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -269,6 +270,16 @@ def test_what_no_manifest_names_goes_and_other_files_stay(copied, again):
     )
     plain.save(directory, overwrite=True)
     assert [one.name for one in file.parent.iterdir()] == ["notes.txt"]
+
+
+def test_what_somebody_else_has_removed_meanwhile_is_gone_as_well(copied, monkeypatch):
+    """Whoever lists a folder may list what another process is about to remove."""
+    directory, _, file = copied
+    gone = file.parent / f"000099-{'0' * 16}.safetensors"
+    listed, manifest = Path.iterdir, joc.Study.load(directory).manifest
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([*listed(folder), gone]))
+    weights.sweep(directory, manifest)
+    assert file.exists()
 
 
 def test_a_folder_of_somebody_else_is_not_touched(again, tmp_path):
