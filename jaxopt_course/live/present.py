@@ -102,7 +102,7 @@ def read(directory: Path, language: str = "en") -> Reading | None:
     """
     confirmation = None
     if checkpoints.is_unfinished(directory):
-        record = so_far(directory)
+        record = (None if lock.held_by(directory) else _written(directory)) or so_far(directory)
         if record is None:
             return None
     else:
@@ -115,6 +115,17 @@ def read(directory: Path, language: str = "en") -> Reading | None:
         return Reading(record.trials, partial(standings_page.page, ranked))
     one = findings.found(directory, record, confirmation, language)
     return Reading(one.trials, partial(page, one))
+
+
+def _written(directory: Path) -> store.Record | None:
+    """The whole study, where its process was killed right before it would have said that it is."""
+    try:
+        record = store.read(directory)
+    except (FileNotFoundError, ValueError):
+        return None
+    asked = checkpoints.asked(directory).settings  # who replaces a study asks for another
+    same = store.identity(record.manifest) == store.identity(asked)
+    return record if same and "unfinished" not in {*record.trials["status"]} else None
 
 
 def state_of(directory: Path) -> str:
