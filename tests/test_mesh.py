@@ -360,33 +360,27 @@ def test_under_a_mesh_that_is_in_force_no_sweep_begins():
         joc.sweep(TASK, table(["sgd"]), **LENGTHS, mesh=axes)
 
 
-EXPLICIT = {"axis_types": (AxisType.Explicit,)}
-
-
-def in_force(**axis_types):
-    """A mesh that a user of Flax has set, which has nothing to do with sweeps."""
-    return jax.set_mesh(jax.make_mesh((2,), ("model",), devices=jax.devices()[:2], **axis_types))
-
-
-def test_under_explicit_axes_nothing_is_trained_and_the_error_says_why(tmp_path):
-    """Types of arrays have shardings there, so that a step would not give the state it was given."""
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_under_a_mesh_of_somebody_else_nothing_is_trained_and_the_error_says_why(kind, tmp_path):
+    """As whoever uses Flax may have set one: arrays are of all its devices there."""
     there = joc.sweep(TASK, table(["sgd"]), **LENGTHS, directory=tmp_path / "there")
-    again = {"task": TASK, "progress": False}
+    again, more = {"task": TASK, "progress": False}, table(["sgd"], rate=0.5)
     loaded = joc.Study.load(there.directory)
-    more = table(["sgd"], rate=0.5)
-    with in_force(**EXPLICIT):
+    axes = jax.make_mesh((2,), ("model",), axis_types=(kind,), devices=jax.devices()[:2])
+    with jax.set_mesh(axes):
         for train in (
             lambda: joc.sweep(TASK, table(["sgd"]), **LENGTHS, directory=tmp_path / "new"),
             lambda: joc.plan(TASK, table(["sgd"]), **LENGTHS),
             lambda: there.confirm(1, progress=False),
             lambda: there.extend(more, progress=False),
+            lambda: there.replay(0),
             lambda: loaded.confirm(1, **again),
             lambda: loaded.extend(more, **again),
             lambda: loaded.train_on(steps=24, **again),
             lambda: loaded.replay(0, **again),
             lambda: loaded.seconds_per_step(task=TASK),
         ):
-            with pytest.raises(ValueError, match="a mesh with explicit axes .'model'. is in force"):
+            with pytest.raises(ValueError, match="a mesh with the axes .model. is in force here"):
                 train()
     assert sorted(one.name for one in tmp_path.iterdir()) == ["there"]
     assert not (tmp_path / "there" / "confirm").exists()

@@ -38,9 +38,9 @@ def devices_of(
         TypeError: no mesh; no specs.
         ValueError: ``devices`` too, or ``sharding`` without a mesh; no axis "lanes"; an axis that
             divides nothing; a batch or a dimension that does not divide; see :func:`specs_of`; see
-            :func:`refuse_explicit_axes`.
+            :func:`refuse_mesh_in_force`.
     """
-    refuse_explicit_axes()
+    refuse_mesh_in_force()
     if mesh is None:
         if sharding is not None:
             raise ValueError("sharding= says how a mesh divides the parameters: give mesh= too")
@@ -68,7 +68,7 @@ def devices_again(
         TypeError, ValueError: as above; a mesh for a study without, or devices for one with it; or
             there are too few devices.
     """
-    refuse_explicit_axes()
+    refuse_mesh_in_force()
     was = manifest.get("mesh")
     if was is None:
         if mesh is not None:
@@ -104,16 +104,16 @@ def devices_again(
     return found[:1] if one else found
 
 
-def refuse_explicit_axes() -> None:
-    """Refuse to train where types of arrays have shardings: a trial is of one device, or of mesh=.
+def refuse_mesh_in_force() -> None:
+    """Refuse to train where arrays are those of a mesh: a trial is of one device, or of ``mesh=``.
 
     Raises:
-        ValueError: a mesh with explicit axes is in force.
+        ValueError: a mesh of several devices, or with explicit axes, is in force.
     """
     axes = jax.sharding.get_abstract_mesh()
-    if not axes.empty and AxisType.Explicit in axes.axis_types:
+    if not axes.empty and (axes.size > 1 or AxisType.Explicit in axes.axis_types):
         raise ValueError(
-            f"a mesh with explicit axes ({_listed(axes.axis_names)}) is in force here (jax.set_mesh; "
+            f"a mesh with the axes {_listed(axes.axis_names)} is in force here (jax.set_mesh; "
             "jax.set_mesh(None) ends it), under which arrays have shardings of their own: sweep "
             "outside of it, with mesh= to spread the trials"
         )

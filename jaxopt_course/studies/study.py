@@ -23,7 +23,7 @@ from jaxopt_course.studies.interrupted import SweepInterrupted as SweepInterrupt
 from jaxopt_course.studies.interrupted import warn_of_bits
 from jaxopt_course.studies.keeping import settle
 from jaxopt_course.studies.lineage import course_of
-from jaxopt_course.studies.meshes import devices_again, refuse_explicit_axes
+from jaxopt_course.studies.meshes import devices_again
 from jaxopt_course.studies.readings import OnReading
 from jaxopt_course.studies.replay import Replay, replay
 from jaxopt_course.studies.results import join
@@ -102,7 +102,6 @@ class Study(WithClock):
 
     def _recalled(self, exact: bool, where: Any, task: Any, optimizer: Any, start: Any) -> Session:
         """The session that made the study, or one made again from what is on disk."""
-        refuse_explicit_axes()
         if self._session is not None:
             if exact:
                 made_with.check_versions(self.manifest)
