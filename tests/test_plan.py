@@ -126,10 +126,12 @@ class TestChoose:
 
     def test_near_ones_are_timed_again(self):
         probes = [probe(1, 100), probe(8, 400), probe(16, 410)]
-        again = lambda one: probe(8, 500) if one.lanes == 8 else one
+        asked = []
+        again = lambda one: asked.append(one.lanes) or (probe(8, 500) if one.lanes == 8 else one)
         settled = planning.settle(probes, again, Load((64,), 10, 1))
         assert choose(settled).lanes == 8
         assert settled[0] == probes[0]
+        assert {*asked} == {8, 16}  # who is far behind is not worth the time
 
     def test_a_plan_says_it_all(self):
         text = str(choose([probe(1, 100), probe(8, 400)]))
