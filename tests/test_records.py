@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import errno
 import json
 import os
 import shutil
@@ -608,3 +609,9 @@ def test_a_question_is_read_as_it_was_asked(tmp_path):
 def test_json_is_written_as_people_read_it():
     text = files.dump({"tarea": "dígitos", "lanes": [1]}).decode()
     assert text == '{\n  "tarea": "dígitos",\n  "lanes": [\n    1\n  ]\n}\n'
+
+
+def test_why_a_path_leads_nowhere_is_said(tmp_path):
+    why = os.strerror(errno.ENAMETOOLONG)
+    with pytest.raises(PermissionError, match=f"leads nowhere: {why}$"):
+        files.where(tmp_path / ("x" * 300))
