@@ -331,3 +331,15 @@ def test_what_was_compiled_to_be_timed_is_let_go(monkeypatch):
     for one in plan.probes:  # nobody can time it again
         assert probers[0].again(one) is one
     assert {*ends} == {0, 1}
+
+
+def test_what_a_probe_leaves_out_of_its_readings_counts_in_its_memory(monkeypatch):
+    """A call reports 4 bytes a unit of records, interval and lane; a probe's interval is a unit."""
+    rhythm = Rhythm(steps=400, record_every=10, evaluate_every=100)  # 4 intervals of 10 units
+    monkeypatch.setattr(probes, "compile_program", lambda *_: SimpleNamespace(seconds=1.0))
+    monkeypatch.setattr(probes, "program_bytes", lambda *_: 1000)
+    monkeypatch.setattr(Prober, "_timer", lambda *_: lambda: (1.0, 0.0))
+    table = SimpleNamespace(together=np.zeros(2))
+    prober = Prober(None, rhythm, {"x": np.ones(1)}, table, jax.devices()[0])
+    assert prober(2).bytes == 1000 + 4 * 4 * (10 - 1) * 2
+    assert prober(8).bytes == 1000 + 4 * 4 * (10 - 1) * 8
