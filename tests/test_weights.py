@@ -256,6 +256,16 @@ def test_a_manifest_names_no_file_elsewhere(copied, name):
         joc.Study.load(directory)
 
 
+@pytest.mark.parametrize("value", [-1, 1.5, True, "3", None])
+@pytest.mark.parametrize("name", ["trial", "bytes", "step"])
+def test_one_odd_number_of_kept_weights_is_damage(name, value):
+    entry = {"trial": 0, "bytes": 8, "step": 3, "file": f"000000-{'0' * 16}.safetensors"}
+    entry["sha256"] = "0" * 64
+    weights.check({"trials": [entry]}, 1, "manifest.json")
+    with pytest.raises(ValueError, match="manifest.json is damaged: weights"):
+        weights.check({"trials": [entry | {name: value}]}, 1, "manifest.json")
+
+
 def test_what_no_manifest_names_goes_and_other_files_stay(copied, again):
     directory, _, file = copied
     mine, left = file.parent / "notes.txt", file.parent / f"000099-{'0' * 16}.safetensors"
