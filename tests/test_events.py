@@ -1,6 +1,6 @@
 """A process is killed after its study is committed and before ``events.jsonl`` is written.
 
-The results are whole.  Who reads them says that times are not known, and ``resume`` writes the rest.
+The results are whole.  Who reads them says that times are not known; ``resume`` writes the rest.
 """
 
 import json
@@ -67,7 +67,7 @@ def test_a_sweep_that_is_killed_there_is_loaded_reported_watched_and_gone_on_wit
     assert UNTOLD in (path / "report.html").read_text("utf-8")
     there = present.Watcher(path).look()
     assert (there.state, there.over, there.total, there.trouble) == ("stopped", 8, 8, "")
-    with pytest.raises(FileExistsError, match="go on with it .Study.resume"):
+    with pytest.raises(FileExistsError, match=r"go on with it \(Study.resume"):
         sweep(directory=path)
     study = joc.Study.resume(path, progress=False)
     same(study, whole)

@@ -380,7 +380,7 @@ def test_under_a_mesh_of_somebody_else_nothing_is_trained_and_the_error_says_why
             lambda: loaded.replay(0, **again),
             lambda: loaded.seconds_per_step(task=TASK),
         ):
-            with pytest.raises(ValueError, match="a mesh with the axes .model. is in force here"):
+            with pytest.raises(ValueError, match=r"a mesh with the axes .model. is in force"):
                 train()
     assert sorted(one.name for one in tmp_path.iterdir()) == ["there"]
     assert not (tmp_path / "there" / "confirm").exists()

@@ -1,8 +1,8 @@
 """Whose file is it? What a study writes, replaces, follows and believes."""
 
+import errno
 import gc
 import hashlib
-import errno
 import json
 import os
 import shutil

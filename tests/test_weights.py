@@ -262,7 +262,7 @@ def test_one_odd_number_of_kept_weights_is_damage(name, value):
     entry = {"trial": 0, "bytes": 8, "step": 3, "file": f"000000-{'0' * 16}.safetensors"}
     entry["sha256"] = "0" * 64
     weights.check({"trials": [entry]}, 1, "manifest.json")
-    with pytest.raises(ValueError, match="manifest.json is damaged: weights"):
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged: weights"):
         weights.check({"trials": [entry | {name: value}]}, 1, "manifest.json")
 
 
