@@ -116,6 +116,13 @@ class TestChoose:
         with pytest.raises(ValueError, match=r"one trial needs 1\.1 KiB.*smaller batch_size"):
             fit_memory(one, two, 1000)
 
+    def test_memory_is_the_line_through_two_widths(self):
+        one, two = probe(1, 1)._replace(bytes=1100), probe(2, 1)._replace(bytes=1350)
+        memory = fit_memory(one, two, 5000)
+        assert memory == Memory(base=850, each=250, limit=5000)
+        assert [memory.bytes(n) for n in (1, 2, 8)] == [1100, 1350, 2850] and memory.lanes == 16
+        assert fit_memory(two, one, 5000) == Memory(base=1350, each=0, limit=5000)
+
     @pytest.mark.parametrize("compiling, verdict", [(0.1, "less; not run by sweep"), (9.0, "more")])
     def test_one_program_an_optimizer_is_weighed(self, compiling, verdict):
         plan = choose([probe(1, 100), probe(8, 400)], groups=[32, 32])

@@ -124,6 +124,15 @@ def test_a_study_without_its_list_is_known_by_what_it_holds(copy, study):
     assert (copy / "report.html").read_text() == "mine"
 
 
+def test_a_page_that_is_ours_is_known_by_its_headline(copy):
+    joc.Study.load(copy).report()
+    (copy / ".study.json").unlink()
+    assert {"report.html", "figures/curves.png"} <= claims.verified_names(copy)
+    page = (copy / "report.html").read_text("utf-8")
+    (copy / "report.html").write_text(page.replace('class="headline"', 'class="title"'), "utf-8")
+    assert "report.html" not in claims.verified_names(copy)
+
+
 def test_a_pipe_in_the_place_of_a_page_is_not_waited_for(copy):
     (copy / ".study.json").unlink()
     os.mkfifo(copy / "report.html")
