@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import jaxopt_course as joc
 from jaxopt_course.problems.streams import Reading
 from jaxopt_course.records import checkpoints
-from jaxopt_course.sweeps import engine, feeding
+from jaxopt_course.sweeps import device, engine, feeding
 from jaxopt_course.sweeps.feeding import Feed, Source
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.streaming import pieces_of, span_of
@@ -165,6 +165,16 @@ def test_how_the_reading_went_is_by_the_longest_of_the_devices(monkeypatch):
         "batches": 40, "bytes": 320, "batches_per_second": 4.0, "seconds_waited": 3.0,
         "share_waited": 0.3,
     }  # fmt: skip
+
+
+def test_who_reads_ahead_is_let_go_however_a_sweep_ends():
+    closed = []
+    feed = types.SimpleNamespace(close=lambda: closed.append("feed"))
+    devices = [types.SimpleNamespace(feed=feed), types.SimpleNamespace(feed=None)]
+    with pytest.raises(KeyboardInterrupt), device.feeding(devices, None):
+        assert closed == []
+        raise KeyboardInterrupt
+    assert closed == ["feed"]
 
 
 def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_other_lengths(task, study):
