@@ -2,7 +2,7 @@
 
 Run     python tests/drawn_mutants.py draw run check write          (those that are new)
         python tests/drawn_mutants.py again check write             (after a test was changed)
-        python tests/drawn_mutants.py draw run check write --anew   (all: an hour of one core)
+        python tests/drawn_mutants.py draw run check write --anew   (all: two hours of one core)
 Result  tests/drawn_mutants.csv: each mutant with its end: killed (by which test), equivalent (why)
 
     draw    mutants, as ``mutant_sites.py`` has them: those of the table whose places are still

@@ -15,7 +15,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "tests" / "drawn_mutants.csv"
 SEED = 2026
-COUNT = 158
+COUNT = 318
 PARTS = ["sweeps", "records", "tables", "transforms", "conventions"]
 PARTS += ["report/tables.py", "report/bands.py", "report/verdict.py"]
 

@@ -10,6 +10,7 @@ import linecache
 import os
 import signal
 import sys
+import time
 import traceback
 import tracemalloc
 import warnings
@@ -22,7 +23,10 @@ from jaxopt_course.messages import printable
 
 CACHE = os.environ.get("JAX_COMPILATION_CACHE_DIR", "\0")  # the suite's own, see conftest.py
 PACKAGE = str(Path(jaxopt_course.__file__).parent)
-PATIENCE = 20.0  # seconds of one input until it counts as a hang
+PATIENCE = 20.0  # seconds of the processors for one input until it counts as a hang
+IDLE = 60  # looks in a row, a second apart, at which it has done nothing
+LOOK_SECONDS = 1.0
+LEAST = 1e-3  # seconds of the processors between two looks, less than which is nothing
 FLOOR = 32 << 20  # bytes that any reader may take, for its tables, caches and modules
 ODD = [
     None, True, False, 0, -1, 1, 3, 2**63, 10**400, 1e308, float("nan"), float("inf"), -0.5,
@@ -52,15 +56,26 @@ sys.addaudithook(_watch)
 
 
 @contextlib.contextmanager
-def watched(patience=PATIENCE):
-    """Nothing is written, removed, started or asked of a network, and it comes to an end."""
+def watched(patience=PATIENCE, idle=IDLE, look=LOOK_SECONDS):
+    """Nothing is written, removed, started or asked of a network, and it comes to an end.
+
+    The processors' time counts, and looks at which nothing was done since the last: a machine that
+    is busy, or a process that is stopped for a while, makes no hang of what is only slow.
+    """
     global _seen
+    begun = last = time.process_time()
+    waited = 0
 
     def alarm(*_):
-        raise AssertionError(f"no answer in {patience} s")
+        nonlocal last, waited
+        now = time.process_time()
+        waited = waited + 1 if now - last < LEAST else 0
+        last = now
+        assert now - begun < patience, f"no answer after {now - begun:.1f} s of the processors"
+        assert waited < idle, "it waits for something that does not come"
 
     before = signal.signal(signal.SIGALRM, alarm)
-    signal.setitimer(signal.ITIMER_REAL, patience)
+    signal.setitimer(signal.ITIMER_REAL, look, look)
     _seen = found = []
     try:
         yield

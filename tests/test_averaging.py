@@ -8,6 +8,7 @@ import pytest
 
 import jaxopt_course as joc
 from jaxopt_course.base import Decay
+from jaxopt_course.tables.around import wrapped
 
 STEPS = 60
 
@@ -242,3 +243,12 @@ def test_keras_keeps_these_averages(decay):
         path.append(np.asarray(w.value))
         found.append(np.asarray(sgd._model_variables_moving_average[0].value))
     np.testing.assert_allclose(found, keras_ema(path, decay), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("which", ["ema_decay", "ema_half_life", "ema_half_life_epochs"])
+def test_of_the_columns_that_say_a_mean_the_one_that_is_not_0_counts(which):
+    """A table may say it in several, a row in one."""
+    columns = ("ema_decay", "ema_half_life", "ema_half_life_epochs")
+    row = {name: Decay(0.75, 0.25) if name == which else Decay(0.0, 1.0) for name in columns}
+    found = averages(wrapped(joc.scale(1.0), row, columns), weights_of())
+    np.testing.assert_allclose(found, averages(joc.ema_params(0.75), weights_of()), rtol=1e-6)

@@ -427,3 +427,10 @@ def test_every_recipe_of_a_convention_is_in_the_table():
 
 def test_the_published_parity_table_is_this_one():
     assert matches("parity.md", parity_table())
+
+
+def test_adafactor_moves_a_parameter_of_0_by_its_least_scale():
+    """Shazeer and Stern (2018), algorithm 4: α = max(ε2, RMS(θ)) ρ with ε2 = 1e-3; û is 1 first."""
+    tx = convention("adafactor", "paper")(0.5)
+    u, _ = tx.update(4.0, tx.init(0.0), 0.0)
+    np.testing.assert_allclose(u, -0.5 * 1e-3, rtol=1e-6)

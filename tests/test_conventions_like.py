@@ -11,7 +11,7 @@ from long_form import covering, only
 
 from jaxopt_course import optimizers
 from jaxopt_course.conventions import CONVENTIONS, REGISTERED, convention, explain, recipes
-from jaxopt_course.conventions.compare import _pair
+from jaxopt_course.conventions.compare import _CURVATURE, _START, _pair, difference
 from jaxopt_course.conventions.odd_values import checked_arguments
 from jaxopt_course.optimizers import OPTIMIZERS
 
@@ -300,3 +300,16 @@ def test_an_argument_that_is_free_hides_no_other():
     assert checked_arguments(of, {"mask": None, "nesterov": 1})["nesterov"] is True
     with pytest.raises(TypeError, match="nesterov= is True or False"):
         checked_arguments(of, {"mask": None, "nesterov": "yes"})
+
+
+def test_own_defaults_are_each_one_s_own_and_all_arguments_are_there():
+    """One step of plain descent along each axis: θ - η c θ, so that the gap is that of the rates."""
+    found = difference("keras", "torch", optimizer="sgd", steps=1)
+    keras, torch = (inspect.signature(convention("sgd", like)).parameters for like in found[1])
+    rates = [one["learning_rate"].default for one in (keras, torch)]
+    assert rates == [0.01, 0.001]
+    gap = np.abs((rates[0] - rates[1]) * _CURVATURE * _START).max()
+    assert found.own_defaults == pytest.approx(gap, rel=1e-12)
+    assert found.arguments["learning_rate"] == (0.01, 0.001)
+    assert found.arguments["dampening"] == ("—", torch["dampening"].default)
+    assert found.arguments["clipnorm"] == (keras["clipnorm"].default, "—")

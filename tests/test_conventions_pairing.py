@@ -11,7 +11,7 @@ from flax import nnx
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxopt_course.conventions import from_keras, from_torch
-from jaxopt_course.conventions.pairing import Theirs, by_names, leaf_of_each
+from jaxopt_course.conventions.pairing import Theirs, _listed, by_names, leaf_of_each
 from jaxopt_course.inspection import audit
 from jaxopt_course.optimizers import adam
 from jaxopt_course.transforms import add_decayed_weights
@@ -298,3 +298,10 @@ def test_leaves_that_keras_was_not_given_are_said_to_stay():
     with pytest.warns(UserWarning, match=r"no parameter for new/kernel: .*\(names= says"):
         from_keras(config, variables, params)
     from_keras(config, variables, params, names=["head/kernel"])
+
+
+def test_of_many_names_the_first_are_listed_and_the_others_counted():
+    names = [f"layer{i}" for i in range(26)]
+    assert _listed(names[:24]) == ", ".join(names[:24])
+    assert _listed(names[:25]) == ", ".join(names[:24]) + " and 1 more"
+    assert _listed(names) == ", ".join(names[:24]) + " and 2 more"

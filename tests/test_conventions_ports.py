@@ -128,6 +128,7 @@ def test_groups_keep_their_rates_and_frozen_leaves_do_not_move():
     [
         ({}, {}, "exp_avg for bias has shape"),
         ({}, {"names": ["kernel", "bais"]}, "did you mean 'bias'"),
+        ({}, {"names": ["kernel", "kernel"]}, "names= has a leaf twice: .'kernel', 'kernel'."),
         ({}, {"names": ["kernel"]}, "2 parameters, names= has 1"),
         ({"initial_lr": 0.1}, {}, "a scheduler has set the rate"),
         ({"secret": 1}, {"names": ["kernel", "bias"]}, "'secret' cannot be brought over"),

@@ -13,7 +13,7 @@ from jaxopt_course.sweeps.lane_bytes import LaneBytes, default_lanes, written
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.memory import check_width
 from jaxopt_course.sweeps.progress import ProgressLine
-from jaxopt_course.sweeps.queues import groups
+from jaxopt_course.sweeps.queues import Queues, groups
 from jaxopt_course.sweeps.snapshot import no_results
 from jaxopt_course.tables.buckets import split
 
@@ -142,3 +142,14 @@ def test_a_single_lane_is_not_copied_from_step_to_step():
         return made.program.segment[0].as_text().count(" copy(")
 
     assert copies(1) < 1.5 * copies(2)
+
+
+def test_the_longest_queue_comes_first_of_those_that_nobody_serves():
+    queues = Queues(lambda row: (row % 3,))
+    assert queues.longest([]) is None
+    for row in (0, 3, 6, 1, 4, 2):
+        queues.of(row).append(row)
+    assert queues.longest([]) == (0,)
+    assert queues.longest([(0,)]) == (1,)
+    assert queues.longest([(0,), (1,)]) == (2,)
+    assert queues.longest([(0,), (1,), (2,)]) == (0,)

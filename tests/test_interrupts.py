@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from jaxopt_course.sweeps.interrupts import terminable
+from jaxopt_course.sweeps.interrupts import Stop, terminable
 
 
 @pytest.fixture
@@ -43,3 +43,12 @@ def test_other_threads_leave_it_alone(default):
     thread.start()
     thread.join()
     assert seen == [signal.SIG_DFL]
+
+
+def test_a_ctrl_c_inside_asks_to_end_and_the_next_one_ends():
+    stop = Stop()
+    with stop.catching():
+        raise KeyboardInterrupt
+    assert stop.is_set()
+    with pytest.raises(KeyboardInterrupt), stop.catching():
+        raise KeyboardInterrupt

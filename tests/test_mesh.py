@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from long_form import only
 
@@ -358,6 +358,32 @@ def test_under_a_mesh_that_is_in_force_no_sweep_begins():
     axes = jax.make_mesh((1, 2), ("lanes", "batch"), devices=jax.devices()[:2])
     with jax.set_mesh(axes), pytest.raises(ValueError, match="sweep outside of it, with mesh="):
         joc.sweep(TASK, table(["sgd"]), **LENGTHS, mesh=axes)
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_under_a_mesh_of_somebody_else_nothing_is_trained_and_the_error_says_why(kind, tmp_path):
+    """As whoever uses Flax may have set one: arrays are of all its devices there."""
+    there = joc.sweep(TASK, table(["sgd"]), **LENGTHS, directory=tmp_path / "there")
+    again, more = {"task": TASK, "progress": False}, table(["sgd"], rate=0.5)
+    loaded = joc.Study.load(there.directory)
+    axes = jax.make_mesh((2,), ("model",), axis_types=(kind,), devices=jax.devices()[:2])
+    with jax.set_mesh(axes):
+        for train in (
+            lambda: joc.sweep(TASK, table(["sgd"]), **LENGTHS, directory=tmp_path / "new"),
+            lambda: joc.plan(TASK, table(["sgd"]), **LENGTHS),
+            lambda: there.confirm(1, progress=False),
+            lambda: there.extend(more, progress=False),
+            lambda: there.replay(0),
+            lambda: loaded.confirm(1, **again),
+            lambda: loaded.extend(more, **again),
+            lambda: loaded.train_on(steps=24, **again),
+            lambda: loaded.replay(0, **again),
+            lambda: loaded.seconds_per_step(task=TASK),
+        ):
+            with pytest.raises(ValueError, match=r"a mesh with the axes .model. is in force"):
+                train()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["there"]
+    assert not (tmp_path / "there" / "confirm").exists()
 
 
 def test_a_sharding_of_another_mesh_is_refused_and_one_of_this_is_its_spec():

@@ -16,6 +16,7 @@ from jaxopt_course import cli
 from jaxopt_course.studies import sweep as sweeping
 from jaxopt_course.studies.plan import Plans, _ask, widths_of
 from jaxopt_course.sweeps import plan as planning
+from jaxopt_course.sweeps import probes
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.memory import Memory, fit_memory
 from jaxopt_course.sweeps.plan import APART, CHUNKS, SEQUENTIAL, VMAP, Load
@@ -115,6 +116,13 @@ class TestChoose:
         with pytest.raises(ValueError, match=r"one trial needs 1\.1 KiB.*smaller batch_size"):
             fit_memory(one, two, 1000)
 
+    def test_memory_is_the_line_through_two_widths(self):
+        one, two = probe(1, 1)._replace(bytes=1100), probe(2, 1)._replace(bytes=1350)
+        memory = fit_memory(one, two, 5000)
+        assert memory == Memory(base=850, each=250, limit=5000)
+        assert [memory.bytes(n) for n in (1, 2, 8)] == [1100, 1350, 2850] and memory.lanes == 16
+        assert fit_memory(two, one, 5000) == Memory(base=1350, each=0, limit=5000)
+
     @pytest.mark.parametrize("compiling, verdict", [(0.1, "less; not run by sweep"), (9.0, "more")])
     def test_one_program_an_optimizer_is_weighed(self, compiling, verdict):
         plan = choose([probe(1, 100), probe(8, 400)], groups=[32, 32])
@@ -125,10 +133,12 @@ class TestChoose:
 
     def test_near_ones_are_timed_again(self):
         probes = [probe(1, 100), probe(8, 400), probe(16, 410)]
-        again = lambda one: probe(8, 500) if one.lanes == 8 else one
+        asked = []
+        again = lambda one: asked.append(one.lanes) or (probe(8, 500) if one.lanes == 8 else one)
         settled = planning.settle(probes, again, Load((64,), 10, 1))
         assert choose(settled).lanes == 8
         assert settled[0] == probes[0]
+        assert {*asked} == {8, 16}  # who is far behind is not worth the time
 
     def test_a_plan_says_it_all(self):
         text = str(choose([probe(1, 100), probe(8, 400)]))
@@ -312,9 +322,31 @@ def test_predicted_memory_is_what_a_sweep_takes():
 
 
 def test_what_was_compiled_to_be_timed_is_let_go(monkeypatch):
+    """And a call ends with its readings: what was only sent is no time of a step."""
     probers, release = [], Prober.release
+    get, here, ends = jax.device_get, [], []
+
+    def watch(_):
+        begun = len(here)
+        return lambda: ends.append(len(here) - begun) or 1.0
+
+    monkeypatch.setattr(probes, "_watch", watch)
+    monkeypatch.setattr(jax, "device_get", lambda x: here.append(x) or get(x))
     monkeypatch.setattr(Prober, "release", lambda self: (release(self), probers.append(self)))
     plan = joc.plan("line", TRIALS, devices=jax.devices()[:1], **GIVEN)
     assert probers
     for one in plan.probes:  # nobody can time it again
         assert probers[0].again(one) is one
+    assert {*ends} == {0, 1}
+
+
+def test_what_a_probe_leaves_out_of_its_readings_counts_in_its_memory(monkeypatch):
+    """A call reports 4 bytes a unit of records, interval and lane; a probe's interval is a unit."""
+    rhythm = Rhythm(steps=400, record_every=10, evaluate_every=100)  # 4 intervals of 10 units
+    monkeypatch.setattr(probes, "compile_program", lambda *_: SimpleNamespace(seconds=1.0))
+    monkeypatch.setattr(probes, "program_bytes", lambda *_: 1000)
+    monkeypatch.setattr(Prober, "_timer", lambda *_: lambda: (1.0, 0.0))
+    table = SimpleNamespace(together=np.zeros(2))
+    prober = Prober(None, rhythm, {"x": np.ones(1)}, table, jax.devices()[0])
+    assert prober(2).bytes == 1000 + 4 * 4 * (10 - 1) * 2
+    assert prober(8).bytes == 1000 + 4 * 4 * (10 - 1) * 8

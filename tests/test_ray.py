@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import jax
@@ -320,6 +321,41 @@ def test_other_instructions_are_refused_by_name_or_mixed(nodes, made_up, plain, 
     np.testing.assert_allclose(study.trials["valid_loss"], here.trials["valid_loss"], rtol=1e-3)
     again = study.replay(0)
     assert not again.exact and not again.different
+
+
+CANNOT = """
+from jaxopt_course.clusters import actor
+
+def load(self, *_):
+    raise MemoryError("no room here")
+
+actor.Actor.load = load
+"""
+
+
+def test_a_late_node_that_cannot_load_the_program_is_left_out(nodes, plain, short, tmp_path):
+    """Its processes fail in ``load``, by their sitecustomize.py; others do its work."""
+    (tmp_path / "sitecustomize.py").write_text(CANNOT)
+    path = f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"
+    late, longer = [], SETTINGS["steps"]
+
+    def hear(_):
+        if not late:
+            late.append(nodes.one_more(env_vars={"PYTHONPATH": path}))
+
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            for _ in range(6):  # until the sweep is long enough for the node to come
+                study = sweep(at(nodes), scheduler=HALVING, on_reading=hear, steps=longer)
+                if any("cannot load the program (no room here)" in str(w.message) for w in told):
+                    break
+                longer *= 2
+            else:
+                pytest.fail("nobody was left out")
+    finally:
+        nodes.remove_node(late[0])
+    same(study, plain if longer == SETTINGS["steps"] else sweep(scheduler=HALVING, steps=longer))
 
 
 @pytest.mark.parametrize("fact", ["ray", "jaxopt_course"])

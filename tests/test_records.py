@@ -1,5 +1,6 @@
 """Whose file is it? What a study writes, replaces, follows and believes."""
 
+import errno
 import gc
 import hashlib
 import json
@@ -121,6 +122,15 @@ def test_a_study_without_its_list_is_known_by_what_it_holds(copy, study):
     with pytest.raises(FileExistsError, match=r"report\.html was there before the study"):
         joc.Study.load(copy).report()
     assert (copy / "report.html").read_text() == "mine"
+
+
+def test_a_page_that_is_ours_is_known_by_its_headline(copy):
+    joc.Study.load(copy).report()
+    (copy / ".study.json").unlink()
+    assert {"report.html", "figures/curves.png"} <= claims.verified_names(copy)
+    page = (copy / "report.html").read_text("utf-8")
+    (copy / "report.html").write_text(page.replace('class="headline"', 'class="title"'), "utf-8")
+    assert "report.html" not in claims.verified_names(copy)
 
 
 def test_a_pipe_in_the_place_of_a_page_is_not_waited_for(copy):
@@ -586,6 +596,15 @@ def test_a_name_that_is_no_text_is_damage(copy, name):
         joc.Study.load(copy)
 
 
+@pytest.mark.parametrize("name", ["steps", "batch_size", "record_every", "evaluate_every"])
+def test_a_budget_of_nothing_is_damage(copy, name):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["buckets"][0]["budget"][name] = 0
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="is damaged: a budget of"):
+        joc.Study.load(copy)
+
+
 def test_a_question_is_read_as_it_was_asked(tmp_path):
     trials = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.1])
     known = sweep(None, trials).manifest
@@ -599,3 +618,9 @@ def test_a_question_is_read_as_it_was_asked(tmp_path):
 def test_json_is_written_as_people_read_it():
     text = files.dump({"tarea": "dígitos", "lanes": [1]}).decode()
     assert text == '{\n  "tarea": "dígitos",\n  "lanes": [\n    1\n  ]\n}\n'
+
+
+def test_why_a_path_leads_nowhere_is_said(tmp_path):
+    why = os.strerror(errno.ENAMETOOLONG)
+    with pytest.raises(PermissionError, match=f"leads nowhere: {why}$"):
+        files.where(tmp_path / ("x" * 300))

@@ -10,6 +10,7 @@ import jaxopt_course as joc
 from jaxopt_course.sweeps.program import Table
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.columns import check_columns
+from jaxopt_course.tables.schedule_makers import Share
 from jaxopt_course.tables.schedules import SCHEDULES
 
 QUIET = {"progress": False, "devices": jax.devices()[:1]}  # each device compiles anew
@@ -284,3 +285,8 @@ def test_plateaus_of_three_kinds_beside_a_schedule():
         found = joc.fit("line", alone, epochs=10, batch_size=4).metrics["valid_loss"]
         assert row["valid_loss"] == pytest.approx(found, rel=1e-4), (i, name)
     assert sum(cuts) >= 4 and len(cuts) == 6
+
+
+def test_a_default_that_is_a_share_of_the_budget_is_steps_or_one_over_them():
+    assert Share(0.5).at(10) == 5.0 and Share(0.5, inverse=True).at(10) == 1 / 5
+    assert Share(0.04, least=1.0).at(10) == 1.0 and Share(0.26).at(10) == 3.0

@@ -193,6 +193,7 @@ def test_a_changed_box_is_the_one_that_is_drawn_from():
         ({"tune": None, "space": changed()}, "give tune= too"),
         ({"space": changed(low=5.0)}, "adam's 'learning_rate' needs finite bounds low < high"),
         ({"space": changed(low=-1.0)}, "log_uniform, which needs low > 0, not -1.0"),
+        ({"space": changed(low=0.0)}, "log_uniform, which needs low > 0, not 0.0"),
         ({"space": changed(distribution="log_complement", high=2.0)}, "within 0 and 1"),
         ({"space": changed(distribution="normal")}, "unknown distribution 'normal'"),
     ],

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import jaxopt_course as joc
 from jaxopt_course.problems.streams import Reading
 from jaxopt_course.records import checkpoints
-from jaxopt_course.sweeps import engine
+from jaxopt_course.sweeps import device, engine, feeding
 from jaxopt_course.sweeps.feeding import Feed, Source
 from jaxopt_course.sweeps.lanes import Rhythm
 from jaxopt_course.sweeps.streaming import pieces_of, span_of
@@ -153,6 +153,28 @@ def test_lanes_are_at_one_step_and_share_one_reading(study, counted):
     assert said["batch_size"] == BATCH
     assert "same for all seeds" in said["reading"]
     assert study.manifest["task"]["examples"]["train"] is None
+
+
+def test_how_the_reading_went_is_by_the_longest_of_the_devices(monkeypatch):
+    feed = lambda batches, began, waited: types.SimpleNamespace(
+        batches=batches, began=began, waited=waited
+    )
+    source = types.SimpleNamespace(stream=types.SimpleNamespace(batch_bytes=8))
+    monkeypatch.setattr(feeding.time, "perf_counter", lambda: 15.0)
+    assert feeding.said([feed(30, 5.0, 2.0), feed(10, 10.0, 4.0)], source) == {
+        "batches": 40, "bytes": 320, "batches_per_second": 4.0, "seconds_waited": 3.0,
+        "share_waited": 0.3,
+    }  # fmt: skip
+
+
+def test_who_reads_ahead_is_let_go_however_a_sweep_ends():
+    closed = []
+    feed = types.SimpleNamespace(close=lambda: closed.append("feed"))
+    devices = [types.SimpleNamespace(feed=feed), types.SimpleNamespace(feed=None)]
+    with pytest.raises(KeyboardInterrupt), device.feeding(devices, None):
+        assert closed == []
+        raise KeyboardInterrupt
+    assert closed == ["feed"]
 
 
 def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_other_lengths(task, study):

@@ -16,6 +16,7 @@ from jaxopt_course.transforms import (
     scale_by_learning_rate,
     scale_by_schedule,
 )
+from jaxopt_course.transforms.decay import decaying
 
 
 def test_by_hand():
@@ -24,6 +25,13 @@ def test_by_hand():
     assert pull.update(g, pull.init(params), params)[0] == {"a": 3, "b": 5}
     pull = add_decayed_weights(0.5, mask={"a": True, "b": False})
     assert pull.update(g, pull.init(params), params)[0] == {"a": 3, "b": 1}
+
+
+def test_a_function_with_a_number_in_it_is_a_mask_and_no_tree_of_bools():
+    """A ``Partial`` is a pytree too, whose only leaf is here a bool."""
+    every = jax.tree_util.Partial(lambda yes, tree: jax.tree.map(lambda _: yes, tree), True)
+    params = {"a": jnp.array([4.0]), "b": jnp.array([8.0])}
+    assert decaying(every, params) == params
 
 
 def test_the_gradient_of_lambda_w2_is_2_lambda_w():

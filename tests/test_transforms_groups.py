@@ -281,3 +281,13 @@ def test_the_state_of_other_groups_is_refused():
     turned = partition_by_path({"a": adam(0.1)}, default=freeze())  # the same names of groups
     with pytest.raises(ValueError, match="a chain of 2 got a state of 0: call its init"):
         turned.update(tree, first.init(tree), tree)
+
+
+def test_a_pattern_of_leaves_that_optax_has_taken_out_is_no_mistake():
+    """An ``optax.masked`` around gives the inner transformation a placeholder for each of them."""
+    params = {"kernel": jnp.ones(2), "bias": jnp.ones(1)}
+    inner = partition_by_path({"kernel": optax.sgd(0.5), "bias": optax.sgd(0.25)})
+    tx = optax.masked(inner, {"kernel": True, "bias": False})
+    u, _ = tx.update(params, tx.init(params), params)
+    np.testing.assert_array_equal(u["kernel"], [-0.5, -0.5])
+    np.testing.assert_array_equal(u["bias"], [1.0])  # passed on as it is

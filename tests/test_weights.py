@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 import warnings
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -255,6 +256,16 @@ def test_a_manifest_names_no_file_elsewhere(copied, name):
         joc.Study.load(directory)
 
 
+@pytest.mark.parametrize("value", [-1, 1.5, True, "3", None])
+@pytest.mark.parametrize("name", ["trial", "bytes", "step"])
+def test_one_odd_number_of_kept_weights_is_damage(name, value):
+    entry = {"trial": 0, "bytes": 8, "step": 3, "file": f"000000-{'0' * 16}.safetensors"}
+    entry["sha256"] = "0" * 64
+    weights.check({"trials": [entry]}, 1, "manifest.json")
+    with pytest.raises(ValueError, match=r"manifest\.json is damaged: weights"):
+        weights.check({"trials": [entry | {name: value}]}, 1, "manifest.json")
+
+
 def test_what_no_manifest_names_goes_and_other_files_stay(copied, again):
     directory, _, file = copied
     mine, left = file.parent / "notes.txt", file.parent / f"000099-{'0' * 16}.safetensors"
@@ -269,6 +280,16 @@ def test_what_no_manifest_names_goes_and_other_files_stay(copied, again):
     )
     plain.save(directory, overwrite=True)
     assert [one.name for one in file.parent.iterdir()] == ["notes.txt"]
+
+
+def test_what_somebody_else_has_removed_meanwhile_is_gone_as_well(copied, monkeypatch):
+    """Whoever lists a folder may list what another process is about to remove."""
+    directory, _, file = copied
+    gone = file.parent / f"000099-{'0' * 16}.safetensors"
+    listed, manifest = Path.iterdir, joc.Study.load(directory).manifest
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([*listed(folder), gone]))
+    weights.sweep(directory, manifest)
+    assert file.exists()
 
 
 def test_a_folder_of_somebody_else_is_not_touched(again, tmp_path):

@@ -108,7 +108,7 @@ class RayWorkers:
         self._slots: dict[tuple[str, int], Slot] = {}
         self.platforms: list[str] = []
         self._message: Any = None
-        self._most, self._looked = 0, 0.0
+        self._most, self._looked, self._loaded = 0, 0.0, False
 
     def start(self) -> None:
         """Wait for the first device, and for others that come with it; see :meth:`Ray.opened`."""
@@ -150,7 +150,7 @@ class RayWorkers:
         Raises:
             MemoryError: neither this node's store nor its disk has room for program and data.
         """
-        known = self._ray.exceptions
+        known, self._loaded = self._ray.exceptions, False
         try:
             self._message, self._most = (self._ray.put(code), self._ray.put(data)), most
         except (known.ObjectStoreFullError, known.OutOfDiskError) as error:  # Ray spills to disk
@@ -164,7 +164,11 @@ class RayWorkers:
             slot.loaded, slot.coming = False, None if slot.checked else slot.coming
 
     def joined(self) -> Sequence["RayWorker"]:
-        """See ``Workers``."""
+        """See ``Workers``.
+
+        Raises:
+            RuntimeError: no device that there is could load the program.
+        """
         if time.monotonic() - self._looked >= LOOK_SECONDS:
             self._look()
         found = []
@@ -175,8 +179,12 @@ class RayWorkers:
             if slot.coming is None and self._under_way() < self._most:
                 slot.coming = slot.actor.load.remote(*self._message, slot.alike)
             if slot.coming is not None and self._came(slot):
-                slot.loaded = True
+                slot.loaded = self._loaded = True
                 found.append(RayWorker(self._ray, slot, self._died))
+        out = [slot for slot in self._slots.values() if slot.deaths >= DEATHS]
+        if out and not self._loaded and len(out) == len(self._slots):
+            where = f"on {out[0].name}: {out[0].why}"
+            raise RuntimeError(f"no device of the Ray cluster could load the program; {where}")
         return found
 
     def _under_way(self) -> int:
@@ -241,28 +249,27 @@ class RayWorkers:
         facts = self._came(slot)
         if not facts:
             return
-        mine, platform = self._mine, facts["platform"]
-        unlike = [name for name in mine if facts[name] != mine[name]]
+        mine, platform = self._mine, facts.get("platform", "")
+        has = {name: facts.get(name) for name in mine}  # other code may not say all of it
+        unlike = [name for name in mine if has[name] != mine[name]]
         allowed = self._settings.mixed and set(unlike) <= {*KINDS}
         if not unlike or (allowed and (refuse or platform in self.platforms)):
             slot.checked, slot.alike, slot.platform = True, not unlike, platform
             if self._settings.mixed:
-                kind = {name: facts[name] for name in KINDS}
+                kind = {name: has[name] for name in KINDS}
                 slot.facts = {"node": slot.name, **kind, "alike": slot.alike}
             return
-        other = [f"{name} {facts[name] or 'none'}, not {mine[name] or 'none'}" for name in unlike]
-        said = (
-            f"the node {slot.name} has {'; '.join(other)}: its trials would not be those of this "
-            "process to the bit"
-        )
+        other = [f"{name} {has[name] or 'none'}, not {mine[name] or 'none'}" for name in unlike]
+        why = "its trials would not be those of this process to the bit"
+        if allowed:
+            why = f"the sweep began without a {platform} device and has no program for one"
+        said = f"the node {slot.name} has {'; '.join(other)}: {why}"
         if refuse:
             ways = "give it the same, or leave it out of the cluster"
             if not self._settings.mixed and set(unlike) <= {*KINDS}:
                 ways += ", or allow rounding: joc.Ray(mixed=True)"
             raise ValueError(f"{said}; {ways}")
-        self._ray.kill(slot.actor)
-        slot.actor, slot.coming, slot.deaths = None, None, DEATHS
-        warnings.warn(f"{said}; it is left out", stacklevel=2)
+        self._leave_out(slot, said)
 
     def _came(self, slot: Slot) -> Any:
         """What an actor was asked for; nothing where it has not come, or never will."""
@@ -273,10 +280,23 @@ class RayWorkers:
         try:
             return self._ray.get(coming) or True
         except self._ray.exceptions.RayTaskError as error:
-            raise RuntimeError(f"the node {slot.name}: {error.cause or error}") from error
+            why = " ".join(str(error.cause or error).split())[-200:]
+            if self._message is None:  # nothing has begun that would be lost
+                raise RuntimeError(f"the node {slot.name}: {why}") from error
+            cannot = "load the program" if slot.checked else "say what it is"
+            self._leave_out(slot, f"the node {slot.name} cannot {cannot} ({why})", why)
+            return None
         except self._ray.exceptions.RayError as error:
             self._died(slot, error)
             return None
+
+    def _leave_out(self, slot: Slot, said: str, why: str = "") -> None:
+        """Let go of an actor for good, and say why."""
+        with contextlib.suppress(Exception):
+            self._ray.kill(slot.actor)
+        slot.actor, slot.coming, slot.checked, slot.deaths = None, None, False, DEATHS
+        slot.why = why or said
+        warnings.warn(f"{said}; it is left out", stacklevel=2)
 
     def _died(self, slot: Slot, error: Exception) -> None:
         """Let go of an actor; one that never gets anywhere is not made for ever."""

@@ -35,7 +35,6 @@ NO_EPS = 1e-30  # 0/0 becomes 0, and nothing else changes
 ARGUMENTS = {
     "learning_rate": "η, or a schedule s -> η(s), s updates done from 0.",
     "momentum": "μ in [0, 1), the share of the buffer kept each step; None is no buffer.",
-    "nesterov": "look ahead, see the formula; may be traced.",
     "rho": "ρ in [0, 1), the share that both means keep each step.",
     "b1": "β1 in [0, 1), of the mean m of the gradients.",
     "b2": "β2 in [0, 1), of the second moment v (Lion: of the memory).",

@@ -12,13 +12,13 @@ import pandas as pd
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints, files, lock, store
-from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, CURVES, MANIFEST, TRIALS
+from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, CURVES, EVENTS, MANIFEST, TRIALS
 from jaxopt_course.records.ownership import LIST
 from jaxopt_course.report import findings, standings, standings_page, tables
 from jaxopt_course.report.page import page
 from jaxopt_course.studies.so_far import so_far
 
-WATCHED = (MANIFEST, TRIALS, CURVES, f"{CONFIRMATION}/{MANIFEST}")
+WATCHED = (MANIFEST, TRIALS, CURVES, EVENTS, f"{CONFIRMATION}/{MANIFEST}")
 OF_BUCKET = (*checkpoints.GENERATIONS, checkpoints.RESULTS)
 SHARE = 0.05  # of a core's time, at most, goes into reading
 OVER = ("finished", "diverged", "stopped", "converged")
@@ -102,7 +102,7 @@ def read(directory: Path, language: str = "en") -> Reading | None:
     """
     confirmation = None
     if checkpoints.is_unfinished(directory):
-        record = so_far(directory)
+        record = (None if lock.held_by(directory) else _written(directory)) or so_far(directory)
         if record is None:
             return None
     else:
@@ -115,6 +115,17 @@ def read(directory: Path, language: str = "en") -> Reading | None:
         return Reading(record.trials, partial(standings_page.page, ranked))
     one = findings.found(directory, record, confirmation, language)
     return Reading(one.trials, partial(page, one))
+
+
+def _written(directory: Path) -> store.Record | None:
+    """The whole study, where its process was killed right before it would have said that it is."""
+    try:
+        record = store.read(directory)
+    except (FileNotFoundError, ValueError):
+        return None
+    asked = checkpoints.asked(directory).settings  # who replaces a study asks for another
+    same = store.identity(record.manifest) == store.identity(asked)
+    return record if same and "unfinished" not in {*record.trials["status"]} else None
 
 
 def state_of(directory: Path) -> str:

@@ -97,7 +97,8 @@ def schedule_free_adamw(
     """
     rate = warmed_up(learning_rate, warmup_steps)
     # a literal 0 would be left out, and LLVM then round another of the step's products
-    lam = np.asarray(weight_decay) if isinstance(weight_decay, int | float) else weight_decay
+    known = isinstance(weight_decay, int | float | np.number)
+    lam = np.asarray(weight_decay) if known else weight_decay
     adamw = chain(
         scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True),
         add_decayed_weights(lam, mask),

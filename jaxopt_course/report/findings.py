@@ -15,6 +15,7 @@ from jaxopt_course.report.measures.sittings import sittings
 from jaxopt_course.report.words import amount, listed
 
 DEVICE = ("backend", "device_kind")  # of a manifest's platform
+UNFINISHED = "unfinished"  # of a trial that is still trained, or was cut short
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def found(
             hyperparameters,
             [name for name in wanted if name in dataset],
         ),
-        environment=environment(manifest, events, language),
+        environment=environment(manifest, events, language, UNFINISHED not in {*trials["status"]}),
         comparisons=_comparisons(final if confirmed else final.head(0), ranking, manifest),
         language=language,
         courses=_courses(record, metric),
@@ -277,15 +278,31 @@ def _programs(manifest: dict[str, Any]) -> str:
 
 
 def environment(
-    manifest: dict[str, Any], events: Iterable[dict[str, Any]] = (), language: str = "en"
+    manifest: dict[str, Any],
+    events: Iterable[dict[str, Any]] = (),
+    language: str = "en",
+    over: bool = False,
 ) -> pd.DataFrame:
-    """What made a study and how long it took, as rows of ``name`` and ``value`` (text)."""
+    """What made a study and how long it took, as rows of ``name`` and ``value`` (text).
+
+    Args:
+        manifest: of the study.
+        events: of it; where there are none and it is over, that is said.
+        language: "en" or "es".
+        over: whether nothing of it is still trained.
+    """
     w = words.Words(language)
     task, budget = words.mapping(manifest, "task"), words.mapping(manifest, "budget")
     platform = words.mapping(manifest, "platform")
     known = [event for event in events if isinstance(event, dict)]  # anybody may write there
     done = [event for event in known if event.get("event") == "finished"]
     last = done[-1] if done else {}
+    untold = ""
+    if over and all(event.get("event") == CLOCKED for event in known):
+        untold = w.say(
+            "not known: events.jsonl is missing or empty, as where the process was killed before "
+            "it was written"
+        )
     examples = words.mapping(task, "examples")
     epochs = budget.get("epochs")
     rows = {
@@ -305,7 +322,7 @@ def environment(
         "device": " ".join(dict.fromkeys(str(platform[key]) for key in DEVICE if key in platform)),
         "processor": str(platform.get("instructions", "")).partition(", features ")[0],
         "matrix products": str(platform.get("matmul_precision", "")),
-        "wall time": w.mark(amount(last.get("seconds"), "{:.1f} s")),
+        "wall time": w.mark(amount(last.get("seconds"), "{:.1f} s")) or untold,
         "compiling, besides": w.mark(amount(last.get("compile_seconds"), "{:.1f} s")),
         "training steps a second": _whole(last.get("trial_steps_per_second"), w),
         "lanes that trained": w.percent(amount(last.get("occupancy"), "{:.0%}")),

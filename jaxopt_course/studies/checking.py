@@ -48,8 +48,8 @@ def check_folds(table: Table, chosen: Collection[str] = ()) -> None:
             )
 
 
-def check_lanes(lanes: int | None) -> None:
-    """Refuse a width that is none.
+def check_lanes(lanes: int | None) -> int | None:
+    """The width, a number of Python as manifests are JSON; None where a default is to be found.
 
     Raises:
         ValueError: it is no whole number of at least 1.
@@ -57,6 +57,7 @@ def check_lanes(lanes: int | None) -> None:
     whole = isinstance(lanes, int | np.integer) and not isinstance(lanes, bool)
     if lanes is not None and (not whole or lanes < 1):
         raise ValueError(f"lanes must be a whole number of at least 1, not {lanes!r}")
+    return None if lanes is None else int(lanes)
 
 
 def check_devices(devices: Sequence[Any] | None) -> tuple[Any, ...]:

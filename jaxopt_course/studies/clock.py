@@ -61,11 +61,17 @@ class WithClock(WithParameters):
 
         Raises:
             ValueError: calls is no whole number from 2 on; a task of a stream, whose steps wait for
-                its reading; or the program of a study read from disk is another one now.
+                its reading; ``at_most`` of a time that is not known; or the program of a study
+                read from disk is another one now.
         """
         whole = isinstance(calls, int | np.integer) and not isinstance(calls, bool)
         if not whole or calls < FEWEST:
             raise ValueError(f"calls must be a whole number of at least {FEWEST}, not {calls!r}")
+        if at_most is not None and all(event.get("event") == CLOCKED for event in self.events):
+            raise ValueError(
+                "at_most= is a share of the time that training took, and events.jsonl, which has "
+                "it, is missing or empty: leave at_most= out"
+            )
         session = self._session
         if session is None:
             one = devices_again(self.manifest, None, None, one=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_course.studies.checking import check_devices
 from jaxopt_course.studies.first_states import shapes_of
@@ -37,8 +37,10 @@ def devices_of(
     Raises:
         TypeError: no mesh; no specs.
         ValueError: ``devices`` too, or ``sharding`` without a mesh; no axis "lanes"; an axis that
-            divides nothing; a batch or a dimension that does not divide; see :func:`specs_of`.
+            divides nothing; a batch or a dimension that does not divide; see :func:`specs_of`; see
+            :func:`refuse_mesh_in_force`.
     """
+    refuse_mesh_in_force()
     if mesh is None:
         if sharding is not None:
             raise ValueError("sharding= says how a mesh divides the parameters: give mesh= too")
@@ -66,6 +68,7 @@ def devices_again(
         TypeError, ValueError: as above; a mesh for a study without, or devices for one with it; or
             there are too few devices.
     """
+    refuse_mesh_in_force()
     was = manifest.get("mesh")
     if was is None:
         if mesh is not None:
@@ -99,6 +102,21 @@ def devices_again(
         )
     found = slices(mesh, specs_of(_recorded(was["sharding"]), mesh))
     return found[:1] if one else found
+
+
+def refuse_mesh_in_force() -> None:
+    """Refuse to train where arrays are those of a mesh: a trial is of one device, or of ``mesh=``.
+
+    Raises:
+        ValueError: a mesh of several devices, or with explicit axes, is in force.
+    """
+    axes = jax.sharding.get_abstract_mesh()
+    if not axes.empty and (axes.size > 1 or AxisType.Explicit in axes.axis_types):
+        raise ValueError(
+            f"a mesh with the axes {_listed(axes.axis_names)} is in force here (jax.set_mesh; "
+            "jax.set_mesh(None) ends it), under which arrays have shardings of their own: sweep "
+            "outside of it, with mesh= to spread the trials"
+        )
 
 
 def check_mesh(mesh: Any, devices: Any = None) -> Mesh:

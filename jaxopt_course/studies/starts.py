@@ -161,7 +161,8 @@ class Starts:
             return "all"
         if callable(given) and not _has_arrays(given):
             return "function"
-        numbered = isinstance(given, Mapping) and given and all(type(k) is int for k in given)
+        whole = lambda key: isinstance(key, int | np.integer) and not isinstance(key, bool)
+        numbered = isinstance(given, Mapping) and given and all(map(whole, given))
         listed = isinstance(given, list | tuple) and len(given) == rows
         if numbered or listed:
             try:

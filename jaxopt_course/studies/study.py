@@ -51,7 +51,8 @@ class Study(WithClock):
             a trial's end, with the hyperparameters as coordinates of ``trial``.
         manifest: what was asked and with what; see ``manifest.json``.
         directory: where it is saved, if it is.
-        events: wall times; see ``events.jsonl``.
+        events: wall times; see ``events.jsonl``, which a process that was killed right before it
+            was written leaves out.
     """
 
     def confirm(

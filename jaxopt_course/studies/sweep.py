@@ -203,7 +203,7 @@ def sweep(
     check_folds(table)
     varied = varied_in(table.trials, making(table.hyperparameters, table.replicates))
     check_measured(chosen[0], table.measured_with, varied)
-    check_lanes(lanes)
+    lanes = check_lanes(lanes)
     keep = check_keep(keep)
     check_cluster(cluster, devices, table, mesh)
     devices = devices_of(devices, mesh, sharding, table)

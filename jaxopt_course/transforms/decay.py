@@ -58,7 +58,7 @@ def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) 
         return stateless(params)
 
     def update(g: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
-        if isinstance(weight_decay, int | float) and weight_decay == 0:
+        if isinstance(weight_decay, int | float | np.number) and weight_decay == 0:
             return g, state  # a literal 0 needs no parameters
         if params is None:
             raise ValueError("add_decayed_weights needs the parameters: update(g, state, params)")

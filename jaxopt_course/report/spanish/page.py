@@ -215,6 +215,10 @@ SENTENCES = {
     "processor": "procesador",
     "matrix products": "productos de matrices",
     "wall time": "tiempo de reloj",
+    "not known: events.jsonl is missing or empty, as where the process was killed before it was "
+    "written":
+        "no se sabe: falta events.jsonl o está vacío, como cuando el proceso muere antes de "
+        "escribirlo",
     "compiling, besides": "compilar, aparte",
     "{n} steps": "{n} pasos",
     "training steps a second": "pasos de entrenamiento por segundo",
