@@ -463,7 +463,7 @@ DRAWN = {"one seed", "all diverged", "names", "interrupted when confirmed"}  # b
 
 
 @pytest.mark.parametrize(
-    "case, png", [(o, False) for o in ODD] + [put((o, True), o in DRAWN) for o in ODD]
+    "case, png", [put((o, png), png == (o in DRAWN)) for png in (False, True) for o in ODD]
 )
 def test_odd_studies_are_reported(tmp_path, read_once, case, png):
     """Warnings are errors here, also those of matplotlib about what it cannot draw."""

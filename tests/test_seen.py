@@ -12,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from long_form import put
 
 import jaxopt_course as joc
 from jaxopt_course import cli, devices
@@ -297,9 +298,14 @@ def test_a_time_limit_between_two_programs_leaves_a_study(tmp_path):
     assert study.curves.identical(whole.curves)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("when", ["it traces", "it compiles"])
-@pytest.mark.parametrize("saved", [True, False])
+SIGNALS = [("it traces", signal.SIGINT), ("it compiles", signal.SIGTERM)]
+SIGNALS += [("it traces", signal.SIGTERM), ("it compiles", signal.SIGINT)]
+
+
+@pytest.mark.parametrize(
+    "saved, when, number", [put((saved, *one), not saved or i < 2)
+                            for saved in (True, False) for i, one in enumerate(SIGNALS)],
+)  # fmt: skip
 def test_a_signal_while_compiling_leaves_a_study(tmp_path, monkeypatch, number, when, saved):
     armed = [True]
 
