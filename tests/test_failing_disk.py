@@ -43,7 +43,9 @@ ALL = [(1, *way) for way in itertools.product(CODES, [True, False])]  # the long
 
 def cases(all_of):
     """Every so manieth operation, the error, and whether what follows is let through."""
-    ids = [f"{n}-{'once' if once else 'from there on'}-{errno.errorcode[e]}" for n, e, once in all_of]
+    ids = [
+        f"{n}-{'once' if once else 'from there on'}-{errno.errorcode[e]}" for n, e, once in all_of
+    ]
     kept = [put(case, case in SOME) for case in all_of]
     return pytest.mark.parametrize("every, code, once", kept, ids=ids)
 

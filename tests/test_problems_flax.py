@@ -362,7 +362,12 @@ def test_an_array_hidden_in_an_object_is_refused():
 @pytest.mark.parametrize(
     "kind, dtype",
     once(
-        [("nnx", jnp.bfloat16), ("linen", jnp.float16), ("nnx", jnp.float16), ("linen", jnp.bfloat16)]
+        [
+            ("nnx", jnp.bfloat16),
+            ("linen", jnp.float16),
+            ("nnx", jnp.float16),
+            ("linen", jnp.bfloat16),
+        ]
     ),
 )
 def test_half_precision_networks_have_float32_losses(kind, dtype):

@@ -55,10 +55,10 @@ def by_hand(trial):
     tx = {"sgd": optax.sgd, "adam": optax.adam}[row["optimizer"]](row["learning_rate"])
     params, model = task.init(jax.random.key(row["seed"]))
     state, rows = tx.init(params), []
+    gradient = jax.jit(jax.value_and_grad(task.loss, has_aux=True))
     for step in range(LENGTH["steps"]):
         batch = take_batch(task.train, jnp.uint32(row["seed"]), jnp.int32(step), 5)
         key = jax.random.fold_in(jax.random.key(row["seed"]), step)
-        gradient = jax.value_and_grad(task.loss, has_aux=True)
         (_, (model, measured)), g = gradient(params, model, batch, key)
         u, state = tx.update(g, state, params)
         norms = [optax.tree.norm(tree) for tree in (g, u, params)]
