@@ -163,6 +163,7 @@ def test_scores_of_shorter_trainings_are_the_best_until_then(monkeypatch):
     assert "score_at_30" not in found  # the whole training is the score
 
 
+@pytest.mark.long
 def test_a_join_that_was_killed_is_done_again(run, tmp_path):
     """Joined files are written, pieces are still there: nothing counts twice, nothing is lost."""
     from experiments.benchmarks.tables_results import joined, results

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from long_form import once
 
 import jaxopt_course as joc
 from jaxopt_course.problems.networks import MLP
@@ -358,8 +359,17 @@ def test_an_array_hidden_in_an_object_is_refused():
         Task.from_flax(Hiding, X, LABELS, loss="softmax_cross_entropy")
 
 
-@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
-@KINDS
+@pytest.mark.parametrize(
+    "kind, dtype",
+    once(
+        [
+            ("nnx", jnp.bfloat16),
+            ("linen", jnp.float16),
+            ("nnx", jnp.float16),
+            ("linen", jnp.bfloat16),
+        ]
+    ),
+)
 def test_half_precision_networks_have_float32_losses(kind, dtype):
     half = {"dtype": dtype, "param_dtype": dtype}
     module = nn.Dense(2, **half)

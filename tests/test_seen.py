@@ -12,6 +12,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from long_form import put
 
 import jaxopt_course as joc
 from jaxopt_course import cli, devices
@@ -54,10 +55,10 @@ def by_hand(trial):
     tx = {"sgd": optax.sgd, "adam": optax.adam}[row["optimizer"]](row["learning_rate"])
     params, model = task.init(jax.random.key(row["seed"]))
     state, rows = tx.init(params), []
+    gradient = jax.jit(jax.value_and_grad(task.loss, has_aux=True))
     for step in range(LENGTH["steps"]):
         batch = take_batch(task.train, jnp.uint32(row["seed"]), jnp.int32(step), 5)
         key = jax.random.fold_in(jax.random.key(row["seed"]), step)
-        gradient = jax.value_and_grad(task.loss, has_aux=True)
         (_, (model, measured)), g = gradient(params, model, batch, key)
         u, state = tx.update(g, state, params)
         norms = [optax.tree.norm(tree) for tree in (g, u, params)]
@@ -297,9 +298,14 @@ def test_a_time_limit_between_two_programs_leaves_a_study(tmp_path):
     assert study.curves.identical(whole.curves)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("when", ["it traces", "it compiles"])
-@pytest.mark.parametrize("saved", [True, False])
+SIGNALS = [("it traces", signal.SIGINT), ("it compiles", signal.SIGTERM)]
+SIGNALS += [("it traces", signal.SIGTERM), ("it compiles", signal.SIGINT)]
+
+
+@pytest.mark.parametrize(
+    "saved, when, number", [put((saved, *one), not saved or i < 2)
+                            for saved in (True, False) for i, one in enumerate(SIGNALS)],
+)  # fmt: skip
 def test_a_signal_while_compiling_leaves_a_study(tmp_path, monkeypatch, number, when, saved):
     armed = [True]
 

@@ -167,11 +167,13 @@ def make_segment(
     rhythm: Rhythm,
     recorded: Sequence[str],
     of_stream: Callable[..., Any] | None = None,
+    known: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> Callable[..., tuple[Lanes, Readings]]:
     """The program ``segment(lanes, seats, data, intervals, ends)`` of the module's docstring.
 
     ``recorded`` are the names of what a step records; ``of_stream`` makes the segment of a stream
-    instead, of the same steps and evaluations.
+    instead, of the same steps and evaluations.  ``known`` are the names of what an evaluation and
+    the test measure; to trace them for that takes as long again.
 
     ``intervals``: (), int32, in [1, S].  ``ends``: (), bool, whether any trial ends in this call,
     and so the test part is to be evaluated.
@@ -273,8 +275,8 @@ def make_segment(
         lanes: Lanes, seats: Seats, data: Data, intervals: jax.Array, ends: jax.Array
     ) -> tuple[Lanes, Readings]:
         width, size = lanes.first_bad.shape[0], room(rhythm)
-        names = jax.eval_shape(evaluate_all, lanes, seats, data)
-        tested = jax.eval_shape(test_of, lanes, seats, data)
+        shapes = lambda how: jax.eval_shape(how, lanes, seats, data)
+        names, tested = known or (shapes(evaluate_all), shapes(test_of))
         start = jnp.zeros((size, rhythm.units, width), jnp.float32)
         sums = jax.tree.map(lambda _: start, measured)
         valid = {name: jnp.zeros((size, width), jnp.float32) for name in names}
@@ -307,8 +309,13 @@ def test_by(trial: Trial) -> Callable[..., Any]:
 
 
 def empty_lanes(trial: Trial, seats: Seats) -> Lanes:
-    """Lanes on which nobody has sat yet: zeros, as NumPy arrays."""
-    return emptied(jax.eval_shape(lambda seats: _init(trial, seats), seats), len(seats.seeds))
+    """Lanes on which nobody has sat yet: zeros, as NumPy arrays; one trial is traced, not all."""
+    one = lambda x: jax.ShapeDtypeStruct(np.shape(x)[1:], x.dtype)
+    row = {**seats.shared, **jax.tree.map(one, seats.hyperparameters)}
+    shape = (len(seats.seeds),)
+    zeros = lambda x: np.zeros(shape + x.shape, x.dtype)
+    state = jax.tree.map(zeros, jax.eval_shape(trial.init, row, one(seats.seeds)))
+    return Lanes(state, np.full(shape, -1, np.int32))
 
 
 def emptied(state: Any, width: int) -> Lanes:
@@ -324,27 +331,3 @@ def on_further_sets(measure: Callable[[Tree], dict[str, Any]], data: Data) -> di
         for part, more in data.validations.items()
         for name, value in measure(more).items()
     }
-
-
-def names_of(
-    trial: Trial, table: Any, state: Any, data: Data
-) -> tuple[list[str], list[str], list[str]]:
-    """What an evaluation measures, what a step records beside its loss, what the test measures.
-
-    Args:
-        trial: its functions.
-        table: of the program, for the names and dtypes of its numbers.
-        state: of all lanes, for its shapes.
-        data: of the program.
-    """
-    one = lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
-    row, state = jax.tree.map(one, dict(table.hyperparameters)), jax.tree.map(one, state)
-    if table.together_name is not None:
-        row[table.together_name] = one(table.together)
-    measured = jax.eval_shape(trial.evaluate, row, state, data.valid, data.shared)
-    tested = jax.eval_shape(test_by(trial), row, state, data.valid, data.shared)
-    more = on_further_sets(lambda _: measured, data)
-    seed, step = one(table.seeds), jax.ShapeDtypeStruct((), jnp.int32)
-    rows = None if trial.rows is None else jax.eval_shape(trial.rows, seed, step, data.train)
-    _, _, recorded = jax.eval_shape(trial.step, row, state, seed, data, rows)
-    return [*measured, *more], list(recorded), list(tested)

@@ -18,10 +18,10 @@ from jaxopt_course.sweeps.lanes import (
     Trial,
     empty_lanes,
     make_seat,
-    names_of,
 )
 from jaxopt_course.sweeps.loading import Kept, compile_all
 from jaxopt_course.sweeps.mesh import lower_on, slice_of, spread
+from jaxopt_course.sweeps.names import names_of
 from jaxopt_course.sweeps.numerics import CPU_EFFORT, GPU_REPEATS, LARGE_STATE, precision
 from jaxopt_course.sweeps.recent import Recent
 
@@ -79,7 +79,7 @@ def compile_program(
 
     def programs(trial: Trial) -> list[tuple[Any, Any]]:
         """Each with its arguments, the segment last: the other is compiled while it is traced."""
-        segment = streaming.segment_of(trial, rhythm, names[1])
+        segment = streaming.segment_of(trial, rhythm, names)
         fresh, asked = np.zeros(lanes, bool), (span, np.bool_(False))
         return [(make_seat(trial), (empty, seats, fresh)), (segment, (empty, seats, given, *asked))]
 

@@ -109,10 +109,14 @@ def room_of(rhythm: Rhythm) -> int:
 
 
 def segment_of(
-    trial: Trial, rhythm: Rhythm, recorded: Sequence[str]
+    trial: Trial, rhythm: Rhythm, names: Sequence[Sequence[str]]
 ) -> Callable[..., tuple[Lanes, Readings]]:
-    """The segment program for this rhythm; ``recorded``: names, as ``names_of`` has them."""
-    return make_segment(trial, rhythm, recorded, make_stream_segment if rhythm.fits else None)
+    """The segment program for this rhythm; ``names``, as ``names_of`` has them."""
+    measured, recorded, tested = names
+    known = sorted(measured), sorted(tested)
+    return make_segment(
+        trial, rhythm, recorded, make_stream_segment if rhythm.fits else None, known
+    )
 
 
 def chunked(data: Data, rhythm: Rhythm) -> Data:
