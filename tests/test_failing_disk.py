@@ -12,7 +12,7 @@ import warnings
 
 import pytest
 from failing_disk import Refusals
-from long_form import put
+from long_form import only
 from written_studies import (
     MAY_BE,
     Seen,
@@ -36,21 +36,12 @@ from jaxopt_course.records import checkpoints, claims, files, store
 from jaxopt_course.records.format import COMMIT
 from jaxopt_course.records.store import SEALED
 
-CODES = errno.ENOSPC, errno.EACCES, errno.EIO
-SOME = [(61, code, i != 1) for i, code in enumerate(CODES)]
-ALL = [(1, *way) for way in itertools.product(CODES, [True, False])]  # the long form
-
-
-def cases(all_of):
-    """Every so manieth operation, the error, and whether what follows is let through."""
-    ids = [
-        f"{n}-{'once' if once else 'from there on'}-{errno.errorcode[e]}" for n, e, once in all_of
-    ]
-    kept = [put(case, case in SOME) for case in all_of]
-    return pytest.mark.parametrize("every, code, once", kept, ids=ids)
-
-
-EVERY, LONG = cases([*SOME, *ALL]), cases(ALL)
+CODES = pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EACCES, errno.EIO], ids=errno.errorcode.get
+)
+ONCE = pytest.mark.parametrize("once", [True, False], ids=["once", "from there on"])
+EVERY = pytest.mark.parametrize("every", only([61], [61, 1]))  # the long form tries all
+LONG = pytest.mark.parametrize("every", only([], [1]))
 NOTHING = ((None, None, None), Seen(), (None, Seen()))  # is found
 
 
@@ -102,6 +93,8 @@ def outcomes_of(tmp_path, act, code, once, every, find=found):
     return disk.done, outcomes
 
 
+@CODES
+@ONCE
 @EVERY
 def test_a_study_is_the_old_one_or_the_new_one(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, write_three, code, once, every)
@@ -113,6 +106,8 @@ def test_a_study_is_the_old_one_or_the_new_one(tmp_path, code, once, every):
         assert {one for _, one, _ in outcomes} <= possible
 
 
+@CODES
+@ONCE
 @EVERY
 def test_a_sweep_goes_on_from_the_last_snapshot_that_was_said(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, sweep_and_end, code, once, every)
@@ -120,6 +115,8 @@ def test_a_sweep_goes_on_from_the_last_snapshot_that_was_said(tmp_path, code, on
     assert count > 60
 
 
+@CODES
+@ONCE
 @LONG
 def test_weights_and_pages_are_of_the_study_that_is_there(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, grow, code, once, every, seen)
@@ -130,6 +127,8 @@ def test_weights_and_pages_are_of_the_study_that_is_there(tmp_path, code, once, 
     assert count > 100
 
 
+@CODES
+@ONCE
 @LONG
 def test_each_bucket_goes_on_from_where_it_was_said_to_be(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, two_buckets, code, once, every, reached)
