@@ -303,7 +303,7 @@ def test_an_argument_that_is_free_hides_no_other():
 
 
 def test_own_defaults_are_each_one_s_own_and_all_arguments_are_there():
-    """One step of plain descent along each axis: θ - η c θ, so that the gap is that of the rates."""
+    """One step of plain descent along each axis is θ - η c θ: the gap is that of the rates."""
     found = difference("keras", "torch", optimizer="sgd", steps=1)
     keras, torch = (inspect.signature(convention("sgd", like)).parameters for like in found[1])
     rates = [one["learning_rate"].default for one in (keras, torch)]
