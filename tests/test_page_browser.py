@@ -157,6 +157,37 @@ def test_tables_sort_by_mouse_and_keyboard(opened, studies):
     assert head.get_attribute("aria-sort") is None
 
 
+def test_every_control_is_reached_by_the_tab_key_and_shows_it(opened):
+    """In the page's order, with a ring around it, and none holds the focus back."""
+    for folds in (False, True):
+        page = opened(folds=folds)
+        wanted = page.evaluate(
+            """() => [...document.querySelectorAll("a[href], button, summary, input, [tabindex]")]
+              .filter((e) => e.tabIndex >= 0 && e.checkVisibility())
+              .map((e, place) => (e.dataset.walked = String(place)))"""
+        )
+        walked = []
+        for _ in wanted:
+            page.keyboard.press("Tab")
+            walked.append(
+                page.evaluate(
+                    """() => [document.activeElement.dataset.walked,
+                      getComputedStyle(document.activeElement).outlineStyle]"""
+                )
+            )
+        assert walked == [[place, "solid"] for place in wanted]
+        assert len(wanted) > 20
+
+
+def test_a_fold_opens_by_the_keyboard(opened):
+    page = opened()
+    fold = page.locator("details:not([open]) > summary").first.element_handle()
+    fold.focus()
+    for key, opened_now in (("Enter", True), ("Space", False)):
+        page.keyboard.press(key)
+        assert fold.evaluate("e => e.parentElement.open") is opened_now
+
+
 def test_the_table_filters_by_words(opened, studies):
     ranked = findings.read(studies["en"]).configurations
     page = opened(folds=True)

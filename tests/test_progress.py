@@ -19,14 +19,15 @@ def test_plain_lines_now_and_then_and_at_the_end(monkeypatch):
         line.note("compiling")
         for second in range(1, 12):
             now[0] = 100.0 + second
-            line.update(Tally(second, 20, 1, second * 1000, 20_000, "0.98 (adam)"))
+            line.update(Tally(second, 20, 1, second * 1000, 20_000, "accuracy 0.98 (adam)"))
         now[0] = 120.0
-        line.update(Tally(20, 20, 1, 20_000, 20_000, "0.99 (adam)"), last=True)
+        line.update(Tally(20, 20, 1, 20_000, 20_000, "accuracy 0.99 (adam)"), last=True)
+    rate = "1,000 trial-steps/s · best trial: accuracy"
     assert stream.getvalue().splitlines() == [
         "x: compiling",
-        "x: 5/20 trials · 1,000 trial-steps/s · best trial 0.98 (adam) · 1 diverged · 15 s left",
-        "x: 10/20 trials · 1,000 trial-steps/s · best trial 0.98 (adam) · 1 diverged · 10 s left",
-        "x: 20/20 trials · 1,000 trial-steps/s · best trial 0.99 (adam) · 1 diverged · 20 s in all",
+        f"x: 5/20 trials · {rate} 0.98 (adam) · 1 diverged · 15 s left",
+        f"x: 10/20 trials · {rate} 0.98 (adam) · 1 diverged · 10 s left",
+        f"x: 20/20 trials · {rate} 0.99 (adam) · 1 diverged · 20 s in all",
     ]
 
 

@@ -1,22 +1,28 @@
 """What a newcomer reads from the page in ten seconds, and what it must not be told."""
 
 import dataclasses
+import html
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from report_studies import trial, write
 
 from jaxopt_course.report import (
+    figures,
     figures_html,
     figures_measures,
     findings,
+    markup,
     page,
     separation,
     standings,
     standings_page,
     verdict,
 )
+from jaxopt_course.report.words import Words
 
 FRESH = (5, 6, 7, 8, 9)
 
@@ -139,6 +145,81 @@ def test_the_scale_holds_those_that_were_stopped_far_off(tmp_path):
     assert max(far["layout"]["yaxis"]["tickvals"]) >= 1000
 
 
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_what_broke_flattens_no_axis_of_losses(tmp_path, language):
+    """Losses of 1e8 stand as arrows at three times what the mean has."""
+    task = {"name": "sales", "metrics": {"loss": "min"}, "baselines": {"loss": 1.0}}
+    rows = [
+        trial("sgd", rate, s, loss=loss)
+        for rate, loss in {0.01: 0.4, 0.1: 0.2, 1.0: 1e8}.items()
+        for s in (0, 1)
+    ]
+    study = {"metric": "valid_loss", "direction": "min", "task": task}
+    found = findings.read(write(tmp_path / "a", rows, **study), language)
+    plot = figures_html.sensitivity(found)
+    low, high = 10 ** np.array(plot["layout"]["yaxis"]["range"])
+    assert 0.1 < low < 0.2 and 3 < high < 4
+    (arrow,) = [one for one in plot["data"] if one.get("marker", {}).get("symbol") == "triangle-up"]
+    assert (arrow["x"], arrow["y"]) == ([1.0], [3.0]) and arrow["text"] in (["1e8"], ["100000000"])
+    assert any("▲" in note["text"] for note in plot["layout"]["annotations"])
+    drawn = Figure()
+    assert figures.sensitivity(found, drawn) and drawn.axes[0].get_ylim()[1] == pytest.approx(high)
+    (mark,) = [line for line in drawn.axes[0].lines if line.get_marker() == "^"]
+    np.testing.assert_array_equal(mark.get_xydata(), [[1.0, 3.0]])
+    near = [row | {"valid_loss": min(row["valid_loss"], 20.0)} for row in rows]
+    plot = figures_html.sensitivity(findings.read(write(tmp_path / "b", near, **study), language))
+    assert "range" not in plot["layout"]["yaxis"]
+
+
+@pytest.mark.parametrize(("best", "text"), [(0.99, "0.99"), (1.0, "1")])
+def test_scores_near_1_are_told_apart(tmp_path, best, text):
+    """The axis is of errors: 0.98 and 0.99 lie as far apart as 0.8 and 0.9; 1 has a place."""
+    scores = {0.001: 0.5, 0.01: 0.98, 0.1: best}
+    rows = [trial("sgd", rate, s, x) for rate, x in scores.items() for s in (0, 1)]
+    found = findings.read(write(tmp_path, rows))
+    plot = figures_html.sensitivity(found)
+    axis = plot["layout"]["yaxis"]
+    assert (axis["type"], axis["autorange"]) == ("log", "reversed") and text in axis["ticktext"]
+    for tick, said in zip(axis["tickvals"], axis["ticktext"], strict=True):
+        assert 1 - tick == pytest.approx(float(said)) or said == "1"
+    (line,) = [one for one in plot["data"] if one.get("mode") == "lines+markers"]
+    assert line["customdata"] == list(scores.values()) and "customdata" in line["hovertemplate"]
+    assert line["y"][:2] == pytest.approx([0.5, 0.02]) and 0 < line["y"][2] < 0.02
+    drawn = Figure()
+    assert figures.sensitivity(found, drawn)
+    axes = drawn.axes[0]
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), list(scores.values()))
+    height = lambda y: axes.transData.transform((0.01, y))[1]
+    assert height(0.99) - height(0.98) == pytest.approx(height(0.9) - height(0.8), rel=1e-6)
+    assert np.isfinite(height(1.0)) and height(1.0) >= height(best)
+
+
+def test_scores_far_from_1_have_a_plain_axis(tmp_path):
+    rows = [trial("sgd", rate, s, x) for rate, x in {0.01: 0.2, 0.1: 0.9}.items() for s in (0, 1)]
+    plot = figures_html.sensitivity(findings.read(write(tmp_path, rows)))
+    assert "type" not in plot["layout"]["yaxis"]
+
+
+def test_seeds_that_agree_promise_no_certainty(tmp_path):
+    """A spread of 0 is no interval: it says that each seed gave that number."""
+    rows = [trial(n, 0.1, s, x) for n, x in {"sgd": 0.8, "adam": 0.9}.items() for s in (0, 1)]
+    fresh = [row | {"seed": row["seed"] + 5, "test_accuracy": 0.75} for row in rows]
+    found = findings.read(write(tmp_path, rows, fresh))
+    assert "validation accuracy 0.9 with each of 2 fresh seeds" in verdict.headline(found)
+    cells = [cell for row in verdict.ranking_table(found)[1] for cell in row]
+    assert "0.75 (with each seed)" in cells and not any("±" in cell for cell in cells)
+    spanish = findings.read(tmp_path, "es")
+    assert "0,9 con cada una de 2 semillas nuevas" in verdict.headline(spanish)
+
+
+def test_a_command_breaks_between_options_only():
+    code = "jaxopt-course compare --learning-rates 0.1 --csv 'my --file.csv'"
+    shown = markup.copyable(code, Words(), "next")
+    assert "<span>--learning-rates</span> 0.1 <span>--csv</span>" in shown
+    assert html.unescape(re.sub("<[^>]+>", "", shown)) == code + "Copy"
+    assert "<span>" not in markup.copyable("sgd(0.1)\n--x", Words(), "next")
+
+
 def test_what_a_scheduler_hid_has_no_share_of_the_variance(tmp_path):
     scores, halted = {"sgd": 0.8, "adam": 0.9}, {"status": "stopped", "stopped_step": 20}
     seen = {"best_valid_loss": 0.5}
@@ -168,3 +249,15 @@ def test_the_winners_of_tasks_show_numbers_that_are_alike_on_all():
     found = standings.Standings(manifest, ranks, winners, True, winners)
     shown = [row[4].shown for row in standings_page._winners(found)]
     assert shown == [f"learning_rate={rate}, weight_decay=0.01" for rate in (0.1, 0.2)]
+
+
+def test_where_all_diverged_no_line_is_drawn(tmp_path):
+    """On a logarithmic axis of losses a missing value is a gap, and no fall to the bottom."""
+    rows = [trial("sgd", 0.01, s, loss=0.01) for s in (0, 1)]
+    rows += [trial("sgd", 0.1, s, loss=0.5) for s in (0, 1)]
+    rows += [trial("sgd", 1.0, s, status="diverged") for s in (0, 1)]
+    found = findings.read(write(tmp_path, rows, metric="valid_loss", direction="min"))
+    plot = figures_html.sensitivity(found)
+    (line,) = [one for one in plot["data"] if one.get("mode") == "lines+markers"]
+    assert plot["layout"]["yaxis"]["type"] == "log"
+    assert line["y"] == [pytest.approx(0.01), pytest.approx(0.5), None]

@@ -25,10 +25,10 @@ def test_an_auc_of_one_class_is_no_divergence(tmp_path):
             for row in undefined(name, np.nan, rate=x)]  # fmt: skip
     headline, remarks, cells = told(tmp_path, rows, metric="valid_auc")
     assert headline == (
-        "No winner: validation auc is not a number in 8 of the 8 trials that finished: AUC needs "
+        "No winner: validation AUC is not a number in 8 of the 8 trials that finished: AUC needs "
         "both classes in the data that it is measured on."
     )
-    assert "Validation auc is not a number in 8 of the 8 trials that finished" in remarks
+    assert "Validation AUC is not a number in 8 of the 8 trials that finished" in remarks
     assert "diverged" not in remarks and "did not finish" not in remarks
     assert "2 of 2 undefined" in cells["sgd"]
     write_report(tmp_path, png=False)
@@ -176,7 +176,7 @@ def test_no_better_than_the_mean_is_not_learned(tmp_path):
     headline, remarks, cells = told(tmp_path / "a", rows, metric="valid_r2", **known)
     assert headline.startswith("lion") and "learned nothing" not in headline
     assert (
-        "Validation r2 of adam and sgd is no better than that of one answer for all examples (0)."
+        "Validation R² of adam and sgd is no better than that of one answer for all examples (0)."
     ) in remarks
     assert [("has learned nothing" in cells[x]) for x in ("sgd", "adam", "lion")] == [1, 1, 0]
     rows = regression("sgd", -0.02) + regression("adam", 0.0)

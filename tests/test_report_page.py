@@ -147,10 +147,13 @@ def test_curves_are_the_studys(directory, shown, found, drawn, quantity, name):
     epochs, mean, low, high = expected_band(directory, quantity, name)
     (line,) = traces(shown.plots[quantity], name, mode="lines+markers")
     assert line["x"] == epochs
-    assert line["y"] == pytest.approx(mean, rel=1e-5)
+    errors = shown.plots[quantity]["layout"]["yaxis"].get("autorange") == "reversed"
+    drawn_at = lambda scores: [1 - y for y in scores] if errors else list(scores)
+    assert errors == (quantity == "valid_accuracy")  # from a half to nearly 1
+    assert line["y"] == pytest.approx(drawn_at(mean), rel=1e-4)
     (band,) = traces(shown.plots[quantity], name, fill="toself")
     assert band["x"] == epochs + epochs[::-1]
-    assert band["y"] == pytest.approx(high + low[::-1], rel=1e-5)
+    assert band["y"] == pytest.approx(drawn_at(high + low[::-1]), rel=1e-4)
 
     panels = {axes.get_ylabel(): axes for axes in drawn(figures.curves)}
     axes = panels[
@@ -401,9 +404,9 @@ def test_a_command_to_copy_is_one_line_without_orders(tmp_path):
     """Pasted, a line break would run what stands before it."""
     command = f"jaxopt-course compare --csv 'my table.csv'\nrm -rf ~{EVIL}"
     shown = Page(write_report(write(tmp_path, search(), command=command), png=False))
-    (said,) = [text for text in shown.texts if "compare" in text]
-    assert said.startswith(r"jaxopt-course compare --csv 'my table.csv'\nrm -rf ~\x1b")
-    assert said.isprintable()
+    said = "".join(shown.texts)  # an option stands in an element of its own
+    assert r"jaxopt-course compare --csv 'my table.csv'\nrm -rf ~\x1b" in said
+    assert said.replace("\n", "").isprintable()
 
 
 def without(rows, *names):

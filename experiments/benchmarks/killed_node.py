@@ -23,6 +23,7 @@ from experiments.benchmarks import ray_nodes
 
 OPTIMIZERS = ["sgd", "momentum", "adam", "adamw"]
 ASKED = ["compare", "--task", "wine", "--optimizers", *OPTIMIZERS, "--trials", "32", "--seeds", "4"]
+ASKED += ["--confirm", "5"]
 FILES = ["trials.csv", "curves.nc", "confirm/trials.csv", "confirm/curves.nc"]
 
 

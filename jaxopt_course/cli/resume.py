@@ -28,7 +28,7 @@ class Resume(Asked, Table):
     """Go on on the nodes of a Ray cluster, by its address; it need not have begun there."""
     to_rounding: bool = False
     """Go on under another JAX or CPU than the sweep's, too: the rest then agrees to rounding."""
-    confirm: int = 5
+    confirm: int = 8
     """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
     lang: Literal["en", "es"] = "en"
     """The language of the report: English or Spanish."""

@@ -24,7 +24,7 @@ class Training(Asked):
 
     seeds: int | None = None
     """Trainings of each configuration, from seeds 0, 1, ...; default 4, of compare's sobol 2."""
-    confirm: int = 5
+    confirm: int = 8
     """Fresh seeds on which each optimizer's winner is trained again; 0 for none."""
     metric: str | None = None
     """What chooses the winners, as valid_loss; default the task's."""

@@ -101,6 +101,9 @@ def in_units(findings: Findings, names: dict[str, str]) -> list[str]:
     )  # fmt: skip
     if constant is not None and constant >= 0:
         said += w.say("; one answer for all examples has {error}", error=error(constant))
+    found = findings.intervals.set_index(["optimizer", "metric"])["mean"]
+    if (key := (first["optimizer"], "valid_r2")) in found.index and not pd.isna(found[key]):
+        said += w.say("; {metric} {value}", metric=w.title("valid_r2"), value=w.number(found[key]))
     return [said + "."]
 
 
@@ -134,6 +137,23 @@ def constants(findings: Findings) -> dict[str, float]:
     known = {name: x for name, x in CONSTANT.items() if directions.get(name) == "max"}
     given = mapping(mapping(findings.manifest, "task"), "baselines")
     return known | {name: float(x) for name, x in given.items() if amount(x, "{}")}
+
+
+ABOVE = "▲: above {value}, three times what one answer for all examples has"
+
+
+def ceiling(findings: Findings, values: pd.Series) -> float | None:
+    """Where an axis of the study's metric may end, so that what broke does not flatten the rest.
+
+    Three times what one answer for all examples reaches; None if it is not known, if higher is
+    better, or if nothing lies far above it.
+    """
+    name = findings.metric.removeprefix("best_").removeprefix("valid_")
+    constant, known = constants(findings).get(name), finite(values).dropna()
+    if findings.manifest["direction"] == "max" or constant is None or known.empty:
+        return None
+    top = 3 * constant
+    return top if top > 0 and known.min() < top and known.max() > 10 * top else None
 
 
 def _directions(findings: Findings) -> dict[str, str]:

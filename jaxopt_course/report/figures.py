@@ -13,8 +13,18 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.records import files
+from jaxopt_course.report.doubts import ABOVE, ceiling
 from jaxopt_course.report.findings import Findings
-from jaxopt_course.report.looks import Axis, Look, labels, looks, rate_axis, time_axis, value_axis
+from jaxopt_course.report.looks import (
+    Axis,
+    Look,
+    labels,
+    looks,
+    rate_axis,
+    score_axis,
+    time_axis,
+    value_axis,
+)
 from jaxopt_course.report.verdict import estimate
 from jaxopt_course.report.words import Words, sequence
 
@@ -70,11 +80,11 @@ def curves(findings: Findings, figure: "Figure") -> bool:
     panels = figure.subplots(1, len(quantities), squeeze=False)[0]
     for axes, quantity in zip(panels, quantities, strict=True):
         part = table[table["quantity"] == quantity]
-        axis = value_axis(findings, quantity, part["mean"])
+        axis = score_axis(findings, quantity, part["mean"])
         _dress(axes, w.say(unit), w.title(quantity))
         _scale(axes, "y", axis, w)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
-        floor = part["mean"].min() / 3 if axis.log else None
+        floor = part["mean"].min() / 3 if axis.log and not axis.errors else None
         for place, (name, line) in enumerate(part.groupby("optimizer", sort=False)):
             style, x = styles[str(name)], line["step"] / per
             _band(axes, style, x, line["low"].clip(lower=floor), line["high"])
@@ -103,11 +113,18 @@ def sensitivity(findings: Findings, figure: "Figure") -> bool:
     main = panels[0]
     w, metric = findings.words, findings.words.title(findings.metric)
     _dress(main, "", w.say("{metric} (mean over seeds)", metric=metric))
-    _scale(main, "y", value_axis(findings, findings.metric, table["mean"]), w)
+    _scale(main, "y", score_axis(findings, findings.metric, table["mean"]), w)
     for name, line in table.groupby("optimizer", sort=False):
         style, x = styles[str(name)], axis.place(line["learning_rate"])
         _band(main, style, x, line["low"], line["high"])
         main.plot(x, line["mean"], **_line(style))
+    top = ceiling(findings, table["mean"])
+    if top is not None:
+        main.set_ylim(table["mean"].min() / 1.3, 1.15 * top)
+        for name, line in table[table["mean"] > top].groupby("optimizer", sort=False):
+            x, look = axis.place(line["learning_rate"]), styles[str(name)]
+            main.plot(x, np.full(len(x), top), "^", color=look.colour, markersize=7)
+        main.set_title(w.say(ABOVE, value=w.number(top, 2)), loc="left", fontsize=9, color=FAINT)
     for _, best in findings.ranking.iterrows():
         if not pd.isna(best["learning_rate"]):
             x, y = axis.place([best["learning_rate"]]), [best[findings.metric]]
@@ -231,7 +248,11 @@ def _dress(axes: "Axes", x: str, y: str) -> None:
 
 def _scale(axes: "Axes", which: str, axis: Axis, words: Words) -> None:
     side = axes.xaxis if which == "x" else axes.yaxis
-    if axis.log:
+    if axis.errors:  # the data stay scores
+        there, back = lambda y: -np.log10(axis.place(y)), lambda z: 1 - 10.0**-z
+        getattr(axes, f"set_{which}scale")("function", functions=(there, back))
+        side.set_ticks(1 - np.array(axis.ticks), [words.mark(text) for text in axis.texts])
+    elif axis.log:
         axes.set(**{f"{which}scale": "log"})
         side.set_ticks(axis.ticks, [words.mark(text) for text in axis.texts])
         side.set_ticks([], minor=True)

@@ -10,12 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from jaxopt_course.report.doubts import ABOVE, ceiling
 from jaxopt_course.report.findings import Findings
-from jaxopt_course.report.looks import Axis, Look, labels, looks, rate_axis, time_axis, value_axis
+from jaxopt_course.report.looks import (
+    Axis,
+    Look,
+    labels,
+    looks,
+    rate_axis,
+    score_axis,
+    time_axis,
+    value_axis,
+)
 from jaxopt_course.report.measures.stopped import stopped
 from jaxopt_course.report.verdict import estimate
 from jaxopt_course.report.words import Words
 
+LINEAR = Axis(False, [], [])
 Plot = dict[str, Any]  # {"data": [...], "layout": {...}}
 
 
@@ -26,14 +37,14 @@ def curves(findings: Findings) -> dict[str, Plot]:
     moment = w.say(unit).split(" (")[0]
     plots = {}
     for quantity, part in findings.curves.groupby("quantity", sort=False):
-        axis = value_axis(findings, str(quantity), part["mean"])
-        floor = part["mean"].min() / 3 if axis.log else None
+        axis = score_axis(findings, str(quantity), part["mean"])
+        floor = part["mean"].min() / 3 if axis.log and not axis.errors else None
         data = []
         for name, line in part.groupby("optimizer", sort=False):
             x = line["step"].to_numpy() / per
             data += [
-                brush.band(str(name), x, line["low"].clip(lower=floor), line["high"]),
-                brush.line(str(name), x, line["mean"], f"{moment} %{{x}}: %{{y:.4g}}"),
+                brush.band(str(name), x, line["low"].clip(lower=floor), line["high"], axis),
+                brush.line(str(name), x, line["mean"], f"{moment} %{{x}}: %{{y:.4g}}", axis),
             ]
         whole = layout(w.say(unit), w.title(str(quantity)), {}, scale(axis, w))
         plots[str(quantity)] = {"data": data, "layout": whole}
@@ -48,32 +59,39 @@ def sensitivity(findings: Findings) -> Plot | None:
     brush, axis = Brush(findings.optimizers, findings.words), rate_axis(table["learning_rate"])
     data: list[Plot] = []
     left = stopped(findings.trials, findings.courses)
+    reached = pd.concat([table["mean"], left["value"]])
+    up = score_axis(findings, findings.metric, reached)
     for name, own in left.groupby("optimizer", sort=False):
-        data.append(brush.left(str(name), axis.place(own["learning_rate"]), own))
+        data.append(brush.left(str(name), axis.place(own["learning_rate"]), own, up))
     for name, line in table.groupby("optimizer", sort=False):
         x = axis.place(line["learning_rate"])
         data += [
-            brush.band(str(name), x, line["low"], line["high"]),
-            brush.line(str(name), x, line["mean"], "learning rate %{text}: %{y:.4g}")
+            brush.band(str(name), x, line["low"], line["high"], up),
+            brush.line(str(name), x, line["mean"], "learning rate %{text}: %{y:.4g}", up)
             | {"text": [f"{rate:.4g}" for rate in line["learning_rate"]]},
         ]
     for _, best in findings.ranking.iterrows():
         if not pd.isna(best["learning_rate"]) and not pd.isna(best[findings.metric]):
             x = axis.place([best["learning_rate"]])
-            data.append(brush.ring(best["optimizer"], x, [best[findings.metric]]))
+            data.append(brush.ring(best["optimizer"], x, up.place([best[findings.metric]])))
+    top = ceiling(findings, reached)
+    broken = table[table["mean"] > top] if top is not None else table.head(0)
+    for name, own in broken.groupby("optimizer", sort=False):
+        data.append(brush.above(str(name), axis.place(own["learning_rate"]), top, own["mean"]))
     lost = table[table["diverged"] > 0]
     rows = [name for name in findings.ranking["optimizer"] if (lost["optimizer"] == name).any()]
     data += [brush.crosses(name, lost[lost["optimizer"] == name], axis.place) for name in rows]
     strip = 17 * len(rows) + 8
     share = strip / (strip + 400) if rows else 0.0
     w = findings.words
-    reached = pd.concat([table["mean"], left["value"]])
-    y = scale(value_axis(findings, findings.metric, reached), w) | {
-        "domain": [share + 0.09 if rows else 0, 1]
-    }
+    y = scale(up, w) | {"domain": [share + 0.09 if rows else 0, 1]}
+    if top is not None:
+        y |= {"range": np.log10([table["mean"].min() / 1.3, 1.15 * top]).tolist()}
     x_title = w.say("learning rate")
     whole = layout(x_title, w.title(findings.metric), scale(axis, w), y, 470 + strip)
     whole["annotations"] = []
+    if top is not None:
+        whole["annotations"].append(_note(w.say(ABOVE, value=w.number(top, 2)), 0, 1))
     if table["mean"].isna().all():
         whole["annotations"].append(_note(w.say("no configuration has a score"), 0.5, 0.7))
         whole["yaxis"]["showticklabels"] = False
@@ -134,21 +152,27 @@ class Brush:
         """Its mark, hollow if ``open``."""
         return self.styles[name].plotly_marker + ("-open" if open else "")
 
-    def line(self, name: str, x: Any, y: Any, hover: str) -> Plot:
-        """A line with marks."""
-        style = self.styles[name]
-        return self.base(name) | {
-            "x": plain(x),
-            "y": plain(y),
-            "mode": "lines+markers",
-            "line": {"color": style.colour, "dash": style.plotly_dash, "width": 2},
-            "marker": {"symbol": self.symbol(name), "size": 6, "maxdisplayed": 16},
-            "hovertemplate": f"{self.full[name]}<br>{hover}<extra></extra>",
-        }
+    def line(self, name: str, x: Any, y: Any, hover: str, axis: Axis = LINEAR) -> Plot:
+        """A line with marks; what ``hover`` says of y are the values, wherever they lie."""
+        style, told = self.styles[name], {}
+        if axis.errors:
+            hover, told = hover.replace("%{y", "%{customdata"), {"customdata": plain(y)}
+        return (
+            self.base(name)
+            | told
+            | {
+                "x": plain(x),
+                "y": plain(axis.place(y)),
+                "mode": "lines+markers",
+                "line": {"color": style.colour, "dash": style.plotly_dash, "width": 2},
+                "marker": {"symbol": self.symbol(name), "size": 6, "maxdisplayed": 16},
+                "hovertemplate": f"{self.full[name]}<br>{hover}<extra></extra>",
+            }
+        )
 
-    def band(self, name: str, x: Any, low: Any, high: Any) -> Plot:
+    def band(self, name: str, x: Any, low: Any, high: Any, axis: Axis = LINEAR) -> Plot:
         """An area a run of points that have a value."""
-        x, low, high = (np.asarray(values, float) for values in (x, low, high))
+        x, low, high = np.asarray(x, float), axis.place(low), axis.place(high)
         around: list[list[float]] = [[], []]
         for run in np.ma.clump_unmasked(np.ma.masked_invalid(low)):
             gap = [np.nan] if around[0] else []
@@ -210,16 +234,28 @@ class Brush:
             "hovertemplate": f"{self.full[name]}<br>{one}: %{{x:.4g}}<extra></extra>",
         }
 
-    def left(self, name: str, x: Any, own: pd.DataFrame) -> Plot:
+    def left(self, name: str, x: Any, own: pd.DataFrame, axis: Axis = LINEAR) -> Plot:
         """Faint dots where trials stood when they were stopped."""
         moment = self.words.say("stopped at step {n}", n="%{text}")
         return self.base(name) | {
             "x": plain(x),
-            "y": plain(own["value"]),
+            "y": plain(axis.place(own["value"])),
+            "customdata": plain(own["value"]),
             "mode": "markers",
             "marker": {"size": 5, "opacity": 0.4, "color": self.styles[name].colour},
             "text": [self.words.whole(step) for step in own["step"]],
-            "hovertemplate": f"{self.full[name]}<br>{moment}: %{{y:.4g}}<extra></extra>",
+            "hovertemplate": f"{self.full[name]}<br>{moment}: %{{customdata:.4g}}<extra></extra>",
+        }
+
+    def above(self, name: str, x: Any, top: float | None, values: pd.Series) -> Plot:
+        """Arrows up at the end of the axis, for values beyond it."""
+        return self.base(name) | {
+            "x": plain(x),
+            "y": plain(np.full(len(values), top)),
+            "mode": "markers",
+            "marker": {"size": 9, "symbol": "triangle-up", "color": self.styles[name].colour},
+            "text": [self.words.number(value) for value in values],
+            "hovertemplate": f"{self.full[name]}<br>%{{text}}<extra></extra>",
         }
 
     def interval(self, name: str, row: pd.Series) -> Plot:
@@ -246,7 +282,10 @@ def plain(values: Any) -> list[float | None]:
 def scale(axis: Axis, words: Words) -> Plot:
     """What plotly wants to know of an axis."""
     texts = [words.mark(text) for text in axis.texts]
-    return {"type": "log", "tickvals": axis.ticks, "ticktext": texts} if axis.log else {}
+    if not axis.log:
+        return {}
+    way = {"autorange": "reversed"} if axis.errors else {}
+    return {"type": "log", "tickvals": axis.ticks, "ticktext": texts} | way
 
 
 def _names(names: list[str]) -> Plot:

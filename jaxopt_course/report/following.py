@@ -183,7 +183,7 @@ def _seeds(findings: Findings) -> list[Step]:
     w, command = findings.words, str(findings.manifest.get("command") or "")
     if not findings.confirmed:
         said = w.say("Nothing was trained on fresh seeds: confirm the winners on five.")
-        return [Step(said, commands.changed(command, {"--confirm": [5]}))]
+        return [Step(said, commands.changed(command, {"--confirm": [8]}))]
     close = findings.comparisons
     close = close[~close["separated"] & ~close["tied"] & close["seeds_needed"].notna()]
     if close.empty:

@@ -65,20 +65,32 @@ def labels(names: Sequence[str], most: int = 24) -> dict[str, str]:
     return given
 
 
+SCORES = ("accuracy", "auc", "f1", "r2")  # of which 1 is the most
+
+
 @dataclass(frozen=True)
 class Axis:
-    """Places on an axis that may be logarithmic and then still holds 0, set apart at its left."""
+    """Places on an axis that may be logarithmic and then still holds 0, set apart at its left.
+
+    Of ``errors`` it is a score's: 1 less the score is logarithmic and falls upwards, so that 0.98
+    and 0.99 lie as far apart as 0.8 and 0.9; its ticks are errors, their texts scores.
+    """
 
     log: bool
     ticks: list[float]  # of a logarithmic axis
     texts: list[str]
     zero: float = 0.0  # where 0 is drawn
     gap: float | None = None  # where the axis is broken, if it holds a 0
+    errors: bool = False
 
     def place(self, values: Iterable[float]) -> np.ndarray:
         """Where on the axis ``values`` lie."""
         values = np.asarray(values, float)
-        return np.where(values > 0, values, self.zero) if self.log else values
+        if not self.log:
+            return values
+        values = 1 - values if self.errors else values
+        least = self.zero if self.errors else 0.0
+        return np.where(values > least, values, np.where(np.isnan(values), values, self.zero))
 
 
 def rate_axis(values: Iterable[float]) -> Axis:
@@ -105,6 +117,28 @@ def value_axis(findings: Findings, quantity: str, values: Iterable[float]) -> Ax
         return Axis(False, [], [])
     ticks = log_ticks(given.min(), given.max())
     return Axis(True, ticks, [number(tick) for tick in ticks])
+
+
+def score_axis(findings: Findings, quantity: str, values: Iterable[float]) -> Axis:
+    """As :func:`value_axis`; of errors for a score of at most 1 whose errors span a decade."""
+    metric = re.sub("^(best_)?(train|valid|test)_", "", quantity)
+    given = np.asarray(values, float)
+    given = 1 - given[np.isfinite(given)]
+    if (
+        not (metric in SCORES or metric.endswith("_accuracy"))
+        or not len(given)
+        or given.min() < -1e-6
+    ):
+        return value_axis(findings, quantity, values)
+    positive = given[given > 1e-6]  # float32 rounds a mean of ones
+    if not len(positive) or given.max() <= 10 * given.min():
+        return value_axis(findings, quantity, values)
+    low, whole = float(positive.min()), given.min() <= 1e-6
+    ticks = log_ticks(low, float(given.max()))
+    texts = [number(1 - tick, 6) for tick in ticks]
+    if whole:
+        ticks, texts = [low / 3, *ticks], ["1", *texts]
+    return Axis(True, ticks, texts, low / 3 if whole else low / 10, errors=True)
 
 
 def log_ticks(low: float, high: float) -> list[float]:

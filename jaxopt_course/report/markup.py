@@ -1,6 +1,7 @@
 """Pieces of HTML: text that is no markup, tables that sort, code that copies itself."""
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -41,8 +42,15 @@ def copyable(code: str, words: Words, label: str) -> str:
     button = f'<button type="button" data-copy>{text(words.say("Copy"))}</button>'
     return (
         f'<div class="command"><pre tabindex="0" role="region" aria-label="{text(label)}">'
-        f"<code>{text(code)}</code></pre>{button}</div>"
+        f"<code>{_whole_options(text(code))}</code></pre>{button}</div>"
     )
+
+
+def _whole_options(escaped: str) -> str:
+    """A command whose options are not broken at their hyphens; code of several lines as it is."""
+    if "\n" in escaped.strip():
+        return escaped
+    return re.sub(r"(?<!\S)--\S+", r"<span>\g<0></span>", escaped)
 
 
 def folded(summary: str, body: str, *, shown: bool = False, group: str = "") -> str:

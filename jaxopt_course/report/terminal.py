@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod
 
 SHORTEST = 12  # names are not broken into lines shorter than this
+HYPHENATED = {"diverged": ["di-", "verged"], "divergió": ["diver-", "gió"]}
 
 
 def print_report(study: str | Path | Findings, console: "Console | None" = None) -> None:
@@ -41,7 +42,8 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
     clock = True
     header, rows = _broken(findings, clock)
     heads = [printable(column.short).split(" ") for column in header]
-    if _room(heads, rows, console.width, 1) < max(len(row[1]) for row in rows):
+    longest = max(len(text) for text in [*heads[1], *(row[1] for row in rows)])
+    if _room(heads, rows, console.width, 1) < longest:
         clock = False  # it stands in a sentence too; names are not broken for it
         header, rows = _broken(findings, clock)
         heads = heads[: len(header)]
@@ -51,9 +53,9 @@ def print_report(study: str | Path | Findings, console: "Console | None" = None)
         hidden.insert(0, findings.tuned[len(findings.tuned) - len(hidden) - 1])
         header, heads = [[*of[:place], *of[place + 1 :]] for of in (header, heads)]
         rows = [[*row[:place], *row[place + 1 :]] for row in rows]
-    gap = 2 if _room(heads, rows, console.width, 2) >= max(len(row[1]) for row in rows) else 1
+    gap = 2 if _room(heads, rows, console.width, 2) >= longest else 1
     if gap == 1:
-        heads = [["di-", "verged"] if head == ["diverged"] else head for head in heads]
+        heads = [HYPHENATED.get(head[0], head) if len(head) == 1 else head for head in heads]
     room = max(_room(heads, rows, console.width, gap), SHORTEST)
     table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), pad_edge=False, show_edge=False)
     for i, column in enumerate(header):

@@ -50,8 +50,9 @@ def winner(findings: Findings) -> str:
     everything = w.counted(asked, noun)
     seeds = everything if n == asked else w.say("{n} of {seeds}", n=n, seeds=everything)
     value = w.plus_minus(first[column], half)
+    same = half == 0  # seeds that agree have a value, and no interval
     result = w.say(
-        "{metric} {value}, mean of {seeds}",
+        "{metric} {value} with each of {seeds}" if same else "{metric} {value}, mean of {seeds}",
         metric=w.title(findings.metric), value=value, seeds=seeds,
     )  # fmt: skip
     given, name = settings(first, findings.tuned), names[first["optimizer"]]
@@ -280,8 +281,10 @@ def estimate(row: pd.Series, words: Words = ENGLISH) -> str:
         "unfinished": seeds - int(row["n"]) - lost - undefined,
         "undefined": undefined,
     }
+    agree = row["half_width"] == 0 and int(row["n"]) == seeds  # which is no interval
+    same = [words.say("with each seed")] if agree else []
     return words.plus_minus(row["mean"], row["half_width"]) + _brackets(
-        _few(row, words) + _troubles(troubles, seeds, words)
+        _few(row, words) + _troubles(troubles, seeds, words) + same
     )
 
 

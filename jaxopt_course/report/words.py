@@ -21,12 +21,13 @@ from jaxopt_course.report import spanish
 LANGUAGES = ("en", "es")
 
 PARTS = {"train": "training", "valid": "validation", "test": "test"}
+NAMES = PARTS | {"r2": "R²", "auc": "AUC", "f1": "F1"}
 
 
 def title(metric: str) -> str:
     """``best_valid_loss`` -> ``best validation loss``."""
     words = metric.split("_")
-    return " ".join(PARTS.get(word, word) for word in words)
+    return " ".join(NAMES.get(word, word) for word in words)
 
 
 def number(value: Any, digits: int = 4) -> str:
@@ -39,11 +40,12 @@ def number(value: Any, digits: int = 4) -> str:
 
 
 def plus_minus(mean: float, half_width: float) -> str:
-    """``0.9781 ± 0.0046``: both to the decimals that the half width deserves."""
-    if pd.isna(mean) or pd.isna(half_width):
+    """``0.9781 ± 0.0046``: both to the decimals that the half width deserves.
+
+    The mean alone if there is no half width, or one of 0: seeds that agree promise no certainty.
+    """
+    if pd.isna(mean) or pd.isna(half_width) or half_width == 0:
         return number(mean)
-    if half_width == 0:
-        return f"{number(mean)} ± 0"
     decimals = 1 - math.floor(math.log10(half_width))
     if not -6 < decimals < 8:
         return f"{number(mean)} ± {number(half_width, 2)}"

@@ -40,13 +40,14 @@ def teller(
     several = len(bucket.columns.optimizers) > 1
 
     def best(results: Results) -> str:
-        scores = results.valid.get(name, results.valid["loss"])[:, -1]
+        shown = name if name in results.valid else "loss"
+        scores = results.valid[shown][:, -1]
         scores = np.where(results.finished, scores, np.nan)
         if np.isnan(scores).all():
             return ""
         value = better(scores)
         row = int(np.flatnonzero(scores == value)[0])
-        return f"{value:.4g}" + (
+        return f"{printable(shown)} {value:.4g}" + (
             f" ({printable(trials['optimizer'].iloc[row])})" if several else ""
         )
 

@@ -10,7 +10,7 @@ from jaxopt_course.sweeps.device import place, take
 from jaxopt_course.sweeps.lanes import Lanes
 from jaxopt_course.sweeps.loading import moved
 from jaxopt_course.sweeps.messages import Answer, Code, Leaves, Work
-from jaxopt_course.sweeps.program import options_of
+from jaxopt_course.sweeps.program import bytes_of_lane, options_of
 
 
 class Executor:
@@ -58,7 +58,9 @@ class Executor:
         if platform not in code.portable:
             raise RuntimeError(f"the sweep's process has no program for a {platform} device")
         donated = range(len(code.lanes))
-        for content, how in zip(code.portable[platform], options_of(platform), strict=True):
+        lane = bytes_of_lane([np.empty(shape, dtype) for shape, dtype in code.lanes[:-1]])
+        effort = options_of(platform, lane)
+        for content, how in zip(code.portable[platform], effort, strict=True):
             given = export.deserialize(bytearray(content))
             put = jax.sharding.SingleDeviceSharding(self.device)
             shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=put) for x in given.in_avals]

@@ -1,6 +1,7 @@
 """A table's numbers and the programs that train them, lowered and compiled once."""
 
 import functools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from jaxopt_course.sweeps.lanes import (
 )
 from jaxopt_course.sweeps.loading import Kept, compile_all
 from jaxopt_course.sweeps.mesh import lower_on, slice_of, spread
-from jaxopt_course.sweeps.numerics import CPU_EFFORT, GPU_REPEATS, precision
+from jaxopt_course.sweeps.numerics import CPU_EFFORT, GPU_REPEATS, LARGE_STATE, precision
 from jaxopt_course.sweeps.recent import Recent
 
 
@@ -73,7 +74,8 @@ def compile_program(
     empty = empty_lanes(trial, seats)
     names = names_of(trial, table, empty.state, data)
     where = slice_of(devices[0])
-    effort = options_of(devices[0].platform)
+    platform, lane = devices[0].platform, bytes_of_lane(jax.tree.leaves(empty.state))
+    effort = options_of(platform, lane)
 
     def programs(trial: Trial) -> list[tuple[Any, Any]]:
         """Each with its arguments, the segment last: the other is compiled while it is traced."""
@@ -107,6 +109,8 @@ def compile_program(
         plain = [(jax.jit(one, donate_argnums=0), given) for one, given in programs(trial)]
         texts = [lower(*one, where.devices[0]).as_text() for one in plain]
     text = "\n".join(texts[::-1])  # of both: init is in "seat" alone
+    if platform == "cpu" and lane > LARGE_STATE:  # other bits than at the lesser effort
+        text += "\n// seat: compiled as the segment is"
     state = jax.tree.map(_shape, empty.state)
     facts = text, len(traces), time.perf_counter() - start
     shapes = [(program, jax.tree.map(_shape, arguments)) for program, arguments in jitted]
@@ -124,10 +128,16 @@ def lower(program: Any, arguments: Any, device: Any) -> Any:
         return program.lower(*shapes)
 
 
-def options_of(platform: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The compiler's, for "seat" and for the segment."""
-    told = {"cpu": CPU_EFFORT[::-1], "gpu": (GPU_REPEATS, GPU_REPEATS)}
+def options_of(platform: str, lane: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The compiler's, for "seat" and for the segment, where a lane's state has so many bytes."""
+    seat = CPU_EFFORT[0 if lane > LARGE_STATE else 1]
+    told = {"cpu": (seat, CPU_EFFORT[0]), "gpu": (GPU_REPEATS, GPU_REPEATS)}
     return told.get(platform, ({}, {}))
+
+
+def bytes_of_lane(leaves: Sequence[Any]) -> int:
+    """Of a lane of such arrays, which all lead with the lane axis."""
+    return sum(math.prod(leaf.shape[1:]) * leaf.dtype.itemsize for leaf in leaves)
 
 
 def _shape(x: Any) -> jax.ShapeDtypeStruct:

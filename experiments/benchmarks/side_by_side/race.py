@@ -3,6 +3,7 @@
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -124,6 +125,12 @@ class Racer:
         said = [line.strip() for line in self.errors if line.strip()]
         return said[-1][:120] if said else "ended without a word"
 
+    def kill(self) -> None:
+        """End them, whatever they do: first as Ctrl-C would, so that what they started ends too."""
+        for process in self.processes:
+            process.send_signal(signal.SIGINT)
+        self.close()
+
     def close(self) -> None:
         """End them."""
         for process in self.processes:
@@ -173,11 +180,15 @@ def race(
             start = time.perf_counter()
             racers[name] = Racer(cell, folder, limit)
             cells[name] = _first(cell, racers[name], start)
+            if cells[name].problem:
+                racers.pop(name).kill()  # who took too long would go on beside the others
             yield cells[name]
         for turn in range(repeats):
             for name in list(ways) if turn % 2 else list(reversed(ways)):
                 if not cells[name].problem and sum(cells[name].walls) < seconds:
                     cells[name] = _again(cells[name], racers[name])
+                    if cells[name].problem:
+                        racers.pop(name).kill()
                     yield cells[name]
     finally:
         for racer in racers.values():

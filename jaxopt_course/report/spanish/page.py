@@ -312,5 +312,7 @@ SENTENCES = {
     "{metric} of each winner: mean and 95% interval of {seeds}":
         "{metric} de cada ganador: media e intervalo del 95 % de {seeds}",
     "{metric} of each winner: mean of {seeds}": "{metric} de cada ganador: media de {seeds}",
+    "▲: above {value}, three times what one answer for all examples has":
+        "▲: por encima de {value}, el triple de lo que tiene una respuesta igual para todos",
     " and all values of {columns}": " y todos los valores de {columns}",
 }  # fmt: skip

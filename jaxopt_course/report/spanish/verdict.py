@@ -4,6 +4,7 @@ SENTENCES = {
     # who wins
     "{n} of {seeds}": "{n} de {seeds}",
     "{metric} {value}, mean of {seeds}": "{metric} {value}, media de {seeds}",
+    "{metric} {value} with each of {seeds}": "{metric} {value} con cada una de {seeds}",
     "{name} with {numbers}": "{name} con {numbers}",
     "{winner} reaches {result}.": "{winner} alcanza {result}.",
     "{winner} alone has a score: {result}.": "Solo {winner} tiene resultado: {result}.",
@@ -124,6 +125,7 @@ SENTENCES = {
     "with, study.lineage has all others.":
         "Los números cambiaron mientras se entrenaba: las tablas y las figuras tienen aquellos con "
         "que empezó cada uno; study.lineage tiene todos los demás.",
+    "; {metric} {value}": "; {metric} {value}",
     "; one answer for all examples has {error}":
         "; una misma respuesta para todos los ejemplos tiene {error}",
     "{metric} of {names} is no better than that of one answer for all examples ({value}).":
@@ -152,6 +154,7 @@ SENTENCES = {
     "search": "búsqueda",
     "test": "prueba",
     "trials diverged": "entrenamientos que divergieron",
+    "with each seed": "con cada semilla",
     "has learned nothing": "no ha aprendido nada",
     "not re-trained": "no entrenado otra vez",
     "{n} of {seeds} {what}": "{what}: {n} de {seeds}",
