@@ -164,6 +164,7 @@ def test_nobody_takes_scores_of_several_tasks_for_those_of_one(study, monkeypatc
         valid_score=record.trials["valid_score"].mask(later),
     )
     monkeypatch.setattr(present.checkpoints, "is_unfinished", lambda directory: True)
+    monkeypatch.setattr(present, "_written", lambda _: None)  # the whole study is not there yet
     monkeypatch.setattr(present, "so_far", lambda _: dataclasses.replace(record, trials=begun))
     watcher = present.Watcher(study.directory)
     assert watcher.look()[1:3] == (len(TABLE), 2 * len(TABLE))

@@ -96,7 +96,7 @@ def test_a_curve_that_turned_back_does_not_ask_for_more(tmp_path):
 
 def test_what_was_not_confirmed_is_to_be(tmp_path):
     (step,) = following.steps(flat(study(tmp_path, fresh=False)))
-    assert "fresh seeds" in step.said and parsed(step.command).confirm == 5
+    assert "fresh seeds" in step.said and parsed(step.command).confirm == 8
 
 
 def test_the_seeds_that_would_separate_are_asked_for(tmp_path):

@@ -182,7 +182,7 @@ def _seeds(findings: Findings) -> list[Step]:
     """Fresh seeds where there are none, or as many as would tell the nearest from the winner."""
     w, command = findings.words, str(findings.manifest.get("command") or "")
     if not findings.confirmed:
-        said = w.say("Nothing was trained on fresh seeds: confirm the winners on five.")
+        said = w.say("Nothing was trained on fresh seeds: confirm the winners on eight.")
         return [Step(said, commands.changed(command, {"--confirm": [8]}))]
     close = findings.comparisons
     close = close[~close["separated"] & ~close["tied"] & close["seeds_needed"].notna()]

@@ -48,8 +48,8 @@ SENTENCES = {
         "El mejor {name} de {optimizer} es el menor probado: amplíe hasta {reach}.",
     "The winner still improves when training ends: train longer.":
         "El ganador aún mejora cuando el entrenamiento termina: entrene más tiempo.",
-    "Nothing was trained on fresh seeds: confirm the winners on five.":
-        "Nada se entrenó con semillas nuevas: confirme los ganadores con cinco.",
+    "Nothing was trained on fresh seeds: confirm the winners on eight.":
+        "Nada se entrenó con semillas nuevas: confirme los ganadores con ocho.",
     # tables
     "Winners": "Ganadores",
     "The best": "El mejor",
