@@ -298,6 +298,8 @@ def test_a_sweep_is_killed_and_its_page_goes_on_and_the_other_way_round(tmp_path
         env=environment,
         text=True,
     )
+    assert sweep.stdout.readline() == "saved\n"
+    sweep.send_signal(signal.SIGSTOP)  # else it may be over before the server is there
     server = subprocess.Popen(
         [sys.executable, "-m", "jaxopt_course.live", str(directory)],
         stdin=subprocess.PIPE,
@@ -309,13 +311,13 @@ def test_a_sweep_is_killed_and_its_page_goes_on_and_the_other_way_round(tmp_path
     try:
         url = server.stderr.readline().removeprefix("watch: ").strip()
         events = urllib.request.urlopen(url.replace("/?", "/events?"), timeout=120)
-        assert sweep.stdout.readline() == "saved\n"
         sweep.send_signal(signal.SIGKILL)
         sweep.wait()
         states = []
         for line in events:
             if line.startswith(b"data: "):
                 states.append(json.loads(line[6:]))
+                assert states[-1]["state"] != "finished"
                 if states[-1]["state"] == "stopped" and states[-1]["version"]:
                     break
         page = urllib.request.urlopen(url.replace("/?", "/page?"), timeout=60).read()
