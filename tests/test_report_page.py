@@ -151,10 +151,10 @@ def test_curves_are_the_studys(directory, shown, found, drawn, quantity, name):
     errors = shown.plots[quantity]["layout"]["yaxis"].get("autorange") == "reversed"
     drawn_at = lambda scores: [1 - y for y in scores] if errors else list(scores)
     assert errors == (quantity == "valid_accuracy")  # from a half to nearly 1
-    assert line["y"] == pytest.approx(drawn_at(mean), rel=1e-4)
+    assert line["y"] == pytest.approx(drawn_at(mean), rel=1e-5)
     (band,) = traces(shown.plots[quantity], name, fill="toself")
     assert band["x"] == epochs + epochs[::-1]
-    assert band["y"] == pytest.approx(drawn_at(high + low[::-1]), rel=1e-4)
+    assert band["y"] == pytest.approx(drawn_at(high + low[::-1]), rel=1e-5)
 
     panels = {axes.get_ylabel(): axes for axes in drawn(figures.curves)}
     axes = panels[
