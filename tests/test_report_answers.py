@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import io
 import re
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from report_studies import trial, write
+from rich.console import Console
 
 from jaxopt_course.report import (
     figures,
@@ -20,6 +22,7 @@ from jaxopt_course.report import (
     separation,
     standings,
     standings_page,
+    terminal,
     verdict,
 )
 from jaxopt_course.report.words import Words
@@ -261,3 +264,17 @@ def test_where_all_diverged_no_line_is_drawn(tmp_path):
     (line,) = [one for one in plot["data"] if one.get("mode") == "lines+markers"]
     assert plot["layout"]["yaxis"]["type"] == "log"
     assert line["y"] == [pytest.approx(0.01), pytest.approx(0.5), None]
+
+
+def test_spanish_heads_are_whole_where_the_names_are_short(tmp_path):
+    """A column of names is at least as wide as what stands above it."""
+    rows = [trial(n, 0.00552, s, x, b1=0.00345) for n, x in {"sgd": 0.9, "lion": 0.8}.items()
+            for s in (0, 1)]  # fmt: skip
+    rows += [trial("sgd", 0.1, 0, b1=0.5)]
+    fresh = [row | {"seed": row["seed"] + 5, "valid_accuracy": row["valid_accuracy"] + 0.01 * i}
+             for i, row in enumerate(rows[:4])]  # fmt: skip
+    screen = io.StringIO()
+    found = findings.read(write(tmp_path, rows, fresh), "es")
+    terminal.print_report(found, Console(width=76, file=screen))
+    heads = screen.getvalue().partition("──")[0]
+    assert "optimizador" in heads and "búsqueda" in heads and "…" not in heads

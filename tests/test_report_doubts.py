@@ -214,6 +214,10 @@ def test_a_squared_error_is_said_in_units_of_the_target(tmp_path):
     said = told(tmp_path / "a", rows, task=task, **how)[1]
     assert "Validation loss of sgd is an error of 141.4 in price (€)" in said
     assert "; one answer for all examples has 220." in said
+    measured = task | {"metrics": {"loss": "min", "r2": "max"}}
+    known = [row | {"valid_r2": {"sgd": 0.58, "adam": 0.4}[row["optimizer"]]} for row in rows]
+    said = told(tmp_path / "r2", known, task=measured, **how)[1]
+    assert "; one answer for all examples has 220; validation R² 0.58." in said
     task["target"]["scale"] = 2e5
     assert "an error of 141,421 in" in told(tmp_path / "b", rows, task=task, **how)[1]
     assert "in price" not in told(tmp_path / "c", rows, task=task)[1]  # chosen by accuracy
