@@ -118,6 +118,8 @@ def test_the_table_keeps_cells_where_others_win(tmp_path):
         "| joc.sweep | **20** (10 to 40) | **30,000** (15,000 to 60,000) | 3.0 s | 1,024 |" in text
     )
     assert "| ≈ 3.1 s |" in text and "| losses of trial 0 differ by 3.0% |  |" in text
+    ours, pytorch, keras = (text.index(f"| {name}") for name in ("joc", "PyTorch, fused", "Keras"))
+    assert ours < pytorch < keras  # "the same, …" stands under what it is the same as
     rows = table.frame(cells.values())
     assert rows["rate_least"].tolist()[:2] == [15_000, 10_000]
     told = table.verdicts(cells)

@@ -77,7 +77,7 @@ def markdown(cells: Sequence[Cell]) -> str:
         counts = sorted({cell.trials for cell in mine})
         heads = ["way", *(f"N = {n}" for n in counts), "cold", "MiB", "lines"]
         rows = [f"| {' | '.join(heads)} |", "| --- " + "| ---: " * (len(heads) - 1) + "|"]
-        for way in dict.fromkeys(cell.way for cell in mine):
+        for way in (way for way in WAYS if any(cell.way == way for cell in mine)):
             own = {cell.trials: cell for cell in mine if cell.way == way}
             texts = [_rate(own.get(n), _best(mine, n)) for n in counts]
             last = own[max(own)]
