@@ -536,3 +536,18 @@ def test_columns_keep_the_order_of_the_table_and_an_optimizer_beside_it_is_first
     beside = table.drop(columns="optimizer")
     given = split("line", beside, ["batch_size"], "sgd", epochs=1, equal="epochs").hyperparameters
     assert given[:3] == ("optimizer", "learning_rate", "batch_size")
+
+
+def test_steps_of_processes_that_were_cut_short_are_counted_apart():
+    """Those of buckets that were over, and of the one that went on: their time is not there."""
+    numbers = {"seconds": 2.0, "compile_seconds": 1.0, "lowerings": 1, "calls": 1}
+    numbers["occupancy"] = 1.0
+    event = lambda steps, before: numbers | {"trial_steps": steps, "trial_steps_before": before}
+    part = lambda steps, before, earlier: Trained(
+        pd.DataFrame(), xr.Dataset(), event(steps, before), earlier=earlier
+    )
+    joined = joining.join_events([part(100, 7, True), part(10, 5, False), part(1, 0, False)])
+    assert joined["trial_steps"] == 11 and joined["trial_steps_before"] == 112
+    assert joining.join_events([part(100, 7, True), part(10, 5, False)])["seconds"] == 2.0
+    known = joining.join_events([part(100, 7, True), part(50, 0, True)])  # it is only written anew
+    assert known["trial_steps"] == 150 and known["trial_steps_before"] == 7

@@ -630,9 +630,12 @@ def test_the_environment_is_in_the_pages_language_and_no_python(language, shown)
     """And compiling, which takes no part of the training's wall time, is said to be besides."""
     manifest = {"task": {"examples": {"train": 1060, "valid": 36}}, "budget": {"steps": 1234}}
     event = {"event": "finished", "devices": ["cpu:0", "cpu:1"], "seconds": 6.6}
-    event |= {"compile_seconds": 53.3, "occupancy": 0.86}
+    event |= {"compile_seconds": 53.3, "occupancy": 0.86, "trial_steps_before": 4321}
     manifest["platform"] = {"instructions": "Abacus 3 @ 2 GHz, features 0a1b"}
     rows = findings.environment(manifest, [event], language).set_index("name")["value"]
     names = ["examples", "budget of a trial", "devices", "wall time", "compiling, besides"]
     assert rows[[*names, "lanes that trained"]].tolist() == shown
+    assert rows["cut short, besides"].replace(",", "").startswith("4321 ")
+    whole = findings.environment(manifest, [event | {"trial_steps_before": 0}])["name"]
+    assert "cut short, besides" not in [*whole]  # of a sweep that went through
     assert rows["processor"] == "Abacus 3 @ 2 GHz"

@@ -54,6 +54,7 @@ def test_what_is_said_by_name_has_its_spanish_too():
     manifest |= {"budget": {"steps": 1, "epochs": 1, "batch_size": 1}, "seeds": [1]}
     manifest["platform"] = {"backend": "cpu", "instructions": "Abacus 3, features 0"}
     event = {"event": "finished", "seconds": 1, "compile_seconds": 1, "occupancy": 1}
+    event["trial_steps_before"] = 1
     wanted |= {*environment(manifest, [event | {"trial_steps_per_second": 1}])["name"]}
     assert wanted <= {*spanish.SENTENCES}, wanted - {*spanish.SENTENCES}
 

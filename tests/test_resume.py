@@ -232,6 +232,7 @@ def test_goes_on_and_does_not_start_anew(again, whole):
     study = go_on(again)
     assert_same_files(again, whole.directory)
     assert 0 < study.events[-1]["trial_steps"] < 0.95 * whole.events[-1]["trial_steps"]
+    assert study.events[-1]["trial_steps_before"] > 0 == whole.events[-1]["trial_steps_before"]
     assert joc.Study.resume(again).trials.equals(study.trials)  # complete: it is only loaded
 
 

@@ -15,6 +15,7 @@ from jaxopt_course.report.measures.sittings import sittings
 from jaxopt_course.report.words import amount, listed
 
 DEVICE = ("backend", "device_kind")  # of a manifest's platform
+CUT_SHORT = "{n} training steps of processes whose time is not known"
 UNFINISHED = "unfinished"  # of a trial that is still trained, or was cut short
 
 
@@ -323,6 +324,7 @@ def environment(
         "processor": str(platform.get("instructions", "")).partition(", features ")[0],
         "matrix products": str(platform.get("matmul_precision", "")),
         "wall time": w.mark(amount(last.get("seconds"), "{:.1f} s")) or untold,
+        "cut short, besides": _whole(last.get("trial_steps_before") or None, w, CUT_SHORT),
         "compiling, besides": w.mark(amount(last.get("compile_seconds"), "{:.1f} s")),
         "training steps a second": _whole(last.get("trial_steps_per_second"), w),
         "lanes that trained": w.percent(amount(last.get("occupancy"), "{:.0%}")),

@@ -290,6 +290,7 @@ def train_bucket(
         "compile_seconds": program.seconds,
         "lowerings": program.lowerings,
         "trial_steps": results.trial_steps - before,
+        "trial_steps_before": before,  # of processes that were cut short, whose time nobody knows
         "trial_steps_per_second": (results.trial_steps - before) / seconds,
         "calls": results.calls,
         "occupancy": results.occupancy,
@@ -302,8 +303,7 @@ def train_bucket(
     event |= mixed_event(results, trials["trial"].to_numpy(np.int64))
     event |= {"stream": results.read} if results.read else {}
     event |= {} if hear is None else hear.event
-    if results.interrupted and seen.is_late:
-        event["time_limit"] = seen.time_limit
+    event |= {"time_limit": seen.time_limit} if results.interrupted and seen.is_late else {}
     if isinstance(climb, Generations):
         numbers = trials["trial"].to_numpy(np.int64)
         event["lineage"] = entries_of(climb.moves, numbers, program.rhythm.evaluate_every)

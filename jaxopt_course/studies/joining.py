@@ -94,11 +94,15 @@ def join_curves(
 
 
 def join_events(parts: Sequence[Trained]) -> dict[str, Any]:
-    """The event of the whole: sums over the buckets."""
-    events = [part.event for part in parts]
-    if len(events) == 1:
-        return events[0]
+    """The event of the whole: sums over the buckets that this process trained, if it did any."""
+    here = [part.event for part in parts if not part.earlier]
+    there = [part.event for part in parts if part.earlier]
+    events, past = (here, there) if here else (there, [])
     total = lambda name: sum(event[name] for event in events)
+    before = sum(event["trial_steps"] for event in past)
+    before += sum(event.get("trial_steps_before", 0) for event in [*past, *events])
+    if len(events) == 1:
+        return events[0] | {"trial_steps_before": before}
     occupied = sum(event["occupancy"] * event["trial_steps"] for event in events)
     begins = np.cumsum([0.0, *(event["seconds"] for event in events)])  # one after another
     sittings = [
@@ -111,6 +115,7 @@ def join_events(parts: Sequence[Trained]) -> dict[str, Any]:
         "compile_seconds": total("compile_seconds"),
         "lowerings": total("lowerings"),
         "trial_steps": total("trial_steps"),
+        "trial_steps_before": before,
         "trial_steps_per_second": total("trial_steps") / total("seconds"),
         "calls": total("calls"),
         "occupancy": occupied / max(1, total("trial_steps")),  # of the steps' mean

@@ -258,7 +258,7 @@ class Session:
         )
         manifest = self.manifest(whole, kind, scheduler) | joining.join_found(done)
         interrupted = cut or any(part.interrupted for part in done)
-        event = joining.join_events([part for part in done if not part.earlier] or done)
+        event = joining.join_events(done)
         return Outcome(whole, curves, manifest, event, interrupted, states, kept, evaluated)
 
     def lengthened(self, known: pd.DataFrame, trials: pd.DataFrame) -> "Session":

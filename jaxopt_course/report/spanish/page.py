@@ -220,6 +220,9 @@ SENTENCES = {
         "no se sabe: falta events.jsonl o está vacío, como cuando el proceso muere antes de "
         "escribirlo",
     "compiling, besides": "compilar, aparte",
+    "cut short, besides": "interrumpido, aparte",
+    "{n} training steps of processes whose time is not known":
+        "{n} pasos de entrenamiento, de procesos cuyo tiempo no se sabe",
     "{n} steps": "{n} pasos",
     "training steps a second": "pasos de entrenamiento por segundo",
     "lanes that trained": "carriles que entrenaron",
