@@ -22,7 +22,7 @@ def table(**columns):
 @pytest.mark.parametrize(
     "trials, optimizer, error, message",
     [
-        ([1, 2], None, TypeError, "must be a pandas.DataFrame"),
+        ([1, 2], None, TypeError, r"must be a pandas.DataFrame, .* or pandas.DataFrame\(trials\)"),
         (table().head(0), None, ValueError, "empty"),
         (joc.grid(learning_rate=0.1), None, ValueError, 'no column "optimizer"'),
         (table(optimizer="adm"), None, ValueError, "unknown optimizer 'adm'; did you mean 'adam'"),

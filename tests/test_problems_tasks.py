@@ -568,13 +568,15 @@ def with_one(value):
         (with_one(-np.inf), ValueError, r"train\['x'\] has 1 values that are not finite.*-inf"),
         (with_one(1e39), ValueError, r"train\['x'\] has 1 values that are beyond float32.*1e\+39"),
         (train_with(i=np.arange(6) + 2**31), ValueError, r"train\['i'\].*do not fit in int32"),
-        (train_with(i=np.array(list("abcdef"))), TypeError, r"train\['i'\] must hold numbers"),
+        (train_with(i=np.array(list("abcdef"))), TypeError, r"train\['i'\] must.*numbers words"),
+        (train_with(i=np.array(list("abcdef"), object)), TypeError, r"must.*return_inverse=True"),
         (train_with(i=np.ones(6, complex)), TypeError, r"train\['i'\] must hold numbers"),
         ({"valid": {"x": np.ones((3, 2))}}, ValueError, "valid must have the structure of train"),
         ({"valid": GOOD["valid"] | {"x": np.ones((3, 4))}}, ValueError,
          r"an example of valid\['x'\] is float32 \(4,\), and in train it is float32 \(2,\)"),
         ({"test": GOOD["test"] | {"i": np.ones(3)}}, ValueError, r"test\['i'\] is float32"),
         ({"metrics": {"loss": "lower"}}, ValueError, """metric 'loss' must be "min" or "max","""),
+        ({"metrics": ["loss"]}, TypeError, r"""metrics must be a dictionary, .* not \['loss'\]"""),
         ({"metrics": {"accuracy": "max"}}, ValueError, r'metrics must have "loss".*accuracy'),
         ({"metrics": {"loss": "min", "f1": "max"}}, ValueError, r"does not return \['f1'\]"),
         ({"evaluate": lambda p, s, d: {"loss": d["x"][:, 0]}}, ValueError, r"'loss'.*\(3,\)"),
@@ -655,3 +657,24 @@ def test_sparse_data_are_refused(which):
 def test_a_metric_that_is_no_pair(pair):
     with pytest.raises(TypeError, match="metric 'f' must be a pair"):
         Task.from_flax(linear(3, 2), X, Y, loss="softmax_cross_entropy", metrics={"f": pair})
+
+
+@pytest.mark.parametrize("given", [["f1"], "f1", ("accuracy", "max")])
+def test_metrics_are_no_list_of_names(given):
+    with pytest.raises(TypeError, match=r"metrics must be a dictionary.*left out, they are the"):
+        Task.from_flax(linear(3, 2), X, Y, loss="softmax_cross_entropy", metrics=given)
+
+
+@pytest.mark.parametrize("part", ["valid", "test"])
+def test_parts_are_no_shares(part):
+    shares = {"valid": (X, Y), "test": (X, Y)} | {part: 0.2}
+    with pytest.raises(ValueError, match=rf"{part} must be a pair.*not 0\.2; without .* 60/20/20"):
+        Task.from_flax(linear(3, 2), X, Y, loss="softmax_cross_entropy", **shares)
+
+
+def test_classes_that_are_words_are_told_what_numbers_them():
+    names = np.where(Y == 1, "yes", "no")
+    with pytest.raises(TypeError, match=r"must hold numbers.*<U3; numpy\.unique"):
+        Task.from_flax(linear(3, 2), X, names, loss="softmax_cross_entropy")
+    numbers = np.unique(names, return_inverse=True)[1]
+    Task.from_flax(linear(3, 2), X, numbers, loss="softmax_cross_entropy")

@@ -16,8 +16,10 @@ from jaxopt_course.problems.traced import is_array, kind_of, traced
 from jaxopt_course.tree import Tree
 
 
-def directions(metrics: Mapping[str, str]) -> None:
+def directions(metrics: Any) -> None:
     """Every metric is to be minimised or maximised, and "loss" is one of them."""
+    if not isinstance(metrics, Mapping):
+        raise TypeError(f'metrics must be a dictionary, name -> "min" or "max", not {metrics!r}')
     for name, direction in metrics.items():
         if direction not in ("min", "max"):
             raise ValueError(f'metric {name!r} must be "min" or "max", not {direction!r}')
@@ -25,8 +27,14 @@ def directions(metrics: Mapping[str, str]) -> None:
         raise ValueError(f'metrics must have "loss", and has {list(metrics)}')
 
 
-def measures(metrics: Mapping[str, object]) -> None:
+def measures(metrics: Any) -> None:
     """A user's metrics are pairs of a function and a direction, and "loss" is none of them."""
+    if not isinstance(metrics, Mapping):
+        raise TypeError(
+            'metrics must be a dictionary, name -> (function of (outputs, targets), "min" or '
+            f'"max"), not {metrics!r}; left out, they are the loss\'s own: accuracy; accuracy, F1 '
+            "and AUC; R²"
+        )
     if "loss" in metrics:
         raise ValueError('"loss" is always measured: leave it out of metrics')
     for name, pair in metrics.items():

@@ -60,7 +60,7 @@ def _narrow(name: str, array: np.ndarray, uint8: bool, rounding: bool) -> np.nda
             _refuse(name, array, abs(array) > np.finfo(np.float32).max, "beyond float32")
         dtype = np.float32
     else:
-        raise TypeError(f"{name} must hold numbers, and its dtype is {array.dtype}")
+        raise TypeError(_no_numbers(name, array))
     if rounding and dtype is not np.uint8 and array.dtype.itemsize > 2:
         _refuse_rounded(name, array)
     return _kept(array.astype(dtype, copy=False), array)
@@ -91,7 +91,7 @@ def shared(tree: Tree) -> Tree:
         given = array = dense(name, leaf)
         opaque = array.dtype.kind == "V" and array.dtype.isbuiltin < 2
         if array.dtype.kind not in "biufV" or opaque:
-            raise TypeError(f"{name} must hold numbers, and its dtype is {array.dtype}")
+            raise TypeError(_no_numbers(name, array))
         if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
             array = _narrow(name, array, uint8=False, rounding=False)
         elif array.dtype.kind == "f" and array.dtype.itemsize > 4:
@@ -125,6 +125,13 @@ def _refuse_rounded(name: str, array: np.ndarray) -> None:
             f"{cells.max()}, and steps of {np.spacing(np.float32(abs(cells).max())):g}): subtract "
             "their mean first (for inputs, standardize=True does it)"
         )
+
+
+def _no_numbers(name: str, array: np.ndarray) -> str:
+    """What is said of an array of anything else; of text also what makes numbers of it."""
+    said = f"{name} must hold numbers, and its dtype is {array.dtype}"
+    text = array.dtype.kind in "SU" or (array.size and isinstance(array.flat[0], str))
+    return said + "; numpy.unique(…, return_inverse=True)[1] numbers words" if text else said
 
 
 def _refuse(name: str, array: np.ndarray, bad: np.ndarray, what: str) -> None:

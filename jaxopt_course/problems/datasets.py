@@ -209,7 +209,11 @@ def checked(
     if isinstance(pair, Mapping) and {*pair} == {"inputs", "targets"}:  # as a batch of a stream
         pair = pair["inputs"], pair["targets"]
     if not (isinstance(pair, (tuple, list)) and len(pair) == 2):
-        raise ValueError(f"{name} must be a pair (inputs, targets), not {type(pair).__name__}")
+        given = f"{pair!r}" if isinstance(pair, (int, float)) else type(pair).__name__
+        hint = (
+            "; without valid= and test= the data are split, 60/20/20" if name in PARTS[1:] else ""
+        )
+        raise ValueError(f"{name} must be a pair (inputs, targets), not {given}{hint}")
     targets = trees.arrays(f"{name}['targets']", pair[1])
     inputs = trees.arrays(f"{name}['inputs']", pair[0], trees.count(targets))
     data = {"inputs": inputs, "targets": targets}

@@ -40,8 +40,8 @@ def ingredients(
     """See ``Task.from_flax``; ``data`` are the arguments of ``gather``."""
     rule = _rule_of(loss)
     measuring = rule if evaluate_loss is None else _rule_of(evaluate_loss)
+    checks.measures(rule.metrics if metrics is None else metrics)
     measured = dict(rule.metrics if metrics is None else metrics)
-    checks.measures(measured)
     if evaluate_chunk < 1 or evaluate_chunk != int(evaluate_chunk):
         raise ValueError(f"evaluate_chunk must be whole and at least 1, not {evaluate_chunk}")
 

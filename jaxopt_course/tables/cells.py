@@ -22,7 +22,8 @@ def normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Nullable dtypes, a valid seed, and no value that no optimizer could take."""
     if not isinstance(trials, pd.DataFrame):
         raise TypeError(
-            f"trials must be a pandas.DataFrame, as from grid(...), not {type(trials).__name__}"
+            "trials must be a pandas.DataFrame, as from grid(...) or pandas.DataFrame(trials), not "
+            f"{type(trials).__name__}"
         )
     if trials.empty:
         raise ValueError("the table of trials is empty")
