@@ -13,6 +13,7 @@ from html import escape
 from typing import Any
 
 from jaxopt_course.course.axes import ink, is_coloured
+from jaxopt_course.course.legends import uncovered
 from jaxopt_course.course.lessons import number_of
 
 NARROW = "application/vnd.jaxopt_course.narrow+png"  # in an output, beside its image/png
@@ -194,6 +195,7 @@ def narrowed(figure: Any) -> bool:
         warnings.filterwarnings("error", "constrained_layout not applied")
         try:
             figure.draw_without_rendering()
+            uncovered(figure)
         except UserWarning:
             return False
     return all(axes.get_position().width > 0.4 for axes in panels)

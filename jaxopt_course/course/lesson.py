@@ -19,10 +19,12 @@ from jaxopt_course.course.figures import (
     proper,
     sized,
 )
+from jaxopt_course.course.legends import uncovered
 
 QUICK = "JAXOPT_COURSE_QUICK"  # set in the environment: lessons take seconds, not minutes
 FIGURES = Path("runs") / "course"
 WORDY = 32  # letters of a cell that is a sentence
+ON_A_PHONE, BESIDE = 36, 1  # letters of a row there, and what is left free beside a cell
 MADE_BY_PAGES = {"jaxopt_course": "caption"}  # of an output that a page leaves out
 
 
@@ -47,6 +49,7 @@ def show(figure: Any, name: str, words: str = "") -> None:
         legible(axes.yaxis)
     sized(figure)
     localised(figure)
+    uncovered(figure)
     if "ipykernel" in sys.modules:
         from IPython.display import Image, Markdown, display
 
@@ -83,11 +86,27 @@ def show_table(frame: Any, digits: int = 3, *, index: bool = True) -> None:
 
         from jaxopt_course.course.formulas import boxed
 
-        wordy = max(map(len, shown.to_numpy(str).ravel()), default=0) > WORDY
-        kind = "wide" if wordy else "wide numbers"  # the cells of numbers are never broken
-        display(HTML(boxed(shown.to_html(index=False, border=0), kind)))
+        display(HTML(boxed(shown.to_html(index=False, border=0), kind_of(shown))))
     else:
         print(shown.to_string(index=False))
+
+
+def kind_of(shown: Any) -> str:
+    """The classes of a table: of sentences or of numbers, and whether its rows are cards on a phone.
+
+    The cells of numbers are never broken, but for those of the first column.
+
+    Args:
+        shown: a DataFrame of text.
+    """
+    cells = shown.to_numpy(str)
+    if max(map(len, cells.ravel()), default=0) > WORDY:
+        return "wide"
+    width = 0
+    for at, (head, column) in enumerate(zip(shown.columns, cells.T, strict=True)):
+        parts = [*head.split(), *(' '.join(column).split() if at == 0 else column)]
+        width += max(map(len, parts), default=0) + BESIDE
+    return "wide numbers" + " cards" * (width > ON_A_PHONE)
 
 
 def spelt(cell: Any, digits: int) -> str:

@@ -37,6 +37,9 @@ IN_SIGHT = 15  # lines of a cell; longer ones are folded
 KEEPING = {"show", "show_claims", "judge", "claim"}  # what is no matter of a lesson
 FOLDED, OPEN = "hide-input", "show-input"  # MyST-NB's mark, and ours against it
 COLUMNS = r"\S {2,}\S|^ {2,}"  # in what is printed: its lines must stay as they are
+GAP = re.compile(r"(?<=\S)( {2,})(?=\S)")  # between columns
+ON_A_PHONE = 40  # letters of a line
+NO_BREAK = "\N{NO-BREAK SPACE}"
 WORDS, LINES = 180, 15  # that are read in a minute, of prose and of code in sight
 PERCENT = {"extension": ".py", "format_name": "percent"}
 
@@ -188,11 +191,28 @@ def dressed(notebook: Any) -> Any:
                 continue
             if re.search(COLUMNS, output.text, re.M):
                 output.text = printed(output.text, columns=True)
+                if max(map(len, output.text.splitlines())) > ON_A_PHONE:
+                    cell.outputs[at] = in_columns(output.text)
             else:
                 words = escape(printed(output.text.rstrip()), quote=False)
                 html = f'<pre class="said">{words}</pre>'
                 cell.outputs[at] = new_output("display_data", {"text/html": html})
     return notebook
+
+
+def in_columns(text: str) -> Any:
+    r"""Long lines in columns: as they are where there is room; on a phone each is wrapped alone.
+
+    >>> in_columns("a  1\nb 20").data["text/html"].count('class="gap"')
+    1
+    """
+    lines = []
+    for line in text.rstrip().split("\n"):
+        start = len(line) - len(line.lstrip(" "))
+        rest = GAP.sub(r'<i class="gap">\1</i>', escape(line[start:], quote=False))
+        lines.append(f'<span class="line">{NO_BREAK * start}{rest or NO_BREAK}</span>')
+    html = f'<pre class="said columns">{"".join(lines)}</pre>'
+    return new_output("display_data", {"text/html": html})
 
 
 def folded(cell: Any) -> bool:
