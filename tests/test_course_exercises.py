@@ -313,7 +313,11 @@ WRONG = [
         ["v_of_parameters"],
     ),
     ("adadelta", adadelta_of_the_new_x, ["new_x"]),
-    ("adamax", adamax_of(lambda v, g, b2, e: b2 * v + (1 - b2) * (abs(g) + e)), ["v_is_a_mean_of_both"]),
+    (
+        "adamax",
+        adamax_of(lambda v, g, b2, e: b2 * v + (1 - b2) * (abs(g) + e)),
+        ["v_is_a_mean_of_both"],
+    ),
     ("adam", adam_of(lambda g, m: (g - m) ** 2), ["belief"]),
     ("adamax", adamax_by_adam, ["v_corrected"]),
 ]
@@ -471,8 +475,14 @@ UNFIT = {
     "está vacío, y debe tener 'v'": lambda g, state, w, t, **h: (w, {}),
     "w es de tipo float16": lambda g, state, w, t, **h: (np.float16(w), state),
     "números reales, y es de tipo complex128": lambda g, state, w, t, **h: (w + 0j, state),
-    "Se leen con corchetes, state['nombre']": lambda g, state, w, t, **h: (h["eps"] * [*state][0], state),
-    "Las memorias se leen con corchetes": lambda g, state, w, t, **h: (g * [*state][0], state),
+    "Se leen con corchetes, state['nombre']": lambda g, state, w, t, **h: (
+        h["eps"] * next(iter(state)),
+        state,
+    ),
+    "Las memorias se leen con corchetes": lambda g, state, w, t, **h: (
+        g * next(iter(state)),
+        state,
+    ),
     "vale NumPy y JAX": lambda g, state, w, t, **h: (__import__("no_such_module"), state),
     "Los argumentos se llaman": lambda g, state, w, t, **h: (W, state),  # noqa: F821
 }

@@ -156,6 +156,7 @@ def of_legends(figure):
 
 def test_a_legend_that_lies_on_curves_stands_below():
     for figure in (crowded(), crowded(1, 2)):
+        figure.draw_without_rendering()
         before = [axes.get_window_extent().height for axes in figure.axes]
         for phone in (False, True):
             assert not phone or figures.narrowed(figure)
@@ -331,7 +332,7 @@ def test_a_cell_that_is_a_sentence_may_be_broken(monkeypatch):
 def test_a_row_that_a_phone_has_no_room_for_is_a_card():
     row = ["Adam", "0,123 ± 0,045", "0,02"]
     heads = ["optimizador", "sube la validación", "pérdida de entrenamiento"]
-    assert kind_of(pd.DataFrame([row], columns=heads)) == "wide numbers cards"
+    assert kind_of(pd.DataFrame([row], columns=heads)) == "wide numbers stacked"
     assert kind_of(pd.DataFrame([row], columns=["regla", "sube", "pérdida"])) == "wide numbers"
     broken = ["un nombre de muchas palabras", "0,1"]  # the first column may be broken
     assert kind_of(pd.DataFrame([broken], columns=["regla", "pérdida"])) == "wide numbers"

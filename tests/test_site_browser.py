@@ -219,7 +219,9 @@ def tables():
     for columns in range(2, 6):
         for first in range(len(HEADS)):
             heads = [f"{HEADS[(first + k) % len(HEADS)]}" for k in range(columns)]
-            rows = [[CELLS[(first + k + row) % len(CELLS)] for k in range(columns)] for row in range(3)]
+            rows = [
+                [CELLS[(first + k + row) % len(CELLS)] for k in range(columns)] for row in range(3)
+            ]
             frame = pd.DataFrame(rows, columns=heads)
             yield boxed(frame.to_html(index=False, border=0), kind_of(frame))
 
@@ -248,7 +250,7 @@ def test_no_table_of_a_lesson_is_wider_than_a_phone(chromium, tmp_path):
         assert page.evaluate("document.querySelectorAll('table').length") == 4 * len(HEADS)
         assert page.evaluate(SCROLLED) == [], name
         assert page.evaluate("document.documentElement.scrollWidth") == 390, name
-        few = page.locator(".wide:not(.cards):not(:has(td:nth-child(4))) th")
+        few = page.locator(".wide:not(.stacked):not(:has(td:nth-child(4))) th")
         assert few.count() and few.first.is_visible()  # those that fit stay tables
     page.close()
 

@@ -24,7 +24,7 @@ from jaxopt_course.course.legends import uncovered
 QUICK = "JAXOPT_COURSE_QUICK"  # set in the environment: lessons take seconds, not minutes
 FIGURES = Path("runs") / "course"
 WORDY = 32  # letters of a cell that is a sentence
-ON_A_PHONE, BESIDE = 36, 1  # letters of a row there, and what is left free beside a cell
+ON_A_PHONE, ON_A_PAGE, BESIDE = 36, 80, 1  # letters of a row, and what is left free beside a cell
 MADE_BY_PAGES = {"jaxopt_course": "caption"}  # of an output that a page leaves out
 
 
@@ -92,9 +92,10 @@ def show_table(frame: Any, digits: int = 3, *, index: bool = True) -> None:
 
 
 def kind_of(shown: Any) -> str:
-    """The classes of a table: of sentences or of numbers, and whether its rows are cards on a phone.
+    """The classes of a table: of sentences or of numbers; of these, what its page needs to know.
 
-    The cells of numbers are never broken, but for those of the first column.
+    The cells of numbers are broken only in the first column of a phone, and in a table that is
+    ``broad`` for a page; the rows of one that is ``stacked`` are cards on a phone.
 
     Args:
         shown: a DataFrame of text.
@@ -102,11 +103,12 @@ def kind_of(shown: Any) -> str:
     cells = shown.to_numpy(str)
     if max(map(len, cells.ravel()), default=0) > WORDY:
         return "wide"
-    width = 0
+    phone = page = 0  # letters of a row
     for at, (head, column) in enumerate(zip(shown.columns, cells.T, strict=True)):
-        parts = [*head.split(), *(' '.join(column).split() if at == 0 else column)]
-        width += max(map(len, parts), default=0) + BESIDE
-    return "wide numbers" + " cards" * (width > ON_A_PHONE)
+        words = " ".join(column).split() if at == 0 else [*column]
+        phone += max(map(len, [*head.split(), *words])) + BESIDE
+        page += max(map(len, [*head.split(), *column])) + BESIDE
+    return "wide numbers" + " stacked" * (phone > ON_A_PHONE) + " broad" * (page > ON_A_PAGE)
 
 
 def spelt(cell: Any, digits: int) -> str:
