@@ -341,9 +341,9 @@ assert np.all(np.diff(race["mejor β"]) > 0) and race["mejor β"].max() < 0.9
 # siquiera rebota.
 #
 # Es el dibujo de los apuntes 001: del punto inicial A se pasa a B y de B a C; hacia la derecha se
-# avanza, y hacia arriba y hacia abajo se oscila. Hablan allí de un óptimo *local*, el más bajo de su
-# vecindario, y de uno *global*, el más bajo de todos. En un tazón son el mismo; donde no lo son, en
-# la [lección 6](06_carrera.py), la memoria puede llevar de uno a otro, o no.
+# avanza, y hacia arriba y hacia abajo se oscila. Hablan allí de un óptimo *local*, el más bajo de
+# su vecindario, y de uno *global*, el más bajo de todos. En un tazón son el mismo; donde no lo son,
+# en la [lección 6](06_carrera.py), la memoria puede llevar de uno a otro, o no.
 #
 # **Con las manos:** <a href="manos_superficie.html">hasta cuatro optimizadores en un tazón</a>, con
 # la fórmula de cada paso.
@@ -375,8 +375,8 @@ bowl = 0.5 * np.einsum("...i,ij,...j", off, quadratic, off)
 fig, ax = plt.subplots(figsize=(7, 4.4))
 landscape.contours(ax, a, b, bowl, lowest=0, minima=[tuple(optimum)])
 landscape.paths(ax, paths, marks=moves)
-for letter, point in zip("ABC", paths["sin memoria"], strict=False):  # los de los apuntes 001
-    ax.annotate(letter, point, (0, 7), textcoords="offset points", ha="center", weight="bold")
+for letter, way, point in zip("ABC", (-10, -10, 9), paths["sin memoria"], strict=False):
+    ax.annotate(letter, point, (way, -3), textcoords="offset points", ha="center", weight="bold")
 ax.set(xlabel="peso de la entrada 1", ylabel=f"peso de la entrada 2 (escala {scale})")
 ax.set(title=f"{moves} pasos desde el mismo inicio")
 ax.legend()

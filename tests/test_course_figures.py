@@ -183,19 +183,46 @@ def test_a_legend_that_lies_on_curves_stands_below():
         (lambda axes: axes.scatter([0.5], [0.5]), True),
         (lambda axes: axes.bar([0.5], [1.0]), True),
         (lambda axes: axes.vlines(0.5, 0, 1), True),
+        (lambda axes: axes.legend([axes.plot([], [])[0]], ["de lado"], loc=(0.9, 0.4)), True),
         (lambda axes: axes.axhline(0.5), False),
         (lambda axes: axes.axvspan(0, 1), False),
     ],
 )
 def test_what_a_legend_may_not_lie_on(what, moves):
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    what(axes)
-    axes.set(xlim=(0, 1), ylim=(0, 1))
     axes.plot([], [], label="una")
     axes.legend(loc="center")
+    what(axes)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
     uncovered(figure)
     ((place, legend, _),) = of_legends(figure)
     assert (legend.y1 < place.y0) == moves
+    plt.close(figure)
+
+
+def test_names_that_leave_no_room_on_a_phone_become_a_legend():
+    for name, moves in (("corta", False), ("momentum (100 configuraciones)", True)):
+        figure, axes = plt.subplots(figsize=(7, 4))
+        axes.plot([0, 1], [0, 1], label=name)
+        name_lines(axes)
+        assert figures.narrowed(figure)
+        assert (axes.get_legend() is not None) == moves and bool(axes.texts) != moves
+        if moves:
+            ((place, legend, words),) = of_legends(figure)
+            assert words == [name] and legend.y1 < place.y0 and place.width > 0.6 * 420
+        plt.close(figure)
+
+
+def test_labels_longer_than_a_phone_are_broken():
+    figure = drawn(1, 1)
+    (axes,) = figure.axes
+    long = "exactitud de prueba menos la de Adam (puntos), por parejas de semillas"
+    axes.set(xlabel=long, title=f"{long}, y más", ylabel="corta")
+    assert figures.narrowed(figure)
+    for text in (axes.xaxis.label, axes.title):
+        box = text.get_window_extent()
+        assert "\n" in text.get_text() and box.x0 >= -1 and box.x1 <= figure.bbox.width + 1
+    assert " ".join(axes.get_xlabel().split()) == long and axes.get_ylabel() == "corta"
     plt.close(figure)
 
 
@@ -298,6 +325,8 @@ def test_long_lines_in_columns_are_wrapped_one_by_one_on_a_phone():
         ("(0.5) en la lección 7.3", "(0,5) en la lección 7.3"),
         ("jax 0.10.2, errata E2b", "jax 0.10.2, errata E2b"),
         ("con la tasa de Keras 3.97", "con la tasa de Keras 3,97"),
+        ("queda a inf; -inf, info", "queda a ∞; -∞, info"),
+        ("a  inf\nb  0.5", "a    ∞\nb  0,5"),
         ("a  0.5\nb  7e-16", "a  0,5\nb  7e-16"),
     ],
 )
@@ -330,9 +359,12 @@ def test_a_cell_that_is_a_sentence_may_be_broken(monkeypatch):
 
 
 def test_a_row_that_a_phone_has_no_room_for_is_a_card():
-    row = ["Adam", "0,123 ± 0,045", "0,02"]
-    heads = ["optimizador", "sube la validación", "pérdida de entrenamiento"]
+    row = ["Adam", "0,123 ± 0,045", "0,02", "100"]
+    heads = ["optimizador", "sube la validación", "pérdida de entrenamiento", "configuraciones"]
     assert kind_of(pd.DataFrame([row], columns=heads)) == "wide numbers stacked"
-    assert kind_of(pd.DataFrame([row], columns=["regla", "sube", "pérdida"])) == "wide numbers"
+    assert (
+        kind_of(pd.DataFrame([row], columns=["regla", "sube", "pérdida", "redes"]))
+        == "wide numbers"
+    )
     broken = ["un nombre de muchas palabras", "0,1"]  # the first column may be broken
     assert kind_of(pd.DataFrame([broken], columns=["regla", "pérdida"])) == "wide numbers"

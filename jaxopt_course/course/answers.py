@@ -31,8 +31,9 @@ HINTS = {  # a piece of an error's message -> a way out
     "state['nombre'].",
     "can't multiply sequence by non-int": "state es un diccionario: al desempaquetarlo salen los "
     "nombres de las memorias y no sus números. Se leen con corchetes, state['nombre'].",
-    "did not contain a loop with signature": "Multiplicas por un texto: al desempaquetar state, que "
-    "es un diccionario, salen los nombres. Las memorias se leen con corchetes, state['nombre'].",
+    "did not contain a loop with signature": "Multiplicas por un texto: al desempaquetar state, "
+    "que es un diccionario, salen los nombres. Las memorias se leen con corchetes, "
+    "state['nombre'].",
     "assignment destination is read-only": "Una matriz de JAX no se cambia por partes: haz una "
     "nueva con x = ..., no x[i] = ...",
 }

@@ -1,12 +1,15 @@
 """What axes of lessons share: names at the ends of lines, ticks that do not collide."""
 
 import math
+import re
+import textwrap
 from typing import Any
 
 import numpy as np
 
 CONTRAST = 4.5  # of letters on white, as WCAG asks
 LINE = 1.3  # of letters, from one to the next below
+NAMED = "name of a line"  # the mark of what name_lines writes
 OWN = (1, 2, 3, 5)  # first digits that a short logarithmic axis shows
 
 
@@ -40,6 +43,7 @@ def name_lines(axes: Any, letters: float = 10.0) -> None:
             va="center",
             color=ink(line.get_color()),
             annotation_clip=False,
+            gid=NAMED,
         )
 
 
@@ -96,6 +100,26 @@ def luminance(rgb: np.ndarray) -> float:
     """How light a colour is, from 0 to 1, as WCAG has it."""
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def wrapped(figure: Any) -> None:
+    """Break titles and labels of axes that are longer than their figure, at spaces.
+
+    Args:
+        figure: laid out as it shall be; a label with a formula that has spaces stays.
+    """
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        across = [axes.title, axes.xaxis.label]
+        for text, along in [*((text, 0) for text in across), (axes.yaxis.label, 1)]:
+            words = text.get_text()
+            if re.search(r"\$[^$]* [^$]*\$", words) or "\n" in words:
+                continue
+            box, room = text.get_window_extent(), figure.bbox.size[along]
+            low, high = box.min[along], box.max[along]
+            if words and (low < 0 or high > room):
+                free = 2 * min((low + high) / 2, room - (low + high) / 2)  # it stays centred
+                text.set_text(textwrap.fill(words, max(12, int(len(words) * free / (high - low)))))
 
 
 def legible(axis: Any) -> None:

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from jaxopt_course.course.axes import ink, is_coloured
-from jaxopt_course.course.legends import uncovered
+from jaxopt_course.course.axes import ink, is_coloured, wrapped
+from jaxopt_course.course.legends import uncovered, unnamed
 from jaxopt_course.course.lessons import number_of
 
 NARROW = "application/vnd.jaxopt_course.narrow+png"  # in an output, beside its image/png
 PAGE, PHONE = 8.4, 4.2  # inches: wider is scaled down there, and letters with it
 LETTERS = 10  # points, of every word and number
+WIDE_ENOUGH = 0.55  # of a phone, axes beside the names of their lines
 PANELS = 6  # that are stacked at most; more are a mosaic
 PROPER = {  # optimizers as people write them; momentum is a word
     "sgd": "SGD",
@@ -194,8 +195,10 @@ def narrowed(figure: Any) -> bool:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "constrained_layout not applied")
         try:
-            figure.draw_without_rendering()
+            wrapped(figure)
+            unnamed(figure, WIDE_ENOUGH)
             uncovered(figure)
+            figure.draw_without_rendering()
         except UserWarning:
             return False
     return all(axes.get_position().width > 0.4 for axes in panels)

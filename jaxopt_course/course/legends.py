@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxopt_course.course.axes import NAMED
+
 IN_A_ROW = 4  # names below axes, where there is room
 TOUCH = 2.0  # pixels of a legend's edge that may lie on something
 
 
 def uncovered(figure: Any, letters: float = 10.0) -> None:
-    """Move legends that lie on what is drawn, or are wider than their figure, below their axes.
+    """Move legends that lie on what is drawn, or across an edge, below their axes.
 
     Matplotlib looks for the emptiest place, which on small axes is not an empty one.  The figure
     grows by the height of what is moved, so that its axes keep theirs.
@@ -30,7 +32,8 @@ def uncovered(figure: Any, letters: float = 10.0) -> None:
             continue  # nothing would make room above the panels below
         box = legend.get_window_extent().padded(-TOUCH)
         room = figure.bbox.width if box.overlaps(axes.bbox) else axes.bbox.width
-        if box.width > room or any(box.overlaps(part) for part in drawn(axes, box)):
+        edge = box.overlaps(axes.bbox) and (box.x0 < axes.bbox.x0 or box.x1 > axes.bbox.x1)
+        if edge or box.width > room or any(box.overlaps(part) for part in drawn(axes, box)):
             height = below(axes, letters).get_window_extent().height / figure.dpi
             row = spec.rowspan.start
             grown[row] = max(grown.get(row, 0.0), height if laid_out else 0.0)
@@ -38,6 +41,26 @@ def uncovered(figure: Any, letters: float = 10.0) -> None:
         width, height = figure.get_size_inches()
         figure.set_size_inches(width, height + sum(grown.values()))
         figure.draw_without_rendering()
+
+
+def unnamed(figure: Any, least: float) -> None:
+    """Put the names of lines that leave their axes too little room into a legend below.
+
+    Args:
+        figure: laid out as it shall be.
+        least: of the figure's width, what axes must have.
+    """
+    for axes in figure.axes:
+        names = [text for text in axes.texts if text.get_gid() == NAMED]
+        if not names or axes.get_position().width >= least:
+            continue
+        lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+        axes.legend(lines, [name.get_text() for name in names])
+        for name in names:
+            name.remove()
+        figure.draw_without_rendering()
+        height = below(axes).get_window_extent().height / figure.dpi
+        figure.set_size_inches(figure.get_figwidth(), figure.get_figheight() + height)
 
 
 def drawn(axes: Any, box: Any) -> Iterator[Any]:

@@ -24,7 +24,8 @@ from jaxopt_course.course.legends import uncovered
 QUICK = "JAXOPT_COURSE_QUICK"  # set in the environment: lessons take seconds, not minutes
 FIGURES = Path("runs") / "course"
 WORDY = 32  # letters of a cell that is a sentence
-ON_A_PHONE, ON_A_PAGE, BESIDE = 36, 80, 1  # letters of a row, and what is left free beside a cell
+ON_A_PHONE, ON_A_PAGE = 42, 86  # letters of a row
+BESIDE = (1.2, 1.7)  # what is free beside a cell, there and there
 MADE_BY_PAGES = {"jaxopt_course": "caption"}  # of an output that a page leaves out
 
 
@@ -103,11 +104,11 @@ def kind_of(shown: Any) -> str:
     cells = shown.to_numpy(str)
     if max(map(len, cells.ravel()), default=0) > WORDY:
         return "wide"
-    phone = page = 0  # letters of a row
+    phone = page = 0.0  # letters of a row
     for at, (head, column) in enumerate(zip(shown.columns, cells.T, strict=True)):
         words = " ".join(column).split() if at == 0 else [*column]
-        phone += max(map(len, [*head.split(), *words])) + BESIDE
-        page += max(map(len, [*head.split(), *column])) + BESIDE
+        phone += max(map(len, [*head.split(), *words])) + BESIDE[0]
+        page += max(map(len, [*head.split(), *column])) + BESIDE[1]
     return "wide numbers" + " stacked" * (phone > ON_A_PHONE) + " broad" * (page > ON_A_PAGE)
 
 

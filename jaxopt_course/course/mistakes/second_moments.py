@@ -188,7 +188,8 @@ ADADELTA = Recipe(
         ),
         mistake(
             "new_x",
-            "El paso usa la x ya renovada. u lleva la x de antes; con esa u se renueva x y se anda.",
+            "El paso usa la x ya renovada. u lleva la x de antes, y con esa u se renueva x y se "
+            "da el paso.",
             ("learning_rate * u", "learning_rate * g * sqrt(x + eps) / sqrt(v + eps)"),
         ),
         mistake(
