@@ -111,7 +111,7 @@ assert gap(nesterov, library(joc.nesterov(eta, beta))) < 1e-12
 
 same_rate = mean_momentum(gradient, start, constant, beta)
 print(f"suma con η contra media con η / (1 - β): {gap(suma, media):.0e}")
-print(f"suma con η contra media con η:           {gap(suma, same_rate):.2f}")
+print(f"suma con η contra media con η: {gap(suma, same_rate):.2f}")
 assert gap(suma, media) < 1e-12 < 0.1 < gap(suma, same_rate)
 
 # %% [markdown]
