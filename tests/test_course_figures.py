@@ -213,6 +213,23 @@ def test_names_that_leave_no_room_on_a_phone_become_a_legend():
         plt.close(figure)
 
 
+def test_a_legend_of_the_whole_figure_is_no_wider_than_a_phone():
+    figure = drawn(1, 2)
+    words = ["lineal", "sigmoide", "tanh", "ReLU", "softplus", "una más larga"]
+    for axes in figure.axes:
+        for word in words:
+            axes.plot([0, 1], [1, 0], label=word)
+    handles = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="upper center", ncols=6, bbox_to_anchor=(0.5, 0))
+    assert figures.narrowed(figure)
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert [text.get_text() for text in legend.get_texts()] == words
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width and box.y0 >= 0
+    assert box.y1 <= min(axes.get_tightbbox().y0 for axes in figure.axes) + 1
+    plt.close(figure)
+
+
 def test_labels_longer_than_a_phone_are_broken():
     figure = drawn(1, 1)
     (axes,) = figure.axes

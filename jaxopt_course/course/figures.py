@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from jaxopt_course.course.axes import ink, is_coloured, wrapped
-from jaxopt_course.course.legends import uncovered, unnamed
+from jaxopt_course.course.legends import folded, uncovered, unnamed
 from jaxopt_course.course.lessons import number_of
 
 NARROW = "application/vnd.jaxopt_course.narrow+png"  # in an output, beside its image/png
@@ -195,6 +195,7 @@ def narrowed(figure: Any) -> bool:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "constrained_layout not applied")
         try:
+            folded(figure)
             wrapped(figure)
             unnamed(figure, WIDE_ENOUGH)
             uncovered(figure)

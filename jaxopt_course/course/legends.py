@@ -43,6 +43,37 @@ def uncovered(figure: Any, letters: float = 10.0) -> None:
         figure.draw_without_rendering()
 
 
+def folded(figure: Any, letters: float = 10.0) -> None:
+    """Give a legend of the whole figure that is wider than it as many columns as fit, below.
+
+    Args:
+        figure: laid out as it shall be, by an engine that makes room.
+        letters: their size in points.
+    """
+    figure.draw_without_rendering()
+    for old in [*figure.legends]:
+        if old.get_window_extent().width <= figure.bbox.width:
+            continue
+        handles, words = old.legend_handles, [text.get_text() for text in old.get_texts()]
+        old.remove()
+        for columns in range(min(len(words), IN_A_ROW), 0, -1):
+            legend = figure.legend(
+                handles,
+                words,
+                loc="outside lower center",
+                ncols=columns,
+                frameon=False,
+                fontsize=letters,
+            )
+            box = legend.get_window_extent()
+            if box.width <= figure.bbox.width or columns == 1:
+                break
+            legend.remove()
+        grown = figure.get_figheight() + box.height / figure.dpi
+        figure.set_size_inches(figure.get_figwidth(), grown)
+        figure.draw_without_rendering()
+
+
 def unnamed(figure: Any, least: float) -> None:
     """Put the names of lines that leave their axes too little room into a legend below.
 
