@@ -230,6 +230,17 @@ def test_a_legend_of_the_whole_figure_is_no_wider_than_a_phone():
     plt.close(figure)
 
 
+def test_words_that_collide_on_a_phone_make_a_figure_grow():
+    figure = drawn(1, 1)
+    for at, word in enumerate(["capa 1, entrada", "capa 2, oculta", "capa 3, oculta"]):
+        figure.axes[0].text(0.15 + 0.3 * at, 0.5, word, ha="center")
+    assert figures.narrowed(figure)
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert all(left.x1 <= right.x0 + 2 for left, right in itertools.pairwise(boxes))
+    assert figures.PHONE < figure.get_figwidth() < 2 * figures.PHONE
+    plt.close(figure)
+
+
 def test_labels_longer_than_a_phone_are_broken():
     figure = drawn(1, 1)
     (axes,) = figure.axes

@@ -1,5 +1,6 @@
 """What axes of lessons share: names at the ends of lines, ticks that do not collide."""
 
+import itertools
 import math
 import re
 import textwrap
@@ -120,6 +121,16 @@ def wrapped(figure: Any) -> None:
             if words and (low < 0 or high > room):
                 free = 2 * min((low + high) / 2, room - (low + high) / 2)  # it stays centred
                 text.set_text(textwrap.fill(words, max(12, int(len(words) * free / (high - low)))))
+
+
+def collide(figure: Any) -> bool:
+    """Whether words within axes lie on each other."""
+    for axes in figure.axes:
+        shown = [text for text in axes.texts if text.get_visible() and text.get_text().strip()]
+        boxes = [text.get_window_extent().padded(-1) for text in shown]
+        if any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2)):
+            return True
+    return False
 
 
 def legible(axis: Any) -> None:
