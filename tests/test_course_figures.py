@@ -333,11 +333,11 @@ def test_sentences_are_wrapped_and_columns_are_not():
 
 
 def test_long_lines_in_columns_are_wrapped_one_by_one_on_a_phone():
-    text = "adam    NumPy y biblioteca difieren en 1e-16\n  w < 0.5  sí\n"
+    text = "adam    NumPy y biblioteca difieren en 1e-16\n  w < 0.5  sí; B =   8\n"
     cell = notebooks.new_code_cell("x = 1", outputs=[notebooks.new_output("stream", text=text)])
     (output,) = dressed(notebooks.new_notebook(cells=[cell])).cells[0].outputs
     lines = ['adam<i class="gap">    </i>NumPy y biblioteca difieren en 10⁻¹⁶']
-    lines += ['\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}w &lt; 0,5<i class="gap">  </i>sí']
+    lines += ['\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}w &lt; 0,5<i class="gap">  </i>sí; B =   8']
     made = "".join(f'<span class="line">{line}</span>' for line in lines)
     assert output.data["text/html"] == f'<pre class="said columns">{made}</pre>'
 

@@ -37,7 +37,7 @@ IN_SIGHT = 15  # lines of a cell; longer ones are folded
 KEEPING = {"show", "show_claims", "judge", "claim"}  # what is no matter of a lesson
 FOLDED, OPEN = "hide-input", "show-input"  # MyST-NB's mark, and ours against it
 COLUMNS = r"\S {2,}\S|^ {2,}"  # in what is printed: its lines must stay as they are
-GAP = re.compile(r"(?<=[^\s:;,])( {2,})(?=\S)")  # between columns
+GAP = re.compile(r"(?<=[^\s:;,=])( {2,})(?=\S)")  # between columns
 BROKEN = 58  # letters of a line that check breaks, at least
 ON_A_PHONE = 40  # letters of a line
 NO_BREAK = "\N{NO-BREAK SPACE}"
