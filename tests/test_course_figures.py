@@ -252,6 +252,12 @@ def test_labels_longer_than_a_phone_are_broken():
         assert "\n" in text.get_text() and box.x0 >= -1 and box.x1 <= figure.bbox.width + 1
     assert " ".join(axes.get_xlabel().split()) == long and axes.get_ylabel() == "corta"
     plt.close(figure)
+    figure = drawn(1, 3, sharey=True)
+    figure.axes[0].set_ylabel("entropía cruzada de entrenamiento, y algo más")
+    assert figures.narrowed(figure)
+    boxes = [axes.yaxis.label.get_window_extent() for axes in figure.axes]
+    assert all(upper.y0 > lower.y1 for upper, lower in itertools.pairwise(boxes))
+    plt.close(figure)
 
 
 def test_a_mosaic_and_a_figure_without_room_stay_as_they_are():

@@ -104,7 +104,7 @@ def luminance(rgb: np.ndarray) -> float:
 
 
 def wrapped(figure: Any) -> None:
-    """Break titles and labels of axes that are longer than their figure, at spaces.
+    """Break titles and labels at spaces: those wider than the figure, or taller than their axes.
 
     Args:
         figure: laid out as it shall be; a label with a formula that has spaces stays.
@@ -116,10 +116,12 @@ def wrapped(figure: Any) -> None:
             words = text.get_text()
             if re.search(r"\$[^$]* [^$]*\$", words) or "\n" in words:
                 continue
-            box, room = text.get_window_extent(), figure.bbox.size[along]
+            box, within = text.get_window_extent(), axes.bbox.expanded(1.1, 1.1)
+            start, end = (within.y0, within.y1) if along else (0.0, figure.bbox.width)
             low, high = box.min[along], box.max[along]
-            if words and (low < 0 or high > room):
-                free = 2 * min((low + high) / 2, room - (low + high) / 2)  # it stays centred
+            if words and (low < start or high > end):
+                middle = (low + high) / 2
+                free = 2 * min(middle - start, end - middle)  # it stays centred
                 text.set_text(textwrap.fill(words, max(12, int(len(words) * free / (high - low)))))
 
 
