@@ -111,7 +111,7 @@ assert gap(nesterov, library(joc.nesterov(eta, beta))) < 1e-12
 
 same_rate = mean_momentum(gradient, start, constant, beta)
 print(f"suma con η contra media con η / (1 - β): {gap(suma, media):.0e}")
-print(f"suma con η contra media con η:           {gap(suma, same_rate):.2f}")
+print(f"suma con η contra media con η: {gap(suma, same_rate):.2f}")
 assert gap(suma, media) < 1e-12 < 0.1 < gap(suma, same_rate)
 
 # %% [markdown]
@@ -340,6 +340,11 @@ assert np.all(np.diff(race["mejor β"]) > 0) and race["mejor β"].max() < 0.9
 # acumula. Nesterov rebota menos que la suma, porque mira antes de llegar: con esta tasa, $1/L$, ni
 # siquiera rebota.
 #
+# Es el dibujo de los apuntes 001: del punto inicial A se pasa a B y de B a C; hacia la derecha se
+# avanza, y hacia arriba y hacia abajo se oscila. Hablan allí de un óptimo *local*, el más bajo de
+# su vecindario, y de uno *global*, el más bajo de todos. En un tazón son el mismo; donde no lo son,
+# en la [lección 6](06_carrera.py), la memoria puede llevar de uno a otro, o no.
+#
 # **Con las manos:** <a href="manos_superficie.html">hasta cuatro optimizadores en un tazón</a>, con
 # la fórmula de cada paso.
 
@@ -370,6 +375,8 @@ bowl = 0.5 * np.einsum("...i,ij,...j", off, quadratic, off)
 fig, ax = plt.subplots(figsize=(7, 4.4))
 landscape.contours(ax, a, b, bowl, lowest=0, minima=[tuple(optimum)])
 landscape.paths(ax, paths, marks=moves)
+for letter, way, point in zip("ABC", (-10, -10, 9), paths["sin memoria"], strict=False):
+    ax.annotate(letter, point, (way, -3), textcoords="offset points", ha="center", weight="bold")
 ax.set(xlabel="peso de la entrada 1", ylabel=f"peso de la entrada 2 (escala {scale})")
 ax.set(title=f"{moves} pasos desde el mismo inicio")
 ax.legend()

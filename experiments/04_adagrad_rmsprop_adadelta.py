@@ -15,7 +15,8 @@
 # $$u_t = g_t\,\frac{\sqrt{X_{t-1}+\varepsilon}}{\sqrt{S_t+\varepsilon}}, \qquad
 #   X_t = \rho X_{t-1} + (1-\rho)\,u_t^2$$
 #
-# A RMSProp se le puede añadir la velocidad de la lección 3, y así lo escriben los apuntes 000:
+# RMSProp no tiene artículo: Hinton lo propuso en una clase de un curso en línea, y de ahí lo
+# tomaron todos. Se le puede añadir la velocidad de la lección 3, y así lo escriben los apuntes 000:
 #
 # $$v\leftarrow\mu v-\frac{\eta}{\sqrt{S+\varepsilon}}\,g, \qquad \theta\leftarrow\theta+v$$
 #

@@ -125,9 +125,11 @@ assert abs(last["empírico"].iloc[-1] - 1) < 0.1 and abs(last["verdadero"].iloc[
 # %% [markdown]
 # Con ejemplos siempre nuevos, los de los apuntes, la pérdida se queda en 1 por muchos pasos que se
 # den: no es que Adam falle, es que no hay nada que bajar. Con veinte ejemplos fijos el riesgo
-# empírico baja casi a cero y el verdadero *sube*: la red ha aprendido el ruido de esos veinte. Con
-# los mismos datos y más ejemplos, las dos líneas se juntan. Entre una y otra está la **brecha**, y
-# acortarla es lo que se le pide a la regularización.
+# empírico baja casi a cero y el verdadero *sube*: la red ha aprendido el ruido de esos veinte. Es
+# lo que avisan los apuntes 002: en redes grandes, el óptimo global sobre el conjunto de
+# entrenamiento a menudo lleva al sobreajuste. Con los mismos datos y más ejemplos, las dos líneas
+# se juntan. Entre una y otra está la **brecha**, y acortarla es lo que se le pide a la
+# regularización.
 
 # %% [markdown]
 # ## Dónde se suma la L2: antes o después de Adam

@@ -299,14 +299,14 @@ def step_with(slope):
 errata.judge(
     "E32",
     "004:33",
-    "J es el costo, no el gradiente",
+    "J es la pérdida, no el gradiente",
     quote="$J$ es el gradiente evaluado en una muestra de datos",
     printed=(
         r"«$J$ es el gradiente»: $\nabla J$ sería la segunda derivada",
         step_with(lambda theta: 3.0),
     ),
     right=(
-        r"$J$ es la función de costo y $\nabla J$ su gradiente",
+        r"$J$ es la función de pérdida y $\nabla J$ su gradiente",
         step_with(lambda theta: 3.0 * theta),
     ),
     truth=lambda theta, eta: walk(joc.sgd(eta), lambda w, t: 3.0 * w, theta, 1)[0],

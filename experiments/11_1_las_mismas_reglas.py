@@ -146,9 +146,9 @@ if torch is not None:
     assert equal(theirs, ours)
 
 # %% [markdown]
-# Keras guarda una sorpresa: aunque se le pida doble precisión, divide la pérdida entre el número
-# de ejemplos en precisión simple. Un quinto no es exacto en binario, y la diferencia asoma hacia
-# la novena cifra. Con cuatro puntos, un cuarto sí lo es, y vuelven a coincidir todas.
+# Keras guarda una sorpresa: aunque se le pida doble precisión, divide el error cuadrático entre el
+# número de ejemplos en precisión simple. Un quinto no es exacto en binario, y la diferencia asoma
+# hacia la novena cifra. Con cuatro puntos, un cuarto sí lo es, y vuelven a coincidir todas.
 
 # %%
 if keras is not None:

@@ -55,7 +55,8 @@ torch, keras = frameworks()
 #
 # Los datos son imágenes y etiquetas al azar: para comparar dos programas sirven igual que las
 # verdaderas, y no hay que descargarlas. Como no hay nada que aprender, la pérdida no tiene por qué
-# bajar. Los lotes son de ocho: un octavo es exacto en binario (véase el quinto de la lección 11.1).
+# bajar. Los lotes son de ocho, que dividen exactamente en binario (véase el quinto de la lección
+# 11.1).
 
 # %%
 DENSE = [("flatten",), ("dense", 784, 128), ("dense", 128, 10)]
@@ -345,7 +346,8 @@ if torch is None or keras is None:
 #
 # 1. Predice si la primera pérdida cambia al no reordenar cuando todas las entradas de una imagen
 #    son iguales.
-# 2. Pon lotes de diez en vez de ocho. ¿En qué cifra se separa Keras, y por qué?
+# 2. Donde Keras esté instalado, pon lotes de diez en vez de ocho. ¿Se separa de las nuestras, como
+#    con los cinco puntos de la 11.1? (Lo guardado en archivos es de lotes de ocho.)
 # 3. Escribe `as_torch` para una convolución de una dimensión.
 # 4. Demuestra que permutar las filas de la densa con la permutación de las entradas deja la salida
 #    igual.

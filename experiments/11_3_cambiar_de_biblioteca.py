@@ -47,7 +47,7 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#666666"
 # olvido, el $\varepsilon$ y hasta el lugar del $\varepsilon$.
 
 # %%
-explained = {"rmsprop": joc.explain("keras", "torch", optimizer="rmsprop")}
+explained = {"rmsprop": joc.explain("keras", "torch", optimizer="rmsprop", lang="es")}
 # %% [markdown]
 # La misma pregunta para los demás. Tres columnas de distancia: cada biblioteca con sus propios
 # valores; PyTorch con los números de Keras; y lo mismo, con una tasa que decae. Un cero (o el

@@ -18,9 +18,11 @@ BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#C
 # %% [markdown]
 # ## El enunciado
 #
-# El estado es un diccionario: la función recibe las memorias de antes y devuelve las de después.
-# Los hiperparámetros llegan por su nombre, con valores que no son los habituales ni los mismos en
-# todas las hojas: así se nota si la fórmula lleva dentro un 0,9 o un 0,999 escrito a mano.
+# El estado es un diccionario: la función recibe las memorias de antes y devuelve las de después. Se
+# llaman como en el enunciado, y vale también la letra que tienen en su lección (`v` la velocidad,
+# `S` y `X`, `u`). Los hiperparámetros llegan por su nombre, con valores que no son los habituales
+# ni los mismos en todas las hojas: así se nota si la fórmula lleva dentro un 0,9 o un 0,999 escrito
+# a mano.
 
 # %%
 exercise("adam")

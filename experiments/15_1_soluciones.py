@@ -17,6 +17,7 @@ from sklearn.metrics import f1_score
 
 import jaxopt_course as joc
 from jaxopt_course.course import check, quick, show
+from jaxopt_course.course.figures import proper
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
@@ -51,7 +52,7 @@ def distance(eta, B, epochs=200):
 
 far = {(eta, B): distance(eta, B) for eta in (0.03, 0.09) for B in (1, 2, 5)}
 for (eta, B), left in far.items():
-    print(f"η = {eta:g}, B = {B}: queda a {left:.1e}".replace(".", ",", 1))
+    print(f"η = {eta:g}, B = {B}: queda a {left:.1e}")
 assert np.isinf(far[0.09, 5]) and max(far[0.09, 1], far[0.09, 2]) < 0.1
 assert max(far[0.03, B] for B in (1, 2, 5)) < 1
 assert 5 // 3 == 1 and 5 % 3 == 2
@@ -144,8 +145,8 @@ show(fig, "cien_veces_mayor")
 #    un orden y otro:
 
 # %%
-t = np.arange(1, 60)
-print("sin corregir, β₂ = 0,9:", (np.sqrt(1 - 0.9**t))[[0, 9, 29]].round(2), "en t = 1, 10, 30")
+early = ", ".join(f"{np.sqrt(1 - 0.9**s):.2f} en t = {s}" for s in (1, 10, 30))
+print(f"sin corregir, β₂ = 0.9: {early}")
 swapped = {("sgd", 0.3): "la suya", ("adam", 0.003): "la suya",
            ("sgd", 0.003): "la de Adam", ("adam", 0.3): "la de SGD"}  # fmt: skip
 rows = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.003, 0.3], seed=range(2))
@@ -153,7 +154,7 @@ runs = joc.sweep("digits", rows, epochs=4, progress=False).trials
 scores = runs.groupby(["optimizer", "learning_rate"])["valid_accuracy"].mean().astype(float)
 score = {pair: float(scores[pair[0]].iloc[int(pair[1] > 0.1)]) for pair in swapped}
 for (name, rate), whose in swapped.items():
-    print(f"{name} con {whose}, {rate:g}: exactitud {score[name, rate]:.2f}")
+    print(f"{proper(name)} con {whose}, {rate:g}: exactitud {score[name, rate]:.2f}")
 assert max(score["sgd", 0.003], score["adam", 0.3]) < min(score["sgd", 0.3], score["adam", 0.003])
 
 # %% [markdown]

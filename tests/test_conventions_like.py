@@ -1,6 +1,7 @@
 """like=: one recipe, four conventions; every number of each may be traced."""
 
 import inspect
+import re
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +12,16 @@ from long_form import covering, only
 
 from jaxopt_course import optimizers
 from jaxopt_course.conventions import CONVENTIONS, REGISTERED, convention, explain, recipes
-from jaxopt_course.conventions.compare import _CURVATURE, _START, _pair, difference
+from jaxopt_course.conventions.compare import (
+    _CURVATURE,
+    _START,
+    DECAYS,
+    RULES,
+    _pair,
+    difference,
+)
 from jaxopt_course.conventions.odd_values import checked_arguments
+from jaxopt_course.conventions.spanish import spanish
 from jaxopt_course.optimizers import OPTIMIZERS
 
 PARAMS = {"w": jnp.array([0.5, -1.0, 2.0]), "matrix": jnp.array([[1.0, -0.5]])}
@@ -91,6 +100,43 @@ def test_unknown_names_are_named():
         convention("adam", "kears")
     with pytest.raises(ValueError, match="did you mean 'adam'"):
         convention("adm", "keras")
+
+
+ENGLISH = re.compile(
+    r"\b(the|rate|of|in|on|from|two|what|not|axes|here|then|memory|root|where|used|after|first|so|"
+    r"far|with|for|rest|near|always|inside|outside|corrected|uncorrected|none|and|every|elsewhere|"
+    r"coupled|decoupled|ratio|own|its|all|numbers|steps|small|largest|rule|weight|argument)\b"
+)
+
+
+def test_no_english_is_left_of_what_explain_can_say():
+    said = [*DECAYS.values(), *(rule for rules in RULES.values() for rule in rules.values())]
+    assert {
+        words: ENGLISH.findall(spanish(words)) for words in said if ENGLISH.search(spanish(words))
+    } == {}
+    assert all(ENGLISH.search(words) for words in DECAYS.values())
+
+
+def test_explain_speaks_spanish(capsys):
+    found = explain("keras", "torch", optimizer="rmsprop", steps=2, lang="es")
+    printed, html = capsys.readouterr().out, found._repr_html_()
+    english = found._replace(lang="en")
+    names = "|".join(found.arguments)
+    for shown, other in ((printed, str(english)), (html, english._repr_html_())):
+        assert ENGLISH.findall(re.sub(rf"\b({names})\b|style=.*?>", "", shown)) == []
+        assert "la mayor |Δθ| en 2 pasos" in shown and f"{found.own_defaults:.1e}" in shown
+        assert "largest |Δθ| in 2 steps" in other
+    numbers = [line.split()[-1] for line in printed.splitlines()[-3:]]
+    assert [line.split()[-1] for line in str(english).splitlines()[-3:]] == numbers
+    starts = {
+        line.index(number) for line, number in zip(printed.splitlines()[-3:], numbers, strict=True)
+    }
+    assert len(starts) == 1
+
+
+def test_explain_knows_two_languages():
+    with pytest.raises(ValueError, match="lang='fr': the languages are 'en' and 'es'"):
+        explain("keras", "torch", optimizer="adam", lang="fr")
 
 
 def test_explain_prints_what_differs_and_by_how_much(capsys):

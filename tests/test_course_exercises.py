@@ -152,6 +152,46 @@ def memory_by(entry, step, name):
     return update
 
 
+def stored(memory):
+    """RMSProp with another line of its memory."""
+
+    def update(g, state, w, t, *, learning_rate, decay, eps):
+        v = memory(state["v"], g, w, t, decay)
+        return w - learning_rate * g / np.sqrt(v + eps), {"v": v}
+
+    return update
+
+
+def adadelta_of_the_new_x(g, state, w, t, *, learning_rate, rho, eps):
+    v = rho * state["v"] + (1 - rho) * g**2
+    u = np.sqrt((state["x"] + eps) / (v + eps)) * g
+    x = rho * state["x"] + (1 - rho) * u**2
+    return w - learning_rate * np.sqrt((x + eps) / (v + eps)) * g, {"v": v, "x": x}
+
+
+def adamax_of(memory):
+    """Adamax with another line of v."""
+
+    def update(g, state, w, t, *, learning_rate, b1, b2, eps):
+        m = b1 * state["m"] + (1 - b1) * g
+        v = memory(state["v"], g, b2, eps)
+        return w - learning_rate * m / (1 - b1**t) / v, {"m": m, "v": v}
+
+    return update
+
+
+def adam_of(entry):
+    """Adam with something else in v."""
+
+    def update(g, state, w, t, *, learning_rate, b1, b2, eps):
+        m = b1 * state["m"] + (1 - b1) * g
+        v = b2 * state["v"] + (1 - b2) * entry(g, m)
+        size = np.sqrt(v / (1 - b2**t)) + eps
+        return w - learning_rate * m / (1 - b1**t) / size, {"m": m, "v": v}
+
+    return update
+
+
 WRONG = [
     ("sgd", lambda g, state, w, t, *, learning_rate: (w + learning_rate * g, state), ["sign"]),
     ("sgd", lambda g, state, w, t, *, learning_rate: (w - g, state), ["no_rate"]),
@@ -248,6 +288,37 @@ WRONG = [
         ["v_without_past"],
     ),
     ("adamax", adamax_without_eps, ["no_eps"]),
+    (
+        "rmsprop",
+        lambda g, s, w, t, *, learning_rate, decay, eps: (
+            w - learning_rate * g * np.sqrt(decay * s["v"] + (1 - decay) * g**2 + eps),
+            {"v": decay * s["v"] + (1 - decay) * g**2},
+        ),
+        ["root_multiplied"],
+    ),
+    ("rmsprop", stored(lambda v, g, w, t, rho: rho * v + 1 - rho * g**2), ["v_parentheses"]),
+    (
+        "rmsprop",
+        stored(lambda v, g, w, t, rho: (rho * v + (1 - rho) * g**2) / (1 - rho**t)),
+        ["corrected_kept"],
+    ),
+    (
+        "rmsprop",
+        stored(lambda v, g, w, t, rho: rho * v + (1 - rho) * np.mean(g**2)),
+        ["v_averaged"],
+    ),
+    (
+        "rmsprop",
+        stored(lambda v, g, w, t, rho: rho * v + (1 - rho) * np.square(w)),
+        ["v_of_parameters"],
+    ),
+    ("adadelta", adadelta_of_the_new_x, ["new_x"]),
+    (
+        "adamax",
+        adamax_of(lambda v, g, b2, e: b2 * v + (1 - b2) * (abs(g) + e)),
+        ["v_is_a_mean_of_both"],
+    ),
+    ("adam", adam_of(lambda g, m: (g - m) ** 2), ["belief"]),
     ("adamax", adamax_by_adam, ["v_corrected"]),
 ]
 
@@ -404,6 +475,15 @@ UNFIT = {
     "está vacío, y debe tener 'v'": lambda g, state, w, t, **h: (w, {}),
     "w es de tipo float16": lambda g, state, w, t, **h: (np.float16(w), state),
     "números reales, y es de tipo complex128": lambda g, state, w, t, **h: (w + 0j, state),
+    "Se leen con corchetes, state['nombre']": lambda g, state, w, t, **h: (
+        h["eps"] * next(iter(state)),
+        state,
+    ),
+    "Las memorias se leen con corchetes": lambda g, state, w, t, **h: (
+        g * next(iter(state)),
+        state,
+    ),
+    "vale NumPy y JAX": lambda g, state, w, t, **h: (__import__("no_such_module"), state),
     "Los argumentos se llaman": lambda g, state, w, t, **h: (W, state),  # noqa: F821
 }
 
@@ -443,11 +523,70 @@ def test_the_line_that_raised_is_shown():
     assert "Las memorias de state son: 'v'" in verdict.message
 
 
+@pytest.mark.parametrize("name", ["Adam", " ADAM ", "adam"])
+def test_an_exercise_may_have_its_proper_name(name, capsys):
+    assert check(name, adam)
+    assert "✓ adam: " in capsys.readouterr().out
+    exercise(name)
+    assert "Ejercicio «adam»" in capsys.readouterr().out
+
+
+def lettered(name, letters):
+    """The right update, its memories by other letters in and out."""
+    right = update_of(RECIPES[name])
+    there = dict(zip(RECIPES[name].memories, letters, strict=True))
+
+    def update(g, state, w, t, **numbers):
+        w, made = right(g, {ours: state[there[ours]] for ours in there}, w, t, **numbers)
+        return w, {there[ours]: memory for ours, memory in made.items()}
+
+    return update
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"),
+    [
+        ("momentum", "v"),
+        ("ema_momentum", "v"),
+        ("nesterov", "v"),
+        ("adagrad", "v"),
+        ("rmsprop", "S"),
+        ("adadelta", "SX"),
+        ("adadelta", "Sx"),
+        ("adamax", "mu"),
+    ],
+)
+def test_memories_may_have_the_letters_of_the_lessons(name, letters):
+    verdict = check(name, lettered(name, letters), quiet=True)
+    assert verdict, verdict.message
+
+
+def test_a_letter_of_no_lesson_is_refused_by_name():
+    verdict = check("adamax", lettered("adamax", "mz"), quiet=True)
+    assert isinstance(verdict.error, KeyError)
+    assert "Las memorias de state son: 'm', 'v'" in " ".join(verdict.message.split())
+
+
+@pytest.mark.parametrize(
+    ("update", "words"),
+    [
+        (lambda g, state, w, t, *, lr, decay, eps: (w, state), "llamas lr a lo que aquí es learn"),
+        (lambda g, state, w, t, *, lr, rho, eps: (w, state), "falta learning_rate, decay y sobra"),
+        (lambda g, w: (w, {}), "falta state, t, learning_rate, decay, eps"),
+        (lambda g, state, w, t, decay, eps: (w, state), "falta learning_rate."),
+    ],
+)
+def test_arguments_are_called_what_they_are_called(update, words):
+    verdict = check("rmsprop", update, quiet=True)
+    message = " ".join(verdict.message.split())
+    assert words in message and "missing" not in message and "argument:" not in message
+
+
 def test_an_unknown_exercise_is_named():
     with pytest.raises(ValueError, match="¿querías decir «adam»"):
         check("adm", sgd)
     with pytest.raises(ValueError, match="¿querías decir «rmsprop»"):
-        exercise("RMSProp")
+        exercise("RMSPropp")
     with pytest.raises(ValueError, match="el primer argumento es el nombre"):
         check(sgd, "sgd")
 

@@ -19,6 +19,8 @@ from matplotlib.text import Text
 
 from jaxopt_course.course import figures, name_lines, show_table
 from jaxopt_course.course.axes import legible, luminance
+from jaxopt_course.course.legends import uncovered
+from jaxopt_course.course.lesson import kind_of
 from jaxopt_course.course.notebooks import dressed, folded
 
 
@@ -132,6 +134,132 @@ def test_panels_beside_each_other_are_below_each_other_on_a_phone():
     plt.close(figure)
 
 
+def crowded(rows=1, columns=1):
+    """Curves everywhere, so that no place for a legend is empty."""
+    figure, panels = plt.subplots(rows, columns, figsize=(7, 4), layout="constrained")
+    for axes in np.ravel(panels):
+        for k in range(5):
+            axes.plot(np.linspace(0, 1, 50), np.sin(np.linspace(k, 40 + k, 50)), label=f"curva {k}")
+        axes.set(xlabel="paso", ylabel="pérdida")
+        axes.legend(title="cuál")
+    return figure
+
+
+def of_legends(figure):
+    """The boxes of axes and legend, and its words."""
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        words = [text.get_text() for text in legend.get_texts()]
+        yield axes.get_window_extent(), legend.get_window_extent(), words
+
+
+def test_a_legend_that_lies_on_curves_stands_below():
+    for figure in (crowded(), crowded(1, 2)):
+        figure.draw_without_rendering()
+        before = [axes.get_window_extent().height for axes in figure.axes]
+        for phone in (False, True):
+            assert not phone or figures.narrowed(figure)
+            if not phone:
+                uncovered(figure)
+            for axes, legend, words in of_legends(figure):
+                assert legend.y1 < axes.y0 and legend.y0 >= 0
+                assert legend.width <= axes.width + 1
+                assert words == [f"curva {k}" for k in range(5)]
+            if not phone:
+                after = [axes.get_window_extent().height for axes in figure.axes]
+                assert after == pytest.approx(before, rel=0.1)
+        plt.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("what", "moves"),
+    [
+        (lambda axes: None, False),
+        (lambda axes: axes.text(0.5, 0.5, "límite de SGD", ha="center"), True),
+        (lambda axes: axes.plot([0, 1], [0, 1]), True),
+        (lambda axes: axes.plot([0, np.nan, 1], [0, 0.5, 1]), False),
+        (lambda axes: axes.plot([0.5], [0.5], "o"), True),
+        (lambda axes: axes.scatter([0.5], [0.5]), True),
+        (lambda axes: axes.bar([0.5], [1.0]), True),
+        (lambda axes: axes.vlines(0.5, 0, 1), True),
+        (lambda axes: axes.legend([axes.plot([], [])[0]], ["de lado"], loc=(0.9, 0.4)), True),
+        (lambda axes: axes.axhline(0.5), False),
+        (lambda axes: axes.axvspan(0, 1), False),
+    ],
+)
+def test_what_a_legend_may_not_lie_on(what, moves):
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    axes.plot([], [], label="una")
+    axes.legend(loc="center")
+    what(axes)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    uncovered(figure)
+    ((place, legend, _),) = of_legends(figure)
+    assert (legend.y1 < place.y0) == moves
+    plt.close(figure)
+
+
+def test_names_that_leave_no_room_on_a_phone_become_a_legend():
+    for name, moves in (("corta", False), ("momentum (100 configuraciones)", True)):
+        figure, axes = plt.subplots(figsize=(7, 4))
+        axes.plot([0, 1], [0, 1], label=name)
+        name_lines(axes)
+        assert figures.narrowed(figure)
+        assert (axes.get_legend() is not None) == moves and bool(axes.texts) != moves
+        if moves:
+            ((place, legend, words),) = of_legends(figure)
+            assert words == [name] and legend.y1 < place.y0 and place.width > 0.6 * 420
+        plt.close(figure)
+
+
+def test_a_legend_of_the_whole_figure_is_no_wider_than_a_phone():
+    figure = drawn(1, 2)
+    words = ["lineal", "sigmoide", "tanh", "ReLU", "softplus", "una más larga"]
+    for axes in figure.axes:
+        for word in words:
+            axes.plot([0, 1], [1, 0], label=word)
+    handles = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="upper center", ncols=6, bbox_to_anchor=(0.5, 0))
+    assert figures.narrowed(figure)
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert [text.get_text() for text in legend.get_texts()] == words
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width and box.y0 >= 0
+    assert box.y1 <= min(axes.get_tightbbox().y0 for axes in figure.axes) + 1
+    plt.close(figure)
+
+
+def test_words_that_collide_on_a_phone_make_a_figure_grow():
+    figure = drawn(1, 1)
+    for at, word in enumerate(["capa 1, entrada", "capa 2, oculta", "capa 3, oculta"]):
+        figure.axes[0].text(0.15 + 0.3 * at, 0.5, word, ha="center")
+    assert figures.narrowed(figure)
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert all(left.x1 <= right.x0 + 2 for left, right in itertools.pairwise(boxes))
+    assert figures.PHONE < figure.get_figwidth() < 2 * figures.PHONE
+    plt.close(figure)
+
+
+def test_labels_longer_than_a_phone_are_broken():
+    figure = drawn(1, 1)
+    (axes,) = figure.axes
+    long = "exactitud de prueba menos la de Adam (puntos), por parejas de semillas"
+    axes.set(xlabel=long, title=f"{long}, y más", ylabel="corta")
+    assert figures.narrowed(figure)
+    for text in (axes.xaxis.label, axes.title):
+        box = text.get_window_extent()
+        assert "\n" in text.get_text() and box.x0 >= -1 and box.x1 <= figure.bbox.width + 1
+    assert " ".join(axes.get_xlabel().split()) == long and axes.get_ylabel() == "corta"
+    plt.close(figure)
+    figure = drawn(1, 3, sharey=True)
+    figure.axes[0].set_ylabel("entropía cruzada de entrenamiento, y algo más")
+    assert figures.narrowed(figure)
+    boxes = [axes.yaxis.label.get_window_extent() for axes in figure.axes]
+    assert all(upper.y0 > lower.y1 for upper, lower in itertools.pairwise(boxes))
+    plt.close(figure)
+
+
 def test_a_mosaic_and_a_figure_without_room_stay_as_they_are():
     assert not figures.narrowed(drawn(3, 4))
     figure = drawn(1, 1)
@@ -210,6 +338,16 @@ def test_sentences_are_wrapped_and_columns_are_not():
     assert columns.text == "a  1\nb 20\n"
 
 
+def test_long_lines_in_columns_are_wrapped_one_by_one_on_a_phone():
+    text = "adam    NumPy y biblioteca difieren en 1e-16\n  w < 0.5  sí; B =   8\n"
+    cell = notebooks.new_code_cell("x = 1", outputs=[notebooks.new_output("stream", text=text)])
+    (output,) = dressed(notebooks.new_notebook(cells=[cell])).cells[0].outputs
+    lines = ['adam<i class="gap">    </i>NumPy y biblioteca difieren en 10⁻¹⁶']
+    lines += ['\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}w &lt; 0,5<i class="gap">  </i>sí; B =   8']
+    made = "".join(f'<span class="line">{line}</span>' for line in lines)
+    assert output.data["text/html"] == f'<pre class="said columns">{made}</pre>'
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
@@ -221,6 +359,8 @@ def test_sentences_are_wrapped_and_columns_are_not():
         ("(0.5) en la lección 7.3", "(0,5) en la lección 7.3"),
         ("jax 0.10.2, errata E2b", "jax 0.10.2, errata E2b"),
         ("con la tasa de Keras 3.97", "con la tasa de Keras 3,97"),
+        ("queda a inf; -inf, info", "queda a ∞; -∞, info"),
+        ("a  inf\nb  0.5", "a    ∞\nb  0,5"),
         ("a  0.5\nb  7e-16", "a  0,5\nb  7e-16"),
     ],
 )
@@ -250,3 +390,15 @@ def test_a_cell_that_is_a_sentence_may_be_broken(monkeypatch):
     for words in ("corta", "una frase que no cabe en una columna de números"):
         show_table(pd.DataFrame({"qué": [words], "cuánto": [1.5]}), index=False)
     assert 'class="wide numbers"' in shown[0] and 'class="wide"' in shown[1]
+
+
+def test_a_row_that_a_phone_has_no_room_for_is_a_card():
+    row = ["Adam", "0,123 ± 0,045", "0,02", "100"]
+    heads = ["optimizador", "sube la validación", "pérdida de entrenamiento", "configuraciones"]
+    assert kind_of(pd.DataFrame([row], columns=heads)) == "wide numbers stacked"
+    assert (
+        kind_of(pd.DataFrame([row], columns=["regla", "sube", "pérdida", "redes"]))
+        == "wide numbers"
+    )
+    broken = ["un nombre de muchas palabras", "0,1"]  # the first column may be broken
+    assert kind_of(pd.DataFrame([broken], columns=["regla", "pérdida"])) == "wide numbers"

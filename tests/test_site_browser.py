@@ -12,9 +12,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import pandas as pd
 import pytest
 
-from jaxopt_course.course import notebooks
+from jaxopt_course.course import notebooks, site
+from jaxopt_course.course.formulas import boxed
+from jaxopt_course.course.lesson import kind_of
 from jaxopt_course.site.sources import COURSE
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -153,6 +156,8 @@ def test_no_page_errs_or_is_wider_than_the_screen(chromium, pages, built):
                 wide.append((name, "the page"))
             if width == 1280 or COURSE in file.parent.parts:  # broad tables of guides may scroll
                 cut += [(name, what) for what in page.evaluate(CUT)]
+            if COURSE in file.parent.parts:  # what lessons print, where the site was built in full
+                cut += [(name, what) for what in page.evaluate(SCROLLED)]
     context.close()
     assert (said, wide, cut) == ([], [], [])
 
@@ -160,7 +165,6 @@ def test_no_page_errs_or_is_wider_than_the_screen(chromium, pages, built):
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """Pages of two lessons that have run, as Sphinx has them and as the course alone has them."""
-    from jaxopt_course.course import site
     from jaxopt_course.course.lessons import LESSONS, choose
     from jaxopt_course.site import build, lessons, sources
     from jaxopt_course.site.executed import executed
@@ -203,6 +207,51 @@ def test_what_lessons_print_and_draw_fits_the_page(chromium, ran):
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
             assert page.evaluate(CUT) == [], (name, width)
             assert page.evaluate(SCROLLED) == [], (name, width)
+    page.close()
+
+
+HEADS = ("paso", "optimizador", "entrenamiento", "configuraciones", "sube la validación", "κ")
+CELLS = ("0,0123", "1\N{NARROW NO-BREAK SPACE}234", "0,123 ± 0,045", "Schedule-Free AdamW", "sí")
+
+
+def tables():
+    """Of two to five columns, of every head and cell, as lessons show them."""
+    for columns in range(2, 6):
+        for first in range(len(HEADS)):
+            heads = [f"{HEADS[(first + k) % len(HEADS)]}" for k in range(columns)]
+            rows = [
+                [CELLS[(first + k + row) % len(CELLS)] for k in range(columns)] for row in range(3)
+            ]
+            frame = pd.DataFrame(rows, columns=heads)
+            yield boxed(frame.to_html(index=False, border=0), kind_of(frame))
+
+
+STYLES = {  # the page around what a cell shows, as the course alone has it and as Sphinx has it
+    "alone": (
+        '<html lang="es"><head><style>{css}</style></head><body><main>'
+        '<div class="output_html rendered_html">{table}</div></main></body></html>'
+    ),
+    "sphinx": (
+        '<html lang="es"><head><link rel="stylesheet" href="{theme}"><style>{css}</style></head>'
+        '<body><article class="bd-article" style="margin: 16px"><div class="cell_output">{table}'
+        "</div></article></body></html>"
+    ),
+}
+
+
+def test_no_table_of_a_lesson_is_wider_than_a_phone(chromium, tmp_path):
+    page = opened(chromium, viewport={"width": 390, "height": 900})
+    own = {"alone": site.style(), "sphinx": (ROOT / "experiments/site/static/site.css").read_text()}
+    for name, around in STYLES.items():
+        file = tmp_path / f"{name}.html"
+        shown = around.replace("{css}", own[name]).replace("{theme}", "")
+        file.write_text(shown.replace("{table}", "\n".join(tables())), encoding="utf-8")
+        page.goto(file.as_uri(), wait_until="load")
+        assert page.evaluate("document.querySelectorAll('table').length") == 4 * len(HEADS)
+        assert page.evaluate(SCROLLED) == [], name
+        assert page.evaluate("document.documentElement.scrollWidth") == 390, name
+        few = page.locator(".numbers:not(.stacked) th")
+        assert few.count() and few.first.is_visible()  # those that fit stay tables
     page.close()
 
 

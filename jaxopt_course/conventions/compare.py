@@ -11,6 +11,7 @@ import numpy as np
 from jaxopt_course.base import apply_updates
 from jaxopt_course.conventions.odd_values import refuse_odd_comparison
 from jaxopt_course.conventions.registry import convention
+from jaxopt_course.conventions.spanish import spanish
 from jaxopt_course.messages import html_table
 
 # the rule in one line, per recipe and framework; "*" is of all that are not listed
@@ -134,6 +135,8 @@ DECAYS = {
     "lars, in the ratio in lamb, without the rate in adafactor, none elsewhere",
     "paper": "none (AdamW, AdEMAMix, Lion, Muon: decoupled; LAMB: in the ratio)",
 }
+APART = "largest |Δθ| in {} steps of a small quadratic"
+LANGUAGES = ("en", "es")
 _BY_SHAPE = {"muon", "adafactor"}
 _START = np.array([0.5, -1.0, 2.0, 1.5, -2.0, 1.0])
 _CURVATURE = np.array([3.0, 1.0, 0.3, 0.1, 0.01, 0.001])
@@ -157,55 +160,68 @@ class Difference(NamedTuple):
     own_defaults: float
     equal_numbers: float
     scheduled: float
+    lang: str = "en"
+
+    def _said(self, text: object) -> str:
+        """Words and values in the language of this one."""
+        shown = _shown(text)
+        return spanish(shown) if self.lang == "es" else shown
 
     def __str__(self) -> str:
         """The table of arguments, the rules and the measured differences."""
         a, b = self.frameworks
-        wide = max(len(name) for name in [*self.arguments, "argument"])
-        values = [_shown(x) for pair in self.arguments.values() for x in pair]
+        said = self._said
+        head = said("argument")
+        wide = max(len(name) for name in [*self.arguments, head])
+        values = [said(x) for pair in self.arguments.values() for x in pair]
         cell = max(10, *map(len, values))
+        measured = self._measured()
+        label = max(32, *(len(words) + 2 for words, _ in measured))
         lines = [
-            f"{self.optimizer}: {a} and {b}",
+            f"{self.optimizer}: {a} {said('and')} {b}",
             "",
-            f"{'argument':{wide}}  {a:>{cell}}  {b:>{cell}}",
+            f"{head:{wide}}  {a:>{cell}}  {b:>{cell}}",
             *(
-                f"{name:{wide}}  {_shown(x):>{cell}}  {_shown(y):>{cell}}" + "   <-" * (x != y)
+                f"{name:{wide}}  {said(x):>{cell}}  {said(y):>{cell}}" + "   <-" * (x != y)
                 for name, (x, y) in self.arguments.items()
             ),
             "",
-            *_pair("rule", self.frameworks, self.rules),
-            *_pair("weight decay", self.frameworks, self.decays),
+            *map(said, _pair("rule", self.frameworks, self.rules)),
+            *map(said, _pair("weight decay", self.frameworks, self.decays)),
             "",
-            f"largest |Δθ| in {self.steps} steps of a small quadratic:",
-            f"  each with its own defaults      {self.own_defaults:.1e}",
-            f"  all numbers as in {a:14}{self.equal_numbers:.1e}",
-            f"  the same, η falling             {self.scheduled:.1e}",
+            f"{said(APART).format(self.steps)}:",
+            *(f"  {words:{label}}{far}" for words, far in measured),
         ]
         return "\n".join(lines)
+
+    def _measured(self) -> list[list[str]]:
+        """How far apart the two go, in words and numbers."""
+        said = self._said
+        return [
+            [said("each with its own defaults"), f"{self.own_defaults:.1e}"],
+            [f"{said('all numbers as in')} {self.frameworks[0]}", f"{self.equal_numbers:.1e}"],
+            [said("the same, η falling"), f"{self.scheduled:.1e}"],
+        ]
 
     def _repr_html_(self) -> str:
         """The same for a notebook."""
         a, b = self.frameworks
         pairs = self.arguments.items()
-        rows = [[name, _shown(x), _shown(y)] for name, (x, y) in pairs]
+        said = self._said
+        rows = [[name, said(x), said(y)] for name, (x, y) in pairs]
         other = [i for i, (_, (x, y)) in enumerate(pairs) if x != y]
-        rules = [["rule", *self.rules], ["weight decay", *self.decays]]
-        measured = [
-            ["each with its own defaults", f"{self.own_defaults:.1e}"],
-            [f"all numbers as in {a}", f"{self.equal_numbers:.1e}"],
-            ["the same, η falling", f"{self.scheduled:.1e}"],
-        ]
-        apart = f"largest |Δθ| in {self.steps} steps of a small quadratic"
+        rules = [[*map(said, ("rule", *self.rules))], [*map(said, ("weight decay", *self.decays))]]
+        caption = f"{self.optimizer}: {a} {said('and')} {b}"
         return "".join(
             [
-                html_table(["argument", a, b], rows, f"{self.optimizer}: {a} and {b}", other),
+                html_table([said("argument"), a, b], rows, caption, other),
                 html_table(["", a, b], rules),
-                html_table([], measured, apart),
+                html_table([], self._measured(), said(APART).format(self.steps)),
             ]
         )
 
 
-def explain(a: str, b: str, *, optimizer: str, steps: int = 100) -> Difference:
+def explain(a: str, b: str, *, optimizer: str, steps: int = 100, lang: str = "en") -> Difference:
     """Print what differs between two frameworks' optimizers of one name, and by how much.
 
     Args:
@@ -213,13 +229,15 @@ def explain(a: str, b: str, *, optimizer: str, steps: int = 100) -> Difference:
         b: the other.
         optimizer: a recipe that both have.
         steps: how many to measure, at least 1.
+        lang: of the words, "en" or "es".
 
     Returns:
         The same as an object (shown in a notebook or by ``print``).
 
     Raises:
         TypeError: names that are no strings, steps that are no whole number.
-        ValueError: no such framework or recipe, or one of the two lacks it; no steps.
+        ValueError: no such framework or recipe, or one of the two lacks it; no steps; another
+            language.
 
     >>> found = explain("torch", "optax", optimizer="adam")  # doctest: +ELLIPSIS
     adam: torch and optax
@@ -227,7 +245,9 @@ def explain(a: str, b: str, *, optimizer: str, steps: int = 100) -> Difference:
     >>> found.equal_numbers  # the rule is the same
     0.0
     """
-    found = difference(a, b, optimizer=optimizer, steps=steps)
+    if lang not in LANGUAGES:
+        raise ValueError(f"lang={lang!r}: the languages are {' and '.join(map(repr, LANGUAGES))}")
+    found = difference(a, b, optimizer=optimizer, steps=steps)._replace(lang=lang)
     print(found)
     return found
 
@@ -252,7 +272,7 @@ def difference(a: str, b: str, *, optimizer: str, steps: int = 100) -> Differenc
             paths = [_path(recipe(**arguments), steps, shaped) for recipe, arguments in pairs]
             return float(jnp.max(jnp.abs(paths[0] - paths[1])))
 
-    rules = tuple(_rule(RULES[optimizer], like) for like in (a, b))
+    rules = tuple(RULES[optimizer].get(like, RULES[optimizer]["*"]) for like in (a, b))
     return Difference(
         optimizer,
         (a, b),
@@ -309,10 +329,6 @@ def _path(tx: Any, steps: int, shaped: Callable[[jax.Array], Any]) -> jax.Array:
 def _layer(x: jax.Array) -> dict[str, jax.Array]:
     """Six numbers as a matrix and a vector, for recipes that tell them apart."""
     return {"kernel": x[:4].reshape(2, 2), "bias": x[4:]}
-
-
-def _rule(rules: Mapping[str, str], like: str) -> str:
-    return rules.get(like, rules["*"])
 
 
 def _shown(x: Any) -> str:

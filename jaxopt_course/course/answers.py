@@ -29,6 +29,11 @@ HINTS = {  # a piece of an error's message -> a way out
     "corchetes, state['nombre'].",
     "dict' object is not callable": "state es un diccionario: sus memorias se leen con corchetes, "
     "state['nombre'].",
+    "can't multiply sequence by non-int": "state es un diccionario: al desempaquetarlo salen los "
+    "nombres de las memorias y no sus números. Se leen con corchetes, state['nombre'].",
+    "did not contain a loop with signature": "Multiplicas por un texto: al desempaquetar state, "
+    "que es un diccionario, salen los nombres. Las memorias se leen con corchetes, "
+    "state['nombre'].",
     "assignment destination is read-only": "Una matriz de JAX no se cambia por partes: haz una "
     "nueva con x = ..., no x[i] = ...",
 }
@@ -62,7 +67,8 @@ def check_signature(recipe: Recipe, update: Any) -> None:
         parameters.bind(0, {}, 0, 1, **recipe.numbers)
     except TypeError as error:
         raise Unfit(
-            f"Sus argumentos no son los esperados ({error}). Tu función debe empezar así:\n"
+            f"Sus argumentos no son los esperados: {unlike(recipe, parameters)}. Tu función debe "
+            "empezar así:\n"
             f"    {signature(recipe)}\n"
             f"y la tuya empieza así:\n"
             f"    def {getattr(update, '__name__', 'función')}{parameters}:"
@@ -75,18 +81,58 @@ def check_signature(recipe: Recipe, update: Any) -> None:
         )
 
 
+def unlike(recipe: Recipe, parameters: inspect.Signature) -> str:
+    """In what the arguments of a function are not those that it will get."""
+    ours = {*ORDER, *recipe.numbers}
+    own = [
+        name
+        for name, one in parameters.parameters.items()
+        if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+    more = [name for name in own if name not in ours]
+    missing = [name for name in (*ORDER, *recipe.numbers) if name not in parameters.parameters]
+    if len(more) == len(missing) == 1:
+        return f"llamas {more[0]} a lo que aquí es {missing[0]}"
+    said = [f"{words} {', '.join(names)}" for words, names in
+            (("falta", missing), ("sobra", more)) if names]  # fmt: skip
+    return " y ".join(said) or "los hiperparámetros llegan por su nombre"
+
+
 def careful(recipe: Recipe, update: Update) -> Update:
-    """The learner's function, with words for whatever comes out that is no pair (w, state)."""
+    """The learner's function, with words for whatever comes out that is no pair (w, state).
+
+    Memories may have the letters of the lessons: who asks for one of these gets all of that kind.
+    """
+    asked: dict[str, str] = {}  # a memory's name here -> in the learner's function
+
+    def called(g: Any, state: dict[str, Any], w: Any, t: int, **numbers: float) -> Any:
+        given = {asked.get(name, name): memory.copy() for name, memory in state.items()}
+        return update(g, given, w.copy(), t, **numbers)
 
     def checked(g: Any, state: dict[str, Any], w: Any, t: int, **numbers: float) -> Any:
-        try:
-            given = {name: memory.copy() for name, memory in state.items()}
-            result = update(g, given, w.copy(), t, **numbers)
-        except Exception as error:
-            raise Unfit(words_for(error, update, recipe)) from error
-        return pair(result, recipe, w)
+        also = dict(recipe.also)
+        for _ in range(len(also) + 1):
+            try:
+                result = called(g, state, w, t, **numbers)
+                break
+            except Exception as error:
+                letter = error.args[0] if isinstance(error, KeyError) and error.args else None
+                if letter not in also or asked.get(also[letter]) == letter:
+                    raise Unfit(words_for(error, update, recipe)) from error
+                asked[also[letter]] = letter
+        return pair(renamed(result, also), recipe, w)
 
     return checked
+
+
+def renamed(result: Any, also: dict[str, str]) -> Any:
+    """What a function returned, its memories by their names here."""
+    if not (isinstance(result, tuple | list) and len(result) == 2 and isinstance(result[1], dict)):
+        return result
+    w, state = result
+    names = {name: also.get(name, name) for name in state}
+    clash = len(set(names.values())) < len(names)
+    return result if clash else (w, {names[name]: memory for name, memory in state.items()})
 
 
 def words_for(error: Exception, update: Callable[..., Any], recipe: Recipe) -> str:
@@ -112,6 +158,8 @@ def hint_for(error: Exception, recipe: Recipe) -> list[str]:
         if recipe.memories
         else "state está vacío: este optimizador no tiene memorias"
     )
+    if isinstance(error, ModuleNotFoundError):
+        return [f"{error.name} no está instalado, ni hace falta: vale NumPy y JAX."]
     if isinstance(error, KeyError):
         return [f"{memories}. Los hiperparámetros se llaman {hyperparameters}."]
     if isinstance(error, UnboundLocalError) and (found := re.search(r"'(\w+)'", str(error))):

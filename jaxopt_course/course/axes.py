@@ -1,12 +1,16 @@
 """What axes of lessons share: names at the ends of lines, ticks that do not collide."""
 
+import itertools
 import math
+import re
+import textwrap
 from typing import Any
 
 import numpy as np
 
 CONTRAST = 4.5  # of letters on white, as WCAG asks
 LINE = 1.3  # of letters, from one to the next below
+NAMED = "name of a line"  # the mark of what name_lines writes
 OWN = (1, 2, 3, 5)  # first digits that a short logarithmic axis shows
 
 
@@ -40,6 +44,7 @@ def name_lines(axes: Any, letters: float = 10.0) -> None:
             va="center",
             color=ink(line.get_color()),
             annotation_clip=False,
+            gid=NAMED,
         )
 
 
@@ -96,6 +101,38 @@ def luminance(rgb: np.ndarray) -> float:
     """How light a colour is, from 0 to 1, as WCAG has it."""
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def wrapped(figure: Any) -> None:
+    """Break titles and labels at spaces: those wider than the figure, or taller than their axes.
+
+    Args:
+        figure: laid out as it shall be; a label with a formula that has spaces stays.
+    """
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        across = [axes.title, axes.xaxis.label]
+        for text, along in [*((text, 0) for text in across), (axes.yaxis.label, 1)]:
+            words = text.get_text()
+            if re.search(r"\$[^$]* [^$]*\$", words) or "\n" in words:
+                continue
+            box, within = text.get_window_extent(), axes.bbox.expanded(1.1, 1.1)
+            start, end = (within.y0, within.y1) if along else (0.0, figure.bbox.width)
+            low, high = box.min[along], box.max[along]
+            if words and (low < start or high > end):
+                middle = (low + high) / 2
+                free = 2 * min(middle - start, end - middle)  # it stays centred
+                text.set_text(textwrap.fill(words, max(12, int(len(words) * free / (high - low)))))
+
+
+def collide(figure: Any) -> bool:
+    """Whether words within axes lie on each other."""
+    for axes in figure.axes:
+        shown = [text for text in axes.texts if text.get_visible() and text.get_text().strip()]
+        boxes = [text.get_window_extent().padded(-1) for text in shown]
+        if any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2)):
+            return True
+    return False
 
 
 def legible(axis: Any) -> None:

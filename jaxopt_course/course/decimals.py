@@ -37,4 +37,5 @@ def printed(text: str, *, columns: bool = False) -> str:
 
 def spanish(text: str, columns: bool) -> str:
     """Text without code."""
+    text = re.sub(r"(?<![\w.])inf(?![\w.])", "  ∞" if columns else "∞", text)
     return powers(commas(text), IN_PROSE if columns else POWER)

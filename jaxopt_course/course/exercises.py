@@ -79,7 +79,8 @@ def exercise(name: str) -> None:
       con η = learning_rate
     Y compruébalo: check("sgd", my_update)
     """
-    recipe = recipe_of(name)
+    name = known_as(name)
+    recipe = RECIPES[name]
     memories = ", ".join(f"'{m}' (empieza en {start:g})" for m, start in recipe.memories.items())
     state = "un diccionario vacío: este optimizador no tiene memorias"
     print(
@@ -100,7 +101,7 @@ def check(name: str, update: Update, *, quiet: bool = False) -> Verdict:
 
     Args:
         name: of the exercise: sgd, momentum, ema_momentum, nesterov, adagrad, rmsprop, adadelta,
-            adam, adamw or adamax; :func:`exercise` prints what it asks for.
+            adam, adamw or adamax, in letters of any size; :func:`exercise` prints what it asks for.
         update: ``update(g, state, w, t, **hyperparameters) -> (w, state)`` of one leaf, in NumPy
             or JAX; ``state`` is a dict of arrays shaped like ``w``, t = 1, 2, ...
         quiet: print nothing.
@@ -117,7 +118,8 @@ def check(name: str, update: Update, *, quiet: bool = False) -> Verdict:
     >>> check("momentum", my_update, quiet=True).mistakes
     ('m_is_a_mean',)
     """
-    verdict = judge(name, recipe_of(name), update)
+    name = known_as(name)
+    verdict = judge(name, RECIPES[name], update)
     if not quiet:
         print(verdict.message)
     return verdict
@@ -265,15 +267,15 @@ def step_ratio(path: Leaves, ours: Leaves, step: int) -> list[str]:
     return [f"En ese paso, el tuyo es {ratio:.6g} veces el correcto en todas las coordenadas."]
 
 
-def recipe_of(name: str) -> Recipe:
-    """The exercise of this name."""
+def known_as(name: str) -> str:
+    """The name of an exercise, however its letters are written."""
     if not isinstance(name, str):
         raise ValueError(
             "el primer argumento es el nombre del ejercicio, entre comillas, como en "
             'check("adam", my_update)'
         )
-    if name in RECIPES:
-        return RECIPES[name]
+    if (known := name.strip().lower()) in RECIPES:
+        return known
     near = difflib.get_close_matches(name.lower(), RECIPES, n=1, cutoff=0.5)
     hint = f"; ¿querías decir «{near[0]}»?" if near else ""
     raise ValueError(f"no hay un ejercicio «{name}»{hint} (los hay: {', '.join(RECIPES)})")

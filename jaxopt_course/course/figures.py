@@ -12,12 +12,15 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from jaxopt_course.course.axes import ink, is_coloured
+from jaxopt_course.course.axes import collide, ink, is_coloured, wrapped
+from jaxopt_course.course.legends import folded, uncovered, unnamed
 from jaxopt_course.course.lessons import number_of
 
 NARROW = "application/vnd.jaxopt_course.narrow+png"  # in an output, beside its image/png
 PAGE, PHONE = 8.4, 4.2  # inches: wider is scaled down there, and letters with it
 LETTERS = 10  # points, of every word and number
+WIDE_ENOUGH = 0.55  # of a phone, axes beside the names of their lines
+STEPS = 5  # of 15 %, that a figure grows
 PANELS = 6  # that are stacked at most; more are a mosaic
 PROPER = {  # optimizers as people write them; momentum is a word
     "sgd": "SGD",
@@ -193,10 +196,24 @@ def narrowed(figure: Any) -> bool:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "constrained_layout not applied")
         try:
+            enlarged(figure)
+            folded(figure)
+            wrapped(figure)
+            unnamed(figure, WIDE_ENOUGH)
+            uncovered(figure)
             figure.draw_without_rendering()
         except UserWarning:
             return False
     return all(axes.get_position().width > 0.4 for axes in panels)
+
+
+def enlarged(figure: Any) -> None:
+    """Let a figure whose words collide grow, step by step: a phone shows it smaller."""
+    for _ in range(STEPS):
+        figure.draw_without_rendering()
+        if not collide(figure):
+            return
+        figure.set_size_inches(1.15 * figure.get_size_inches())
 
 
 def numbered(notebook: Any, lesson: str, place: Callable[[int, str, bytes], str]) -> Any:

@@ -19,10 +19,13 @@ from jaxopt_course.course.figures import (
     proper,
     sized,
 )
+from jaxopt_course.course.legends import uncovered
 
 QUICK = "JAXOPT_COURSE_QUICK"  # set in the environment: lessons take seconds, not minutes
 FIGURES = Path("runs") / "course"
 WORDY = 32  # letters of a cell that is a sentence
+ON_A_PHONE, ON_A_PAGE = 42, 86  # letters of a row
+BESIDE = (1.2, 1.7)  # what is free beside a cell, there and there
 MADE_BY_PAGES = {"jaxopt_course": "caption"}  # of an output that a page leaves out
 
 
@@ -47,6 +50,7 @@ def show(figure: Any, name: str, words: str = "") -> None:
         legible(axes.yaxis)
     sized(figure)
     localised(figure)
+    uncovered(figure)
     if "ipykernel" in sys.modules:
         from IPython.display import Image, Markdown, display
 
@@ -83,11 +87,29 @@ def show_table(frame: Any, digits: int = 3, *, index: bool = True) -> None:
 
         from jaxopt_course.course.formulas import boxed
 
-        wordy = max(map(len, shown.to_numpy(str).ravel()), default=0) > WORDY
-        kind = "wide" if wordy else "wide numbers"  # the cells of numbers are never broken
-        display(HTML(boxed(shown.to_html(index=False, border=0), kind)))
+        display(HTML(boxed(shown.to_html(index=False, border=0), kind_of(shown))))
     else:
         print(shown.to_string(index=False))
+
+
+def kind_of(shown: Any) -> str:
+    """The classes of a table: of sentences or of numbers; of these, what its page needs to know.
+
+    The cells of numbers are broken only in the first column of a phone, and in a table that is
+    ``broad`` for a page; the rows of one that is ``stacked`` are cards on a phone.
+
+    Args:
+        shown: a DataFrame of text.
+    """
+    cells = shown.to_numpy(str)
+    if max(map(len, cells.ravel()), default=0) > WORDY:
+        return "wide"
+    phone = page = 0.0  # letters of a row
+    for at, (head, column) in enumerate(zip(shown.columns, cells.T, strict=True)):
+        words = " ".join(column).split() if at == 0 else [*column]
+        phone += max(map(len, [*head.split(), *words])) + BESIDE[0]
+        page += max(map(len, [*head.split(), *column])) + BESIDE[1]
+    return "wide numbers" + " stacked" * (phone > ON_A_PHONE) + " broad" * (page > ON_A_PAGE)
 
 
 def spelt(cell: Any, digits: int) -> str:

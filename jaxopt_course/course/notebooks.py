@@ -37,6 +37,10 @@ IN_SIGHT = 15  # lines of a cell; longer ones are folded
 KEEPING = {"show", "show_claims", "judge", "claim"}  # what is no matter of a lesson
 FOLDED, OPEN = "hide-input", "show-input"  # MyST-NB's mark, and ours against it
 COLUMNS = r"\S {2,}\S|^ {2,}"  # in what is printed: its lines must stay as they are
+GAP = re.compile(r"(?<=[^\s:;,=])( {2,})(?=\S)")  # between columns
+BROKEN = 58  # letters of a line that check breaks, at least
+ON_A_PHONE = 40  # letters of a line
+NO_BREAK = "\N{NO-BREAK SPACE}"
 WORDS, LINES = 180, 15  # that are read in a minute, of prose and of code in sight
 PERCENT = {"extension": ".py", "format_name": "percent"}
 
@@ -188,11 +192,48 @@ def dressed(notebook: Any) -> Any:
                 continue
             if re.search(COLUMNS, output.text, re.M):
                 output.text = printed(output.text, columns=True)
+                if max(map(len, output.text.splitlines())) > ON_A_PHONE:
+                    cell.outputs[at] = in_columns(output.text)
             else:
                 words = escape(printed(output.text.rstrip()), quote=False)
                 html = f'<pre class="said">{words}</pre>'
                 cell.outputs[at] = new_output("display_data", {"text/html": html})
     return notebook
+
+
+def in_columns(text: str) -> Any:
+    r"""Long lines in columns: as they are where there is room; on a phone each is wrapped alone.
+
+    >>> in_columns("a  1\nb 20").data["text/html"].count('class="gap"')
+    1
+    """
+    lines: list[str] = []
+    before = ""
+    for line in text.rstrip().split("\n"):
+        start = len(line) - len(line.lstrip(" "))
+        rest = GAP.sub(r'<i class="gap">\1</i>', escape(line[start:], quote=False))
+        if goes_on(before, line):
+            lines[-1] += f"\n{line[:start]}{rest}"
+        else:
+            lines.append(NO_BREAK * start + (rest or NO_BREAK))
+        before = line
+    made = "".join(f'<span class="line">{line}</span>' for line in lines)
+    html = f'<pre class="said columns">{made}</pre>'
+    return new_output("display_data", {"text/html": html})
+
+
+def goes_on(before: str, line: str) -> bool:
+    """Whether a line is the rest of a sentence that was broken before it.
+
+    >>> goes_on("  - El signo está al revés: sumas el paso, y la pérdida sube", "  a ojos vistas")
+    True
+    >>> goes_on("  - El signo está al revés", "  donde crece"), goes_on(70 * "a", "- otra")
+    (False, False)
+    """
+    if len(before) < BROKEN or GAP.search(before) or GAP.search(line):
+        return False
+    starts = [len(one) - len(one.lstrip(" ✗")) for one in (before, line)]
+    return starts[0] == starts[1] and re.match(r"[a-záéíóúñ\d(]", line.lstrip()) is not None
 
 
 def folded(cell: Any) -> bool:

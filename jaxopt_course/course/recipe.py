@@ -42,6 +42,7 @@ class Recipe:
     numbers: dict[str, float]  # the hyperparameters, none at its usual value
     mistakes: tuple[Mistake, ...]  # its own; common ones are added by ``known_mistakes``
     library: tuple[tuple[str, float], ...] = ()  # arguments of the library beyond the numbers
+    also: tuple[tuple[str, str], ...] = ()  # a memory in the letter of a lesson, and its name here
 
 
 def text(recipe: Recipe) -> str:

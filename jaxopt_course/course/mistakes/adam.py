@@ -134,6 +134,11 @@ ADAM = Recipe(
             (f"m_hat / {DENOMINATOR}", "m_hat * sqrt(1 - b2**t) / (sqrt(v) + eps)"),
         ),
         *bare(DENOMINATOR, "v_hat", "v̂"),
+        mistake(
+            "root_multiplied",
+            "Multiplicas por la raíz en vez de dividir: el paso es η m̂ / (√v̂ + ε).",
+            (f"m_hat / {DENOMINATOR}", f"m_hat * {DENOMINATOR}"),
+        ),
         *averaged("m", "b1", "g"),
         *averaged("v", "b2", "g**2"),
         *squared("v", "(1 - b2) * g**2"),
@@ -141,6 +146,18 @@ ADAM = Recipe(
             "v_of_m",
             "En v entra m² y no g²: v es la media de los cuadrados de los gradientes.",
             ("(1 - b2) * g**2", "(1 - b2) * m**2"),
+        ),
+        mistake(
+            "belief",
+            "En v entra (g - m)², lo que el gradiente se aparta de su media: eso es AdaBelief. En "
+            "Adam entra g².",
+            ("(1 - b2) * g**2", "(1 - b2) * (g - m)**2"),
+        ),
+        mistake(
+            "belief_of_the_past",
+            "En v entra el cuadrado de lo que g se aparta de la m de antes, parecido a AdaBelief. "
+            "En Adam entra g².",
+            ("(1 - b2) * g**2", "(1 - b2) * (g - m_old)**2"),
         ),
         DECAYS_SWAPPED,
         mistake(

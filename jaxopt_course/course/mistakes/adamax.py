@@ -22,6 +22,7 @@ ADAMAX = Recipe(
         "w = w - learning_rate * m_hat / v",
     ),
     memories={"m": 0.0, "v": 0.0},
+    also=(("u", "v"),),
     numbers={"learning_rate": 0.1, "b1": 0.8, "b2": 0.95, "eps": 1e-2},
     mistakes=(
         M.left_out,
@@ -80,6 +81,17 @@ ADAMAX = Recipe(
             "v_is_a_mean",
             "v es una media de |g|: en Adamax es un máximo.",
             ("maximum(b2 * v, abs(g) + eps)", "b2 * v + (1 - b2) * abs(g) + eps"),
+        ),
+        mistake(
+            "v_is_a_mean_of_both",
+            "v es una media de |g| + ε: en Adamax es un máximo.",
+            ("maximum(b2 * v, abs(g) + eps)", "b2 * v + (1 - b2) * (abs(g) + eps)"),
+        ),
+        mistake(
+            "v_is_a_mean_eps_at_the_step",
+            "v es una media de |g|, con ε sumado en el paso: en Adamax es un máximo, con ε dentro.",
+            ("maximum(b2 * v, abs(g) + eps)", "b2 * v + (1 - b2) * abs(g)"),
+            ("m_hat / v", "m_hat / (v + eps)"),
         ),
         mistake(
             "adam",

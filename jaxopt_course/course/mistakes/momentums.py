@@ -78,6 +78,7 @@ SGD = Recipe(
 )
 
 MOMENTUM = Recipe(
+    also=(("v", "m"),),
     formula="m ← β m + g,  w ← w - η m,  con β = momentum, η = learning_rate",
     lines=(f"m = {SUM}", "w = w - learning_rate * m"),
     memories={"m": 0.0},
@@ -112,6 +113,7 @@ MOMENTUM = Recipe(
 )
 
 EMA_MOMENTUM = Recipe(
+    also=(("v", "m"),),
     formula="m ← β m + (1-β) g,  w ← w - η m,  con β = decay, η = learning_rate",
     lines=("m = decay * m + (1 - decay) * g", "w = w - learning_rate * m"),
     memories={"m": 0.0},
@@ -139,6 +141,7 @@ EMA_MOMENTUM = Recipe(
 )
 
 NESTEROV = Recipe(
+    also=(("v", "m"),),
     formula="m ← β m + g,  w ← w - η (g + β m),  con β = momentum, η = learning_rate",
     lines=(f"m = {SUM}", "w = w - learning_rate * (g + momentum * m)"),
     memories={"m": 0.0},

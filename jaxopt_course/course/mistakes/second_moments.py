@@ -21,6 +21,11 @@ def rooted(inside: str, memory: str = "v") -> tuple[Mistake, ...]:
         ),
         *bare(inside, memory, memory),
         mistake(
+            "root_multiplied",
+            f"Multiplicas por la raíz en vez de dividir: el paso es η g / √({memory} + ε).",
+            (f"g / {inside}", f"g * {inside}"),
+        ),
+        mistake(
             "past_memory",
             f"Divides entre la memoria de antes del paso: {memory} se actualiza primero y se usa "
             "después.",
@@ -62,6 +67,7 @@ ADAGRAD = Recipe(
     formula="S ← S + g²,  w ← w - η g / √(S + ε),  con η = learning_rate, ε = eps",
     lines=("S = S + g**2", "w = w - learning_rate * g / sqrt(S + eps)"),
     memories={"S": 0.1},
+    also=(("v", "S"),),
     numbers={"learning_rate": 0.3, "eps": 1e-3},
     library=(("initial_accumulator_value", 0.1),),
     mistakes=(
@@ -96,6 +102,7 @@ RMSPROP = Recipe(
     ),
     memories={"v": 0.0},
     numbers={"learning_rate": 0.1, "decay": 0.8, "eps": 1e-3},
+    also=(("S", "v"),),
     mistakes=(
         *rooted("sqrt(v + eps)"),
         *squared("v", "(1 - decay) * g**2"),
@@ -109,6 +116,15 @@ RMSPROP = Recipe(
             "corrected",
             "Sobra la corrección de sesgo: RMSProp usa v sin dividir entre (1 - decay**t).",
             ("sqrt(v + eps)", "sqrt(v / (1 - decay**t) + eps)"),
+        ),
+        mistake(
+            "corrected_kept",
+            "Sobra la corrección de sesgo, y además guardas en state la v corregida, que se vuelve "
+            "a corregir en cada paso. RMSProp usa v tal cual.",
+            (
+                "decay * v + (1 - decay) * g**2",
+                "(decay * v + (1 - decay) * g**2) / (1 - decay**t)",
+            ),
         ),
         no_gradient("v"),
     ),
@@ -125,6 +141,7 @@ ADADELTA = Recipe(
     ),
     memories={"v": 0.0, "x": 0.0},
     numbers={"learning_rate": 0.7, "rho": 0.8, "eps": 1e-3},
+    also=(("S", "v"), ("X", "x")),
     mistakes=(
         mistake(
             "upside_down",
@@ -168,6 +185,12 @@ ADADELTA = Recipe(
             "Faltan las raíces: el paso es g √(x + ε) / √(v + ε).",
             NO_ROOT_ABOVE,
             NO_ROOT_BELOW,
+        ),
+        mistake(
+            "new_x",
+            "El paso usa la x ya renovada. u lleva la x de antes, y con esa u se renueva x y se "
+            "da el paso.",
+            ("learning_rate * u", "learning_rate * g * sqrt(x + eps) / sqrt(v + eps)"),
         ),
         mistake(
             "x_of_the_scaled_step",

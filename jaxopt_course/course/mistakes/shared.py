@@ -141,6 +141,12 @@ def averaged(memory: str, decay: str, entry: str) -> tuple[Mistake, ...]:
     return (
         *(of_squares if entry.endswith("**2") else ()),
         mistake(
+            f"{memory}_parentheses",
+            f"Faltan paréntesis en (1 - {decay}): {decay} * {memory} + 1 - {decay} * ... suma un "
+            "1 a la memoria y le resta lo nuevo.",
+            (right, f"{decay} * {memory} + 1 - {decay} * {entry}"),
+        ),
+        mistake(
             f"{memory}_is_a_sum",
             f"Falta el factor (1 - {decay}): {memory} es una suma y no una media, y crece hasta "
             f"1/(1 - {decay}) veces lo que debería.",
@@ -183,6 +189,16 @@ def squared(memory: str, right: str) -> tuple[Mistake, ...]:
             f"{memory}_summed",
             f"En {memory} sumas los g² de todas las coordenadas: cada una lleva su cuenta.",
             (right, right.replace("g**2", "(g**2).sum()")),
+        ),
+        mistake(
+            f"{memory}_averaged",
+            f"En {memory} promedias los g² de todas las coordenadas: cada una lleva su cuenta.",
+            (right, right.replace("g**2", "(g**2).mean()")),
+        ),
+        mistake(
+            f"{memory}_of_parameters",
+            f"En {memory} entra w² y no g²: mide lo grandes que son los gradientes.",
+            (right, right.replace("g**2", "w**2")),
         ),
     )
 
