@@ -83,6 +83,7 @@ def test_max_pool_is_that_of_flax(window, strides, padding):
     close(*both(pool, max_pool, nnx.max_pool, jnp.asarray(np.round(IMAGES), jnp.float32)), 1e-6)
 
 
+@pytest.mark.long
 def test_max_pool_of_infinities_and_of_nothing_but_them():
     """Padding is -inf too, and must not take a gradient from what stands beside it."""
     x = jnp.asarray(np.where(IMAGES < -0.5, -jnp.inf, np.round(IMAGES)), jnp.float32)

@@ -349,6 +349,7 @@ def test_many_columns_take_linear_time(write, sep, cell):
     assert {dtype.kind for dtype in table.dtypes} == {"O" if cell == "word" else "f"}
 
 
+@pytest.mark.long
 def test_many_columns_become_inputs_in_linear_time():
     """Of words an input a word; in the order of the columns, and as one by one."""
     words = np.array(["low", "mid", "high", None], object)

@@ -58,7 +58,7 @@ VECTORS = [name for name in joc.OPTIMIZERS if name != "muon"]  # a line has no m
 @pytest.mark.parametrize(
     "name, batch_size, recipes",
     [
-        ("digits", 64, ["sgd", "adam", "radam"]),
+        pytest.param("digits", 64, ["sgd", "adam", "radam"], marks=pytest.mark.long),
         ("line", 5, ["rmsprop", "lion", "adafactor", "schedule_free_adamw"]),
         pytest.param("line", 5, VECTORS, marks=pytest.mark.long),
     ],
@@ -208,6 +208,7 @@ class TestDivergence:
         assert lane_steps < 40 * 600 / 2
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("optimized_here")  # bits
 def test_optimizers_share_a_program_and_keep_to_themselves():
     """A trial is the same beside other optimizers' trials, whatever the order of the rows."""

@@ -94,6 +94,7 @@ def test_budgets():
         make_budget(5, epochs=1, batch_size=5, diverges_above=float("nan"))
 
 
+@pytest.mark.long
 def test_studies_on_disk_keep_theirs(studies, tmp_path):
     """Older manifests know no multiple: their program has no limit, also for what is added."""
     study = sweep(diverges_above=INFINITE, directory=tmp_path / "one",

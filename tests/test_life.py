@@ -566,6 +566,7 @@ STEPS = [  # all that may be done, and all that may befall it
 ]
 
 
+@pytest.mark.long
 def test_no_row_is_lost(programs):
     """In one life, in which everything happens."""
     one = Life()

@@ -199,6 +199,7 @@ def test_the_recipes_are_rows_that_a_sweep_takes(name):
         assert columns.optimizers == (row["optimizer"],)
 
 
+@pytest.mark.long
 def test_training_takes_the_name_and_so_does_a_study_that_is_opened_again(small):
     """Numbers by their brightness: not learned in six steps, but the loss falls."""
     fitted = joc.fit("mnist_dense-30", joc.adam(1e-2), steps=12, batch_size=10, record_every=6)

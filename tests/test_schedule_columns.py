@@ -96,6 +96,7 @@ def test_own_functions_read_schedule_numbers():
 MINE = {"mine": lambda h: joc.sgd(joc.linear_schedule(0.1, 0.0, h["schedule_over"]))}
 
 
+@pytest.mark.long
 def test_own_functions_beside_schedules_by_name():
     """Their cells are theirs, whatever the schedules of the other rows read."""
     rows = [
@@ -250,6 +251,7 @@ def test_a_staircase_can_be_swept():
     assert study.trials["train_loss"].nunique() == 2
 
 
+@pytest.mark.long
 def test_plateaus_of_three_kinds_beside_a_schedule():
     """A sweep of them is one program; each row is the recipe with the transformation behind it."""
     kinds = ["reduce_on_plateau", "torch.reduce_on_plateau", "keras.reduce_on_plateau"]

@@ -86,6 +86,7 @@ def test_a_traced_index_is_the_member(index):
     assert len(kinds) == 1
 
 
+@pytest.mark.long
 @EVERY
 def test_in_float64_it_is_the_member_to_fifteen_digits(index):
     """A wrong slot or a lost digit has no rounding to hide behind."""
@@ -116,6 +117,7 @@ def lanes(batched):
     return jax.tree.map(lambda *x: jnp.stack(x), *(shared(i, starts) for i in everyone))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("batched", [False, True])
 @EVERY
 def test_a_lane_is_the_member(index, batched):
@@ -125,6 +127,7 @@ def test_a_lane_is_the_member(index, batched):
         assert_trees_close(ours, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.long
 def test_members_differ():
     """The tests above could not see a switch that always takes the same member."""
     paths = lanes(True)
@@ -157,6 +160,7 @@ def conditionals(jaxpr):
     return found
 
 
+@pytest.mark.long
 def test_one_program_serves_every_index_and_every_number():
     def path(i, numbers, params):
         tx = switch(i, [RECIPES[name](**numbers[name]) for name in NAMES])
@@ -300,6 +304,7 @@ def test_misfits_are_named_through_the_switch():
         tx.update({"w": jnp.ones(2)}, tx.init({"w": jnp.ones(3)}), {"w": jnp.ones(3)})
 
 
+@pytest.mark.long
 def test_gradients_flow_to_the_chosen_member():
     def end(rates, index):
         tx = switch(index, [sgd(rates[0]), adam(rates[1])])
