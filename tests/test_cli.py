@@ -406,6 +406,7 @@ def test_the_next_free_number(tmp_path):
     assert next_free(tmp_path, "digits").name == "digits-8"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", every(2, [signal.SIGINT, signal.SIGTERM]))
 def test_ctrl_c_saves_what_is_over(number, tmp_path):
     code = (
@@ -458,7 +459,7 @@ def test_a_terminal_obeys_no_error(args, words, tmp_path, monkeypatch, here, cap
 
 @pytest.mark.parametrize(
     "fault, args, code",
-    [("ValueError", [], 2), ("ValueError", ["--verbose"], 1), ("RuntimeError", [], 1)],
+    every(2, [("ValueError", ["--verbose"], 1), ("ValueError", [], 2), ("RuntimeError", [], 1)]),
 )
 def test_a_terminal_obeys_no_traceback_and_no_warning(fault, args, code):
     """In a process of its own, for here pytest takes the warnings."""

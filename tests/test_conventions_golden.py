@@ -353,7 +353,7 @@ def _papers_path(recipe, arguments, eta, slowing, loop):
     return np.array(path)
 
 
-@pytest.mark.parametrize("recipe", PAPER)
+@pytest.mark.parametrize("recipe", every(2, PAPER))
 def test_the_papers_formulas_take_the_same_steps(recipe):
     eta = PAPER[recipe].get("learning_rate") or PAPER_RATES[recipe]
     with jax.enable_x64(True):

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
+from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.problems.order import shuffled
@@ -112,7 +113,9 @@ def test_no_trial_is_dropped_where_lanes_do_not_divide():
     assert study.trials["valid_loss"].is_monotonic_decreasing
 
 
-@pytest.mark.parametrize("steps, record, evaluate", [(10, 3, 4), (7, 5, 2), (5, 9, 9), (11, 1, 3)])
+@pytest.mark.parametrize(
+    "steps, record, evaluate", every(2, [(10, 3, 4), (7, 5, 2), (5, 9, 9), (11, 1, 3)])
+)
 def test_records_and_evaluations_need_not_divide_the_budget(steps, record, evaluate):
     task = linear_task()
     settings = {"steps": steps, "record_every": record, "evaluate_every": evaluate}

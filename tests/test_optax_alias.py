@@ -117,7 +117,7 @@ MUON = [
 ]
 
 
-@pytest.mark.parametrize("test", every(3, MUON))
+@pytest.mark.parametrize("test", every(6, MUON))
 def test_optax_muon(test, monkeypatch):
     """optax's own tests of Muon, with our recipe and pieces."""
     monkeypatch.setattr(_muon, "muon", OPTIMIZERS["muon"])

@@ -355,6 +355,7 @@ def test_a_step_that_the_optimizer_leaves_out_does_not_end_the_trial():
     assert study.trials["first_bad_step"].tolist()[1] == 1
 
 
+@pytest.mark.long
 def test_who_asks_for_nothing_has_the_first_bad_step():
     plain = lambda h: optax.sgd(h["lr"])
     assert skipped(plain, [1])[0] == ["diverged", 1]

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import (
+    RECIPES,
     assert_trees_close,
     assert_trees_equal,
     counted,
@@ -17,10 +18,11 @@ from helpers import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from long_form import of_families
+from long_form import of_families, put
 from random_trees import NAMES, NUMBERS, arguments, few, fill, leaves, trees
 
 ALL = pytest.mark.parametrize("name", of_families(NAMES))
+QUICK = pytest.mark.parametrize("name", of_families(NAMES, dear=False))
 SEEDS = st.integers(0, 2**16)
 WHOLE_TREE = {"clip_by_global_norm", "prodigy", "scale_by_prodigy"}  # one number from all leaves
 
@@ -39,7 +41,7 @@ def kinds(tree):
     return jax.tree.map(lambda x: (jnp.shape(x), jnp.result_type(x)), tree)
 
 
-@ALL
+@QUICK
 def test_kinds_stay(name):
     """Updates like the gradients, memories like themselves, finite; in every tree and dtype."""
 
@@ -100,7 +102,8 @@ def test_order_and_names_of_leaves_do_not_matter(name):
     check()
 
 
-@pytest.mark.parametrize("name", NAMES)
+# a recipe is a transformation and a rate
+@pytest.mark.parametrize("name", [put(name, name not in RECIPES) for name in NAMES])
 def test_odd(name):
     """Gradients and parameters of the other sign: updates of the other sign, bit for bit."""
 
@@ -181,7 +184,7 @@ def test_a_clip_scales_with_its_bound(name):
 
 
 @pytest.mark.parametrize(
-    "name", of_families([name for name in NAMES if name != "scale_by_sign"])
+    "name", of_families([name for name in NAMES if name != "scale_by_sign"], dear=False)
 )  # has none
 def test_one_compiled_program_for_all_numbers(name):
     """Numbers and switches as lanes of one program = each row of literals, not compiled, apart."""
@@ -242,7 +245,7 @@ def test_equals_optax(name):
     check()
 
 
-@ALL
+@QUICK
 def test_dead_units(name):
     """A gradient of exactly 0 moves nothing, and every derivative by a number is finite."""
 

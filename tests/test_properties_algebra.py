@@ -49,6 +49,7 @@ def test_momentum_0_is_gradient_descent(seed, nesterov):
         assert_trees_equal(result, gradients)
 
 
+@pytest.mark.long
 @few
 @given(st.lists(st.sampled_from(PIECES), min_size=3, max_size=3), SEEDS, st.data())
 def test_chain_is_associative(names, seed, data):

@@ -213,7 +213,7 @@ COMMITS = [
 ]
 
 
-@pytest.mark.parametrize("content", COMMITS, ids=range(len(COMMITS)))
+@pytest.mark.parametrize("content", every(3, COMMITS), ids=range(len(COMMITS)))
 def test_a_list_of_files_under_way_names_no_paths(copy, tmp_path, study, content, monkeypatch):
     reuse(monkeypatch, study)
     keep = targets(tmp_path)
@@ -450,6 +450,7 @@ def test_files_are_on_the_disk_before_they_are_in_their_place(study, tmp_path, m
         assert ("fsync", str(directory)) in done[i:], done[i]
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is Linux's")
 def test_a_full_disk_kept_in_a_cycle_harms_nobody(study, tmp_path, monkeypatch):
     """A view of a buffer in the error's frames ends Python 3.12 when it is collected."""

@@ -196,6 +196,7 @@ def test_what_is_refused(make, words):
         make()
 
 
+@pytest.mark.long
 def test_traced_nonsense_stays_finite():
     """The values of lanes and their slopes, at any step."""
     odd = jnp.array([-3.0, 0.0, 1e-28, 0.5, 1.0, 2.0, 1e9], jnp.float32)

@@ -177,6 +177,7 @@ def test_who_reads_ahead_is_let_go_however_a_sweep_ends():
     assert closed == ["feed"]
 
 
+@pytest.mark.long
 def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_other_lengths(task, study):
     alone = joc.sweep(task, TRIALS.iloc[[5]], lanes=4, devices=jax.local_devices()[:1], **LENGTHS)
     assert_close(alone.state(0).params, study.state(5).params, rtol=1e-6)

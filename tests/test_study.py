@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from long_form import every
 import xarray as xr
 
 import jaxopt_course as joc
@@ -331,7 +332,7 @@ store.write(directory, store.Record(record.manifest, trials, record.curves))
 """
 
 
-@pytest.mark.parametrize("n", range(4))  # the list of files, then each of the three
+@pytest.mark.parametrize("n", every(2, range(4)))  # the list of files, then each of the three
 def test_kill_9_while_a_study_is_replaced(n, tmp_path, study):
     copy = shutil.copytree(study.directory, tmp_path / "copy")
     done = subprocess.run([sys.executable, "-c", KILLED, str(copy), str(n)], timeout=100)

@@ -182,6 +182,7 @@ def test_the_module_reads_and_measures_with_it():
             )
 
 
+@pytest.mark.long
 def test_metrics_may_read_too():
     pinball = lambda o, t, h: jnp.mean(jnp.maximum(h["q"] * (t - o), (h["q"] - 1) * (t - o)))
     task = joc.Task.from_flax(

@@ -648,6 +648,7 @@ def test_folds_of_the_best_configuration_are_kept_together():
         assert bits(study.params(trial)) == bits(study.replay(trial).state.params)
 
 
+@pytest.mark.long
 def test_training_on_that_was_cut_short_goes_on(tmp_path, monkeypatch):
     """Schedules are stretched, so nothing could be trained from its first step."""
     trials = joc.grid(batch_size=[2, 4], optimizer="adam", learning_rate=[0.01, 0.1],
