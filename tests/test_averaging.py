@@ -163,8 +163,8 @@ def test_every_number_may_be_traced_and_a_pair_keeps_its_digits():
     lanes = jax.jit(jax.vmap(lambda after, every: scanned(joc.swa_params(after, every), path)))(
         jnp.array([0, 10]), jnp.array([1, 7])
     )
-    for found, (after, every) in zip(np.asarray(lanes), [(0, 1), (10, 7)], strict=True):
-        np.testing.assert_allclose(found, swa(path, after, every), rtol=2e-5, atol=1e-5)
+    for found, (after, period) in zip(np.asarray(lanes), [(0, 1), (10, 7)], strict=True):
+        np.testing.assert_allclose(found, swa(path, after, period), rtol=2e-5, atol=1e-5)
 
 
 def test_updates_pass_and_the_average_is_at_least_float32():

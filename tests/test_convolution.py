@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from long_form import only, put
 from flax import nnx
+from long_form import only, put
 
 from jaxopt_course.problems.convolution import Conv, convolve, max_pool
 
@@ -107,7 +107,9 @@ def test_max_pool_of_other_types(dtype):
     np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("size", [(3, 9), put(((10, 3),), False)], ids=["along one axis", "along the other"])
+@pytest.mark.parametrize(
+    "size", [(3, 9), put(((10, 3),), False)], ids=["along one axis", "along the other"]
+)
 def test_a_window_larger_than_the_image_stands_nowhere(size):
     x = jnp.asarray(IMAGES, jnp.float32)
     layers = [kind(4, 3, size, padding="VALID", rngs=nnx.Rngs(0)) for kind in (Conv, nnx.Conv)]

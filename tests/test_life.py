@@ -580,7 +580,9 @@ FEW_STEPS = [
 
 
 @pytest.mark.parametrize(
-    "static, steps, ways", [(False, FEW_STEPS, 3), put((True, STEPS, 10), False)], ids=["few", "all"]
+    "static, steps, ways",
+    [(False, FEW_STEPS, 3), put((True, STEPS, 10), False)],
+    ids=["few", "all"],
 )
 def test_no_row_is_lost(programs, static, steps, ways):
     """In a brief life, and in one in which everything happens."""

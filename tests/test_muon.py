@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from long_form import put
 from helpers import assert_trees_equal, deviation, rollout
+from long_form import put
 from optax.contrib import MuonDimensionNumbers
 
 import jaxopt_course as joc

@@ -13,8 +13,8 @@ import urllib.error
 import numpy as np
 import pandas as pd
 import pytest
-from long_form import only
 import sklearn.datasets._openml as sklearn_openml
+from long_form import only
 from odd_input import ODD, odd_bytes, paths, put, refused
 
 import jaxopt_course as joc

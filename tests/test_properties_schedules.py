@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from long_form import every
 from hypothesis import given
 from hypothesis import strategies as st
+from long_form import every
 from random_trees import few
 from traced_arguments import FUNCTIONS, SCHEDULES, twin
 

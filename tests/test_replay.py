@@ -10,9 +10,9 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from long_form import only
 import xarray as xr
 from helpers import reuse
+from long_form import only
 from sweep_to_kill import make_task
 
 import jaxopt_course as joc

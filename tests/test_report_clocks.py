@@ -89,7 +89,9 @@ def test_a_diverged_optimizer_sets_no_time(tmp_path):
 
 @pytest.mark.parametrize(
     "odd",
-    every(3, [None, "adam", [3], [{"optimizer": 3}], times(adam=-1.0), times(adam="1"), times(x=1.0)]),
+    every(
+        3, [None, "adam", [3], [{"optimizer": 3}], times(adam=-1.0), times(adam="1"), times(x=1.0)]
+    ),
 )
 def test_whatever_stands_in_the_events_breaks_no_report(tmp_path, odd):
     found = study(tmp_path, odd)

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
-from long_form import every
 import xarray as xr
+from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.records import claims

@@ -9,8 +9,8 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
-from long_form import only
 from flax import nnx
+from long_form import only
 
 import jaxopt_course as joc
 from jaxopt_course.problems import asking

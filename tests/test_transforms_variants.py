@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from long_form import every, only
 from helpers import deviation, rollout, start, stream
+from long_form import every, only
 
 from jaxopt_course.base import Decay
 from jaxopt_course.transforms import (
@@ -134,9 +134,7 @@ def rectification(b2, t):
     return float(square) ** 0.5 if rho >= 5 else None
 
 
-@pytest.mark.parametrize(
-    "b2", every(2, ["0.8", "0.9", "0.99", "0.999", "0.99999", "0.9999999"])
-)
+@pytest.mark.parametrize("b2", every(2, ["0.8", "0.9", "0.99", "0.999", "0.99999", "0.9999999"]))
 def test_radam_rectifies_to_the_last_digits(b2):
     """A constant gradient of 3: u = r_t after the first steps, which are 3; float32 to 2e-6."""
     exact = [rectification(Fraction(b2), t) for t in (*range(1, 12), 60)]
