@@ -119,6 +119,7 @@ def test_a_window_larger_than_the_image_stands_nowhere(size):
     assert pools[0] == pools[1] == max_pool(x, size).shape
 
 
+@pytest.mark.long
 def test_no_images():
     x = jnp.zeros((0, 9, 8, 4))
     layers = [kind(4, 3, (3, 3), rngs=nnx.Rngs(0)) for kind in (Conv, nnx.Conv)]

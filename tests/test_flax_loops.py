@@ -121,7 +121,7 @@ def train_state(tx):
     return state.params
 
 
-@pytest.mark.parametrize("name", every(4, RECIPES))
+@pytest.mark.parametrize("name", every(8, RECIPES))
 def test_train_state(name):
     ours, theirs = map(train_state, twins(name))
     assert_trees_close(ours, theirs, rtol=1e-4, atol=1e-5)

@@ -66,9 +66,7 @@ def what(test):
     return test.rstrip("0123456789"), re.search(r"opt_name='(\w+)'", CASES[test])[1]
 
 
-@pytest.mark.parametrize(
-    "test", once(SELECTED, lambda test: what(test)[0], lambda test: what(test)[1])
-)
+@pytest.mark.parametrize("test", once(SELECTED, lambda test: what(test)[0]))
 def test_optax_alias(test, monkeypatch):
     calls = []
 

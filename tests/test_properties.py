@@ -66,7 +66,9 @@ def test_kinds_stay(name):
 LEAF = leaves(("float32", "bfloat16"), ((), (3,)))
 
 
-@pytest.mark.parametrize("name", of_families([name for name in NAMES if name not in WHOLE_TREE]))
+@pytest.mark.parametrize(
+    "name", of_families([name for name in NAMES if name not in WHOLE_TREE], dear=False)
+)
 def test_leaves_do_not_know_of_each_other(name):
     """A tree is updated as its leaves are apart, bit for bit."""
 
@@ -222,7 +224,7 @@ def twin_takes(name):
 TWINNED = [name for name in NAMES if optax_s(name)]
 
 
-@pytest.mark.parametrize("name", of_families(TWINNED))
+@pytest.mark.parametrize("name", of_families(TWINNED, dear=False))
 def test_equals_optax(name):
     """Ten steps in float64 with random numbers and switches."""
 

@@ -162,7 +162,7 @@ def targets(tmp_path):
 LINKED = [*sorted(OWN), ".lock", ".study.json", ".commit", "figures", "confirm", "checkpoint"]
 
 
-@pytest.mark.parametrize("name", every(3, LINKED))
+@pytest.mark.parametrize("name", every(6, LINKED))
 def test_no_link_leads_out_of_a_study(study, copy, tmp_path, name, monkeypatch):
     """Reading refuses it, writing refuses or replaces the link; what it points to stays."""
     reuse(monkeypatch, study)

@@ -589,6 +589,7 @@ def test_another_program_is_refused(whole, monkeypatch):
             recall(manifest, whole.trials, task).compile()
 
 
+@pytest.mark.long
 def test_another_start_is_refused(tmp_path):
     """What only ``init`` has, of parameters or of an optimizer's memory."""
     first = lambda value: {
