@@ -266,7 +266,7 @@ def test_the_lines_of_the_blackboard_are_the_library(name):
 
 
 @pytest.mark.parametrize(
-    "name", every(2, [name for name in RECIPES if name != "adamw"]) + [put("adamw", False)]
+    "name", [*every(2, [name for name in RECIPES if name != "adamw"]), put("adamw", False)]
 )
 def test_every_known_mistake_is_told_from_all_others(name):
     recipe = RECIPES[name]

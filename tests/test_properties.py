@@ -85,7 +85,7 @@ def test_leaves_do_not_know_of_each_other(name):
     check()
 
 
-@ALL
+@QUICK
 def test_order_and_names_of_leaves_do_not_matter(name):
     """Leaves in another order, under other names and nested: the same updates there."""
 
