@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from long_form import of_families, put
 from random_trees import NAMES, NUMBERS, arguments, few, fill, leaves, trees
 
-ALL = pytest.mark.parametrize("name", of_families(NAMES))
 QUICK = pytest.mark.parametrize("name", of_families(NAMES, dear=False))
 SEEDS = st.integers(0, 2**16)
 WHOLE_TREE = {"clip_by_global_norm", "prodigy", "scale_by_prodigy"}  # one number from all leaves
