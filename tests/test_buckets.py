@@ -122,6 +122,7 @@ class TestJoined:
             joined = study.trials.loc[own.index, "status":].reset_index(drop=True)
             pd.testing.assert_frame_equal(joined, results, check_exact=True)
 
+    @pytest.mark.long
     def test_trials_are_those_of_fit(self, study):
         for row in study.trials.iloc[[3, 5]].itertuples():
             alone = joc.fit(

@@ -194,6 +194,7 @@ def test_the_grid_of_learning_rates_is_asked_for_by_name_or_by_its_options():
     assert len(made("--optimizers", "sgd", "--learning-rate-min", "0.1")) == 16 * 4
 
 
+@pytest.mark.long
 def test_the_best_evaluation_counts_and_who_no_longer_improves_stops(
     tmp_path, monkeypatch, here, capsys
 ):
@@ -378,6 +379,7 @@ def test_what_goes_on_elsewhere_is_told_in_options(here, monkeypatch, capsys):
     assert told == [True, False]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("optimized_here")  # as the process that trained
 def test_what_was_killed_before_its_confirmation_is_confirmed(ran, tmp_path, here):
     copy = shutil.copytree(ran[0] / "runs" / "line-1", tmp_path / "copy")

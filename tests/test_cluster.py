@@ -77,7 +77,7 @@ def test_devices_die_and_fall_silent_and_nothing_changes(plain, case):
 
 
 @lossy
-@pytest.mark.parametrize("seed", only([1, 2, 3], range(6)))  # both, halving, median
+@pytest.mark.parametrize("seed", only([1, 3], range(6)))  # both, median
 def test_whoever_dies_whenever(plain, seed, monkeypatch):
     """Also where states come along with every answer, or with few."""
     monkeypatch.setattr(remote, "TELL_SECONDS", [0.0, 0.05, 1e9][seed % 3])

@@ -289,6 +289,7 @@ def test_two_tasks_of_one_name_are_refused():
         joc.compare(twins, TABLE, epochs=1, progress=False)
 
 
+@pytest.mark.long
 def test_the_command_takes_several_tasks(study, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)

@@ -81,6 +81,7 @@ def test_equals_a_loop_of_fit(name, batch_size, recipes):
             assert study.trials[name][row.Index] == pytest.approx(value, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.long
 def test_an_sgd_lane_is_sgd_written_by_hand():
     """The gradient is a mean within a lane and never over lanes; float64 NumPy as the judge."""
     task = linear_task()
@@ -230,6 +231,7 @@ def test_optimizers_share_a_program_and_keep_to_themselves():
         )
 
 
+@pytest.mark.long
 def test_own_functions_of_the_row():
     trials = joc.grid(learning_rate=[0.01, 0.1], b1=[0.8, 0.9])
     mine = sweep(trials, lambda h: joc.adam(h["learning_rate"], b1=h["b1"]), epochs=3)

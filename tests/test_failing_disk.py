@@ -154,6 +154,7 @@ def test_who_is_interrupted_right_after_the_commit_leaves_none(tmp_path, monkeyp
     assert {file.name for file in directory.iterdir()} == {*SEALED, ".study.json"}
 
 
+@pytest.mark.long
 def test_a_refusal_that_is_swallowed_would_be_found(tmp_path, monkeypatch):
     """The tests above can fail."""
     plain = files.replace_bytes

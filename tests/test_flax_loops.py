@@ -99,6 +99,7 @@ def test_nnx_optimizer(name):
     assert_trees_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_nnx_optimizer_with_a_schedule_and_with_a_switch():
     falling = optax.linear_schedule(0.03, 0.0, 4)
     assert_trees_close(*(train_nnx(tx) for tx in twins("adam", falling)), rtol=1e-4, atol=1e-5)

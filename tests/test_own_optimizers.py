@@ -186,7 +186,7 @@ EXTRAS = {
 }
 
 
-@pytest.mark.parametrize("name", only(["sam", "polyak", "sophia"], EXTRAS))
+@pytest.mark.parametrize("name", only(["sam", "polyak"], EXTRAS))
 def test_updates_get_what_they_ask_for(name):
     made, extra, _ = EXTRAS[name]
 

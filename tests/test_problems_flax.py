@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
-from long_form import once, only
+from long_form import only
 
 import jaxopt_course as joc
 from jaxopt_course.problems.networks import MLP
@@ -362,13 +362,14 @@ def test_an_array_hidden_in_an_object_is_refused():
 
 @pytest.mark.parametrize(
     "kind, dtype",
-    once(
+    only(
+        [("linen", jnp.float16)],
         [
             ("nnx", jnp.bfloat16),
             ("linen", jnp.float16),
             ("nnx", jnp.float16),
             ("linen", jnp.bfloat16),
-        ]
+        ],
     ),
 )
 def test_half_precision_networks_have_float32_losses(kind, dtype):

@@ -76,8 +76,8 @@ def test_the_tasks_are_those_of_the_notes(ready):
     assert {task.split_seed for task in ready.values()} == {0, None}
 
 
-# a network of classes, one of a number, one of a rare answer
-@pytest.mark.parametrize("name", only(["digits", "diabetes", "fraud"], TASKS))
+# a network of classes, one of a number
+@pytest.mark.parametrize("name", only(["digits", "diabetes"], TASKS))
 def test_thirty_steps_of_adam_lower_every_loss(ready, name):
     task = ready[name]
     params, state = jax.jit(task.init)(KEY)

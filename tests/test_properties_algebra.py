@@ -112,6 +112,7 @@ def test_adamw_without_decay_is_adam(kwargs, seed):
     assert_trees_equal(updates(our("adamw", {**kwargs, "weight_decay": 0.0}), seed)[0], adam)
 
 
+@pytest.mark.long
 @few
 @given(st.sampled_from(sorted(RECIPES)), st.floats(0.0, 0.5), SEEDS)
 def test_coupled_decay_is_the_gradient_of_a_penalty(name, decay, seed):

@@ -464,8 +464,9 @@ ODD = {
 
 
 # by default, with pictures and without; the others are built like these
-DRAWN = {"one seed", "names"}
+DRAWN = {"one seed"}
 WRITTEN = {"one optimizer", "the user's own function", "no learning rate", "all diverged"}
+WRITTEN |= {"names"}
 WRITTEN |= {"all diverged when confirmed", "interrupted at once", "lower is better", "one rate"}
 WRITTEN |= {"a rate of zero", "one not re-trained", "no valid loss", "a bare manifest"}
 

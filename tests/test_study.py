@@ -186,6 +186,7 @@ class TestConfirm:
         assert (copy.directory / "confirm" / "manifest.json").is_file()
 
 
+@pytest.mark.long
 def test_numpys_numbers_are_numbers(tmp_path):
     """In what is asked too, which the manifest holds as JSON."""
     asked = {"epochs": np.int64(2), "batch_size": np.int32(5), "evaluate_every": np.int64(1)}

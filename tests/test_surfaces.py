@@ -102,6 +102,7 @@ def test_seeds_are_starts():
     assert len(np.unique(starts)) == 400
 
 
+@pytest.mark.long
 def test_a_ball_races_as_if_alone():
     """And one that is thrown out of the square does not take the others along."""
     steep = Surface("steep", lambda p: 1e6 * jnp.sum(p**2), ((0.0, 0.0),), 0.0, (1.0, 1.0),

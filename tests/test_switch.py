@@ -211,6 +211,7 @@ def test_unused_slots_pass_through_untouched():
     )
 
 
+@pytest.mark.long
 def test_the_structure_does_not_depend_on_how_it_is_traced():
     tx = switch(jnp.int32(2), members())
     real, shape = tx.init(start()), jax.eval_shape(tx.init, start())

@@ -463,6 +463,7 @@ def test_files_that_are_none(nets, tmp_path):
         fit_weights(tmp_path / "folder", params, averages)
 
 
+@pytest.mark.long
 def test_trials_start_from_them_by_the_same_program(again, study, tmp_path):
     trial = study.kept[0]
     state = study.state(trial)
