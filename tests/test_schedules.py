@@ -158,6 +158,7 @@ ROWS = [
 IDS = [f"{i}-{name}" for i, (name, _, _) in enumerate(ROWS)]
 STEPS = np.arange(60)
 EVERY = pytest.mark.parametrize("name, numbers, flags", ROWS, ids=IDS)
+HALF = pytest.mark.parametrize("name, numbers, flags", every(2, ROWS), ids=IDS)
 SOME = pytest.mark.parametrize("name, numbers, flags", every(4, ROWS), ids=IDS)
 # an operand of 0 or a horizon of 0 is a point where left and right differ: no slope to compare
 SMOOTH = [row for row in ROWS if 0 not in row[1].values() and not row[2]]
@@ -168,7 +169,7 @@ def ours(name, numbers, flags):
     return jax.vmap(getattr(schedules, name)(**numbers, **flags))(jnp.asarray(STEPS, jnp.int32))
 
 
-@EVERY
+@HALF
 def test_as_optax_in_float64(name, numbers, flags):
     with jax.enable_x64(True):
         twin = getattr(optax, name)(**numbers, **flags)
