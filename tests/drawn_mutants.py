@@ -49,6 +49,7 @@ from reached import Reached, instrument
 CPU_SECONDS = 120  # then a mutant has come to no end
 SECONDS = 60  # of tests that a mutant may take, as they take without one
 QUIET = ["-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+NAMED = ["-m", ""]  # whom the table names is asked also where the default run leaves him out
 # long ways to what others ask directly
 NOT_ASKED = ("course", "site", "live", "lessons", "guides", "flax_guides", "playgrounds", "ray")
 NOT_ASKED += ("drawn", "openml", "readme", "packaging", "benchmarks", "page_browser", "submitit")
@@ -353,10 +354,11 @@ def ask(work: Path, file: str, site: Site, names: list[str], maps=None, slow=Tru
         if maps or slow or not replace_code(file, changed):
             forget_package()
         plugin, also = Chosen(names, [Path(file).stem, *site.function.split(".")]), []
+        marks = NAMED if any("::" in name for name in names) else []
         if maps:
             also = [Reached()]
             instrument(work / "copy" / "jaxopt_course", files(), also[0].reached)
-        code = pytest.main([*groups, "-x", "-q", *QUIET], plugins=[plugin, *also])
+        code = pytest.main([*groups, "-x", "-q", *QUIET, *marks], plugins=[plugin, *also])
         found = {"code": int(code), "failed": plugin.failed}
         return found | ({"tests": also[0].found} if maps and code == 0 else {})
 
@@ -466,7 +468,7 @@ def check(work: Path) -> None:
     def job():
         plugin = Chosen(names, [])
         groups = sorted({name.partition("::")[0] for name in names})
-        code = pytest.main([*groups, "-q", *QUIET], plugins=[plugin])
+        code = pytest.main([*groups, "-q", *QUIET, *NAMED], plugins=[plugin])
         return {"code": int(code), "gone": sorted({*names} - plugin.seen)}
 
     found = forked(work, job, 20 * CPU_SECONDS)

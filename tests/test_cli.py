@@ -78,6 +78,7 @@ def test_progress_is_plain_lines_where_nobody_watches(ran):
     assert "\x1b" not in done.stderr
 
 
+@pytest.mark.long
 def test_several_batch_sizes_are_compared(tmp_path, monkeypatch, here, capsys):
     monkeypatch.chdir(tmp_path)
     cli.main(["compare", *TINY, "--batch-size", "1", "2", "--out", "two"])
@@ -87,6 +88,7 @@ def test_several_batch_sizes_are_compared(tmp_path, monkeypatch, here, capsys):
     assert "batch_size=" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_many_programs_are_asked_for_on_a_terminal(tmp_path, monkeypatch, here, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(session, "MANY", 1)
@@ -192,6 +194,7 @@ def test_the_grid_of_learning_rates_is_asked_for_by_name_or_by_its_options():
     assert len(made("--optimizers", "sgd", "--learning-rate-min", "0.1")) == 16 * 4
 
 
+@pytest.mark.long
 def test_the_best_evaluation_counts_and_who_no_longer_improves_stops(
     tmp_path, monkeypatch, here, capsys
 ):
@@ -208,6 +211,7 @@ def test_the_best_evaluation_counts_and_who_no_longer_improves_stops(
     assert len(scored) and (scored["valid_loss"] == scored["best_valid_loss"]).all()
 
 
+@pytest.mark.long
 def test_each_optimizer_is_searched_in_its_own_box(tmp_path, monkeypatch, here, capsys):
     monkeypatch.chdir(tmp_path)
     asked = ["--search", "sobol", "--trials", "4", "--tune", "learning_rate", "weight_decay", "b2"]
@@ -236,6 +240,7 @@ def test_replay_finds_the_same_bits(ran, monkeypatch, here, capsys):
     assert len(curves) == 3 and all(line.endswith("the same bits") for line in curves)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("optimized_here")
 def test_replay_leaves_out_what_a_row_has_no_value_of(tmp_path, here, capsys):
     """As sgd beside adamw, whose weight decay was drawn: an empty cell is no number."""
@@ -267,6 +272,7 @@ def test_own_tables_are_asked_for_in_the_commands_own_words(ran, tmp_path, here,
     assert "own task ('clients')" in error and "--csv FILE --target COLUMN" in error
 
 
+@pytest.mark.long
 def test_own_tables_are_asked_for_by_the_command_that_made_the_study(
     tmp_path, monkeypatch, here, capsys
 ):
@@ -373,6 +379,7 @@ def test_what_goes_on_elsewhere_is_told_in_options(here, monkeypatch, capsys):
     assert told == [True, False]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("optimized_here")  # as the process that trained
 def test_what_was_killed_before_its_confirmation_is_confirmed(ran, tmp_path, here):
     copy = shutil.copytree(ran[0] / "runs" / "line-1", tmp_path / "copy")
@@ -401,6 +408,7 @@ def test_the_next_free_number(tmp_path):
     assert next_free(tmp_path, "digits").name == "digits-8"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", every(2, [signal.SIGINT, signal.SIGTERM]))
 def test_ctrl_c_saves_what_is_over(number, tmp_path):
     code = (
@@ -453,7 +461,7 @@ def test_a_terminal_obeys_no_error(args, words, tmp_path, monkeypatch, here, cap
 
 @pytest.mark.parametrize(
     "fault, args, code",
-    [("ValueError", [], 2), ("ValueError", ["--verbose"], 1), ("RuntimeError", [], 1)],
+    every(2, [("ValueError", ["--verbose"], 1), ("ValueError", [], 2), ("RuntimeError", [], 1)]),
 )
 def test_a_terminal_obeys_no_traceback_and_no_warning(fault, args, code):
     """In a process of its own, for here pytest takes the warnings."""

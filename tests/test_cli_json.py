@@ -96,6 +96,7 @@ def test_two_studies(run, directory):
     assert all(row["difference"] == 0 for row in document["optimizers"])
 
 
+@pytest.mark.long
 def test_compare_sweep_and_resume_say_how_they_ended(run, directory, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(

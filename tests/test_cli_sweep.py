@@ -66,6 +66,7 @@ def test_a_file_is_swept_confirmed_and_reported(folder):
     assert (folder / "study" / "report.html").is_file()
 
 
+@pytest.mark.long
 def test_replay_and_resume_take_the_file_again(folder, tmp_path, capsys):
     cli.main(["replay", str(folder / "study"), "3", "--file", str(folder / "mine.py")])
     assert capsys.readouterr().out.count("the same bits") == 3
@@ -77,6 +78,7 @@ def test_replay_and_resume_take_the_file_again(folder, tmp_path, capsys):
     assert joc.Study.load(copy / "confirm").manifest["seeds"] == [2, 3]
 
 
+@pytest.mark.long
 def test_arguments_of_the_tasks_function_are_static(folder, tmp_path):
     out = tmp_path / "static"
     cli.main(

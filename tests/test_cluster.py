@@ -61,6 +61,7 @@ def plain():
     return functools.cache(lambda case: sweep(keep=2, **SCHEDULERS[case]))
 
 
+@pytest.mark.long
 def test_two_devices_elsewhere_are_one_process(plain):
     study = sweep(Threads(2), keep=2)
     same(study, plain("none"))
@@ -68,7 +69,7 @@ def test_two_devices_elsewhere_are_one_process(plain):
 
 
 @lossy
-@pytest.mark.parametrize("case", only(["none", "asha", "patience"], SCHEDULERS))
+@pytest.mark.parametrize("case", only(["none"], SCHEDULERS))
 def test_devices_die_and_fall_silent_and_nothing_changes(plain, case):
     cluster = Threads(4, BAD, joins=(0.1, 0.2), silent_seconds=0.2)
     study = sweep(cluster, keep=2, **SCHEDULERS[case])
@@ -76,7 +77,7 @@ def test_devices_die_and_fall_silent_and_nothing_changes(plain, case):
 
 
 @lossy
-@pytest.mark.parametrize("seed", only([1, 2, 3], range(6)))  # both, halving, median
+@pytest.mark.parametrize("seed", only([1, 3], range(6)))  # both, median
 def test_whoever_dies_whenever(plain, seed, monkeypatch):
     """Also where states come along with every answer, or with few."""
     monkeypatch.setattr(remote, "TELL_SECONDS", [0.0, 0.05, 1e9][seed % 3])
@@ -116,6 +117,7 @@ class Nobody:
         raise AssertionError("work began")
 
 
+@pytest.mark.long
 def test_a_program_that_calls_back_is_refused():
     with pytest.raises(ValueError, match="the program cannot leave its process, as one that calls"):
         joc.sweep(odd_task(called=True), TRIALS, cluster=Threads(1), **SETTINGS)
@@ -143,7 +145,7 @@ def test_what_is_no_cluster_or_twice_said_is_refused():
             sweep(cluster)
 
 
-@pytest.mark.parametrize("loaded", [False, True])
+@pytest.mark.parametrize("loaded", only([False], [False, True]))
 def test_what_was_swept_elsewhere_is_confirmed_and_extended_here(tmp_path, loaded):
     """As a study of one process is; there is no ``cluster=`` for it."""
     more = joc.grid(optimizer=["adam"], learning_rate=[0.03], seed=range(3))

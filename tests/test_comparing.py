@@ -87,6 +87,7 @@ def test_steps_are_timed_task_by_task(study):
         )
 
 
+@pytest.mark.long
 def test_it_is_confirmed_replayed_and_loaded_task_by_task(study):
     fresh = study.confirm(2, progress=False)
     assert len(fresh.trials) == 2 * 2 * 2 and set(fresh.trials["seed"]) == {2, 3}
@@ -122,6 +123,7 @@ def test_ranks_within_a_task_are_those_of_the_scores_beside_them(study):
     assert said == "momentum and sgd share the best mean rank, 1.50 of 2, over 2 tasks."
 
 
+@pytest.mark.long
 def test_the_page_of_several_tasks_speaks_spanish(study, capsys):
     found = standings.read(study.directory, "es")
     whole = standings_page.page(found)
@@ -148,6 +150,7 @@ def test_a_score_is_sorted_by_its_number(study):
         assert float(shown.split(" (")[0]) == pytest.approx(float(value), rel=1e-3)
 
 
+@pytest.mark.long
 def test_nobody_takes_scores_of_several_tasks_for_those_of_one(study, monkeypatch):
     """Neither two studies side by side, nor a table for LaTeX, nor the live page."""
     with pytest.raises(ValueError, match="several tasks, whose scores are not compared"):
@@ -245,6 +248,7 @@ def test_bad_input_is_named(tasks, trials, settings, message):
         joc.compare(tasks, trials, epochs=1, progress=False, **settings)
 
 
+@pytest.mark.long
 def test_equal_shapes_share_a_program(no_jax_cache, monkeypatch):
     calls, compiled_by = [], loading._compiled
     monkeypatch.setattr(compiled, "kept_programs", lambda: None)  # no cache of JAX's
@@ -285,6 +289,7 @@ def test_two_tasks_of_one_name_are_refused():
         joc.compare(twins, TABLE, epochs=1, progress=False)
 
 
+@pytest.mark.long
 def test_the_command_takes_several_tasks(study, monkeypatch, capsys):
     asked = []
     monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)

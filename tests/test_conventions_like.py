@@ -54,7 +54,10 @@ def numbers(recipe):
 COVERING = covering({name: {*numbers(recipe)} for name, recipe in REGISTERED.items()})
 
 
-@pytest.mark.parametrize("name", only(COVERING, REGISTERED))
+DEAR = {"muon", "soap", "radam", "rmsprop", "lars"}  # test_traceability.py has their numbers
+
+
+@pytest.mark.parametrize("name", only([n for n in COVERING if n not in DEAR], REGISTERED))
 def test_every_number_of_every_recipe_may_be_a_column(name):
     recipe, given = REGISTERED[name], numbers(REGISTERED[name])
     need = {

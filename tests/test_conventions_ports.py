@@ -61,7 +61,7 @@ def unrounded(monkeypatch):
 ALIKE = [name for name in PORTS if not name.endswith("rounded")]
 
 
-@pytest.mark.parametrize("name", once(ALIKE, lambda name: name.split("-")[0]))
+@pytest.mark.parametrize("name", once(ALIKE, lambda name: name.rpartition(".")[0]))
 def test_training_goes_on_as_in_the_framework(name, unrounded):
     port = PORTS[name]
     with jax.enable_x64(True):

@@ -458,6 +458,7 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch, capsys)
     assert "pip install 'jaxopt-course[course]'" in error
 
 
+@pytest.mark.long
 def test_the_command_builds_and_fails_where_a_lesson_does(tmp_path):
     folder = tmp_path / "experiments"
     folder.mkdir()

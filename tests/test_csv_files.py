@@ -322,7 +322,7 @@ def test_a_pipe_is_read_once_and_one_without_a_writer_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("sep", "cell"),
-    every(2, [(",", "{:.3f}"), (";", "{:.3f}"), (";", "{:.1f}x"), (",", "gap"), (",", "word")]),
+    every(5, [(",", "{:.3f}"), (";", "{:.3f}"), (";", "{:.1f}x"), (",", "gap"), (",", "word")]),
 )
 def test_many_columns_take_linear_time(write, sep, cell):
     """16,000 genes: their names alone are longer than csv's limit of a field."""
@@ -349,6 +349,7 @@ def test_many_columns_take_linear_time(write, sep, cell):
     assert {dtype.kind for dtype in table.dtypes} == {"O" if cell == "word" else "f"}
 
 
+@pytest.mark.long
 def test_many_columns_become_inputs_in_linear_time():
     """Of words an input a word; in the order of the columns, and as one by one."""
     words = np.array(["low", "mid", "high", None], object)

@@ -104,6 +104,7 @@ def test_in_a_tree_real_leaves_are_standardised_and_categories_are_not():
         assert set(found["category"]) <= set(range(5))
 
 
+@pytest.mark.long
 def test_a_loss_and_metrics_of_ones_own_get_the_whole_output_and_all_targets():
     class Heads(nnx.Module):
         def __init__(self, rngs):
@@ -136,6 +137,7 @@ def test_a_loss_and_metrics_of_ones_own_get_the_whole_output_and_all_targets():
     assert np.isfinite(table.metrics["valid_hits"])
 
 
+@pytest.mark.long
 def test_padded_sequences_with_their_lengths_in_linen():
     class Last(linen.Module):
         @linen.compact
@@ -204,6 +206,7 @@ def lora():
     )
 
 
+@pytest.mark.long
 def test_shared_arrays_are_arguments_of_the_program_and_train_as_by_hand(lora):
     trials = joc.grid(optimizer="sgd", learning_rate=[0.1, 0.01], seed=range(2))
     study = joc.sweep(lora, trials, **QUICK, devices=jax.devices()[:2])
@@ -236,6 +239,7 @@ def test_what_all_read_belongs_to_the_data(lora):
     assert [x.dtype.name for x in kept.shared.values()] == ["bfloat16", "float32", "int32"]
 
 
+@pytest.mark.long
 def test_a_graph_whose_nodes_are_examples():
     edges = RANDOM.integers(0, 30, (90, 2))
     features = RANDOM.normal(size=(30, 4)).astype(np.float32)
@@ -287,6 +291,7 @@ def tokens(tmp_path_factory):
     return np.memmap(path, np.uint16, "r")
 
 
+@pytest.mark.long
 def test_windows_over_a_memmap_keep_its_dtype_and_train_as_by_hand(tokens):
     cut = joc.windows(tokens, LENGTH)
     task = joc.Task.from_flax(Next, cut, loss="softmax_cross_entropy", evaluate_chunk=10)
@@ -342,6 +347,7 @@ def test_windows_take_tokens_of_other_files_and_say_what_is_too_short(tokens):
         joc.Task.from_flax(Next, joc.windows(np.arange(201), 8), loss="softmax_cross_entropy")
 
 
+@pytest.mark.long
 def test_windows_of_real_numbers_are_a_forecast():
     series = np.sin(np.arange(300) / 7)[:, None]
     task = joc.Task.from_flax(

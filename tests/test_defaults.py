@@ -91,6 +91,7 @@ def test_another_k_is_refused(k):
         joc.defaults(k)
 
 
+@pytest.mark.long
 def test_all_of_them_train_and_fit_a_terminal(tmp_path):
     settings = {"steps": 60, "batch_size": 32, "evaluate_every": 20, "progress": False}
     study = joc.sweep("wine", joc.defaults(10), directory=tmp_path / "study", **settings)
@@ -104,6 +105,7 @@ def test_all_of_them_train_and_fit_a_terminal(tmp_path):
     assert "box of its own" not in below  # each has one configuration
 
 
+@pytest.mark.long
 def test_compare_trains_just_these(tmp_path, monkeypatch):
     monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda n=None: 1)
     out = tmp_path / "study"

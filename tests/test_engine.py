@@ -11,6 +11,7 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
+from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.problems.order import shuffled
@@ -58,7 +59,7 @@ VECTORS = [name for name in joc.OPTIMIZERS if name != "muon"]  # a line has no m
 @pytest.mark.parametrize(
     "name, batch_size, recipes",
     [
-        ("digits", 64, ["sgd", "adam", "radam"]),
+        pytest.param("digits", 64, ["sgd", "adam", "radam"], marks=pytest.mark.long),
         ("line", 5, ["rmsprop", "lion", "adafactor", "schedule_free_adamw"]),
         pytest.param("line", 5, VECTORS, marks=pytest.mark.long),
     ],
@@ -80,6 +81,7 @@ def test_equals_a_loop_of_fit(name, batch_size, recipes):
             assert study.trials[name][row.Index] == pytest.approx(value, rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.long
 def test_an_sgd_lane_is_sgd_written_by_hand():
     """The gradient is a mean within a lane and never over lanes; float64 NumPy as the judge."""
     task = linear_task()
@@ -112,7 +114,9 @@ def test_no_trial_is_dropped_where_lanes_do_not_divide():
     assert study.trials["valid_loss"].is_monotonic_decreasing
 
 
-@pytest.mark.parametrize("steps, record, evaluate", [(10, 3, 4), (7, 5, 2), (5, 9, 9), (11, 1, 3)])
+@pytest.mark.parametrize(
+    "steps, record, evaluate", every(2, [(10, 3, 4), (7, 5, 2), (5, 9, 9), (11, 1, 3)])
+)
 def test_records_and_evaluations_need_not_divide_the_budget(steps, record, evaluate):
     task = linear_task()
     settings = {"steps": steps, "record_every": record, "evaluate_every": evaluate}
@@ -208,6 +212,7 @@ class TestDivergence:
         assert lane_steps < 40 * 600 / 2
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("optimized_here")  # bits
 def test_optimizers_share_a_program_and_keep_to_themselves():
     """A trial is the same beside other optimizers' trials, whatever the order of the rows."""
@@ -226,6 +231,7 @@ def test_optimizers_share_a_program_and_keep_to_themselves():
         )
 
 
+@pytest.mark.long
 def test_own_functions_of_the_row():
     trials = joc.grid(learning_rate=[0.01, 0.1], b1=[0.8, 0.9])
     mine = sweep(trials, lambda h: joc.adam(h["learning_rate"], b1=h["b1"]), epochs=3)

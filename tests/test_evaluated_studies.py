@@ -111,6 +111,7 @@ def test_the_mean_is_that_of_a_loop_by_hand(recipes):
     np.testing.assert_allclose(recipes.params(2)["w"], said["w"], rtol=1e-5)
 
 
+@pytest.mark.long
 def test_a_table_without_averages_has_no_raw_metrics():
     study = sweep(joc.grid(optimizer=["adam", "sgd"], learning_rate=0.05))
     assert not [name for name in [*study.trials, *study.curves] if name.endswith("_raw")]
@@ -120,6 +121,7 @@ def test_a_table_without_averages_has_no_raw_metrics():
     assert "test_loss_raw" in joc.fit(TASK, free, **short).metrics
 
 
+@pytest.mark.long
 def test_a_half_life_is_a_decay_rounded_once():
     found = encode({"ema_half_life": np.array([0.0, 1.0, 1e6])}, pairs=True)["ema_half_life"]
     np.testing.assert_array_equal(found.value, np.float32([0.0, 0.5, 2 ** (-1e-6)]))
@@ -135,6 +137,7 @@ def test_a_half_life_is_a_decay_rounded_once():
     assert (loss[3] != loss[2]).all()
 
 
+@pytest.mark.long
 def test_a_half_life_in_epochs_is_one_in_steps_of_the_row_s_own_batches(tmp_path):
     """48 examples: 6 steps an epoch of batches of 8, 3 of 16; the column stays as written."""
     steps = pd.array([3.0, 9.0, 1.5, 4.5], dtype="Float64")
@@ -149,6 +152,7 @@ def test_a_half_life_in_epochs_is_one_in_steps_of_the_row_s_own_batches(tmp_path
     assert own.curves["valid_loss"].isel(eval_step=-1).to_series().nunique() == 4
 
 
+@pytest.mark.long
 def test_a_half_life_in_epochs_is_kept_by_those_who_read_the_table_again(tmp_path):
     trials = joc.grid(optimizer="sgd", learning_rate=0.05, ema_half_life_epochs=[0.0, 0.5])
     study = sweep(trials, directory=tmp_path / "s")
@@ -218,6 +222,7 @@ def test_halving_is_by_the_evaluated_ones():
     assert set(np.flatnonzero(on)) == set(np.argsort(first)[:2])
 
 
+@pytest.mark.long
 def test_buckets_of_which_one_averages():
     trials = joc.grid(optimizer="sgd", learning_rate=0.05, batch_size=[8, 16])
     trials["ema_decay"] = pd.array([0.9, None], dtype="Float64")

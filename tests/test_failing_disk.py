@@ -36,10 +36,15 @@ from jaxopt_course.records import checkpoints, claims, files, store
 from jaxopt_course.records.format import COMMIT
 from jaxopt_course.records.store import SEALED
 
-CODES = pytest.mark.parametrize(
-    "code", [errno.ENOSPC, errno.EACCES, errno.EIO], ids=errno.errorcode.get
+CODES = (errno.ENOSPC, errno.EACCES, errno.EIO)
+HOW = pytest.mark.parametrize(  # each error, once and from there on; of the six three by default
+    "once, code",
+    only(
+        [(True, errno.ENOSPC), (False, errno.EACCES), (True, errno.EIO)],
+        [(once, code) for code in CODES for once in (True, False)],
+    ),
+    ids=lambda one: {True: "once", False: "from there on"}.get(one) or errno.errorcode[one],
 )
-ONCE = pytest.mark.parametrize("once", [True, False], ids=["once", "from there on"])
 EVERY = pytest.mark.parametrize("every", only([61], [61, 1]))  # the long form tries all
 LONG = pytest.mark.parametrize("every", only([], [1]))
 NOTHING = ((None, None, None), Seen(), (None, Seen()))  # is found
@@ -93,8 +98,7 @@ def outcomes_of(tmp_path, act, code, once, every, find=found):
     return disk.done, outcomes
 
 
-@CODES
-@ONCE
+@HOW
 @EVERY
 def test_a_study_is_the_old_one_or_the_new_one(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, write_three, code, once, every)
@@ -106,8 +110,7 @@ def test_a_study_is_the_old_one_or_the_new_one(tmp_path, code, once, every):
         assert {one for _, one, _ in outcomes} <= possible
 
 
-@CODES
-@ONCE
+@HOW
 @EVERY
 def test_a_sweep_goes_on_from_the_last_snapshot_that_was_said(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, sweep_and_end, code, once, every)
@@ -115,8 +118,7 @@ def test_a_sweep_goes_on_from_the_last_snapshot_that_was_said(tmp_path, code, on
     assert count > 60
 
 
-@CODES
-@ONCE
+@HOW
 @LONG
 def test_weights_and_pages_are_of_the_study_that_is_there(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, grow, code, once, every, seen)
@@ -127,8 +129,7 @@ def test_weights_and_pages_are_of_the_study_that_is_there(tmp_path, code, once, 
     assert count > 100
 
 
-@CODES
-@ONCE
+@HOW
 @LONG
 def test_each_bucket_goes_on_from_where_it_was_said_to_be(tmp_path, code, once, every):
     count, outcomes = outcomes_of(tmp_path, two_buckets, code, once, every, reached)
@@ -153,6 +154,7 @@ def test_who_is_interrupted_right_after_the_commit_leaves_none(tmp_path, monkeyp
     assert {file.name for file in directory.iterdir()} == {*SEALED, ".study.json"}
 
 
+@pytest.mark.long
 def test_a_refusal_that_is_swallowed_would_be_found(tmp_path, monkeypatch):
     """The tests above can fail."""
     plain = files.replace_bytes

@@ -80,6 +80,7 @@ def test_a_lane_alone_is_no_batch(five):
         np.testing.assert_allclose(one.curves[name], five.curves[name], rtol=1e-4)
 
 
+@pytest.mark.long
 def test_how_many_steps_of_order_come_at_once_changes_nothing(five, monkeypatch):
     """A step, a part of a unit, units: batches of five, units of two steps, three an interval."""
     assert [steps.ahead(2, 3, n) for n in (1 << 14, 1 << 13, 1 << 10)] == [(1, 1), (1, 2), (3, 2)]
@@ -98,6 +99,7 @@ def test_lanes_that_cannot_fit_are_refused_before_compiling():
         train(joc.grid(optimizer="adam", learning_rate=RATES), lanes=1 << 40)
 
 
+@pytest.mark.long
 def test_a_step_is_traced_twice_for_a_program(monkeypatch):
     """Once for its bytes and names, once into the program; each time all optimizers are."""
     from jaxopt_course import train as trials_of
@@ -132,6 +134,7 @@ def test_a_line_that_is_not_shown_is_told_nothing(monkeypatch):
     assert not told
 
 
+@pytest.mark.long
 def test_a_single_lane_is_not_copied_from_step_to_step():
     """XLA copies a state whose lanes have an axis of length 1, every leaf at every step."""
     trials = joc.grid(optimizer="adam", learning_rate=RATES, seed=0)

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from long_form import put
 
 import jaxopt_course as joc
 from jaxopt_course.cli.compare import Compare
@@ -68,11 +69,11 @@ def test_healthy_trials_have_the_same_bits(studies):
     "first, factor, first_bad",
     [
         (1.0, 10.0, 9),  # 1e9 is the first beyond 1e8
-        (5.0, 10.0, 9),
+        put((5.0, 10.0, 9), False),
         (-5.0, 10.0, 9),
-        (0.0, 10.0, -1),
+        put((0.0, 10.0, -1), False),
         (1e-6, 10.0, 15),  # counts as 1
-        (1.0, 2.0, -1),
+        put((1.0, 2.0, -1), False),
     ],
 )
 def test_the_first_bad_step(first, factor, first_bad):
@@ -94,6 +95,7 @@ def test_budgets():
         make_budget(5, epochs=1, batch_size=5, diverges_above=float("nan"))
 
 
+@pytest.mark.long
 def test_studies_on_disk_keep_theirs(studies, tmp_path):
     """Older manifests know no multiple: their program has no limit, also for what is added."""
     study = sweep(diverges_above=INFINITE, directory=tmp_path / "one",

@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+from long_form import only
 
 GUIDES = sorted((Path(__file__).parent.parent / "experiments" / "guides").glob("*.py"))
 
@@ -13,7 +14,10 @@ def test_the_guides_are_there():
     assert names == ["batchnorm_dropout_lanes", "nnx_optimizer", "train_state"]
 
 
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
+QUICK = [guide for guide in GUIDES if guide.stem == "train_state"]
+
+
+@pytest.mark.parametrize("guide", only(QUICK, GUIDES), ids=lambda guide: guide.stem)
 def test_guide(guide, capsys):
     runpy.run_path(str(guide), run_name="__main__")
     printed = capsys.readouterr().out

@@ -29,7 +29,7 @@ PROSE = [*PAGES, ROOT / "experiments" / "README.md", ROOT / "experiments" / "cha
 FENCE = re.compile(r"^(`{3,})([^\n`]*)\n(.*?)^\1[ ]*$", re.M | re.S)
 NO_RUN = re.compile(r"python no-run: (\S.*)")
 name_of = lambda page: str(page).removeprefix(f"{ROOT}/")
-QUICK = {"README", "command_line", "groups", "house", "plain_jax", "ports", "speed", "verdict"}
+QUICK = {"README", "command_line", "groups", "house", "ports", "speed"}
 SHORT = [page for page in PAGES if page.stem in QUICK]  # of the others the code runs in `long`
 
 

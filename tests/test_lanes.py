@@ -90,6 +90,7 @@ def test_again(five):
     assert_same_bits(five, five._session and train(FIVE, devices=1))
 
 
+@pytest.mark.long
 def test_at_another_width_only_the_last_bits_differ(five):
     other = train(FIVE, devices=1, lanes=3)
     mine, theirs = five.curves["train_loss"][:3], other.curves["train_loss"][:3]

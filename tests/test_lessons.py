@@ -14,7 +14,7 @@ from jaxopt_course.course import lesson
 EXPERIMENTS = Path(__file__).parent.parent / "experiments"
 LESSONS = sorted(EXPERIMENTS.glob("[0-9][0-9]_*.py"))
 # one that is written out, one that sweeps, one that is an exercise
-QUICKEST = {"07_2_retropropagacion", "12_3_la_frontera", "14_tu_turno"}
+QUICKEST = {"12_3_la_frontera", "14_tu_turno"}
 SHORT = [file for file in LESSONS if file.stem in QUICKEST]
 
 savefig = Figure.savefig

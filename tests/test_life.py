@@ -34,6 +34,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from long_form import put
 from written_studies import parsed_once
 
 import jaxopt_course as joc
@@ -566,17 +567,34 @@ STEPS = [  # all that may be done, and all that may befall it
 ]
 
 
-def test_no_row_is_lost(programs):
-    """In one life, in which everything happens."""
+FEW_STEPS = [
+    ("sweep", [0], [2], 1, ("kill", 30)),
+    ("resume", 2, ("ctrl-c", 20)),
+    ("resume", 1, WELL),
+    ("extend", [1, 30], 1, ("full", 20)),
+    ("extend", [1, 30], 1, WELL),
+    ("confirm", 1, 1, ("broken", 20)),
+    ("confirm", 1, 1, WELL),
+    ("save", WELL),
+]
+
+
+@pytest.mark.parametrize(
+    "static, steps, ways",
+    [(False, FEW_STEPS, 3), put((True, STEPS, 10), False)],
+    ids=["few", "all"],
+)
+def test_no_row_is_lost(programs, static, steps, ways):
+    """In a brief life, and in one in which everything happens."""
     one = Life()
     try:
-        one.settle(static=True, keep=2)
-        for name, *given in STEPS:
+        one.settle(static=static, keep=2)
+        for name, *given in steps:
             getattr(one, name)(*given)
             one.copies_stay()
     finally:
         one.teardown()
-    assert len({*one.cut_short}) >= 10
+    assert len({*one.cut_short}) >= ways
 
 
 @pytest.mark.long

@@ -103,6 +103,7 @@ def test_an_error_of_the_compiler_is_raised():
         loading.compile_all([place], [{"no_such_option": 1}], jax.devices()[:2])
 
 
+@pytest.mark.long
 def test_what_the_cache_of_jax_brought_is_not_moved():
     """XLA does not write again all of what it has read: functions would be missing."""
     devices, number = jax.devices()[:2], random.SystemRandom().uniform(1, 2)

@@ -316,6 +316,7 @@ def studied():
 DEVICE = lambda: jax.devices()[:1]
 
 
+@pytest.mark.long
 def test_a_sweep_trains_them_as_fit_does():
     study = studied()
     fit = lambda tx: joc.fit(joc.load_task("line"), tx, steps=8, batch_size=5)

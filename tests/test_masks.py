@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.conventions import convention
@@ -27,7 +28,7 @@ def pulled(trials, row=0):
     return {leaf for leaf, step in u.items() if np.any(step)}
 
 
-@pytest.mark.parametrize("name", [n for n in joc.OPTIMIZERS if mask_of(n)])
+@pytest.mark.parametrize("name", every(2, [n for n in joc.OPTIMIZERS if mask_of(n)]))
 def test_biases_and_norms_are_left_out_where_asked(name):
     decay = next(decay for decay in DECAYS if decay in parameters_of(name))
     rows = joc.grid(optimizer=name, learning_rate=0.1, **{decay: 0.5})
@@ -115,6 +116,7 @@ def test_the_methods_of_today_have_a_mask():
 # --- recipes with averaged weights, as optimizers of their own ---
 
 
+@pytest.mark.long
 def test_averaged_weights_are_an_optimizer_of_their_own():
     trials = joc.grid(optimizer=["adamw+ema", "adamw", "sgd"], learning_rate=0.3, seed=[0])
     study = joc.sweep(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from long_form import only
+from long_form import put
 
 import jaxopt_course as joc
 from jaxopt_course.records import checkpoints
@@ -92,20 +92,26 @@ def assert_same_weights(mine, theirs, share):
 
 # ---------------------------------------------------------------- equal to one device
 
-OPTIMIZERS = ["muon", "adafactor"]
+PAIRS = [put((("momentum", "adam"),), True), put((("muon", "adafactor"),), False)]
+
+
+@pytest.fixture(scope="module", params=PAIRS, ids="+".join)
+def pair(request):
+    """Two optimizers in one program, whose states share slots."""
+    return list(request.param)
 
 
 @pytest.fixture(scope="module")
-def alone():
-    """Two optimizers in one program, whose states share slots, on one device."""
-    return joc.sweep(TASK, table(OPTIMIZERS), **LENGTHS, keep=4)
+def alone(pair):
+    """On one device."""
+    return joc.sweep(TASK, table(pair), **LENGTHS, keep=4)
 
 
 @pytest.fixture(scope="module")
-def both():
+def both(pair):
     """The same with batch and parameters divided, on all four devices."""
     axes = mesh(lanes=1, batch=2, model=2)
-    return joc.sweep(TASK, table(OPTIMIZERS), **LENGTHS, keep=4, mesh=axes, sharding=SPECS)
+    return joc.sweep(TASK, table(pair), **LENGTHS, keep=4, mesh=axes, sharding=SPECS)
 
 
 def test_batch_and_parameters_divided_are_the_trial_of_one_device(alone, both):
@@ -131,18 +137,19 @@ def test_the_manifest_says_what_was_spread_and_that_bits_are_not_promised(alone,
 
 def test_the_state_is_distributed(both):
     """A trial's last state comes as it lies: each device has its part of what is divided."""
-    again = both.replay(0)  # of muon
+    again = both.replay(0)  # of the first, which has a momentum of that shape
     assert again.different == [] and not again.exact
     state = again.state
     kernel = state.params["first"]["kernel"]
     assert {shard.data.shape for shard in kernel.addressable_shards} == {(6, 4)}
     assert {shard.data.shape for shard in state.params["last"].addressable_shards} == {(4, 3)}
     memories = [x for x in jax.tree.leaves(state.opt_state) if x.shape == (6, 8)]
-    assert memories  # a momentum
+    assert memories
     assert all({one.data.shape for one in x.addressable_shards} == {(6, 4)} for x in memories)
     assert state.model_state["seen"].sharding.is_fully_replicated
 
 
+@pytest.mark.long
 def test_lanes_are_spread_and_the_batch_divided():
     """Two slices of two devices; an own optimizer, whose state has paths."""
     trials = joc.grid(learning_rate=[0.01, 0.03], rate=[0.0, 0.25], seed=range(3))
@@ -239,9 +246,8 @@ def interrupt(readings):
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(
-    "axes", only([{"lanes": 1, "batch": 2}], [{"lanes": 1, "batch": 2}, {"batch": 4, "lanes": 1}])
-)
+@pytest.mark.long
+@pytest.mark.parametrize("axes", [{"lanes": 1, "batch": 2}, {"batch": 4, "lanes": 1}])
 def test_a_sweep_that_was_cut_short_goes_on_under_the_same_mesh_or_another(axes, tmp_path):
     """Of one lane, so that three trials wait in a checkpoint or have not begun."""
     given = TASK, table(["adam"], seeds=4)
@@ -285,6 +291,7 @@ def test_a_study_on_disk_finds_its_mesh_again(tmp_path, monkeypatch):
     assert longer.manifest["mesh"] == study.manifest["mesh"]
 
 
+@pytest.mark.long
 def test_a_study_that_promises_bits_keeps_to_devices(tmp_path):
     joc.sweep(TASK, table(["sgd"], seeds=1), **LENGTHS, directory=tmp_path)
     with pytest.raises(ValueError, match="was made without a mesh and promises its bits"):

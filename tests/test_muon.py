@@ -6,6 +6,7 @@ import numpy as np
 import optax
 import pytest
 from helpers import assert_trees_equal, deviation, rollout
+from long_form import put
 from optax.contrib import MuonDimensionNumbers
 
 import jaxopt_course as joc
@@ -30,7 +31,7 @@ def step(tx, g, params=None):
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"consistent_rms": 0.2, "preconditioning": "aol", "weight_decay": 0.1}],
+    [put({}, False), {"consistent_rms": 0.2, "preconditioning": "aol", "weight_decay": 0.1}],
     ids=["defaults", "other"],
 )
 def test_stacks_and_kernels_are_read_as_optax_reads_them(options):
@@ -186,6 +187,7 @@ def test_it_is_a_column_of_a_sweep_beside_adam():
             np.testing.assert_allclose(a[i], b, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.long
 def test_explain_names_what_differs(capsys):
     found = joc.explain("torch", "keras", optimizer="muon", steps=3)
     shown = capsys.readouterr().out

@@ -34,6 +34,7 @@ def test_steps_are_whole(steps):
         complete(table(ns_steps=[5.0, steps]), ("muon",), {})
 
 
+@pytest.mark.long
 def test_a_column_of_steps_trains_as_the_literal_does():
     x = np.random.default_rng(0).normal(size=(48, 6)).astype(np.float32)
     task = joc.Task.from_flax(

@@ -126,6 +126,7 @@ def executed(tmp_path_factory):
     return lesson
 
 
+@pytest.mark.long
 def test_progress_is_a_line_that_has_changed_in_place(executed):
     sweep, _ = executed.notebook.cells
     assert {output.output_type for output in sweep.outputs} == {"display_data"}  # no stream
@@ -135,6 +136,7 @@ def test_progress_is_a_line_that_has_changed_in_place(executed):
     assert output.data["text/html"] == f"<pre>{output.data['text/plain']}</pre>"
 
 
+@pytest.mark.long
 def test_a_study_is_a_table_there(executed):
     _, study = executed.notebook.cells
     (output,) = study.outputs
@@ -142,6 +144,7 @@ def test_a_study_is_a_table_there(executed):
     assert output.data["text/plain"] == "Study of 'line': 4 finished"
 
 
+@pytest.mark.long
 def test_the_pages_of_lessons_leave_progress_out(executed):
     notebooks.tidy(executed)
     assert [len(cell.outputs) for cell in executed.notebook.cells] == [0, 1]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.datasets._openml as sklearn_openml
+from long_form import only
 from odd_input import ODD, odd_bytes, paths, put, refused
 
 import jaxopt_course as joc
@@ -102,7 +103,10 @@ def pictures(name, n=20):
     return columns, np.column_stack([pixels, labels]).tolist(), pixels, labels
 
 
-@pytest.mark.parametrize(("name", "shape"), [("mnist", (28, 28, 1)), ("cifar10", (32, 32, 3))])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    only([("cifar10", (32, 32, 3))], [("mnist", (28, 28, 1)), ("cifar10", (32, 32, 3))]),
+)
 def test_images_have_their_channels_last(site, name, shape):
     columns, rows, pixels, labels = pictures(name)
     site.serve(SOURCES[name].data_id, columns, rows)

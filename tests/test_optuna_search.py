@@ -215,6 +215,7 @@ class TestStaticColumns:
         )  # fmt: skip
         assert alone.trials["valid_loss"][0] == one["valid_loss"].iloc[0]
 
+    @pytest.mark.long
     @pytest.mark.filterwarnings("ignore:PartialFixedSampler is experimental")
     def test_what_was_never_asked_does_not_matter_afterwards(self, tmp_path, monkeypatch):
         """From disk: a value of a static column, and an optimizer, that no trial has."""

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pandas as pd
 import pytest
+from long_form import only
 from optax import contrib
 
 import jaxopt_course as joc
@@ -141,6 +142,7 @@ def test_a_factory_gets_static_columns_plain():
     agree(study, 1, by_hand(optax.adam(0.1)), 1e-4)
 
 
+@pytest.mark.long
 def test_a_factory_takes_schedules():
     trials = joc.grid(optimizer="adopt", learning_rate=[0.1], schedule=["constant", "cosine"])
     study = swept({"adopt": contrib.adopt}, trials)
@@ -149,6 +151,7 @@ def test_a_factory_takes_schedules():
     agree(study, int(rows["cosine"]), by_hand(contrib.adopt(schedule)), 1e-4)
 
 
+@pytest.mark.long
 def test_multi_steps_with_a_traced_number():
     trials = joc.grid(lr=[0.1], k=[1, 2, 3])
     for rule in (
@@ -183,7 +186,7 @@ EXTRAS = {
 }
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@pytest.mark.parametrize("name", only(["sam", "polyak"], EXTRAS))
 def test_updates_get_what_they_ask_for(name):
     made, extra, _ = EXTRAS[name]
 
@@ -211,6 +214,7 @@ def test_updates_get_what_they_ask_for(name):
     agree(study, 1, params, 1e-3)
 
 
+@pytest.mark.long
 def test_beside_others_too():
     """In one program with a recipe, a strict update still gets no more than it names."""
     rules = {"sam": lambda h: contrib.sam(optax.sgd(h["lr"]), optax.sgd(0.05), opaque_mode=True)}
@@ -236,6 +240,7 @@ def test_an_update_that_names_a_key_gets_one_of_its_own():
         agree(study, 3, by_hand(shake(0.1), seed=3, extra=extra))
 
 
+@pytest.mark.long
 def test_keys_in_states_are_stored_as_numbers(tmp_path):
     study = swept(optax.noisy_sgd, joc.grid(learning_rate=[0.1], eta=[0.1], seed=[0, 1]),
                   directory=tmp_path / "s")  # fmt: skip
@@ -254,6 +259,7 @@ def test_keys_in_states_are_stored_as_numbers(tmp_path):
     agree(swept(rule, joc.grid(lr=[0.1])), 0, by_hand(optax.noisy_sgd(0.1, key=0)))
 
 
+@pytest.mark.long
 def test_a_seed_is_drawn_too():
     def mine(learning_rate, seed):
         return optax.noisy_sgd(learning_rate, key=jax.random.key(seed))
@@ -271,6 +277,7 @@ def test_stored_keys():
     assert jax.tree.structure(stored(restored(kept))) == jax.tree.structure(kept)
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of dpsgd's own "seed"
 def test_private_gradients_are_of_each_example():
     rows = joc.grid(learning_rate=[0.1], l2_norm_clip=[0.5, 5.0], noise_multiplier=0.3)
@@ -323,6 +330,7 @@ def skipped(rule, bad, **more):
     return study.trials[["status", "first_bad_step"]].iloc[0].tolist(), study
 
 
+@pytest.mark.long
 def test_a_step_that_the_optimizer_leaves_out_does_not_end_the_trial():
     guarded = lambda h: optax.apply_if_finite(optax.sgd(h["lr"]), 2)
     (status, first), study = skipped(guarded, [1])
@@ -347,6 +355,7 @@ def test_a_step_that_the_optimizer_leaves_out_does_not_end_the_trial():
     assert study.trials["first_bad_step"].tolist()[1] == 1
 
 
+@pytest.mark.long
 def test_who_asks_for_nothing_has_the_first_bad_step():
     plain = lambda h: optax.sgd(h["lr"])
     assert skipped(plain, [1])[0] == ["diverged", 1]
@@ -358,6 +367,7 @@ def test_who_asks_for_nothing_has_the_first_bad_step():
         skipped(plain, [1], diverges_after=0)
 
 
+@pytest.mark.long
 def test_runs_outlive_a_wait_and_a_directory(tmp_path):
     """A scheduler parks trials in the middle of a run of bad losses."""
     guarded = lambda h: optax.apply_if_finite(optax.sgd(h["lr"]), 9)

@@ -82,12 +82,14 @@ def test_what_is_no_part_is_refused():
         sweep(part=(0, 2), scheduler=joc.SuccessiveHalving(), patience=3)
 
 
+@pytest.mark.long
 def test_patience_judges_each_alone_so_parts_take_it():
     whole = sweep(patience=1, steps=60)
     joined = joc.join([sweep(patience=1, steps=60, part=(rank, 2)) for rank in range(2)])
     pd.testing.assert_frame_equal(joined.trials, whole.trials)
 
 
+@pytest.mark.long
 def test_buckets_that_a_part_does_not_have_are_left_out():
     trials = joc.grid(optimizer="sgd", learning_rate=0.01, batch_size=[2, 3, 4])
     given = {"steps": 4, "static": ["batch_size"], "lanes": 2, "progress": False}

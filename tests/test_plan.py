@@ -180,6 +180,7 @@ def test_a_sweep_takes_the_lanes_of_its_plan(plan, swept):
     assert [bucket["plan"] for bucket in there] == [plan.describe()]
 
 
+@pytest.mark.long
 def test_resume_knows_the_plan(plan, swept, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(sweeping, "train", lambda *_: None)  # killed as soon as it is compiled
@@ -206,6 +207,7 @@ def test_a_plan_of_something_else_is_refused(plan, settings, message):
         sweep(**{"plan": plan} | settings)
 
 
+@pytest.mark.long
 def test_static_columns_have_a_plan_a_bucket(plan):
     """Each as of a sweep of it alone; a sweep with other buckets refuses them."""
     both = TRIALS.merge(pd.DataFrame({"batch_size": [5, 4]}), how="cross")
@@ -321,6 +323,7 @@ def test_predicted_memory_is_what_a_sweep_takes():
     assert rise == pytest.approx(predicted, rel=0.15)
 
 
+@pytest.mark.long
 def test_what_was_compiled_to_be_timed_is_let_go(monkeypatch):
     """And a call ends with its readings: what was only sent is no time of a step."""
     probers, release = [], Prober.release

@@ -33,6 +33,7 @@ def lowered(monkeypatch):
     return kept
 
 
+@pytest.mark.long
 def test_a_sweep_of_three_optimizers_is_lowered_for_cuda_and_tpu(lowered, monkeypatch):
     monkeypatch.setattr(program, "precision", lambda _: numerics.precision("gpu"))
     rng = np.random.default_rng(0)

@@ -107,6 +107,7 @@ def test_every_trial_replays_its_ancestors_bit_for_bit(study):
     assert int(state.step) == 70
 
 
+@pytest.mark.long
 def test_lanes_and_devices_change_nothing(study):
     for other in ({"lanes": 3}, {"devices": jax.devices()[:2]}):
         twin = joc.sweep("line", TRIALS, **SAME | other)
@@ -114,6 +115,7 @@ def test_lanes_and_devices_change_nothing(study):
     assert twin.curves.identical(study.curves)  # of the same width
 
 
+@pytest.mark.long
 def test_comes_back_from_disk_and_is_not_extended(study):
     again = joc.Study.load(study.directory)
     pd.testing.assert_frame_equal(again.lineage, study.lineage)
@@ -125,6 +127,7 @@ def test_comes_back_from_disk_and_is_not_extended(study):
     assert study.report().exists()
 
 
+@pytest.mark.long
 def test_confirm_trains_the_winners_schedule_of_numbers(study):
     best = study.trials[study.trials["optimizer"] == "adam"]["valid_loss"].idxmin()
     confirmed = joc.Study.load(study.directory).confirm([50, 51], progress=False)
@@ -151,6 +154,7 @@ def test_confirm_trains_the_winners_schedule_of_numbers(study):
     )
 
 
+@pytest.mark.long
 def test_a_sweep_goes_on_from_any_checkpoint(monkeypatch):
     """Also from one in the middle of a generation: the decisions are made again, not the copies."""
     monkeypatch.setattr(engine, "SAVE_SECONDS", 0.0)
@@ -176,6 +180,7 @@ def test_a_sweep_goes_on_from_any_checkpoint(monkeypatch):
         assert sorted(again) == sorted(moves) and same.identical(curves)
 
 
+@pytest.mark.long
 def test_static_columns_have_a_population_each():
     trials = joc.grid(batch_size=[5, 3], optimizer="sgd", learning_rate=[1e-4, 1e-3, 1e-2])
     study = joc.sweep("line", trials, static=["batch_size"], steps=20, evaluate_every=5, lanes=2,

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from golden import images
+from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.problems import downloads, openml
@@ -39,7 +40,7 @@ def as_params(name):
     return {part: dict(enumerate(given)) for part, given in parts.items() if given}
 
 
-@pytest.mark.parametrize("name", images.NAMES)
+@pytest.mark.parametrize("name", every(2, images.NAMES))
 def test_the_networks_are_those_of_the_framework(name):
     """Weights go in as they are: only PyTorch's own are turned, in ``golden/images.py``."""
     golden, params = GOLDEN[name], as_params(name)
@@ -199,6 +200,7 @@ def test_the_recipes_are_rows_that_a_sweep_takes(name):
         assert columns.optimizers == (row["optimizer"],)
 
 
+@pytest.mark.long
 def test_training_takes_the_name_and_so_does_a_study_that_is_opened_again(small):
     """Numbers by their brightness: not learned in six steps, but the loss falls."""
     fitted = joc.fit("mnist_dense-30", joc.adam(1e-2), steps=12, batch_size=10, record_every=6)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from helpers import (
+    RECIPES,
     assert_trees_close,
     assert_trees_equal,
     counted,
@@ -17,10 +18,10 @@ from helpers import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from long_form import of_families
+from long_form import of_families, put
 from random_trees import NAMES, NUMBERS, arguments, few, fill, leaves, trees
 
-ALL = pytest.mark.parametrize("name", of_families(NAMES))
+QUICK = pytest.mark.parametrize("name", of_families(NAMES, dear=False))
 SEEDS = st.integers(0, 2**16)
 WHOLE_TREE = {"clip_by_global_norm", "prodigy", "scale_by_prodigy"}  # one number from all leaves
 
@@ -39,7 +40,7 @@ def kinds(tree):
     return jax.tree.map(lambda x: (jnp.shape(x), jnp.result_type(x)), tree)
 
 
-@ALL
+@QUICK
 def test_kinds_stay(name):
     """Updates like the gradients, memories like themselves, finite; in every tree and dtype."""
 
@@ -64,7 +65,9 @@ def test_kinds_stay(name):
 LEAF = leaves(("float32", "bfloat16"), ((), (3,)))
 
 
-@pytest.mark.parametrize("name", of_families([name for name in NAMES if name not in WHOLE_TREE]))
+@pytest.mark.parametrize(
+    "name", of_families([name for name in NAMES if name not in WHOLE_TREE], dear=False)
+)
 def test_leaves_do_not_know_of_each_other(name):
     """A tree is updated as its leaves are apart, bit for bit."""
 
@@ -81,7 +84,7 @@ def test_leaves_do_not_know_of_each_other(name):
     check()
 
 
-@ALL
+@QUICK
 def test_order_and_names_of_leaves_do_not_matter(name):
     """Leaves in another order, under other names and nested: the same updates there."""
 
@@ -100,7 +103,8 @@ def test_order_and_names_of_leaves_do_not_matter(name):
     check()
 
 
-@pytest.mark.parametrize("name", NAMES)
+# a recipe is a transformation and a rate
+@pytest.mark.parametrize("name", [put(name, name not in RECIPES) for name in NAMES])
 def test_odd(name):
     """Gradients and parameters of the other sign: updates of the other sign, bit for bit."""
 
@@ -181,7 +185,7 @@ def test_a_clip_scales_with_its_bound(name):
 
 
 @pytest.mark.parametrize(
-    "name", of_families([name for name in NAMES if name != "scale_by_sign"])
+    "name", of_families([name for name in NAMES if name != "scale_by_sign"], dear=False)
 )  # has none
 def test_one_compiled_program_for_all_numbers(name):
     """Numbers and switches as lanes of one program = each row of literals, not compiled, apart."""
@@ -219,7 +223,7 @@ def twin_takes(name):
 TWINNED = [name for name in NAMES if optax_s(name)]
 
 
-@pytest.mark.parametrize("name", of_families(TWINNED))
+@pytest.mark.parametrize("name", of_families(TWINNED, dear=False))
 def test_equals_optax(name):
     """Ten steps in float64 with random numbers and switches."""
 
@@ -242,7 +246,7 @@ def test_equals_optax(name):
     check()
 
 
-@ALL
+@QUICK
 def test_dead_units(name):
     """A gradient of exactly 0 moves nothing, and every derivative by a number is finite."""
 

@@ -49,6 +49,7 @@ def test_momentum_0_is_gradient_descent(seed, nesterov):
         assert_trees_equal(result, gradients)
 
 
+@pytest.mark.long
 @few
 @given(st.lists(st.sampled_from(PIECES), min_size=3, max_size=3), SEEDS, st.data())
 def test_chain_is_associative(names, seed, data):
@@ -111,6 +112,7 @@ def test_adamw_without_decay_is_adam(kwargs, seed):
     assert_trees_equal(updates(our("adamw", {**kwargs, "weight_decay": 0.0}), seed)[0], adam)
 
 
+@pytest.mark.long
 @few
 @given(st.sampled_from(sorted(RECIPES)), st.floats(0.0, 0.5), SEEDS)
 def test_coupled_decay_is_the_gradient_of_a_penalty(name, decay, seed):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from long_form import every
 from random_trees import few
 from traced_arguments import FUNCTIONS, SCHEDULES, twin
 
@@ -57,7 +58,7 @@ def arguments(name):
     return st.fixed_dictionaries(drawn)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if twin(name) is not None])
+@pytest.mark.parametrize("name", every(2, [name for name in NAMES if twin(name) is not None]))
 def test_equals_optax(name):
     """In float64, steps included: with integer steps optax divides them in float32."""
 
@@ -75,7 +76,7 @@ def test_equals_optax(name):
     check()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", every(3, NAMES))
 def test_one_program_for_all_numbers(name):
     """Traced numbers and steps in float32: finite, never negative, and the literals' values."""
     lanes = jax.jit(lambda kwargs: jax.vmap(FUNCTIONS[name](**kwargs))(jnp.asarray(STEPS)))

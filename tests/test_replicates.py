@@ -52,6 +52,7 @@ def test_configurations_are_means_over_folds_and_seeds(study):
     assert "fold" in study.curves.coords
 
 
+@pytest.mark.long
 def test_a_replicate_is_part_of_what_a_trial_is(study):
     plain = joc.sweep(made, TRIALS, static=["fold"], **QUICK)
     columns = ["id", "fold", "seed", "valid_accuracy"]
@@ -61,6 +62,7 @@ def test_a_replicate_is_part_of_what_a_trial_is(study):
     assert plain.manifest["program_sha256"] == study.manifest["program_sha256"]
 
 
+@pytest.mark.long
 def test_disk_report_confirmation_and_extension(study):
     loaded = joc.Study.load(study.directory)
     pd.testing.assert_frame_equal(loaded.configurations(), study.configurations())
@@ -94,6 +96,7 @@ def test_a_configuration_with_a_diverged_fold_ranks_last(study):
     assert ranked["valid_accuracy"].isna().tolist() == [False, True]
 
 
+@pytest.mark.long
 def test_two_replicate_columns():
     def noisy(fold, copy):
         return made((fold + copy) % 3)
@@ -123,6 +126,7 @@ def test_wrong_replicates_are_named_before_work_starts(replicates, error, said):
         joc.sweep(made, TRIALS, static=["fold"], replicates=replicates, **QUICK)
 
 
+@pytest.mark.long
 def test_the_seed_may_be_named_as_a_replicate(study):
     again = joc.sweep(made, TRIALS.head(6), static=["fold"], replicates=["seed"], **QUICK)
     assert again.replicates == [] and "replicates" not in again.manifest

@@ -5,6 +5,7 @@ from io import StringIO
 
 import numpy as np
 import pytest
+from long_form import every
 from report_studies import trial, write
 from rich.console import Console
 
@@ -87,7 +88,10 @@ def test_a_diverged_optimizer_sets_no_time(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "odd", [None, "adam", [3], [{"optimizer": 3}], times(adam=-1.0), times(adam="1"), times(x=1.0)]
+    "odd",
+    every(
+        3, [None, "adam", [3], [{"optimizer": 3}], times(adam=-1.0), times(adam="1"), times(x=1.0)]
+    ),
 )
 def test_whatever_stands_in_the_events_breaks_no_report(tmp_path, odd):
     found = study(tmp_path, odd)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from long_form import every
 from report_studies import trial, write
 
 from jaxopt_course.report import findings, verdict, write_report
@@ -198,7 +199,9 @@ def test_no_better_than_the_commonest_answer_is_not_learned(tmp_path):
     assert "has learned nothing" not in cells["adam"]  # it has, by its accuracy
 
 
-@pytest.mark.parametrize("odd", [None, [], "x", {"accuracy": "x"}, {"accuracy": None}, {"f": 1}])
+@pytest.mark.parametrize(
+    "odd", every(3, [None, [], "x", {"accuracy": "x"}, {"accuracy": None}, {"f": 1}])
+)
 def test_odd_baselines_say_nothing(tmp_path, odd):
     task = {"name": "digits", "metrics": {"accuracy": "max"}, "baselines": odd}
     assert "one answer" not in told(tmp_path, [trial(), trial("sgd")], task=task)[1]

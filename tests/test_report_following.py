@@ -5,6 +5,7 @@ import shlex
 import numpy as np
 import pandas as pd
 import pytest
+from long_form import every
 from report_studies import trial, write
 
 from jaxopt_course.cli.compare import Compare
@@ -120,7 +121,9 @@ def test_the_winner_alone_is_a_command(tmp_path):
     assert asked.learning_rate_min == asked.learning_rate_max == 0.1
 
 
-@pytest.mark.parametrize("command", ["mine.py", "", "jaxopt-course sweep mine.py", "x 'y", "a\nb"])
+@pytest.mark.parametrize(
+    "command", every(2, ["mine.py", "", "jaxopt-course sweep mine.py", "x 'y", "a\nb"])
+)
 def test_of_another_command_none_is_offered(tmp_path, command):
     found = study(tmp_path, 1.0, command=command)
     assert following.again(found) is None

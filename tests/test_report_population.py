@@ -38,6 +38,7 @@ def test_the_past_of_the_winner_is_that_of_its_ancestors(tmp_path):
     assert following.again(found) is None
 
 
+@pytest.mark.long
 def test_who_kept_his_numbers_is_told_as_ever(tmp_path):
     found = study(tmp_path / "a", lineage=[LINEAGE[1]])
     assert population.schedule(found) == []

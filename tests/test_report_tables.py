@@ -111,7 +111,7 @@ def test_among_diverged_the_smaller_share_comes_first():
 
 
 @pytest.mark.parametrize("times", only([40], [40, 300]))
-@pytest.mark.parametrize("direction", ["min", "max"])
+@pytest.mark.parametrize("direction", only(["max"], ["min", "max"]))
 def test_equal_sums_of_right_answers_are_equal(direction, times):
     """In float32, split otherwise over the seeds, they differ in the 8th digit of the mean."""
     right = np.float32(1) / np.float32(60) if direction == "max" else np.float32(-1) / 60

@@ -262,6 +262,7 @@ def test_another_cpu_is_refused_or_goes_on_to_rounding(again, whole, monkeypatch
     assert whole.replay(0).exact
 
 
+@pytest.mark.long
 def test_who_diverges_after_a_rung_was_promoted_there(tmp_path, monkeypatch):
     """A resumed sweep knows that they diverged, and judges them by what was known at the rung."""
     sweep_to_kill.save_always(monkeypatch)
@@ -589,6 +590,7 @@ def test_another_program_is_refused(whole, monkeypatch):
             recall(manifest, whole.trials, task).compile()
 
 
+@pytest.mark.long
 def test_another_start_is_refused(tmp_path):
     """What only ``init`` has, of parameters or of an optimizer's memory."""
     first = lambda value: {

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.sweeps.program import Table
@@ -96,6 +97,7 @@ def test_own_functions_read_schedule_numbers():
 MINE = {"mine": lambda h: joc.sgd(joc.linear_schedule(0.1, 0.0, h["schedule_over"]))}
 
 
+@pytest.mark.long
 def test_own_functions_beside_schedules_by_name():
     """Their cells are theirs, whatever the schedules of the other rows read."""
     rows = [
@@ -178,7 +180,7 @@ def test_an_empty_schedule_is_constant():
     assert columns.trials["schedule"].tolist() == ["constant", "cosine"]
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("name", every(2, SCHEDULES))
 def test_a_row_s_rate_is_the_schedule_of_its_numbers(name):
     """Among all schedules of the table, as traced lanes, against the schedule by itself."""
     extra = {"schedule_decay_rate": 0.5} if name == "exponential" else {}
@@ -250,6 +252,7 @@ def test_a_staircase_can_be_swept():
     assert study.trials["train_loss"].nunique() == 2
 
 
+@pytest.mark.long
 def test_plateaus_of_three_kinds_beside_a_schedule():
     """A sweep of them is one program; each row is the recipe with the transformation behind it."""
     kinds = ["reduce_on_plateau", "torch.reduce_on_plateau", "keras.reduce_on_plateau"]

@@ -107,6 +107,7 @@ def _cycling(steps, power, end):
     return {"class_name": "PolynomialDecay", "config": options}
 
 
+@pytest.mark.long
 @few
 @given(
     st.integers(0, 20), st.integers(0, 20), st.integers(0, 10), st.floats(0, 0.5), st.floats(0.5, 2)
@@ -131,6 +132,7 @@ def test_wsd_that_falls_as_a_root_in_the_end():
     same(ours, by_hand)
 
 
+@pytest.mark.long
 @few
 @given(st.integers(0, 9), st.integers(10, 30), st.floats(0, 0.2))
 def test_linear_with_a_warm_up_is_two_of_optax_s(up, total, end):
@@ -194,6 +196,7 @@ def test_what_is_refused(make, words):
         make()
 
 
+@pytest.mark.long
 def test_traced_nonsense_stays_finite():
     """The values of lanes and their slopes, at any step."""
     odd = jnp.array([-3.0, 0.0, 1e-28, 0.5, 1.0, 2.0, 1e9], jnp.float32)

@@ -177,6 +177,7 @@ def test_who_reads_ahead_is_let_go_however_a_sweep_ends():
     assert closed == ["feed"]
 
 
+@pytest.mark.long
 def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_other_lengths(task, study):
     alone = joc.sweep(task, TRIALS.iloc[[5]], lanes=4, devices=jax.local_devices()[:1], **LENGTHS)
     assert_close(alone.state(0).params, study.state(5).params, rtol=1e-6)
@@ -186,6 +187,7 @@ def test_a_trial_is_the_same_alone_in_company_and_in_calls_of_other_lengths(task
         np.testing.assert_allclose(larger.trials[name], study.trials[name], rtol=1e-4)
 
 
+@pytest.mark.long
 def test_confirm_extend_and_plan(task, study):
     again = study.confirm(seeds=2)
     assert set(again.trials["seed"]) == {2, 3}
@@ -206,6 +208,7 @@ def test_confirm_extend_and_plan(task, study):
     )
 
 
+@pytest.mark.long
 def test_a_scheduler_lets_trials_wait_at_their_step(task, study):
     stopped = joc.sweep(
         task, TRIALS, lanes=3, devices=jax.devices()[:2],
@@ -217,6 +220,7 @@ def test_a_scheduler_lets_trials_wait_at_their_step(task, study):
         np.testing.assert_allclose(stopped.trials[name][over], study.trials[name][over], rtol=1e-4)
 
 
+@pytest.mark.long
 def test_the_best_weights_are_those_that_are_tested(task):
     """Both parts are the same examples, so both losses are."""
     trials = joc.grid(optimizer="sgd", learning_rate=[0.1, 2.0], seed=[0])
@@ -238,6 +242,7 @@ def test_a_bad_trial_gives_its_lane_to_one_of_its_own_step():
 # Readings of a seed
 
 
+@pytest.mark.long
 def test_a_reading_a_seed_by_step_and_by_a_loader():
     batch = lambda s, seed: (X[(s + 3 * seed) % len(X)], Y[(s + 3 * seed) % len(X)])
     one = make(lambda step, seed: batch(step, seed))
@@ -254,6 +259,7 @@ def test_a_reading_a_seed_by_step_and_by_a_loader():
             assert_close(study.state(trial).params, want)
 
 
+@pytest.mark.long
 def test_an_epoch_has_the_sources_length():
     class Sized(Counted):
         def __len__(self):
@@ -275,6 +281,7 @@ def test_an_epoch_has_the_sources_length():
     assert make(Endless()).examples["train"] is None
 
 
+@pytest.mark.long
 def test_batch_sizes_as_a_static_column():
     tall = lambda size: make(lambda step: (X[step, :size], Y[step, :size]))
     trials = joc.grid(optimizer="sgd", learning_rate=[0.1], size=[4, 8])
@@ -285,6 +292,7 @@ def test_batch_sizes_as_a_static_column():
         assert_close(study.state(trial).params, want)
 
 
+@pytest.mark.long
 def test_bytes_stay_bytes_and_a_task_of_ones_own_takes_any_tree():
     images = RANDOM.integers(0, 256, (STEPS, BATCH, 3)).astype(np.uint8)
     source = lambda step: {"image": images[step], "label": Y[step]}
@@ -338,6 +346,7 @@ def test_a_sweep_cut_short_goes_on_to_the_same_bits(task, study, tmp_path, monke
     assert values(again) == values(study)
 
 
+@pytest.mark.long
 def test_what_only_goes_forward_cannot_go_on(tmp_path, monkeypatch):
     loader = lambda seed: ((X[s], Y[s]) for s in range(STEPS))
     interrupted(make(loader), tmp_path, monkeypatch, after=2)
@@ -423,6 +432,7 @@ def test_an_error_of_the_source_ends_the_sweep_with_its_own_words():
         joc.sweep(make(Broken()), TRIALS.iloc[:2], **LENGTHS)
 
 
+@pytest.mark.long
 def test_a_generator_goes_through_once():
     generator = ((X[s], Y[s]) for s in range(STEPS))
     task = make(generator)

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.records import claims
@@ -185,6 +186,7 @@ class TestConfirm:
         assert (copy.directory / "confirm" / "manifest.json").is_file()
 
 
+@pytest.mark.long
 def test_numpys_numbers_are_numbers(tmp_path):
     """In what is asked too, which the manifest holds as JSON."""
     asked = {"epochs": np.int64(2), "batch_size": np.int32(5), "evaluate_every": np.int64(1)}
@@ -331,7 +333,7 @@ store.write(directory, store.Record(record.manifest, trials, record.curves))
 """
 
 
-@pytest.mark.parametrize("n", range(4))  # the list of files, then each of the three
+@pytest.mark.parametrize("n", every(2, range(4)))  # the list of files, then each of the three
 def test_kill_9_while_a_study_is_replaced(n, tmp_path, study):
     copy = shutil.copytree(study.directory, tmp_path / "copy")
     done = subprocess.run([sys.executable, "-c", KILLED, str(copy), str(n)], timeout=100)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from long_form import every
 from scipy.optimize import check_grad, rosen, rosen_der
 
 import jaxopt_course as joc
@@ -12,9 +13,10 @@ from jaxopt_course.problems.surfaces import FENCE, SURFACES, Surface, bowl, toge
 TURNED = bowl(degrees=30.0)
 ALL = [*SURFACES.values(), TURNED]
 named = pytest.mark.parametrize("surface", ALL, ids=lambda surface: surface.name)
+some = pytest.mark.parametrize("surface", every(2, ALL), ids=lambda surface: surface.name)
 
 
-@named
+@some
 def test_the_minima_are_minima(surface):
     with jax.enable_x64(True):
         for minimum in map(jnp.array, surface.minima):
@@ -100,6 +102,7 @@ def test_seeds_are_starts():
     assert len(np.unique(starts)) == 400
 
 
+@pytest.mark.long
 def test_a_ball_races_as_if_alone():
     """And one that is thrown out of the square does not take the others along."""
     steep = Surface("steep", lambda p: 1e6 * jnp.sum(p**2), ((0.0, 0.0),), 0.0, (1.0, 1.0),

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from long_form import only
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -185,7 +186,7 @@ def test_settings_reach_the_task():
     assert task.train["inputs"].shape[1] == 1 + 3 + 1 + 1
 
 
-@pytest.mark.parametrize("sep", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("sep", only([";"], [",", ";", "\t", "|"]))
 def test_files_with_any_delimiter(tmp_path, sep):
     file = tmp_path / "my people.csv"
     people().to_csv(file, index=False, sep=sep)

@@ -10,6 +10,7 @@ import optax
 import pandas as pd
 import pytest
 from flax import nnx
+from long_form import only
 
 import jaxopt_course as joc
 from jaxopt_course.problems import asking
@@ -83,7 +84,7 @@ def test_one_program_for_all_values(study):
     assert study.trials["train_loss"].nunique() == 6
 
 
-@pytest.mark.parametrize("trial", [0, 5])
+@pytest.mark.parametrize("trial", only([5], [0, 5]))
 def test_a_loss_with_a_column_is_that_of_a_hand_loop(study, trial):
     task = plain()
     row = study.trials.iloc[trial]
@@ -98,6 +99,7 @@ def test_a_loss_with_a_column_is_that_of_a_hand_loop(study, trial):
     assert row["train_loss"] == pytest.approx(mean, rel=1e-4)
 
 
+@pytest.mark.long
 def test_it_may_not_choose_where_the_loss_is_another_one(study):
     assert study.manifest["measured_with"] == {
         "train_loss": ["smoothing"],
@@ -113,6 +115,7 @@ def test_it_may_not_choose_where_the_loss_is_another_one(study):
     joc.sweep(regression, table(smoothing=0.1), **QUICK)  # all rows have one
 
 
+@pytest.mark.long
 def test_evaluate_loss_is_what_is_measured():
     task = own(evaluate_loss="softmax_cross_entropy", metrics={})
     trials = table(smoothing=[0.0, 0.4])
@@ -125,6 +128,7 @@ def test_evaluate_loss_is_what_is_measured():
     assert study.trials["valid_loss"][1] == pytest.approx(float(wanted["loss"]), rel=1e-5)
 
 
+@pytest.mark.long
 def test_confirm_extend_and_the_directory_keep_the_column(study, tmp_path):
     task = own()
     saved = joc.sweep(task, table(smoothing=[0.0, 0.1]), directory=tmp_path / "s", **QUICK)
@@ -140,6 +144,7 @@ def test_confirm_extend_and_the_directory_keep_the_column(study, tmp_path):
     assert plan.lanes >= 1
 
 
+@pytest.mark.long
 def test_the_module_reads_and_measures_with_it():
     """A temperature is of the network, so scores of its values compare; Linen and NNX."""
 
@@ -177,6 +182,7 @@ def test_the_module_reads_and_measures_with_it():
             )
 
 
+@pytest.mark.long
 def test_metrics_may_read_too():
     pinball = lambda o, t, h: jnp.mean(jnp.maximum(h["q"] * (t - o), (h["q"] - 1) * (t - o)))
     task = joc.Task.from_flax(
@@ -212,6 +218,7 @@ def hand_written(evaluate_reads=False, first=lambda key: jnp.zeros(3)):
     )
 
 
+@pytest.mark.long
 def test_all_three_functions_of_a_task():
     trials = table(optimizer="sgd", start=[0.0, 1.0], penalty=[0.0, 0.5])
     study = joc.sweep(hand_written(True), trials, **QUICK)
@@ -258,6 +265,7 @@ def test_errors_of_a_task_that_reads_come_before_work(monkeypatch):
         joc.sweep(wrong, table(smoothing=0.1), **QUICK)
 
 
+@pytest.mark.long
 def test_a_recipe_beside_that_does_not_take_it_may_share_the_name():
     """sgd has no eps, so a task may; and a function of the row may read what the task reads."""
     eps = own(lambda o, t, h: smoothed(o, t, {"smoothing": h["eps"]}))
@@ -272,6 +280,7 @@ def test_a_recipe_beside_that_does_not_take_it_may_share_the_name():
         joc.sweep(own(), table(optimizer="mine", smoothing=0.1, odd=1.0), both, **QUICK)
 
 
+@pytest.mark.long
 def test_static_and_traced_columns_together():
     def loss(outputs, targets, h):
         power = {"cubic": 3, "square": 2}[h["kind"]]
@@ -288,6 +297,7 @@ def test_static_and_traced_columns_together():
         joc.sweep(made, trials.assign(idle=1), static=["hidden", "kind", "idle"], **QUICK)
 
 
+@pytest.mark.long
 def test_a_number_that_shapes_need_is_named():
     def loss(outputs, targets, h):
         return smoothed(outputs, targets, h) if h["smoothing"] > 0 else jnp.zeros(len(targets))
@@ -306,6 +316,7 @@ def test_a_number_that_shapes_need_is_named():
         joc.sweep(plain(module=Flaxes), table(rate=[0.1, 0.2]), **QUICK)
 
 
+@pytest.mark.long
 def test_optuna_asks_for_the_tasks_columns():
     import optuna
 
@@ -390,6 +401,7 @@ def test_binary_labels_are_smoothed_towards_a_half():
     assert float(value) == pytest.approx(float(wanted), rel=1e-6)
 
 
+@pytest.mark.long
 def test_what_a_function_of_the_row_reads_is_its_own():
     """Who decays by a column "l2" himself has no second penalty from the loss."""
     decayed = lambda h: optax.chain(optax.add_decayed_weights(h["l2"]), optax.sgd(1e-2))

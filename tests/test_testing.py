@@ -41,7 +41,7 @@ spoken.defvjp(lambda x: (gossip(x), ()), lambda _, g: (g,))
 @pytest.mark.parametrize(
     "made, numbers",
     [
-        (contrib.muon, {"learning_rate": 0.02, "beta": 0.9}),
+        pytest.param(contrib.muon, {"learning_rate": 0.02, "beta": 0.9}, marks=pytest.mark.long),
         (contrib.momo, {"learning_rate": 0.1}),  # asks for the loss
         pytest.param(contrib.cocob, {"learning_rate": 1.0}, marks=pytest.mark.soak),
         pytest.param(contrib.dadapt_adamw, {"learning_rate": 1.0}, marks=pytest.mark.soak),

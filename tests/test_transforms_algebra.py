@@ -245,6 +245,7 @@ def test_one_leaf_is_the_whole(make):
     assert_trees_equal(one, two)
 
 
+@pytest.mark.long
 def test_a_normalized_optimizer_does_not_see_a_rescaled_loss():
     """Adam's kin with ε = 0: the loss times 8, the same path to the bit; SGD's is another."""
     louder = lambda tx: jax.jit(lambda p: descend(tx, p, 100, lambda p: 8 * quartic(p)))(start())

@@ -239,6 +239,7 @@ class Layer(nnx.Module):
         return self.rest[0](self.norm(self.first(x)))
 
 
+@pytest.mark.long
 def test_nnx_state_and_optimizer():
     model = Layer(nnx.Rngs(0))
     x = jnp.ones((4, 2))

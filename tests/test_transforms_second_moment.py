@@ -124,6 +124,7 @@ def test_centered_with_bias_correction_in_float64(eps_in_sqrt):
     np.testing.assert_allclose(ours[0], path[0], rtol=1e-4)
 
 
+@pytest.mark.long
 def test_adadelta_without_a_rate_is_the_paper_s_descent_in_float64():
     rho, eps = 0.9, 1e-6
     with jax.enable_x64(True):

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 from helpers import deviation, rollout, start, stream
+from long_form import every, only
 
 from jaxopt_course.base import Decay
 from jaxopt_course.transforms import (
@@ -133,7 +134,7 @@ def rectification(b2, t):
     return float(square) ** 0.5 if rho >= 5 else None
 
 
-@pytest.mark.parametrize("b2", ["0.8", "0.9", "0.99", "0.999", "0.99999", "0.9999999"])
+@pytest.mark.parametrize("b2", every(2, ["0.8", "0.9", "0.99", "0.999", "0.99999", "0.9999999"]))
 def test_radam_rectifies_to_the_last_digits(b2):
     """A constant gradient of 3: u = r_t after the first steps, which are 3; float32 to 2e-6."""
     exact = [rectification(Fraction(b2), t) for t in (*range(1, 12), 60)]
@@ -153,7 +154,7 @@ def test_optax_s_rectification_loses_them():
     assert abs(u[9] / exact - 1) > 1e-4
 
 
-@pytest.mark.parametrize("b2", [0.0, 0.5, 0.6])
+@pytest.mark.parametrize("b2", only([0.6], [0.0, 0.5, 0.6]))
 def test_radam_with_a_short_memory_is_momentum_for_ever(b2):
     """ρ_∞ = 2/(1-β2) - 1 < 5; slopes stay finite, also after long."""
     g = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
@@ -163,6 +164,7 @@ def test_radam_with_a_short_memory_is_momentum_for_ever(b2):
     assert slope == 0
 
 
+@pytest.mark.long
 def test_radam_s_slope_by_b2_is_finite_near_1_and_far_on():
     g = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
     for b2 in (0.7, 0.9, 0.99999):
@@ -183,7 +185,7 @@ def test_lion_is_bounded_by_one():
 
 @pytest.mark.parametrize(
     "tx",
-    [scale_by_amsgrad(), scale_by_nadam(), scale_by_radam(), scale_by_lion()],
+    every(3, [scale_by_amsgrad(), scale_by_nadam(), scale_by_radam(), scale_by_lion()]),
     ids=["amsgrad", "nadam", "radam", "lion"],
 )
 def test_complex_gradients_turn_with_the_plane(tx):

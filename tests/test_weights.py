@@ -153,6 +153,7 @@ def test_a_scheduler_and_an_extension(again, study, tmp_path):
     assert there == {entry["file"] for entry in longer.manifest["weights"]["trials"]}
 
 
+@pytest.mark.long
 def test_buckets_are_compared_with_each_other():
     trials = joc.grid(batch_size=[2, 4], optimizer="adam", learning_rate=[0.01, 0.1], seed=range(2))
     study = joc.sweep(make_task(), trials, steps=20, evaluate_every=10, lanes=2, keep=2,
@@ -266,6 +267,7 @@ def test_one_odd_number_of_kept_weights_is_damage(name, value):
         weights.check({"trials": [entry | {name: value}]}, 1, "manifest.json")
 
 
+@pytest.mark.long
 def test_what_no_manifest_names_goes_and_other_files_stay(copied, again):
     directory, _, file = copied
     mine, left = file.parent / "notes.txt", file.parent / f"000099-{'0' * 16}.safetensors"
@@ -461,6 +463,7 @@ def test_files_that_are_none(nets, tmp_path):
         fit_weights(tmp_path / "folder", params, averages)
 
 
+@pytest.mark.long
 def test_trials_start_from_them_by_the_same_program(again, study, tmp_path):
     trial = study.kept[0]
     state = study.state(trial)
@@ -559,6 +562,7 @@ def test_what_cannot_train_on(study, asked, message):
         study.train_on(**asked)
 
 
+@pytest.mark.long
 def test_schedules_that_nobody_wrote_are_stretched(tmp_path):
     trials = joc.grid(optimizer="adam", learning_rate=[0.01, 0.1], schedule="cosine")
     short = sweep(trials, steps=20, directory=tmp_path / "short")
@@ -575,6 +579,7 @@ def test_schedules_that_nobody_wrote_are_stretched(tmp_path):
 # ---------------------------------------------------------------- joined
 
 
+@pytest.mark.long
 def test_parts_of_a_table_are_the_table(again, study, tmp_path):
     parts = [TRIALS.iloc[rank::3].reset_index(drop=True) for rank in range(3)]
     made = [sweep(part, keep=2, directory=tmp_path / str(i)) for i, part in enumerate(parts)]
@@ -618,6 +623,7 @@ def test_what_cannot_be_joined(again, study):
 # ---------------------------------------------------------------- with what others ask for
 
 
+@pytest.mark.long
 def test_who_has_converged_keeps_the_weights_of_its_score():
     trials = joc.grid(optimizer=["momentum", "adam"], learning_rate=[0.1, 0.3], seed=range(2))
     study = sweep(trials, steps=200, keep=1, scheduler=joc.Patience(evaluations=2))
@@ -630,6 +636,7 @@ def test_who_has_converged_keeps_the_weights_of_its_score():
         study.train_on(1, steps=400)
 
 
+@pytest.mark.long
 def test_folds_of_the_best_configuration_are_kept_together():
     tasks = {fold: make_task(scale=1.0 + fold) for fold in range(2)}
     trials = joc.grid(optimizer="adam", learning_rate=[0.01, 0.1], fold=range(2), seed=range(2))
@@ -642,6 +649,7 @@ def test_folds_of_the_best_configuration_are_kept_together():
         assert bits(study.params(trial)) == bits(study.replay(trial).state.params)
 
 
+@pytest.mark.long
 def test_training_on_that_was_cut_short_goes_on(tmp_path, monkeypatch):
     """Schedules are stretched, so nothing could be trained from its first step."""
     trials = joc.grid(batch_size=[2, 4], optimizer="adam", learning_rate=[0.01, 0.1],

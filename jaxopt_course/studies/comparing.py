@@ -50,10 +50,10 @@ def compare(
         ImportError: the package that brings a task's data is not installed.
 
     >>> import jaxopt_course as joc
-    >>> trials = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.1])
-    >>> study = joc.compare(["wine", "diabetes"], trials, epochs=2, progress=False)
+    >>> trials = joc.grid(optimizer="sgd", learning_rate=[0.01, 0.1])
+    >>> study = joc.compare(["wine", "diabetes"], trials, epochs=1, progress=False)
     >>> study.manifest["metric"], len(study.trials)
-    ('valid_score', 8)
+    ('valid_score', 4)
     """
     made = tasks_of(tasks)
     table = of_each(made, trials)
