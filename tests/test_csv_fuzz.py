@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from odd_input import little_memory, odd_bytes, put, refused, watched
 
-from jaxopt_course.problems.csv import parser, pieces
+from jaxopt_course.problems.csv import parser, pieces, reading, texts
 from jaxopt_course.problems.csv.telling import lines
 from jaxopt_course.problems.tables import read_table, table_task
 
@@ -202,6 +202,12 @@ def alike(folder, inputs, seed, monkeypatch):
             small.setattr(parser, "ALIKE", moments.choice([1, 3]))
             small.setattr(pieces, "PIECE", moments.choice([1, 30]))
             small.setattr(pieces, "CELLS", moments.choice([1, 10]))
+            small.setattr(texts, "REMEMBERED", moments.choice([0, 3, 1 << 16]))
+            small.setattr(parser, "AT_ONCE", moments.choice([0, 20]))
+            small.setattr(parser, "BLOCKS", moments.choice([1, 2, 16]))
+            wide = moments.choice([1, 3, 1_000])
+            for module in (parser, reading):
+                small.setattr(module, "WIDE", wide)
             parts = read_in(file, of_file)
         try:
             if isinstance(whole, str):  # of two faults, another one may be met first
