@@ -257,6 +257,7 @@ def _words(
     made: dict[str, Any] = {}
     dtypes = parse.table.dtypes.items()
     strings = {name for name, dtype in dtypes if isinstance(dtype, pd.StringDtype)}
+    text = types.pandas_dtype("str")  # looked up once, not for each column
     hollow: pd.Series | None = None  # one for all columns without a word: few have so many gaps
     for name in list(columns):
         column = columns.pop(name)
@@ -283,10 +284,10 @@ def _words(
                 codes=np.where(gaps, column.codes.dtype.type(-1), column.codes)
             )
         if any(isinstance(word, str) for word in words):
-            made[name] = pd.array(column.spread(words), dtype="str", copy=False)
+            made[name] = pd.array(column.spread(words), dtype=text, copy=False)
             continue
         if hollow is None:
-            hollow = pd.Series(pd.array(column.spread(words), dtype="str", copy=False))
+            hollow = pd.Series(pd.array(column.spread(words), dtype=text, copy=False))
         made[name] = hollow
     return made
 
