@@ -159,17 +159,23 @@ def _typed(
 
 
 def _side_by_side(table: pd.DataFrame, made: dict[str, Any], parse: Parser) -> pd.DataFrame:
-    """Many columns as one table: arrays of NumPy are put together, others are no more copied."""
+    """Many columns as one table.
+
+    Those of numbers become one array.  Columns of words stay as they are, and where most are words
+    all do: what pandas notes of each column would be there three times meanwhile.
+    """
     rows = pd.RangeIndex(parse.rows)
-    plain = {name: made.pop(name) for name in list(made) if isinstance(made[name], np.ndarray)}
-    left = [name for name in table if name not in made and name not in plain]
+    words = {n: column for n, column in made.items() if not isinstance(column, np.ndarray)}
+    if 2 * len(words) > len(parse.names):
+        made = {str(name): column for name, column in table.items()} | made
+        return pd.DataFrame({name: made.pop(name) for name in parse.names}, rows, copy=False)
+    plain = {name: column for name, column in made.items() if name not in words}
     parts = [
-        table if len(left) == len(table.columns) else table[left],
+        table[[name for name in table if name not in made]],
         pd.DataFrame(plain, rows, copy=True),
-        pd.DataFrame(made, rows, copy=False),
+        pd.DataFrame(words, rows, copy=False),
     ]
-    parts = [part for part in parts if len(part.columns)]
-    whole = parts[0] if len(parts) == 1 else pd.concat(parts, axis=1)
+    whole = pd.concat([part for part in parts if len(part.columns)], axis=1)
     return whole if list(whole.columns) == parse.names else whole[parse.names]
 
 
