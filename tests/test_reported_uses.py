@@ -56,7 +56,8 @@ def test_a_masked_recipe_inside_groups_behind_a_masked_clip():
     clip = optax.masked(optax.clip_by_global_norm(0.5), KERNELS)
     of_kernels = lambda tree: jax.tree.map(lambda p: p.ndim > 1, tree)
     inside = lambda recipe: optax.masked(
-        recipe(0.1, weight_decay=0.1, mask=of_kernels), lambda tree: jax.tree.map(lambda _: True, tree)
+        recipe(0.1, weight_decay=0.1, mask=of_kernels),
+        lambda tree: jax.tree.map(lambda _: True, tree),
     )
     with jax.enable_x64(True):  # optax's 1 - b2 is rounded in float32
         sgd = joc.sgd(0.01, momentum=0.9)

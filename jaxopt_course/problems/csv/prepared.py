@@ -154,7 +154,8 @@ def prepare(
         for part in PARTS:
             inputs[part][:, place] = column[rows[part]]
     what = [f"classes: {', '.join(map(str, goal.classes[:20]))}" if goal.classes else "a number"]
-    what += [said] if said else []
+    gap = columns.stand_in(goal.values) if not goal.classes else ""
+    what += filter(None, [said, gap, columns.capitals(goal.classes)])
     told_of = [
         *(Column(name, "left out", 0, "as asked") for name in dropped),
         *(Column(str(name), "left out", 0, "empty in every row") for name in hollow),

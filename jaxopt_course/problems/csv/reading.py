@@ -248,9 +248,7 @@ def _native(
     return evidence, raw
 
 
-def _words(
-    columns: dict[str, Texts], parse: Parser, notes: dict[str, list[str]]
-) -> dict[str, Any]:
+def _words(columns: dict[str, Texts], parse: Parser, notes: dict[str, list[str]]) -> dict[str, Any]:
     """Columns of text; None, NA and null are words, unless all other words are in quotes."""
     suspects = {
         name: found
