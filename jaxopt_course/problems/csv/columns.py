@@ -215,7 +215,7 @@ def _numbers(
 
 
 def stand_in(values: np.ndarray) -> str:
-    """A number such as -999 that may stand for gaps: the others are nearer to each other than to it."""
+    """A number such as -999 that may stand for gaps; the others are nearer to each other."""
     known = values[np.isfinite(values)]
     for nines in {known.min(), known.max()} & set(NINES) if len(known) else ():
         rest = known[known != nines]

@@ -5,7 +5,7 @@ by cells that can only be read in one way, else by the shape of the column, else
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
