@@ -334,3 +334,33 @@ def test_what_keras_accumulates_or_bounds_twice_is_refused_by_name():
         joc.from_keras(config | {"gradient_accumulation_steps": 2}, variables, params)
     with pytest.raises(ValueError, match=r"clipnorm.*global_clipnorm"):
         joc.from_keras(config | {"clipnorm": 1.0, "global_clipnorm": 1.0}, variables, params)
+
+
+def test_layers_of_one_stack_made_under_vmap_train_in_lanes():
+    """Each layer draws its own weights (split_rngs), the stack is scanned; so do two seeds."""
+
+    class Stack(nnx.Module):
+        def __init__(self, *, rngs: nnx.Rngs):
+            @nnx.split_rngs(splits=4)
+            @nnx.vmap(in_axes=0, out_axes=0)
+            def make(rngs):
+                return nnx.Linear(3, 3, rngs=rngs)
+
+            self.layers = make(rngs)
+            self.out = nnx.Linear(3, 1, rngs=rngs)
+
+        def __call__(self, x):
+            run = nnx.scan(lambda h, layer: jnp.tanh(layer(h)), in_axes=(nnx.Carry, 0),
+                           out_axes=nnx.Carry)  # fmt: skip
+            return self.out(run(x, self.layers))
+
+    kernels = Stack(rngs=nnx.Rngs(0)).layers.kernel[...]
+    assert kernels.shape == (4, 3, 3) and len({float(k[0, 0]) for k in kernels}) == 4
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    task = joc.Task.from_flax(Stack, x, x[:, :1] * 2, loss="squared_error", name="stack")
+    trials = joc.grid(optimizer="adam", learning_rate=[0.0, 0.03], seed=[0, 1])
+    study = joc.sweep(
+        task, trials, steps=40, batch_size=8, progress=False, devices=jax.devices()[:1]
+    )
+    still, moved = study.trials["valid_loss"][:2], study.trials["valid_loss"][2:]
+    assert still.nunique() == 2 and moved.nunique() == 2 and moved.max() < still.min() / 2
