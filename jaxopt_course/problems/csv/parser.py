@@ -116,7 +116,7 @@ class Parser:
             names += own
             if several:
                 fits = [dtype.kind in "iufb" for dtype in part.dtypes]
-                part = part.loc[:, fits].copy()
+                part = (part if all(fits) else part.loc[:, fits]).copy()  # one array, not many
             parts.append(part)
         self.rows, self.names = len(parts[0]), _unlike(names)
         self.table = pd.concat(parts, axis=1) if several else parts[0]
