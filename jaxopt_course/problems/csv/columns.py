@@ -195,7 +195,7 @@ def _numbers(
     close = crowded(block, narrow)
     constant = np.nanmin(seen, axis=0) == np.nanmax(seen, axis=0)
     ends = np.fmin.reduce(block, axis=0), np.fmax.reduce(block, axis=0)
-    nines = np.isin(ends, NINES).any(axis=0)
+    nines = np.isin(ends[0], NINES) | np.isin(ends[1], NINES)
     for i, name in enumerate(names):
         if infinite[:, i].any():
             refused[name] = f"is infinite in row {int(infinite[:, i].argmax())}"
