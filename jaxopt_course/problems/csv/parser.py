@@ -157,7 +157,10 @@ class Parser:
         )
         begin = 0
         for piece in [pieces] if isinstance(pieces, pd.DataFrame) else pieces:
-            if not piece.index.equals(pd.RangeIndex(begin, begin + len(piece))):
+            counted = isinstance(
+                piece.index, pd.RangeIndex
+            )  # else a column that pandas took for it
+            if not (counted and piece.index.equals(pd.RangeIndex(begin, begin + len(piece)))):
                 raise ValueError(
                     "there are more cells in its rows than names in its first line: give every "
                     "column a name, or take out the mark that ends the rows"
