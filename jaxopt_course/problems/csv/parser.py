@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.problems.csv import numbers as n
-from jaxopt_course.problems.csv.layout import BLANKS, Layout
+from jaxopt_course.problems.csv.layout import BLANKS, MORE_CELLS, Layout
 from jaxopt_course.problems.csv.pieces import Source, records
 from jaxopt_course.problems.csv.texts import Gathered, Texts
 
@@ -157,14 +157,8 @@ class Parser:
         )
         begin = 0
         for piece in [pieces] if isinstance(pieces, pd.DataFrame) else pieces:
-            counted = isinstance(
-                piece.index, pd.RangeIndex
-            )  # else a column that pandas took for it
-            if not (counted and piece.index.equals(pd.RangeIndex(begin, begin + len(piece)))):
-                raise ValueError(
-                    "there are more cells in its rows than names in its first line: give every "
-                    "column a name, or take out the mark that ends the rows"
-                )
+            if not piece.index.equals(pd.RangeIndex(begin, begin + len(piece))):
+                raise ValueError(MORE_CELLS)
             begin += len(piece)
             yield piece
 
