@@ -265,8 +265,9 @@ def _words(columns: dict[str, Texts], parse: Parser, notes: dict[str, list[str]]
     hollow: pd.Series | None = None  # one for all columns without a word: few have so many gaps
     for name in list(columns):
         column = columns.pop(name)
-        if column.tidy and name not in suspects and name in strings:
-            continue  # as pandas has it
+        same = column.tidy and name not in suspects and name in strings
+        if same and (column.codes >= 0).all():
+            continue  # as pandas has it, whose gaps may be empty texts
         words: list[Any] = column.words
         if "" in words or "?" in words:
             words = [word if word not in ("", "?") else np.nan for word in words]
