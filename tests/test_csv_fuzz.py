@@ -237,17 +237,6 @@ def test_a_boolean_below_gaps_stays_one(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(read_table(file), whole)
 
 
-def test_a_gap_below_very_long_numbers_is_one_in_a_wide_table_too(tmp_path, monkeypatch):
-    """As a fuzzer found: where a number overflows, pandas has an empty text for the gap."""
-    file, long = tmp_path / "table.csv", "9" * 400
-    file.write_text("flag;y\n" + f"{long};1\n" * 3 + ";2\n" + f"{long};1\n")
-    whole = read_table(file)
-    assert whole["flag"].isna().tolist() == [False] * 3 + [True, False]
-    for module in (parser, reading):
-        monkeypatch.setattr(module, "WIDE", 1)
-    pd.testing.assert_frame_equal(read_table(file), whole)
-
-
 @pytest.mark.fuzz
 def test_many_tables_are_read_in_pieces_as_at_once(tmp_path, monkeypatch):
     alike(tmp_path, 2_000, 1, monkeypatch)
