@@ -506,3 +506,21 @@ def test_version_and_tasks(capsys):
     }
     for name in re.findall(r"\w+_cnn-\w+", hint):
         assert split_name(name) is not None
+
+
+@pytest.mark.parametrize("program, begin", [("/x/bin/jaxopt-course", ["jaxopt-course"]),
+                                            ("/x/jaxopt_course/__main__.py",
+                                             ["python", "-m", "jaxopt_course"])])  # fmt: skip
+def test_the_command_of_a_page_can_be_pasted(monkeypatch, program, begin):
+    words = [
+        "compare",
+        "--csv",
+        "my table.csv",
+        "--target",
+        "life exp (years)",
+        "--drop",
+        "a'b",
+        "$x",
+    ]
+    monkeypatch.setattr("sys.argv", [program, *words])
+    assert shlex.split(made_with.command()) == [*begin, *words]

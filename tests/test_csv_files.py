@@ -13,7 +13,7 @@ from long_form import every
 
 from jaxopt_course.cli.compare import Compare
 from jaxopt_course.cli.own_table import table_of
-from jaxopt_course.problems.csv import numbers, reading, telling
+from jaxopt_course.problems.csv import numbers, parser, reading, telling
 from jaxopt_course.problems.tables import prepare, read_table, table_task
 
 
@@ -387,6 +387,7 @@ def test_many_columns_are_read_as_few_are(write, monkeypatch, cells):
     lines += [",".join(known[rng.integers(0, 1 + i % 4, wide)]) for i in range(30)]
     file = write("\n".join([*lines, "", "  ", ""]))
     split = reading.read(file)
+    monkeypatch.setattr(parser, "MANY", 10**9)
     monkeypatch.setattr(reading, "MANY", 10**9)
     whole = reading.read(file)
     pd.testing.assert_frame_equal(split.table, whole.table)
@@ -556,3 +557,47 @@ def test_cells_in_single_quotes(write):
 )
 def test_an_apostrophe_is_a_letter(write, text, words):
     assert read_table(write(text))["name"].tolist() == words
+
+
+# ---------------------------------------------------------------- what may be meant otherwise
+
+
+def remarks(frame, target="y"):
+    return {column.name: column.note for column in prepare(frame, target).columns}
+
+
+def test_numbers_of_nines_that_stand_for_gaps_are_remarked():
+    rows = np.random.default_rng(0).normal(size=60).round(2)
+    label = ["a", "b"] * 30
+    frame = pd.DataFrame({"t": 20 + rows, "age": np.arange(60) % 50, "share": rows, "y": label})
+    frame.loc[::6, "t"] = -999.0
+    frame.loc[7, "age"] = 999
+    told = remarks(frame)
+    assert told["t"] == "-999 in 10 rows, far from all others: if it is a gap, leave it empty"
+    assert "999 in one row, far from all others" in told["age"]
+    assert told["share"] == ""
+    percent = pd.DataFrame({"p": np.arange(60) % 100 + 40, "flag": [0, 99] * 30, "y": label})
+    assert percent["p"].max() == 99 and not any("gap" in note for note in remarks(percent).values())
+    number = pd.DataFrame({"x": rows, "y": np.where(np.arange(60) % 20, rows, -9999.0)})
+    assert "-9999 in 3 rows, far from all others" in remarks(number)["y"]
+
+
+def test_classes_and_categories_that_differ_in_capitals_are_remarked():
+    frame = pd.DataFrame({"city": ["Rome", "ROME", "Oslo"] * 20, "y": ["yes", "No", "no"] * 20})
+    told = remarks(frame)
+    assert told["city"] == "'ROME' and 'Rome' differ in capitals alone: are they one?"
+    assert told["y"].endswith("'No' and 'no' differ in capitals alone: are they one?")
+    plain = pd.DataFrame({"city": ["Rome", "Oslo"] * 20, "y": ["yes", "no"] * 20})
+    assert "capitals" not in " ".join(remarks(plain).values())
+
+
+@pytest.mark.parametrize("form, cells", [("%H:%M", "{:02d}:{:02d}"), ("%H:%M:%S", "{}:{:02d}:07")])
+def test_times_of_the_day_are_told_the_way(form, cells):
+    at = [cells.format(i % 24, i % 5 * 11) for i in range(40)]
+    frame = pd.DataFrame({"at": at, "y": ["a", "b"] * 20})
+    assert (
+        remarks(frame)["at"].startswith("times: ")
+        and f"--dates COLUMN={form})" in remarks(frame)["at"]
+    )
+    ready = prepare(frame, "y", dates={"at": form})
+    assert ready.features == ("at hour", "at minute")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from odd_input import little_memory, odd_bytes, put, refused, watched
 
-from jaxopt_course.problems.csv import parser, pieces
+from jaxopt_course.problems.csv import parser, pieces, reading, texts
 from jaxopt_course.problems.csv.telling import lines
 from jaxopt_course.problems.tables import read_table, table_task
 
@@ -202,6 +202,12 @@ def alike(folder, inputs, seed, monkeypatch):
             small.setattr(parser, "ALIKE", moments.choice([1, 3]))
             small.setattr(pieces, "PIECE", moments.choice([1, 30]))
             small.setattr(pieces, "CELLS", moments.choice([1, 10]))
+            small.setattr(texts, "REMEMBERED", moments.choice([0, 3, 1 << 16]))
+            small.setattr(parser, "AT_ONCE", moments.choice([0, 20]))
+            small.setattr(parser, "BLOCKS", moments.choice([1, 2, 16]))
+            wide = moments.choice([1, 3, 1_000])
+            for module in (parser, reading):
+                small.setattr(module, "WIDE", wide)
             parts = read_in(file, of_file)
         try:
             if isinstance(whole, str):  # of two faults, another one may be met first
@@ -265,4 +271,38 @@ def test_a_table_takes_less_than_ten_times_its_file(kind, tmp_path):
     read_table(tmp_path / "table.csv")  # what is imported first is no matter
     size = (tmp_path / "table.csv").stat().st_size
     with little_memory(size, floor=12 << 20, times=9):
+        read_table(tmp_path / "table.csv")
+
+
+def names(moments):
+    """A text of its own in each row."""
+    rows = range(SIZE // 18)
+    return "name,x,y\n" + "".join(
+        f"name{moments.randrange(10**9)},{i % 97},{i % 2}\n" for i in rows
+    )
+
+
+def wide(moments, cells):
+    """Many columns, and rows enough that what pandas notes of each column is little beside them."""
+    width = 3_000
+    head = ",".join(f"c{place}" for place in range(width))
+    rows = [",".join(moments.choices(cells, k=width)) for _ in range(SIZE // (2 * width))]
+    return "\n".join([head, *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    "text, times",
+    [(names, 6), pytest.param(lambda r: wide(r, "abc"), 7, marks=pytest.mark.fuzz)],
+    ids=["names", "many columns"],
+)
+def test_neither_names_nor_many_columns_take_more(text, times, tmp_path, monkeypatch):
+    """What pandas itself allocates while it reads is not seen here: 16 bytes a cell, of a block."""
+    monkeypatch.setattr(parser, "AT_ONCE", 1 << 17)
+    monkeypatch.setattr(parser, "CELLS", 1 << 15)
+    monkeypatch.setattr(texts, "REMEMBERED", 1 << 12)
+    (tmp_path / "table.csv").write_text("a,b,c\n1,2,x\n")
+    read_table(tmp_path / "table.csv")
+    (tmp_path / "table.csv").write_text(text(random.Random(0)))
+    size = (tmp_path / "table.csv").stat().st_size
+    with little_memory(size, floor=4 << 20 if text is names else 12 << 20, times=times):
         read_table(tmp_path / "table.csv")

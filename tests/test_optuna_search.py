@@ -391,6 +391,19 @@ class TestWhatGoesWrong:
         with pytest.raises(ValueError, match="PartialFixedSampler has"):
             check_study(optuna.create_study(sampler=fixed), make_space(ONE, [0]))
 
+    def test_what_is_enqueued_is_tried_first_and_what_it_leaves_open_is_drawn(self):
+        theirs = optuna.create_study(sampler=sampler())
+        space = ONE | {"momentum": [0.0, 0.5, 0.9]}
+        theirs.enqueue_trial({"learning_rate": 0.025, "momentum": 0.5})
+        theirs.enqueue_trial({"learning_rate": 0.0375})
+        asking = joc.OptunaSearch(theirs, space)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            study = asking.sweep("line", 3, steps=2, batch_size=5, metric="valid_loss",
+                                 progress=False, devices=jax.devices()[:1])  # fmt: skip
+        assert study.trials["learning_rate"].tolist()[:2] == [0.025, 0.0375]
+        assert study.trials["momentum"][0] == 0.5 and study.trials["momentum"][1] in (0.0, 0.5, 0.9)
+
     @pytest.mark.parametrize("name", ["epochs", "steps", "evaluate_every"])
     def test_budgets_are_no_columns(self, name):
         asking = joc.OptunaSearch(optuna.create_study(), ONE | {name: [2, 5]})

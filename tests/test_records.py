@@ -627,3 +627,14 @@ def test_why_a_path_leads_nowhere_is_said(tmp_path):
     why = os.strerror(errno.ENAMETOOLONG)
     with pytest.raises(PermissionError, match=f"leads nowhere: {why}$"):
         files.where(tmp_path / ("x" * 300))
+
+
+def test_who_lost_its_lock_to_another_knows(tmp_path):
+    """A deleted .lock lets a second process in; the first must not write any more."""
+    with lock.locked(tmp_path):
+        before = os.stat(tmp_path / lock.LOCK)
+        assert lock.still_held(tmp_path, before)
+        (tmp_path / lock.LOCK).unlink()
+        assert not lock.still_held(tmp_path, before)
+        with lock.locked(tmp_path):
+            assert not lock.still_held(tmp_path, before)

@@ -286,6 +286,8 @@ def test_tables_that_are_refused(table, target, settings, message):
     [(b"", "bad.csv is empty"), (b"\xff\xfe\x00", "is not a text file in UTF-8"),
      (b"a,b\n1,2\n1,2,3\n", "bad.csv is not a table"),
      (b"a,b\n1,2,\n3,4,\n", "more cells in its rows than names"),
+     (b"n,a,b\n0,2.5,x,\n1,4.5,y,\n2,1.5,x,\n", "more cells in its rows than names"),
+     (b"n,a,b\n0,2.5,x,\n1,4.5,y\n2,1.5,x\n", "more cells in its rows than names"),
      (b"a,b, a\n1,2,3\n", "two columns are called 'a'")],
 )  # fmt: skip
 def test_files_that_are_refused(tmp_path, content, message):

@@ -15,7 +15,9 @@ from jaxopt_course.problems.csv.pieces import CELLS
 MAX_CATEGORIES = 50  # of a column of text: more are names or dates, not categories
 MISSING = "(missing)"
 TINY, UP = 1e-140, 600  # numbers whose squares float64 may not have, and the power of 2 that helps
+NINES = [sign * (10.0**digits - 1) for digits in range(2, 10) for sign in (-1, 1)]  # -999 for a gap
 CLOSE = 1e-4  # of the largest distance from the median: the usual one where something may be lost
+_TIME = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
 
 
 class Column(NamedTuple):
@@ -192,6 +194,8 @@ def _numbers(
     del values
     close = crowded(block, narrow)
     constant = np.nanmin(seen, axis=0) == np.nanmax(seen, axis=0)
+    ends = np.fmin.reduce(block, axis=0), np.fmax.reduce(block, axis=0)
+    nines = np.isin(ends[0], NINES) | np.isin(ends[1], NINES)
     for i, name in enumerate(names):
         if infinite[:, i].any():
             refused[name] = f"is infinite in row {int(infinite[:, i].argmax())}"
@@ -202,11 +206,35 @@ def _numbers(
         else:
             made[name] = {name: narrow[:, i]}
             notes = [_note(block[:, i], constant[i]), close[i]]
+            notes += [stand_in(block[:, i])] if nines[i] else []
             if gaps[i]:
                 made[name][f"{name} is missing"] = missing[:, i].copy()
             if missing[:, i].any():
                 notes.append(f"empty in {missing[:, i].sum()} rows")
             told[name] = Column(name, "numbers", len(made[name]), "; ".join(filter(None, notes)))
+
+
+def stand_in(values: np.ndarray) -> str:
+    """A number such as -999 that may stand for gaps; the others are nearer to each other."""
+    known = values[np.isfinite(values)]
+    for nines in {known.min(), known.max()} & set(NINES) if len(known) else ():
+        rest = known[known != nines]
+        if len(rest) and 0 < np.ptp(rest) < abs(rest - nines).min():
+            many = len(known) - len(rest)
+            rows = "one row" if many == 1 else f"{many} rows"
+            return f"{nines:.0f} in {rows}, far from all others: if it is a gap, leave it empty"
+    return ""
+
+
+def capitals(words: Sequence[Any]) -> str:
+    """Categories that differ in capitals alone, as a remark; "" where there are none."""
+    known: dict[str, list[str]] = {}
+    for word in words:
+        if isinstance(word, str):
+            known.setdefault(word.casefold(), []).append(word)
+    alike = next((own for own in known.values() if len(own) > 1), [])
+    named = " and ".join(map(repr, sorted(alike)))
+    return f"{named} differ in capitals alone: are they one?" if alike else ""
 
 
 def _note(values: np.ndarray, constant: bool) -> str:
@@ -250,7 +278,8 @@ def _one_hot(
     place = {word: place for place, word in enumerate(words)}
     made[name] = {f"{name}={c}": codes == place[c] for c in categories}
     note = "the same in every row of the train part" if len(categories) == 1 else hint
-    told[name] = Column(name, "categories", len(categories), note)
+    notes = "; ".join(filter(None, [note, capitals(categories)]))
+    told[name] = Column(name, "categories", len(categories), notes)
 
 
 def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
@@ -277,6 +306,9 @@ def _hint(words: Sequence[str]) -> str:
     dated = sum(_like_a_date(word) for word in words[:20])
     if words and dated == len(words[:20]):
         return "dates: as year, month, day by dates=[…] (--dates)"
+    if words and all(map(_TIME.fullmatch, words)):
+        form = "%H:%M:%S" if words[0].count(":") == 2 else "%H:%M"
+        return f"times: as hour, minute by dates={{column: '{form}'}} (--dates COLUMN={form})"
     numbers = sum(cell is not None for cell in cells)
     if len(words) > 2 and odd and numbers >= max(len(odd), 3 * (len(odd) - 3)):
         shown = ", ".join(map(repr, odd[:3]))

@@ -13,6 +13,10 @@ BLANKS = r"\s+"  # a mark of its own: any number of blanks
 SAMPLE = 100  # records that are looked at; fewer, where they are long
 SAMPLE_LENGTH = 1 << 19  # characters of them
 MARK_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks"}
+MORE_CELLS = (
+    "there are more cells in its rows than names in its first line: give every column a name, or "
+    "take out the mark that ends the rows"
+)
 TITLES = 6  # lines at most, that stand above the names
 _ELSEWHERE = "\ue000"  # stands for a mark inside quotes
 
@@ -70,6 +74,8 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
     # Names of rows, as R writes them; else a name is missing, and nobody knows which.
     rows_named = len(set(begins)) == len(begins) and (counted or quoted)
     extra = widths == {len(first) + 1} and any(row[-1] for row in rows) and rows_named
+    if rows and len(rows[0]) > len(first) and not extra and mark != BLANKS:
+        raise ValueError(MORE_CELLS)  # pandas would take the first column for names of the rows
     return Layout(mark, first, skip, extra)
 
 

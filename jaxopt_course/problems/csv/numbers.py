@@ -5,11 +5,13 @@ by cells that can only be read in one way, else by the shape of the column, else
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from jaxopt_course.problems.csv.texts import REMEMBERED, Texts
 
 Decimal = Literal[".", ","]
 LONGEST = 300  # digits of a number: beyond, float64 has none, and Python reads no more than 4,300
@@ -51,86 +53,6 @@ class Cell(NamedTuple):
     digits: str  # with its marks, without a sign
     exponent: str
     dress: str  # "%", "$", "kg"; "" for none
-
-
-class Texts(NamedTuple):
-    """A column of text: its different cells, without blanks around them, and where they are."""
-
-    codes: np.ndarray  # of each row, into words; -1 for a gap
-    words: list[str]
-    tidy: bool = True  # whether there were no blanks around any
-
-    @classmethod
-    def of(cls, column: Any) -> "Texts":
-        """From strings and gaps (None, NaN); "" and "?" are gaps as well."""
-        codes, found = pd.factorize(np.asarray(column, object))
-        return cls.of_codes(_small(codes, len(found)), [str(word) for word in found])
-
-    @classmethod
-    def of_codes(cls, codes: np.ndarray, found: list[str]) -> "Texts":
-        """From the different cells, as they stand, and where they are; -1 is a gap."""
-        words = [word.strip() for word in found]
-        tidy = words == found
-        again = not tidy and len(set(words)) < len(words)
-        if again or "" in words or "?" in words:
-            places = {word: place for place, word in enumerate(dict.fromkeys(words))}
-            places |= dict.fromkeys(places.keys() & {"", "?"}, -1)
-            codes = np.array([places[word] for word in words] + [-1], codes.dtype)[codes]
-            words = list(dict.fromkeys(words))
-        return cls(codes, words, tidy)
-
-    @classmethod
-    def of_words(cls, cells: Sequence[str]) -> "Texts":
-        """From strings alone; quicker than :meth:`of` for few rows."""
-        tidied = [cell.strip() for cell in cells]
-        found = list(dict.fromkeys(tidied))
-        places = {word: place for place, word in enumerate(w for w in found if w not in ("", "?"))}
-        codes = np.array([places.get(word, -1) for word in tidied])
-        return cls(
-            _small(codes, len(places)), list(places), tidied == list(cells) and "?" not in found
-        )
-
-    @property
-    def seen(self) -> list[str]:
-        """The words that are in some row."""
-        return [word for word in self.words if word not in ("", "?")]
-
-    def among(self, rows: np.ndarray) -> set[str]:
-        """The words that are in some of these rows, of (n,) bools."""
-        return {self.words[code] for code in pd.unique(self.codes[rows]) if code >= 0}
-
-    def counts(self) -> np.ndarray:
-        """How many rows have each word."""
-        return np.bincount(self.codes[self.codes >= 0], minlength=len(self.words))
-
-    def spread(self, values: list[Any]) -> np.ndarray:
-        """An object array with the value of each row's word, NaN in gaps."""
-        return np.array([*values, np.nan], object)[self.codes]
-
-
-def _small(codes: np.ndarray, words: int) -> np.ndarray:
-    """In the shortest whole numbers that have the number of each word."""
-    return codes.astype(np.min_scalar_type(-max(words, 1)), copy=False)
-
-
-class Gathered:
-    """A column of text that comes in pieces."""
-
-    def __init__(self) -> None:
-        self._places: dict[str, int] = {}
-        self._codes = [np.zeros(0, np.int8)]
-
-    def add(self, cells: np.ndarray) -> None:
-        """The next cells, strings and gaps."""
-        codes, found = pd.factorize(cells)
-        places = [self._places.setdefault(str(word), len(self._places)) for word in found]
-        self._codes.append(_small(np.array([*places, -1])[codes], len(self._places)))
-
-    def texts(self) -> Texts:
-        """All of them."""
-        words, codes = list(self._places), self._codes
-        self._places, self._codes = {}, []
-        return Texts.of_codes(np.concatenate(codes), words)
 
 
 class Numbers(NamedTuple):
@@ -294,6 +216,7 @@ def numbers(texts: Texts, decimal: Decimal) -> Numbers | None:
     dress = next(iter(dresses), "")
     if bare and dress and not re.fullmatch(_CURRENCY, dress):
         return None  # 12 beside 12% is not the same kind of number
+    empty = list(dict.fromkeys(empty))
     return Numbers(_filled(values, texts.codes, whole), dress, tuple(empty), grouped | comma)
 
 
@@ -317,6 +240,8 @@ def _filled(values: list[Any], codes: np.ndarray, whole: bool) -> Any:
 
 def booleans(texts: Texts) -> tuple[Any, tuple[str, ...]] | None:
     """TRUE, True, true and their contraries, and the words that stand for gaps; or None."""
+    if len(texts.words) > REMEMBERED:
+        return None
     kinds = [BOOLEANS.get(word.lower()) for word in texts.words]
     others = [word for word, kind in zip(texts.words, kinds, strict=True) if kind is None]
     if len(others) == len(kinds) or not all(not w or is_empty_word(w) for w in others):

@@ -1,5 +1,7 @@
 """pandas's reader of one text, a piece at a time, so that it takes no more memory than it must."""
 
+import itertools
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,12 +11,15 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.problems.csv import numbers as n
-from jaxopt_course.problems.csv.layout import BLANKS, Layout
+from jaxopt_course.problems.csv.layout import BLANKS, MORE_CELLS, Layout
 from jaxopt_course.problems.csv.pieces import Source, records
+from jaxopt_course.problems.csv.texts import Gathered, Texts
 
 MANY, FEW = 100, 1_000  # columns, rows: pandas takes long for many short columns, one by one
-WIDE = 1_000  # columns: from here on a table is read at once, for its pieces would be many
+WIDE = 1_000  # columns: beyond, all rows are read at once, for pieces of them would be many
 CELLS = 1 << 18  # of a piece
+AT_ONCE = 1 << 21  # cells of a wide table: beyond, some of its columns are read after the others
+BLOCKS = 16  # of them
 HEAD = 1_000  # rows that tell which columns are words, and which may be empty
 ALIKE = 1_000  # different words of a column that was empty there: beyond, they may be numbers
 QUOTED = "\ue001"  # stands before a cell that the file has in quotes
@@ -32,7 +37,7 @@ class Parser:
     Attributes:
         names: of all columns.
         rows: how many, below the names.
-        table: the columns of numbers, and perhaps some of words; of all others the texts are known.
+        table: the columns of numbers, and perhaps some of words; of the others there are texts.
 
     Raises:
         ValueError: rows have more cells than there are names; two columns of one name.
@@ -44,22 +49,21 @@ class Parser:
             text = f'""{" " if how.mark == BLANKS else how.mark}{text.lstrip()}'
         self.text, self.how = text, how
         self._numbers: dict[str, Any] = {"decimal": decimal, "na_values": ["", *empty]}
-        self._known: dict[int, n.Texts] = {}
-        wide = how.names is not None and len(how.names) > WIDE
-        head = next(self._pieces(nrows=None if wide else HEAD, **self._numbers))
-        self.names = self._called(head)
-        if len(set(self.names)) < len(self.names):
-            name = next(name for name, times in Counter(self.names).items() if times > 1)
-            raise ValueError(f"two columns are called {name!r}; rename one")
-        if wide:
-            self.table, self.rows = head.set_axis(self.names, axis=1), len(head)
-        else:
-            self._read(head)
+        self._known: dict[int, Texts] = {}
+        if how.names is not None and len(how.names) > WIDE:
+            many = len(how.names) * text.count("\n") > AT_ONCE
+            self._read_wide((self._blocks() if many else None) or [text])
+            return
+        head = next(self._pieces(nrows=HEAD, **self._numbers))
+        self.names = _unlike(self._called(head))
+        self._read(head)
 
     @property
     def is_full(self) -> bool:
         """Whether the last column has a cell in every row."""
         last = len(self.names) - 1
+        if last not in self._known and self.names[last] not in self.table:
+            self._known |= self._reread([last], None)
         if last in self._known:
             return bool((self._known[last].codes >= 0).all())
         return bool(self.table[self.names[last]].notna().all())
@@ -71,7 +75,7 @@ class Parser:
         raw = {name for name, yes in zip(head.columns, words, strict=True) if yes}
         gaps = {name: [""] if name in raw else self._numbers["na_values"] for name in head.columns}
         how = self._numbers | {"na_values": gaps, "dtype": dict.fromkeys(raw, object)}
-        texts = {int(place): n.Gathered() for place in np.flatnonzero(words)}
+        texts = {int(place): Gathered() for place in np.flatnonzero(words)}
         parts: dict[int, list[Any]] = {int(place): [] for place in np.flatnonzero(~words)}
         self.rows = 0
         for piece in self._pieces(**how):
@@ -98,6 +102,42 @@ class Parser:
             {name: made[name] for name in order}, pd.RangeIndex(self.rows), copy=False
         )
 
+    def _read_wide(self, texts: list[str]) -> None:
+        """All rows at once, as pandas has them; of several blocks the columns of numbers alone.
+
+        What pandas notes of each cell while it reads takes several times the room of short cells.
+        """
+        parts: list[pd.DataFrame] = []
+        names: list[str] = []
+        several = len(texts) > 1
+        while texts:
+            part = next(self._pieces(None, texts.pop(0), **self._numbers))
+            part.columns = own = self._called(part)
+            names += own
+            if several:
+                fits = [dtype.kind in "iufb" for dtype in part.dtypes]
+                part = (part if all(fits) else part.loc[:, fits]).copy()  # one array, not many
+            parts.append(part)
+        self.rows, self.names = len(parts[0]), _unlike(names)
+        self.table = pd.concat(parts, axis=1) if several else parts[0]
+
+    def _blocks(self) -> list[str] | None:
+        """The same text, some of its columns in each; None where splitting may differ."""
+        mark, names = self.how.mark, self.how.names or []
+        if mark == BLANKS or '"' in self.text or "\0" in self.text or not all(names):
+            return None
+        ends = np.linspace(0, len(names), max(1, min(BLOCKS, len(names) // 2)) + 1).astype(int)
+        blocks: list[list[str]] = [[] for _ in ends[1:]]
+        for line in Source(self.text):
+            if line == "\n":
+                continue
+            cells = line.removesuffix("\n").split(mark)
+            if len(cells) != len(names):
+                return None
+            for block, begin, end in zip(blocks, ends, ends[1:], strict=False):
+                block.append(mark.join(cells[begin:end]))
+        return ["\n".join(block) for block in blocks]
+
     def _pieces(
         self, columns: Any = None, text: str | None = None, nrows: int | None = None, **how: Any
     ) -> Iterator[pd.DataFrame]:
@@ -118,10 +158,7 @@ class Parser:
         begin = 0
         for piece in [pieces] if isinstance(pieces, pd.DataFrame) else pieces:
             if not piece.index.equals(pd.RangeIndex(begin, begin + len(piece))):
-                raise ValueError(
-                    "there are more cells in its rows than names in its first line: give every "
-                    "column a name, or take out the mark that ends the rows"
-                )
+                raise ValueError(MORE_CELLS)
             begin += len(piece)
             yield piece
 
@@ -132,24 +169,24 @@ class Parser:
         clean = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
         return [clean.sub(" ", str(name)).strip() for name in table.columns]
 
-    def texts(self, columns: Sequence[int], text: str | None = None) -> dict[str, n.Texts]:
-        """Some columns as the file has them."""
+    def texts(self, columns: Sequence[int], text: str | None = None) -> dict[str, Texts]:
+        """Some columns as the file has them; those that are known are forgotten here."""
         columns = list(columns)
-        known = {} if text else {p: self._known[p] for p in columns if p in self._known}
+        known = {} if text else {p: self._known.pop(p) for p in columns if p in self._known}
         if rest := [place for place in columns if place not in known]:
             found = self._split(rest) if text is None else None
             known |= self._reread(rest, text) if found is None else found
         return {self.names[place]: known[place] for place in columns}
 
-    def _reread(self, columns: list[int], text: str | None) -> dict[int, n.Texts]:
+    def _reread(self, columns: list[int], text: str | None) -> dict[int, Texts]:
         places = sorted(columns)  # as pandas has them
-        found = [n.Gathered() for _ in places]
+        found = [Gathered() for _ in places]
         for piece in self._pieces(places, text, dtype=object, na_values=[""]):
             for one, (_, cells) in zip(found, piece.items(), strict=True):
                 one.add(cells.to_numpy(object))
         return {place: one.texts() for place, one in zip(places, found, strict=True)}
 
-    def _split(self, columns: list[int]) -> dict[int, n.Texts] | None:
+    def _split(self, columns: list[int]) -> dict[int, Texts] | None:
         """The same by splitting lines, in a fifth of pandas's time; None where that may differ."""
         if len(columns) < MANY or self.rows > FEW:
             return None
@@ -157,17 +194,20 @@ class Parser:
             return None
         seen: dict[str, str] = {}
         one = lambda cell: seen.setdefault(cell, cell)  # a word takes the room of ten cells
-        rows = [
-            list(map(one, line.split(self.how.mark)))
-            for line in self.text.split("\n")
-            if line.strip()
-        ]
-        rows = rows[self.how.names is not None :]
-        if len(rows) != self.rows or any(len(row) != len(self.names) for row in rows):
+        asked = operator.itemgetter(*columns)
+        rows: list[list[str]] = []
+        filled = (line for line in Source(self.text) if line.strip())
+        for line in itertools.islice(filled, int(self.how.names is not None), None):
+            cells = line.removesuffix("\n").split(self.how.mark)
+            if len(cells) != len(self.names):
+                return None
+            rows.append(list(map(one, asked(cells))))
+        if not rows or len(rows) != self.rows:
             return None
-        return {place: n.Texts.of_words([row[place] for row in rows]) for place in columns}
+        each = zip(columns, zip(*rows, strict=True), strict=True)
+        return {place: Texts.of_words(words) for place, words in each}
 
-    def quoted(self, columns: list[int]) -> list[n.Texts] | None:
+    def quoted(self, columns: list[int]) -> list[Texts] | None:
         """The same, with a sign before each cell that is in quotes; None where there are none."""
         if self.text.count('"') < 2:
             return None
@@ -190,6 +230,14 @@ class Parser:
                     return None
                 parts[place] = QUOTED + parts[place]
         return '"'.join(parts)
+
+
+def _unlike(names: list[str]) -> list[str]:
+    """The names, no two of them alike."""
+    if len(set(names)) < len(names):
+        name = next(name for name, times in Counter(names).items() if times > 1)
+        raise ValueError(f"two columns are called {name!r}; rename one")
+    return names
 
 
 def _joined(parts: list[Any]) -> Any:

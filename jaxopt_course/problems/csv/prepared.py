@@ -12,6 +12,7 @@ from jaxopt_course.problems.csv import columns, dates, numbers, target
 from jaxopt_course.problems.csv.columns import Column
 from jaxopt_course.problems.csv.reading import told
 from jaxopt_course.problems.csv.target import Kind
+from jaxopt_course.problems.csv.texts import Texts
 from jaxopt_course.problems.datasets import PARTS
 
 Rows = Literal["empty", "rare"]
@@ -153,7 +154,8 @@ def prepare(
         for part in PARTS:
             inputs[part][:, place] = column[rows[part]]
     what = [f"classes: {', '.join(map(str, goal.classes[:20]))}" if goal.classes else "a number"]
-    what += [said] if said else []
+    gap = columns.stand_in(goal.values) if not goal.classes else ""
+    what += filter(None, [said, gap, columns.capitals(goal.classes)])
     told_of = [
         *(Column(name, "left out", 0, "as asked") for name in dropped),
         *(Column(str(name), "left out", 0, "empty in every row") for name in hollow),
@@ -180,7 +182,7 @@ def _readable(
     made: dict[Any, Any] = {}
     notes: dict[str, list[str]] = {}
     evidence: dict[str, numbers.Marks] = {}
-    texts: dict[str, numbers.Texts] = {}
+    texts: dict[str, Texts] = {}
     for name, column in table.items():
         if column.dtype == object:
             column = made[name] = column.convert_dtypes()
@@ -188,7 +190,7 @@ def _readable(
             continue
         if isinstance(column.dtype, pd.CategoricalDtype):
             continue
-        column = numbers.Texts.of(column.to_numpy(object))
+        column = Texts.of(column.to_numpy(object))
         if (pair := numbers.booleans(column)) is not None:
             made[name], notes[str(name)] = pair[0], told(numbers.Numbers(None, "", pair[1], {}))
         elif all(_bare(word) for word in column.words):

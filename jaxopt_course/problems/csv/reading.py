@@ -16,6 +16,7 @@ from jaxopt_course.problems.csv.pieces import blocks
 from jaxopt_course.problems.csv.short_rows import short_rows
 from jaxopt_course.problems.csv.single_quotes import doubled
 from jaxopt_course.problems.csv.source import read_text
+from jaxopt_course.problems.csv.texts import Texts
 
 EXACT = 2.0**53  # beyond, float64 has not every whole number
 TOLD = 1_000, 1_000_000  # columns, cells that are looked at again to say which words were gaps
@@ -128,12 +129,13 @@ def _typed(
         if (number := n.numbers(texts[name], decided[name])) is not None:
             made[name], notes[name] = number.values, told(number)
     words = {name: column for name, column in texts.items() if name not in made}
+    texts.clear()  # each goes when its column is made
     made |= _words(words, parse, notes)
     gaps = floats[~lost & looks.gaps]
     few = len(gaps) <= TOLD[0] and len(gaps) * parse.rows <= TOLD[1]
     if few:  # say which words pandas took for gaps
         for name, column in parse.texts(gaps.tolist()).items():
-            empty = sorted(word for word in column.seen if n.is_empty_word(word))
+            empty = sorted({word for word in column.seen if n.is_empty_word(word)})
             notes.setdefault(name, []).extend(_gaps(tuple(empty)))
     for name, column in parse.texts(_zeros(kinds, parse)).items():
         codes = [
@@ -147,11 +149,34 @@ def _typed(
     if len(table.columns) == len(parse.names) and len(made) <= MANY:
         for name, values in made.items():
             table[name] = values
+    elif len(parse.names) > WIDE:
+        table = _side_by_side(table, made, parse)
     else:
         made = {str(name): column for name, column in table.items()} | made
         columns = {name: made[name] for name in parse.names}
-        table = pd.DataFrame(columns, pd.RangeIndex(parse.rows), copy=len(columns) > WIDE)
+        table = pd.DataFrame(columns, pd.RangeIndex(parse.rows), copy=False)
     return table, {name: said for name, said in notes.items() if said}
+
+
+def _side_by_side(table: pd.DataFrame, made: dict[str, Any], parse: Parser) -> pd.DataFrame:
+    """Many columns as one table.
+
+    Those of numbers become one array.  Columns of words stay as they are, and where most are words
+    all do: what pandas notes of each column would be there three times meanwhile.
+    """
+    rows = pd.RangeIndex(parse.rows)
+    words = {n: column for n, column in made.items() if not isinstance(column, np.ndarray)}
+    if 2 * len(words) > len(parse.names):
+        made = {str(name): column for name, column in table.items()} | made
+        return pd.DataFrame({name: made.pop(name) for name in parse.names}, rows, copy=False)
+    plain = {name: column for name, column in made.items() if name not in words}
+    parts = [
+        table[[name for name in table if name not in made]],
+        pd.DataFrame(plain, rows, copy=True),
+        pd.DataFrame(words, rows, copy=False),
+    ]
+    whole = pd.concat([part for part in parts if len(part.columns)], axis=1)
+    return whole if list(whole.columns) == parse.names else whole[parse.names]
 
 
 def _zeros(kinds: np.ndarray, parse: Parser) -> list[int]:
@@ -200,13 +225,13 @@ def _looks(table: pd.DataFrame, floats: np.ndarray) -> _Looks:
 
 def _native(
     unsure: np.ndarray, certain: bool, parse: Parser, guess: n.Decimal, other: bool
-) -> tuple[dict[str, n.Marks], dict[str, n.Texts]]:
+) -> tuple[dict[str, n.Marks], dict[str, Texts]]:
     """What columns that pandas read as numbers say about marks, and their texts where needed.
 
     A point in a column of 7.715 and 903 may be one of thousands, which pandas cannot know.
     """
     evidence: dict[str, n.Marks] = {}
-    raw: dict[str, n.Texts] = {}
+    raw: dict[str, Texts] = {}
     if certain:
         evidence[""] = n.Marks(frozenset({guess}), (), "")
     if parse.how.mark == "," and not other:
@@ -223,9 +248,7 @@ def _native(
     return evidence, raw
 
 
-def _words(
-    columns: dict[str, n.Texts], parse: Parser, notes: dict[str, list[str]]
-) -> dict[str, Any]:
+def _words(columns: dict[str, Texts], parse: Parser, notes: dict[str, list[str]]) -> dict[str, Any]:
     """Columns of text; None, NA and null are words, unless all other words are in quotes."""
     suspects = {
         name: found
@@ -238,11 +261,16 @@ def _words(
     made: dict[str, Any] = {}
     dtypes = parse.table.dtypes.items()
     strings = {name for name, dtype in dtypes if isinstance(dtype, pd.StringDtype)}
+    text = types.pandas_dtype("str")  # looked up once, not for each column
     hollow: pd.Series | None = None  # one for all columns without a word: few have so many gaps
-    for name, column in columns.items():
-        if column.tidy and name not in suspects and name in strings:
-            continue  # as pandas has it
-        words: list[Any] = [word if word not in ("", "?") else np.nan for word in column.words]
+    for name in list(columns):
+        column = columns.pop(name)
+        same = column.tidy and name not in suspects and name in strings
+        if same and (column.codes >= 0).all():
+            continue  # as pandas has it, whose gaps may be empty texts
+        words: list[Any] = column.words
+        if "" in words or "?" in words:
+            words = [word if word not in ("", "?") else np.nan for word in words]
         if name in suspects:
             gaps = np.zeros(len(column.codes), bool)
             if name in quoted:
@@ -261,10 +289,10 @@ def _words(
                 codes=np.where(gaps, column.codes.dtype.type(-1), column.codes)
             )
         if any(isinstance(word, str) for word in words):
-            made[name] = pd.array(column.spread(words), dtype="str", copy=False)
+            made[name] = pd.array(column.spread(words), dtype=text, copy=False)
             continue
         if hollow is None:
-            hollow = pd.Series(pd.array(column.spread(words), dtype="str", copy=False))
+            hollow = pd.Series(pd.array(column.spread(words), dtype=text, copy=False))
         made[name] = hollow
     return made
 
