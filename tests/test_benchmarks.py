@@ -34,6 +34,7 @@ def reference(tmp_path_factory):
         return folder, workloads.read("logistic", folder, range(4), 20)
 
 
+@pytest.mark.long
 def test_ways_by_hand_train_what_we_train(reference):
     from experiments.benchmarks.side_by_side import by_hand
 

@@ -419,6 +419,7 @@ def by_choice(h):
 
 
 class TestPlainValues:
+    @pytest.mark.long
     def test_functions_of_the_row_find_them(self):
         table = joc.grid(heavy=[True], batch_size=2, learning_rate=0.05)
         study = sweep("line", table, by_choice, static=["heavy", "batch_size"])

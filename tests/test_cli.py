@@ -358,6 +358,7 @@ def test_replay_of_other_curves_fails(ran, tmp_path, here, capsys):
     assert [line for line in lines if line.endswith("other")] == ["  valid_loss: 4 readings, other"]
 
 
+@pytest.mark.long
 def test_a_complete_study_is_resumed_by_showing_it(ran, here, capsys):
     cli.main(["resume", str(ran[0] / "runs" / "line-1")])
     assert "report.html" in capsys.readouterr().out

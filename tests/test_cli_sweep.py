@@ -125,6 +125,7 @@ def test_what_makes_no_sense_is_said_in_the_commands_words(
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.long
 def test_the_example_of_init_runs_and_is_never_written_over(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     cli.main(["init"])

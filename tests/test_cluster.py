@@ -103,6 +103,7 @@ def odd_task(called=False):
     return dataclasses.replace(task, loss=loss)
 
 
+@pytest.mark.long
 def test_a_task_that_cannot_be_pickled_is_trained_elsewhere_as_here(plain):
     with pytest.raises((TypeError, AttributeError)):
         pickle.dumps(odd_task())
@@ -145,6 +146,7 @@ def test_what_is_no_cluster_or_twice_said_is_refused():
             sweep(cluster)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("loaded", only([False], [False, True]))
 def test_what_was_swept_elsewhere_is_confirmed_and_extended_here(tmp_path, loaded):
     """As a study of one process is; there is no ``cluster=`` for it."""

@@ -67,6 +67,7 @@ def test_scores_of_tasks_are_not_compared(study):
         dataclasses.replace(study, manifest=study.manifest | {"static": []}).standings()
 
 
+@pytest.mark.long
 def test_a_trial_is_the_same_as_in_a_study_of_its_task_alone(study):
     alone = joc.sweep("wine", TABLE, epochs=2, lanes=4, progress=False, devices=jax.devices()[:1])
     mine = study.curves["valid_loss"].to_numpy()[: len(TABLE), : alone.curves.sizes["eval_step"]]

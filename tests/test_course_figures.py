@@ -154,6 +154,7 @@ def of_legends(figure):
         yield axes.get_window_extent(), legend.get_window_extent(), words
 
 
+@pytest.mark.long
 def test_a_legend_that_lies_on_curves_stands_below():
     for figure in (crowded(), crowded(1, 2)):
         figure.draw_without_rendering()

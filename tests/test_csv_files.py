@@ -320,6 +320,7 @@ def test_a_pipe_is_read_once_and_one_without_a_writer_is_refused(tmp_path):
 # Size
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("sep", "cell"),
     every(5, [(",", "{:.3f}"), (";", "{:.3f}"), (";", "{:.1f}x"), (",", "gap"), (",", "word")]),

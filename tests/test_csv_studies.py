@@ -3,10 +3,12 @@
 import jax
 import numpy as np
 import pandas as pd
+import pytest
 
 import jaxopt_course as joc
 
 
+@pytest.mark.long
 def test_a_study_of_a_table_tells_of_it(tmp_path):
     rows = np.random.default_rng(0).normal(size=60).round(3)
     table = pd.DataFrame({"x": rows, "same": 1, "y": np.where(np.arange(60) % 4, "no", "yes")})

@@ -381,6 +381,7 @@ def noisy():
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_further_validation_sets_have_columns_and_curves_and_may_choose(noisy):
     trials = joc.grid(optimizer="sgd", learning_rate=[0.1, 1.0])
     study = joc.sweep(noisy, trials, metric="valid_noisy_accuracy", **QUICK)

@@ -168,6 +168,7 @@ def test_a_half_life_in_epochs_is_kept_by_those_who_read_the_table_again(tmp_pat
         joc.sweep(endless, trials, steps=4, evaluate_every=4, progress=False)
 
 
+@pytest.mark.long
 def test_what_optax_trains_beside_is_evaluated(own):
     """Schedule-Free at x, SAM between its excursions: 12 steps are two of the third."""
     table = own.trials
@@ -198,6 +199,7 @@ def test_kept_weights_are_those_that_were_evaluated(own, tmp_path):
         np.testing.assert_array_equal(written["w"], read.params(i, raw=raw)["w"])
 
 
+@pytest.mark.long
 def test_resumed_and_replayed_they_are_the_same_bits(own, tmp_path):
     assert joc.Study.load(own.directory).replay(0, task=TASK, optimizer=OWN).identical
 

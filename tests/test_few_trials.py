@@ -72,6 +72,7 @@ def test_devices_that_nobody_needs_get_nothing():
     assert groups([], width=4) == 0
 
 
+@pytest.mark.long
 def test_a_lane_alone_is_no_batch(five):
     """One lane is traced without ``vmap``: another program, the same training to rounding."""
     one = train(joc.grid(optimizer="adam", learning_rate=RATES, seed=[1]), lanes=1)

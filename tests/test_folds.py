@@ -120,6 +120,7 @@ def test_folds_and_seeds_climb_together(folded):
     assert ends.index[first.argmax()] == ends.index[[one == {"finished"} for one in ends]][0]
 
 
+@pytest.mark.long
 def test_disk_resume_confirm_and_extend(folded, study, tmp_path):
     whole = joc.Study.load(study.directory)
     pd.testing.assert_frame_equal(whole.configurations(), study.configurations())
@@ -180,6 +181,7 @@ TABLE["sold"] = np.where(TABLE["size"] + 3 * (TABLE["kind"] == "x") > 6, "yes", 
 TABLE["price"] = 2 * TABLE["size"] + RANDOM.normal(size=120)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "target, drop", only([("price", ["sold"])], [("sold", ["price"]), ("price", ["sold"])])
 )

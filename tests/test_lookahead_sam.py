@@ -254,6 +254,7 @@ def test_of_0_nothing_is_left():
     np.testing.assert_array_equal(visited, [[0.0, 3.0], [0.0, 2.0]])  # 2 + 0.5·4·4/8
 
 
+@pytest.mark.long
 def test_a_lane_has_its_own_distance():
     traces = []
 

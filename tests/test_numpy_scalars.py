@@ -104,6 +104,7 @@ def lengths(whole, real):
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_sweep_that_is_saved_is_that_of_python_s_numbers(tmp_path):
     sweep = lambda name, *kinds: joc.sweep(
         "line", TABLE, directory=tmp_path / name, progress=False, **lengths(*kinds)
@@ -159,6 +160,7 @@ def test_what_is_asked_of_a_study(study):
         pd.testing.assert_frame_equal(found, plain)
 
 
+@pytest.mark.long
 def test_weights_to_start_from_are_numbered(study):
     weights = {trial: study.params(trial) for trial in range(len(TABLE))}
     sweep = lambda start: joc.sweep(

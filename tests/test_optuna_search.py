@@ -198,6 +198,7 @@ class TestAskAndTell:
 class TestStaticColumns:
     """The sampler chooses among their values; each combination is a program."""
 
+    @pytest.mark.long
     def test_each_value_is_a_program_and_its_trials_are_those_of_a_sweep(self):
         space = ONE | {"batch_size": [2, 5]}
         theirs, study = search(space, 6, static=["batch_size"], batch_size=64, batch=3)

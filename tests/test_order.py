@@ -15,6 +15,7 @@ def order(seed, epoch, n):
     return np.asarray(shuffled(jnp.uint32(seed), jnp.int32(epoch), jnp.arange(n), n))
 
 
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(
     n=st.sampled_from([1, 2, 3, 5, 7, 64, 100, 1078]),

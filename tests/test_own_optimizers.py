@@ -135,6 +135,7 @@ def test_factories_mistakes_are_named():
         swept(optax.adam, joc.grid(learning_rate=0.1, nesterov=[True, False]))
 
 
+@pytest.mark.long
 def test_a_factory_gets_static_columns_plain():
     trials = joc.grid(learning_rate=[0.1], nesterov=[True, False])
     study = swept(optax.adam, trials, static=["nesterov"])
@@ -226,6 +227,7 @@ def test_beside_others_too():
     agree(study, 1, by_hand(optax.sgd(0.1)))
 
 
+@pytest.mark.long
 def test_an_update_that_names_a_key_gets_one_of_its_own():
     def shake(scale):
         def update(g, state, params=None, *, key):

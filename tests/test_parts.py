@@ -51,6 +51,7 @@ def test_configurations_stay_together_and_the_manifest_says_which(parts):
     assert all(one.trials.groupby("learning_rate")["seed"].nunique().eq(2).all() for one in parts)
 
 
+@pytest.mark.long
 def test_a_part_is_resumed_and_replayed_as_any_study(parts, tmp_path):
     directory = tmp_path / "part"
     with pytest.raises(joc.SweepInterrupted):

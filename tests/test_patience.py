@@ -313,6 +313,7 @@ def test_where_it_stopped_is_what_it_trained_whatever_its_evaluations_were():
     assert table["stopped_step"].tolist() == [16, 8, 0]
 
 
+@pytest.mark.long
 def test_a_diverged_trial_has_no_score_for_its_patience(task):
     study = joc.sweep(
         task,

@@ -96,6 +96,7 @@ def test_a_member_trains_on_from_the_state_it_copied(study):
     np.testing.assert_allclose(study.trials["valid_loss"][move["trial"]], loss, rtol=1e-3)
 
 
+@pytest.mark.long
 def test_every_trial_replays_its_ancestors_bit_for_bit(study):
     again = joc.Study.load(study.directory)
     for trial in range(12):

@@ -337,6 +337,7 @@ def numpy_head(params, x, labels):
     return -log_p[np.arange(len(x)), labels].mean(), log_p
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", only([PlainArrays], [PlainArrays, PlainArraysNoPytree]))
 def test_plain_arrays_go_through_a_sweep(module):
     task = Task.from_flax(module, X, LABELS, loss="softmax_cross_entropy")
@@ -360,6 +361,7 @@ def test_an_array_hidden_in_an_object_is_refused():
         Task.from_flax(Hiding, X, LABELS, loss="softmax_cross_entropy")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "kind, dtype",
     only(

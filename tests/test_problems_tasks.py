@@ -371,6 +371,7 @@ def measured_beside_an_own_loss(targets, loss, metrics):
     return task.evaluate(params, {}, task.valid), z, task.valid["targets"]
 
 
+@pytest.mark.long
 def test_metrics_beside_an_own_loss_are_not_broadcast(broadcasting):
     """(B, 1) against (B,) is (B, B): an accuracy of 0.5 where all are right, an F1 of 35."""
     measured, _, _ = measured_beside_an_own_loss(

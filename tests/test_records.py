@@ -114,6 +114,7 @@ def test_figures_go_with_the_study_that_they_are_of(copy, study, tmp_path, link)
     assert len([*folder.iterdir()]) == (3 if link else 0)
 
 
+@pytest.mark.long
 def test_a_study_without_its_list_is_known_by_what_it_holds(copy, study):
     """As older versions left them, and people who copy without dot files."""
     (copy / ".study.json").unlink()
@@ -265,6 +266,7 @@ def test_a_table_that_was_edited_is_not_believed(copy, old, new):
         joc.Study.load(copy)
 
 
+@pytest.mark.long
 def test_a_confirmation_of_another_study_is_not_shown(study, tmp_path):
     """As a power cut may leave it: a new study beside the old one's confirmation."""
     other = sweep(tmp_path / "other", TRIALS.assign(learning_rate=TRIALS["learning_rate"] * 2))

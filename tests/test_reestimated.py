@@ -90,6 +90,7 @@ def test_of_other_weights_they_are_others_and_the_weights_stay():
     assert found[0] != found[1]
 
 
+@pytest.mark.long
 def test_a_study_warns_and_names_it():
     trials = joc.grid(optimizer="sgd", learning_rate=0.1, ema_decay=0.9)
     more = {"steps": 4, "batch_size": 8, "progress": False, "devices": jax.devices()[:1]}

@@ -207,6 +207,7 @@ def test_odd_baselines_say_nothing(tmp_path, odd):
     assert "one answer" not in told(tmp_path, [trial(), trial("sgd")], task=task)[1]
 
 
+@pytest.mark.long
 def test_a_squared_error_is_said_in_units_of_the_target(tmp_path):
     """0.5 of a variance of 200² is an error of 141.4."""
     task = {"name": "sales", "metrics": {"loss": "min"}, "baselines": {"loss": 1.21}}

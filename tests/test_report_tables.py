@@ -110,6 +110,7 @@ def test_among_diverged_the_smaller_share_comes_first():
     assert order(rows) == [0.1, 1.0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("times", only([40], [40, 300]))
 @pytest.mark.parametrize("direction", only(["max"], ["min", "max"]))
 def test_equal_sums_of_right_answers_are_equal(direction, times):

@@ -157,6 +157,7 @@ def test_the_page_and_the_terminal_say_the_same(pair, language, word):
         assert said in console.file.getvalue() and said in whole
 
 
+@pytest.mark.long
 def test_the_command_compares_two(pair, tmp_path, capsys):
     a, b = map(str, pair)
     page = tmp_path / "both.html"

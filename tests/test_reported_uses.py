@@ -184,6 +184,7 @@ def test_a_bound_of_0_leaves_nothing(clip):
             assert all((leaf == 0).all() for leaf in jax.tree.leaves(u))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("recipe", [joc.adam, joc.adamw, joc.rmsprop, joc.nadam, joc.adagrad])
 def test_a_derivative_through_steps_is_finite_where_a_gradient_is_always_0(recipe):
     tx = optax.chain(joc.clip_by_global_norm(1.0), recipe(0.1))
@@ -336,6 +337,7 @@ def test_what_keras_accumulates_or_bounds_twice_is_refused_by_name():
         joc.from_keras(config | {"clipnorm": 1.0, "global_clipnorm": 1.0}, variables, params)
 
 
+@pytest.mark.long
 def test_layers_of_one_stack_made_under_vmap_train_in_lanes():
     """Each layer draws its own weights (split_rngs), the stack is scanned; so do two seeds."""
 

@@ -253,6 +253,7 @@ def test_a_plateau_is_the_framework_s(like):
     assert len(np.unique(np.asarray(ours).round(12))) > 20
 
 
+@pytest.mark.long
 def test_a_plateau_is_optax_s():
     with jax.enable_x64(True):
         for size in (1, 7):

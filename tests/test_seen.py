@@ -67,6 +67,7 @@ def by_hand(trial):
     return np.asarray(rows, float).reshape(-1, LENGTH["record_every"], 6).mean(axis=1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trial", only([0], [0, 3, 8]))
 def test_what_is_recorded_is_that_of_a_loop_written_out(seen, trial):
     study, _ = seen
@@ -276,6 +277,7 @@ def test_on_reading_may_end_a_sweep_which_goes_on_and_tells_the_rest(tmp_path):
     assert at(told) | at(later) == {(t, s) for t in range(40) for s in range(10, 201, 10)}
 
 
+@pytest.mark.long
 def test_a_time_limit_ends_a_sweep_as_ctrl_c_does(tmp_path):
     trials = joc.grid(optimizer="sgd", learning_rate=np.geomspace(1e-4, 1e-2, 8).tolist())
     settings = {"steps": 100, "batch_size": 5, "lanes": 4, "progress": False}

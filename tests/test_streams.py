@@ -340,6 +340,7 @@ def interrupted(task, directory, monkeypatch, after):
             )  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_sweep_cut_short_goes_on_to_the_same_bits(task, study, tmp_path, monkeypatch):
     interrupted(task, tmp_path, monkeypatch, after=4)
     again = joc.Study.resume(tmp_path, task=task, devices=jax.local_devices()[:1], progress=False)

@@ -293,6 +293,7 @@ class TestDirectories:
         assert saved.directory == tmp_path / "here"
         assert repr(saved).startswith("Study of 'line': ")
 
+    @pytest.mark.long
     def test_saving_later_and_reporting(self, tmp_path):
         study = make()
         with pytest.raises(ValueError, match="save the study first"):

@@ -439,6 +439,7 @@ def test_a_task_without_such_columns_gets_no_row():
     assert session.table.buckets[0].columns.task.row({"learning_rate": 1.0}) is None
 
 
+@pytest.mark.long
 def test_what_is_asked():
     assert asking.asked(lambda o, t, h: 0, 2) == {"h"}
     assert asking.asked(lambda h, t: 0, 2) == frozenset()  # the outputs, whatever they are called

@@ -50,6 +50,7 @@ def test_an_epoch_visits_every_example_once():
     assert (first != second).any()
 
 
+@pytest.mark.long
 def test_what_does_not_fill_a_batch_goes_unused_but_not_always_the_same():
     data = jnp.arange(10)
     unused = set()

@@ -55,6 +55,7 @@ def test_the_direction_stays_and_the_norm_is_the_bound(make):
         np.testing.assert_allclose(u / scale, wide / np.linalg.norm(wide), rtol=2e-6)
 
 
+@pytest.mark.long
 def test_norms_of_half_precision_are_summed_in_float32():
     """optax 0.2.8: inf, so that [300, 300] becomes [0, 0]; and 16 of 44.7."""
     g = jnp.full(2, 300.0, jnp.float16)

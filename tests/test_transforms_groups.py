@@ -186,6 +186,7 @@ def test_values_of_groups_are_data():
     np.testing.assert_allclose(bias[1], bias[0] / 10, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_in_a_sweep():
     """Two rates as columns of a table: every trial equals the trial alone."""
 

@@ -527,6 +527,7 @@ def test_rows_that_differ_in_their_start_alone_are_refused(again):
 # ---------------------------------------------------------------- longer
 
 
+@pytest.mark.long
 def test_training_on_is_the_longer_training(study, tmp_path):
     whole = sweep(steps=60)
     longer = study.train_on(2, steps=60, keep=1, progress=False, directory=tmp_path / "longer")
