@@ -225,6 +225,17 @@ def test_a_table_is_read_in_pieces_as_at_once(tmp_path, monkeypatch):
     alike(tmp_path, 150, 0, monkeypatch)
 
 
+def test_a_number_beyond_63_bits_keeps_its_digits_in_a_piece_of_its_own(tmp_path, monkeypatch):
+    """As a fuzzer found: pieces of 64 bits with a sign and without one became floats together."""
+    file = tmp_path / "table.csv"
+    file.write_text("n,y\n0,0\n1,9223372036854775809\n2,3\n3,5\n")
+    whole = read_table(file)
+    assert whole["y"].tolist() == [0, 2**63 + 1, 3, 5]
+    for name in ("CELLS", "HEAD"):
+        monkeypatch.setattr(parser, name, 1)
+    pd.testing.assert_frame_equal(read_table(file), whole)
+
+
 def test_a_boolean_below_gaps_stays_one(tmp_path, monkeypatch):
     """As a fuzzer found: pieces of gaps alone are numbers to pandas."""
     file = tmp_path / "table.csv"

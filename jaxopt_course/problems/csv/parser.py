@@ -243,6 +243,8 @@ def _unlike(names: list[str]) -> list[str]:
 def _joined(parts: list[Any]) -> Any:
     """The pieces of a column; of several kinds, as words and booleans, it is none of numbers."""
     kinds = {part.dtype.kind for part in parts}
+    if kinds == {"i", "u"} and all(len(part) == 0 or part.min() >= 0 for part in parts):
+        return np.concatenate([np.asarray(part, np.uint64) for part in parts])  # not as floats
     if kinds <= set("iuf") or kinds == {"b"}:
         return np.concatenate([np.asarray(part) for part in parts])
     return pd.concat([pd.Series(part, dtype=object) for part in parts]).array
