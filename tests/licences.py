@@ -101,7 +101,7 @@ def installed() -> dict[str, Package]:
     found = {}
     for one in metadata.distributions():
         own = one.metadata  # parsed anew each time that it is asked for
-        said = {"license": own["License"], "license_expression": own["License-Expression"]}
+        said = {"license": own.get("License"), "license_expression": own.get("License-Expression")}
         said["classifier"] = own.get_all("Classifier", [])
         name = canonicalize_name(own["Name"])
         licence = spdx(name, said)

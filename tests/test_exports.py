@@ -11,6 +11,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
@@ -222,7 +223,7 @@ def test_what_is_not_installed_is_named_with_its_command(study, tmp_path, module
 def test_a_data_base_of_somebody_else_is_refused(study, tmp_path):
     from jaxopt_course.exports.mlflow import store_of
 
-    with sqlite3.connect(tmp_path / "mine.db") as base:
+    with closing(sqlite3.connect(tmp_path / "mine.db")) as base, base:
         base.execute("create table mine (x)")
     (tmp_path / "text.db").write_text("no data base at all" * 100)
     with pytest.raises(ValueError, match=r"none of MLflow's"):
@@ -342,7 +343,7 @@ class TestReadBack:
         names = study.to_trackio("a project")
         assert names[2] == "first/trial-0002" and len(names) == 7
         (file,) = (tmp_path / "trackio").glob("*.db")
-        with sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True) as base:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as base:
             query = "select step, metrics from metrics where run_name = ? order by step"
             logs = [(step, json.loads(x)) for step, x in base.execute(query, (names[2],))]
             query = "select config from configs where run_name = ?"
