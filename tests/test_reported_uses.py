@@ -68,7 +68,7 @@ def test_a_masked_recipe_inside_groups_behind_a_masked_clip():
         found, wanted = (
             jax.jit(lambda p, tx=tx: steps(tx, p, 3)[0])(params) for tx in (ours, theirs)
         )
-        assert_trees_close(found, wanted, rtol=1e-9)
+        assert_trees_close(found, wanted, rtol=1e-12)
 
 
 def test_memories_carry_the_boxes_of_their_parameters():
