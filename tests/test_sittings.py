@@ -53,9 +53,9 @@ def test_every_trial_of_a_sweep_sits_somewhere_and_nowhere_twice(study):
     table = sittings(study.events, study.trials.assign(optimizer="sgd"))
     assert set(table["trial"]) == set(study.trials["trial"])
     assert table["lane"].isin([0, 1]).all() and table["device"].nunique() <= 2
-    for _, lane in table.sort_values("begin").groupby(["device", "lane"]):
+    for _, lane in table.sort_values(["begin", "end"]).groupby(["device", "lane"]):
         assert (lane["begin"].to_numpy()[1:] >= lane["end"].to_numpy()[:-1]).all()
-    for _, own in table.sort_values("begin").groupby("trial"):
+    for _, own in table.sort_values(["begin", "end"]).groupby("trial"):
         assert (own["begin"].to_numpy()[1:] >= own["end"].to_numpy()[:-1]).all()
     assert 0 < busy(table) <= 1 and table["end"].max() <= study.events[-1]["seconds"]
     assert joc.Study.load(study.directory).events == study.events
