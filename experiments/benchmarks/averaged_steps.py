@@ -4,20 +4,23 @@ Question  Is a step of Adam with ``ema_decay`` at most 1.05x one without (MLP, C
 Method    Both programs as a sweep compiles them, the MLP of ``throughput.py`` on one device in the
           default lanes, float32.  They evaluate once, at the end, so that the second evaluation,
           which the mean has of its own, does not count.  Processors' time, so that other programs
-          on the machine count little; the programs take turns, and the least time of each counts.
+          on the machine count little.  The programs take turns, first one first, then the other,
+          and the median of the ratios turn by turn counts: a machine that is slow for a minute is
+          so for both.  (The least time of each, as it stood here, gave 0.95 to 1.22 for one cell.)
 Run       python -m experiments.benchmarks.averaged_steps [--quick]
-Result    printed: microseconds a trial-step of both, and their ratio, a row an optimizer and batch
-          size.
+Result    printed: microseconds a trial-step of both (medians), and their ratio with its quartiles, a
+          row an optimizer and batch size.
 """
 
 import argparse
+import time
 
 import numpy as np
 
 import jaxopt_course as joc
-from experiments.benchmarks.profile import EXAMPLES, least
+from experiments.benchmarks.profile import EXAMPLES
 
-OPTIMIZERS, BATCHES, EPOCHS, TURNS = ("sgd", "adam", "muon"), (64, 256), 20, 15
+OPTIMIZERS, BATCHES, EPOCHS, TURNS = ("sgd", "adam", "muon"), (64, 256), 20, 60
 
 
 def training(optimizer, batch_size, epochs, **columns):
@@ -50,21 +53,36 @@ def training(optimizer, batch_size, epochs, **columns):
     return run, lanes * steps
 
 
+def paired(runs, turns):
+    """(turns, 2), seconds of processors of both, which take turns after a first call of each."""
+    for run in runs:
+        run()
+    seconds = np.empty((turns, 2))
+    for turn in range(turns):
+        for place in ((0, 1), (1, 0))[turn % 2]:
+            start = time.process_time()
+            runs[place]()
+            seconds[turn, place] = time.process_time() - start
+    return seconds
+
+
 def main(quick=False):
     """Print the table; the ratios, by optimizer and batch size."""
     joc.use_cpu_cores()
     cells = [(name, size) for name in OPTIMIZERS for size in BATCHES][: 1 if quick else None]
     epochs, turns = (1, 2) if quick else (EPOCHS, TURNS)
-    print("optimizer   batch   without, µs   with, µs   ratio")
+    print("optimizer   batch   without, µs   with, µs   ratio   (quartiles)")
     ratios = {}
     for name, size in cells:
         plain, steps = training(name, size, epochs)
         averaged, _ = training(name, size, epochs, ema_decay=0.99)
-        seconds = least({"without": plain, "with": averaged}, turns)
-        without, beside = (seconds[way] / steps * 1e6 for way in ("without", "with"))
-        ratios[name, size] = beside / without
+        seconds = paired((plain, averaged), turns)
+        without, beside = np.median(seconds, axis=0) / steps * 1e6
+        low, ratio, high = np.quantile(seconds[:, 1] / seconds[:, 0], [0.25, 0.5, 0.75])
+        ratios[name, size] = float(ratio)
         print(
-            f"{name:11s}{size:6d}{without:14.2f}{beside:11.2f}{beside / without:8.3f}", flush=True
+            f"{name:11s}{size:6d}{without:14.2f}{beside:11.2f}{ratio:8.3f}   ({low:.3f} to {high:.3f})",
+            flush=True,
         )
     return ratios
 
