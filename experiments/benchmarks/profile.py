@@ -24,7 +24,7 @@ import numpy as np
 
 import jaxopt_course as joc
 
-TRIALS, BATCH, EXAMPLES, EPOCHS, TURNS = 16, 64, 2496, 20, 5  # 39 steps an epoch
+TRIALS, BATCH, EXAMPLES, EPOCHS, TURNS = 16, 64, 2496, 20, 40  # 39 steps an epoch
 LAYERS = ((20, 64), (64, 64), (64, 1))
 PARTS = (
     "forward and backward",
