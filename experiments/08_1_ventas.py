@@ -58,7 +58,9 @@ show_table(made.table.head(4).rename(columns=SPANISH).replace(SPANISH), index=Fa
 ready = prepare(made.table, made.target)
 count = f"{len(made.table):_}".replace("_", "\u202f")
 print(f"{count} ventas; {len(ready.features)} entradas:")
-inputs = [" = ".join(SPANISH.get(word, word) for word in f.split("=")) for f in ready.features]
+inputs = [
+    "\u00a0=\u00a0".join(SPANISH.get(word, word) for word in f.split("=")) for f in ready.features
+]
 print(textwrap.fill(", ".join(inputs), 90))
 
 # %% [markdown]

@@ -299,7 +299,7 @@ def test_maps_each_with_a_bar_of_its_own_are_stacked_with_them():
 def test_a_mosaic_of_few_columns_keeps_them_and_has_few_ticks():
     figure = drawn(4, 3)
     assert figures.narrowed(figure)
-    assert figure.get_figwidth() == figures.PHONE
+    assert figure.get_figwidth() == figures.MOSAIC_WIDTH
     first, second = (axes.get_position() for axes in figure.axes[:2])
     assert first.x1 < second.x0 and first.y0 == pytest.approx(second.y0)
     low, high = figure.axes[0].get_xlim()
@@ -424,6 +424,8 @@ def test_a_cell_that_is_a_sentence_may_be_broken(monkeypatch):
 def test_a_card_says_what_a_bare_number_is():
     frame = pd.DataFrame({"exactitud": ["0,9", "0,8"]})
     assert "counted" in kind_of(frame.set_axis(["1", "2"]).reset_index(names="época")).split()
+    steps = pd.DataFrame([["Adam", "0,1", "0,2"]], columns=["paso / η en t =", "1", "2"])
+    assert "counted" in kind_of(steps).split()
     for names, index in (("", ["1", "2"]), ("red", ["una", "otra"])):
         assert "counted" not in kind_of(frame.set_axis(index).reset_index(names=names)).split()
 

@@ -23,6 +23,7 @@ WIDE_ENOUGH = 0.55  # of a phone, axes beside the names of their lines
 STEPS = 5  # of 15 %, that a figure grows
 PANELS = 6  # that are stacked at most; more are a mosaic
 MOSAIC = 3  # columns of a mosaic that a phone has room for, with as many ticks an axis
+MOSAIC_WIDTH = 1.3 * PHONE  # inches: smaller letters, so that the panels are no stamps
 PROPER = {  # optimizers as people write them; momentum is a word
     "sgd": "SGD",
     "ema_momentum": "momentum (media)",
@@ -184,8 +185,8 @@ def narrowed(figure: Any) -> bool:
     tall = [sum(ratios[row] for row in spec.rowspan) / sum(ratios) for spec in specs]
     width, height = figure.get_size_inches()
     if mosaic:
-        sparse(panels)
-        tall = [PHONE / width]  # each panel as broad for its height as it was
+        sparse(panels, MOSAIC_WIDTH / width)
+        tall = [MOSAIC_WIDTH / width]  # each panel as broad for its height as it was
     elif grid.ncols > 1:
         new = figure.add_gridspec(len(specs), 1, height_ratios=tall)
         for axes in panels:
@@ -198,7 +199,7 @@ def narrowed(figure: Any) -> bool:
                 if axes.get_subplotspec() is spec:
                     axes.set_subplotspec(new[row, 0])
     shrunk = 1.0 if mosaic else min(1.0, max(0.75, grid.ncols * PHONE / width))
-    figure.set_size_inches(PHONE, sum(tall) * height * shrunk)
+    figure.set_size_inches(MOSAIC_WIDTH if mosaic else PHONE, sum(tall) * height * shrunk)
     figure.set_layout_engine("constrained")
     for image, axes, label in bars:
         figure.colorbar(image, ax=axes, label=label)
@@ -232,14 +233,25 @@ def unbarred(figure: Any) -> list[tuple[Any, Any, str]]:
     return bars
 
 
-def sparse(panels: list[Any]) -> None:
-    """Leave axes of small panels few ticks."""
+def sparse(panels: list[Any], share: float) -> None:
+    """Leave axes of small panels few ticks, and marks that do not hide what is between them.
+
+    Args:
+        panels: the axes.
+        share: of the width that they were drawn for.
+    """
+    from matplotlib.collections import PathCollection
     from matplotlib.ticker import AutoLocator, MaxNLocator
 
     for axes in panels:
         for axis in (axes.xaxis, axes.yaxis):
             if type(axis.get_major_locator()) is AutoLocator:
                 axis.set_major_locator(MaxNLocator(MOSAIC))
+        for line in axes.get_lines():
+            line.set_markersize(share * line.get_markersize())
+        for points in axes.collections:
+            if isinstance(points, PathCollection):
+                points.set_sizes(share**2 * points.get_sizes())
 
 
 def enlarged(figure: Any) -> None:

@@ -103,7 +103,7 @@ def kind_of(shown: Any) -> str:
 
     The cells of numbers are broken only in the first column of a phone, and in a table that is
     ``broad`` for a page; the rows of one that is ``stacked`` are cards on a phone, which say what
-    their first cell is where that is ``counted``, a bare number.
+    their first cell is where that is ``counted``: it, or the head of another, is a bare number.
 
     Args:
         shown: a DataFrame of text.
@@ -116,7 +116,9 @@ def kind_of(shown: Any) -> str:
         words = " ".join(column).split() if at == 0 else [*column]
         phone += max(map(len, [*head.split(), *words])) + BESIDE[0]
         page += max(map(len, [*head.split(), *column])) + BESIDE[1]
-    counted = bool(shown.columns[0]) and all(re.match(r"[-\d]", cell) for cell in cells[:, 0])
+    bare = lambda words: [bool(re.match(r"[-\d]", word)) for word in words]
+    named = bool(shown.columns[0])
+    counted = named and (all(bare(cells[:, 0])) or any(bare(shown.columns[1:])))
     marks = {"stacked": phone > ON_A_PHONE, "broad": page > ON_A_PAGE, "counted": counted}
     return " ".join(["wide numbers", *(mark for mark, so in marks.items() if so)])
 
