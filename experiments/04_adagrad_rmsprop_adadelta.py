@@ -374,7 +374,7 @@ for label, (tx, colour) in variants.items():
     at, height, side = half[label] * 2.5, 0.52, "left"
     if "Keras" in label:
         at, height, side = half[label] / 4, 0.3, "right"
-    ax.annotate(label.replace(": ", "\n"), (at, height), ha=side, va="bottom")
+    ax.annotate(label.replace(": ", "\n").replace(", ", ",\n"), (at, height), ha=side, va="bottom")
 ax.axhline(0.5, color="0.7", linestyle=":")
 ax.set(xlabel="tamaño del gradiente", ylabel=r"tamaño del paso / $\eta$")
 show(fig, "epsilon")

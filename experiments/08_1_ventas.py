@@ -38,6 +38,12 @@ from jaxopt_course.problems.tables import prepare
 joc.use_cpu_cores(1 if quick() else None)
 COLORS = {"sgd": "#0072B2", "rmsprop": "#E69F00", "adam": "#009E73"}
 NAMES = {"sgd": "SGD", "rmsprop": "RMSProp", "adam": "Adam"}
+SPANISH = {  # los datos llevan nombres ingleses
+    **{"category": "categoría", "channel": "canal", "price": "precio", "discount": "descuento"},
+    **{"visits": "visitas", "rating": "nota", "day": "día", "weekend": "fin de semana"},
+    **{"books": "libros", "clothes": "ropa", "electronics": "electrónica", "home": "hogar"},
+    **{"marketplace": "mercado", "log_units": "log unidades"},
+}
 
 # %% [markdown]
 # ## Los datos
@@ -48,11 +54,14 @@ NAMES = {"sgd": "SGD", "rmsprop": "RMSProp", "adam": "Adam"}
 
 # %%
 made = sales()
-show_table(made.table.head(4), index=False)
+show_table(made.table.head(4).rename(columns=SPANISH).replace(SPANISH), index=False)
 ready = prepare(made.table, made.target)
 count = f"{len(made.table):_}".replace("_", "\u202f")
 print(f"{count} ventas; {len(ready.features)} entradas:")
-print(textwrap.fill(", ".join(ready.features), 90))
+inputs = [
+    "\u00a0=\u00a0".join(SPANISH.get(word, word) for word in f.split("=")) for f in ready.features
+]
+print(textwrap.fill(", ".join(inputs), 90))
 
 # %% [markdown]
 # La tabla se parte en 60/20/20. Las columnas de texto se convierten en ceros y unos; los números,

@@ -31,7 +31,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 import jaxopt_course as joc
-from jaxopt_course.course import name_lines, quick, show, show_table
+from jaxopt_course.course import quick, show, show_table
 
 joc.use_cpu_cores(1 if quick() else None)
 BLUE, ORANGE, GREEN, RED, PINK = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
@@ -372,7 +372,7 @@ right.set_xticks(ticks := [0.01, 0.03, 0.1, 0.3], [f"{tick:g}" for tick in ticks
 right.minorticks_off()
 fig.legend(*left.get_legend_handles_labels(), frameon=False, loc="upper center", ncols=4)
 fig.tight_layout(rect=(0, 0, 1, 0.93))
-show(fig, "con_y_sin")
+show(fig, "con_y_sin", "Exactitud y pérdida con cada freno y sin ninguno")
 
 # %% [markdown]
 # A la derecha, cada segmento va de la pérdida de entrenamiento a la de validación; el eje es
@@ -465,8 +465,8 @@ for name, color in zip(NAMES, [BLUE, ORANGE, GREEN, RED], strict=False):
     ax.plot(np.maximum(curve.index, 1e-5), curve, "o-", color=color, label=NAMES[name])
 ticks = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1]
 ax.set(xscale="log", xlabel="λ", ylabel="pérdida de validación")
-ax.set_xticks(ticks, ["sin L2", *(f"{tick:g}" for tick in ticks[1:])])
-name_lines(ax)
+ax.set_xticks(ticks, ["sin L2", *(f"$10^{{{power}}}$" for power in range(-4, 1))])
+ax.legend()
 show(fig, "lambda")
 
 # %%

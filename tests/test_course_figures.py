@@ -280,6 +280,34 @@ def test_a_colour_bar_goes_with_its_panels():
     plt.close(figure)
 
 
+def test_maps_each_with_a_bar_of_its_own_are_stacked_with_them():
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.6))
+    for axes in panels:
+        figure.colorbar(axes.imshow(np.array([[0.0, 0.5]])), ax=axes, label="cuánto")
+    figure.tight_layout()
+    assert figures.narrowed(figure)
+    upper, lower = panels
+    assert upper.get_position().y0 > lower.get_position().y1
+    bars = [axes for axes in figure.axes if axes not in [*panels]]
+    assert [bar.get_ylabel() for bar in bars] == ["cuánto", "cuánto"]
+    for axes, bar in zip(panels, bars, strict=True):
+        box, beside = axes.get_position(), bar.get_position()
+        assert beside.x0 > box.x1 and beside.y1 > box.y0 and box.y1 > beside.y0
+    plt.close(figure)
+
+
+def test_a_mosaic_of_few_columns_keeps_them_and_has_few_ticks():
+    figure = drawn(4, 3)
+    assert figures.narrowed(figure)
+    assert figure.get_figwidth() == figures.MOSAIC_WIDTH
+    first, second = (axes.get_position() for axes in figure.axes[:2])
+    assert first.x1 < second.x0 and first.y0 == pytest.approx(second.y0)
+    low, high = figure.axes[0].get_xlim()
+    ticks = figure.axes[0].get_xticks()
+    assert sum((ticks >= low) & (ticks <= high)) <= figures.MOSAIC + 1
+    plt.close(figure)
+
+
 def test_figures_are_numbered_by_their_lesson():
     picture = base64.b64encode(b"wide").decode()
     about = {"image/png": {"alt": "¿Quién llega?", "width": 700}}
@@ -391,6 +419,15 @@ def test_a_cell_that_is_a_sentence_may_be_broken(monkeypatch):
     for words in ("corta", "una frase que no cabe en una columna de números"):
         show_table(pd.DataFrame({"qué": [words], "cuánto": [1.5]}), index=False)
     assert 'class="wide numbers"' in shown[0] and 'class="wide"' in shown[1]
+
+
+def test_a_card_says_what_a_bare_number_is():
+    frame = pd.DataFrame({"exactitud": ["0,9", "0,8"]})
+    assert "counted" in kind_of(frame.set_axis(["1", "2"]).reset_index(names="época")).split()
+    steps = pd.DataFrame([["Adam", "0,1", "0,2"]], columns=["paso / η en t =", "1", "2"])
+    assert "counted" in kind_of(steps).split()
+    for names, index in (("", ["1", "2"]), ("red", ["una", "otra"])):
+        assert "counted" not in kind_of(frame.set_axis(index).reset_index(names=names)).split()
 
 
 def test_a_row_that_a_phone_has_no_room_for_is_a_card():

@@ -22,6 +22,8 @@ LETTERS = 10  # points, of every word and number
 WIDE_ENOUGH = 0.55  # of a phone, axes beside the names of their lines
 STEPS = 5  # of 15 %, that a figure grows
 PANELS = 6  # that are stacked at most; more are a mosaic
+MOSAIC = 3  # columns of a mosaic that a phone has room for, with as many ticks an axis
+MOSAIC_WIDTH = 1.3 * PHONE  # inches: smaller letters, so that the panels are no stamps
 PROPER = {  # optimizers as people write them; momentum is a word
     "sgd": "SGD",
     "ema_momentum": "momentum (media)",
@@ -164,22 +166,28 @@ def proper(text: str) -> str:
 def narrowed(figure: Any) -> bool:
     """Lay a figure out anew for a phone, its panels one below the other; whether it can be.
 
-    Mosaics of many panels, and figures whose labels would leave no room for the data, cannot.
+    A mosaic of many panels keeps its columns; one of many columns, and a figure whose labels would
+    leave no room for the data, cannot be.
     """
     from matplotlib.gridspec import GridSpecFromSubplotSpec
 
+    bars = unbarred(figure)
     panels = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
     specs = dict.fromkeys(axes.get_subplotspec() for axes in panels)
     grids = {spec.get_gridspec() for spec in specs}
-    if len(grids) != 1 or len(specs) > PANELS:
+    if len(grids) != 1:
         return False
     grid = grids.pop()
-    if isinstance(grid, GridSpecFromSubplotSpec):
+    mosaic = len(specs) > PANELS
+    if isinstance(grid, GridSpecFromSubplotSpec) or (mosaic and grid.ncols > MOSAIC):
         return False
     ratios = grid.get_height_ratios() or [1] * grid.nrows
     tall = [sum(ratios[row] for row in spec.rowspan) / sum(ratios) for spec in specs]
     width, height = figure.get_size_inches()
-    if grid.ncols > 1:
+    if mosaic:
+        sparse(panels, MOSAIC_WIDTH / width)
+        tall = [MOSAIC_WIDTH / width]  # each panel as broad for its height as it was
+    elif grid.ncols > 1:
         new = figure.add_gridspec(len(specs), 1, height_ratios=tall)
         for axes in panels:
             beside = [other for other in panels if axes.get_shared_y_axes().joined(axes, other)]
@@ -190,9 +198,14 @@ def narrowed(figure: Any) -> bool:
             for axes in panels:
                 if axes.get_subplotspec() is spec:
                     axes.set_subplotspec(new[row, 0])
-    shrunk = min(1.0, max(0.75, grid.ncols * PHONE / width))
-    figure.set_size_inches(PHONE, sum(tall) * height * shrunk)
+    shrunk = 1.0 if mosaic else min(1.0, max(0.75, grid.ncols * PHONE / width))
+    figure.set_size_inches(MOSAIC_WIDTH if mosaic else PHONE, sum(tall) * height * shrunk)
     figure.set_layout_engine("constrained")
+    for image, axes, label in bars:
+        figure.colorbar(image, ax=axes, label=label)
+    if bars:
+        sized(figure)
+        localised(figure)
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "constrained_layout not applied")
         try:
@@ -204,7 +217,41 @@ def narrowed(figure: Any) -> bool:
             figure.draw_without_rendering()
         except UserWarning:
             return False
-    return all(axes.get_position().width > 0.4 for axes in panels)
+    beside = grid.ncols if mosaic else 1
+    return all(axes.get_position().width > 0.4 / beside for axes in panels)
+
+
+def unbarred(figure: Any) -> list[tuple[Any, Any, str]]:
+    """Take away colour bars that share a cell with their panel; of each its image, panel, label."""
+    bars = []
+    for axes in [*figure.axes]:
+        for image in (*axes.images, *axes.collections):
+            bar = image.colorbar
+            if bar is not None and bar.ax.get_subplotspec() is not None:
+                bars.append((image, axes, bar.ax.get_ylabel()))
+                bar.remove()  # the panel has its whole cell again
+    return bars
+
+
+def sparse(panels: list[Any], share: float) -> None:
+    """Leave axes of small panels few ticks, and marks that do not hide what is between them.
+
+    Args:
+        panels: the axes.
+        share: of the width that they were drawn for.
+    """
+    from matplotlib.collections import PathCollection
+    from matplotlib.ticker import AutoLocator, MaxNLocator
+
+    for axes in panels:
+        for axis in (axes.xaxis, axes.yaxis):
+            if type(axis.get_major_locator()) is AutoLocator:
+                axis.set_major_locator(MaxNLocator(MOSAIC))
+        for line in axes.get_lines():
+            line.set_markersize(share * line.get_markersize())
+        for points in axes.collections:
+            if isinstance(points, PathCollection):
+                points.set_sizes(share**2 * points.get_sizes())
 
 
 def enlarged(figure: Any) -> None:

@@ -25,6 +25,7 @@ QUICK = "JAXOPT_COURSE_QUICK"  # set in the environment: lessons take seconds, n
 FIGURES = Path("runs") / "course"
 WORDY = 32  # letters of a cell that is a sentence
 ON_A_PHONE, ON_A_PAGE = 42, 86  # letters of a row
+CARDS = 6  # of a table on a phone; more are folded
 BESIDE = (1.2, 1.7)  # what is free beside a cell, there and there
 MADE_BY_PAGES = {"jaxopt_course": "caption"}  # of an output that a page leaves out
 
@@ -87,7 +88,12 @@ def show_table(frame: Any, digits: int = 3, *, index: bool = True) -> None:
 
         from jaxopt_course.course.formulas import boxed
 
-        display(HTML(boxed(shown.to_html(index=False, border=0), kind_of(shown))))
+        kind = kind_of(shown)
+        page = boxed(shown.to_html(index=False, border=0), kind)
+        if "stacked" in kind and len(shown) > CARDS:  # many screens of a phone
+            words = f"Ver la tabla ({len(shown)} filas)"
+            page = f'<details class="folds"><summary>{words}</summary>{page}</details>'
+        display(HTML(page))
     else:
         print(shown.to_string(index=False))
 
@@ -96,7 +102,8 @@ def kind_of(shown: Any) -> str:
     """The classes of a table: of sentences or of numbers; of these, what its page needs to know.
 
     The cells of numbers are broken only in the first column of a phone, and in a table that is
-    ``broad`` for a page; the rows of one that is ``stacked`` are cards on a phone.
+    ``broad`` for a page; the rows of one that is ``stacked`` are cards on a phone, which say what
+    their first cell is where that is ``counted``: it, or the head of another, is a bare number.
 
     Args:
         shown: a DataFrame of text.
@@ -109,7 +116,11 @@ def kind_of(shown: Any) -> str:
         words = " ".join(column).split() if at == 0 else [*column]
         phone += max(map(len, [*head.split(), *words])) + BESIDE[0]
         page += max(map(len, [*head.split(), *column])) + BESIDE[1]
-    return "wide numbers" + " stacked" * (phone > ON_A_PHONE) + " broad" * (page > ON_A_PAGE)
+    bare = lambda words: [bool(re.match(r"[-\d]", word)) for word in words]
+    named = bool(shown.columns[0])
+    counted = named and (all(bare(cells[:, 0])) or any(bare(shown.columns[1:])))
+    marks = {"stacked": phone > ON_A_PHONE, "broad": page > ON_A_PAGE, "counted": counted}
+    return " ".join(["wide numbers", *(mark for mark, so in marks.items() if so)])
 
 
 def spelt(cell: Any, digits: int) -> str:

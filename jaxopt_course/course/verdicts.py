@@ -8,6 +8,7 @@ import ast
 import hashlib
 import io
 import json
+import re
 import sys
 import tokenize
 from collections.abc import Sequence
@@ -100,9 +101,23 @@ def markdown(text: str) -> None:
 
         from jaxopt_course.course.formulas import html
 
-        display(HTML(html(text.replace(".py)", ".html)"))))
+        display(HTML(foldable(html(text.replace(".py)", ".html)")))))
     else:
         print(text)
+
+
+def foldable(page: str) -> str:
+    """HTML in whose cards, on a phone, what was measured is folded.
+
+    >>> foldable('<td data-head="lo medido">1,2 veces</td>')
+    '<td><details class="folds"><summary>lo medido</summary>1,2 veces</details></td>'
+    """
+    return re.sub(
+        r'<td data-head="(lo medido)">(.*?)</td>',
+        r'<td><details class="folds"><summary>\1</summary>\2</details></td>',
+        page,
+        flags=re.S,
+    )
 
 
 def code_of(lesson: Path) -> str:
