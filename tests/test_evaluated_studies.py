@@ -267,7 +267,7 @@ def test_bad_input_is_named(trials, optimizer, message):
         sweep(rows, optimizer)
 
 
-def test_where_optimizers_share_a_program_the_mean_of_decay_0_is_the_weights_too():
+def test_where_optimizers_share_a_program_a_mean_of_decay_0_is_the_weights(optimized_here):
     """XLA computes θ + u twice there, once for the mean, and may take an FMA in one of them."""
     trials = joc.grid(optimizer=["adamw", "sgd"], learning_rate=1e-3, ema_decay=[0.0, 0.9])
     study = joc.sweep("wine", trials, epochs=4, batch_size=32, lanes=4, keep=4, progress=False)
