@@ -265,3 +265,12 @@ def test_bad_input_is_named(trials, optimizer, message):
     rows = joc.grid(**({} if optimizer else {"optimizer": "sgd"}), learning_rate=0.1, **trials)
     with pytest.raises(ValueError, match=message):
         sweep(rows, optimizer)
+
+
+def test_where_optimizers_share_a_program_a_mean_of_decay_0_is_the_weights(optimized_here):
+    """XLA computes θ + u twice there, once for the mean, and may take an FMA in one of them."""
+    trials = joc.grid(optimizer=["adamw", "sgd"], learning_rate=1e-3, ema_decay=[0.0, 0.9])
+    study = joc.sweep("wine", trials, epochs=4, batch_size=32, lanes=4, keep=4, progress=False)
+    for i, decay in enumerate(trials["ema_decay"]):
+        pairs = zip(*(jax.tree.leaves(study.params(i, raw=raw)) for raw in (False, True)))
+        assert all(np.array_equal(a, b) for a, b in pairs) == (decay == 0)

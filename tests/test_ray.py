@@ -283,8 +283,12 @@ actor.facts_of = lambda device: real(device) | facts
 
 
 @pytest.fixture
-def made_up(nodes, tmp_path):
-    """What adds a node whose processes say, by their sitecustomize.py, that they are another."""
+def made_up(nodes, tmp_path, monkeypatch):
+    """What adds a node whose processes say, by their sitecustomize.py, that they are another.
+
+    It is heard before any work begins: a sweep gives it a second, and leaves out who takes longer.
+    """
+    monkeypatch.setattr("jaxopt_course.clusters.ray.OTHERS_SECONDS", 900.0)
     (tmp_path / "sitecustomize.py").write_text(OTHER)
     (tmp_path / "cpuinfo").write_text("model name : Abacus 3\nflags : beads rods\n")
     added = []
@@ -299,24 +303,39 @@ def made_up(nodes, tmp_path):
         nodes.remove_node(node)
 
 
-def test_other_instructions_are_refused_by_name_or_mixed(nodes, made_up, plain, tmp_path):
+@pytest.fixture
+def together(monkeypatch):
+    """Devices get their first rows when all have loaded the program, so that each has a turn."""
+    from jaxopt_course.clusters.ray import RayWorkers
+
+    joined, early = RayWorkers.joined, []
+
+    def all_of_them(workers):
+        early.extend(joined(workers))
+        if not all(slot.loaded for slot in workers._slots.values()):
+            return []
+        ready, early[:] = list(early), []
+        return ready
+
+    monkeypatch.setattr(RayWorkers, "joined", all_of_them)
+
+
+def test_other_instructions_are_refused_by_name_or_mixed(nodes, made_up, together, plain, tmp_path):
+    for node in [*nodes.worker_nodes]:
+        nodes.remove_node(node)
     nodes.one_more()
     made_up()
     told = r"the node .* has instructions Abacus 3, features \w+, not .*joc.Ray\(mixed=True\)"
     with pytest.raises(ValueError, match=told):
         sweep(at(nodes))
-    for number in range(5):  # who is slow to begin may find all rows given away
-        longer = {"steps": SETTINGS["steps"] << number, "directory": tmp_path / f"study-{number}"}
-        study = sweep(at(nodes, mixed=True), **longer)
-        manifest = joc.Study.load(study.directory).manifest
-        if "repeatable" in manifest:
-            break
+    study = sweep(at(nodes, mixed=True), directory=tmp_path / "study")
+    manifest = joc.Study.load(study.directory).manifest
     assert manifest["repeatable"] is False
     kinds = {e["instructions"].partition(",")[0]: e["alike"] for e in manifest["mixed"]}
     assert kinds.pop("Abacus 3") is False and all(kinds.values())
     ran = [n for e in manifest["mixed"] for a, b in e["trials"] for n in range(a, b + 1)]
     assert {*ran} == {*range(len(TRIALS))}
-    here = sweep(**longer | {"directory": None})
+    here = sweep()
     assert study.trials["status"].tolist() == here.trials["status"].tolist()
     np.testing.assert_allclose(study.trials["valid_loss"], here.trials["valid_loss"], rtol=1e-3)
     again = study.replay(0)

@@ -8,8 +8,8 @@ Method    Both programs as a sweep compiles them, the MLP of ``throughput.py`` o
           and the median of the ratios turn by turn counts: a machine that is slow for a minute is
           so for both.  (The least time of each, as it stood here, gave 0.95 to 1.22 for one cell.)
 Run       python -m experiments.benchmarks.averaged_steps [--quick]
-Result    printed: microseconds a trial-step of both (medians), and their ratio with its quartiles, a
-          row an optimizer and batch size.
+Result    printed: microseconds a trial-step of both (medians), and their ratio with its quartiles,
+          a row an optimizer and batch size.
 """
 
 import argparse
@@ -81,7 +81,8 @@ def main(quick=False):
         low, ratio, high = np.quantile(seconds[:, 1] / seconds[:, 0], [0.25, 0.5, 0.75])
         ratios[name, size] = float(ratio)
         print(
-            f"{name:11s}{size:6d}{without:14.2f}{beside:11.2f}{ratio:8.3f}   ({low:.3f} to {high:.3f})",
+            f"{name:11s}{size:6d}{without:14.2f}{beside:11.2f}{ratio:8.3f}   "
+            f"({low:.3f} to {high:.3f})",
             flush=True,
         )
     return ratios

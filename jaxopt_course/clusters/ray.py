@@ -20,6 +20,7 @@ from jaxopt_course.sweeps.messages import Code, Leaves
 from jaxopt_course.sweeps.patience import is_number
 
 LOOK_SECONDS = 1.0  # between two looks at the nodes
+OTHERS_SECONDS = 1.0  # for the others to say what they are, once the first device has
 DEATHS = 3  # of an actor before it has answered once, after which its place stays empty
 
 
@@ -81,7 +82,8 @@ class Ray:
             ImportError: Ray is not installed, or of another version.
             ConnectionError: nobody answers at the address, or no device in time.
             ValueError: a node has other code or another Ray; or, if not ``mixed``, another jax,
-                other devices or instructions.
+                other devices or instructions.  A node that says so later than the first device is
+                ready is left out, with a warning.
         """
         ray = imported(self.mixed)
         ours = not ray.is_initialized()
@@ -131,7 +133,7 @@ class RayWorkers:
                 )
             self._pause([slot.coming for slot in self._slots.values() if slot.coming is not None])
         if coming := [slot.coming for slot in self._slots.values() if slot.coming is not None]:
-            self._ray.wait(coming, num_returns=len(coming), timeout=LOOK_SECONDS)
+            self._ray.wait(coming, num_returns=len(coming), timeout=OTHERS_SECONDS)
             for slot in list(self._slots.values()):
                 self._check(slot, refuse=True)
         if self._settings.mixed:

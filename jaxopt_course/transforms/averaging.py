@@ -33,6 +33,7 @@ from jaxopt_course.base import (
     either,
     mean,
     number,
+    select,
 )
 from jaxopt_course.describe import described, evaluated_at
 from jaxopt_course.transforms.moments import bias
@@ -113,7 +114,7 @@ def ema_params(
         c, d = either(warmup, warm, lambda: (b.complement, b.value))
         return _from(c, d, past >= 2)
 
-    return _averaging(decay_at)
+    return _averaging(decay_at, lambda: as_decay(own).zero)
 
 
 @described
@@ -161,8 +162,14 @@ def _from(c: jax.Array, d: jax.Array, begun: jax.Array) -> ClosedDecay:
     return ClosedDecay(jnp.where(begun, d, 0), jnp.where(begun, c, 1), None)
 
 
-def _averaging(decay_at: Callable[[jax.Array], ClosedDecay]) -> Transform:
-    """A transformation that keeps a mean of the weights and changes no update."""
+def _averaging(
+    decay_at: Callable[[jax.Array], ClosedDecay], none: Callable[[], Flag] = lambda: False
+) -> Transform:
+    """A transformation that keeps a mean of the weights and changes no update.
+
+    Where the decay is 0 (``none``) the weights are evaluated, and not a mean that was made of the
+    same sum: XLA may make one of θ + u with an FMA and the other without.
+    """
 
     def init(params: Tree) -> AverageState:
         check_floating(params)
@@ -180,5 +187,8 @@ def _averaging(decay_at: Callable[[jax.Array], ClosedDecay]) -> Transform:
         a = leafwise(mean(decay_at(t)), state.average, after)
         return g, AverageState(t, cast_like(a, state.average))
 
-    average = lambda state, params: state.average
+    def average(state: AverageState, params: Tree) -> Tree:
+        weights = lambda a, p: select(none(), jnp.asarray(p, a.dtype), a)
+        return leafwise(weights, state.average, params)
+
     return evaluated_at(Transform(init, update), average, instead=False)
