@@ -267,6 +267,7 @@ def test_bad_input_is_named(trials, optimizer, message):
         sweep(rows, optimizer)
 
 
+@pytest.mark.long
 def test_where_optimizers_share_a_program_a_mean_of_decay_0_is_the_weights(optimized_here):
     """XLA computes θ + u twice there, once for the mean, and may take an FMA in one of them."""
     trials = joc.grid(optimizer=["adamw", "sgd"], learning_rate=1e-3, ema_decay=[0.0, 0.9])
