@@ -238,6 +238,10 @@ def read(directory: str | Path) -> Record:
             or edited, or the files do not belong together.
     """
     path = files.where(directory)
+    return files.read_still([path / name for name in (COMMIT, *SEALED)], lambda: _read(path))
+
+
+def _read(path: Path) -> Record:
     place = _pending(path) or {name: path / name for name in SEALED}
     file = place[MANIFEST]
     if not files.is_file(file):
@@ -290,7 +294,12 @@ def read_confirmation(directory: Path, manifest: dict[str, Any]) -> Record | Non
     """
     if _pending(directory) is not None or not has_confirmation(directory):
         return None
-    record = read(directory / CONFIRMATION)
+    try:
+        record = read(directory / CONFIRMATION)
+    except FileNotFoundError:
+        if has_confirmation(directory):
+            raise
+        return None  # a writer has just removed it
     of = record.manifest.get("confirms")  # older ones do not say
     return record if of in (None, identity(manifest)) else None
 
