@@ -14,6 +14,7 @@ from test_records import listing
 from written_studies import parsed_once
 
 from jaxopt_course.records import files, store
+from jaxopt_course.report.page import write_report
 
 def record(score, kind="sweep", **manifest):
     manifest |= {"kind": kind, "told": score, "program_sha256": f"{score}".ljust(64, "0")}
@@ -97,3 +98,43 @@ def test_a_reader_takes_one_study_whole_whenever_a_writer_goes_on(tmp_path, begu
             seen.add(found[0])
             assert listing(directory) == listing(new)
     assert turn > 5 and 0.75 in seen and (begun or 0.5 in seen)
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """This process as a user who owns nothing; only root can become one."""
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.fixture
+def shared():
+    """A folder that every user can reach, as pytest's own is not."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_a_study_that_another_user_may_only_read(shared):
+    """As on a read-only medium, also one that was left half replaced: read, and nothing else."""
+    directory = report_studies.write(shared / "study", [trial()])
+    store.write(directory, OLD)
+    store.write(directory, CONFIRMED, confirmation=True)
+    halfway = shutil.copytree(directory, shared / "halfway")
+    under_way(halfway)
+    before = listing(shared)
+    store.read(directory)  # what is imported late, in folders that nobody else can reach
+    with as_nobody():
+        with pytest.raises(PermissionError):
+            (directory / "probe").touch()
+        assert read(directory) == 4 * [0.5]
+        assert read(halfway) == 2 * [0.75]
+        for one in (directory, halfway):
+            with pytest.raises(PermissionError, match=str(one)) as error:
+                write_report(one, png=False)
+            assert "Errno" not in str(error.value)
+    assert listing(shared) == before
