@@ -16,6 +16,7 @@ from written_studies import parsed_once
 from jaxopt_course.records import files, store
 from jaxopt_course.report.page import write_report
 
+
 def record(score, kind="sweep", **manifest):
     manifest |= {"kind": kind, "told": score, "program_sha256": f"{score}".ljust(64, "0")}
     return report_studies.record([trial(seed=seed, score=score) for seed in range(2)], 4, manifest)
@@ -33,8 +34,9 @@ def read(directory):
     """What manifest and table of a study and of its confirmation say: each time the same."""
     found = store.read(directory)
     both = found, store.read_confirmation(directory, found.manifest)
-    each = [[r.manifest["told"], r.trials["valid_accuracy"].iloc[0]] for r in both if r is not None]
-    return sum(each, [])
+    there = [one for one in both if one is not None]
+    says = lambda one: (one.manifest["told"], one.trials["valid_accuracy"].iloc[0])
+    return [number for one in there for number in says(one)]
 
 
 def under_way(directory):

@@ -72,7 +72,7 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
     first_number = 0 if mark == BLANKS and begins[:1] == ["0"] else 1  # as pandas prints a table
     counted = begins == [str(place + first_number) for place in range(len(rows))]
     quoted = all(record.lstrip().startswith('"') for record in records[1:])
-    # Names of rows, as R writes and pandas prints them; else a name is missing, and nobody knows which.
+    # Names of rows, as R and pandas have them; else a name is missing, and nobody knows which.
     rows_named = len(set(begins)) == len(begins) and (counted or quoted)
     extra = widths == {len(first) + 1} and any(row[-1] for row in rows) and rows_named
     if rows and len(rows[0]) > len(first) and not extra and mark != BLANKS:
