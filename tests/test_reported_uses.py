@@ -19,12 +19,12 @@ from flax import linen as nn
 from flax import nnx
 from flax.core import freeze as frozen_dict
 from flax.training.train_state import TrainState
-from helpers import assert_trees_close, assert_trees_equal
+from helpers import assert_trees_close, assert_trees_equal, of_convention
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from long_form import only
+from long_form import only, put
 
 import jaxopt_course as joc
-from jaxopt_course.conventions import CONVENTIONS, convention
+from jaxopt_course.conventions import CONVENTIONS
 
 PARAMS = {
     "a": {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([0.5, 0.25])},
@@ -146,6 +146,13 @@ def test_a_data_parallel_step_is_that_of_one_device():
 
 
 GRID = [f"{like}.{name}" for like in CONVENTIONS for name in sorted(CONVENTIONS[like])]
+WHOLE_MATRICES = ("adafactor", "muon", "soap")  # sums and products over what is divided
+GRID_OF_TYPES = [
+    pytest.param(name, marks=pytest.mark.xfail(reason="JAX asks for shardings", strict=True))
+    if name.endswith(WHOLE_MATRICES)
+    else name
+    for name in GRID
+]
 
 
 def divided(tree, mesh):
@@ -155,11 +162,10 @@ def divided(tree, mesh):
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 2)], ids=["rows", "rows and columns"])
-@pytest.mark.parametrize("name", only(["torch.sgd"], GRID))
+@pytest.mark.parametrize("name", [put(c, c == "torch.sgd") for c in GRID_OF_TYPES])
 def test_what_a_type_says_of_devices_stays(name, shape):
     """Explicit sharding: memories lie as their parameters do, steps are those of one device."""
-    like, _, recipe = name.partition(".")
-    tx = convention(recipe, like)(0.1)
+    tx = of_convention(name, 0.1)
     params = {
         "w": jnp.sin(jnp.arange(32.0).reshape(8, 4)),
         "b": jnp.cos(jnp.arange(4.0)).astype(jnp.bfloat16),
@@ -186,10 +192,9 @@ def test_what_a_type_says_of_devices_stays(name, shape):
 @pytest.mark.parametrize("name", only(["torch.nadam"], GRID))
 def test_float64_schedules_promote_nothing_in_a_scan(name):
     """x64 in force, float32 parameters, and a schedule that gives float64."""
-    like, _, recipe = name.partition(".")
     params = jax.tree.map(lambda p: np.asarray(p, np.float32), PARAMS)
     with jax.enable_x64(True):
-        tx = convention(recipe, like)(lambda step: jnp.float64(0.1) / (1 + step))
+        tx = of_convention(name, lambda step: jnp.float64(0.1) / (1 + step))
         state = tx.init(params)
         kinds = jax.tree.map(lambda x: jnp.asarray(x).dtype, state)
 

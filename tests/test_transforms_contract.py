@@ -23,6 +23,7 @@ from helpers import (
     descend,
     deviation,
     kept,
+    of_convention,
     our,
     rollout,
     shifted,
@@ -410,10 +411,9 @@ EVERYBODY = [f"{like}.{name}" for like in CONVENTIONS for name in sorted(CONVENT
 @pytest.mark.parametrize("name", only(PROMOTED, EVERYBODY))
 def test_no_promotion_is_left_to_jax(name, x64):
     """A user's strict mode is for the user's own code."""
-    like, _, recipe = name.rpartition(".")
     with jax.numpy_dtype_promotion("strict"), jax.enable_x64(x64):
-        params = jnp.ones(3, jnp.float32)
-        tx = convention(recipe, like or "optax")(0.1)
+        params = jnp.ones((3, 2), jnp.float32)
+        tx = of_convention(name, 0.1)
         for update in (tx.update, jax.jit(tx.update)):
             u, _ = update(params, tx.init(params), params)
             assert apply_updates(params, u).dtype == jnp.float32

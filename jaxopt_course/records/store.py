@@ -212,9 +212,7 @@ def read_events(directory: Path) -> list[dict[str, Any]]:
     events = []
     lines = file.read_text(encoding="utf-8", errors="replace").split("\n", MOST_EVENTS)
     for line in lines[:MOST_EVENTS]:
-        with suppress(
-            ValueError, RecursionError
-        ):  # a torn line tells nothing, and nothing needs it
+        with suppress(ValueError, RecursionError):  # a torn line tells nothing, and is not needed
             if isinstance(event := json.loads(line), dict):
                 events.append(event)
     return events
@@ -296,10 +294,10 @@ def read_confirmation(directory: Path, manifest: dict[str, Any]) -> Record | Non
         return None
     try:
         record = read(directory / CONFIRMATION)
-    except FileNotFoundError:
-        if has_confirmation(directory):
-            raise
-        return None  # a writer has just removed it
+    except FileNotFoundError:  # unless a writer has just removed it
+        if not has_confirmation(directory):
+            return None
+        raise
     of = record.manifest.get("confirms")  # older ones do not say
     return record if of in (None, identity(manifest)) else None
 
