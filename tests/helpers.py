@@ -13,6 +13,7 @@ from transcriptions import soap_twin, transcribed
 
 import jaxopt_course.transforms as transforms
 from jaxopt_course.base import Decay, apply_updates
+from jaxopt_course.conventions import convention
 from jaxopt_course.optimizers import OPTIMIZERS as RECIPES
 
 # Of the compiler, as without tests/conftest.py.
@@ -545,3 +546,14 @@ def reuse(patch, *studies):
             programs[tuple(bucket.static.items())], bucket=bucket
         ),
     )
+
+
+OWED = {"weight_decay": 0.1, "alpha": 5.0, "b3_warmup": 3.0, "alpha_warmup": 3.0}  # no defaults
+
+
+def of_convention(name, rate):
+    """The recipe called "torch.adam" and the like, with what it asks for."""
+    like, _, recipe = name.partition(".")
+    make = convention(recipe, like)
+    asked = [p.name for p in inspect.signature(make).parameters.values() if p.default is p.empty]
+    return make(rate, **{key: OWED[key] for key in asked if key in OWED})

@@ -248,6 +248,18 @@ def test_a_boolean_below_gaps_stays_one(tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(read_table(file), whole)
 
 
+@pytest.mark.parametrize("wide", [1, 1_000])
+def test_a_table_as_pandas_prints_it(tmp_path, monkeypatch, wide):
+    """As a fuzzer found: numbers of rows from 0 were dropped in one way, and refused in another."""
+    file = tmp_path / "table.txt"
+    table = pd.DataFrame({"day": ["2021-01-02", "2021-02-03"] * 3, "y": np.arange(6) / 4})
+    file.write_text(table.to_string())
+    for module in (parser, reading):
+        monkeypatch.setattr(module, "WIDE", wide)
+    with pytest.warns(UserWarning, match="taken for names of the rows"):
+        pd.testing.assert_frame_equal(read_table(file), table)
+
+
 @pytest.mark.fuzz
 def test_many_tables_are_read_in_pieces_as_at_once(tmp_path, monkeypatch):
     alike(tmp_path, 2_000, 1, monkeypatch)

@@ -5,6 +5,7 @@ optax's, that of one device, or arithmetic.
 """
 
 import copy
+import math
 import pickle
 
 import flax.serialization
@@ -18,10 +19,12 @@ from flax import linen as nn
 from flax import nnx
 from flax.core import freeze as frozen_dict
 from flax.training.train_state import TrainState
-from helpers import assert_trees_close, assert_trees_equal
-from jax.sharding import AxisType, PartitionSpec
+from helpers import assert_trees_close, assert_trees_equal, of_convention
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from long_form import only, put
 
 import jaxopt_course as joc
+from jaxopt_course.conventions import CONVENTIONS
 
 PARAMS = {
     "a": {"kernel": jnp.array([[1.0, -2.0]]), "bias": jnp.array([0.5, 0.25])},
@@ -142,6 +145,70 @@ def test_a_data_parallel_step_is_that_of_one_device():
     assert_trees_close(jax.jit(divided)(params, tx.init(params), x), whole, rtol=1e-5)
 
 
+GRID = [f"{like}.{name}" for like in CONVENTIONS for name in sorted(CONVENTIONS[like])]
+WHOLE_MATRICES = ("adafactor", "muon", "soap")  # sums and products over what is divided
+GRID_OF_TYPES = [
+    pytest.param(name, marks=pytest.mark.xfail(reason="JAX asks for shardings", strict=True))
+    if name.endswith(WHOLE_MATRICES)
+    else name
+    for name in GRID
+]
+
+
+def divided(tree, mesh):
+    """Each matrix in rows and columns over the mesh, as far as it has axes; vectors in rows."""
+    spec = lambda x: PartitionSpec(*[*mesh.axis_names, None][: x.ndim])
+    return jax.tree.map(lambda x: jax.device_put(x, NamedSharding(mesh, spec(x))), tree)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 2)], ids=["rows", "rows and columns"])
+@pytest.mark.parametrize("name", [put(c, c == "torch.sgd") for c in GRID_OF_TYPES])
+def test_what_a_type_says_of_devices_stays(name, shape):
+    """Explicit sharding: memories lie as their parameters do, steps are those of one device."""
+    tx = of_convention(name, 0.1)
+    params = {
+        "w": jnp.sin(jnp.arange(32.0).reshape(8, 4)),
+        "b": jnp.cos(jnp.arange(4.0)).astype(jnp.bfloat16),
+    }
+    wanted = steps(tx, params, 2)[0]
+    axes = ("rows", "columns")[: len(shape)]
+    mesh = jax.make_mesh(shape, axes, axis_types=(AxisType.Explicit,) * len(shape))
+    with jax.set_mesh(mesh):
+        there = divided(params, mesh)
+        lies = {leaf.shape: leaf.sharding for leaf in jax.tree.leaves(there)}
+        for update in (tx.update, jax.jit(tx.update)):
+            now, state = there, tx.init(there)
+            for step in range(2):
+                before = jax.tree.map(lambda x: jax.typeof(x), state)
+                u, state = update(gradient(now, step), state, now)
+                assert jax.tree.map(lambda x: jax.typeof(x), state) == before
+                now = joc.apply_updates(now, u)
+            for leaf in jax.tree.leaves((now, state)):
+                if leaf.shape in lies:
+                    assert leaf.sharding == lies[leaf.shape]
+            assert_trees_close(jax.device_get(now), jax.device_get(wanted), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", only(["torch.nadam"], GRID))
+def test_float64_schedules_promote_nothing_in_a_scan(name):
+    """x64 in force, float32 parameters, and a schedule that gives float64."""
+    params = jax.tree.map(lambda p: np.asarray(p, np.float32), PARAMS)
+    with jax.enable_x64(True):
+        tx = of_convention(name, lambda step: jnp.float64(0.1) / (1 + step))
+        state = tx.init(params)
+        kinds = jax.tree.map(lambda x: jnp.asarray(x).dtype, state)
+
+        def step(carry, _):
+            params, state = carry
+            u, state = tx.update(jax.tree.map(jnp.sin, params), state, params)
+            assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(u))
+            return (joc.apply_updates(params, u), state), None
+
+        (params, state), _ = jax.lax.scan(step, (params, state), None, 3)
+        assert jax.tree.map(lambda x: x.dtype, state) == kinds
+    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(params))
+
+
 def test_an_imported_state_may_be_donated_and_torchs_arrays_stay():
     group = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "params": [0]}
     group |= {"amsgrad": False, "maximize": False}
@@ -222,6 +289,121 @@ def test_a_schedule_under_multi_steps_counts_updates():
     np.testing.assert_allclose(rates, [0, 1, 0, 0.75, 0, 0.5], rtol=1e-6)
     told = joc.hyperparameters(joc.sgd(fall), state.inner_opt_state)
     assert told["learning_rate"] == pytest.approx(0.25)
+
+
+TABLE = np.array([0.5, 0.25, 0.125, 0.0625])
+OWN_SCHEDULES = {  # and whether a step may be traced there
+    "if": (lambda step: 0.5 if step < 2 else 0.25, False),
+    "math": (lambda step: math.cos(float(step)), False),
+    "where": (lambda step: jnp.where(step < 2, 0.5, 0.25), True),
+    "table": (lambda step: jnp.asarray(TABLE)[step], True),
+    "table of NumPy": (lambda step: TABLE[int(step)], False),
+    "float64": (lambda step: np.float64(0.5), True),
+    "whole": (lambda step: 1, True),
+}
+
+
+@pytest.mark.parametrize("name", OWN_SCHEDULES)
+def test_schedules_of_a_user_s_own_are_optax_s(name):
+    schedule, traceable = OWN_SCHEDULES[name]
+    found, wanted = [], []
+    for end, recipe in ((found, joc.sgd), (wanted, optax.sgd)):
+        for wrap in (lambda f: f, jax.jit):
+            tx = recipe(schedule, momentum=0.5)
+            update, params, state = wrap(tx.update), PARAMS, tx.init(PARAMS)
+            try:
+                for step in range(4):
+                    u, state = update(gradient(params, step), state, params)
+                    params = joc.apply_updates(params, u)
+                end.append(params)
+            except jax.errors.JAXTypeError as error:
+                end.append(str(error)[:20])
+    assert isinstance(found[1], str) is not traceable
+    for mine, theirs in zip(found, wanted, strict=True):
+        if isinstance(mine, str):
+            assert isinstance(theirs, str)
+        else:
+            assert_trees_close(mine, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize("rate, word", [(None, "None"), ("0.1", "0.1")])
+def test_what_a_schedule_cannot_give_is_said(rate, word):
+    tx, params = joc.sgd(lambda step: rate), {"w": jnp.ones(3)}
+    with pytest.raises((ValueError, TypeError), match=word):
+        tx.update(params, tx.init(params), params)
+
+
+def test_a_schedule_may_give_a_rate_an_entry():
+    """As optax takes it; where it fits no leaf it is named, see test_transforms_contract.py."""
+    for rate in (jnp.full(1, 0.5), jnp.array([0.5, 0.25, 0.125])):
+        params = {"w": jnp.ones(3)}
+        ours, theirs = (recipe(lambda step, r=rate: r) for recipe in (joc.sgd, optax.sgd))
+        found = ours.update(params, ours.init(params), params)[0]
+        assert_trees_equal(found, theirs.update(params, theirs.init(params), params)[0])
+
+
+def test_layers_frozen_by_turns_by_their_schedules_keep_their_memories():
+    """A rate of 0 for two steps, then another's: m = 0.9 m + g goes on throughout."""
+    even = lambda step: jnp.where(step // 2 % 2 == 0, 0.1, 0.0)
+    odd = lambda step: jnp.where(step // 2 % 2 == 0, 0.0, 0.1)
+    rates = {"a/*": joc.sgd(even, momentum=0.9), "b/*": joc.sgd(odd, momentum=0.9)}
+    tx = joc.partition_by_path(rates)
+    params, state = PARAMS, tx.init(PARAMS)
+    wanted = jax.tree.map(lambda p: np.asarray(p, np.float64), PARAMS)
+    memory = jax.tree.map(np.zeros_like, wanted)
+    for step in range(6):
+        g = jax.tree.map(lambda p, step=step: np.sin(p * (step + 1)) + 0.25, wanted)
+        memory = jax.tree.map(lambda m, g: 0.9 * m + g, memory, g)
+        moving = "a" if step // 2 % 2 == 0 else "b"
+        still = "b" if moving == "a" else "a"
+        wanted[moving] = jax.tree.map(lambda p, m: p - 0.1 * m, wanted[moving], memory[moving])
+        before = params
+        params, state = steps(tx, params, 1, state, step)
+        assert_trees_equal(params[still], before[still])
+        assert_trees_close(params, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bound", only(["global_clipnorm"], ["clipnorm", "global_clipnorm"]))
+def test_what_keras_accumulates_is_multi_steps(bound):
+    """Keras takes the mean of k gradients, bounds it, and then takes one step of AdamW.
+
+    By hand in float64, after ``keras.optimizers.base_optimizer``: θ ← θ - η λ θ, then Adam's step
+    with the bias corrections in the rate and ε outside of the root.
+    """
+    k, eta, b1, b2, eps, decay, most = 2, 0.1, 0.9, 0.999, 1e-7, 0.05, 0.5
+    size = lambda leaves: np.sqrt(sum(np.sum(leaf**2) for leaf in leaves))
+    with jax.enable_x64(True):
+        params = jax.tree.map(lambda p: np.asarray(p, np.float64), PARAMS)
+        if bound == "clipnorm":  # each variable's own norm
+
+            def shorten(tree, state, params=None):
+                each = lambda g: g * most / jnp.maximum(jnp.sqrt(jnp.sum(g**2)), most)
+                return jax.tree.map(each, tree), state
+
+            clip = optax.GradientTransformation(lambda params: optax.EmptyState(), shorten)
+        else:
+            clip = joc.clip_by_global_norm(most)
+        recipe = joc.adamw(eta, b1, b2, eps, weight_decay=decay, like="keras")
+        tx = optax.MultiSteps(joc.chain(clip, recipe), k).gradient_transformation()
+        found, _ = jax.device_get(jax.jit(lambda params: steps(tx, params, 6))(params))
+    leaves, tree = jax.tree.flatten(params)
+    m, v, kept = ([np.zeros_like(leaf) for leaf in leaves] for _ in range(3))
+    for step in range(6):
+        g = [np.sin(p * (step + 1)) + 0.25 for p in leaves]
+        kept = [a + b / k for a, b in zip(kept, g, strict=True)]
+        if (step + 1) % k:
+            continue
+        t = (step + 1) // k
+        norms = [size([g]) if bound == "clipnorm" else size(kept) for g in kept]
+        g = [g * most / max(norm, most) for g, norm in zip(kept, norms, strict=True)]
+        m = [b1 * m + (1 - b1) * g for m, g in zip(m, g, strict=True)]
+        v = [b2 * v + (1 - b2) * g**2 for v, g in zip(v, g, strict=True)]
+        alpha = eta * np.sqrt(1 - b2**t) / (1 - b1**t)
+        after = zip(leaves, m, v, strict=True)
+        leaves = [p - eta * decay * p - alpha * m / (np.sqrt(v) + eps) for p, m, v in after]
+        kept = [np.zeros_like(leaf) for leaf in leaves]
+    for mine, theirs in zip(tree.flatten_up_to(found), leaves, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-7)  # optax adds up in float32
 
 
 # ---------------------------------------------------------------- files

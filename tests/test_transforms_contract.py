@@ -23,6 +23,7 @@ from helpers import (
     descend,
     deviation,
     kept,
+    of_convention,
     our,
     rollout,
     shifted,
@@ -36,7 +37,7 @@ from transcriptions import transcribed
 
 import jaxopt_course.transforms as transforms
 from jaxopt_course.base import apply_updates, chain
-from jaxopt_course.conventions import convention
+from jaxopt_course.conventions import CONVENTIONS, convention
 from jaxopt_course.tables.signatures import WHOLE
 
 ALL = pytest.mark.parametrize("name", PIECES)
@@ -402,14 +403,17 @@ def test_leaves_that_are_no_numbers_are_named(name, odd):
         RECIPES[name](0.1).update(params, RECIPES[name](0.1).init(fine), fine)
 
 
+PROMOTED = ["optax.adam", "optax.radam", "keras.nadam", "torch.nadam", "torch.rmsprop"]
+EVERYBODY = [f"{like}.{name}" for like in CONVENTIONS for name in sorted(CONVENTIONS[like])]
+
+
 @pytest.mark.parametrize("x64", only([True], [False, True]))
-@pytest.mark.parametrize("name", ["adam", "radam", "keras.nadam", "torch.nadam", "torch.rmsprop"])
+@pytest.mark.parametrize("name", only(PROMOTED, EVERYBODY))
 def test_no_promotion_is_left_to_jax(name, x64):
     """A user's strict mode is for the user's own code."""
-    like, _, recipe = name.rpartition(".")
     with jax.numpy_dtype_promotion("strict"), jax.enable_x64(x64):
-        params = jnp.ones(3, jnp.float32)
-        tx = convention(recipe, like or "optax")(0.1)
+        params = jnp.ones((3, 2), jnp.float32)
+        tx = of_convention(name, 0.1)
         for update in (tx.update, jax.jit(tx.update)):
             u, _ = update(params, tx.init(params), params)
             assert apply_updates(params, u).dtype == jnp.float32

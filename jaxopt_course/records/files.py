@@ -9,14 +9,16 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 PARTIAL = ".partial"  # how a file ends while it is written
 MAX_JSON = 1 << 26  # bytes; no manifest of ours comes near
+TURNS = 100  # at which a reader meets a writer, which is rare once
 Fill = Callable[[Path], Any]  # writes what belongs into a file
+Read = TypeVar("Read")
 
 
 def replace(target: Path, fill: Fill) -> None:
@@ -190,6 +192,38 @@ def read_part(file: Path, load: Callable[[Path], Any]) -> Any:
         return load(file)
     except Exception as error:  # a damaged file fails in as many ways as there are parsers
         raise ValueError(f"{file} is damaged: {_shown(error)}") from error
+
+
+def read_still(files: Iterable[Path], read: Callable[[], Read]) -> Read:
+    """What ``read`` makes of files that belong together: it reads once more where one was replaced.
+
+    A reader has no lock, so a writer may go on between two of the files.
+
+    Raises:
+        Exception: what ``read`` raises of files that stayed as they were.
+        ValueError: they are replaced each time.
+    """
+    files = list(files)
+    for _ in range(TURNS):
+        before = [_mark(file) for file in files]
+        try:
+            found = read()
+        except Exception:
+            if before == [_mark(file) for file in files]:
+                raise
+        else:
+            if before == [_mark(file) for file in files]:
+                return found
+    raise ValueError(f"{files[0].parent} is written again and again; read it later")
+
+
+def _mark(file: Path) -> tuple[int, ...] | None:
+    """What changes where a file is replaced; None where there is none."""
+    try:
+        now = file.lstat()
+    except OSError:
+        return None
+    return now.st_ino, now.st_size, now.st_mtime_ns
 
 
 def _shown(error: Exception) -> str:

@@ -212,9 +212,7 @@ def read_events(directory: Path) -> list[dict[str, Any]]:
     events = []
     lines = file.read_text(encoding="utf-8", errors="replace").split("\n", MOST_EVENTS)
     for line in lines[:MOST_EVENTS]:
-        with suppress(
-            ValueError, RecursionError
-        ):  # a torn line tells nothing, and nothing needs it
+        with suppress(ValueError, RecursionError):  # a torn line tells nothing, and is not needed
             if isinstance(event := json.loads(line), dict):
                 events.append(event)
     return events
@@ -238,6 +236,10 @@ def read(directory: str | Path) -> Record:
             or edited, or the files do not belong together.
     """
     path = files.where(directory)
+    return files.read_still([path / name for name in (COMMIT, *SEALED)], lambda: _read(path))
+
+
+def _read(path: Path) -> Record:
     place = _pending(path) or {name: path / name for name in SEALED}
     file = place[MANIFEST]
     if not files.is_file(file):
@@ -290,7 +292,12 @@ def read_confirmation(directory: Path, manifest: dict[str, Any]) -> Record | Non
     """
     if _pending(directory) is not None or not has_confirmation(directory):
         return None
-    record = read(directory / CONFIRMATION)
+    try:
+        record = read(directory / CONFIRMATION)
+    except FileNotFoundError:  # unless a writer has just removed it
+        if not has_confirmation(directory):
+            return None
+        raise
     of = record.manifest.get("confirms")  # older ones do not say
     return record if of in (None, identity(manifest)) else None
 

@@ -69,9 +69,10 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
         )
     widths = {len(row) for row in rows}
     begins = [row[0] for row in rows]
-    counted = begins == [str(place + 1) for place in range(len(rows))]
+    first_number = 0 if mark == BLANKS and begins[:1] == ["0"] else 1  # as pandas prints a table
+    counted = begins == [str(place + first_number) for place in range(len(rows))]
     quoted = all(record.lstrip().startswith('"') for record in records[1:])
-    # Names of rows, as R writes them; else a name is missing, and nobody knows which.
+    # Names of rows, as R and pandas have them; else a name is missing, and nobody knows which.
     rows_named = len(set(begins)) == len(begins) and (counted or quoted)
     extra = widths == {len(first) + 1} and any(row[-1] for row in rows) and rows_named
     if rows and len(rows[0]) > len(first) and not extra and mark != BLANKS:
