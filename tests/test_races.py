@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import report_studies
+from long_form import put
 from report_studies import trial
 from test_records import listing
 from written_studies import parsed_once
@@ -58,7 +59,7 @@ def replace(directory):
     finish(directory)
 
 
-@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize("begun", [put(False, False), put(True, True)])
 def test_a_reader_takes_one_study_whole_whenever_a_writer_goes_on(tmp_path, begun, monkeypatch):
     """Before each look of the reader at the disk, a second thread does all that it has to do.
 

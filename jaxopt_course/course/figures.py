@@ -182,7 +182,7 @@ def narrowed(figure: Any) -> bool:
     if isinstance(grid, GridSpecFromSubplotSpec) or (mosaic and grid.ncols > MOSAIC):
         return False
     ratios = grid.get_height_ratios() or [1] * grid.nrows
-    tall = [sum(ratios[row] for row in spec.rowspan) / sum(ratios) for spec in specs]
+    tall: list[Any] = [sum(ratios[row] for row in spec.rowspan) / sum(ratios) for spec in specs]
     width, height = figure.get_size_inches()
     if mosaic:
         sparse(panels, MOSAIC_WIDTH / width)
@@ -217,8 +217,8 @@ def narrowed(figure: Any) -> bool:
             figure.draw_without_rendering()
         except UserWarning:
             return False
-    beside = grid.ncols if mosaic else 1
-    return all(axes.get_position().width > 0.4 / beside for axes in panels)
+    abreast = grid.ncols if mosaic else 1
+    return all(axes.get_position().width > 0.4 / abreast for axes in panels)
 
 
 def unbarred(figure: Any) -> list[tuple[Any, Any, str]]:

@@ -111,9 +111,10 @@ def scale_by_factored_rms(
 
         def zeros(x: Any, part: int) -> jax.Array:
             dtype, axes = jnp.finfo(wide_dtype(x)).dtype, axes_of(x)
-            if part == 2:
-                return jnp.zeros(np.shape(x) if axes is None else (1,), dtype)
-            return jnp.zeros((1,) if axes is None else np.delete(np.shape(x), axes[part]), dtype)
+            if (axes is None) != (part == 2):  # a memory that this leaf does not have
+                return jnp.zeros((1,), dtype)
+            whole = jnp.full_like(x, 0, dtype=dtype)  # on the devices of x
+            return whole if axes is None else jnp.sum(whole, axis=axes[part])
 
         parts = (jax.tree.map(lambda x, i=i: zeros(x, i), params) for i in range(3))
         return FactoredState(jnp.zeros((), jnp.int32), *parts)
