@@ -285,7 +285,9 @@ def test_maps_each_with_a_bar_of_its_own_are_stacked_with_them():
     for axes in panels:
         figure.colorbar(axes.imshow(np.array([[0.0, 0.5]])), ax=axes, label="cuánto")
     figure.tight_layout()
+    assert figures.columns(figure) == 2
     assert figures.narrowed(figure)
+    assert figures.columns(figure) == 1
     upper, lower = panels
     assert upper.get_position().y0 > lower.get_position().y1
     bars = [axes for axes in figure.axes if axes not in [*panels]]
@@ -313,7 +315,8 @@ def test_figures_are_numbered_by_their_lesson():
     about = {"image/png": {"alt": "¿Quién llega?", "width": 700}}
     wide = notebooks.new_output("display_data", {"image/png": picture}, metadata=about)
     both = {"image/png": picture, figures.NARROW: base64.b64encode(b"narrow").decode()}
-    narrow = notebooks.new_output("display_data", both, metadata=about)
+    stacked = {"image/png": about["image/png"] | {"stacked": True}}  # left is above there
+    narrow = notebooks.new_output("display_data", both, metadata=stacked)
     other = notebooks.new_output("stream", text="nada")
     cells = [notebooks.new_markdown_cell("x"), notebooks.new_code_cell("y", outputs=[other, wide])]
     cells.append(notebooks.new_code_cell("z", outputs=[narrow]))
@@ -328,6 +331,7 @@ def test_figures_are_numbered_by_their_lesson():
     assert "<strong>Figura 13.2.1.</strong> ¿Quién llega?</figcaption>" in first
     assert '<img class="figure" src="1.png" alt="¿Quién llega?" width="700"' in first
     assert "<picture>" not in first and "Figura 13.2.2." in second
+    assert figures.STACKED in second and figures.STACKED not in first
     assert '<source media="(max-width: 40rem)" srcset="2.narrow.png">' in second
     assert kept == {"1.png": b"wide", "2.png": b"wide", "2.narrow.png": b"narrow"}
 

@@ -43,6 +43,7 @@ NAMES = re.compile(
     rf"(?<![\w.`])({'|'.join(map(re.escape, sorted(PROPER, reverse=True)))})(?![\w.(+`])"
 )
 PHONES = "(max-width: 40rem)"
+STACKED = "En esta pantalla, lo de la izquierda está arriba y lo de la derecha, abajo."
 GREEK = {
     **{"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "varepsilon": "ε", "eta": "η"},
     **{"theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "rho": "ρ", "sigma": "σ"},
@@ -221,6 +222,12 @@ def narrowed(figure: Any) -> bool:
     return all(axes.get_position().width > 0.4 / abreast for axes in panels)
 
 
+def columns(figure: Any) -> int:
+    """How many panels lie side by side, at most."""
+    specs = [axes.get_subplotspec() for axes in figure.axes]
+    return max((spec.get_gridspec().ncols for spec in specs if spec is not None), default=1)
+
+
 def unbarred(figure: Any) -> list[tuple[Any, Any, str]]:
     """Take away colour bars that share a cell with their panel; of each its image, panel, label."""
     bars = []
@@ -300,6 +307,8 @@ def html(number: str, source: str, phone: str | None, about: Any) -> str:
         picture = f"<picture>{other}{picture}</picture>"
     stop = "" if words.endswith((".", "?", "!")) else "."
     told = f" {words}{stop}" if words else ""
+    if about.get("stacked"):  # the text speaks of left and right
+        told += f' <span class="on-a-phone">{STACKED}</span>'
     name = f"figura-{number.replace('.', '-')}"
     return (
         f'<figure id="{name}">{picture}'

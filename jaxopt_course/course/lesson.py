@@ -11,6 +11,7 @@ from jaxopt_course.course.axes import legible
 from jaxopt_course.course.figures import (
     NARROW,
     caption,
+    columns,
     commas,
     fitted,
     localised,
@@ -57,8 +58,10 @@ def show(figure: Any, name: str, words: str = "") -> None:
 
         words = words or caption(figure, name)
         bundle, about = Image(png(figure), retina=True, alt=words)._repr_mimebundle_()
+        abreast = columns(figure)
         if narrowed(figure):
             bundle[NARROW] = base64.b64encode(png(figure)).decode()
+            about["image/png"]["stacked"] = columns(figure) < abreast
         display(bundle, raw=True, metadata=about)
         display(Markdown(f"*{words}*"), metadata=MADE_BY_PAGES)
     else:
