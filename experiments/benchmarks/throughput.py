@@ -86,7 +86,7 @@ def by_hand(task: joc.Task, steps: int, width: int):
     orders = [rng.permutation(len(x))[: batches * BATCH] for _ in range(-(-steps // batches))]
     order = np.concatenate(orders).reshape(-1, BATCH)[:steps].astype(np.int32)
     program = jax.jit(jax.vmap(train, in_axes=(0, 0, None, None, None)))
-    rates = np.geomspace(1e-4, 1e-1, TRIALS).astype(np.float32)
+    rates = np.geomspace(1e-4, 1e-2, TRIALS).astype(np.float32)
     arguments = jax.device_put((x, y, order))
     parts = [
         (rates[i : i + width], np.arange(i, i + width, dtype=np.uint32))
@@ -106,7 +106,7 @@ def by_hand(task: joc.Task, steps: int, width: int):
 
 def by_engine(task: joc.Task, steps: int):
     """The engine as ``sweep`` uses it, after compilation."""
-    trials = joc.grid(learning_rate=np.geomspace(1e-4, 1e-1, TRIALS))
+    trials = joc.grid(learning_rate=np.geomspace(1e-4, 1e-2, TRIALS))
     trials["seed"] = range(TRIALS)
     [bucket] = split(task, trials, None, "adam", steps=steps, batch_size=BATCH).buckets
     session = compile_bucket(bucket, ("valid_loss", "min"), None, jax.local_devices())
@@ -115,7 +115,7 @@ def by_engine(task: joc.Task, steps: int):
     def run() -> float:
         start = time.perf_counter()
         results = engine.run(session.program, table, session.data, session.trial)
-        assert results.finished.all()
+        assert results.finished.all()  # a trial that diverges leaves, and its work is not done
         return time.perf_counter() - start
 
     return run, session.program.lanes
