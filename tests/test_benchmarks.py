@@ -193,6 +193,18 @@ def test_the_guard_fails_below_its_share_of_what_was_reached(monkeypatch):
 
 
 @pytest.mark.long
+def test_no_trial_of_the_throughput_leaves_before_its_end(monkeypatch):
+    monkeypatch.setattr(joc, "use_cpu_cores", lambda: None)
+    from experiments.benchmarks import throughput as benchmark
+
+    steps = benchmark.EPOCHS * benchmark.EXAMPLES // benchmark.BATCH
+    trials = joc.grid(optimizer="adam", learning_rate=benchmark.RATES[-8:])
+    trials["seed"] = range(benchmark.TRIALS - 8, benchmark.TRIALS)
+    study = joc.sweep(benchmark.make_task(), trials, steps=steps, batch_size=benchmark.BATCH)
+    assert (study.trials["status"] == "finished").all()
+
+
+@pytest.mark.long
 def test_the_profile_times_every_part_of_a_step(monkeypatch, capsys):
     monkeypatch.setattr(joc, "use_cpu_cores", lambda: None)  # by one of them as it is imported
     from experiments.benchmarks import profile, throughput

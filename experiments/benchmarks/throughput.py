@@ -29,7 +29,8 @@ from jaxopt_course.sweeps.program import Table  # noqa: E402
 from jaxopt_course.tables.buckets import split  # noqa: E402
 
 TRIALS, BATCH, EXAMPLES, EPOCHS = 256, 64, 2496, 40  # 39 steps an epoch, 1,560 in all
-WIDTHS = (8, 16, 32, 64)
+RATES = np.geomspace(1e-4, 1e-2, TRIALS)  # none so high that a trial diverges, and leaves
+WIDTHS = (2, 4, 8, 16, 32, 64)
 
 
 def make_task(examples: int = EXAMPLES) -> joc.Task:
@@ -86,7 +87,7 @@ def by_hand(task: joc.Task, steps: int, width: int):
     orders = [rng.permutation(len(x))[: batches * BATCH] for _ in range(-(-steps // batches))]
     order = np.concatenate(orders).reshape(-1, BATCH)[:steps].astype(np.int32)
     program = jax.jit(jax.vmap(train, in_axes=(0, 0, None, None, None)))
-    rates = np.geomspace(1e-4, 1e-2, TRIALS).astype(np.float32)
+    rates = RATES.astype(np.float32)
     arguments = jax.device_put((x, y, order))
     parts = [
         (rates[i : i + width], np.arange(i, i + width, dtype=np.uint32))
@@ -106,7 +107,7 @@ def by_hand(task: joc.Task, steps: int, width: int):
 
 def by_engine(task: joc.Task, steps: int):
     """The engine as ``sweep`` uses it, after compilation."""
-    trials = joc.grid(learning_rate=np.geomspace(1e-4, 1e-2, TRIALS))
+    trials = joc.grid(learning_rate=RATES)
     trials["seed"] = range(TRIALS)
     [bucket] = split(task, trials, None, "adam", steps=steps, batch_size=BATCH).buckets
     session = compile_bucket(bucket, ("valid_loss", "min"), None, jax.local_devices())
@@ -115,7 +116,7 @@ def by_engine(task: joc.Task, steps: int):
     def run() -> float:
         start = time.perf_counter()
         results = engine.run(session.program, table, session.data, session.trial)
-        assert results.finished.all()  # a trial that diverges leaves, and its work is not done
+        assert results.finished.all()  # the work of a trial that leaves is not done
         return time.perf_counter() - start
 
     return run, session.program.lanes
@@ -140,7 +141,7 @@ def main(quick: bool = False) -> dict[str, float]:
         print(f"{name:48s} {rate:14,.0f} {ours / rate:9.2f}x")
     chunks = max(rate for name, rate in rates.items() if "chunks" in name)
     print(f"\n{ours / list(rates.values())[1]:.2f}x one vmap over all trials (wanted: 1.8x)")
-    print(f"{ours / chunks:.2f}x chunks of the best width (wanted: 1.3x)")
+    print(f"{ours / chunks:.2f}x chunks of the best width (wanted: 2.0x)")
     return rates
 
 
