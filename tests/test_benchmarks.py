@@ -197,11 +197,11 @@ def test_no_trial_of_the_throughput_leaves_before_its_end(monkeypatch):
     monkeypatch.setattr(joc, "use_cpu_cores", lambda: None)
     from experiments.benchmarks import throughput as benchmark
 
+    monkeypatch.setattr(benchmark, "RATES", benchmark.RATES[-16:])  # the highest
+    monkeypatch.setattr(benchmark, "TRIALS", 16)
     steps = benchmark.EPOCHS * benchmark.EXAMPLES // benchmark.BATCH
-    trials = joc.grid(optimizer="adam", learning_rate=benchmark.RATES[-8:])
-    trials["seed"] = range(benchmark.TRIALS - 8, benchmark.TRIALS)
-    study = joc.sweep(benchmark.make_task(), trials, steps=steps, batch_size=benchmark.BATCH)
-    assert (study.trials["status"] == "finished").all()
+    run, _ = benchmark.by_engine(benchmark.make_task(), steps)
+    assert run() > 0  # raises where one left: its steps would be counted and not done
 
 
 @pytest.mark.long
