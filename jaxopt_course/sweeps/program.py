@@ -22,7 +22,7 @@ from jaxopt_course.sweeps.lanes import (
 from jaxopt_course.sweeps.loading import Kept, compile_all
 from jaxopt_course.sweeps.mesh import lower_on, slice_of, spread
 from jaxopt_course.sweeps.names import names_of
-from jaxopt_course.sweeps.numerics import CPU_EFFORT, GPU_REPEATS, LARGE_STATE, precision
+from jaxopt_course.sweeps.numerics import CPU_EFFORT, CPU_ORDER, GPU_REPEATS, LARGE_STATE, precision
 from jaxopt_course.sweeps.recent import Recent
 
 
@@ -131,7 +131,7 @@ def lower(program: Any, arguments: Any, device: Any) -> Any:
 def options_of(platform: str, lane: int) -> tuple[dict[str, Any], dict[str, Any]]:
     """The compiler's, for "seat" and for the segment, where a lane's state has so many bytes."""
     seat = CPU_EFFORT[0 if lane > LARGE_STATE else 1]
-    told = {"cpu": (seat, CPU_EFFORT[0]), "gpu": (GPU_REPEATS, GPU_REPEATS)}
+    told = {"cpu": (seat, CPU_EFFORT[0] | CPU_ORDER), "gpu": (GPU_REPEATS, GPU_REPEATS)}
     return told.get(platform, ({}, {}))
 
 
