@@ -68,13 +68,12 @@ def ways(epochs):
 
     from jaxopt_course.studies.compiled import train_bucket
     from jaxopt_course.sweeps.lanes import emptied, make_segment
-    from jaxopt_course.sweeps.numerics import CPU_EFFORT
-    from jaxopt_course.sweeps.program import Table, lower, make_seats
+    from jaxopt_course.sweeps.program import Table, lower, make_seats, options_of
     from jaxopt_course.sweeps.steps import each, make_steps
 
     device = jax.local_devices()[0]
     adam, cheapest = compiled_for("adam", epochs), compiled_for("sgd", epochs)
-    lanes, effort = adam.program.lanes, CPU_EFFORT[0] if device.platform == "cpu" else {}
+    lanes, effort = adam.program.lanes, options_of(device.platform, 0)[1]
     in_order = lambda seed, step, train: (
         step % (EXAMPLES // BATCH) * BATCH + jnp.arange(BATCH, dtype=jnp.int32)
     )
