@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_course.course.figures import powers
+from jaxopt_course.course.figures import minus, powers
 from jaxopt_course.course.lesson import FIGURES
 from jaxopt_course.course.places import named
 from jaxopt_course.course.verdicts import markdown
@@ -207,9 +207,9 @@ def shown(x: Any) -> str:
     """Numbers in four digits, as Spanish writes them; an exception by its name.
 
     >>> shown([0.5, -6.148e-05]), shown(KeyError("W"))
-    ('0,5; -6,148·10⁻⁵', 'no se ejecuta: KeyError')
+    ('0,5; −6,148·10⁻⁵', 'no se ejecuta: KeyError')
     """
     if isinstance(x, Exception):
         return f"no se ejecuta: {type(x).__name__}"
     tidy = (f"{0.0 if abs(v) < SAME else v:.4g}" for v in np.ravel(x))
-    return "; ".join(powers(text.replace(".", ",")) for text in tidy)
+    return "; ".join(powers(minus(text.replace(".", ","))) for text in tidy)
