@@ -118,10 +118,10 @@ class Errata:
         )
         markdown("\n".join(told(number, case) for case in judged))
 
-    def table(self) -> str:
-        """A row a case, in Markdown."""
+    def table(self, only: Erratum | None = None) -> str:
+        """A row a case, in Markdown; of one erratum or of all."""
         rows: list[Iterable[str]] = [HEADS, ["---"] * len(HEADS)]
-        for one in self.found:
+        for one in self.found if only is None else [only]:
             first = f"**{one.number}** {one.title}. En los {one.where}: «{one.quote}»"
             shared = [first, one.printed, one.right]
             for case in one.cases:
@@ -129,12 +129,26 @@ class Errata:
                 shared = [""] * len(shared)
         return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
+    def cards(self) -> str:
+        """The tables of all in HTML; a phone shows their titles, and each opens."""
+        from jaxopt_course.course.formulas import html
+
+        page = ""
+        for one in self.found:
+            title = html(f"**{one.number}** {one.title}").strip().removeprefix("<p>")
+            title = title.removesuffix("</p>")
+            page += f'<details class="folds"><summary>{title}</summary>{html(self.table(one))}'
+            page += "</details>"
+        return page
+
     def show(self) -> None:
         """Show the table in a notebook; in a script save it and say where."""
         cases = sum(len(one.cases) for one in self.found)
         print(f"{len(self.found)} erratas, {cases} casos")
         if "ipykernel" in sys.modules:
-            markdown(self.table())
+            from IPython.display import HTML, display
+
+            display(HTML(self.cards()))
             return
         file = FIGURES / Path(sys.argv[0]).stem / "erratas.md"
         file.parent.mkdir(parents=True, exist_ok=True)
