@@ -182,13 +182,14 @@ assert reachable.idxmin().nunique() > 1  # nadie es el primero en todas
 # su propia vara y se apartan de la cresta desde el primer paso. Es la historia de siempre, y con
 # una misma tasa pequeña es cierta (abajo, la animación; Adagrad también se aparta, pero con esa
 # tasa se frena antes de llegar). La sorpresa es la otra mitad: con su mejor tasa, SGD sale antes
-# que Adam.
+# que Adam. (Los guiones, como arriba: no llegó.)
 
 # %%
 saddle, common = SURFACES["saddle"], rates[7 * (len(rates) - 1) // 12]
 alike = arrivals[np.isclose(arrivals["learning_rate"].astype(float), common)]
 alike = alike.set_index("optimizer")
 both = pd.DataFrame({f"tasa {common:.2g}": alike["saddle"], "la mejor": needed["saddle"]})
+both = both.replace(np.inf, np.nan)
 show_table(both.loc[names].rename_axis("optimizador"))
 assert (alike.loc[["rmsprop", "adam"], "saddle"] < alike.loc["sgd", "saddle"]).all()
 across, along = np.abs(jax.grad(saddle.function)(jnp.array(saddle.start)))

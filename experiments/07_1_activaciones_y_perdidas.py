@@ -79,7 +79,9 @@ with jax.enable_x64(True):
 # [lección 10.3](10_3_activaciones_y_perdidas.py).)
 #
 # A la derecha, lo que importa para aprender: la derivada. La de la sigmoide nunca pasa de un
-# cuarto; de ahí saldrá, en la lección 7.3, el gradiente que se desvanece.
+# cuarto; de ahí saldrá, en la lección 7.3, el gradiente que se desvanece. Cada capa puede llevar la
+# suya, y lo habitual son dos: una por dentro, casi siempre ReLU, y en la salida la que pide la
+# pérdida.
 
 # %%
 COLOURS = dict(zip(ACTIVATIONS, ["black", BLUE, GREEN, RED, PURPLE], strict=True))

@@ -85,7 +85,7 @@ for (begin, end), y, colour, words in (
     ax.text(6.15, y, words, va="center")
 ax.set(xlim=(-0.6, 8.2), ylim=(-4.1, 3.5))
 ax.axis("off")
-show(fig, "la_red")
+show(fig, "la_red", "La red 4-5-3-2: nodos, pesos y el camino de la señal y del error")
 shapes = [(m, n) for n, m in itertools.pairwise(drawn_sizes)]
 numbers = sum(m * n + m for m, n in shapes)
 print(f"líneas: {drawn}; con los sesgos, {numbers} parámetros")
@@ -314,7 +314,7 @@ right.plot(table.index, table["valid_f1"], "s-", color=GREEN, ms=4, label="F1, u
 right.axhline(ceiling["auc"], color="black", ls="--", lw=1)
 right.set(xlabel="época", ylabel="en validación", ylim=(0, 1))
 right.legend(frameon=False, loc="lower right")
-show(fig, "banco")
+show(fig, "banco", "La pérdida, y AUC y F1 de validación, época a época; a trazos, el techo")
 
 # %% [markdown]
 # En pocas épocas el AUC se acerca a su techo, la línea discontinua. Después la pérdida de

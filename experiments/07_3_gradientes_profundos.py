@@ -20,6 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from flax import nnx
+from sklearn.datasets import load_digits
 
 import jaxopt_course as joc
 from jaxopt_course.course import quick, show, show_table
@@ -312,6 +313,35 @@ for skip in (0, 1):
     assert (changed > 0.1) == bool(skip) and (changed < 1e-12) == (not skip)
 
 # %% [markdown]
+# ## Las escalas de las capas altas
+#
+# Los apuntes 000 dan otra razón para cuidar las capas: las superiores terminan teniendo entradas de
+# escalas diferentes, y por eso ayuda el momentum. Lo primero se puede medir. Pasan los dígitos por
+# diez capas ReLU sin entrenar, de ganancia $\sqrt2$, y de cada capa se mira cuánto varía cada
+# neurona de un dígito a otro: la razón entre las que más (el percentil 90) y las que menos (el 10).
+
+# %%
+pixels = load_digits().data / 16
+ratios = np.empty((9, 10))  # (semilla, capa)
+for seed, draw in enumerate(map(np.random.default_rng, range(len(ratios)))):
+    a = pixels - pixels.mean()
+    for layer in range(10):
+        fan = a.shape[1]
+        a = np.maximum(0, a @ draw.normal(0, math.sqrt(2 / fan), (fan, 64)))
+        varied = a.std(axis=0)
+        ratios[seed, layer] = np.divide(*np.quantile(varied[varied > 0], [0.9, 0.1]))
+middle = np.median(ratios, axis=0)
+shown = pd.DataFrame({"razón, mediana de 9 redes": middle}, index=range(1, 11))
+show_table(shown.loc[[1, 2, 5, 10]].rename_axis("capa"), 2)
+assert middle[-1] > 3 * middle[0] > 9
+
+# %% [markdown]
+# Es cierto, y ya antes de entrenar: cada capa mezcla las escalas de la anterior y las separa más.
+# Lo segundo es el tazón alargado de la [lección 3](03_momentum.py), donde la memoria cambia
+# $\kappa$ por $\sqrt\kappa$; y el otro remedio de allí, igualar las entradas, es lo que hacen las
+# redes que normalizan entre capa y capa (Ioffe y Szegedy, 2015).
+
+# %% [markdown]
 # ## En resumen
 #
 # - El gradiente de las primeras capas es un producto de muchos factores: se apaga o explota en
@@ -320,6 +350,7 @@ for skip in (0, 1):
 #   con la sigmoide, ninguna sirve de verdad.
 # - Una red a cuyas primeras capas no llega gradiente no se mueve de la respuesta al azar.
 # - Un atajo deja pasar el error entero, y de paso rompe la simetría entre neuronas.
+# - A cada capa, las escalas de lo que recibe la siguiente se separan más.
 #
 # ## Para practicar
 #
@@ -336,4 +367,5 @@ for skip in (0, 1):
 #   networks».
 # - He, Zhang, Ren y Sun (2015), «Delving Deep into Rectifiers»; (2016), «Deep Residual Learning for
 #   Image Recognition».
+# - Ioffe y Szegedy (2015), «Batch Normalization».
 # - Orhan y Pitkow (2018), «Skip Connections Eliminate Singularities».

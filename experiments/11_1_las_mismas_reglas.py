@@ -48,6 +48,8 @@ torch, keras = frameworks()
 # model.fit(x, y, epochs=100, batch_size=len(x))
 # ```
 #
+# Sin `optimizer=`, `compile` toma `"rmsprop"`: lo dicen los apuntes 000, y así sigue en Keras 3.
+#
 # En PyTorch se escribe a mano, y el gradiente vive en los parámetros (`zero_grad`, `backward`):
 #
 # ```python

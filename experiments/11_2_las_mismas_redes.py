@@ -49,7 +49,7 @@ torch, keras = frameworks()
 # | --- | --- | --- | --- |
 # | 001, Adam, Keras | 784-128-10, ReLU y softmax | entropía cruzada | `Adam(0.001)` |
 # | 001, RMSProp, PyTorch | 784-128-10, ReLU | `CrossEntropyLoss` | `RMSprop(lr=0.001, alpha=0.9)` |
-# | 001, momento, Keras | 2 convoluciones, 2 densas | entropía cruzada | `SGD(0.01, momentum=0.9)` |
+# | 001, momentum, Keras | 2 convoluciones, 2 densas | entropía cruzada | `SGD(0.01, momentum=0.9)`
 # | 001, mini-lotes, PyTorch | ídem, para CIFAR-10 | `CrossEntropyLoss` | `SGD(lr=0.01)` |
 # | 003, el banco, PyTorch | 20-64-64-1, ReLU y sigmoide | `BCELoss` | `Adam(lr=0.001)` |
 #
@@ -296,9 +296,10 @@ show(fig, "cifar", "La pérdida de la red de CIFAR-10, con las filas de la densa
 #
 # ## Los fragmentos, tal cual
 #
-# Varios fragmentos de 001 y 003 no se ejecutan como están impresos: unos por erratas, otro porque
-# Keras 3 ya no admite listas. Donde las bibliotecas están instaladas, esto es lo que responden. El
-# último no falla: el lote que «se activa automáticamente» en Keras es de 32 ejemplos (E24).
+# Varios fragmentos de los apuntes 001 y 003 no se ejecutan como están impresos: unos por erratas,
+# otro porque Keras 3 ya no admite listas. Donde las bibliotecas están instaladas, esto es lo que
+# responden. El último no falla: el lote que «se activa automáticamente» en Keras es de 32 ejemplos
+# (E24).
 
 
 # %%

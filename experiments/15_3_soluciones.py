@@ -327,9 +327,9 @@ assert abs(share - (896 / 1023 / 128) ** 0.5) < 0.005
 #
 # 1. Por ejemplo, que momentum saca de las mesetas mucho más rápido: la respuesta es sí cuando solo
 #    se pregunta a la misma tasa; a un SGD con más tasa no le gana.
-# 2. Del lote completo, 001 dice que llega al mínimo global, y sale que no; 002, que puede quedarse
-#    en un punto que no es el mejor, y sale que sí. De Adam, que es eficiente y que tiene mayor
-#    costo: dependen las dos.
+# 2. Del lote completo dicen los apuntes 001 que llega al mínimo global, y sale que no; los apuntes
+#    002, que puede quedarse en un punto que no es el mejor, y sale que sí. De Adam, que es
+#    eficiente y que tiene mayor costo: dependen las dos.
 # 3. Una posible está abajo. Lo que importa es decidir las preguntas antes de medir.
 
 # %%

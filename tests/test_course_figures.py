@@ -201,6 +201,31 @@ def test_what_a_legend_may_not_lie_on(what, moves):
     plt.close(figure)
 
 
+def goes_on(axes):
+    axes.plot([0.5, 0.5], [0, 3])
+
+
+@pytest.mark.parametrize(
+    "beyond",
+    [
+        goes_on,
+        lambda axes: axes.scatter([0.5], [1.05]),
+        lambda axes: axes.vlines(0.5, 0, 3),
+        lambda axes: axes.bar([0.5], [3.0]),
+    ],
+)
+def test_a_legend_above_its_axes_does_not_lie_on_what_the_frame_cuts_off(beyond):
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    axes.plot([], [], label="una")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1))
+    beyond(axes)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    uncovered(figure)
+    ((place, legend, _),) = of_legends(figure)
+    assert legend.y0 > place.y1
+    plt.close(figure)
+
+
 def test_names_that_leave_no_room_on_a_phone_become_a_legend():
     for name, moves in (("corta", False), ("momentum (100 configuraciones)", True)):
         figure, axes = plt.subplots(figsize=(7, 4))
@@ -385,14 +410,14 @@ def test_long_lines_in_columns_are_wrapped_one_by_one_on_a_phone():
     ("text", "shown"),
     [
         ("queda a 1.16 del óptimo", "queda a 1,16 del óptimo"),
-        ("de -0.5 a +2.25 en 7e-16", "de -0,5 a +2,25 en 7·10⁻¹⁶"),
+        ("de -0.5 a +2.25 en 7e-16", "de −0,5 a +2,25 en 7·10⁻¹⁶"),
         ("difieren en 0e+00, o en 1e-09", "difieren en 0, o en 10⁻⁹"),
         ("Adam(0.1) y joc.adam(0.1, b1=0.9)", "Adam(0.1) y joc.adam(0.1, b1=0.9)"),
         ("eps=1e-08; [0.1, 0.2]; `0.1`", "eps=1e-08; [0.1, 0.2]; `0.1`"),
         ("(0.5) en la lección 7.3", "(0,5) en la lección 7.3"),
         ("jax 0.10.2, errata E2b", "jax 0.10.2, errata E2b"),
         ("con la tasa de Keras 3.97", "con la tasa de Keras 3,97"),
-        ("queda a inf; -inf, info", "queda a ∞; -∞, info"),
+        ("queda a inf; -inf, info", "queda a ∞; −∞, info"),
         ("a  inf\nb  0.5", "a    ∞\nb  0,5"),
         ("a  0.5\nb  7e-16", "a  0,5\nb  7e-16"),
     ],

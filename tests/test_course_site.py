@@ -384,6 +384,8 @@ def test_wrong_formulas_are_errors(latex, words):
         (r"\max_i a", "<msub><mo>max</mo><mi>i</mi></msub>"),
         (r"\begin{aligned}a&=b\\c&=d\end{aligned}", "<mtable"),
         ("a < b", "<mo>&lt;</mo>"),
+        (r"|g|", '<mo stretchy="false" lspace="0" rspace="0">|</mo><mi>g</mi>'),
+        (r"2/\infty", '<mn>2</mn><mo lspace="0" rspace="0">/</mo><mi>∞</mi>'),
     ],
 )
 def test_what_is_mended_in_formulas(latex, made):

@@ -108,6 +108,22 @@ def test_only_the_foretold_exception_counts_as_failing():
         judge(square, breaks, square, fails=(KeyError,))
 
 
+def test_a_phone_folds_each_erratum_under_its_title():
+    errata = judge(
+        lambda x: 2 * x**2, square, square, {"at 3": lambda f: f(3.0), "-": SQUARE["at 3"]}
+    )
+    errata.judge(
+        "E2", "000:118", "con $x^2$", quote="", printed=("", square), right=("", lambda x: 1.0),
+        truth=lambda x: 1.0, cases=SQUARE,
+    )  # fmt: skip
+    folds = re.findall(r'<details class="folds"><summary>(.*?)</summary>(.*?)</details>',
+                       errata.cards(), re.S)  # fmt: skip
+    assert [re.sub("<.*?>", "", title) for title, _ in folds] == ["E1 a", "E2 con x2"]
+    assert [card.count("<tr>") for _, card in folds] == [3, 2]
+    assert all(card.count("<th>") == 6 and card.count("<math") == 0 for _, card in folds[:1])
+    assert "«q»" in folds[0][1] and "E2" not in folds[0][1]
+
+
 def test_a_case_may_bring_its_own_truth_and_reading():
     other = Measure(lambda f: f(3.0), printed=lambda x: -x, truth=9.0)
     (erratum,) = judge(square, square, lambda x: 0.0, {"at 3": other}).found

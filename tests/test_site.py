@@ -191,7 +191,7 @@ def test_a_lesson_is_a_page_with_its_figures_beside_it(lesson, tmp_path):
     home = (out / "index.md").read_text(encoding="utf-8")
     assert home.count('<article class="card">') == 1 and "| [3. Momentum]" not in home
     assert '<img src="figuras/03_momentum_1.png"' in home and "3. Momentum <03_momentum>" in home
-    assert "| acumulador | *accumulator* |" in home
+    assert "| acumulador, *accumulator* | " in home
 
 
 def test_the_notebook_to_take_away_installs_what_it_needs(monkeypatch):

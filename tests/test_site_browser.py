@@ -18,6 +18,8 @@ import pytest
 from jaxopt_course.course import notebooks, site
 from jaxopt_course.course.formulas import boxed
 from jaxopt_course.course.lesson import kind_of
+from jaxopt_course.course.playgrounds import PAGES
+from jaxopt_course.course.playgrounds import page as playground
 from jaxopt_course.site.sources import COURSE
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
@@ -309,8 +311,9 @@ def test_the_spanish_is_spelt_right():
         prose += [
             cell.source for cell in notebooks.read(file).cells if cell.cell_type == "markdown"
         ]
-    readme = (experiments / "README.md").read_text(encoding="utf-8")
-    prose.append(readme.partition("## Glosario")[0])
+    prose.append((experiments / "README.md").read_text(encoding="utf-8"))
+    hands = re.compile(r"<(script|style)>.*?</\1>|\b\w[ᵗ₁₂]?\b|\w\u0302", re.S)
+    prose += [hands.sub("", playground(name)) for name in PAGES]
     text = NO_PROSE.sub(" ", "\n".join(prose))
     asked = ["hunspell", "-i", "utf-8", "-d", "es_ES", "-p", str(WORDS), "-l"]
     wrong = subprocess.run(asked, input=text, capture_output=True, text=True, check=True).stdout

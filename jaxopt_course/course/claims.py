@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_course.course.figures import POWERS, proper
+from jaxopt_course.course.figures import POWERS, minus, proper
 
 REGISTER = "claims.json"
 
@@ -173,11 +173,12 @@ def decided(values: Sequence[float] | np.ndarray, above: float = 0.0) -> bool | 
 def spanish(text: str) -> str:
     r"""Numbers as Spanish writes them: decimal comma, a thin space between thousands and before %.
 
-    >>> spanish("20,816 pasos, 1.2e-02, 19%").replace("\N{NARROW NO-BREAK SPACE}", "_")
-    '20_816 pasos, 1,2·10⁻², 19_%'
+    >>> spanish("20,816 pasos, -1.2e-02, 19%").replace("\N{NARROW NO-BREAK SPACE}", "_")
+    '20_816 pasos, −1,2·10⁻², 19_%'
     """
     thin = "\N{NARROW NO-BREAK SPACE}"
     text = re.sub(r"(?<=\d),(?=\d{3})", thin, text)
     text = re.sub(r"(?<=\d)\.(?=\d)", ",", text)
     text = re.sub(r"(?<=\d)e([+-]\d+)", lambda e: f"·10{str(int(e[1])).translate(POWERS)}", text)
-    return re.sub(r"(?<=\d) ?%", f"{thin}%", text)
+    text = re.sub(r"(?<![\d,])1·(?=10[⁻⁰¹²³⁴-⁹])", "", text)
+    return minus(re.sub(r"(?<=\d) ?%", f"{thin}%", text))

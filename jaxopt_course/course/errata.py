@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxopt_course.course.figures import powers
+from jaxopt_course.course.figures import minus, powers
 from jaxopt_course.course.lesson import FIGURES
 from jaxopt_course.course.places import named
 from jaxopt_course.course.verdicts import markdown
@@ -118,10 +118,10 @@ class Errata:
         )
         markdown("\n".join(told(number, case) for case in judged))
 
-    def table(self) -> str:
-        """A row a case, in Markdown."""
+    def table(self, only: Erratum | None = None) -> str:
+        """A row a case, in Markdown; of one erratum or of all."""
         rows: list[Iterable[str]] = [HEADS, ["---"] * len(HEADS)]
-        for one in self.found:
+        for one in self.found if only is None else [only]:
             first = f"**{one.number}** {one.title}. En los {one.where}: «{one.quote}»"
             shared = [first, one.printed, one.right]
             for case in one.cases:
@@ -129,12 +129,26 @@ class Errata:
                 shared = [""] * len(shared)
         return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
+    def cards(self) -> str:
+        """The tables of all in HTML; a phone shows their titles, and each opens."""
+        from jaxopt_course.course.formulas import html
+
+        page = ""
+        for one in self.found:
+            title = html(f"**{one.number}** {one.title}").strip().removeprefix("<p>")
+            title = title.removesuffix("</p>")
+            page += f'<details class="folds"><summary>{title}</summary>{html(self.table(one))}'
+            page += "</details>"
+        return page
+
     def show(self) -> None:
         """Show the table in a notebook; in a script save it and say where."""
         cases = sum(len(one.cases) for one in self.found)
         print(f"{len(self.found)} erratas, {cases} casos")
         if "ipykernel" in sys.modules:
-            markdown(self.table())
+            from IPython.display import HTML, display
+
+            display(HTML(self.cards()))
             return
         file = FIGURES / Path(sys.argv[0]).stem / "erratas.md"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -207,9 +221,9 @@ def shown(x: Any) -> str:
     """Numbers in four digits, as Spanish writes them; an exception by its name.
 
     >>> shown([0.5, -6.148e-05]), shown(KeyError("W"))
-    ('0,5; -6,148·10⁻⁵', 'no se ejecuta: KeyError')
+    ('0,5; −6,148·10⁻⁵', 'no se ejecuta: KeyError')
     """
     if isinstance(x, Exception):
         return f"no se ejecuta: {type(x).__name__}"
     tidy = (f"{0.0 if abs(v) < SAME else v:.4g}" for v in np.ravel(x))
-    return "; ".join(powers(text.replace(".", ",")) for text in tidy)
+    return "; ".join(powers(minus(text.replace(".", ","))) for text in tidy)

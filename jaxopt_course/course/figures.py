@@ -49,7 +49,8 @@ GREEK = {
     **{"theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "rho": "ρ", "sigma": "σ"},
 }
 POWERS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-POWER = re.compile(r"(?<![\w.,])(-?)(\d(?:,\d+)?)e([+-]?\d+)\b")
+POWER = re.compile(r"(?<![\w.,])([-−]?)(\d(?:,\d+)?)e([+-]?\d+)\b")
+HYPHEN = re.compile(r"(?<![\w)\]−-])(?<!\w\[)-(?=\d|∞)")  # before a number, and no range or index
 
 
 def caption(figure: Any, name: str) -> str:
@@ -129,26 +130,41 @@ def localised(figure: Any) -> None:
 
 
 def commas(text: str) -> str:
-    r"""Decimal commas, in formulas too.
+    r"""Decimal commas, in formulas too, and the minus of figures.
 
-    >>> commas("0.5 y $0.25$, lección 12.1.2")
-    '0,5 y $0{,}25$, lección 12.1.2'
+    >>> commas("-0.5 y $0.25$, lección 12.1.2")
+    '−0,5 y $0{,}25$, lección 12.1.2'
     """
     parts = re.split(r"(\$[^$]*\$)", text)
     number = r"(?<![\d.,])(\d+)\.(?=\d+(?!\d|\.\d))"
-    return "".join(re.sub(number, r"\1{,}" if part[:1] == "$" else r"\1,", part) for part in parts)
+    return "".join(
+        re.sub(number, r"\1{,}", part) if part[:1] == "$" else minus(re.sub(number, r"\1,", part))
+        for part in parts
+    )
+
+
+def minus(text: str) -> str:
+    """The sign of negative numbers, as Matplotlib and formulas have it, in place of Python's.
+
+    >>> minus("de -1 a (-0,5; -∞), 3-4-2, x[-1], 1e-8")
+    'de −1 a (−0,5; −∞), 3-4-2, x[-1], 1e-8'
+    """
+    return HYPHEN.sub("−", text)
 
 
 def powers(text: str, number: re.Pattern[str] = POWER) -> str:
-    """Powers of ten as people write them, in place of Python's.
+    """Powers of ten as people write them, in place of Python's; near 1, whole numbers.
 
-    >>> powers("ε = 1e-8, 2,5e+03, 0e+00")
-    'ε = 10⁻⁸, 2,5·10³, 0'
+    >>> powers("ε = 1e-8, 2,5e+03, 1,4e+01, 0e+00")
+    'ε = 10⁻⁸, 2,5·10³, 14, 0'
     """
 
     def power(found: re.Match[str]) -> str:
         sign, digits, exponent = found.groups()
         value = float(digits.replace(",", "."))
+        if 0 <= int(exponent) <= 2 and value:  # as exact as it was
+            short = max(0, len(digits) - 2 - int(exponent))
+            return f"{sign}{value * 10 ** int(exponent):.{short}f}".replace(".", ",")
         ten = f"10{str(int(exponent)).translate(POWERS)}"
         return "0" if value == 0 else f"{sign}{ten if value == 1 else f'{digits}·{ten}'}"
 

@@ -28,6 +28,7 @@ SAME = {  # as it is written -> as latex2mathml knows it
 CLOSING = r'<mo minsize="([^"]+)" maxsize="[^"]+">([)\]|}])</mo>'
 ROW = r'<mrow><mo form="postfix" stretchy="true" minsize="\1" maxsize="\1">\2</mo></mrow>'
 FUNCTION = r"(?<!<msub>)(?<!sup>)(?<!under>)(<m[io]>(?:ln|log|exp|sin|cos|tanh|max|min)</m[io]>)"
+TIGHT = r'<mo((?: stretchy="false")?)>([/|])</mo>'  # TeX has no room beside them, browsers have
 OPERAND = r"(?=<m(?!o\b|o>|space))"
 COMMA = r"<mn>(\d+)</mn><mrow><mo>(?:,|&#x0002C;)</mo></mrow><mn>(\d+)</mn>"  # 0{,}5 is a number
 HELD = r'([«(]*)(<span class="math(?: inline)?">(?:(?!</span>).)*</span>)([.,;:)»?!]*)'
@@ -62,9 +63,11 @@ def mathml(latex: str, block: bool = False) -> str:
     made = re.sub(CLOSING, ROW, made)
     made = re.sub(COMMA, r"<mn>\1,\2</mn>", made)
     made = re.sub(FUNCTION + OPERAND, r'\1<mspace width="0.17em"/>', made)
-    return re.sub(
+    made = re.sub(
         r"&#x0*([0-9A-F]+);", lambda code: escape(chr(int(code[1], 16)), quote=False), made
     )
+    made = made.replace("<mo>∞</mo>", "<mi>∞</mi>")
+    return re.sub(TIGHT, r'<mo\1 lspace="0" rspace="0">\2</mo>', made)
 
 
 def display(latex: str) -> str:

@@ -97,30 +97,36 @@ def unnamed(figure: Any, least: float) -> None:
 def drawn(axes: Any, box: Any) -> Iterator[Any]:
     """The boxes of what is drawn on axes; of lines, ``box`` itself where one runs through it.
 
-    Lines and bands across all of the axes, and areas of one colour, may lie behind a legend.
+    Lines and bands across all of the axes, and areas of one colour, may lie behind a legend.  What
+    the frame cuts off is not drawn: a legend beyond it does not lie on a line that goes on there.
     """
     from matplotlib.collections import LineCollection, PathCollection
     from matplotlib.patches import Rectangle
     from matplotlib.transforms import Bbox
 
+    inside = Bbox.intersection(box, axes.bbox)
+    part_of = lambda artist: inside if artist.get_clip_on() else box
     for line in axes.get_lines():
         if line.get_visible() and line.get_transform() is axes.transData:
             points = axes.transData.transform(line.get_xydata())
             joined = line.get_linestyle() not in ("None", "none", "", " ")
-            if runs_through(points, box, joined=joined):
+            if runs_through(points, part_of(line), joined=joined):
                 yield box
     for many in axes.collections:
         if isinstance(many, PathCollection):
             points = many.get_offset_transform().transform(many.get_offsets())
-            if runs_through(np.asarray(points), box, joined=False):
+            if runs_through(np.asarray(points), part_of(many), joined=False):
                 yield box
         elif isinstance(many, LineCollection):
             for part in many.get_segments():
-                if runs_through(many.get_transform().transform(part), box):
+                if runs_through(many.get_transform().transform(part), part_of(many)):
                     yield box
     for patch in axes.patches:
         if isinstance(patch, Rectangle) and patch.get_data_transform() is axes.transData:
-            yield Bbox(patch.get_window_extent().get_points())
+            extent = Bbox(patch.get_window_extent().get_points())
+            shown = Bbox.intersection(extent, axes.bbox) if patch.get_clip_on() else extent
+            if shown is not None:
+                yield shown
     for text in axes.texts:
         if text.get_visible() and text.get_text().strip():
             yield text.get_window_extent()
@@ -131,11 +137,13 @@ def runs_through(points: np.ndarray, box: Any, *, joined: bool = True) -> bool:
 
     Args:
         points: (n, 2); where one is not finite the line is broken.
-        box: Matplotlib's.
+        box: Matplotlib's; in none nothing lies.
         joined: whether there is a line.
     """
     from matplotlib.path import Path
 
+    if box is None:
+        return False
     whole = np.isfinite(points).all(axis=1)
     if not joined:
         return bool(box.count_contains(points[whole]))

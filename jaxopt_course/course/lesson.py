@@ -119,7 +119,7 @@ def kind_of(shown: Any) -> str:
         words = " ".join(column).split() if at == 0 else [*column]
         phone += max(map(len, [*head.split(), *words])) + BESIDE[0]
         page += max(map(len, [*head.split(), *column])) + BESIDE[1]
-    bare = lambda words: [bool(re.match(r"[-\d]", word)) for word in words]
+    bare = lambda words: [bool(re.match(r"[−\d]", word)) for word in words]
     named = bool(shown.columns[0])
     counted = named and (all(bare(cells[:, 0])) or any(bare(shown.columns[1:])))
     marks = {"stacked": phone > ON_A_PHONE, "broad": page > ON_A_PAGE, "counted": counted}
@@ -131,8 +131,8 @@ def spelt(cell: Any, digits: int) -> str:
 
     >>> spelt(0.012345, 3), spelt(1234.5, 3), spelt(12, 3), spelt(True, 3), spelt(float("inf"), 3)
     ('0,0123', '1\u202f234', '12', 'sí', '∞')
-    >>> spelt(2.5e-7, 2), spelt(float("nan"), 2), spelt("sgd", 2)
-    ('2,5·10⁻⁷', '–', 'SGD')
+    >>> spelt(-2.5e-7, 2), spelt(float("nan"), 2), spelt("sgd", 2)
+    ('−2,5·10⁻⁷', '–', 'SGD')
     """
     import numpy as np
 

@@ -4,6 +4,8 @@ A page is a piece of HTML, its script, and what all share: the updates of the op
 surfaces (``updates.js``), which the browser's tests hold to the library, and a style sheet.
 """
 
+import re
+from collections.abc import Container
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -13,6 +15,7 @@ PAGES = {  # by its file on a site: its parts, and its title
     "manos_mapa.html": ("map", "Cuarenta mil entrenamientos bajo el ratón"),
     "manos_lote.html": ("batch", "Qué hacen el ruido y el tamaño del lote"),
 }
+LESSON = re.compile(r'<a href="(\d\d_\w+)\.html">(.*?)</a>')
 PAGE = Template("""<!doctype html>
 <html lang="es">
 <head>
@@ -36,11 +39,12 @@ $script
 """)
 
 
-def page(name: str) -> str:
+def page(name: str, lessons: Container[str] | None = None) -> str:
     """A page, whole.
 
     Args:
         name: its file, one of :data:`PAGES`.
+        lessons: by name, those that have a page beside it; all by default.  Others are no links.
 
     >>> "fetch(" in page("manos_superficie.html") or "http" in page("manos_superficie.html")
     False
@@ -49,17 +53,23 @@ def page(name: str) -> str:
     read = lambda file: (
         files("jaxopt_course.course").joinpath("hands", file).read_text(encoding="utf-8").rstrip()
     )
+    led = lambda link: link[0] if lessons is None or link[1] in lessons else link[2]
     return PAGE.substitute(
         title=title,
         style=read("hands.css"),
-        body=read(f"{part}.html"),
+        body=LESSON.sub(led, read(f"{part}.html")),
         script=f"{read('updates.js')}\n{read(f'{part}.js')}",
     )
 
 
-def write(folder: str | Path) -> list[Path]:
-    """Write every page into a folder, beside those of the lessons that link to them."""
+def write(folder: str | Path, lessons: Container[str] | None = None) -> list[Path]:
+    """Write every page into a folder, beside those of the lessons that link to them.
+
+    Args:
+        folder: of a site.
+        lessons: by name, those that are there; all by default.
+    """
     made = [Path(folder) / name for name in PAGES]
     for file in made:
-        file.write_text(page(file.name), encoding="utf-8")
+        file.write_text(page(file.name, lessons), encoding="utf-8")
     return made

@@ -99,8 +99,8 @@ def build(
         for ending in made if worked else (*made, ".ipynb"):
             (path / f"{gone}{ending}").unlink(missing_ok=True)
     (path / "course.css").write_text(style(), encoding="utf-8")
-    playgrounds.write(path)
     linked = [file for file in every if file in chosen or file.stem in record]
+    playgrounds.write(path, {file.stem for file in linked})
     ran = []
     for position, file in enumerate(chosen, 1):
         start = f"[{position}/{len(chosen)}] {file.stem}"

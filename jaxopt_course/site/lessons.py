@@ -55,7 +55,7 @@ def lay_out(
         copied(lesson.file, files / lesson.file.name)
         written(files / f"{lesson.name}.ipynb", jupytext.writes(runnable(lesson.file), fmt="ipynb"))
         kept |= {files / lesson.file.name, files / f"{lesson.name}.ipynb"}
-    kept |= set(playgrounds.write(files))
+    kept |= set(playgrounds.write(files, {lesson.name for lesson in lessons}))
     readme = root / "experiments" / "README.md"
     written(out / "index.md", home(readme, root, places, lessons, pictures))
     swept(out, {out / "index.md", *(out / f"{lesson.name}.ipynb" for lesson in lessons)})

@@ -136,7 +136,7 @@ const drawPath = sharp(find("path"), 0.6, (pen, width, height) => {
 function show() {
   const eta = rate(state.column), beta = memory(state.row), speed = state.speed[state.row * SIDE + state.column];
   find("said").textContent = `η = ${spanish(eta)}, β = ${spanish(beta)}: ` + (Number.isNaN(speed)
-    ? "diverge." : `converge; en la segunda mitad la pérdida media es ${spanish(10 ** speed)} veces el inicial.`);
+    ? "diverge." : `converge; en la segunda mitad la pérdida media es ${spanish(10 ** speed)} veces la inicial.`);
   drawMap(); drawCurve(); drawPath();
 }
 function choose(column, row) {

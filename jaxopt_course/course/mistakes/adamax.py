@@ -94,6 +94,11 @@ ADAMAX = Recipe(
             ("m_hat / v", "m_hat / (v + eps)"),
         ),
         mistake(
+            "v_is_a_mean_without_eps",
+            "v es una media de |g|, y sin ε: en Adamax es un máximo, max(β2 v, |g| + ε).",
+            ("maximum(b2 * v, abs(g) + eps)", "b2 * v + (1 - b2) * abs(g)"),
+        ),
+        mistake(
             "adam",
             "v es la media de g² y el paso divide entre √v: eso es Adam.",
             ("maximum(b2 * v, abs(g) + eps)", "b2 * v + (1 - b2) * g**2"),
