@@ -649,6 +649,35 @@ def test_arrays_and_losses_that_are_refused(change, message):
 
 
 @pytest.mark.parametrize("which", ["inputs", "targets"])
+def test_masked_values_are_refused(which):
+    """What stands below a mask, as -9999, would be learned from."""
+    data = {"inputs": np.ones((20, 3)), "targets": np.arange(20) % 2}
+    data[which] = np.ma.array(data[which])
+    data[which][4] = np.ma.masked
+    make = lambda: joc.Task.from_flax(
+        lambda rngs: joc.MLP(3, 2, rngs=rngs), **data, loss="softmax_cross_entropy"
+    )
+    with pytest.raises(TypeError, match=rf"data\['{which}'\] has \d masked values.*\.filled"):
+        make()
+    data[which] = np.ma.array(data[which].filled(1))  # nothing is masked
+    make()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int32])
+def test_losses_without_a_gradient_are_refused(dtype):
+    """The share of wrong answers would train nothing, and every trial would be finished."""
+    wrong = lambda outputs, targets: (outputs.argmax(-1) != targets).astype(dtype)
+    inputs, targets = np.ones((20, 3)), np.arange(20) % 2
+    with pytest.raises(ValueError, match=rf"the loss returns {np.dtype(dtype)}, which has no grad"):
+        joc.fit(
+            joc.Task.from_flax(lambda rngs: joc.MLP(3, 2, rngs=rngs), inputs, targets, loss=wrong),
+            joc.sgd(0.1),
+            steps=1,
+            batch_size=4,
+        )
+
+
+@pytest.mark.parametrize("which", ["inputs", "targets"])
 def test_sparse_data_are_refused(which):
     data = {"inputs": X, "targets": Y[:, None]}
     data[which] = scipy.sparse.csr_matrix(data[which])
