@@ -710,3 +710,15 @@ def test_classes_that_are_words_are_told_what_numbers_them():
         Task.from_flax(linear(3, 2), X, names, loss="softmax_cross_entropy")
     numbers = np.unique(names, return_inverse=True)[1]
     Task.from_flax(linear(3, 2), X, numbers, loss="softmax_cross_entropy")
+
+
+@pytest.mark.parametrize("name", ["hit/3", "", " f1", "f\n1", 3, "\x1b[2J"])
+def test_names_of_metrics_that_no_file_can_hold(name):
+    """Found out at the end, the trainings would be done and not on disk."""
+    metrics = {name: (lambda outputs, targets: jnp.mean(outputs), "max")}
+    with pytest.raises(ValueError, match=r"a metric is called .*: a name must be text without '/'"):
+        Task.from_flax(linear(3, 2), X, Y, loss="softmax_cross_entropy", metrics=metrics)
+    given = {f: getattr(joc.load_task("wine"), f) for f in ("init", "loss", "evaluate")}
+    parts = {part: getattr(joc.load_task("wine"), part) for part in ("train", "valid", "test")}
+    with pytest.raises(ValueError, match="a metric is called"):
+        Task("own", **given, **parts, metrics={"loss": "min", name: "max"})
