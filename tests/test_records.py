@@ -606,7 +606,7 @@ def test_a_task_without_what_a_study_says_of_it_is_damage(copy, task):
     """Loaded, it could not be shown, and had no best."""
     manifest = json.loads((copy / "manifest.json").read_text()) | {"task": task}
     (copy / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(ValueError, match="task is damaged|is damaged: metrics"):
+    with pytest.raises(ValueError, match=r"task is damaged|is damaged: metrics"):
         joc.Study.load(copy)
 
 
