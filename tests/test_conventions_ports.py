@@ -344,6 +344,18 @@ def test_a_buffer_of_none_is_no_memory():
 BAD = [np.nan, np.inf, -np.inf, 1e39]
 
 
+@pytest.mark.parametrize(
+    ("change", "lost", "said"),
+    [({}, "exp_avg_sq", "exp_avg_sq"), ({"amsgrad": True}, "none", "max_exp_avg_sq")],
+)
+def test_a_memory_that_lacks_a_part_is_refused(change, lost, said):
+    """With 0 in the place of the squares a step would be a thousand times as long."""
+    kept = [{k: x for k, x in entry(shape).items() if k != lost} for shape in (2, (3, 2))]
+    state = adam_state({**ADAM, **change, "params": [0, 1]}, state=dict(enumerate(kept)))
+    with pytest.raises(ValueError, match=f"memory of bias has no '{said}', which Adam keeps"):
+        from_torch(state, PARAMS)
+
+
 @pytest.mark.parametrize("value", BAD)
 @pytest.mark.parametrize("memory", ["exp_avg", "exp_avg_sq"])
 def test_torch_s_memories_that_are_not_finite_are_refused(value, memory):

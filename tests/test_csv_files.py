@@ -602,3 +602,74 @@ def test_times_of_the_day_are_told_the_way(form, cells):
     )
     ready = prepare(frame, "y", dates={"at": form})
     assert ready.features == ("at hour", "at minute")
+
+
+# As others write them
+
+
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["4.5-", "3.25", "12-"], [-4.5, 3.25, -12]),  # SAP, COBOL
+        (["1.5D+02", "2.5d-1", "3"], [150, 0.25, 3]),  # Fortran
+    ],
+)
+def test_numbers_of_other_systems(write, cells, values):
+    assert read_table(write("p;y\n" + "".join(f"{c};a\n" for c in cells)))["p"].tolist() == values
+    for word in ("3-door", "-4-", "(4-)", "4--", "5D3", "1-2"):
+        assert numbers.cell_of(word) is None
+
+
+@pytest.mark.parametrize("cell", ["~{}", "{}/10", "Rs. {}", '"=""{:03d}"""', "{}h 20m", "#{}"])
+def test_numbers_in_an_unknown_dress_are_remarked(write, cell):
+    """One-hot they would be taken for words, without a word."""
+    rows = "".join(f"{cell.format(i % 20)},{'ab'[i % 2]}\n" for i in range(100))
+    assert (
+        "if they are numbers, write them without the rest" in notes_of(write(f"p,y\n{rows}"))["p"]
+    )
+    few = "".join(f"ward {i % 9},{'ab'[i % 2]}\n" for i in range(100))
+    assert notes_of(write(f"p,y\n{few}"))["p"] == ""
+
+
+def test_versions_are_no_dates(write):
+    rows = "".join(f"1.{i % 12}.0,{'ab'[i % 2]}\n" for i in range(100))
+    assert "dates" not in notes_of(write(f"p,y\n{rows}"))["p"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32"])
+def test_letters_of_several_bytes_are_told_by_their_encoding(write, encoding):
+    file = write(("p,y\n" + "1,a\n2,b\n" * 9).encode(encoding))
+    with pytest.raises(ValueError, match=rf"--encoding {encoding}\)"):
+        read_table(file)
+    assert list(read_table(file, encoding=encoding)) == ["p", "y"]
+
+
+def test_zero_bytes_are_no_letters(write):
+    """a and a with a zero byte would be two classes that look like one."""
+    with pytest.raises(ValueError, match="zero bytes among its letters: take them out"):
+        read_table(write("p,y\n1,a\n2,a\0\n"))
+
+
+def test_marks_that_are_not_seen_are_no_part_of_a_name(write):
+    assert list(read_table(write("p\u200b,\ufeffq,y\n1,2,a\n"))) == ["p", "q", "y"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x28\xb5\x2f\xfd12", "compressed"),
+        (b"ARROW1\0\0", "an Arrow file"),
+        (b"\x93NUMPY\x01\0", "an array"),
+        (b"\x80\x04\x95\x01", "a pickle"),
+        (b"% c\n\n@RELATION r\n@ATTRIBUTE p NUMERIC\n@DATA\n1\n", "an ARFF file.*loadarff"),
+        (b"@relation r\r\n@attribute p real\r\n@data\r\n1\r\n", "an ARFF file.*@attribute names"),
+        (b" p | y\n---+---\n 1 | a\n", "a line that is drawn, '---.---'"),
+        (b"| p | y |\n|---|:-:|\n| 1 | a |\n", "a line that is drawn"),
+        (b"p,y\n------,---\n1,a\n", "a line that is drawn"),
+        (b"# by hand\n# a, b\np,y\n" + b"1,a\n" * 9, "names stand in line 3"),
+        (b"p,y\n1,a\n2,b\np,y\n3,c\n", "the first line stands again among the rows"),
+    ],
+)
+def test_what_stands_where_no_table_is(write, content, words):
+    with pytest.raises(ValueError, match=words):
+        read_table(write(content))

@@ -649,6 +649,35 @@ def test_arrays_and_losses_that_are_refused(change, message):
 
 
 @pytest.mark.parametrize("which", ["inputs", "targets"])
+def test_masked_values_are_refused(which):
+    """What stands below a mask, as -9999, would be learned from."""
+    data = {"inputs": np.ones((20, 3)), "targets": np.arange(20) % 2}
+    data[which] = np.ma.array(data[which])
+    data[which][4] = np.ma.masked
+    make = lambda: joc.Task.from_flax(
+        lambda rngs: joc.MLP(3, 2, rngs=rngs), **data, loss="softmax_cross_entropy"
+    )
+    with pytest.raises(TypeError, match=rf"data\['{which}'\] has \d masked values.*\.filled"):
+        make()
+    data[which] = np.ma.array(data[which].filled(1))  # nothing is masked
+    make()
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int32])
+def test_losses_without_a_gradient_are_refused(dtype):
+    """The share of wrong answers would train nothing, and every trial would be finished."""
+    wrong = lambda outputs, targets: (outputs.argmax(-1) != targets).astype(dtype)
+    inputs, targets = np.ones((20, 3)), np.arange(20) % 2
+    with pytest.raises(ValueError, match=rf"the loss returns {np.dtype(dtype)}, which has no grad"):
+        joc.fit(
+            joc.Task.from_flax(lambda rngs: joc.MLP(3, 2, rngs=rngs), inputs, targets, loss=wrong),
+            joc.sgd(0.1),
+            steps=1,
+            batch_size=4,
+        )
+
+
+@pytest.mark.parametrize("which", ["inputs", "targets"])
 def test_sparse_data_are_refused(which):
     data = {"inputs": X, "targets": Y[:, None]}
     data[which] = scipy.sparse.csr_matrix(data[which])
@@ -681,3 +710,15 @@ def test_classes_that_are_words_are_told_what_numbers_them():
         Task.from_flax(linear(3, 2), X, names, loss="softmax_cross_entropy")
     numbers = np.unique(names, return_inverse=True)[1]
     Task.from_flax(linear(3, 2), X, numbers, loss="softmax_cross_entropy")
+
+
+@pytest.mark.parametrize("name", ["hit/3", "", " f1", "f\n1", 3, "\x1b[2J"])
+def test_names_of_metrics_that_no_file_can_hold(name):
+    """Found out at the end, the trainings would be done and not on disk."""
+    metrics = {name: (lambda outputs, targets: jnp.mean(outputs), "max")}
+    with pytest.raises(ValueError, match=r"a metric is called .*: a name must be text without '/'"):
+        Task.from_flax(linear(3, 2), X, Y, loss="softmax_cross_entropy", metrics=metrics)
+    given = {f: getattr(joc.load_task("wine"), f) for f in ("init", "loss", "evaluate")}
+    parts = {part: getattr(joc.load_task("wine"), part) for part in ("train", "valid", "test")}
+    with pytest.raises(ValueError, match="a metric is called"):
+        Task("own", **given, **parts, metrics={"loss": "min", name: "max"})

@@ -601,6 +601,15 @@ def test_a_name_that_is_no_text_is_damage(copy, name):
         joc.Study.load(copy)
 
 
+@pytest.mark.parametrize("task", [{}, {"name": "wine"}, {"name": "wine", "metrics": {"loss": 1}}])
+def test_a_task_without_what_a_study_says_of_it_is_damage(copy, task):
+    """Loaded, it could not be shown, and had no best."""
+    manifest = json.loads((copy / "manifest.json").read_text()) | {"task": task}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=r"task is damaged|is damaged: metrics"):
+        joc.Study.load(copy)
+
+
 @pytest.mark.parametrize("name", ["steps", "batch_size", "record_every", "evaluate_every"])
 def test_a_budget_of_nothing_is_damage(copy, name):
     manifest = json.loads((copy / "manifest.json").read_text())

@@ -94,6 +94,10 @@ def test_sobol_grows_by_appending(n, more, columns):
         (lambda: joc.uniform(0, float("inf")), "finite"),
         (lambda: joc.log_uniform(0, 1), "low > 0"),
         (lambda: joc.integers(0.5, 2), "whole numbers"),
+        (lambda: joc.log_uniform("1e-3", 1), "log_uniform needs numbers, not '1e-3' .YAML"),
+        (lambda: joc.uniform(0, "1e-3"), "uniform needs numbers, not '1e-3'"),
+        (lambda: joc.grid(optimizer={"sgd", "adam"}), "'optimizer' is a set, which has no order"),
+        (lambda: joc.sobol(2, optimizer=frozenset({"sgd"})), "a set, which has no order"),
     ],
 )
 def test_bad_spaces_say_what_is_wrong(make, message):

@@ -222,6 +222,13 @@ class TestDirectories:
         with pytest.raises(NotADirectoryError, match="is a file"):
             make(tmp_path / "file" / "below")
 
+    @pytest.mark.parametrize("address", ["s3://bucket/run", "https://host/run"])
+    def test_an_address_is_not_a_directory(self, address, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ValueError, match="is an address, and a study is written to a disk"):
+            make(address)
+        assert not list(tmp_path.iterdir())  # a path would be a folder called "s3:"
+
     def test_an_unwritable_directory_is_named(self, tmp_path, monkeypatch):
         def refuse(path, *rest, **named):
             if str(path).endswith(".lock"):  # root may write anywhere

@@ -1,6 +1,8 @@
 """Tables as tasks: the arrays are those of scikit-learn's pipeline; errors name the column."""
 
 import json
+from decimal import Decimal
+from fractions import Fraction
 
 import jax
 import numpy as np
@@ -551,3 +553,58 @@ def test_a_target_too_large_to_standardise_is_refused():
     table = pd.DataFrame({"x": range(60), "y": [(-1) ** i * i * 1e306 for i in range(60)]})
     with pytest.raises(ValueError, match="target 'y' has numbers too large to standardise"):
         prepare(table, "y")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [Decimal(i) / 7 for i in range(N)],
+        [None if i % 5 == 0 else Decimal(i) / 7 for i in range(N)],
+        [Decimal("NaN") if i % 5 == 0 else Decimal(i) / 7 for i in range(N)],
+        [Fraction(i, 7) for i in range(N)],
+        [10**30 if i % 2 else i / 7 for i in range(N)],
+        [pd.NA if i % 5 == 0 else np.float32(i) / 7 for i in range(N)],
+        pd.to_timedelta(np.arange(N) / 7, "s"),
+    ],
+)
+def test_numbers_without_a_dtype_are_numbers(cells):
+    """As data bases and Python give them; else each number would be a category of its own."""
+    table = people()[["age", "buys"]].assign(own=cells)
+    seen = [
+        np.nan if pd.isna(c) else c.total_seconds() if isinstance(c, pd.Timedelta) else float(c)
+        for c in cells
+    ]
+    ready, plain = prepare(table, "buys"), prepare(table.assign(own=seen), "buys")
+    assert ready.features == plain.features
+    for part in PARTS:
+        np.testing.assert_allclose(ready.parts[part][0], plain.parts[part][0], rtol=1e-6)
+    if not pd.isna(seen).any():
+        goal, as_floats = (prepare(t, "own") for t in (table, table.assign(own=seen)))
+        assert goal.classes == () and np.isclose(goal.center, as_floats.center)
+
+
+@pytest.mark.parametrize("kind", [str, int, pd.Categorical, lambda c: pd.cut(c, [0, 1, 2, 3])])
+def test_rare_rows_of_any_kind_of_target_are_left_out(kind):
+    codes = pd.Series([1] * 120 + [2] * 77 + [3] * 3)
+    column = codes.map(kind) if kind in (str, int) else pd.Series(kind(codes))
+    ready = prepare(people()[["age"]].assign(y=column), "y", leave_out="rare")
+    assert len(ready.classes) == 2 and ready.left_out["of rare classes"] == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "target", "how", "words"),
+    [
+        ({"x": [1, 2]}, "x", {}, "a table is a pandas.DataFrame, not dict"),
+        (np.ones((9, 2)), 1, {}, "a table is a pandas.DataFrame, not ndarray"),
+        (pd.Series([1, 2], name="x"), "x", {}, "a table is a pandas.DataFrame, not Series"),
+        (pd.DataFrame(np.ones((9, 2))), "1", {}, "the column '1' is called 1: give it as that"),
+        (people().assign(z=1 + 1j), "buys", {}, "column 'z' is complex: give its parts"),
+        (people().assign(z=[[1]] * N), "z", {}, "the target 'z' holds lists or the like"),
+        (people(), "buys", {"dates": ["buys"]}, "'buys' is the target, so it is no input"),
+        (people(), "buys", {"dates": "job", "drop": "job"}, "'job' is in drop and in dates"),
+        (people(), "buys", {"drop": "jobs"}, "unknown column 'jobs'; did you mean 'job'?"),
+    ],
+)
+def test_what_cannot_be_prepared_is_one_sentence(table, target, how, words):
+    with pytest.raises(ValueError, match=words):
+        prepare(table, target, **how)

@@ -190,6 +190,18 @@ def remembers(kind: str, group: Group) -> bool:
     return kind != "SGD" or ("momentum" in group and bool(option(group, "momentum")))
 
 
+def keeps(group: Group, memory: str) -> bool:
+    """Whether torch keeps a memory of that name under the group's options.
+
+    >>> keeps({"amsgrad": False}, "max_exp_avg_sq"), keeps({"amsgrad": False}, "exp_avg_sq")
+    (False, True)
+    """
+    asked = {"max_exp_avg_sq": "amsgrad", "grad_avg": "centered", "momentum_buffer": "momentum"}
+    if memory not in asked:
+        return True
+    return asked[memory] in group and bool(option(group, asked[memory]))
+
+
 def option(group: Group, name: str) -> Any:
     """An option as a Python number or switch; torch has tensors too.
 

@@ -39,6 +39,7 @@ from jaxopt_course.conventions.ports import filled, gathered, grouped, matched
 from jaxopt_course.conventions.torch_classes import (
     CLASSES,
     class_of,
+    keeps,
     option,
     remembers,
     transform_of,
@@ -153,7 +154,7 @@ def from_torch(
             transforms[label] = transform_of(kind, group, rate, momentum, transpose)
             labels |= dict.fromkeys(own, label)
             fields[label] = {
-                **_memories(kind, found, params, transpose),
+                **_memories(kind, group, found, params, transpose),
                 "count": count,
                 "ScaleByScheduleState.count": at or 0,
             }
@@ -217,7 +218,9 @@ def _later(rate: Any, offset: int) -> Any:
     return lambda step: schedule(step + offset)
 
 
-def _memories(kind: str, found: Memory, params: Tree, transpose: Axes) -> dict[str, Any]:
+def _memories(
+    kind: str, group: Mapping[str, Any], found: Memory, params: Tree, transpose: Axes
+) -> dict[str, Any]:
     """Field -> scalar or tree."""
     fields: dict[str, Any] = {}
     if kind == "Adafactor":
@@ -227,6 +230,12 @@ def _memories(kind: str, found: Memory, params: Tree, transpose: Axes) -> dict[s
         return factored(rows, cols, whole, params, transpose, "torch")
     for theirs, field in CLASSES[kind][2].items():
         arrays = {path: x for path, entry in found.items() if (x := entry.get(theirs)) is not None}
+        without = [path for path in found if path not in arrays]
+        if without and (arrays or keeps(group, theirs)):  # a 0 in its place would be a large step
+            raise ValueError(
+                f"torch's memory of {without[0]} has no {theirs!r}, which {kind} keeps; it has "
+                f"{sorted(found[without[0]])}: give the whole state dict"
+            )
         if arrays and field == "mu_product":
             fields[field] = finite(next(iter(arrays.values())), f"torch's {theirs}")
         elif arrays:

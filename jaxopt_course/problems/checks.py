@@ -21,6 +21,7 @@ def directions(metrics: Any) -> None:
     if not isinstance(metrics, Mapping):
         raise TypeError(f'metrics must be a dictionary, name -> "min" or "max", not {metrics!r}')
     for name, direction in metrics.items():
+        recording.check_name(name, "a metric is called")
         if direction not in ("min", "max"):
             raise ValueError(f'metric {name!r} must be "min" or "max", not {direction!r}')
     if "loss" not in metrics:

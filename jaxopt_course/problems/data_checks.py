@@ -42,6 +42,11 @@ def dense(name: str, values: Any) -> np.ndarray:
     """``values`` as a NumPy array; NumPy would make one opaque scalar of a SciPy sparse matrix."""
     if hasattr(values, "toarray"):
         raise TypeError(f"{name} is sparse ({type(values).__name__}): call its .toarray() first")
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise TypeError(
+            f"{name} has {np.ma.count_masked(values):,} masked values, which would be used as what "
+            "stands below the mask: fill them, .filled(…), or leave those examples out"
+        )
     return np.asarray(values)
 
 

@@ -149,6 +149,11 @@ def own_loss(per_example: Callable[..., Any]) -> Loss:
         with traced("the loss", outputs=outputs, targets=targets):
             losses, measured = recording.parted(function(outputs, targets))
             losses = jnp.asarray(losses)
+        if not jnp.issubdtype(losses.dtype, jnp.inexact):
+            raise ValueError(
+                f"the loss returns {losses.dtype}, which has no gradient: nothing would be "
+                "learned; take a formula that is smooth (counts are for metrics)"
+            )
         examples = jax.tree.leaves(targets)[0].shape[:1]
         if losses.shape != examples:
             raise ValueError(

@@ -21,7 +21,12 @@ def check(metrics: Any) -> None:
             f"its metrics are {type(metrics).__name__}"
         )
     for name, value in metrics.items():
-        _check_name(name)
+        check_name(name, "the loss measures")
+        if name == "loss":
+            raise ValueError(
+                'the loss measures "loss", but train_loss is what it returns first: give the '
+                "metric another name, or leave it out"
+            )
         dtype = getattr(value, "dtype", None)
         number = isinstance(value, bool | int | float) or (
             dtype is not None
@@ -36,17 +41,17 @@ def check(metrics: Any) -> None:
             )
 
 
-def _check_name(name: Any) -> None:
+def check_name(name: Any, said: str) -> None:
+    """Refuse a name that no file can hold, before anything trains.
+
+    Raises:
+        ValueError: it is no text, cannot be seen, or has a "/", as netCDF's groups have.
+    """
     text = isinstance(name, str) and name.isprintable() and name == name.strip() != ""
     if not text or "/" in name:
         raise ValueError(
-            f"the loss measures {name!r}: a name must be text without '/', as it becomes that of a "
-            "column and of an array in a file"
-        )
-    if name == "loss":
-        raise ValueError(
-            'the loss measures "loss", but train_loss is what it returns first: give the metric '
-            "another name, or leave it out"
+            f"{said} {name!r}: a name must be text without '/', as it becomes that of a column and "
+            "of an array in a file"
         )
 
 

@@ -140,6 +140,11 @@ def where(directory: str | Path) -> Path:
         raise TypeError(f"a directory is named by a string or a path, not {directory!r}")
     if not os.fspath(directory) or "\0" in str(directory):
         raise ValueError(f"{directory!r} names no directory ('.' is the one of this process)")
+    if "://" in str(directory):  # a path would be a folder called "s3:"
+        raise ValueError(
+            f"{directory} is an address, and a study is written to a disk: give a directory, and "
+            "copy it, or mount what the address names"
+        )
     try:
         path = Path(directory).expanduser().resolve()
         with suppress(FileNotFoundError, NotADirectoryError, PermissionError):

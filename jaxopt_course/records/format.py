@@ -89,10 +89,11 @@ def check(content: Any, of: str) -> dict[str, Any]:
         ValueError: an entry is missing or of another type; it is named.
     """
     _check(content, OF_STUDY, of)
+    _check_task(content["task"], f"{of}, task")
     for i, bucket in enumerate(content["buckets"]):
         _check(bucket, OF_BUCKET, f"{of}, bucket {i}")
         task, budget = bucket["task"], bucket["budget"]
-        _check(task, {"name": str, "metrics": dict}, f"{of}, bucket {i}, task")
+        _check_task(task, f"{of}, bucket {i}, task")
         _check(budget, dict.fromkeys(BUDGET, int), f"{of}, bucket {i}, budget")
         if min(budget[name] for name in BUDGET) < 1:
             raise ValueError(f"{of} is damaged: a budget of {budget}")
@@ -137,6 +138,12 @@ def making(manifest: Mapping[str, Any]) -> list[str]:
     """The columns that make a configuration: all hyperparameters but those that repeat it."""
     repeat = manifest.get("replicates", ())
     return [name for name in manifest["hyperparameters"] if name not in repeat]
+
+
+def _check_task(task: Any, of: str) -> None:
+    _check(task, {"name": str, "metrics": dict}, of)
+    if not {*map(repr, task["metrics"].values())} <= {"'min'", "'max'"}:
+        raise ValueError(f"{of} is damaged: metrics {str(task['metrics'])[:60]}")
 
 
 def _check(content: Any, types: Mapping[str, type], of: str) -> None:

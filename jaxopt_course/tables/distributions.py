@@ -72,6 +72,8 @@ def values_of(name: str, column: Any) -> list[Any]:
         raise TypeError(f"column {name!r}: a grid needs values; draw distributions with sobol")
     if isinstance(column, str) or not isinstance(column, Iterable):
         return [column]
+    if isinstance(column, set | frozenset):  # of text, other rows in each process
+        raise TypeError(f"column {name!r} is a set, which has no order: give a list, sorted(…)")
     if isinstance(column, np.ndarray) and column.ndim == 0:
         return [column.item()]
     values = np.asarray(column).tolist() if hasattr(column, "__array__") else list(column)

@@ -16,6 +16,9 @@ from jaxopt_course.tables.masks import DECAY_BIASES, mask_of
 from jaxopt_course.tables.recipes import EMA_DECAY, RECIPES, base_of, is_averaged
 from jaxopt_course.train import Hyperparameters
 
+ELSEWHERE = {"lr": "learning_rate", "wd": "weight_decay", "l2": "weight_decay", "epsilon": "eps",
+             "beta_1": "b1", "beta1": "b1", "beta_2": "b2", "beta2": "b2"}  # fmt: skip
+
 OptimizerFunction = Callable[[Hyperparameters], optax.GradientTransformation]
 Optimizer = None | str | OptimizerFunction | Mapping[str, OptimizerFunction]
 
@@ -129,7 +132,7 @@ def complete(
         if not functions and column not in offered:
             raise ValueError(
                 "no optimizer of this table takes the column "
-                f"{column!r}: {unknown('column', column, [*offered, *sorted(of_task)])}. A number "
+                f"{column!r}: {_unknown(column, [*offered, *sorted(of_task)])}. A number "
                 f"for the task is read by its loss, evaluate or module as h[{column!r}]; one for "
                 f"shapes or batches is named in static=[{column!r}]"
             )
@@ -196,3 +199,11 @@ def _not_taken(column: str, name: str, parameters: Mapping[str, Any], row: int) 
         f'grid(optimizer="…", learning_rate=…, {column}=…)]); '
         "an empty cell (pd.NA) means the default"
     )
+
+
+def _unknown(column: str, offered: Collection[str]) -> str:
+    """That nobody takes a column, and what PyTorch or Keras's name for it is here."""
+    here = ELSEWHERE.get(column, "")
+    if here in offered:
+        return f"unknown column {column!r}; it is called {here!r} here"
+    return unknown("column", column, offered)

@@ -197,6 +197,11 @@ def _kind(value: Any) -> str:
 
 
 def _bounds(name: str, low: float, high: float) -> tuple[float, float]:
+    if text := [bound for bound in (low, high) if isinstance(bound, str)]:
+        raise TypeError(
+            f"{name} needs numbers, not {text[0]!r} (YAML takes 1e-3 for text, and 1.0e-3 for a "
+            "number)"
+        )
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ValueError(f"{name} needs finite bounds low < high, not {low}, {high}")
     return float(low), float(high)

@@ -13,10 +13,12 @@ from jaxopt_course.problems.csv import numbers as n
 from jaxopt_course.problems.csv.pieces import CELLS
 
 MAX_CATEGORIES = 50  # of a column of text: more are names or dates, not categories
+UNLIKE = 10  # categories with digits at one place: more may be numbers in a dress
 MISSING = "(missing)"
 TINY, UP = 1e-140, 600  # numbers whose squares float64 may not have, and the power of 2 that helps
 NINES = [sign * (10.0**digits - 1) for digits in range(2, 10) for sign in (-1, 1)]  # -999 for a gap
 CLOSE = 1e-4  # of the largest distance from the median: the usual one where something may be lost
+_DIGITS = re.compile(r"\d+")
 _TIME = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
 
 
@@ -316,13 +318,18 @@ def _hint(words: Sequence[str]) -> str:
     dresses = {cell.dress for cell in cells if cell is not None}
     if words and not odd and len(dresses) > 1:
         return f"numbers in different units ({', '.join(map(repr, sorted(dresses)))})"
+    if len(words) > UNLIKE and len({_DIGITS.sub("0", word) for word in words}) == 1:
+        return f"all written as {words[0]!r} is: if they are numbers, write them without the rest"
     return ""
 
 
 def _like_a_date(word: str) -> bool:
     day = word.replace("T", " ").split(" ")[0]
     digits = re.split("[-/]", day) if re.search("[-/]", day) else day.split(".")
-    return len(digits) == 3 and all(part.isdigit() for part in digits)
+    if len(digits) != 3 or not all(part.isdigit() for part in digits):
+        return False
+    longest = max(map(len, digits))  # 1.0.12 is a version
+    return longest == 4 or (longest == 2 and len(digits[0]) == len(digits[2]) == 2)
 
 
 def refusal(refused: Mapping[str, str]) -> str:

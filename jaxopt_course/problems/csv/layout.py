@@ -18,6 +18,7 @@ MORE_CELLS = (
     "take out the mark that ends the rows"
 )
 TITLES = 6  # lines at most, that stand above the names
+_RULE = re.compile(r"(?=.*(?:---|[-=][+|]|[+|][-=]))[-+|:=,;\s]+")
 _ELSEWHERE = "\ue000"  # stands for a mark inside quotes
 
 
@@ -55,6 +56,11 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
     mark = mark or best_mark(records)
     if header is None:
         _refuse_titles(records, mark)
+    if len(records) > 1 and _RULE.fullmatch(records[1]):
+        raise ValueError(
+            f"below the names stands a line that is drawn, {records[1][:40]!r}, as data bases and "
+            "Markdown print it: take it out"
+        )
     first, *rows = [split(record, mark) for record in records]
     if header is False:
         return Layout(mark, None, skip, False)
@@ -184,6 +190,11 @@ def _refuse_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     ordered = len(numbers) > 1 and (min(steps) > 0 or max(steps) < 0)
     within = all(low <= head <= high for head, low, high in heads)
     ordered &= len(numbers) > 2 or words > 0  # 1, 2 over two columns is no order yet
+    if not heads and list(first) in map(list, rows):
+        raise ValueError(
+            "the first line stands again among the rows, as where several files were joined: take "
+            "the others out (if it is data, header=False, --header no)"
+        )
     looks = (not ordered or within or above > 0) if heads else above >= max(2, words / 2)
     if looks and not counted:
         shown = ", ".join(map(repr, first[:4])) + (", …" if len(first) > 4 else "")
@@ -208,6 +219,8 @@ def _refuse_titles(records: Sequence[str], mark: str) -> None:
             for i in range(1, min(TITLES, len(records) - 1))
         }
         lines = next((i for i, (score, wide) in scores.items() if score > 0.9 and wide > 1), 0)
+    while lines and len(records) > lines + 1 and records[lines].startswith(("#", "%")):
+        lines += 1
     if lines:
         raise ValueError(
             f"the names stand in line {lines + 1}, it seems, below {records[0][:40]!r}: take out "

@@ -33,7 +33,7 @@ _SIGN = r"[-+\u2212]?"
 _GAP = "[ '\u2019\u00a0\u202f\u2009]"
 _CURRENCY = r"(?:US\$|R\$|A\$|C\$|[$€£¥₹₽₩₺₪]|USD|EUR|GBP|CHF|JPY|INR)"
 _DRESSED = re.compile(
-    rf"({_SIGN})({_CURRENCY}?)\s*({_SIGN})([\d.,](?:[\d.,]|{_GAP}(?=\d))*(?:[eE][-+]?\d+)?)"
+    rf"({_SIGN})({_CURRENCY}?)\s*({_SIGN})([\d.,](?:[\d.,]|{_GAP}(?=\d))*(?:[eE][-+]?\d+|[dD][-+]\d+)?)(-?)"
     rf"\s*(%|‰|{_CURRENCY}|(?:[^\W\d_]|[°µ/²³])+)?"
 )
 _WHOLE = re.compile(r"\d+")
@@ -72,11 +72,12 @@ def cell_of(text: str) -> Cell | None:
     match = _DRESSED.fullmatch(text[1:-1].strip() if negative else text)
     if match is None:
         return None
-    before, currency, sign, digits, unit = match.groups()
-    if (before and sign) or (currency and unit) or (negative and (before or sign)):
+    before, currency, sign, digits, after, unit = match.groups()
+    signs = sum(map(bool, (before, sign, after, negative)))  # SAP and COBOL write 5-
+    if signs > 1 or (unit and (currency or after)):  # 3-door is not -3
         return None
-    mantissa, *exponent = re.split("[eE]", digits)
-    minus = negative or (before or sign) in ("-", "\u2212")
+    mantissa, *exponent = re.split("[eEdD]", digits)
+    minus = negative or (before or sign or after) in ("-", "\u2212")
     return Cell(-1 if minus else 1, mantissa, "".join(exponent), currency or unit or "")
 
 

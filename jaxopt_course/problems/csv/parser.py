@@ -166,7 +166,8 @@ class Parser:
         if self.how.names is None:
             return [f"column {place + 1}" for place in table.columns]
         # A name with a line break or an escape would break the messages that name it.
-        clean = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+        # One with a mark of byte order or a blank of no width would not be found again.
+        clean = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff]+")
         return [clean.sub(" ", str(name)).strip() for name in table.columns]
 
     def texts(self, columns: Sequence[int], text: str | None = None) -> dict[str, Texts]:

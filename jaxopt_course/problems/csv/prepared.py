@@ -1,6 +1,8 @@
 """A table as arrays in three parts, and what became of each of its columns."""
 
+import decimal as decimals
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -83,9 +85,18 @@ def prepare(
 
     ``rows``: the parts, as rows of the table, in place of the split; none that is left out.
     """
+    if not isinstance(table, pd.DataFrame):
+        raise ValueError(
+            f"a table is a pandas.DataFrame, not {type(table).__name__}: make one, "
+            "pandas.DataFrame(…), with a name for each column (arrays as they are: Task.from_flax)"
+        )
+    drop = [drop] if isinstance(drop, str) else drop
+    leave_out = [leave_out] if isinstance(leave_out, str) else leave_out
     formats = dates.formats_of(dates_of, table.columns)
     for name in (target_name, *drop, *formats):
         if name not in table:
+            if same := [known for known in table.columns if str(known) == str(name)]:
+                raise ValueError(f"the column {name!r} is called {same[0]!r}: give it as that")
             raise ValueError(unknown("column", name, map(str, table.columns)))
     for asked in leave_out:
         if asked not in ("empty", "rare"):
@@ -99,6 +110,12 @@ def prepare(
         raise ValueError(
             f"{target_name!r} is the target, so it cannot be dropped: take it out of drop"
         )
+    if target_name in formats:
+        raise ValueError(
+            f"{target_name!r} is the target, so it is no input: take it out of dates (--dates)"
+        )
+    if both := [name for name in formats if name in drop]:
+        raise ValueError(f"column {both[0]!r} is in drop and in dates: take it out of one of them")
     dropped = [*dict.fromkeys(drop)]
     table, notes = _readable(table.drop(columns=dropped), decimal, typed)
     table = _replaced(table, {target_name: table[target_name].convert_dtypes()})
@@ -178,14 +195,22 @@ def prepare(
 def _readable(
     table: pd.DataFrame, decimal: numbers.Decimal | None, typed: bool
 ) -> tuple[pd.DataFrame, dict[str, list[str]]]:
-    """Text that is numbers in a dress, or TRUE and false, as what it is; text "12" stays text."""
+    """Text that is numbers in a dress, or TRUE and false, as what it is; text "12" stays text.
+
+    So do numbers that NumPy has no dtype for: Decimal, as data bases give it, and durations.
+    """
     made: dict[Any, Any] = {}
     notes: dict[str, list[str]] = {}
     evidence: dict[str, numbers.Marks] = {}
     texts: dict[str, Texts] = {}
     for name, column in table.items():
         if column.dtype == object:
-            column = made[name] = column.convert_dtypes()
+            column = made[name] = _unboxed(column.convert_dtypes())
+        if types.is_timedelta64_dtype(column):
+            made[name], notes[str(name)] = column.dt.total_seconds(), ["in seconds"]
+            continue
+        if types.is_complex_dtype(column):
+            raise ValueError(f"column {name!r} is complex: give its parts as columns of their own")
         if typed or not (types.is_string_dtype(column) and not types.is_numeric_dtype(column)):
             continue
         if isinstance(column.dtype, pd.CategoricalDtype):
@@ -204,6 +229,20 @@ def _readable(
         if mark and (number := numbers.numbers(texts[name], mark)) is not None:
             made[name], notes[name] = number.values, told(number)
     return _replaced(table, made), notes
+
+
+def _unboxed(column: pd.Series) -> pd.Series:
+    """Numbers of several of Python's kinds as float64; a column of whole ones stays whole."""
+    if column.dtype != object or columns.all_whole(column):
+        return column
+    for cell in column[column.notna()]:
+        if not isinstance(cell, Real | decimals.Decimal) or isinstance(cell, bool | np.bool_):
+            return column
+    try:
+        cells = [np.nan if pd.isna(cell) else float(cell) for cell in column]
+    except OverflowError:  # whole numbers that float64 does not reach
+        return column
+    return pd.Series(cells, column.index, name=column.name)
 
 
 def _replaced(table: pd.DataFrame, made: Mapping[Any, Any]) -> pd.DataFrame:

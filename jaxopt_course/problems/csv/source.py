@@ -1,6 +1,7 @@
 """The text of a file, read once, so that a pipe serves as well."""
 
 import os
+import re
 import select
 import stat
 from pathlib import Path
@@ -11,12 +12,20 @@ KINDS = {  # how files begin that are no text
     b"\xfd7zXZ": "compressed: unpack it",
     b"PK": "compressed, or a workbook: unpack it",
     b"\xd0\xcf\x11\xe0": "a workbook: open it in a spreadsheet",
+    b"\x28\xb5\x2f\xfd": "compressed: unpack it",
+    b"ARROW1": "an Arrow file: read it with pandas and give the frame to table_task",
+    b"\x93NUMPY": "an array: read it with NumPy and give a frame of it to table_task",
+    b"\x80\x04\x95": "a pickle: give the frame that it holds to table_task",
+    b"$FL2": "an SPSS file: read it with pandas and give the frame to table_task",
+    b"<stata_dta>": "a Stata file: read it with pandas and give the frame to table_task",
     b"PAR1": "a Parquet file: read it with pandas and give the frame to table_task",
     b"SQLite format 3": "a data base: read the table with pandas and give it to table_task",
     b"\x89HDF": "an HDF5 file: read the table with pandas and give it to table_task",
     b"%PDF": "a PDF: copy the table into a spreadsheet",
 }
+_ARFF = re.compile(rb"(?:[ \t]*(?:%[^\r\n]*)?\r?\n)*[ \t]*@relation\b", re.IGNORECASE)
 PATIENCE = 60.0  # seconds until a pipe must have said something
+MARKED = {b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 BEGIN = 1 << 20  # bytes that are looked at before the rest is read
 LARGEST_PIPE = 2**31  # bytes; a file's size is known, a pipe may never end
 
@@ -42,6 +51,11 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
     head = content[:256].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b'{"', b"[{")):
         raise ValueError(f"{file} is a page, XML or JSON, not a table: save it as CSV")
+    if _ARFF.match(content[:4096].removeprefix(b"\xef\xbb\xbf")):
+        raise ValueError(
+            f"{file} is an ARFF file: read it with scipy.io.arff.loadarff and give the frame to "
+            "table_task, or put a line of its @attribute names above the lines of @data"
+        )
     try:
         text = content.decode(encoding or "utf-8-sig").removeprefix("\ufeff")
     except LookupError:
@@ -49,15 +63,28 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
             f"unknown encoding {encoding!r} (utf-8, latin-1, cp1252, utf-16, …)"
         ) from None
     except UnicodeDecodeError as error:
-        utf16 = content[:2] in (b"\xff\xfe", b"\xfe\xff")
+        wide = _wide(content) or "cp1252"
         raise ValueError(
             f"{file} is not a text file in {(encoding or 'UTF-8').upper()}: {error}; say what it "
-            f"is in, as encoding={'utf-16' if utf16 else 'cp1252'!r} "
-            f"(--encoding {'utf-16' if utf16 else 'cp1252'}), or save it again as CSV in UTF-8"
+            f"is in, as encoding={wide!r} (--encoding {wide}), or save it again as CSV in UTF-8"
         ) from None
     except ValueError as error:  # a codec that gives up otherwise, a name that is none
         raise ValueError(f"{file} cannot be read as {encoding!r}: {error}") from None
+    if "\0" in text:  # names and words that look alike would not be
+        wide = _wide(content)
+        way = f"say encoding={wide!r} (--encoding {wide})" if wide else "take them out"
+        raise ValueError(f"{file} has zero bytes among its letters: {way}")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _wide(content: bytes) -> str:
+    """The encoding of text in letters of two or four bytes; "" where it is of no such kind."""
+    for mark, encoding in MARKED.items():
+        if content.startswith(mark):
+            return encoding
+    begin = content[:4096]
+    zeros = [begin[place::2].count(0) / max(1, len(begin) // 2) for place in (0, 1)]
+    return ("utf-16-be", "utf-16-le")[zeros[1] > 0.5] if max(zeros) > 0.5 > min(zeros) else ""
 
 
 def _read_bytes(file: str | Path) -> bytes:

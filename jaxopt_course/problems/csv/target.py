@@ -1,6 +1,6 @@
 """What is to be predicted: classes or a number, and the rows that cannot be used for it."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -43,6 +43,8 @@ def encode(column: pd.Series, kind: Kind, positive: object | None) -> Target:
             "(from 0, below the names): fill them, or leave them out, leave_out=['empty'] "
             "(--leave-out empty)"
         )
+    if column.dtype == object and not all(isinstance(cell, Hashable) for cell in column):
+        raise ValueError(f"the target {name!r} holds lists or the like: one value in each row")
     distinct = column.nunique()
     if distinct < 2:
         raise ValueError(f"the target {name!r} is {str(column.iloc[0])!r} in every row")
@@ -91,8 +93,9 @@ def is_number(column: pd.Series) -> bool:
 
 def rare_rows(column: pd.Series) -> np.ndarray:
     """Which rows are of a class with fewer rows than every part needs to have one."""
-    counts = column.map(column.value_counts())
-    return (counts < ENOUGH).fillna(False).to_numpy(bool)
+    codes, found = pd.factorize(column)  # a column of categories would map to categories
+    counts = np.bincount(codes[codes >= 0], minlength=len(found))
+    return (codes >= 0) & (counts[codes] < ENOUGH)
 
 
 def split(target: Target, name: object, seed: int) -> dict[str, np.ndarray]:
