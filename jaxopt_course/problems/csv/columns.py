@@ -99,17 +99,24 @@ def _different(values: np.ndarray) -> list[int]:
     return found
 
 
-class Encoded(NamedTuple):
-    """Inputs by name, what became of each column, and why others cannot be used."""
+class Inputs(NamedTuple):
+    """What is made of one column: many have few rows, so its inputs are held in one array."""
 
-    inputs: dict[str, np.ndarray]  # (n,), float32, or bools for 0 and 1
+    names: tuple[str, ...]  # k of them
+    values: np.ndarray  # (k, n), float32, or bools for 0 and 1
+
+
+class Encoded(NamedTuple):
+    """The inputs of each column, what became of it, and why others cannot be used."""
+
+    inputs: dict[str, "Inputs"]  # in the order of the columns
     columns: list[Column]
     refused: dict[str, str]
 
 
 def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
     """Every column of a table as inputs, measured on the rows of the train part."""
-    made: dict[str, dict[str, np.ndarray]] = {}
+    made: dict[str, Inputs] = {}
     told: dict[str, Column] = {}
     refused: dict[str, str] = {}
     plain = [place for place, dtype in enumerate(table.dtypes) if _is_plain(dtype)]
@@ -133,19 +140,19 @@ def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
             _numbers([name], values[:, None], train, made, told, refused)
         else:
             _one_hot(column, train, made, told, refused)
-    inputs: dict[str, np.ndarray] = {}
-    for name, dtype in zip(map(str, table.columns), table.dtypes, strict=True):
+    seen: set[str] = set()
+    order = list(map(str, table.columns))
+    for name, dtype in zip(order, table.dtypes, strict=True):
         if types.is_bool_dtype(dtype) and name in told:
             told[name] = told[name]._replace(became="booleans")
-        for input_name, values in made.get(name, {}).items():
-            if input_name in inputs:
+        for input_name in made[name].names if name in made else ():
+            if input_name in seen:
                 raise ValueError(
                     f"two inputs would be called {input_name!r}: rename column {name!r}"
                 )
-            inputs[input_name] = values
-    order = list(map(str, table.columns))
+            seen.add(input_name)
     return Encoded(
-        inputs,
+        {name: made.pop(name) for name in order if name in made},
         [told[name] for name in order if name in told],
         {name: refused[name] for name in order if name in refused},
     )
@@ -174,7 +181,7 @@ def _numbers(
     names: Sequence[str],
     block: np.ndarray,
     train: np.ndarray,
-    made: dict[str, dict[str, np.ndarray]],
+    made: dict[str, Inputs],
     told: dict[str, Column],
     refused: dict[str, str],
 ) -> None:
@@ -204,14 +211,16 @@ def _numbers(
         elif not few[i]:
             refused[name] = "has numbers too large to standardise: divide it"
         else:
-            made[name] = {name: narrow[:, i]}
+            made[name] = Inputs((name,), narrow[:, i][None])
             notes = [_note(block[:, i], constant[i]), close[i]]
             notes += [stand_in(block[:, i])] if nines[i] else []
             if gaps[i]:
-                made[name][f"{name} is missing"] = missing[:, i].copy()
+                both = np.stack([narrow[:, i], missing[:, i].astype(np.float32)])
+                made[name] = Inputs((name, f"{name} is missing"), both)
             if missing[:, i].any():
                 notes.append(f"empty in {missing[:, i].sum()} rows")
-            told[name] = Column(name, "numbers", len(made[name]), "; ".join(filter(None, notes)))
+            note = "; ".join(filter(None, notes))
+            told[name] = Column(name, "numbers", len(made[name].names), note)
 
 
 def stand_in(values: np.ndarray) -> str:
@@ -256,7 +265,7 @@ def _note(values: np.ndarray, constant: bool) -> str:
 def _one_hot(
     column: pd.Series,
     train: np.ndarray,
-    made: dict[str, dict[str, np.ndarray]],
+    made: dict[str, Inputs],
     told: dict[str, Column],
     refused: dict[str, str],
 ) -> None:
@@ -276,7 +285,8 @@ def _one_hot(
         )
         return
     place = {word: place for place, word in enumerate(words)}
-    made[name] = {f"{name}={c}": codes == place[c] for c in categories}
+    each = np.array([place[c] for c in categories], codes.dtype)
+    made[name] = Inputs(tuple(f"{name}={c}" for c in categories), codes == each[:, None])
     note = "the same in every row of the train part" if len(categories) == 1 else hint
     notes = "; ".join(filter(None, [note, capitals(categories)]))
     told[name] = Column(name, "categories", len(categories), notes)
