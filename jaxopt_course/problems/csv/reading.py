@@ -284,9 +284,9 @@ def _words(columns: dict[str, Texts], parse: Parser, notes: dict[str, list[str]]
                 bare = ~in_quotes & (column.codes >= 0)
                 if not (column.among(bare) - suspects[name]):  # as R writes its NA
                     gaps = bare
-            found = column.among(gaps)
-            said = _gaps(tuple(sorted(found)))
-            if left := sorted(suspects[name] - found):
+            hollows = column.among(gaps)
+            said = _gaps(tuple(sorted(hollows)))
+            if left := sorted(suspects[name] - hollows):
                 said.append(f"{', '.join(map(repr, left))} is a category")
             notes[name] = [alike.setdefault(one, one) for one in said]
             column = column._replace(
