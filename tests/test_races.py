@@ -62,7 +62,7 @@ def replace(directory):
 
 
 def serve():
-    """As a second process: what is to be done with a directory, a line each, and a line when done."""
+    """As a second process: a line for each thing to do with a directory."""
     for line in sys.stdin:
         what, directory = line.rstrip("\n").split(" ", 1)
         {"finish": finish, "replace": replace}[what](Path(directory))
