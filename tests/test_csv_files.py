@@ -379,20 +379,42 @@ def test_categories_of_one_text_and_a_category_called_as_gaps_are():
             np.testing.assert_array_equal(column, cells == name[2:])
 
 
-@pytest.mark.parametrize("cells", ["a", " a ", "NA", "?", "", "1", "1.5", "TRUE", "x y", "-"])
-def test_many_columns_are_read_as_few_are(write, monkeypatch, cells):
+QUOTED = ['"a"', '" a "', '"NA"', '""', '"1.5"', '"x,y"', 'x"y', '"a""b"', ' "a"', '"a" ', '"']
+
+
+@pytest.mark.parametrize("quotes", [False, True])
+@pytest.mark.parametrize(
+    "cells", ["a", " a ", "NA", "?", "", "1", "1.5", "TRUE", "x y", "-", *QUOTED]
+)
+def test_many_columns_are_read_as_few_are(write, monkeypatch, cells, quotes):
     """Wide tables are split without pandas: nothing may come out otherwise."""
     rng, wide = np.random.default_rng(1), reading.MANY + 20
-    known = np.array([cells, "a", "b", "2"])
+    known = np.array([cells, '"a"', '"b"', "NA"] if quotes else [cells, "a", "b", "2"])
     lines = [",".join(f"c{i}" for i in range(wide))]
     lines += [",".join(known[rng.integers(0, 1 + i % 4, wide)]) for i in range(30)]
     file = write("\n".join([*lines, "", "  ", ""]))
-    split = reading.read(file)
-    monkeypatch.setattr(parser, "MANY", 10**9)
-    monkeypatch.setattr(reading, "MANY", 10**9)
-    whole = reading.read(file)
-    pd.testing.assert_frame_equal(split.table, whole.table)
-    assert split.notes == whole.notes and split.left_out == whole.left_out
+
+    def read():
+        try:
+            return reading.read(file)
+        except ValueError as error:
+            return str(error)
+
+    split = read()
+    for module in (parser, reading):
+        monkeypatch.setattr(module, "WIDE", 10)
+    monkeypatch.setattr(parser, "AT_ONCE", 0)
+    in_blocks = read()
+    monkeypatch.undo()
+    for module in (parser, reading):
+        monkeypatch.setattr(module, "MANY", 10**9)
+    whole = read()
+    for found in (split, in_blocks):
+        if isinstance(whole, str):
+            assert isinstance(found, str)
+            continue
+        pd.testing.assert_frame_equal(found.table, whole.table)
+        assert found.notes == whole.notes and found.left_out == whole.left_out
 
 
 def test_cells_with_two_readings_of_a_number():

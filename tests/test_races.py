@@ -3,6 +3,8 @@
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -59,9 +61,45 @@ def replace(directory):
     finish(directory)
 
 
+def serve():
+    """As a second process: a line for each thing to do with a directory."""
+    for line in sys.stdin:
+        what, directory = line.rstrip("\n").split(" ", 1)
+        {"finish": finish, "replace": replace}[what](Path(directory))
+        print("done", flush=True)
+
+
+@contextlib.contextmanager
+def second(process):
+    """A function that does ``finish`` or ``replace``, in another thread or another process."""
+    if not process:
+
+        def work(what, directory):
+            writer = threading.Thread(target=what, args=[directory])
+            writer.start()
+            writer.join()
+
+        yield work
+        return
+    code = f"import sys; sys.path[:0] = {sys.path!r}; import test_races; test_races.serve()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as child:
+
+        def work(what, directory):
+            print(what.__name__, directory, file=child.stdin, flush=True)
+            assert child.stdout.readline() == "done\n"
+
+        yield work
+        child.stdin.close()
+    assert child.returncode == 0
+
+
+@pytest.mark.parametrize("process", [False, put(True, False)], ids=["thread", "process"])
 @pytest.mark.parametrize("begun", [put(False, False), put(True, True)])
-def test_a_reader_takes_one_study_whole_whenever_a_writer_goes_on(tmp_path, begun, monkeypatch):
-    """Before each look of the reader at the disk, a second thread does all that it has to do.
+def test_a_reader_takes_one_study_whole_whenever_a_writer_goes_on(
+    tmp_path, begun, process, monkeypatch
+):
+    """Before each look of the reader at the disk, somebody else does all that it has to do.
 
     Once a reader deleted the new study's events and confirmation; then it met a manifest of the
     old study beside the new one's table.
@@ -74,9 +112,7 @@ def test_a_reader_takes_one_study_whole_whenever_a_writer_goes_on(tmp_path, begu
             if threading.current_thread() is threading.main_thread():
                 looks += 1
                 if looks == at:
-                    writer = threading.Thread(target=finish if begun else replace, args=[directory])
-                    writer.start()
-                    writer.join()
+                    work(finish if begun else replace, directory)
             return real(*args)
 
         return look
@@ -90,7 +126,7 @@ def test_a_reader_takes_one_study_whole_whenever_a_writer_goes_on(tmp_path, begu
         under_way(old)
     for name in LOOKS:
         monkeypatch.setattr(files, name, watched(getattr(files, name)))
-    with parsed_once():
+    with parsed_once(), second(process) as work:
         for turn in range(1, 1_000):
             directory = shutil.copytree(old, tmp_path / str(turn))
             looks, at = 0, turn

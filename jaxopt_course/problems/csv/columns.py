@@ -11,12 +11,12 @@ from pandas.api import types
 
 from jaxopt_course.problems.csv import numbers as n
 from jaxopt_course.problems.csv.pieces import CELLS
+from jaxopt_course.problems.csv.remarks import capitals, stand_in
 
 MAX_CATEGORIES = 50  # of a column of text: more are names or dates, not categories
 UNLIKE = 10  # categories with digits at one place: more may be numbers in a dress
 MISSING = "(missing)"
 TINY, UP = 1e-140, 600  # numbers whose squares float64 may not have, and the power of 2 that helps
-NINES = [sign * (10.0**digits - 1) for digits in range(2, 10) for sign in (-1, 1)]  # -999 for a gap
 CLOSE = 1e-4  # of the largest distance from the median: the usual one where something may be lost
 _DIGITS = re.compile(r"\d+")
 _TIME = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
@@ -101,17 +101,24 @@ def _different(values: np.ndarray) -> list[int]:
     return found
 
 
-class Encoded(NamedTuple):
-    """Inputs by name, what became of each column, and why others cannot be used."""
+class Inputs(NamedTuple):
+    """What is made of one column: many have few rows, so its inputs are held in one array."""
 
-    inputs: dict[str, np.ndarray]  # (n,), float32, or bools for 0 and 1
+    names: tuple[str, ...]  # k of them
+    values: np.ndarray  # (k, n), float32, or bools for 0 and 1
+
+
+class Encoded(NamedTuple):
+    """The inputs of each column, what became of it, and why others cannot be used."""
+
+    inputs: dict[str, "Inputs"]  # in the order of the columns
     columns: list[Column]
     refused: dict[str, str]
 
 
 def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
     """Every column of a table as inputs, measured on the rows of the train part."""
-    made: dict[str, dict[str, np.ndarray]] = {}
+    made: dict[str, Inputs] = {}
     told: dict[str, Column] = {}
     refused: dict[str, str] = {}
     plain = [place for place, dtype in enumerate(table.dtypes) if _is_plain(dtype)]
@@ -135,19 +142,19 @@ def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
             _numbers([name], values[:, None], train, made, told, refused)
         else:
             _one_hot(column, train, made, told, refused)
-    inputs: dict[str, np.ndarray] = {}
-    for name, dtype in zip(map(str, table.columns), table.dtypes, strict=True):
+    seen: set[str] = set()
+    order = list(map(str, table.columns))
+    for name, dtype in zip(order, table.dtypes, strict=True):
         if types.is_bool_dtype(dtype) and name in told:
             told[name] = told[name]._replace(became="booleans")
-        for input_name, values in made.get(name, {}).items():
-            if input_name in inputs:
+        for input_name in made[name].names if name in made else ():
+            if input_name in seen:
                 raise ValueError(
                     f"two inputs would be called {input_name!r}: rename column {name!r}"
                 )
-            inputs[input_name] = values
-    order = list(map(str, table.columns))
+            seen.add(input_name)
     return Encoded(
-        inputs,
+        {name: made.pop(name) for name in order if name in made},
         [told[name] for name in order if name in told],
         {name: refused[name] for name in order if name in refused},
     )
@@ -176,7 +183,7 @@ def _numbers(
     names: Sequence[str],
     block: np.ndarray,
     train: np.ndarray,
-    made: dict[str, dict[str, np.ndarray]],
+    made: dict[str, Inputs],
     told: dict[str, Column],
     refused: dict[str, str],
 ) -> None:
@@ -206,37 +213,16 @@ def _numbers(
         elif not few[i]:
             refused[name] = "has numbers too large to standardise: divide it"
         else:
-            made[name] = {name: narrow[:, i]}
+            made[name] = Inputs((name,), narrow[:, i][None])
             notes = [_note(block[:, i], constant[i]), close[i]]
             notes += [stand_in(block[:, i])] if nines[i] else []
             if gaps[i]:
-                made[name][f"{name} is missing"] = missing[:, i].copy()
+                both = np.stack([narrow[:, i], missing[:, i].astype(np.float32)])
+                made[name] = Inputs((name, f"{name} is missing"), both)
             if missing[:, i].any():
                 notes.append(f"empty in {missing[:, i].sum()} rows")
-            told[name] = Column(name, "numbers", len(made[name]), "; ".join(filter(None, notes)))
-
-
-def stand_in(values: np.ndarray) -> str:
-    """A number such as -999 that may stand for gaps; the others are nearer to each other."""
-    known = values[np.isfinite(values)]
-    for nines in {known.min(), known.max()} & set(NINES) if len(known) else ():
-        rest = known[known != nines]
-        if len(rest) and 0 < np.ptp(rest) < abs(rest - nines).min():
-            many = len(known) - len(rest)
-            rows = "one row" if many == 1 else f"{many} rows"
-            return f"{nines:.0f} in {rows}, far from all others: if it is a gap, leave it empty"
-    return ""
-
-
-def capitals(words: Sequence[Any]) -> str:
-    """Categories that differ in capitals alone, as a remark; "" where there are none."""
-    known: dict[str, list[str]] = {}
-    for word in words:
-        if isinstance(word, str):
-            known.setdefault(word.casefold(), []).append(word)
-    alike = next((own for own in known.values() if len(own) > 1), [])
-    named = " and ".join(map(repr, sorted(alike)))
-    return f"{named} differ in capitals alone: are they one?" if alike else ""
+            note = "; ".join(filter(None, notes))
+            told[name] = Column(name, "numbers", len(made[name].names), note)
 
 
 def _note(values: np.ndarray, constant: bool) -> str:
@@ -258,7 +244,7 @@ def _note(values: np.ndarray, constant: bool) -> str:
 def _one_hot(
     column: pd.Series,
     train: np.ndarray,
-    made: dict[str, dict[str, np.ndarray]],
+    made: dict[str, Inputs],
     told: dict[str, Column],
     refused: dict[str, str],
 ) -> None:
@@ -278,7 +264,8 @@ def _one_hot(
         )
         return
     place = {word: place for place, word in enumerate(words)}
-    made[name] = {f"{name}={c}": codes == place[c] for c in categories}
+    each = np.array([place[c] for c in categories], codes.dtype)
+    made[name] = Inputs(tuple(f"{name}={c}" for c in categories), codes == each[:, None])
     note = "the same in every row of the train part" if len(categories) == 1 else hint
     notes = "; ".join(filter(None, [note, capitals(categories)]))
     told[name] = Column(name, "categories", len(categories), notes)

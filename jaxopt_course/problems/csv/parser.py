@@ -112,7 +112,10 @@ class Parser:
         several = len(texts) > 1
         while texts:
             part = next(self._pieces(None, texts.pop(0), **self._numbers))
-            part.columns = own = self._called(part)
+            given = (self.how.names or [])[len(names) :]
+            own = self._called(part)  # a name is held once
+            own = [a if a == b else b for a, b in itertools.zip_longest(given[: len(own)], own)]
+            part.columns = own
             names += own
             if several:
                 fits = [dtype.kind in "iufb" for dtype in part.dtypes]
@@ -124,7 +127,7 @@ class Parser:
     def _blocks(self) -> list[str] | None:
         """The same text, some of its columns in each; None where splitting may differ."""
         mark, names = self.how.mark, self.how.names or []
-        if mark == BLANKS or '"' in self.text or "\0" in self.text or not all(names):
+        if mark == BLANKS or "\0" in self.text or not all(names):
             return None
         ends = np.linspace(0, len(names), max(1, min(BLOCKS, len(names) // 2)) + 1).astype(int)
         blocks: list[list[str]] = [[] for _ in ends[1:]]
@@ -132,7 +135,7 @@ class Parser:
             if line == "\n":
                 continue
             cells = line.removesuffix("\n").split(mark)
-            if len(cells) != len(names):
+            if len(cells) != len(names) or ('"' in line and not _plainly_quoted(cells)):
                 return None
             for block, begin, end in zip(blocks, ends, ends[1:], strict=False):
                 block.append(mark.join(cells[begin:end]))
@@ -187,20 +190,27 @@ class Parser:
                 one.add(cells.to_numpy(object))
         return {place: one.texts() for place, one in zip(places, found, strict=True)}
 
-    def _split(self, columns: list[int]) -> dict[int, Texts] | None:
-        """The same by splitting lines, in a fifth of pandas's time; None where that may differ."""
-        if len(columns) < MANY or self.rows > FEW:
-            return None
-        if self.how.mark == BLANKS or '"' in self.text:
+    def _split(self, columns: list[int], sign: str = "") -> dict[int, Texts] | None:
+        """The same by splitting lines, in a fifth of pandas's time; None where that may differ.
+
+        With ``sign`` before each cell that is in quotes.
+        """
+        if len(columns) < MANY or self.rows > FEW or self.how.mark == BLANKS:
             return None
         seen: dict[str, str] = {}
-        one = lambda cell: seen.setdefault(cell, cell)  # a word takes the room of ten cells
+
+        def one(cell: str) -> str:  # a word takes the room of ten cells
+            if (known := seen.get(cell)) is None:
+                shown = sign + cell[1:-1] if cell[:1] == '"' else cell
+                known = seen[cell] = seen.setdefault(shown, shown) if shown != cell else cell
+            return known
+
         asked = operator.itemgetter(*columns)
         rows: list[list[str]] = []
         filled = (line for line in Source(self.text) if line.strip())
         for line in itertools.islice(filled, int(self.how.names is not None), None):
             cells = line.removesuffix("\n").split(self.how.mark)
-            if len(cells) != len(self.names):
+            if len(cells) != len(self.names) or ('"' in line and not _plainly_quoted(cells)):
                 return None
             rows.append(list(map(one, asked(cells))))
         if not rows or len(rows) != self.rows:
@@ -212,6 +222,8 @@ class Parser:
         """The same, with a sign before each cell that is in quotes; None where there are none."""
         if self.text.count('"') < 2:
             return None
+        if (found := self._split(columns, QUOTED)) is not None:
+            return list(found.values())
         pieces = []
         for piece in records(self.text):
             if (signed := self._signed(piece)) is None:
@@ -231,6 +243,11 @@ class Parser:
                     return None
                 parts[place] = QUOTED + parts[place]
         return '"'.join(parts)
+
+
+def _plainly_quoted(cells: Sequence[str]) -> bool:
+    """Whether each cell with quotes has one at each end, and none else."""
+    return all(cell.count('"') == 2 and cell[0] == cell[-1] == '"' for cell in cells if '"' in cell)
 
 
 def _unlike(names: list[str]) -> list[str]:

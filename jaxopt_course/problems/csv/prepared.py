@@ -13,12 +13,14 @@ from jaxopt_course.messages import unknown
 from jaxopt_course.problems.csv import columns, dates, numbers, target
 from jaxopt_course.problems.csv.columns import Column
 from jaxopt_course.problems.csv.reading import told
+from jaxopt_course.problems.csv.remarks import capitals, stand_in
 from jaxopt_course.problems.csv.target import Kind
 from jaxopt_course.problems.csv.texts import Texts
 from jaxopt_course.problems.datasets import PARTS
 
 Rows = Literal["empty", "rare"]
 EMPTY, RARE = "without a target", "of rare classes"
+SOME = 1_000  # columns that are looked at together
 
 
 class Prepared(NamedTuple):
@@ -117,22 +119,24 @@ def prepare(
     if both := [name for name in formats if name in drop]:
         raise ValueError(f"column {both[0]!r} is in drop and in dates: take it out of one of them")
     dropped = [*dict.fromkeys(drop)]
-    table, notes = _readable(table.drop(columns=dropped), decimal, typed)
-    table = _replaced(table, {target_name: table[target_name].convert_dtypes()})
+    # of many columns each copy is larger than the file, also one that shares all cells
+    table = table.drop(columns=dropped) if dropped else table
+    table, notes = _readable(table, decimal, typed)
+    answers = table[target_name].convert_dtypes()
     kept = np.arange(len(table))
     left_out = {EMPTY: 0, RARE: 0}
     if "empty" in leave_out:
-        kept = np.flatnonzero(table[target_name].notna())
+        kept = np.flatnonzero(answers.notna())
         left_out[EMPTY] = len(table) - len(kept)
         if not len(kept):
             raise ValueError(f"the target {target_name!r} is empty in every row")
-    goal = target.encode(table[target_name].iloc[kept], kind, positive)
+    goal = target.encode(answers.iloc[kept], kind, positive)
     if "rare" in leave_out and goal.classes:
-        rare = target.rare_rows(table[target_name].iloc[kept])
+        rare = target.rare_rows(answers.iloc[kept])
         kept, left_out[RARE] = kept[~rare], int(rare.sum())
         if not len(kept):
             raise ValueError(f"every class of the target {target_name!r} is rare")
-        goal = target.encode(table[target_name].iloc[kept], kind, positive)
+        goal = target.encode(answers.iloc[kept], kind, positive)
     if len(kept) < len(table):
         table = table.iloc[kept]
     if rows is None:
@@ -150,9 +154,15 @@ def prepare(
         values = ((goal.values - mean[0]) / std[0]).astype(np.float32)
         [said] = columns.crowded(goal.values[:, None], values[:, None])
     others = table.drop(columns=target_name)
+    del table
     if not len(others.columns):
         raise ValueError(f"the table has no column beside the target {target_name!r}")
-    hollow = [name for name, none in others.isna().all().items() if none]
+    hollow = [
+        name
+        for begin in range(0, len(others.columns), SOME)
+        for name, none in others.iloc[:, begin : begin + SOME].isna().all().items()
+        if none
+    ]
     if dated := [name for name in hollow if name in formats]:
         raise ValueError(
             f"column {dated[0]!r} is to be dates and is empty in every row: take it out of dates= "
@@ -160,19 +170,21 @@ def prepare(
         )
     if len(hollow) == len(others.columns):
         raise ValueError(f"every column beside the target {target_name!r} is empty")
-    others = others.drop(columns=hollow)
+    others = others.drop(columns=hollow) if hollow else others
     encoded = columns.encode(_with_dates(others, formats), rows["train"])
     if encoded.refused:
         raise ValueError(columns.refusal(encoded.refused))
-    features = tuple(encoded.inputs)
+    features = tuple(name for made in encoded.inputs.values() for name in made.names)
     inputs = {part: np.empty((len(rows[part]), len(features)), np.float32) for part in PARTS}
-    for place, name in enumerate(features):
-        column = encoded.inputs.pop(name)  # so that none is held twice
+    place = 0
+    for name in list(encoded.inputs):
+        made = encoded.inputs.pop(name).values  # so that none is held twice
         for part in PARTS:
-            inputs[part][:, place] = column[rows[part]]
+            inputs[part][:, place : place + len(made)] = made[:, rows[part]].T
+        place += len(made)
     what = [f"classes: {', '.join(map(str, goal.classes[:20]))}" if goal.classes else "a number"]
-    gap = columns.stand_in(goal.values) if not goal.classes else ""
-    what += filter(None, [said, gap, columns.capitals(goal.classes)])
+    gap = stand_in(goal.values) if not goal.classes else ""
+    what += filter(None, [said, gap, capitals(goal.classes)])
     told_of = [
         *(Column(name, "left out", 0, "as asked") for name in dropped),
         *(Column(str(name), "left out", 0, "empty in every row") for name in hollow),
@@ -203,8 +215,12 @@ def _readable(
     notes: dict[str, list[str]] = {}
     evidence: dict[str, numbers.Marks] = {}
     texts: dict[str, Texts] = {}
-    for name, column in table.items():
-        if column.dtype == object:
+    for name, dtype in zip(table.columns, table.dtypes, strict=True):
+        odd = (types.is_object_dtype, types.is_timedelta64_dtype, types.is_complex_dtype)
+        if (typed or types.is_numeric_dtype(dtype)) and not any(kind(dtype) for kind in odd):
+            continue  # pandas notes each column that it hands out, for as long as there is a table
+        column = table[name]
+        if types.is_object_dtype(dtype):
             column = made[name] = _unboxed(column.convert_dtypes())
         if types.is_timedelta64_dtype(column):
             made[name], notes[str(name)] = column.dt.total_seconds(), ["in seconds"]
@@ -247,6 +263,8 @@ def _unboxed(column: pd.Series) -> pd.Series:
 
 def _replaced(table: pd.DataFrame, made: Mapping[Any, Any]) -> pd.DataFrame:
     """A copy with these columns in the place of their own; one may be called "self"."""
+    if not made:
+        return table
     table = table.copy(deep=False)
     for name, values in made.items():
         table[name] = values

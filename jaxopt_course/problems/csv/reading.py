@@ -59,7 +59,9 @@ def read(
         del text  # the parser has it
         notes = short_rows(parse)
         table, more = _typed(parse, guess, decimal)
-        notes = {name: notes.get(name, []) + more.get(name, []) for name in notes | more}
+        for name, said in more.items():
+            notes[name] = notes[name] + said if name in notes else said
+        del more
     except pd.errors.EmptyDataError:
         raise ValueError(f"{file} is empty") from None
     except pd.errors.ParserError as error:
@@ -145,7 +147,7 @@ def _typed(
             notes.setdefault(name, []).append(
                 f"{codes[0]!r} is {int(codes[0])}: if these are codes, they measure nothing"
             )
-    table = parse.table
+    table, parse.text = parse.table, ""  # of many columns the table alone is larger than the file
     if len(table.columns) == len(parse.names) and len(made) <= MANY:
         for name, values in made.items():
             table[name] = values
@@ -167,8 +169,8 @@ def _side_by_side(table: pd.DataFrame, made: dict[str, Any], parse: Parser) -> p
     rows = pd.RangeIndex(parse.rows)
     words = {n: column for n, column in made.items() if not isinstance(column, np.ndarray)}
     if 2 * len(words) > len(parse.names):
-        made = {str(name): column for name, column in table.items()} | made
-        return pd.DataFrame({name: made.pop(name) for name in parse.names}, rows, copy=False)
+        each = {n: made.pop(n) if n in made else table[n] for n in parse.names}
+        return pd.DataFrame(each, rows, copy=False)
     plain = {name: column for name, column in made.items() if name not in words}
     parts = [
         table[[name for name in table if name not in made]],
@@ -250,10 +252,11 @@ def _native(
 
 def _words(columns: dict[str, Texts], parse: Parser, notes: dict[str, list[str]]) -> dict[str, Any]:
     """Columns of text; None, NA and null are words, unless all other words are in quotes."""
+    alike: dict[Any, Any] = {}  # what is said of many columns is held once
     suspects = {
-        name: found
+        name: alike.setdefault(found, found)
         for name, column in columns.items()
-        if (found := {word for word in column.seen if n.is_empty_word(word)})
+        if (found := frozenset(word for word in column.seen if n.is_empty_word(word)))
     }
     places = [place for place, name in enumerate(parse.names) if name in suspects]
     signed = parse.quoted(places) if places else None
@@ -281,10 +284,11 @@ def _words(columns: dict[str, Texts], parse: Parser, notes: dict[str, list[str]]
                 bare = ~in_quotes & (column.codes >= 0)
                 if not (column.among(bare) - suspects[name]):  # as R writes its NA
                     gaps = bare
-            found = column.among(gaps)
-            notes[name] = _gaps(tuple(sorted(found)))
-            if left := sorted(suspects[name] - found):
-                notes[name].append(f"{', '.join(map(repr, left))} is a category")
+            hollows = column.among(gaps)
+            said = _gaps(tuple(sorted(hollows)))
+            if left := sorted(suspects[name] - hollows):
+                said.append(f"{', '.join(map(repr, left))} is a category")
+            notes[name] = [alike.setdefault(one, one) for one in said]
             column = column._replace(
                 codes=np.where(gaps, column.codes.dtype.type(-1), column.codes)
             )
