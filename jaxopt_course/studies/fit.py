@@ -1,6 +1,7 @@
 """``fit``: one network, trained plainly."""
 
 import functools
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,8 +15,9 @@ from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.streams import Reading, Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.studies.lowering import data_of
+from jaxopt_course.studies.reestimated import of_trained_weights
 from jaxopt_course.sweeps.lanes import on_further_sets
-from jaxopt_course.train import TrialState, budget_of, make_trial
+from jaxopt_course.train import TrialState, budget_of, evaluates_others, make_trial
 from jaxopt_course.updating import restored
 
 if TYPE_CHECKING:
@@ -56,7 +58,9 @@ def fit(
         evaluate_every: steps between evaluations on the validation part.
         h: the numbers of a row, for a task whose functions read them.
         raw: whether ``…_raw`` metrics of the trained weights stand beside those of the weights that
-            the optimizer has for evaluation, where it has such; see :func:`evaluation_params`.
+            the optimizer has for evaluation, where it has such; see :func:`evaluation_params`.  A
+            model's own state (BatchNorm's averages) is that of the trained weights in both, of
+            which a warning tells; see :func:`reestimated`.
 
     Returns:
         the last state, the curves and the final metrics; the numbers of the same trial in a sweep,
@@ -91,6 +95,8 @@ def fit(
     evaluate = jax.jit(lambda state, part, shared: trial.evaluate({}, state, part, shared))
     data = jax.device_put(data_of(task))
     state = jax.jit(lambda: trial.init({}, key))()
+    if jax.tree.leaves(state.model_state) and evaluates_others(lambda _: optimizer, {}, state):
+        warnings.warn(of_trained_weights(task.name), stacklevel=2)
     losses: list[dict[str, jax.Array]] = []
     records: dict[int, dict[str, np.float32]] = {}
     evaluations: dict[int, dict[str, jax.Array]] = {}
