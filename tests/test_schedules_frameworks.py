@@ -90,7 +90,7 @@ def test_a_restart_falls_on_its_step_in_float32():
 
 @pytest.mark.parametrize("wide", [False, True])
 def test_a_restart_falls_on_its_step_where_cycles_grow_by_a_fraction(wide):
-    """Restarts in exact fractions; a sum of cycles that is rounded is a step late, at the bottom."""
+    """Restarts in exact fractions; one that is a step late has the lowest rate there."""
     rows = []
     for first, times in ((40, "5/2"), (48, "5/4"), (96, "3/2"), (216, "4/3"), (100, "11/10")):
         start, length = Fraction(0), Fraction(first)

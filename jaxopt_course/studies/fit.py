@@ -67,7 +67,8 @@ def fit(
         up to float32 rounding.
 
     Raises:
-        KeyError, ValueError: the task reads a number that ``h`` does not have; or nobody reads one.
+        KeyError, ValueError: the task reads a number that ``h`` does not have; or nobody reads one;
+            or the optimizer is refused by :func:`evaluation_params`.
     """
     task = task_of(task)
     if task.folds is not None and (h or {}).get(task.folds.column) not in range(task.folds.number):
@@ -91,12 +92,14 @@ def fit(
     rows = (lambda _: row) if task.asks.columns is None or numbers else (lambda _: None)
     trial = make_trial(task, lambda _: optimizer, budget.batch_size, rows, raw=raw)
     key = jnp.uint32(seed)
+    first = jax.eval_shape(lambda: trial.init({}, key))
+    others = evaluates_others(lambda _: optimizer, {}, first)  # two that contradict end it here
+    if others and jax.tree.leaves(first.model_state):
+        warnings.warn(of_trained_weights(task.name), stacklevel=2)
     advance = jax.jit(lambda state, data: trial.step({}, state, key, data), donate_argnums=0)
     evaluate = jax.jit(lambda state, part, shared: trial.evaluate({}, state, part, shared))
     data = jax.device_put(data_of(task))
     state = jax.jit(lambda: trial.init({}, key))()
-    if jax.tree.leaves(state.model_state) and evaluates_others(lambda _: optimizer, {}, state):
-        warnings.warn(of_trained_weights(task.name), stacklevel=2)
     losses: list[dict[str, jax.Array]] = []
     records: dict[int, dict[str, np.float32]] = {}
     evaluations: dict[int, dict[str, jax.Array]] = {}

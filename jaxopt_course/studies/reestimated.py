@@ -121,9 +121,9 @@ def reestimated(
 def of_trained_weights(name: str) -> str:
     """What ``sweep`` and ``fit`` warn of: metrics of a mean with averages that are not its own."""
     return (
-        f"{printable(name)}: weights for evaluation (means, Schedule-Free's x) are evaluated with "
-        "the model's own state, BatchNorm's averages, of the trained weights; joc.reestimated(task, "
-        "params, model_state) estimates it again in a pass over the data"
+        f"{printable(name)}: weights for evaluation (means, Schedule-Free's x) are "
+        "evaluated with the model's own state, BatchNorm's averages, of the trained weights; "
+        "joc.reestimated(task, params, model_state) estimates it again in a pass over the data"
     )
 
 
