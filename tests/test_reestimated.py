@@ -108,6 +108,13 @@ def test_fit_warns_of_it_too_and_only_where_it_matters():
     joc.fit(TASK, joc.sgd(0.1), **more)  # a warning would be an error
 
 
+def test_fit_refuses_two_means_before_it_compiles(monkeypatch):
+    refused = lambda *_, **__: pytest.fail("something is about to be compiled")
+    monkeypatch.setattr(jax, "jit", refused)
+    with pytest.raises(ValueError, match="schedule_free_sgd and ema_params both say"):
+        joc.fit(TASK, joc.chain(joc.schedule_free_sgd(0.1), joc.ema_params(0.9)), steps=1)
+
+
 def test_an_nnx_module_with_dropout():
     class Net(nnx.Module):
         def __init__(self, rngs):
