@@ -318,7 +318,7 @@ print(spanish(f"del primero al último, {100 * spread:.2f} puntos"))
 # 1. `jaxopt-course compare` hace esta comparación con los diez de los apuntes y los tres de aquí,
 #    sobre cualquier tabla (`--csv`): con los datos de uno es donde hay que preguntar.
 # 2. Afinar dos números, cada uno en su caja, cuesta tantos entrenamientos como afinar uno, pero no
-#    no es gratis: las mismas configuraciones, repartidas en un plano, caen más lejos unas de otras.
+#    es gratis: las mismas configuraciones, repartidas en un plano, caen más lejos unas de otras.
 #    Con un decaimiento casi nulo AdamW es Adam; si arriba no le gana, no se probó su mejor punto.
 # 3. Promediar los pesos no cuesta entrenamientos: cuesta una copia de los pesos. Pero hay que
 #    compararlo con bajar la tasa, que tampoco cuesta.

@@ -112,7 +112,9 @@ def test_fit_refuses_two_means_before_it_compiles(monkeypatch):
     refused = lambda *_, **__: pytest.fail("something is about to be compiled")
     monkeypatch.setattr(jax, "jit", refused)
     with pytest.raises(ValueError, match="schedule_free_sgd and ema_params both say"):
-        joc.fit(TASK, joc.chain(joc.schedule_free_sgd(0.1), joc.ema_params(0.9)), steps=1)
+        joc.fit(
+            TASK, joc.chain(joc.schedule_free_sgd(0.1), joc.ema_params(0.9)), steps=1, batch_size=8
+        )
 
 
 def test_an_nnx_module_with_dropout():
