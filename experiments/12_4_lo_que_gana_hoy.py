@@ -285,8 +285,9 @@ for ax, name in zip(axes, ["adamw", "muon"], strict=True):
     near = (one["valid_accuracy"] > best["valid_accuracy"] - 0.01).sum()
     print(f"{proper(name)}: {near} de {len(one)} configuraciones a menos de un punto de la mejor")
     slow = one["learning_rate"] < one["learning_rate"].max() / 4000
+    fast = one["learning_rate"] > 0.3
     heavy = one["weight_decay"] > 5
-    assert (one["valid_accuracy"][slow | heavy] < best["valid_accuracy"] - 0.03).all()
+    assert (one["valid_accuracy"][slow | fast | heavy] < best["valid_accuracy"] - 0.03).all()
 axes[0].set_ylabel("decaimiento")
 fig.colorbar(colours, ax=axes, label="exactitud de validación")
 show(
@@ -316,8 +317,9 @@ print(spanish(f"del primero al último, {100 * spread:.2f} puntos"))
 #
 # 1. `jaxopt-course compare` hace esta comparación con los diez de los apuntes y los tres de aquí,
 #    sobre cualquier tabla (`--csv`): con los datos de uno es donde hay que preguntar.
-# 2. Afinar dos números, cada uno en su caja, cuesta tantos entrenamientos como afinar uno: las
-#    configuraciones son las mismas, repartidas en un plano.
+# 2. Afinar dos números, cada uno en su caja, cuesta tantos entrenamientos como afinar uno, pero no
+#    es gratis: las mismas configuraciones, repartidas en un plano, caen más lejos unas de otras.
+#    Con un decaimiento casi nulo AdamW es Adam; si arriba no le gana, no se probó su mejor punto.
 # 3. Promediar los pesos no cuesta entrenamientos: cuesta una copia de los pesos. Pero hay que
 #    compararlo con bajar la tasa, que tampoco cuesta.
 # 4. Muon hace en cada paso quince productos de matrices por capa que los demás no hacen (tres por

@@ -201,6 +201,12 @@ def test_bad_input_is_named():
     for weights in (pair, PARAMS):
         with pytest.raises(ValueError, match=r"take joc.lookahead\(tx"):
             joc.evaluation_params(look, look.init(pair), weights)
+    for tx in (
+        optax.contrib.schedule_free_adamw(0.1),
+        joc.chain(joc.sgd(0.1), joc.ema_params(0.9)),
+    ):
+        with pytest.raises(ValueError, match=r"(state is|are) not its own"):
+            joc.evaluation_params(tx, optax.sgd(0.1, momentum=0.9).init(PARAMS)[:1], PARAMS)
     wrong = joc.evaluated_at(optax.sgd(0.1), lambda s, p: p["dense"])
     with pytest.raises(ValueError, match="chain: the weights to be evaluated do not fit"):
         told(wrong)

@@ -101,6 +101,22 @@ def test_a_study_warns_and_names_it():
     assert_close(ours["batch_stats"], by_hand(mean, batches()), 1e-4)
 
 
+def test_fit_warns_of_it_too_and_only_where_it_matters():
+    more = {"steps": 2, "batch_size": 8}
+    with pytest.warns(UserWarning, match=r"joc\.reestimated\(task, params, model_state\)"):
+        joc.fit(TASK, joc.chain(joc.sgd(0.1), joc.ema_params(0.9)), **more)
+    joc.fit(TASK, joc.sgd(0.1), **more)  # a warning would be an error
+
+
+def test_fit_refuses_two_means_before_it_compiles(monkeypatch):
+    refused = lambda *_, **__: pytest.fail("something is about to be compiled")
+    monkeypatch.setattr(jax, "jit", refused)
+    with pytest.raises(ValueError, match="schedule_free_sgd and ema_params both say"):
+        joc.fit(
+            TASK, joc.chain(joc.schedule_free_sgd(0.1), joc.ema_params(0.9)), steps=1, batch_size=8
+        )
+
+
 def test_an_nnx_module_with_dropout():
     class Net(nnx.Module):
         def __init__(self, rngs):

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import jax
@@ -85,6 +86,26 @@ def test_a_restart_falls_on_its_step_in_float32():
         while start + length < 10**6:
             start, length = start + length, length * times
             assert float(rate(start)) == 1 and float(rate(start - 1)) < 1, (first, times, start)
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_restart_falls_on_its_step_where_cycles_grow_by_a_fraction(wide):
+    """Restarts in exact fractions; one that is a step late has the lowest rate there."""
+    rows = []
+    for first, times in ((40, "5/2"), (48, "5/4"), (96, "3/2"), (216, "4/3"), (100, "11/10")):
+        start, length = Fraction(0), Fraction(first)
+        while start + length < 20_000:
+            start, length = start + length, length * Fraction(times)
+            if start.denominator == 1:
+                rows.append((first, float(Fraction(times)), int(start)))
+    with jax.enable_x64(wide):
+        first, times, start = (jnp.array(x) for x in zip(*rows, strict=True))
+        first = first.astype(times.dtype)
+        rate = lambda n, t, s: cosine_restarts_schedule(1.0, n, t)(s)
+        here = jax.jit(jax.vmap(rate))(first, times, start)
+        before = jax.vmap(rate)(first, times, start - 1)
+        np.testing.assert_allclose(here, 1, atol=1e-4)
+        assert (before < 0.01).all()
 
 
 def test_polynomials_with_cycles_are_keras_s():

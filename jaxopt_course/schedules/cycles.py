@@ -55,8 +55,10 @@ def cosine_restarts_schedule(
         first = length_of(first)
         s = jnp.asarray(step, eta.dtype)
         cycle = _cycle(s / first, longer)
-        cycle = cycle + (s >= first * _cycles(cycle + 1, longer))  # where the logarithm rounded
-        cycle = cycle - (s < first * _cycles(cycle, longer))
+        # where the logarithm rounded, or the sum: a restart that falls on a step is on that step
+        near = s * (1 + 4 * jnp.finfo(s.dtype).eps * (longer != jnp.floor(longer)))
+        cycle = cycle + (near >= first * _cycles(cycle + 1, longer))
+        cycle = cycle - (near < first * _cycles(cycle, longer))
         before = _cycles(cycle, longer)  # as multiples of the first cycle
         length = first * (1 + before * longer)
         wave = 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip((s - first * before) / length, 0, 1)))

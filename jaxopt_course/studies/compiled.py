@@ -23,6 +23,7 @@ from jaxopt_course.studies.lowering import data_of, rhythm_of, source_of, trial_
 from jaxopt_course.studies.machine_code import Recorded, kept_programs
 from jaxopt_course.studies.made_with import command
 from jaxopt_course.studies.mixed import mixed_event
+from jaxopt_course.studies.reestimated import of_trained_weights
 from jaxopt_course.studies.results import Scored, assemble, scorer
 from jaxopt_course.studies.seen import Seen
 from jaxopt_course.studies.states import Weights, best_weights, held_of, of_trial
@@ -154,12 +155,7 @@ def compile_bucket(
     program = compile_program(trial, rhythm_of(bucket), data, table, width, devices, *saved)
     others = evaluates_others(columns.optimizer, row, of_trial(state))
     if others and jax.tree.leaves(of_trial(state).model_state):
-        warnings.warn(
-            f"{printable(bucket.task.name)}: weights for evaluation (means, Schedule-Free's x) are "
-            "evaluated with the model's own state, BatchNorm's averages, of the trained weights; "
-            "joc.reestimated(task, params, model_state) estimates it again in a pass over the data",
-            stacklevel=5,
-        )
+        warnings.warn(of_trained_weights(bucket.task.name), stacklevel=5)
     return Compiled(bucket, chosen, trial, data, program, lane.state, others, score)
 
 

@@ -1,6 +1,7 @@
 """``fit``: one network, trained plainly."""
 
 import functools
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,8 +15,9 @@ from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.streams import Reading, Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.studies.lowering import data_of
+from jaxopt_course.studies.reestimated import of_trained_weights
 from jaxopt_course.sweeps.lanes import on_further_sets
-from jaxopt_course.train import TrialState, budget_of, make_trial
+from jaxopt_course.train import TrialState, budget_of, evaluates_others, make_trial
 from jaxopt_course.updating import restored
 
 if TYPE_CHECKING:
@@ -56,14 +58,17 @@ def fit(
         evaluate_every: steps between evaluations on the validation part.
         h: the numbers of a row, for a task whose functions read them.
         raw: whether ``…_raw`` metrics of the trained weights stand beside those of the weights that
-            the optimizer has for evaluation, where it has such; see :func:`evaluation_params`.
+            the optimizer has for evaluation, where it has such; see :func:`evaluation_params`.  A
+            model's own state (BatchNorm's averages) is that of the trained weights in both, of
+            which a warning tells; see :func:`reestimated`.
 
     Returns:
         the last state, the curves and the final metrics; the numbers of the same trial in a sweep,
         up to float32 rounding.
 
     Raises:
-        KeyError, ValueError: the task reads a number that ``h`` does not have; or nobody reads one.
+        KeyError, ValueError: the task reads a number that ``h`` does not have; or nobody reads one;
+            or the optimizer is refused by :func:`evaluation_params`.
     """
     task = task_of(task)
     if task.folds is not None and (h or {}).get(task.folds.column) not in range(task.folds.number):
@@ -87,6 +92,10 @@ def fit(
     rows = (lambda _: row) if task.asks.columns is None or numbers else (lambda _: None)
     trial = make_trial(task, lambda _: optimizer, budget.batch_size, rows, raw=raw)
     key = jnp.uint32(seed)
+    first = jax.eval_shape(lambda: trial.init({}, key))
+    others = evaluates_others(lambda _: optimizer, {}, first)  # two that contradict end it here
+    if others and jax.tree.leaves(first.model_state):
+        warnings.warn(of_trained_weights(task.name), stacklevel=2)
     advance = jax.jit(lambda state, data: trial.step({}, state, key, data), donate_argnums=0)
     evaluate = jax.jit(lambda state, part, shared: trial.evaluate({}, state, part, shared))
     data = jax.device_put(data_of(task))

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_course.messages import printable
 from jaxopt_course.problems import asking
 from jaxopt_course.problems.catalog import task_of
 from jaxopt_course.problems.streams import Reading, Stream
@@ -115,6 +116,15 @@ def reestimated(
         ]
     means = [x / count if m else x for x, m in zip(total, moving, strict=True)]
     return jax.tree.unflatten(structure, cast_like(means, leaves))
+
+
+def of_trained_weights(name: str) -> str:
+    """What ``sweep`` and ``fit`` warn of: metrics of a mean with averages that are not its own."""
+    return (
+        f"{printable(name)}: weights for evaluation (means, Schedule-Free's x) are "
+        "evaluated with the model's own state, BatchNorm's averages, of the trained weights; "
+        "joc.reestimated(task, params, model_state) estimates it again in a pass over the data"
+    )
 
 
 def _whole(x: Any) -> bool:

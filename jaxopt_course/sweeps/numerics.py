@@ -13,7 +13,7 @@ import jax
 # and runs no faster; "seat" runs once a trial, which at 0 takes 0.14 s for a million weights
 CPU_EFFORT = ({"xla_backend_optimization_level": 1}, {"xla_backend_optimization_level": 0})
 # kernels one after another: to hand each to another thread costs more than small ones take
-CPU_ORDER = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
+CPU_ORDER: dict[str, Any] = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 LARGE_STATE = 2**20  # bytes of a lane from which "seat" has the segment's effort: 0.2 s, once
 GPU_REPEATS = {"xla_gpu_deterministic_ops": True, "xla_gpu_autotune_level": 0}
 

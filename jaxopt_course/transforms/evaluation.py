@@ -17,7 +17,7 @@ import jax
 import optax
 
 from jaxopt_course.base import LOOKAHEAD
-from jaxopt_course.describe import Description, description, evaluated
+from jaxopt_course.describe import Description, Part, description, evaluated
 from jaxopt_course.transforms.switch import choose, member_state
 from jaxopt_course.tree import Tree, cast_like, check_fits, paths, standard_promotion
 
@@ -152,11 +152,22 @@ def _of_parts(what: Description, place: _Place, seen: set[int]) -> Claims:
         _check_last([description(part.update).name for part in what.parts if not part.beside])
     found: Claims = {}
     for part in what.parts:
-        inside = place._replace(state=part.state(state))
+        inside = place._replace(state=_state_of(part, what.name, state))
         if part.label in masks:
             inside = _masked(masks[part.label], inside)
         found = _joined(found, _asked(part.update, inside, seen))
     return found
+
+
+def _state_of(part: Part, who: str, state: Any) -> Any:
+    """The state of a part, out of that of the whole, which may be another transformation's."""
+    try:
+        return part.state(state)
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{who}: at which weights to evaluate cannot be told, the state is not its own "
+            f"({type(error).__name__}: {error}); give the one that tx.init made and tx.update left"
+        ) from error
 
 
 def _check_last(names: Sequence[str]) -> None:

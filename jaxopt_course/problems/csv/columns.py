@@ -11,7 +11,7 @@ from pandas.api import types
 
 from jaxopt_course.problems.csv import numbers as n
 from jaxopt_course.problems.csv.pieces import CELLS
-from jaxopt_course.problems.csv.remarks import capitals, stand_in
+from jaxopt_course.problems.csv.remarks import NINES, capitals, stand_in
 
 MAX_CATEGORIES = 50  # of a column of text: more are names or dates, not categories
 UNLIKE = 10  # categories with digits at one place: more may be numbers in a dress

@@ -93,7 +93,7 @@ def prepare(
             "pandas.DataFrame(…), with a name for each column (arrays as they are: Task.from_flax)"
         )
     drop = [drop] if isinstance(drop, str) else drop
-    leave_out = [leave_out] if isinstance(leave_out, str) else leave_out
+    leave_out = [leave_out] if isinstance(leave_out, str) else leave_out  # type: ignore[list-item]
     formats = dates.formats_of(dates_of, table.columns)
     for name in (target_name, *drop, *formats):
         if name not in table:
