@@ -610,6 +610,14 @@ def test_a_task_without_what_a_study_says_of_it_is_damage(copy, task):
         joc.Study.load(copy)
 
 
+@pytest.mark.parametrize("metric", ["x", "test_loss", "valid_y", ""])
+def test_a_metric_that_the_task_does_not_have_is_damage(copy, metric):
+    manifest = json.loads((copy / "manifest.json").read_text()) | {"metric": metric}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="is damaged: metric"):
+        joc.Study.load(copy)
+
+
 @pytest.mark.parametrize("name", ["steps", "batch_size", "record_every", "evaluate_every"])
 def test_a_budget_of_nothing_is_damage(copy, name):
     manifest = json.loads((copy / "manifest.json").read_text())

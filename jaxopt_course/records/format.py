@@ -99,6 +99,12 @@ def check(content: Any, of: str) -> dict[str, Any]:
             raise ValueError(f"{of} is damaged: a budget of {budget}")
     if not content["buckets"]:
         raise ValueError(f"{of} is damaged: it has no bucket")
+    tasks = [content["task"], *(bucket["task"] for bucket in content["buckets"])]
+    chosen = {
+        f"{best}valid_{name}" for best in ("", "best_") for t in tasks for name in t["metrics"]
+    }
+    if content["metric"] not in {"train_loss"} | chosen:
+        raise ValueError(f"{of} is damaged: metric {content['metric'][:60]!r} is none of its task")
     if content["direction"] not in ("min", "max"):
         raise ValueError(f"{of} is damaged: direction {content['direction']!r}")
     names = [*content["hyperparameters"], *content["searched"], *content["optimizers"]]
