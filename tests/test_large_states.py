@@ -35,7 +35,7 @@ def swept(weights):
 @pytest.mark.parametrize(("lane", "seat"), [(LARGE_STATE, SEAT), (LARGE_STATE + 1, SEGMENT)])
 def test_the_effort_goes_by_the_bytes_of_a_lane(monkeypatch, lane, seat):
     monkeypatch.setattr(program, "CPU_EFFORT", (SEGMENT, SEAT))
-    assert program.options_of("cpu", lane) == (seat, SEGMENT)
+    assert program.options_of("cpu", lane) == (seat, SEGMENT | program.CPU_ORDER)
     assert program.options_of("gpu", 0) == program.options_of("gpu", lane)
     assert program.options_of("tpu", lane) == ({}, {})
 

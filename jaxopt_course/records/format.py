@@ -89,7 +89,6 @@ def check(content: Any, of: str) -> dict[str, Any]:
         ValueError: an entry is missing or of another type; it is named.
     """
     _check(content, OF_STUDY, of)
-    _check_task(content["task"], f"{of}, task")
     for i, bucket in enumerate(content["buckets"]):
         _check(bucket, OF_BUCKET, f"{of}, bucket {i}")
         task, budget = bucket["task"], bucket["budget"]
@@ -99,12 +98,6 @@ def check(content: Any, of: str) -> dict[str, Any]:
             raise ValueError(f"{of} is damaged: a budget of {budget}")
     if not content["buckets"]:
         raise ValueError(f"{of} is damaged: it has no bucket")
-    tasks = [content["task"], *(bucket["task"] for bucket in content["buckets"])]
-    chosen = {
-        f"{best}valid_{name}" for best in ("", "best_") for t in tasks for name in t["metrics"]
-    }
-    if content["metric"] not in {"train_loss"} | chosen:
-        raise ValueError(f"{of} is damaged: metric {content['metric'][:60]!r} is none of its task")
     if content["direction"] not in ("min", "max"):
         raise ValueError(f"{of} is damaged: direction {content['direction']!r}")
     names = [*content["hyperparameters"], *content["searched"], *content["optimizers"]]
@@ -144,6 +137,25 @@ def making(manifest: Mapping[str, Any]) -> list[str]:
     """The columns that make a configuration: all hyperparameters but those that repeat it."""
     repeat = manifest.get("replicates", ())
     return [name for name in manifest["hyperparameters"] if name not in repeat]
+
+
+def check_task(content: Mapping[str, Any], of: str) -> None:
+    """What a study says of its task and the metric that chooses; a report does without.
+
+    Args:
+        content: a manifest, checked.
+        of: the file, for the message.
+
+    Raises:
+        ValueError: the task lacks its name or metrics, or the metric that chooses.
+    """
+    _check_task(content["task"], f"{of}, task")
+    tasks = [content["task"], *(bucket["task"] for bucket in content["buckets"])]
+    chosen = {
+        f"{best}valid_{name}" for best in ("", "best_") for t in tasks for name in t["metrics"]
+    }
+    if content["metric"] not in {"train_loss"} | chosen:
+        raise ValueError(f"{of} is damaged: metric {content['metric'][:60]!r} is none of its task")
 
 
 def _check_task(task: Any, of: str) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from jaxopt_course.messages import printable
 from jaxopt_course.records import checkpoints, claims, store, weights
-from jaxopt_course.records.format import CONFIRMATION, making
+from jaxopt_course.records.format import CONFIRMATION, check_task, making
 from jaxopt_course.report import optuna, statistics, tables
 from jaxopt_course.report.standings import standings
 from jaxopt_course.studies.choosing import check_groups, check_measured, check_metric, varied_in
@@ -289,6 +289,7 @@ class RecordedStudy:
         """
         path = claims.where(directory)
         record = store.read(path)
+        check_task(record.manifest, str(path / store.MANIFEST))
         curves = join(record.curves, record.trials, record.manifest["hyperparameters"])
         return cls(record.trials, curves, record.manifest, path, tuple(store.read_events(path)))
 
