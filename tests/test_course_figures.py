@@ -86,6 +86,7 @@ def test_names_stand_at_the_ends_of_lines_and_not_on_each_other():
     [
         (90, 600, ["100", "200", "300", "500"]),
         (0.02, 0.4, ["0.02", "0.03", "0.05", "0.1", "0.2", "0.3"]),
+        (1.2e-4, 6e-3, ["0.0002", "0.0005", "0.001", "0.002", "0.005"]),
         (1, 1e4, [rf"$\mathdefault{{10^{{{power}}}}}$" for power in range(5)]),
     ],
 )
@@ -100,6 +101,18 @@ def test_ticks_of_a_short_logarithmic_axis_do_not_collide(low, high, shown):
     inside.sort(key=lambda text: text.get_position()[0])
     found = [text.get_text() for text in inside]
     assert found == shown
+    plt.close(figure)
+
+
+def test_numbers_between_powers_of_ten_have_decimal_commas_too():
+    figure, axes = plt.subplots(figsize=(3, 3))
+    axes.semilogy([0, 1], [2e-4, 5e-3])
+    axes.set_ylim(1.2e-4, 6e-3)
+    legible(axes.yaxis)
+    figures.localised(figure)
+    figure.draw_without_rendering()
+    texts = [text.get_text() for text in axes.get_yticklabels(which="both")]
+    assert {"0,0002", "0,001", "0,005"} <= {*texts} and "." not in "".join(texts)
     plt.close(figure)
 
 

@@ -138,7 +138,8 @@ def collide(figure: Any) -> bool:
 def legible(axis: Any) -> None:
     """Let no ticks collide, and none be half an epoch.
 
-    A logarithmic axis of about a decade has 1, 2, 3, 5 and no powers of ten between them.
+    A logarithmic axis of about a decade has 1, 2, 3, 5 and no powers of ten between them; a longer
+    one in which there is but one power of ten has 1, 2, 5, as one number tells no scale.
     """
     from matplotlib.ticker import (
         AutoLocator,
@@ -154,8 +155,10 @@ def legible(axis: Any) -> None:
     if axis.get_scale() != "log" or given != {LogFormatterSciNotation}:
         return
     low, high = sorted(axis.get_view_interval())
-    plain = FuncFormatter(lambda x, _: f"{x:g}" if first_digit(x) in OWN else "")
-    if high < 25 * low and low >= 1e-4 and high < 1e5:
+    alone = math.floor(math.log10(high)) <= math.ceil(math.log10(low))
+    digits = OWN if high < 25 * low else (1, 2, 5)
+    plain = FuncFormatter(lambda x, _: f"{x:g}" if first_digit(x) in digits else "")
+    if (high < 25 * low or alone) and low >= 1e-4 and high < 1e5:
         axis.set_major_formatter(plain)
         axis.set_minor_formatter(plain)
     else:

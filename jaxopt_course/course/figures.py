@@ -5,6 +5,7 @@ by the lesson and the figures before it, so that no lesson counts.
 """
 
 import base64
+import functools
 import io
 import re
 import warnings
@@ -115,6 +116,9 @@ def localised(figure: Any) -> None:
         def __call__(self, x: float, pos: int | None = None) -> str:
             return commas(super().__call__(x, pos))
 
+    def worded(given: Any, x: float, pos: int | None) -> str:
+        return proper(commas(str(given(x, pos))))
+
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             given = axis.get_major_formatter()
@@ -123,8 +127,9 @@ def localised(figure: Any) -> None:
                 vars(spanish).update(vars(given))
                 axis.set_major_formatter(spanish)
             elif isinstance(given, FuncFormatter):  # labels that were set are one, too
-                worded = lambda x, pos, given=given: proper(commas(str(given(x, pos))))
-                axis.set_major_formatter(FuncFormatter(worded))
+                axis.set_major_formatter(FuncFormatter(functools.partial(worded, given)))
+            if isinstance(between := axis.get_minor_formatter(), FuncFormatter):
+                axis.set_minor_formatter(FuncFormatter(functools.partial(worded, between)))
     for text in figure.findobj(Text):
         text.set_text(proper(powers(commas(text.get_text()))))
 
