@@ -281,7 +281,7 @@ memories = (
 shares = np.linspace(0.2, 0.98, 14)  # de la mayor tasa estable, 2 (1 + beta) / L
 trials = pd.concat([
     joc.grid(scale=scale, momentum=memory,
-             learning_rate=shares * 2 * (1 + memory) / curvatures(scale)[1])
+             learning_rate=np.float32(shares * 2 * (1 + memory) / curvatures(scale)[1]))
     for scale in scales for memory in memories
 ])  # fmt: skip
 study = joc.sweep(
