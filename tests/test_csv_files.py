@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from long_form import every
+from long_form import every, put
 
 from jaxopt_course.cli.compare import Compare
 from jaxopt_course.cli.own_table import table_of
@@ -382,9 +382,13 @@ def test_categories_of_one_text_and_a_category_called_as_gaps_are():
 QUOTED = ['"a"', '" a "', '"NA"', '""', '"1.5"', '"x,y"', 'x"y', '"a""b"', ' "a"', '"a" ', '"']
 
 
-@pytest.mark.parametrize("quotes", [False, True])
+PLAIN = ["a", " a ", "NA", "?", "", "1", "1.5", "TRUE", "x y", "-"]
+SHORT = {("a", False), ("NA", True), ("1.5", False), ('"x,y"', True), ('"a""b"', False)}
+
+
 @pytest.mark.parametrize(
-    "cells", ["a", " a ", "NA", "?", "", "1", "1.5", "TRUE", "x y", "-", *QUOTED]
+    ("cells", "quotes"),
+    [put((c, q), (c, q) in SHORT) for c in [*PLAIN, *QUOTED] for q in (False, True)],
 )
 def test_many_columns_are_read_as_few_are(write, monkeypatch, cells, quotes):
     """Wide tables are split without pandas: nothing may come out otherwise."""
