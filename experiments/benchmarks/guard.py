@@ -67,8 +67,8 @@ def by_hand(case, valid, width):
         return jax.lax.scan(epoch, (w, optax.adam(rate).init(w)), epochs)[1]
 
     single = width == 1
-    lanes = one if single else jax.vmap(one, (0, 0, None, None, None, None))
-    program = jax.jit(lanes, compiler_options=options_of(jax.default_backend(), 0)[1])
+    chunk = one if single else jax.vmap(one, (0, 0, None, None, None, None))
+    program = jax.jit(chunk, compiler_options=options_of(jax.default_backend(), 0)[1])
     held = jax.device_put((case.weights, case.inputs, case.targets, valid))
     rates, seeds = case.rates, case.seeds.astype(np.uint32)
     cut = lambda x, i: x[i] if single else x[i : i + width]

@@ -215,8 +215,8 @@ def _readable(
     notes: dict[str, list[str]] = {}
     evidence: dict[str, numbers.Marks] = {}
     texts: dict[str, Texts] = {}
+    odd = (types.is_object_dtype, types.is_timedelta64_dtype, types.is_complex_dtype)
     for name, dtype in zip(table.columns, table.dtypes, strict=True):
-        odd = (types.is_object_dtype, types.is_timedelta64_dtype, types.is_complex_dtype)
         if (typed or types.is_numeric_dtype(dtype)) and not any(kind(dtype) for kind in odd):
             continue  # pandas notes each column that it hands out, for as long as there is a table
         column = table[name]
