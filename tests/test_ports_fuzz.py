@@ -3,6 +3,7 @@
 ``-m fuzz`` tries 2,000 inputs of each framework, ``-m soak`` 100,000.
 """
 
+import contextlib
 import json
 import random
 from pathlib import Path
@@ -129,7 +130,9 @@ def fuzz(make, inputs, seed):
                     with little_memory(0):
                         refused(read)
         except BaseException as error:
-            error.add_note(f"turn {turn}: {str(spoilt)[:3000]}")
+            error.add_note(f"turn {turn} of seed {seed}")
+            with contextlib.suppress(RecursionError):  # what is nested too deep cannot be shown
+                error.add_note(str(spoilt)[:3000])
             raise
 
 

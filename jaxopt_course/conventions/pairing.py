@@ -21,7 +21,7 @@ import jax
 import numpy as np
 from jax.tree_util import SequenceKey, keystr, tree_leaves_with_path
 
-from jaxopt_course.messages import unknown
+from jaxopt_course.messages import printable, unknown
 from jaxopt_course.tree import Tree, named_leaves, paths
 
 Axes = bool | Mapping[str, Sequence[int]]
@@ -219,7 +219,7 @@ def _turned(shape: tuple[int, ...], path: str, transpose: Axes) -> tuple[int, ..
 def _question(
     pair: tuple[int, int], theirs: Sequence[Theirs], leaves: Sequence[str], whose: str
 ) -> str:
-    called = [each.name or f"number {i}" for i, each in enumerate(theirs)]
+    called = [printable(each.name or f"number {i}") for i, each in enumerate(theirs)]
     alike = "have memories of the same shape" if theirs[pair[0]].shape else "cannot be told apart"
     natural = sorted(
         leaves, key=lambda leaf: [int(x) if x.isdecimal() else x for x in _pieces(leaf)]
@@ -236,4 +236,5 @@ def _pieces(leaf: str) -> list[str]:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:24]) + (f" and {len(names) - 24} more" if len(names) > 24 else "")
+    more = f" and {len(names) - 24} more" if len(names) > 24 else ""
+    return printable(", ".join(names[:24])) + more

@@ -55,6 +55,7 @@ def one_of(state_dicts: Any) -> Any:
         state_dict = nested(state_dicts)
         refuse_odd_state(state_dict)
         return state_dict
+    refuse_deep([state_dicts], "state_dict")
     if not state_dicts:
         raise ValueError("state_dict= is an empty list: give optimizer.state_dict() of each")
     found: dict[str, Any] = {"state": {}, "param_groups": []}
