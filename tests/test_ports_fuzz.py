@@ -15,7 +15,7 @@ import pytest
 from golden.cells import split
 from odd_input import ODD, at, little_memory, paths, put, refused, watched
 
-from jaxopt_course.conventions import from_keras, from_torch
+from jaxopt_course.conventions import from_keras, from_torch, schedule_from_keras
 
 PORTS = json.loads((Path(__file__).parent / "golden" / "ports.json").read_text())
 PARAMS = split(jnp.arange(6.0))
@@ -151,3 +151,35 @@ def test_many_odd_states_get_an_answer(framework):
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_very_many_odd_states_get_an_answer(framework):
     fuzz(FRAMEWORKS[framework], 100_000, seed=2)
+
+
+# what the 100,000 found
+
+
+def test_names_of_strangers_are_shown_as_a_terminal_may_have_them():
+    config = {"learning_rate": 0.1, "momentum": 0.9, "nesterov": False}
+    count = [("sgd/iteration", 1), ("sgd/learning_rate", 0.1)]
+    memories = [("sgd/w_momentum", np.ones((2, 2))), ("\x00", np.ones(2))]
+    error = refused(lambda: from_keras(config, [*count, *memories], PARAMS))
+    assert "by its name Keras's 'w' is w" in str(error)
+    alike = {f"layer_{i}": jnp.zeros(2) for i in range(2)}
+    memories = [(f"sgd/\x1b]0;{i}\x07_momentum", np.ones(2)) for i in range(2)]
+    error = refused(lambda: from_keras(config, [*count, *memories], alike))
+    assert r"\x1b]0;" in str(error)
+
+
+def test_state_dicts_in_lists_without_end_are_refused():
+    states = nest(3_000)
+    error = refused(lambda: from_torch(states, PARAMS, names=["w", "b"]))
+    assert "nested" in str(error)
+    states = []
+    states.append(states)
+    assert "nested" in str(refused(lambda: from_torch(states, PARAMS)))
+
+
+@pytest.mark.parametrize("large", [2**31, 2**63, -(10**30)])
+def test_whole_numbers_beyond_int32_are_numbers(large):
+    options = {"initial_learning_rate": 1e-3, "decay_steps": 100, "alpha": large}
+    expected = 1e-3 * ((1 - large) * 0.5 * (1 + np.cos(np.pi * 0.3)) + large)
+    rate = schedule_from_keras({"class_name": "CosineDecay", "config": options})(30)
+    np.testing.assert_allclose(rate, expected, rtol=1e-5)  # of float32, large + 1 is large

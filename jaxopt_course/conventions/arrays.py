@@ -66,6 +66,8 @@ def shape_of(x: Any, what: str = "the array") -> tuple[int, ...]:
 def number(x: Any, what: str) -> Any:
     """A finite number, or a switch, as Python has it; frameworks have tensors of one too.
 
+    A whole number beyond int32 is a float.
+
     Raises:
         TypeError: it is no number.
         ValueError: it is infinite, NaN, or beyond float32.
@@ -84,7 +86,8 @@ def number(x: Any, what: str) -> Any:
     if not abs(found) <= LARGEST:  # NaN is neither
         shown = found if isinstance(found, float) else "more digits than it has"
         raise ValueError(f"{what} is no number that float32 can hold: {shown}")
-    return found
+    # JAX takes Python's whole numbers for int32, also beside float32
+    return found if abs(found) <= LAST_STEP else float(found)
 
 
 def step_count(x: Any, what: str) -> int:
