@@ -150,7 +150,7 @@ def check_whole(name: str, x: Any, least: int = 0) -> None:
 
     Raises:
         TypeError: no number, or a bool.
-        ValueError: a fraction, or a number below ``least``.
+        ValueError: a fraction, a number below ``least``, or one beyond int32, in which steps count.
 
     >>> check_whole("every", 2.5, 1)
     Traceback (most recent call last):
@@ -162,6 +162,8 @@ def check_whole(name: str, x: Any, least: int = 0) -> None:
         raise TypeError(f"{name} must be a whole number of at least {least}, not {x!r}")
     if not (x >= least and float(x).is_integer()):
         raise ValueError(f"{name} must be a whole number of at least {least}, not {x}")
+    if x > 2**31 - 1:
+        raise ValueError(f"{name} is more than {2**31 - 1:,}, as far as steps are counted")
 
 
 def mean(b: ClosedDecay) -> Callable[[jax.Array, jax.Array], jax.Array]:

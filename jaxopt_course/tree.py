@@ -262,3 +262,25 @@ def _dtype(leaf: Any) -> Any:
     if isinstance(leaf, bool | int | float | complex):
         return jnp.result_type(leaf)
     return None if isinstance(leaf, type) else getattr(leaf, "dtype", None)
+
+
+def floating_dtype(dtype: Any, what: str) -> Any:
+    """A dtype that was given, or None.
+
+    Raises:
+        TypeError: it is none, or not of floating point numbers: a mean of gradients in whole
+            numbers would stay 0.
+
+    >>> floating_dtype("bfloat16", "mu_dtype")
+    dtype(bfloat16)
+    """
+    if dtype is None:
+        return None
+    way_out = "give one of floating point numbers, as 'float32' or jnp.bfloat16"
+    try:
+        found = jnp.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"{what} is no dtype: {dtype!r}; {way_out}") from None
+    if not jnp.issubdtype(found, jnp.inexact):
+        raise TypeError(f"{what} is {found}; {way_out}")
+    return found

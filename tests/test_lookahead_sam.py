@@ -161,6 +161,8 @@ def test_bad_input_of_lookahead_is_named():
     for k in (0, -2, 0.5, 2.5, np.float32(2.5), float("nan")):  # a count would be cut to 2
         with pytest.raises(ValueError, match="sync_period must be a whole number of at least 1"):
             lookahead(sgd(0.1), k)
+    with pytest.raises(ValueError, match="sync_period is more than 2,147,483,647, as far as"):
+        lookahead(sgd(0.1), 2**31)
     for k in ("3", None, True):
         with pytest.raises(TypeError, match="sync_period must be a whole number of at least 1"):
             lookahead(sgd(0.1), k)

@@ -170,6 +170,21 @@ def test_first_memories_are_float32_unless_told_otherwise(name, dtype, asked):
     assert [x.dtype for x in found if x is not None] == [asked or "float32"]
 
 
+@pytest.mark.parametrize("asked", ["float31", 2**31, "int32", bool])
+@pytest.mark.parametrize("name", MEMORIES)
+def test_a_memory_of_no_floating_point_numbers_is_refused(name, asked):
+    """A mean of gradients in whole numbers would stay 0, and the parameters where they are."""
+    tx = our(name, PIECES[name][0] | {MEMORIES[name]: asked})
+    with pytest.raises(TypeError, match=r"the dtype of a memory is .*give one of floating point"):
+        tx.init(jnp.ones(3))
+
+
+def test_an_odd_dtype_to_round_to_is_refused():
+    with pytest.raises(TypeError, match="ns_dtype is int8; give one of floating point"):
+        tx = transforms.scale_by_muon(ns_dtype="int8")
+        tx.update(jnp.ones((3, 3)), tx.init(jnp.ones((3, 3))))
+
+
 # --- one gradient of 1e30 among ones ---
 
 SPIKE = np.array([1.0, 1.0, 1e30] + [1.0] * 200, np.float32)

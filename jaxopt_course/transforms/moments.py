@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_course.base import ClosedDecay, Flag, Scalar, either, number, numbers, select
-from jaxopt_course.tree import Tree, check_floating, leafwise, wide_dtype
+from jaxopt_course.tree import Tree, check_floating, floating_dtype, leafwise, wide_dtype
 
 
 def memory(params: Tree, dtype: Any = None) -> Tree:
@@ -30,12 +30,14 @@ def memory(params: Tree, dtype: Any = None) -> Tree:
             bfloat16 a mean with b = 0.999 stops on the way, where its steps round to nothing.
 
     Raises:
+        TypeError: ``dtype`` is none, or of whole numbers.
         ValueError: a leaf is not floating point (path in the message).
 
     >>> memory([jnp.ones(2, jnp.bfloat16)])
     [Array([0., 0.], dtype=float32)]
     """
     check_floating(params)
+    dtype = floating_dtype(dtype, "the dtype of a memory")
     return jax.tree.map(lambda p: jnp.zeros_like(p, dtype=dtype or wide_dtype(p)), params)
 
 
@@ -45,9 +47,11 @@ def copied(params: Tree, dtype: Any = None) -> Tree:
     Of abstract parameters zeros.
 
     Raises:
+        TypeError: ``dtype`` is none, or of whole numbers.
         ValueError: a leaf is not floating point (path in the message).
     """
     check_floating(params)
+    dtype = floating_dtype(dtype, "the dtype of a memory")
 
     def copy(p: Any) -> jax.Array:
         kind = dtype or wide_dtype(p)

@@ -30,7 +30,7 @@ from jaxopt_course.describe import described
 from jaxopt_course.messages import unknown
 from jaxopt_course.transforms.clipping import global_norm
 from jaxopt_course.transforms.matrices import Matrix, MatrixAxes, matrix_of_each
-from jaxopt_course.tree import Tree, abs_square, cast_like, leafwise, root
+from jaxopt_course.tree import Tree, abs_square, cast_like, floating_dtype, leafwise, root
 
 Coefficients: TypeAlias = "Sequence[Scalar] | Sequence[Sequence[Scalar]] | jax.Array | str"
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Jordan et al. (2024)
@@ -162,7 +162,7 @@ def _rounding(dtype: Any) -> Callable[[jax.Array], jax.Array]:
     """To the numbers that ``dtype`` has, kept in float32: XLA may skip a mere conversion."""
     if dtype is None:
         return lambda x: x
-    kind = jnp.finfo(dtype)
+    kind = jnp.finfo(floating_dtype(dtype, "ns_dtype"))
     narrow = lambda x: jax.lax.reduce_precision(
         x, exponent_bits=kind.nexp, mantissa_bits=kind.nmant
     )
