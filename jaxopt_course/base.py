@@ -16,6 +16,7 @@ Every number is data: a Python number, an array, or a traced value under ``jit``
 and selects.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -100,10 +101,17 @@ def numbers(*xs: Any) -> tuple[jax.Array, ...]:
 
 def _rounded(x: Any) -> Any:
     if isinstance(x, int | float):
+        if isinstance(x, int) and not abs(x) <= sys.float_info.max:
+            raise ValueError("a hyperparameter is a whole number beyond float64")
         return np.asarray(x, jnp.result_type(float))  # jnp.asarray costs three times as much
     if x is None or isinstance(x, str | bytes | complex | list | tuple | dict) or callable(x):
         raise TypeError(f"a hyperparameter must be a number, not {x!r}")
-    return jnp.asarray(x, jnp.promote_types(jnp.result_type(float, x), jnp.float32))
+    try:
+        return jnp.asarray(x, jnp.promote_types(jnp.result_type(float, x), jnp.float32))
+    except TypeError:
+        if isinstance(x, jax.Array):  # a leaked tracer, say: JAX explains it
+            raise
+        raise TypeError(f"a hyperparameter must be a number, not {x!r:.60}") from None
 
 
 def as_decay(b: DecayLike) -> ClosedDecay:
@@ -141,6 +149,8 @@ def decay_value(b: DecayLike) -> jax.Array:
 
 
 def _check_decay(b: Any) -> None:
+    if isinstance(b, np.ndarray) and b.dtype.kind not in "biuf":
+        raise TypeError(f"a decay must be a number, not {b!r:.60}")
     if isinstance(b, int | float | np.number) and not 0 <= b <= 1:
         raise ValueError(f"a decay (b1, b2, momentum, ...) must be in [0, 1], not {b}")
 
@@ -157,13 +167,15 @@ def check_whole(name: str, x: Any, least: int = 0) -> None:
     ValueError: every must be a whole number of at least 1, not 2.5
     """
     if isinstance(x, jax.Array | np.ndarray):
+        if x.ndim or not jnp.issubdtype(x.dtype, np.number):
+            raise TypeError(f"{name} must be a whole number, not {x.dtype} of shape {x.shape}")
         return
     if isinstance(x, bool | np.bool_) or not isinstance(x, int | float | np.number):
         raise TypeError(f"{name} must be a whole number of at least {least}, not {x!r}")
+    if x > 2**31 - 1 and x != np.inf:
+        raise ValueError(f"{name} is more than {2**31 - 1:,}, as far as steps are counted")
     if not (x >= least and float(x).is_integer()):
         raise ValueError(f"{name} must be a whole number of at least {least}, not {x}")
-    if x > 2**31 - 1:
-        raise ValueError(f"{name} is more than {2**31 - 1:,}, as far as steps are counted")
 
 
 def mean(b: ClosedDecay) -> Callable[[jax.Array, jax.Array], jax.Array]:
@@ -216,12 +228,18 @@ def either(flag: Flag, yes: Callable[[], Tree], no: Callable[[], Tree]) -> Tree:
     """``yes()`` or ``no()``: a Python bool chooses in Python, a traced one by ``jnp.where``.
 
     Raises:
-        TypeError: a flag that is a string, which Python would take for True, or None.
+        TypeError: a flag that is something else, which Python may take for True: "no", [False].
     """
     if not isinstance(flag, jax.Array):
-        if flag is None or isinstance(flag, str):
-            raise TypeError(f"a switch must be True or False, not {flag!r}")
+        if not isinstance(flag, bool) and (
+            not isinstance(flag, int | float | np.generic | np.ndarray)
+            or np.ndim(flag)
+            or flag not in (0, 1)
+        ):
+            raise TypeError(f"a switch must be True or False, not {flag!r:.60}")
         return yes() if flag else no()
+    if flag.ndim:
+        raise TypeError(f"a switch must be True or False, not an array of shape {flag.shape}")
     return jax.tree.map(lambda y, n: jnp.where(flag, y, n), yes(), no())
 
 

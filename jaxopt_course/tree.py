@@ -57,8 +57,14 @@ def leafwise(formula: Callable[..., Any], tree: Tree, *rest: Tree) -> Tree:
         check_fits(other, tree)
         check_floating(other)
     columns = [map(widen, jax.tree.leaves(each)) for each in (tree, *rest)]
-    with standard_promotion():
-        result = jax.tree.unflatten(jax.tree.structure(tree), map(formula, *columns))
+    try:
+        with standard_promotion():
+            result = jax.tree.unflatten(jax.tree.structure(tree), map(formula, *columns))
+    except (TypeError, ValueError) as error:
+        if "for broadcasting" not in str(error):
+            raise
+        said = "a hyperparameter is an array with axes that do not fit; give a number"
+        raise ValueError(f"{said} ({error})") from error
     _check_scalars(result, tree)
     return result
 

@@ -46,9 +46,11 @@ def _watch(event, arguments):
         return
     if event == "open":
         file, _, flags = arguments
+        if "__pycache__" in str(file):  # Python's own, of a module that is imported first here
+            return
         if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC) and file != "/dev/null":
             _seen.append(f"{file} is opened to be written")
-    elif event in _CHANGES:
+    elif event in _CHANGES and "__pycache__" not in str(arguments[:1]):
         _seen.append(f"{event} {arguments}")
 
 

@@ -6,6 +6,7 @@
 import contextlib
 import json
 import random
+import re
 from pathlib import Path
 
 import jax
@@ -183,3 +184,30 @@ def test_whole_numbers_beyond_int32_are_numbers(large):
     expected = 1e-3 * ((1 - large) * 0.5 * (1 + np.cos(np.pi * 0.3)) + large)
     rate = schedule_from_keras({"class_name": "CosineDecay", "config": options})(30)
     np.testing.assert_allclose(rate, expected, rtol=1e-5)  # of float32, large + 1 is large
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"col_var": np.ones((1, 2))}, r"'col_var'\], and Adafactor keeps row_var and col_var, or"),
+        ({"row_var": np.ones((2, 1)), "col_var": None}, "torch's col_var is no number"),
+        ({"step": 20.0}, r"has \[\]"),
+        ({"variance": np.ones((2, 2))}, "where the optimizer keeps one of shape"),
+    ],
+)
+def test_half_a_memory_of_adafactor_is_refused(entry, said):
+    group = {"lr": 0.01, "beta2_decay": -0.8, "eps": [None, 0.001], "d": 1.0, "weight_decay": 0.0}
+    state = {0: {"step": 20.0, **entry}, 1: {"step": 20.0, "variance": np.ones(2)}}
+    whole = {"state": state, "param_groups": [{**group, "params": [0, 1]}]}
+    error = refused(lambda: step(from_torch(whole, PARAMS, names=["w", "b"])))
+    assert re.search(said, str(error)), error
+
+
+@pytest.mark.parametrize("steps", [100, 2**63])
+def test_steps_of_muon_without_end_are_refused(steps):
+    """As PyTorch's own Muon does: each is compiled by itself."""
+    saved = next(state for state in TORCH if isinstance(state, list) and "ns_steps" in str(state))
+    first = saved[0]["param_groups"][0]
+    spoilt = put(saved, (0, "param_groups", 0), {**first, "ns_steps": steps})
+    error = refused(lambda: from_torch(spoilt, PARAMS, names=["w", "b"]))
+    assert re.search("ns_steps (must be below 100|is more than)", str(error))

@@ -56,11 +56,17 @@ def _inner(x: Any) -> Any:
 def shape_of(x: Any, what: str = "the array") -> tuple[int, ...]:
     """The shape of :func:`array` of ``x``; a tensor's or an array's own, without a copy.
 
-    >>> shape_of([[1.0, 2.0]])
-    (1, 2)
+    So is that of arrays in lists: the first may claim to be of any size.
+
+    >>> shape_of([[1.0, 2.0]]), shape_of([[np.ones(3)]])
+    ((1, 2), (1, 1, 3))
     """
-    shape = getattr(_inner(x), "shape", None)
-    return array(x, what).shape if shape is None else tuple(shape)
+    first, around = _inner(x), []
+    while isinstance(first, list | tuple) and first:
+        around.append(len(first))
+        first = _inner(first[0])
+    shape = getattr(first, "shape", None)
+    return array(x, what).shape if shape is None else (*around, *shape)
 
 
 def number(x: Any, what: str) -> Any:

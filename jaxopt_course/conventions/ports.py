@@ -136,6 +136,11 @@ def _replaced(old: Any, new: Any) -> Any:
 
 def _laid_out(new: Any, like: Any) -> Any:
     """An array in the dtype of another, and in its sharding, if it was put somewhere."""
+    if np.shape(new) != np.shape(like):
+        raise ValueError(
+            f"a memory of shape {np.shape(new)} where the optimizer keeps one of shape "
+            f"{np.shape(like)}: give the state as it was saved, with params of the same shapes"
+        )
     dtype = jnp.asarray(like).dtype
     placed = isinstance(like, jax.Array) and not isinstance(like, jax.core.Tracer)
     if placed and (like.committed or len(like.sharding.device_set) > 1):

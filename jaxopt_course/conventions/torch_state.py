@@ -224,9 +224,16 @@ def _memories(
     """Field -> scalar or tree."""
     fields: dict[str, Any] = {}
     if kind == "Adafactor":
-        both = {path: squeezed(x, path) for path, x in found.items() if "row_var" in x}
+        for path, entry in found.items():
+            kept = {n for n in ("row_var", "col_var", "variance") if entry.get(n) is not None}
+            if kept not in ({"row_var", "col_var"}, {"variance"}):
+                raise ValueError(
+                    f"torch's memory of {path} has {sorted(kept)}, and Adafactor keeps row_var "
+                    "and col_var, or variance alone: give the whole state dict"
+                )
+        both = {path: squeezed(x, path) for path, x in found.items() if x.get("variance") is None}
         rows, cols = ({path: x[i] for path, x in both.items()} for i in (0, 1))
-        whole = {path: entry["variance"] for path, entry in found.items() if "variance" in entry}
+        whole = {path: entry["variance"] for path, entry in found.items() if path not in both}
         return factored(rows, cols, whole, params, transpose, "torch")
     for theirs, field in CLASSES[kind][2].items():
         arrays = {path: x for path, entry in found.items() if (x := entry.get(theirs)) is not None}

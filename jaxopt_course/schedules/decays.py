@@ -23,12 +23,17 @@ def constant_schedule(value: Scalar) -> Schedule:
     Args:
         value: η_0.
 
+    Raises:
+        TypeError: it is no number.
+
     Same as ``optax.constant_schedule``.
 
     >>> constant_schedule(0.5)(7)
     0.5
     """
-    return lambda step: value
+    number(value)  # refused here and not at its first use
+    given = float(value) if isinstance(value, int) else value  # JAX has no int beyond int32
+    return lambda step: given
 
 
 def inverse_time_decay(init_value: Scalar, decay_rate: Scalar) -> Schedule:

@@ -5,9 +5,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_course.base import Scalar, Schedule, number
 from jaxopt_course.schedules.ranges import is_number, reached
+
+LAST = 2**31 - 1  # steps are counted in int32
 
 
 def piecewise_constant_schedule(
@@ -27,6 +30,7 @@ def piecewise_constant_schedule(
         scales: as many factors >= 0.
 
     Raises:
+        TypeError: ``boundaries_and_scales`` is no dictionary.
         ValueError: a negative scale; boundaries and scales of different lengths, or beside a
             dictionary.
 
@@ -36,10 +40,18 @@ def piecewise_constant_schedule(
     >>> [float(rate(step)) for step in (0, 2, 3, 4)]
     [1.0, 0.5, 0.5, 0.25]
     """
+    if boundaries_and_scales is not None and not isinstance(boundaries_and_scales, Mapping):
+        raise TypeError(
+            "boundaries_and_scales is a dictionary, {step: scale}, not "
+            f"{boundaries_and_scales!r:.60}"
+        )
     if boundaries_and_scales:
         if len(boundaries) or len(scales):
             raise ValueError("give either boundaries_and_scales, or boundaries= and scales=")
         boundaries, scales = list(boundaries_and_scales), list(boundaries_and_scales.values())
+    for name, given in (("boundaries", boundaries), ("scales", scales)):
+        if isinstance(given, str | bytes) or np.ndim(given) != 1:
+            raise TypeError(f"{name} is a sequence of numbers, not {given!r:.60}")
     if len(boundaries) != len(scales):
         raise ValueError(f"{len(boundaries)} boundaries have {len(scales)} scales")
     for scale in scales:
@@ -87,6 +99,8 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[Scalar]) 
     def schedule(step: Any) -> jax.Array:
         value = jnp.asarray(schedules[0](step))
         for boundary, following in zip(boundaries, schedules[1:], strict=True):
+            if isinstance(boundary, int) and boundary > LAST:
+                break  # of no step
             own = jnp.maximum(jnp.asarray(step) - boundary, 0)  # before its time it is not used
             value = jnp.where(reached(step, boundary), following(own), value)
         return value

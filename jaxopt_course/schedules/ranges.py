@@ -1,5 +1,6 @@
 """What a number out of range does: written, it is refused; traced, it counts as the nearest one."""
 
+import sys
 from typing import Any
 
 import jax
@@ -21,7 +22,9 @@ def check_positive(name: str, value: Scalar) -> None:
 
 
 def check_range(name: str, value: Scalar, low: float, high: float = np.inf) -> None:
-    """Refuse a number outside [low, high]."""
+    """Refuse a number outside [low, high], or one that float64 does not reach."""
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        raise ValueError(f"{name} is a whole number beyond float64")
     if is_number(value) and not low <= value <= high:
         above = f" and at most {high:g}" if high < np.inf else ""
         raise ValueError(f"{name} must be at least {low:g}{above}, not {value}")

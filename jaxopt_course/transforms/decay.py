@@ -40,6 +40,7 @@ def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) 
             decay, as in ``optax.masked``.  Biases and norm scales are commonly spared.
 
     Raises:
+        TypeError: a mask that is no tree of bools.
         ValueError: ``update`` was called without the parameters.
 
     Same as ``optax.add_decayed_weights``.  Loshchilov and Hutter (2019), algorithms 1 and 2.
@@ -70,7 +71,7 @@ def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) 
         return cast_like(leafwise(lambda p, g: g + lam * p, params, g), g), state
 
     transform = Transform(init, update)
-    return transform if mask is None else optax.masked(transform, _tree_or_function(mask))
+    return transform if mask is None else optax.masked(transform, tree_or_function(mask))
 
 
 def decaying(mask: Any, params: Tree) -> Tree:
@@ -81,16 +82,26 @@ def decaying(mask: Any, params: Tree) -> Tree:
     """
     if mask is None:
         return params
-    own = _tree_or_function(mask)
+    own = tree_or_function(mask)
     own = own(params) if callable(own) else own
     none = lambda tree: jax.tree.map(jnp.zeros_like, tree)
     return jax.tree.map(lambda yes, tree: tree if yes else none(tree), own, params)
 
 
-def _tree_or_function(mask: Any) -> Any:
-    """The mask; a tree of bools that can be called, as a module can, in a function of its own."""
-    if not callable(mask) or isinstance(mask, jax.tree_util.Partial):
-        return mask
+def tree_or_function(mask: Any) -> Any:
+    """The mask; a tree of bools that can be called, as a module can, in a function of its own.
+
+    Raises:
+        TypeError: it is neither.
+    """
     leaves = jax.tree.leaves(mask)
-    is_tree = bool(leaves) and all(isinstance(leaf, bool | np.bool_) for leaf in leaves)
-    return (lambda _: mask) if is_tree else mask
+    bools = all(isinstance(x, bool | np.bool_ | jax.Array) and not np.ndim(x) for x in leaves)
+    if callable(mask):
+        is_tree = bool(leaves) and bools and not isinstance(mask, jax.tree_util.Partial)
+        return (lambda _: mask) if is_tree else mask
+    if mask is None or not bools:
+        raise TypeError(
+            "a mask is a tree of bools like the parameters, or a function of them that makes one, "
+            f"not {mask!r:.60}"
+        )
+    return mask

@@ -25,6 +25,7 @@ from jaxopt_course.base import (
     Transform,
     advance,
     check_gradient,
+    check_whole,
     either,
     mean,
     number,
@@ -104,6 +105,10 @@ def scale_by_factored_rms(
     [[1. 1.]
      [1. 1.]]
     """
+    check_whole("min_dim_size_to_factor", min_dim_size_to_factor)
+    check_whole("step_offset", step_offset, 1 - 2**31)
+    if not callable(decay_rate_fn):
+        raise TypeError(f"decay_rate_fn is a function of steps and d, not {decay_rate_fn!r}")
     axes_of = lambda x: _axes(np.shape(x), factored, last_axes, min_dim_size_to_factor)
 
     def init(params: Tree) -> FactoredState:

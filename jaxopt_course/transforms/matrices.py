@@ -137,6 +137,10 @@ def matrices(tree: Tree, axes: MatrixAxes = None) -> list[Matrix | None]:
     def note(of_all: Any, leaves: Tree) -> None:
         for leaf in jax.tree.leaves(leaves):
             path = next(paths)
+            if not is_axes(of_all):
+                raise TypeError(
+                    f"the axes of {path} are MuonDimensionNumbers or None: {of_all!r:.60}"
+                )
             found.append(None if of_all is None else _matrix(path, leaf.shape, of_all))
 
     jax.tree.map(note, axes, tree, is_leaf=is_axes)

@@ -45,6 +45,7 @@ PRESETS: dict[str, Any] = {
     ),
 }
 PRECONDITIONINGS = ("frobenius", "spectral", "aol", "schatten")
+TOO_MANY = 100  # steps of a Python number, each compiled by itself; PyTorch's Muon refuses as many
 _SMALLEST = 1e-8  # of the sums that "aol" and "schatten" divide by, as in optax
 
 
@@ -137,6 +138,8 @@ def _schedule(ns_coeffs: Any, ns_steps: Any) -> tuple[Any, Any]:
         ns_coeffs = PRESETS[ns_coeffs]
     known = isinstance(ns_steps, int | np.integer)
     check_whole("ns_steps", ns_steps)
+    if not isinstance(ns_steps, jax.Array | np.ndarray) and ns_steps >= TOO_MANY:
+        raise ValueError(f"ns_steps must be below {TOO_MANY}, not {ns_steps}")
     shape = (
         np.shape(ns_coeffs) if isinstance(ns_coeffs, jax.Array | np.ndarray) else _nested(ns_coeffs)
     )

@@ -80,7 +80,7 @@ def scale_by_rss(
     """
 
     def init(params: Tree) -> ScaleByRssState:
-        return ScaleByRssState(squares_like(params, initial_accumulator_value))
+        return ScaleByRssState(squares_like(params, number(initial_accumulator_value)))
 
     def update(g: Tree, state: ScaleByRssState, params: Tree = None) -> tuple[Tree, Any]:
         inside, outside = eps_split(eps, eps_in_sqrt)
@@ -140,7 +140,7 @@ def scale_by_rms(
     counted = _may_be_on(bias_correction)
 
     def init(params: Tree) -> Any:
-        v = squares_like(params, initial_scale)
+        v = squares_like(params, number(initial_scale))
         count = jnp.zeros((), jnp.int32)
         return ScaleByRmsWithCountState(count, v) if counted else ScaleByRmsState(v)
 
@@ -213,7 +213,7 @@ def scale_by_stddev(
     counted = _may_be_on(bias_correction)
 
     def init(params: Tree) -> Any:
-        m, v = memory(params, mu_dtype), squares_like(params, initial_scale)
+        m, v = memory(params, mu_dtype), squares_like(params, number(initial_scale))
         count = jnp.zeros((), jnp.int32)
         return ScaleByRStdDevWithCountState(count, m, v) if counted else ScaleByRStdDevState(m, v)
 

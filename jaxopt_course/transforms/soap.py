@@ -86,6 +86,7 @@ def scale_by_soap(
      [-1.  0.]]
     """
     check_whole("precondition_frequency", precondition_frequency, 1)
+    check_whole("max_precondition_dim", max_precondition_dim)
 
     def axes(leaf: Any) -> list[int]:
         shape = leaf.shape if leaf.size and leaf.ndim > 1 else ()
