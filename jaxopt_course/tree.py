@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.dtypes import canonicalize_dtype
+from jax.sharding import NamedSharding, PartitionSpec
 from jax.tree_util import GetAttrKey, keystr, tree_flatten_with_path, tree_leaves_with_path
 
 Tree = Any  # a pytree whose leaves are arrays
@@ -118,6 +119,23 @@ def wide_dtype(x: Any) -> Any:
     """The dtype of ``widen(x)``; ``x`` may be abstract, a ``jax.ShapeDtypeStruct``."""
     dtype = canonicalize_dtype(_dtype(x))
     return jnp.dtype(jnp.float32) if dtype.itemsize < 4 else dtype
+
+
+def gathered(x: jax.Array) -> jax.Array:
+    """``x``, whole on every device where its type says how it is divided (explicit sharding).
+
+    Products and decompositions of whole matrices ask for that; :func:`divided_like` divides again.
+    """
+    lies = jax.typeof(x).sharding
+    if all(axis is None for axis in lies.spec):
+        return x
+    return jax.sharding.reshard(x, NamedSharding(lies.mesh, PartitionSpec()))
+
+
+def divided_like(x: jax.Array, like: jax.Array) -> jax.Array:
+    """``x`` over the devices as the type of ``like`` says; as it is where that says nothing."""
+    lies = jax.typeof(like).sharding
+    return x if all(axis is None for axis in lies.spec) else jax.sharding.reshard(x, lies)
 
 
 def standard_promotion() -> contextlib.AbstractContextManager[Any]:

@@ -291,6 +291,7 @@ def three_steps(tx, jitted):
 
 
 INJECTED = ["torch.adagrad", "keras.adamax", "paper.adamax", "keras.momentum", "torch.nesterov"]
+INJECTED += ["optax.adopt"]  # whose bound is a function, of which optax makes a number
 
 
 @pytest.mark.parametrize("jitted", [False, True])
@@ -362,3 +363,17 @@ def test_own_defaults_are_each_one_s_own_and_all_arguments_are_there():
     assert found.arguments["learning_rate"] == (0.01, 0.001)
     assert found.arguments["dampening"] == ("—", torch["dampening"].default)
     assert found.arguments["clipnorm"] == (keras["clipnorm"].default, "—")
+
+
+@pytest.mark.parametrize("like", ["keras", "torch", "paper"])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (2, 0, 3)])
+def test_a_matrix_of_nothing_leaves_no_nan_in_adafactor(like, shape):
+    """A mean over no rows is 0 / 0: NaN in the memory, an error under jax_debug_nans."""
+    w = {"w": jnp.ones((2, 3))}
+    tx, with_nothing = recipes.adafactor(0.1, like=like), {**w, "of nothing": jnp.zeros(shape)}
+    alone, _ = tx.update(w, tx.init(w), w)
+    with jax.debug_nans(True):
+        u, state = tx.update(with_nothing, tx.init(with_nothing), with_nothing)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+    np.testing.assert_array_equal(u["w"], alone["w"])
+    assert u["of nothing"].shape == shape

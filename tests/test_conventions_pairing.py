@@ -180,6 +180,50 @@ def entry(shape, value=1.0, step=1.0):
     return {"step": step, "exp_avg": x, "exp_avg_sq": x}
 
 
+ORDERS = {  # class: its options, and how Keras calls each parameter's memories, block by block
+    "Adam": (
+        {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "amsgrad": True},
+        [["momentum", "velocity"], ["velocity_hat"]],
+    ),
+    "RMSprop": (
+        {"rho": 0.9, "momentum": 0.9, "epsilon": 1e-7, "centered": True},
+        [["velocity"], ["momentum"], ["average_gradient"]],
+    ),
+    "Adamax": ({"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}, [["momentum", "norm"]]),
+    "Adadelta": ({"rho": 0.9, "epsilon": 1e-7}, [["accumulated_grad", "accumulated_delta_var"]]),
+}
+
+
+@pytest.mark.parametrize("kind", ORDERS)
+def test_keras_s_memories_in_another_order_are_refused(kind):
+    """Equal shapes and positive numbers: as roots or means of each other they went unnoticed."""
+    options, blocks = ORDERS[kind]
+    config = {"class_name": kind, "config": {"learning_rate": 0.1, **options}}
+    params = {"dense": jnp.ones(2), "dense_1": jnp.ones(2)}
+    called = [f"o/{p}_{m}" for block in blocks for p in params for m in block]
+    begin = [("o/iteration", 3), ("o/learning_rate", 0.1)]
+    theirs = [(path, np.full(2, i + 1.0)) for i, path in enumerate(called)]
+    from_keras(config, begin + theirs, params)
+    from_keras(config, begin + [(path + "_1", x) for path, x in theirs], params)
+    for other in (theirs[::-1], sorted(theirs, key=lambda each: each[0].split("_")[-1][::-1])):
+        with pytest.raises(ValueError, match=rf"in another order than Keras's {kind} has them"):
+            from_keras(config, begin + other, params)
+
+
+def test_adafactor_s_leaves_are_told_by_the_only_path_that_names_them():
+    """Keras calls the rows and the columns of every Dense "kernel"."""
+    config = {"class_name": "Adafactor", "config": {"learning_rate": 0.1}}
+    layers = ["dense", "dense_1", "dense_10", "dense_2"]
+    params = {layer: {"kernel": jnp.ones((2, 2))} for layer in sorted(layers, key=len)}
+    variables = [("adafactor/iteration", 3), ("adafactor/learning_rate", 0.1)]
+    for i, layer in enumerate(reversed(layers)):
+        rows = [("adafactor/kernel", np.full(2, i + 1.0))] * 2
+        variables += [*rows, (f"adafactor/m_{layer}_kernel_velocity", np.zeros((2, 2)))]
+    _, state = from_keras(config, variables, {"m": params})
+    found = {k: float(x["kernel"][0]) for k, x in optax.tree.get(state, "v_row")["m"].items()}
+    assert found == {layer: i + 1.0 for i, layer in enumerate(reversed(layers))}
+
+
 @pytest.mark.parametrize("flat", [False, True])
 def test_states_keyed_by_names(flat):
     """What FSDP and torch.distributed.checkpoint write; torch 2.13's keys."""

@@ -375,6 +375,40 @@ def test_keras_s_memories_that_are_not_finite_are_refused(value):
         from_keras(config, [1, 0.5, [0.0, value]], {"w": jnp.ones(2)})
 
 
+@pytest.mark.parametrize("memory", ["exp_avg_sq", "max_exp_avg_sq"])
+def test_a_mean_of_squares_below_0_is_refused(memory):
+    """torch's root of it is NaN; ours is kept off 0 and would take a step of 1e19 or so."""
+    group = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0, "amsgrad": True}
+    entry = {name: [0.5, 0.25] for name in ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")}
+    saved = {"state": {0: {"step": 3, **entry}}, "param_groups": [{**group, "params": [0]}]}
+    _, state = from_torch(saved, {"w": jnp.ones(2)})
+    assert float(jax.tree.leaves(state)[0]) == 3
+    saved["state"][0] = {"step": 3, **entry, memory: [0.5, -0.25]}
+    said = rf"torch's {memory} for w has 1 values below 0, the first, -0.25, at \(1,\)"
+    with pytest.raises(ValueError, match=said):
+        from_torch(saved, {"w": jnp.ones(2)})
+    config = {"learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+    variables = [3, 0.1, [0.5, 0.25], [0.5, -0.25]]
+    with pytest.raises(ValueError, match="Keras's nu for w has 1 values below 0"):
+        from_keras(config | {"amsgrad": False}, variables, {"w": jnp.ones(2)})
+
+
+def test_a_memory_without_its_step_is_refused_where_torch_counts():
+    """It would count as one step: Adam's corrections would begin anew, silently."""
+    port = PORTS["torch.adam.defaults"]
+    bare = {
+        k: {n: x for n, x in e.items() if n != "step"} for k, e in port["state"]["state"].items()
+    }
+    without = port["state"] | {"state": bare}
+    params = split(jnp.asarray(port["params"]))
+    with pytest.raises(ValueError, match=r"memory of w has no 'step', which Adam keeps"):
+        from_torch(without, params, names=["w", "b"])
+    state = from_torch(without, params, names=["w", "b"], step=20)[1]
+    wanted = from_torch(port["state"], params, names=["w", "b"])[1]
+    assert jax.tree.all(jax.tree.map(np.array_equal, state, wanted))
+    assert port["state"]["state"]["0"]["step"] == 20
+
+
 def test_a_large_memory_is_finite_where_its_leaf_has_64_bits():
     state = adam_state({**ADAM, "params": [0]}, state={0: entry(2)})
     state["state"][0]["exp_avg"] = np.array([1e39, 0.0])

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import optax
 import pytest
 from golden import frameworks, images, rates
 from golden.cells import CELLS, LOOPS, RATES
+
+import jaxopt_course as joc
 
 pytestmark = pytest.mark.live
 GOLDEN = Path(__file__).parent / "golden"
@@ -54,6 +57,31 @@ def test_the_schedules_still_give_these_rates():
         # Keras's cosine is float32, whose last bit depends on the compiler's effort
         rtol, atol = (1e-6, 1e-9) if name == "keras.restarts" else (1e-13, 0)
         np.testing.assert_allclose(now, golden[name], rtol, atol, err_msg=name)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's
+@pytest.mark.parametrize("bound", ["clipnorm", "global_clipnorm", "clipvalue"])
+@pytest.mark.parametrize("kind", ["SGD", "AdamW"])
+def test_what_keras_accumulates_is_multi_steps(kind, bound):
+    """The mean of k gradients is bounded, then one step is taken, with the decay of one."""
+    keras = frameworks.start(CELLS[[c.like for c in CELLS].index("keras")]).keras
+    own = {"SGD": {"momentum": 0.9, "nesterov": True}, "AdamW": {"weight_decay": 0.05}}[kind]
+    own |= {"learning_rate": 0.1, bound: 0.2}
+    start = [np.sin(np.arange(12.0)).reshape(4, 3), np.cos(np.arange(3.0))]
+    theirs = [keras.Variable(x, dtype="float64") for x in start]
+    optimizer = getattr(keras.optimizers, kind)(**own, gradient_accumulation_steps=2)
+    optimizer.build(theirs)
+    recipe = getattr(joc, kind.lower())
+    tx = optax.MultiSteps(recipe(**own, like="keras"), 2).gradient_transformation()
+    ours, state, update = start, tx.init(start), jax.jit(tx.update)
+    for step in range(6):
+        g = [np.sin(x * (step + 1)) + 0.25 for x in ours]
+        optimizer.apply([keras.ops.convert_to_tensor(x, dtype="float64") for x in g], theirs)
+        u, state = update(g, state, ours)
+        ours = [np.asarray(x) for x in joc.apply_updates(ours, u)]
+        for mine, variable in zip(ours, theirs, strict=True):  # optax adds up in float32
+            np.testing.assert_allclose(mine, np.asarray(variable.value), rtol=1e-6, atol=1e-8)
+    assert np.abs(ours[0] - start[0]).min() > 1e-3
 
 
 def _shape(x):

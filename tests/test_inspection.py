@@ -185,6 +185,26 @@ def test_inside_wrappers(tx, wrap):
     assert read["learning_rate"] == 0.125 and read["b1"] == 0.9
 
 
+@pytest.mark.parametrize("factor", [0.5, -1.0, lambda step: 0.5], ids=["half", "turned", "at"])
+@pytest.mark.parametrize("recipe", [sgd, optax.sgd, adam, optax.adam])
+def test_a_factor_behind_a_rate_is_no_rate(recipe, factor):
+    """The rate of ``optax.chain(sgd(0.25), optax.scale(0.5))`` was told twice, once as -0.5."""
+    behind = optax.scale_by_schedule(factor) if callable(factor) else optax.scale(factor)
+    tx, alone = optax.chain(recipe(falling), behind), recipe(falling)
+    told = hyperparameters(tx, tx.init(start()))
+    size = factor(0) if callable(factor) else factor
+    assert told == {**hyperparameters(alone, alone.init(start())), "step_size": size}
+    nested = optax.chain(optax.chain(recipe(falling)), optax.chain(behind))
+    assert hyperparameters(nested, nested.init(start())) == told
+
+
+def test_schedules_are_called_under_strict_promotion_as_in_the_update():
+    tx = sgd(lambda step: 0.5 / (1 + step))
+    with jax.numpy_dtype_promotion("strict"):
+        _, state = tx.update(start(), tx.init(start()), start())
+        assert hyperparameters(tx, state)["learning_rate"] == 0.25
+
+
 def test_nnx_optimizer():
     model = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
     for tx in (adam(falling), optax.inject_hyperparams(optax.adam)(falling)):

@@ -21,7 +21,7 @@ from flax.core import freeze as frozen_dict
 from flax.training.train_state import TrainState
 from helpers import assert_trees_close, assert_trees_equal, of_convention
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
-from long_form import only, put
+from long_form import only
 
 import jaxopt_course as joc
 from jaxopt_course.conventions import CONVENTIONS
@@ -146,13 +146,6 @@ def test_a_data_parallel_step_is_that_of_one_device():
 
 
 GRID = [f"{like}.{name}" for like in CONVENTIONS for name in sorted(CONVENTIONS[like])]
-WHOLE_MATRICES = ("muon", "soap")  # sums and products over what is divided
-GRID_OF_TYPES = [
-    pytest.param(name, marks=pytest.mark.xfail(reason="JAX asks for shardings", strict=True))
-    if name.endswith(WHOLE_MATRICES)
-    else name
-    for name in GRID
-]
 
 
 def divided(tree, mesh):
@@ -162,7 +155,7 @@ def divided(tree, mesh):
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 2)], ids=["rows", "rows and columns"])
-@pytest.mark.parametrize("name", [put(c, c == "torch.sgd") for c in GRID_OF_TYPES])
+@pytest.mark.parametrize("name", only(["torch.sgd", "keras.muon"], GRID))
 def test_what_a_type_says_of_devices_stays(name, shape):
     """Explicit sharding: memories lie as their parameters do, steps are those of one device."""
     tx = of_convention(name, 0.1)
@@ -187,6 +180,37 @@ def test_what_a_type_says_of_devices_stays(name, shape):
                 if leaf.shape in lies:
                     assert leaf.sharding == lies[leaf.shape]
             assert_trees_close(jax.device_get(now), jax.device_get(wanted), rtol=1e-5, atol=1e-6)
+
+
+OF_KERNELS = {
+    "whole": lambda: joc.muon(
+        0.1, muon_weight_dimension_numbers=joc.matrix_axes({"w": ((0, 1), 3)})
+    ),
+    "stack": lambda: joc.muon(0.1, muon_weight_dimension_numbers=joc.matrix_axes({"w": (2, 3)})),
+    "soap": lambda: joc.soap(0.1, precondition_frequency=1, max_precondition_dim=4),
+}
+
+
+@pytest.mark.parametrize("name", only(["stack"], OF_KERNELS))
+def test_kernels_divided_in_part_by_their_type_step_as_on_one_device(name):
+    """A mesh of which one axis stands in the types and the other does not; a scan within jit."""
+    tx = OF_KERNELS[name]()
+    params = {"w": jnp.sin(jnp.arange(64.0)).reshape(2, 4, 4, 2)}
+
+    @jax.jit
+    def trained(params):
+        def step(carry, i):
+            u, state = tx.update(gradient(carry[0], i), carry[1], carry[0])
+            return (joc.apply_updates(carry[0], u), state), None
+
+        return jax.lax.scan(step, (params, tx.init(params)), jnp.arange(3))[0][0]
+
+    assert "reshard" not in str(jax.make_jaxpr(trained)(params))
+    mesh = jax.make_mesh((2, 2), ("rows", "more"), axis_types=(AxisType.Explicit, AxisType.Auto))
+    lies = NamedSharding(mesh, PartitionSpec(None, "rows"))
+    found = trained({"w": jax.device_put(params["w"], lies)})
+    assert found["w"].sharding.is_equivalent_to(lies, 4)
+    assert_trees_close(jax.device_get(found), jax.device_get(trained(params)), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", only(["torch.nadam"], GRID))

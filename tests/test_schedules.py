@@ -438,6 +438,11 @@ def test_boundaries_beyond_what_float32_counts(step):
     assert halves(
         schedules.exponential_decay(1.0, AT - 7, 0.5, transition_begin=7, staircase=True),
     ) == [1, 0.5]
+    assert halves(schedules.linear_schedule(1.0, 0.5, 1, transition_begin=AT - 1)) == [1, 0.5]
+    late = schedules.exponential_decay(1.0, 1, 0.5, transition_begin=AT - 1)
+    assert halves(late) == [1, 0.5]
+    for never in (2**31 - 1, 2**40):
+        assert halves(schedules.linear_schedule(1.0, 0.5, 1, transition_begin=never)) == [1, 1]
     joined = [constant_schedule(1.0), constant_schedule(0.5)]
     assert halves(schedules.join_schedules(joined, [AT])) == [1, 0.5]
     inner = schedules.piecewise_constant_schedule(1.0, {AT - 3: 0.5})

@@ -23,7 +23,7 @@ from jaxopt_course.conventions import keras
 from jaxopt_course.conventions.arrays import number, shape_of, step_count
 from jaxopt_course.conventions.keras_schedules import schedule_from_keras
 from jaxopt_course.conventions.newer_states import factored, keras_muon, keras_muon_memories
-from jaxopt_course.conventions.odd_states import refuse_odd_config
+from jaxopt_course.conventions.odd_states import refuse_odd_config, refuse_other_order
 from jaxopt_course.conventions.odd_values import refuse_odd_options, refuse_odd_rates
 from jaxopt_course.conventions.pairing import (
     Axes,
@@ -188,13 +188,13 @@ def from_keras(
         )
     if width and not memory:
         raise ValueError(f"Keras's {kind} is not built yet: it has no memories")
-    each = len(blocks[0]) if blocks else 1
-    theirs = [
-        Theirs(called[i * each], shape_of(memory[(i + 1) * each - 1], "a memory of Keras's"))
-        if width
-        else Theirs(None, None)
-        for i in range(many)
-    ]
+    theirs = [Theirs(None, None)] * many
+    if width:
+        refuse_other_order(kind, blocks, _paths(variables)[first:][: len(memory)], many)
+        # the last of each: Adafactor's rows and columns have no names of their own
+        last = slice(len(blocks[0]) - 1, many * len(blocks[0]), len(blocks[0]))
+        shapes = [shape_of(m, "a memory of Keras's") for m in memory[last]]
+        theirs = [Theirs(*each) for each in zip(called[last], shapes, strict=True)]
     order = leaf_of_each(names, theirs, params, transpose, "Keras")
     if names is None:
         warn_of_left_out(order, params, "Keras")

@@ -1,6 +1,7 @@
 """What a file says that it saved of an optimizer, refused by name where it cannot be that."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxopt_course.conventions.arrays import refuse_deep
@@ -87,6 +88,49 @@ def refuse_odd_config(config: Any, variables: Any, mask: Any, params: Tree) -> N
         leaf = paths(params)[0]
         right = f"a tree of bools like params (leaves {leaf}, ...), or a function that makes one"
         raise TypeError(odd("mask", mask, right))
+
+
+# how Keras calls the memory of each field; RMSprop calls v a velocity and its trace a momentum
+_ROLES = {"nu_max": "velocity_hat", "sum_of_squares": "accumulator", "trace": "momentum"}
+_ROLES |= {"mu": "momentum", "nu": "velocity", "z": "momentum", "v": "velocity"}
+_ROLES |= {"e_g": "accumulated_grad", "e_x": "accumulated_delta_var"}
+_OF_CLASS = {"Adamax": {"nu": "norm"}, "RMSprop": {"mu": "average_gradient"}}
+_ROLE = re.compile(
+    "_(velocity(?:_hat)?|momentum|norm|average_gradient|accumulat(?:or|ed_grad|ed_delta_var))"
+    "(?:_[0-9]+)?$"
+)
+
+
+def refuse_other_order(
+    kind: str, blocks: Sequence[Sequence[str]], called: Sequence[str | None], many: int
+) -> None:
+    """Of ``from_keras``: memories that by their paths are not those that stand there in Keras.
+
+    Args:
+        kind: Keras's class.
+        blocks: our fields, as ``from_keras`` takes them one after the other.
+        called: the path of each memory, None for an array without one.
+        many: the number of parameters.
+
+    Raises:
+        ValueError: a memory of another kind, or of another parameter than those beside it.
+
+    >>> refuse_other_order("Adam", [("mu", "nu")], ["adam/w_momentum", "adam/w_velocity"], 1)
+    """
+    fields = [(i, field) for block in blocks for i in range(many) for field in block]
+    first: dict[int, str] = {}
+    for (i, field), path in zip(fields, called, strict=True):
+        found = _ROLE.search(path or "")
+        if path is None or found is None:
+            continue
+        role, of = found[1], path[: found.start()]
+        right = (_ROLES | _OF_CLASS.get(kind, {})).get(field, role)
+        if role != right or first.setdefault(i, of) != of:
+            raise ValueError(
+                f"Keras's variables are in another order than Keras's {kind} has them: "
+                f"{path!r} stands where the {right} of {first.get(i, f'parameter {i}')!r} does; "
+                "give optimizer.variables as they are"
+            )
 
 
 def _are_texts(names: Iterable[Any]) -> bool:

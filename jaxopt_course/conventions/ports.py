@@ -14,6 +14,10 @@ from jaxopt_course.conventions.pairing import Axes
 from jaxopt_course.messages import unknown
 from jaxopt_course.tree import Tree, paths
 
+# memories of squares: torch's names, and our fields of Keras's
+_SQUARES = {"exp_avg_sq", "max_exp_avg_sq", "exp_inf", "square_avg", "acc_delta", "sum", "variance"}
+_SQUARES |= {"nu", "nu_max", "sum_of_squares", "e_g", "e_x", "velocity"}
+
 
 def matched(patterns: Sequence[str], leaves: Sequence[str], whose: str) -> set[str]:
     """The leaves that a path or pattern names.
@@ -38,7 +42,8 @@ def gathered(
     Raises:
         TypeError: what is no array of numbers.
         ValueError: an array has another shape than its leaf (path in the message), or holds
-            switches, complex numbers for a real leaf, or what is not finite in the leaf's dtype.
+            switches, complex numbers for a real leaf, what is not finite in the leaf's dtype, or a
+            mean of squares below 0.
     """
 
     def placed(path: str, leaf: Any) -> Any:
@@ -63,6 +68,8 @@ def gathered(
         if x.dtype == bool or (np.iscomplexobj(x) and not jnp.iscomplexobj(leaf)):
             raise ValueError(f"{called} is {x.dtype}, the leaf {jnp.result_type(leaf)}")
         _refuse_not_finite(x, leaf, called)
+        if what in _SQUARES:
+            _refuse_negative(x, called)
         return x.transpose(axes) if turned else x
 
     leaves, structure = jax.tree.flatten(params)
@@ -84,6 +91,17 @@ def _refuse_not_finite(x: np.ndarray, leaf: Any, called: str) -> None:
             f"{called} has {int((~finite).sum())} values that are not finite in {dtype}, {at}: "
             "bring over a state from before the training diverged, or begin anew with a fresh "
             "optimizer"
+        )
+
+
+def _refuse_negative(x: np.ndarray, called: str) -> None:
+    """Its root would be NaN in the framework, and here next to 0: a step of any size."""
+    below = (np.real(x) < 0) | (np.imag(x) < 0)
+    if below.any():
+        place = tuple(int(i) for i in np.argwhere(below)[0])
+        raise ValueError(
+            f"{called} has {int(below.sum())} values below 0, the first, {x[place]}, at {place}: "
+            "a mean of squares has none, so this is another memory, or damaged"
         )
 
 

@@ -83,7 +83,7 @@ def from_torch(
         momentum: μ (β1 of Adam) of all groups, a number in the place of the state dict's, where a
             scheduler turned it.
         step: updates done, for the schedule; by default the most that a parameter has done, which
-            SGD's state does not say.
+            SGD's state does not say; must be given where others' lacks it.
         frozen: paths of leaves that do not train, or patterns of them ("backbone/*", as ``fnmatch``
             has it); all others do, and where torch has no memory of one it begins anew.  Must be
             given where torch has memories of some parameters, and none of others.
@@ -141,6 +141,8 @@ def from_torch(
             raise ValueError(_frozen_or_new(number, parts[fresh], whole=len(parts) == 1))
         for label, own in parts.items():
             found = {path: memory[path] for path in own if path in memory}
+            if step is None and kind != "Muon" and kind != "SGD":
+                _refuse_without_step(kind, found)
             count = _count(found, updates)
             at = updates
             if callable(rate) and updates is None:
@@ -209,6 +211,16 @@ def _count(found: Memory, updates: int | None) -> int:
     if steps:
         return next(iter(steps.values()))
     return max(updates or 1, 1) if found else 0  # SGD: dampening asks for the first step only
+
+
+def _refuse_without_step(kind: str, found: Memory) -> None:
+    """Where torch counts, a state without its count would begin again at 1."""
+    for path, entry in found.items():
+        if entry.get("step") is None:
+            raise ValueError(
+                f"torch's memory of {path} has no 'step', which {kind} keeps; it has "
+                f"{sorted(entry)}: give the whole state dict, or say with step= how many are done"
+            )
 
 
 def _later(rate: Any, offset: int) -> Any:

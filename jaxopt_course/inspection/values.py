@@ -74,7 +74,8 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     Args:
         tx: a recipe, a piece, a chain of such, groups, or optax's.  From optax's own pieces the
             variables of their ``update`` are read, and ``learning_rate`` is what the last piece of
-            a chain multiplies by, with the sign changed.
+            a chain multiplies by, with the sign changed; behind a piece that has a rate it is a
+            ``step_size``, which the rate is not multiplied by.
         state: its state, also with lanes (one more axis in front), inside ``jit`` and ``vmap``, or
             the ``opt_state`` of ``nnx.Optimizer``.
 
@@ -95,7 +96,8 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
     """
     if not callable(tx):  # the update alone is enough
         refuse_others("hyperparameters", tx)
-    pieces = list(_pieces(tx, state))
+    with standard_promotion():  # as in the update, where the schedules are called too
+        pieces = list(_pieces(tx, state))
     shared = Counter((piece.group, name) for piece in pieces for name in piece.numbers)
     again = Counter(
         (piece.group, piece.name, name)
@@ -120,9 +122,12 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
 
 
 def _pieces(
-    tx: Any, state: Any, group: str = "", last: bool = True, factor: Any = None
+    tx: Any, state: Any, group: str = "", last: bool | None = True, factor: Any = None
 ) -> Iterator[_Piece]:
-    """The pieces of ``tx``, whose rates are multiplied by ``factor``."""
+    """The pieces of ``tx``, whose rates are multiplied by ``factor``.
+
+    ``last`` says whether it is the end of its chain; None, that its chain has a rate already.
+    """
     what = description(tx)
     if "sched_hps" in what.arguments:  # optax.inject_hyperparams
         yield _Piece(what.name, group, _scaled(_injected(what, state), factor))
@@ -136,6 +141,7 @@ def _pieces(
     elif what.parts and (not what.noted or what.name == "partition_by_path"):
         names = [description(part.update).name for part in what.parts]
         states = [_state_of(part, state) for part in what.parts]
+        rated = last is None
         for i, (part, own) in enumerate(zip(what.parts, states, strict=True)):
             grouped = hasattr(state, "inner_states")
             label = part.label if grouped or part.beside else ""
@@ -143,7 +149,12 @@ def _pieces(
             apart = grouped or part.beside
             end = last and (apart or not set(names[i + 1 :]) - {"identity"})
             scales = [] if apart else _scales(i, names, states)
-            yield from _pieces(part.update, own, name, end, _product([factor, *scales]))
+            found = _pieces(
+                part.update, own, name, None if rated else end, _product([factor, *scales])
+            )
+            for piece in found:
+                rated = rated or (not apart and "learning_rate" in piece.numbers)
+                yield piece
     elif what.parts and any(map(_is_transformation, what.arguments.values())):
         yield _Piece(what.name, group, _numbers(tx, what, state, last))  # cautious, ...
         for part in what.parts:
@@ -223,7 +234,7 @@ def _chosen(what: Description, state: Any, group: str, factor: Any) -> Iterator[
         yield from _pieces(part.update, inside, name, factor=factor)
 
 
-def _numbers(tx: Any, what: Description, state: Any, last: bool) -> dict[str, Any]:
+def _numbers(tx: Any, what: Description, state: Any, last: bool | None) -> dict[str, Any]:
     numbers = {}
     for name, value in what.arguments.items():
         if isinstance(value, Decay):
@@ -241,8 +252,12 @@ def _numbers(tx: Any, what: Description, state: Any, last: bool) -> dict[str, An
     return numbers
 
 
-def _name_optax_s_rate(what: Description, numbers: dict[str, Any], state: Any, last: bool) -> None:
+def _name_optax_s_rate(
+    what: Description, numbers: dict[str, Any], state: Any, last: bool | None
+) -> None:
     """Optax's scale_by_learning_rate leaves only a factor -η, or a function of the step."""
+    if what.name == "scale" and last is None:
+        return  # a factor on what has a rate, as it is
     if what.name == "scale" and "step_size" in numbers and (last or _below_0(numbers["step_size"])):
         numbers["learning_rate"] = -numbers.pop("step_size")
     elif what.name == "scale_by_schedule" and "step_size_fn" in numbers:

@@ -95,7 +95,7 @@ def adopt(
     *,
     nesterov: Flag = False,
     use_clipping: Flag = True,
-    clip_value_fn: Callable[[Any], Any] = fourth_root,
+    clip_value_fn: Callable[[Any], Any] | Scalar = fourth_root,
 ) -> Optimizer:
     """ADOPT: m ← β1 m + (1-β1) clip(g / max(√v, ε)), θ ← θ - η m; v of the gradients before g.
 
@@ -107,7 +107,7 @@ def adopt(
         mu_dtype: dtype of m; that of the parameters by default, but at least float32.
         nesterov: look ahead with the new m.
         use_clipping: False bounds nothing.
-        clip_value_fn: the bound, a function of the updates done; s^¼ by default.
+        clip_value_fn: the bound, a number or a function of the updates done; s^¼ by default.
 
     Same as ``optax.contrib.adopt``; without weight decay.  Taniguchi et al. (2024), algorithm 2.
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxopt_course.base import Flag, Scalar, Schedule, either, number
 from jaxopt_course.schedules.ranges import (
@@ -13,6 +12,7 @@ from jaxopt_course.schedules.ranges import (
     length_of,
     power_of,
     share_of,
+    since,
     whole_steps,
 )
 
@@ -98,11 +98,10 @@ def exponential_decay(
 
     def schedule(step: Any) -> jax.Array:
         eta, r, span = number(init_value), number(decay_rate), number(transition_steps)
-        s = jnp.asarray(step, eta.dtype) - jnp.maximum(number(transition_begin), 0)
+        elapsed = since(step, transition_begin)
+        s = elapsed.astype(eta.dtype)
         moving = (span > 0) & (r > 0)
         safe = jnp.where(moving, length_of(span), 1)
-        begins = isinstance(transition_begin, int | np.integer)  # else it may be no whole number
-        elapsed = jnp.asarray(step) - max(transition_begin, 0) if begins else s
         share = jnp.maximum(s, 0) / safe
         share = either(
             staircase, lambda: whole_steps(elapsed, transition_steps, safe), lambda: share
@@ -151,8 +150,7 @@ def polynomial_schedule(
 
     def schedule(step: Any) -> jax.Array:
         eta, end, span = number(init_value), number(end_value), number(transition_steps)
-        s = jnp.asarray(step, eta.dtype) - jnp.maximum(number(transition_begin), 0)
-        rest = 1 - share_of(s, span)
+        rest = 1 - share_of(since(step, transition_begin).astype(eta.dtype), span)
         return (eta - end) * power_of(rest, number(power)) + end
 
     return schedule

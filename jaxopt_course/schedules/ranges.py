@@ -88,6 +88,19 @@ def reached(step: Any, boundary: Scalar) -> jax.Array:
     return below & (s >= jnp.where(below, up, 0).astype(s.dtype))
 
 
+def since(step: Any, begin: Scalar) -> jax.Array:
+    """s - B, B below 0 counting as 0: exact where both are whole, whatever float32 knows.
+
+    >>> since(jnp.int32(16_777_217), 16_777_216), since(2, 0.5)
+    (Array(1, dtype=int32), Array(1.5, dtype=float32))
+    """
+    s = jnp.asarray(step)
+    if isinstance(begin, int | np.integer) and jnp.issubdtype(s.dtype, jnp.signedinteger):
+        return s - min(max(int(begin), 0), int(jnp.iinfo(s.dtype).max))
+    b = jnp.maximum(number(begin), 0)
+    return s.astype(b.dtype) - b
+
+
 def whole_steps(elapsed: Any, span: Scalar, safe: jax.Array) -> jax.Array:
     """⌊s/T⌋ for s >= 0, exact where both are whole.
 

@@ -48,7 +48,7 @@ def scale_by_adopt(
     *,
     nesterov: Flag = False,
     use_clipping: Flag = True,
-    clip_value_fn: Callable[[Any], Any] = fourth_root,
+    clip_value_fn: Callable[[Any], Any] | Scalar = fourth_root,
 ) -> Transform:
     """ADOPT: m ← β1 m + (1-β1) clip(g / max(√v, ε)), u = m, then v ← β2 v + (1-β2) g².
 
@@ -61,7 +61,8 @@ def scale_by_adopt(
         mu_dtype: dtype of m; that of the parameters by default, but at least float32.
         nesterov: look ahead, u = β1 m + (1-β1) clip(…) with the new m; may be traced.
         use_clipping: False bounds nothing (the paper's algorithm 1); may be traced.
-        clip_value_fn: the bound, a function of the updates done (), int32.
+        clip_value_fn: the bound, a function of the updates done (), int32; or a number, as
+            ``optax.inject_hyperparams`` makes of any function.
 
     A gradient whose square overflows (1.8e19 in float32) makes v infinite and later x 0 for good
     (NaN for β2 < 1/2).
@@ -86,7 +87,7 @@ def scale_by_adopt(
     def update(g: Tree, state: ScaleByAdamState, params: Tree = None) -> tuple[Tree, Any]:
         beta1, beta2, e = as_decay(b1), as_decay(b2), number(eps)
         first = state.count == 0
-        bound = number(clip_value_fn(state.count))
+        bound = number(clip_value_fn(state.count) if callable(clip_value_fn) else clip_value_fn)
         bounded = lambda x: either(use_clipping, lambda: _within(x, bound), lambda: x)
         scaled = lambda v, g: bounded(g / jnp.maximum(root(v), e))
         x = leafwise(scaled, state.nu, g)

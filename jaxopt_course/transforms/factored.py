@@ -187,10 +187,11 @@ def _scaled(
         v = renew(v, size)
         return g / jnp.sqrt(keep(v, least * least)), row, col, v
     over_row, over_col = axes
-    row = renew(row, jnp.mean(size, axis=over_row))
-    col = renew(col, jnp.mean(size, axis=over_col))
+    middle = jnp.mean if size.size else jnp.sum  # 0 where there is nothing, not 0 / 0
+    row = renew(row, middle(size, axis=over_row))
+    col = renew(col, middle(size, axis=over_col))
     among = over_col - (over_col > over_row)  # of the rows, which have lost an axis
-    share = row / keep(jnp.mean(row, axis=among, keepdims=True), least)
+    share = row / keep(middle(row, axis=among, keepdims=True), least)
     whole = jnp.expand_dims(share, over_row) * jnp.expand_dims(col, over_col)
     return g / jnp.sqrt(keep(whole, least * least)), row, col, v
 

@@ -30,7 +30,16 @@ from jaxopt_course.describe import described
 from jaxopt_course.messages import unknown
 from jaxopt_course.transforms.clipping import global_norm
 from jaxopt_course.transforms.matrices import Matrix, MatrixAxes, matrix_of_each
-from jaxopt_course.tree import Tree, abs_square, cast_like, floating_dtype, leafwise, root
+from jaxopt_course.tree import (
+    Tree,
+    abs_square,
+    cast_like,
+    divided_like,
+    floating_dtype,
+    gathered,
+    leafwise,
+    root,
+)
 
 Coefficients: TypeAlias = "Sequence[Scalar] | Sequence[Sequence[Scalar]] | jax.Array | str"
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Jordan et al. (2024)
@@ -125,7 +134,8 @@ def newton_schulz(
             return x.T if flip else x
 
         # one batched product for a whole stack, and for the lanes of a sweep
-        return matrix.write(jax.vmap(one)(matrix.read(x))).astype(dtype)
+        u = matrix.write(jax.vmap(one)(matrix.read(gathered(x)))).astype(dtype)
+        return divided_like(u, x)
 
     return orthogonal
 

@@ -34,7 +34,17 @@ from jaxopt_course.base import (
 )
 from jaxopt_course.describe import described
 from jaxopt_course.transforms.moments import bias, memory
-from jaxopt_course.tree import Tree, cast_like, leafwise, root, squares_like, wide_dtype, widen
+from jaxopt_course.tree import (
+    Tree,
+    cast_like,
+    divided_like,
+    gathered,
+    leafwise,
+    root,
+    squares_like,
+    wide_dtype,
+    widen,
+)
 
 Matrices = tuple[jax.Array, ...]  # one for each axis that has a basis
 EXACT = jax.lax.Precision.HIGHEST
@@ -109,8 +119,11 @@ def scale_by_soap(
         moved = leafwise(mean(beta1), state.mu, g)
         structure: Any = jax.tree.structure(state.mu)
         bases, grams = (structure.flatten_up_to(x) for x in (state.bases, state.grams))
-        flat = [widen(x) for x in jax.tree.leaves(g)]
-        turned = [_turn(x, q, axes(x)) for x, q in zip(flat, bases, strict=True)]
+        flat = [gathered(widen(x)) for x in jax.tree.leaves(g)]
+        turned = [
+            divided_like(_turn(x, q, axes(x)), m)
+            for x, q, m in zip(flat, bases, jax.tree.leaves(state.nu), strict=True)
+        ]
         v = leafwise(mean_square(beta2), state.nu, structure.unflatten(turned))
         m, v = (
             jax.tree.map(lambda old, new: jnp.where(first, old, new), *pair)
@@ -120,8 +133,8 @@ def scale_by_soap(
         scaled = lambda m, v: jnp.sqrt(c2) / c1 * m / (root(v) + e)
 
         def step(m: jax.Array, v: jax.Array, q: Matrices) -> jax.Array:
-            ready = scaled(_turn(m, q, axes(m)), v)
-            return jnp.where(first, 0, _turn(ready, q, axes(m), back=True))
+            ready = scaled(_turn(gathered(m), q, axes(m)), gathered(v))
+            return divided_like(jnp.where(first, 0, _turn(ready, q, axes(m), back=True)), m)
 
         leaves = zip(jax.tree.leaves(m), jax.tree.leaves(v), bases, strict=True)
         u = structure.unflatten([step(widen(m), v, q) for m, v, q in leaves])
