@@ -1,15 +1,17 @@
 """The text of a file, read once, so that a pipe serves as well."""
 
+import bz2
+import gzip
+import io
+import lzma
 import os
 import re
 import select
 import stat
+import zlib
 from pathlib import Path
 
 KINDS = {  # how files begin that are no text
-    b"\x1f\x8b": "compressed: unpack it",
-    b"BZ": "compressed: unpack it",
-    b"\xfd7zXZ": "compressed: unpack it",
     b"PK": "compressed, or a workbook: unpack it",
     b"\xd0\xcf\x11\xe0": "a workbook: open it in a spreadsheet",
     b"\x28\xb5\x2f\xfd": "compressed: unpack it",
@@ -23,6 +25,8 @@ KINDS = {  # how files begin that are no text
     b"\x89HDF": "an HDF5 file: read the table with pandas and give it to table_task",
     b"%PDF": "a PDF: copy the table into a spreadsheet",
 }
+PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+TIMES = 200  # a packed table is larger than its file; beyond, somebody packed nothing but zeros
 _ARFF = re.compile(rb"(?:[ \t]*(?:%[^\r\n]*)?\r?\n)*[ \t]*@relation\b", re.IGNORECASE)
 PATIENCE = 60.0  # seconds until a pipe must have said something
 MARKED = {b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -31,7 +35,7 @@ LARGEST_PIPE = 2**31  # bytes; a file's size is known, a pipe may never end
 
 
 def read_text(file: str | Path, encoding: str | None = None) -> str:
-    """What the file says, without a byte order mark.
+    """What the file says, without a byte order mark; one of gzip, bzip2 or xz is unpacked.
 
     Args:
         file: a file, or a pipe that somebody writes to.
@@ -44,7 +48,7 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
     """
     if str(file).startswith(("http:/", "https:/", "ftp:/")):
         raise ValueError(f"{file} is an address, not a file: download it, and give the file")
-    content = _read_bytes(file)
+    content = _unpacked(file, _read_bytes(file))
     for begin, what in KINDS.items():
         if content.startswith(begin):
             raise ValueError(f"{file} is {what}, or save it as CSV")
@@ -75,6 +79,25 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
         way = f"say encoding={wide!r} (--encoding {wide})" if wide else "take them out"
         raise ValueError(f"{file} has zero bytes among its letters: {way}")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _unpacked(file: str | Path, content: bytes) -> bytes:
+    """What gzip, bzip2 or xz packed."""
+    for begin, opened in PACKED.items():
+        if not content.startswith(begin):
+            continue
+        most = min(LARGEST_PIPE, TIMES * max(len(content), BEGIN // 16))
+        try:
+            with opened(io.BytesIO(content)) as stream:
+                text = stream.read(most + 1)
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+            raise ValueError(f"{file} is compressed, and cannot be unpacked: {error}") from None
+        if len(text) > most:
+            raise ValueError(
+                f"{file} is compressed, and more than {TIMES} times as large: unpack it"
+            )
+        return text
+    return content
 
 
 def _wide(content: bytes) -> str:
