@@ -213,7 +213,7 @@ def padded(rows, names, widths, right):
 
 
 @pytest.mark.parametrize("right", [False, True])
-@pytest.mark.parametrize("names", [["id", "weight", "size"], ["row id", "body weight", "size (m)"]])
+@pytest.mark.parametrize("names", [["id", "weight", "size"], ["row id", "weight now", "size (m)"]])
 def test_empty_cells_below_each_other_stay_where_they_are(write, names, right):
     """A gap moved the rest of its row to the left: sizes were weights, with a note on one column."""
     rows = [(i, "" if i % 3 == 0 else 50 + i, f"{i * 2}.5") for i in range(30)]
@@ -267,7 +267,7 @@ WRITTEN = {
     "mail": [t.strftime("%a, %d %b %Y %H:%M:%S +0100") for t in TIMES],
     "server": [t.strftime("%d/%b/%Y:%H:%M:%S +0000") for t in TIMES],
     "SAS": [t.strftime("%d%b%Y:%H:%M:%S").upper() for t in TIMES],
-    "half a day": [t.strftime("%m/%d/%Y %I:%M:%S") + ("am" if t.hour < 12 else "p.m.") for t in TIMES],
+    "half a day": [t.strftime("%m/%d/%Y %I:%M:%S") + ["am", "p.m."][t.hour > 11] for t in TIMES],
     "long months": [t.strftime("%B %d, %Y %H:%M:%S") for t in TIMES],
     "Python": list(TIMES),
 }  # fmt: skip
@@ -286,8 +286,8 @@ def test_times_as_systems_write_them(kind):
     "cells",
     [
         ["2020Q1", "2021Q3"], ["2020-Q1", "2021-Q3"], ["Q1 2020", "Q3 2021"], ["Jan-20", "Jul-21"],
-        ["Jan 2020", "July 2021"], ["2020/01", "2021/07"], ["202001", "202107"], [202001.0, 202107.0],
-        ["2020M01", "2021M07"], ["01.2020", "07.2021"],
+        ["Jan 2020", "July 2021"], ["2020/01", "2021/07"], ["202001", "202107"],
+        [202001.0, 202107.0], ["2020M01", "2021M07"], ["01.2020", "07.2021"],
     ],
 )  # fmt: skip
 def test_months_and_quarters(cells):
@@ -329,7 +329,7 @@ def test_packed_tables_are_unpacked(write, pack):
 
 
 def test_what_is_packed_is_bounded(write):
-    with pytest.raises(ValueError, match="more than 200 times as large"):
+    with pytest.raises(ValueError, match="more than 200 times its size"):
         read_table(write(gzip.compress(b"0" * (1 << 24)), "bomb.csv"))
 
 

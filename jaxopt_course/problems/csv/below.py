@@ -8,8 +8,7 @@ from jaxopt_course.problems.csv.numbers import cell_of, is_empty_word
 MOST = 20  # lines
 LONG = 1 << 12  # letters of one
 _BEGINS = re.compile(
-    r"\W*(sources?|notes?|footnotes?|fuentes?|notas?|quellen?|anmerkung(en)?|copyright|(last )?updated)\b"
-    r"|©",
+    r"\W*(sources?|notes?|footnotes?|fuentes?|notas?|quellen?|anmerkung(en)?|copyright|updated)\b|©",
     re.IGNORECASE,
 )
 
@@ -17,8 +16,9 @@ _BEGINS = re.compile(
 def without_notes(text: str, how: Layout) -> tuple[str, int]:
     r"""The text down to its last row, and how many lines of notes stood below.
 
-    A note has a single cell, which is no number, or few that begin as "Source".  Where it has marks behind it, as a spreadsheet
-    writes them, it counts only below a first column of numbers; else it may be a row of gaps.
+    A note has a single cell, which is no number, or few that begin as "Source".  Where it
+    has marks behind it, as a spreadsheet writes them, it counts only below a first column of
+    numbers; else it may be a row of gaps.
 
     >>> how = Layout(",", ["a", "b"], 0, False)
     >>> without_notes("a,b\n1,2\n3,4\nSource: Office\n", how)

@@ -53,8 +53,9 @@ def formats_of(dates: Iterable[str] | Mapping[str, str], columns: Iterable[str])
 def parts(column: pd.Series, form: str = "") -> dict[str, pd.Series]:
     """Year, month, day, weekday (0 is Monday), hour and minute; those that change.
 
-    Of months there is no weekday.  Times are what the clock said: 13:45+02:00 is 13:45.  Whole numbers of nine or more digits are
-    counted from 1970, in seconds or parts of one; a quarter or a week is its first day.
+    Of months there is no weekday.  Times are what the clock said: 13:45+02:00 is 13:45.
+    Whole numbers of nine or more digits are counted from 1970, in seconds or parts of one; a
+    quarter or a week is its first day.
 
     Args:
         column: of text, of numbers, or of pandas's own dates and periods; gaps stay gaps.
@@ -175,7 +176,7 @@ def _readings(texts: pd.Series) -> Iterator[tuple[str, pd.Series]]:
     units = {EPOCHS.get(length) for length in wholes}
     dated = any(pd.notna(pd.to_datetime(first, format=form, errors="coerce")) for form in digits)
     if len(units) == 1 and (unit := units.pop()) and not dated:
-        yield "%s", pd.to_datetime(pd.to_numeric(texts), unit=unit)  # type: ignore[call-overload]
+        yield "%s", pd.to_datetime(pd.to_numeric(texts), unit=unit)
 
 
 def _quarter(match: re.Match[str] | None) -> str:

@@ -47,9 +47,9 @@ def cut(text: str, mark: str | None = None) -> str | None:
     if made is None and len(widths) == 2 and max(widths) == names:
         short = next(i for i, row in enumerate(rows) if len(row.split()) < names)
         raise ValueError(
-            f"row {short + 1} below the names has fewer cells than they are ({rows[short][:60]!r}), "
-            "and where blanks split the cells nothing tells which one it lacks: write NA there, or "
-            "save the table with commas"
+            f"row {short + 1} below the names has fewer cells than there are names "
+            f"({rows[short][:60]!r}), and where blanks split the cells nothing tells which one it "
+            "lacks: write NA there, or save the table with commas"
         )
     return made
 

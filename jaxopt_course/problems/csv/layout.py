@@ -22,9 +22,10 @@ TITLES = 6  # lines at most, that stand above the names
 _RULE = re.compile(r"(?=.*(?:---|[-=][+|]|[+|][-=]))[-+|:=,;\s]+")
 _SAID = re.compile(r'"?sep\s*=\s*(.|\\t)"?[,;\s]*', re.IGNORECASE)
 _COMMENT = re.compile(r"\s*(#|%|//|--)")
-_TYPES = frozenset(
-    "c d t s i continuous discrete time string meta class ignore numeric nominal text".split()
-)
+_TYPES = frozenset(  # of a column, as Orange writes them below its name
+    ["c", "d", "t", "s", "i", "continuous", "discrete", "time", "string", "meta", "class", "ignore",
+     "numeric", "nominal", "text"]
+)  # fmt: skip
 _ELSEWHERE = "\ue000"  # stands for a mark inside quotes
 
 

@@ -160,11 +160,9 @@ def marks_of(texts: Texts) -> Marks | None:
 
 def is_empty_word(text: str) -> bool:
     """Whether it stands for an empty cell, where it stands among numbers."""
-    return (
-        text.lower() in EMPTY_WORDS
-        or (text[-1:] in "-\u2013\u2014%" or text[:1] in "-\u2013\u2014")
-        and _NOTHING.fullmatch(text) is not None
-    )
+    dashes = "-\u2013\u2014"
+    maybe = text[-1:] in f"{dashes}%" or text[:1] in dashes
+    return text.lower() in EMPTY_WORDS or (maybe and _NOTHING.fullmatch(text) is not None)
 
 
 def decide(columns: Mapping[str, Marks], usual: Decimal | None = None) -> dict[str, Decimal]:

@@ -76,6 +76,8 @@ def read(
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
     table, left_out = _named(table, notes)
+    if not len(table.columns):
+        raise ValueError(f"{file}: no column has a name and cells")
     if how.extra:
         warnings.warn(
             f"{file}: the rows have one cell more than the first line has names; the first cells "
@@ -314,9 +316,8 @@ def _named(table: pd.DataFrame, notes: dict[str, list[str]]) -> tuple[pd.DataFra
     why: dict[str, str] = {}
     nameless = [name for name in table.columns if _NAMELESS.fullmatch(name)]
     levels = [a for a, b in zip(table.columns, nameless, strict=False) if a == b]
-    several = (
-        1 < len(levels) < len(table.columns) and not table.duplicated(levels).any()
-    )  # as pandas writes them
+    # As pandas writes an index of several levels.
+    several = 1 < len(levels) < len(table.columns) and not table.duplicated(levels).any()
     for place, name in enumerate(table.columns):
         if name not in nameless:
             continue

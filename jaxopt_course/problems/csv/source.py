@@ -10,6 +10,7 @@ import select
 import stat
 import zlib
 from pathlib import Path
+from typing import Any
 
 KINDS = {  # how files begin that are no text
     b"PK": "compressed, or a workbook: unpack it",
@@ -25,7 +26,7 @@ KINDS = {  # how files begin that are no text
     b"\x89HDF": "an HDF5 file: read the table with pandas and give it to table_task",
     b"%PDF": "a PDF: copy the table into a spreadsheet",
 }
-PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 TIMES = 200  # a packed table is larger than its file; beyond, somebody packed nothing but zeros
 _ARFF = re.compile(rb"(?:[ \t]*(?:%[^\r\n]*)?\r?\n)*[ \t]*@relation\b", re.IGNORECASE)
 PATIENCE = 60.0  # seconds until a pipe must have said something
@@ -94,7 +95,7 @@ def _unpacked(file: str | Path, content: bytes) -> bytes:
             raise ValueError(f"{file} is compressed, and cannot be unpacked: {error}") from None
         if len(text) > most:
             raise ValueError(
-                f"{file} is compressed, and more than {TIMES} times as large: unpack it"
+                f"{file} is compressed, and more than {TIMES} times its size: unpack it"
             )
         return text
     return content
