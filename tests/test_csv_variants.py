@@ -75,6 +75,16 @@ def test_words_for_gaps_among_numbers(write, word):
     assert set(found.table["colour"]) == {word, "red"}, "among words it is a word"
 
 
+@pytest.mark.parametrize("word", ["Inf", "inf", "-Infinity"])
+def test_infinite_numbers_are_said_and_no_words(write, word):
+    """Below 50 different ones they were 38 columns of 0 and 1 (R writes Inf)."""
+    rows = "".join(f"{word if i == 7 else i},{'ab'[i % 2]}\n" for i in range(40))
+    table = read_table(write(f"u,y\n{rows}"))
+    assert table["u"][7] == float(word) and table["u"][8] == 8
+    with pytest.raises(ValueError, match="'u' cannot be made inputs and is infinite in row 7"):
+        prepare(table, "y")
+
+
 # Lines that are no rows
 
 
@@ -127,6 +137,11 @@ def test_orange_writes_types_of_words_too(write):
     rows = "first\tadult\tyes\ncrew\tadult\tno\n" * 10
     with pytest.raises(ValueError, match="2 lines of units, types or more names"):
         read_table(write("status\tage\tsurvived\nd\td\td\n\t\tclass\n" + rows))
+    letters = "c\tc\td\n" + "x\tt\ts\nx\ty\tz\n" * 9
+    assert len(read_table(write(f"u\tv\tw\n{letters}"))) == 19
+    values = "".join(f"{i}\t{i / 7:.3f}\tyes\n" for i in range(20))
+    with pytest.raises(ValueError, match="2 lines of units, types or more names"):
+        read_table(write(f"u\tv\tw\nc\tcontinuous\tno yes\n\t\tclass\n{values}"))
 
 
 @pytest.mark.parametrize(
@@ -150,6 +165,16 @@ def test_comments_with_as_many_commas_as_names_are_told(write, comment):
     ):
         read_table(write(f"{comment}u,v,w\n{rows}"))
     assert list(read_table(write(f"#u,v,w\n{rows}"))) == ["#u", "v", "w"]
+
+
+def test_titles_of_several_cells_above_the_names(write):
+    """All columns were words, called after the title."""
+    head = "Made:,02/12/2022,,,,\nMade by:,Sally,Brown,,,\n"
+    names = "Name,Work,Age,Has kids,Born,Dead\n"
+    rows = "".join(f"N{i},actor,{50 + i},TRUE,{1 + i}/8/1947,1/10/2016\n" for i in range(9))
+    with pytest.raises(ValueError, match="the names stand in line 3, it seems, below 'Made:,02/12"):
+        read_table(write(head + names + rows))
+    assert read_table(write(names + rows))["Age"].tolist() == list(range(50, 59))
 
 
 def test_names_alone_that_end_with_a_mark(write):
@@ -213,7 +238,7 @@ def padded(rows, names, widths, right):
 
 
 @pytest.mark.parametrize("right", [False, True])
-@pytest.mark.parametrize("names", [["id", "weight", "size"], ["row id", "weight now", "size (m)"]])
+@pytest.mark.parametrize("names", [["id", "weight", "size"], ["a row", "weight now", "size (m)"]])
 def test_empty_cells_below_each_other_stay_where_they_are(write, names, right):
     """A gap moved the rest of its row to the left: sizes were weights, with a note on one column."""
     rows = [(i, "" if i % 3 == 0 else 50 + i, f"{i * 2}.5") for i in range(30)]
@@ -239,6 +264,16 @@ def test_words_below_each_other(write):
     pd.testing.assert_frame_equal(found, frame, check_dtype=False)
     indexed = read_table(write(frame.to_string(na_rep="")))
     pd.testing.assert_frame_equal(indexed, frame, check_dtype=False)
+
+
+def test_words_below_a_short_name_on_the_right(write):
+    text = "     id      school   years\n" + "".join(
+        f"{i:>7}  {['12-15 years', ' < 12 years'][i % 2]}  {i / 8:>6.3f}\n" for i in range(20)
+    )
+    table = read_table(write(text))
+    assert list(table) == ["id", "school", "years"]
+    assert table["school"].tolist() == ["12-15 years", "< 12 years"] * 10
+    assert table["years"].tolist() == [i / 8 for i in range(20)]
 
 
 def test_a_cell_that_no_place_finds_is_asked_for(write):
@@ -312,6 +347,12 @@ def test_years_first_in_two_digits_are_asked_for():
 def test_what_is_no_date_is_said(cell):
     with pytest.raises(ValueError, match="is no date that is known"):
         dates.parts(pd.Series([cell] * 3, name="t"))
+
+
+def test_the_cell_that_is_written_otherwise_is_named():
+    days = [f"2022-0{1 + i % 9}-1{i % 9}" for i in range(30)]
+    with pytest.raises(ValueError, match=r"\('2022-01-10', and '20220907' is not written so\)"):
+        dates.parts(pd.Series([*days, "20220907"], name="t"))
 
 
 # The same table

@@ -112,16 +112,20 @@ def _times(column: pd.Series, form: str) -> pd.Series:
         return times
     plain = texts.map(_plain, na_action="ignore")
     found: dict[str, pd.Series] = {}
+    odd, fewest = "", len(plain)  # a cell that most others are not written like
     for known, times in _readings(plain):
+        if (bad := int((times.isna() & plain.notna()).sum())) and bad < fewest:
+            odd, fewest = _first_bad(times, texts) or "", bad
         if not _first_bad(times, plain) and not any(times.equals(t) for t in found.values()):
             found[known] = times
     if len(found) > 1:
         found = _years_last(found, plain)
     if not found:
         seen = texts.dropna()
+        but = f", and {odd!r} is not written so" if odd and 2 * fewest < len(seen) else ""
         raise ValueError(
             f"column {column.name!r} is no date that is known "
-            f"({seen.iloc[0] if len(seen) else ''!r}): "
+            f"({seen.iloc[0] if len(seen) else ''!r}{but}): "
             f"give its format, dates={{{column.name!r}: '%d/%m/%Y'}} "
             f"(--dates {shlex.quote(f'{column.name}=%d/%m/%Y')})"
         )

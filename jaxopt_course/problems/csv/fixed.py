@@ -65,10 +65,10 @@ def _split(head: str, rows: Sequence[str]) -> str | None:
         near = place > 0 and field.begin - fields[place - 1].end == 1
         if whole and near and begin is None and not (named[place] and filled[place]):
             whole[-1] = whole[-1]._replace(end=field.end)
-        elif not filled[place]:
+        elif not filled[place] or (not named[place] and place > 0 and begin is None):
             begin = field.begin if begin is None else begin
         elif not named[place] and place > 0:
-            return None
+            return None  # two columns and one name
         else:
             if begin is not None and not near:
                 return None

@@ -232,7 +232,7 @@ def _refuse_titles(records: Sequence[str], mark: str) -> None:
     first = split(records[0], mark)
     alone = len(first) > 1 and first[0] and not any(first[1:])
     lines = _comments(records, mark)
-    if lines:
+    if lines or (lines := _below_titles(records, mark)):
         pass
     elif alone:
         full = (i for i, r in enumerate(records[1:TITLES], 1) if all(split(r, mark)))
@@ -252,6 +252,25 @@ def _refuse_titles(records: Sequence[str], mark: str) -> None:
         )
 
 
+def _below_titles(records: Sequence[str], mark: str) -> int:
+    """In which line the names are, below lines with few cells; 0 where the first one has them."""
+    rows = [split(record, mark) for record in records[: TITLES + 20]]
+    width = len(rows[0])
+    for place, row in enumerate(rows[:TITLES]):
+        if len(row) == width and all(row):
+            below = [one for one in rows[place + 1 :] if len(one) == width]
+            words = place > 0 and all(_value(cell) is None for cell in row)
+            columns = [[c for c in one if c] for one in zip(*below, strict=True)]
+            measured = any(
+                column and all(_value(c) is not None or c.lower() in BOOLEANS for c in column)
+                for column in columns
+            )
+            return place if words and measured else 0
+        if sum(not cell for cell in row) < max(2, width / 3):
+            return 0
+    return 0
+
+
 def _comments(records: Sequence[str], mark: str) -> int:
     """How many comments stand above the names; names may be in the last of them."""
     lines = 0
@@ -268,15 +287,16 @@ def _refuse_second_names(first: Sequence[str], rows: Sequence[Sequence[str]]) ->
     rows = [row for row in rows if len(row) == len(first)]
     lines = 0
     if rows and any(rows[0]) and {cell.lower() for cell in rows[0]} <= _TYPES | {""}:
-        lines = 1 + (len(rows) > 1 and {cell.lower() for cell in rows[1]} <= _TYPES | {""})
-        if max(map(len, rows[0])) == 1 and lines == 1:
-            lines = 0  # a row of letters
+        more = len(rows) > 1 and {cell.lower() for cell in rows[1]} <= _TYPES | {""}
+        lines = int(more or max(map(len, rows[0])) > 1)  # else it is a row of letters
     for place, row in enumerate(rows[:2], 1):  # as Qualtrics exports
         lines = place if all(cell.startswith('{"ImportId"') for cell in row) else lines
     for above in (1, 2, 3):
         if lines or len(rows) < above + 3:
             break
         lines = above * _has_units(rows[:above], rows[above:])
+    while 0 < lines < len(rows) and {cell.lower() for cell in rows[lines]} <= _TYPES | {""}:
+        lines += 1
     if lines:
         shown = ", ".join(map(repr, filter(None, rows[0][:6])))
         stand, them = ("stands a line", "it") if lines == 1 else (f"stand {lines} lines", "them")

@@ -29,6 +29,9 @@ EMPTY_WORDS = frozenset(
     )
     for word in line.split()
 ) | {"no data", "not available", "not applicable", "not known", "data not available"}
+INFINITE = {
+    f"{sign}{w}": float(f"{sign}inf") for sign in ("", "+", "-") for w in ("inf", "infinity")
+}
 BOOLEANS = {"true": True, "false": False}
 
 _SIGN = r"[-+\u2212]?"
@@ -135,7 +138,7 @@ def marks_of(texts: Texts) -> Marks | None:
     either: list[str] = []
     small, large, found, times = 0, 0, 0, 0
     for text, count in zip(texts.words, texts.counts(), strict=True):
-        if not text or is_empty_word(text):
+        if not text or is_empty_word(text) or text.lower() in INFINITE:
             continue
         cell = cell_of(text)
         if cell is None:
@@ -216,6 +219,10 @@ def numbers(texts: Texts, decimal: Decimal) -> Numbers | None:
         if not word or is_empty_word(word):
             empty += [word] if word not in ("", "?") else []
             values.append(None)
+            continue
+        if word.lower() in INFINITE:
+            values.append(INFINITE[word.lower()])
+            whole = False
             continue
         cell = cell_of(word)
         plain = None if cell is None else _plain(cell, decimal)

@@ -54,7 +54,7 @@ def read(
         raise ValueError(f"{file} is empty")
     text, mark = marks.told(marks.uncommented(text), sep)
     try:
-        if header is not False and (aligned := fixed.cut(text, mark)) is not None:
+        if (aligned := None if header is False else fixed.cut(text, mark)) is not None:
             text, mark = aligned, "\t"
         how = layout(text, mark, header)
         text, below = without_notes(text, how)
@@ -93,7 +93,8 @@ def read(
     empty = int((~filled).sum())
     if empty:
         table = table[filled].reset_index(drop=True)
-    return Reading(table, left_out, notes, how.mark, decimal, empty, below)
+    mark = how.mark if aligned is None else BLANKS
+    return Reading(table, left_out, notes, mark, decimal, empty, below)
 
 
 def _guess(how: Layout, text: str) -> n.Decimal:
