@@ -238,7 +238,7 @@ def padded(rows, names, widths, right):
 
 
 @pytest.mark.parametrize("right", [False, True])
-@pytest.mark.parametrize("names", [["id", "weight", "size"], ["a row", "weight now", "size (m)"]])
+@pytest.mark.parametrize("names", [["id", "weight", "size"], ["a id", "weight now", "size (m)"]])
 def test_empty_cells_below_each_other_stay_where_they_are(write, names, right):
     """A gap moved the rest of its row to the left: sizes were weights, with a note on one column."""
     rows = [(i, "" if i % 3 == 0 else 50 + i, f"{i * 2}.5") for i in range(30)]
@@ -372,6 +372,21 @@ def test_packed_tables_are_unpacked(write, pack):
 def test_what_is_packed_is_bounded(write):
     with pytest.raises(ValueError, match="more than 200 times its size"):
         read_table(write(gzip.compress(b"0" * (1 << 24)), "bomb.csv"))
+
+
+def test_names_of_few_rows_are_remarked():
+    """Below 50 rows of training they were categories without a word, each seen once."""
+    names = [f"{a}{b}" for a in "abcdefgh" for b in "klmno"]
+    table = pd.DataFrame({"name": names, "z": ["u", "v"] * 20, "y": range(40)})
+    ready = prepare(table, "y")
+    notes = {column.name: column.note for column in ready.columns}
+    assert "different in every row: a name" in notes["name"] and notes["z"] == ""
+
+
+def test_a_name_like_an_option_can_be_pasted():
+    table = pd.DataFrame({"-x": [f"n {i} m" for i in range(90)], "y": range(90)})
+    with pytest.raises(ValueError, match=r"\(--drop=-x\)"):
+        prepare(table, "y")
 
 
 def test_lists_in_cells_are_named():

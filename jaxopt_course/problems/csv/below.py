@@ -8,7 +8,7 @@ from jaxopt_course.problems.csv.numbers import cell_of, is_empty_word
 MOST = 20  # lines
 LONG = 1 << 12  # letters of one
 _BEGINS = re.compile(
-    r"\W*(sources?|notes?|footnotes?|fuentes?|notas?|quellen?|anmerkung(en)?|copyright|updated)\b|©",
+    r"\W*(sources?|notes?|footnotes?|fuentes?|notas?|quellen?|anmerkung(en)?|copyright|updated)\b|©|=",
     re.IGNORECASE,
 )
 

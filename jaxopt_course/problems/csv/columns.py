@@ -264,10 +264,11 @@ def _one_hot(
     here[codes[train]] = True
     categories = sorted(words[place] for place in np.flatnonzero(here))
     hint = _hint(words)
+    distinct = len(set(words) - {MISSING})
+    unlike = distinct > 2 and distinct == sum(words[code] != MISSING for code in codes)
+    if not hint and unlike:
+        hint = "different in every row: a name or a number of the row"
     if len(categories) > MAX_CATEGORIES:
-        distinct = len(set(words) - {MISSING})
-        if not hint and distinct == sum(words[code] != MISSING for code in codes):
-            hint = "different in every row: a name or a number of the row"
         refused[name] = (
             f"is text with {len(categories)} different values, more than {MAX_CATEGORIES}"
             f"{'; ' if hint else ''}{hint}"
@@ -333,4 +334,5 @@ def refusal(refused: Mapping[str, str]) -> str:
         begin = f"{len(names)} columns cannot be made inputs: {each}{more}. Leave them out"
     # a name may hold anything: what a terminal would obey is shown, not sent
     pasted = " ".join(shlex.quote(name) if name.isprintable() else repr(name) for name in names)
-    return f"{begin}, drop={names} (--drop {pasted})"
+    mark = "=" if len(names) == 1 and pasted.startswith("-") else " "  # else it is an option
+    return f"{begin}, drop={names} (--drop{mark}{pasted})"

@@ -114,8 +114,9 @@ def _times(column: pd.Series, form: str) -> pd.Series:
     found: dict[str, pd.Series] = {}
     odd, fewest = "", len(plain)  # a cell that most others are not written like
     for known, times in _readings(plain):
-        if (bad := int((times.isna() & plain.notna()).sum())) and bad < fewest:
-            odd, fewest = _first_bad(times, texts) or "", bad
+        unlike = int((times.isna() & plain.notna()).sum())
+        if 0 < unlike < fewest:
+            odd, fewest = _first_bad(times, texts) or "", unlike
         if not _first_bad(times, plain) and not any(times.equals(t) for t in found.values()):
             found[known] = times
     if len(found) > 1:
