@@ -240,7 +240,7 @@ def padded(rows, names, widths, right):
 @pytest.mark.parametrize("right", [False, True])
 @pytest.mark.parametrize("names", [["id", "weight", "size"], ["a id", "weight now", "size (m)"]])
 def test_empty_cells_below_each_other_stay_where_they_are(write, names, right):
-    """A gap moved the rest of its row to the left: sizes were weights, with a note on one column."""
+    """A gap moved the rest of its row to the left: sizes were weights, with a note."""
     rows = [(i, "" if i % 3 == 0 else 50 + i, f"{i * 2}.5") for i in range(30)]
     text = padded(rows, names, [8, 13, 10], right)
     table = read_table(write(text))
@@ -277,11 +277,14 @@ def test_words_below_a_short_name_on_the_right(write):
 
 
 def test_a_cell_that_no_place_finds_is_asked_for(write):
+    """A row of blanks with fewer cells: whichever is missing, the others moved."""
     rows = "".join(
-        f"{i * 10 ** (i % 5)} {i}\n" if i % 3 else f"{'9' * (i % 7)} 5 {i}\n" for i in range(30)
+        f"{i * 10 ** (i % 5)} {i}\n" if i % 3 == 2 else f"{'9' * (1 + i % 7)} 5 {i}\n"
+        for i in range(30)
     )
-    with pytest.raises(ValueError, match=r"row \d+ below the names has fewer cells.*write NA"):
-        read_table(write("a b c\n" + rows.replace("  ", " ").replace("\n ", "\n")))
+    for text in (f"a b c\n{rows}", f"a b\n{rows}", f"a b c\n{rows}7\n"):
+        with pytest.raises(ValueError, match=r"row 3 below the names has fewer cells.*write NA"):
+            read_table(write(text))
     assert fixed.cut("a b\n1 2\n3 4\n5 6\n7 8\n") is None, "regular"
     assert fixed.cut("a, b\n1, 2\n3,\n5, 6\n7, 8\n") is None, "commas"
 

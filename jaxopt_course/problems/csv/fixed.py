@@ -5,10 +5,12 @@ place; and names of several words are several names.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxopt_course.problems.csv.layout import BLANKS, reads_well, usual_mark
+from jaxopt_course.problems.csv.pieces import Source
 
 FEW = 4  # lines at least: in fewer, blanks stand below each other by chance
 
@@ -33,21 +35,28 @@ def cut(text: str, mark: str | None = None) -> str | None:
     """
     if mark not in (None, BLANKS) or '"' in text or "\t" in text:
         return None
-    begin = text.lstrip("\n").partition("\n")[0]
+    begin = text[: 1 << 16].lstrip("\n").partition("\n")[0]
     if not begin.strip() or len(begin.split()) < 2 or begin.lstrip()[0] in "#%":
         return None
     if mark is None and usual_mark(text):
         return None
-    lines = [line.rstrip() for line in text.split("\n") if line.strip()]
-    head, *rows = lines
-    names, widths = len(head.split()), {len(row.split()) for row in rows}
-    if len(rows) < FEW or (len(widths) == 1 and names in (max(widths), max(widths) - 1)):
+    each = (len(line.split()) for line in Source(text))  # no list of a large text's lines
+    names = next(width for width in each if width)
+    widths = Counter(width for width in each if width)
+    if widths.total() < FEW or (len(widths) == 1 and names in (max(widths), max(widths) - 1)):
         return None
+    head, *rows = (line.rstrip() for line in text.split("\n") if line.strip())
     made = _split(head, rows)
-    if made is None and len(widths) == 2 and max(widths) == names:
-        short = next(i for i, row in enumerate(rows) if len(row.split()) < names)
+    usual, many = widths.most_common(1)[0]
+    if (
+        made is None
+        and usual in (names, names + 1)
+        and min(widths) < usual
+        and 2 * many > len(rows)
+    ):
+        short = next(i for i, row in enumerate(rows) if len(row.split()) < usual)
         raise ValueError(
-            f"row {short + 1} below the names has fewer cells than there are names "
+            f"row {short + 1} below the names has fewer cells than the others "
             f"({rows[short][:60]!r}), and where blanks split the cells nothing tells which one it "
             "lacks: write NA there, or save the table with commas"
         )
