@@ -102,6 +102,19 @@ def test_notes_below_the_rows_are_left_out(write, note):
     assert "40 rows, 2 of notes below the table left out" in telling.lines(about)[0]
 
 
+def test_a_last_row_that_is_a_sum_is_remarked(write):
+    """It is a row as the others, and far from them."""
+    rows = "".join(f"town {i % 9},{i},{'ab'[i % 2]}\n" for i in range(40))
+    found = reading.read(write(f"town,n,y\n{rows}Total,780,a\n"))
+    assert len(found.table) == 41
+    assert found.notes == {"town": ["the last row is called 'Total': take it out if it is a sum"]}
+    assert reading.read(write(f"town,n,y\nTotal,1,a\n{rows}Total,780,a\n")).notes == {}
+    columns = table_task(write(f"town,n,y\n{rows}Total,780,a\n"), "y", drop=["town"]).about[
+        "columns"
+    ]
+    assert "take it out if it is a sum" in columns[0]["note"]
+
+
 def test_rows_with_gaps_at_the_end_are_rows(write):
     """A name alone may be a row whose other cells are empty; a number alone is one cut short."""
     rows = "".join(f"town {i},{i}\n" for i in range(40))

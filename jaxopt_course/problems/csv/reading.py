@@ -15,6 +15,7 @@ from jaxopt_course.problems.csv.below import without_notes
 from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, layout
 from jaxopt_course.problems.csv.parser import MANY, QUOTED, WIDE, Parser
 from jaxopt_course.problems.csv.pieces import blocks
+from jaxopt_course.problems.csv.remarks import sums
 from jaxopt_course.problems.csv.short_rows import short_rows
 from jaxopt_course.problems.csv.single_quotes import doubled
 from jaxopt_course.problems.csv.source import read_text
@@ -93,6 +94,8 @@ def read(
     empty = int((~filled).sum())
     if empty:
         table = table[filled].reset_index(drop=True)
+    for name, said in sums(table).items():
+        notes.setdefault(name, []).append(said)
     mark = how.mark if aligned is None else BLANKS
     return Reading(table, left_out, notes, mark, decimal, empty, below)
 
