@@ -371,6 +371,27 @@ def test_the_cell_that_is_written_otherwise_is_named():
         dates.parts(pd.Series([*days, "20220907"], name="t"))
 
 
+# Letters
+
+
+@pytest.mark.parametrize(
+    ("encoding", "words"),
+    [
+        ("cp1252", ["größe", "naïf", "señal"]),
+        ("cp1251", ["высота", "имя", "город"]),
+        ("koi8-r", ["высота", "имя", "город"]),
+        ("shift_jis", ["名前", "東京", "カラー"]),
+        ("gb18030", ["姓名", "北京", "颜色"]),
+    ],
+)
+def test_the_advice_on_an_encoding_leads_to_the_words(write, encoding, words):
+    """For all of them it was cp1252, under which other alphabets are read as gibberish."""
+    file = write((f"{words[0]},n\n" + f"{words[1]},1\n{words[2]},2\n" * 9).encode(encoding))
+    with pytest.raises(ValueError, match=f"--encoding {encoding}"):
+        read_table(file)
+    assert list(read_table(file, encoding=encoding)) == [words[0], "n"]
+
+
 # The same table
 
 

@@ -12,6 +12,8 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 KINDS = {  # how files begin that are no text
     b"PK": "compressed, or a workbook: unpack it",
     b"\xd0\xcf\x11\xe0": "a workbook: open it in a spreadsheet",
@@ -68,7 +70,7 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
             f"unknown encoding {encoding!r} (utf-8, latin-1, cp1252, utf-16, …)"
         ) from None
     except UnicodeDecodeError as error:
-        wide = _wide(content) or "cp1252"
+        wide = _wide(content) or _letters(content)
         raise ValueError(
             f"{file} is not a text file in {(encoding or 'UTF-8').upper()}: {error}; say what it "
             f"is in, as encoding={wide!r} (--encoding {wide}), or save it again as CSV in UTF-8"
@@ -80,6 +82,24 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
         way = f"say encoding={wide!r} (--encoding {wide})" if wide else "take them out"
         raise ValueError(f"{file} has zero bytes among its letters: {way}")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _letters(content: bytes) -> str:
+    """The encoding that such bytes beyond ASCII are most often of.
+
+    In Western words they stand alone; else they come in rows, and the alphabets lie elsewhere.
+    """
+    begin = np.frombuffer(content[: 1 << 16], np.uint8)
+    high = begin >= 0x80
+    beside = high & (np.roll(high, 1) | np.roll(high, -1))
+    if 2 * beside.sum() <= high.sum():
+        return "cp1252"
+    letters = begin[high]
+    if (letters < 0xA0).mean() > 0.2:
+        return "shift_jis"
+    if (letters >= 0xE0).mean() > 0.6:
+        return "cp1251"
+    return "koi8-r" if ((letters >= 0xC0) & (letters < 0xE0)).mean() > 0.6 else "gb18030"
 
 
 def _unpacked(file: str | Path, content: bytes) -> bytes:
