@@ -94,8 +94,8 @@ def read(
     empty = int((~filled).sum())
     if empty:
         table = table[filled].reset_index(drop=True)
-    for name, said in sums(table).items():
-        notes.setdefault(name, []).append(said)
+    for name, remark in sums(table).items():
+        notes.setdefault(name, []).append(remark)
     mark = how.mark if aligned is None else BLANKS
     return Reading(table, left_out, notes, mark, decimal, empty, below)
 
