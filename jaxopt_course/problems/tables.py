@@ -249,4 +249,6 @@ def _about(ready: Prepared, found: reading.Reading | None) -> dict[str, Any]:
     gone = [Column(name, "left out", 0, why)._asdict() for name, why in found.left_out.items()]
     if found.empty_rows:
         about["rows_left_out"] = {"without any cell": found.empty_rows} | about["rows_left_out"]
+    if found.below:
+        about["rows_left_out"] = {"of notes below the table": found.below} | about["rows_left_out"]
     return about | {"columns": [*gone, *about["columns"]], "mark": found.mark}

@@ -10,6 +10,7 @@ import pandas as pd
 from pandas.api import types
 
 from jaxopt_course.problems.csv import numbers as n
+from jaxopt_course.problems.csv.dates import like_a_date
 from jaxopt_course.problems.csv.pieces import CELLS
 from jaxopt_course.problems.csv.remarks import NINES, capitals, stand_in
 
@@ -18,6 +19,7 @@ UNLIKE = 10  # categories with digits at one place: more may be numbers in a dre
 MISSING = "(missing)"
 TINY, UP = 1e-140, 600  # numbers whose squares float64 may not have, and the power of 2 that helps
 CLOSE = 1e-4  # of the largest distance from the median: the usual one where something may be lost
+_SEVERAL = (list, dict, set, np.ndarray, pd.Series)
 _DIGITS = re.compile(r"\d+")
 _TIME = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
 
@@ -132,6 +134,9 @@ def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
         name = str(name)
         if (name in made or name in refused) and name not in large:
             continue
+        if holds_lists(column):
+            refused[name] = "holds lists or the like, of which each part may be a column"
+            continue
         if types.is_numeric_dtype(column) or all_whole(column):
             refused.pop(name, None)
             try:
@@ -172,6 +177,11 @@ def _groups(columns: int, rows: int) -> Iterator[slice]:
 
 def _is_plain(dtype: Any) -> bool:
     return isinstance(dtype, np.dtype) and dtype.kind in "iufb"
+
+
+def holds_lists(column: pd.Series) -> bool:
+    """Whether some of its cells hold several values."""
+    return column.dtype == object and any(isinstance(c, _SEVERAL) for c in column)
 
 
 def all_whole(column: pd.Series) -> bool:
@@ -254,10 +264,11 @@ def _one_hot(
     here[codes[train]] = True
     categories = sorted(words[place] for place in np.flatnonzero(here))
     hint = _hint(words)
+    distinct = len(set(words) - {MISSING})
+    unlike = distinct > 2 and distinct == sum(words[code] != MISSING for code in codes)
+    if not hint and unlike:
+        hint = "different in every row: a name or a number of the row"
     if len(categories) > MAX_CATEGORIES:
-        distinct = len(set(words) - {MISSING})
-        if not hint and distinct == sum(words[code] != MISSING for code in codes):
-            hint = "different in every row: a name or a number of the row"
         refused[name] = (
             f"is text with {len(categories)} different values, more than {MAX_CATEGORIES}"
             f"{'; ' if hint else ''}{hint}"
@@ -292,7 +303,7 @@ def _hint(words: Sequence[str]) -> str:
     cells = [n.cell_of(word) for word in words]
     odd = [word for word, cell in zip(words, cells, strict=True)
            if cell is None and not n.is_empty_word(word)]  # fmt: skip
-    dated = sum(_like_a_date(word) for word in words[:20])
+    dated = sum(like_a_date(word) for word in words[:20])
     if words and dated == len(words[:20]):
         return "dates: as year, month, day by dates=[…] (--dates)"
     if words and all(map(_TIME.fullmatch, words)):
@@ -303,20 +314,13 @@ def _hint(words: Sequence[str]) -> str:
         shown = ", ".join(map(repr, odd[:3]))
         return f"numbers, and {shown}; leave such cells empty, or write numbers"
     dresses = {cell.dress for cell in cells if cell is not None}
+    if len(words) > 2 and not odd and dresses <= {""} and numbers > 2:
+        return "numbers as text: make them numbers, pandas.to_numeric(table[…]), if they measure"
     if words and not odd and len(dresses) > 1:
         return f"numbers in different units ({', '.join(map(repr, sorted(dresses)))})"
     if len(words) > UNLIKE and len({_DIGITS.sub("0", word) for word in words}) == 1:
         return f"all written as {words[0]!r} is: if they are numbers, write them without the rest"
     return ""
-
-
-def _like_a_date(word: str) -> bool:
-    day = word.replace("T", " ").split(" ")[0]
-    digits = re.split("[-/]", day) if re.search("[-/]", day) else day.split(".")
-    if len(digits) != 3 or not all(part.isdigit() for part in digits):
-        return False
-    longest = max(map(len, digits))  # 1.0.12 is a version
-    return longest == 4 or (longest == 2 and len(digits[0]) == len(digits[2]) == 2)
 
 
 def refusal(refused: Mapping[str, str]) -> str:
@@ -330,4 +334,5 @@ def refusal(refused: Mapping[str, str]) -> str:
         begin = f"{len(names)} columns cannot be made inputs: {each}{more}. Leave them out"
     # a name may hold anything: what a terminal would obey is shown, not sent
     pasted = " ".join(shlex.quote(name) if name.isprintable() else repr(name) for name in names)
-    return f"{begin}, drop={names} (--drop {pasted})"
+    mark = "=" if len(names) == 1 and pasted.startswith("-") else " "  # else it is an option
+    return f"{begin}, drop={names} (--drop{mark}{pasted})"

@@ -2,20 +2,41 @@
 
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 
 from jaxopt_course.messages import printable
 from jaxopt_course.problems.csv.numbers import is_empty_word
 
-FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y",
-           "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%Y%m%d", "%d-%b-%Y", "%d %b %Y", "%d %B %Y",
-           "%b %d, %Y", "%B %d, %Y", "%Y-%m")  # fmt: skip
+FORMATS = (
+    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y",
+    "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%y/%m/%d", "%y-%m-%d", "%y.%m.%d",
+    "%Y%m%d", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%d %b, %Y", "%d/%b/%Y", "%d%b%Y", "%d%b%y",
+    "%b %d, %Y", "%b %d %Y", "%Y-%b-%d", "%Y %b %d",
+)  # fmt: skip
+MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%m-%Y", "%m.%Y", "%b-%y", "%b %y", "%b-%Y", "%b %Y", "%Y %b",
+          "%Y-%b", "%YM%m")  # fmt: skip
 TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S.%f",
-         " %I:%M %p", " %I:%M:%S %p")  # fmt: skip
+         " %I:%M %p", " %I:%M:%S %p", ":%H:%M:%S", ", %H:%M", ", %I:%M %p")  # fmt: skip
+OTHERS = ("%b %d %H:%M:%S %Y", *(time.lstrip(" ") for time in TIMES if time.startswith(" ")))
+DIGITS = {4: ("%Y",), 6: ("%Y%m", "%y%m%d"), 8: ("%Y%m%d",), 10: ("%Y%m%d%H",),
+          12: ("%Y%m%d%H%M",), 14: ("%Y%m%d%H%M%S",)}  # fmt: skip
+EPOCHS = {9: "s", 10: "s", 12: "ms", 13: "ms", 15: "us", 16: "us", 18: "ns", 19: "ns"}  # of 1970
 FIELDS = {"weekday" if f == "day_of_week" else f: f for f in
           ("year", "month", "day", "day_of_week", "hour", "minute", "second")}  # fmt: skip
+
+_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_MONTH_NAME = re.compile(rf"(?<![a-z]){_MONTH}[a-z]*\.?(?![a-z])", re.IGNORECASE)
+_WEEKDAY = re.compile(r"^(mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]? +", re.IGNORECASE)
+_ZONE = re.compile(r"(\d:\d\d(?::\d\d(?:\.\d+)?)?) *(?:Z|UTC|GMT|[-+]\d\d(?::?\d\d)?)(?= \d{4}$|$)")
+_HALF = re.compile(r"(?<=\d) *([ap])\.? ?m\.?$", re.IGNORECASE)
+_QUARTER = re.compile(r"(?:(\d{4})[- ]?Q([1-4])|Q([1-4])[- /]?(\d{4}))", re.IGNORECASE)
+_WEEK = re.compile(r"(\d{4})-?W(\d\d)")
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?")
+_NAMED = re.compile(
+    rf"(?:\d{{1,4}}[-/ .]*)?{_MONTH}[a-z]*[-/ .,]*\d{{1,4}}(?:[-/ ,]+\d{{2,4}})?", re.IGNORECASE
+)
 
 
 def formats_of(dates: Iterable[str] | Mapping[str, str], columns: Iterable[str]) -> dict[str, str]:
@@ -32,9 +53,13 @@ def formats_of(dates: Iterable[str] | Mapping[str, str], columns: Iterable[str])
 def parts(column: pd.Series, form: str = "") -> dict[str, pd.Series]:
     """Year, month, day, weekday (0 is Monday), hour and minute; those that change.
 
+    Of months there is no weekday.  Times are what the clock said: 13:45+02:00 is 13:45.
+    Whole numbers of nine or more digits are counted from 1970, in seconds or parts of one; a
+    quarter or a week is its first day.
+
     Args:
-        column: of text, or of pandas's own dates; gaps stay gaps.
-        form: as ``%d/%m/%Y``; default the one format that reads every cell.
+        column: of text, of numbers, or of pandas's own dates and periods; gaps stay gaps.
+        form: as ``%d/%m/%Y``, or ``%s`` for seconds; default the one format that reads every cell.
 
     Raises:
         ValueError: no format reads every cell, or two do and differ; the message names the column.
@@ -44,17 +69,35 @@ def parts(column: pd.Series, form: str = "") -> dict[str, pd.Series]:
     changing = {
         f"{column.name} {name}": values.astype(float)
         for name, values in fields.items()
-        if values.nunique() > 1
+        if values.nunique() > 1 and (name != "weekday" or fields["day"].nunique() > 1)
     }
     return changing or {f"{column.name} year": fields["year"].astype(float)}
 
 
+def like_a_date(word: str) -> bool:
+    """Whether it is written as dates are; quick, for it is asked of every word."""
+    if _NAMED.fullmatch(word) or _QUARTER.fullmatch(word) or _WEEK.fullmatch(word):
+        return True
+    day = word.replace("T", " ").split(" ")[0]
+    digits = re.split("[-/]", day) if re.search("[-/]", day) else day.split(".")
+    if len(digits) != 3 or not all(part.isdigit() for part in digits):
+        return False
+    longest = max(map(len, digits))  # 1.0.12 is a version
+    return longest == 4 or (longest == 2 and len(digits[0]) == len(digits[2]) == 2)
+
+
 def _times(column: pd.Series, form: str) -> pd.Series:
+    if isinstance(column.dtype, pd.PeriodDtype):
+        return column.dt.to_timestamp()
     if pd.api.types.is_datetime64_any_dtype(column):
         return column
-    texts = column.map(lambda cell: str(cell).strip(), na_action="ignore").astype(object)
+    texts = column.map(_text, na_action="ignore").astype(object)
     texts = texts.mask(texts.map(lambda cell: isinstance(cell, str) and is_empty_word(cell)))
-    seen = texts.dropna()
+    if form == "%s":
+        numbers = pd.to_numeric(texts, errors="coerce")
+        if bad := _first_bad(numbers, texts):
+            raise ValueError(f"column {column.name!r} has {bad!r}, which is no number of seconds")
+        return pd.to_datetime(numbers, unit="s")
     if form:
         try:
             times = pd.to_datetime(texts, format=form, errors="coerce")
@@ -67,26 +110,23 @@ def _times(column: pd.Series, form: str) -> pd.Series:
                 f"column {column.name!r} has {bad!r}, which is no date as {printable(form)}"
             )
         return times
+    plain = texts.map(_plain, na_action="ignore")
     found: dict[str, pd.Series] = {}
-    sample = seen.iloc[:1].tolist()
-    for date in FORMATS:
-        for time in TIMES:
-            if not sample or pd.isna(
-                pd.to_datetime(sample[0], format=date + time, errors="coerce")
-            ):
-                continue
-            times = pd.to_datetime(texts, format=date + time, errors="coerce")
-            if not _first_bad(times, texts) and not any(times.equals(t) for t in found.values()):
-                found[date + time] = times
-    if not found:  # the first cell may be the 1st of a month, read otherwise
-        zoned = re.compile(r"\d{4}-\d\d-\d\d[T ].*(Z|[+-]\d\d:?\d\d)")
-        if len(seen) and seen.map(lambda cell: zoned.fullmatch(cell) is not None).all():
-            times = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
-            if bad := _first_bad(times, texts):
-                raise ValueError(f"column {column.name!r} has {bad!r}, which is no date")
-            return times
+    odd, fewest = "", len(plain)  # a cell that most others are not written like
+    for known, times in _readings(plain):
+        unlike = int((times.isna() & plain.notna()).sum())
+        if 0 < unlike < fewest:
+            odd, fewest = _first_bad(times, texts) or "", unlike
+        if not _first_bad(times, plain) and not any(times.equals(t) for t in found.values()):
+            found[known] = times
+    if len(found) > 1:
+        found = _years_last(found, plain)
+    if not found:
+        seen = texts.dropna()
+        but = f", and {odd!r} is not written so" if odd and 2 * fewest < len(seen) else ""
         raise ValueError(
-            f"column {column.name!r} is no date that is known ({sample[0] if sample else ''!r}): "
+            f"column {column.name!r} is no date that is known "
+            f"({seen.iloc[0] if len(seen) else ''!r}{but}): "
             f"give its format, dates={{{column.name!r}: '%d/%m/%Y'}} "
             f"(--dates {shlex.quote(f'{column.name}=%d/%m/%Y')})"
         )
@@ -97,6 +137,70 @@ def _times(column: pd.Series, form: str) -> pd.Series:
             f"(--dates {shlex.quote(f'{column.name}={next(iter(found))}')})"
         )
     return next(iter(found.values()))
+
+
+def _text(cell: object) -> str:
+    """A cell as text; a column of whole numbers with gaps has floats."""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return " ".join(str(cell).split())
+
+
+def _plain(text: str) -> str:
+    """Without the weekday and the zone, months in three letters, AM and PM."""
+    text = _ZONE.sub(r"\1", _WEEKDAY.sub("", text))
+    text = _HALF.sub(lambda half: f" {half[1].upper()}M", text)
+    return _MONTH_NAME.sub(lambda month: month[1].title(), text)
+
+
+def _readings(texts: pd.Series) -> Iterator[tuple[str, pd.Series]]:
+    """Formats that read the first cell, and what they make of all."""
+    seen = texts.dropna()
+    if not len(seen):
+        return
+    lengths = {len(cell) if cell.isdigit() else 0 for cell in seen}
+    digits = DIGITS.get(next(iter(lengths)), ()) if len(lengths) == 1 else ()
+    if lengths != {0}:
+        for form in digits:
+            yield form, pd.to_datetime(texts, format=form, errors="coerce")
+    first = seen.iloc[0]
+    if not first.isdigit():
+        for form in (*(d + t for d in FORMATS for t in TIMES), *MONTHS, *OTHERS):
+            if pd.notna(pd.to_datetime(first, format=form, errors="coerce")):
+                yield form, pd.to_datetime(texts, format=form, errors="coerce")
+    if seen.map(lambda cell: _ISO.fullmatch(cell) is not None).all():  # of several lengths
+        yield "ISO 8601", pd.to_datetime(texts, format="ISO8601", errors="coerce")
+    for shape, first_day in ((_QUARTER, _quarter), (_WEEK, _week)):
+        if shape.fullmatch(first):
+            days = texts.map(lambda cell, s=shape, f=first_day: f(s.fullmatch(cell)),
+                             na_action="ignore")  # fmt: skip
+            form = "%Y-%m-%d" if shape is _QUARTER else "%G-%V-%u"
+            yield form, pd.to_datetime(days, format=form, errors="coerce")
+    numbers = pd.to_numeric(seen, errors="coerce")
+    wholes = {len(str(abs(int(n)))) for n in numbers} if numbers.notna().all() else {0}
+    units = {EPOCHS.get(length) for length in wholes}
+    dated = any(pd.notna(pd.to_datetime(first, format=form, errors="coerce")) for form in digits)
+    if len(units) == 1 and (unit := units.pop()) and not dated:
+        yield "%s", pd.to_datetime(pd.to_numeric(texts), unit=unit)
+
+
+def _quarter(match: re.Match[str] | None) -> str:
+    if match is None:
+        return ""
+    year, quarter = match[1] or match[4], int(match[2] or match[3])
+    return f"{year}-{3 * quarter - 2:02d}-01"
+
+
+def _week(match: re.Match[str] | None) -> str:
+    return f"{match[1]}-{match[2]}-1" if match else ""
+
+
+def _years_last(found: dict[str, pd.Series], texts: pd.Series) -> dict[str, pd.Series]:
+    """Without years that come first, where the first of two digits changes more than the last."""
+    ends = texts.dropna().str.extract(r"^(\d\d)\D\d\d\D(\d\d)(?!\d)")
+    if ends.isna().any(axis=None) or ends[0].nunique() <= ends[1].nunique():
+        return found
+    return {form: times for form, times in found.items() if not form.startswith("%y")}
 
 
 def _first_bad(times: pd.Series, texts: pd.Series) -> str | None:

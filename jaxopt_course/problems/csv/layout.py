@@ -12,13 +12,20 @@ MARKS = ",;\t|"
 BLANKS = r"\s+"  # a mark of its own: any number of blanks
 SAMPLE = 100  # records that are looked at; fewer, where they are long
 SAMPLE_LENGTH = 1 << 19  # characters of them
-MARK_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks"}
+MARK_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks",
+              "\x01": "the mark that stands there"}  # fmt: skip
 MORE_CELLS = (
     "there are more cells in its rows than names in its first line: give every column a name, or "
     "take out the mark that ends the rows"
 )
 TITLES = 6  # lines at most, that stand above the names
 _RULE = re.compile(r"(?=.*(?:---|[-=][+|]|[+|][-=]))[-+|:=,;\s]+")
+_SAID = re.compile(r'"?sep\s*=\s*(.|\\t)"?[,;\s]*', re.IGNORECASE)
+_COMMENT = re.compile(r"\s*(#|%|//|--)")
+_TYPES = frozenset(  # of a column, as Orange writes them below its name
+    ["c", "d", "t", "s", "i", "continuous", "discrete", "time", "string", "meta", "class", "ignore",
+     "numeric", "nominal", "text"]
+)  # fmt: skip
 _ELSEWHERE = "\ue000"  # stands for a mark inside quotes
 
 
@@ -46,7 +53,7 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
     skip = 0
     while records and not records[0].strip():
         records, skip = records[1:], skip + 1
-    said = re.fullmatch(r'"?sep=(.|\\t)"?[,;\s]*', records[0]) if records else None
+    said = _SAID.fullmatch(records[0]) if records else None
     if said and is_mark(said[1].replace("\\t", "\t")):
         records, skip = records[1:], skip + 1
         mark = mark or said[1].replace("\\t", "\t")
@@ -66,6 +73,7 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
         return Layout(mark, None, skip, False)
     if header is None:
         _refuse_data(first, rows)
+        _refuse_second_names(first, rows)
     names = [name for name in first if name]
     repeated = [name for name, times in Counter(names).items() if times > 1]
     if repeated:
@@ -88,7 +96,7 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
 
 def is_mark(mark: str) -> bool:
     """Whether cells can be split by it; pandas takes one byte, and quotes are no mark."""
-    return mark in (BLANKS, "\t") or (len(mark) == 1 and "!" <= mark <= "~" and mark != '"')
+    return mark in (BLANKS, "\t", "\x01") or (len(mark) == 1 and "!" <= mark <= "~" and mark != '"')
 
 
 def _records(text: str) -> list[str]:
@@ -134,15 +142,29 @@ def best_mark(records: Sequence[str]) -> str:
     return max((*MARKS, BLANKS), key=lambda mark: _score(records, mark))
 
 
+def usual_mark(text: str) -> bool:
+    """Whether one of :data:`MARKS` splits the first lines."""
+    records = [record for record in _records(text) if record.strip()]
+    return max(_score(records, mark)[0] for mark in MARKS) >= 0.5
+
+
+def reads_as(records: Sequence[str], mark: str) -> bool:
+    """Whether a mark splits all of these lines into the same cells, where blanks do not."""
+    score, width = _score(records, mark)
+    return width > 1 and score > 0.9 and _score(records, BLANKS)[0] < 0.9
+
+
 def _score(records: Sequence[str], mark: str) -> tuple[float, int]:
     """How well a mark splits, and into how many; the earlier mark wins a tie."""
     widths = [_width(record, mark) for record in records]
+    if len(widths) > 1 and records[0].rstrip(" ").endswith(mark) and widths[0] == widths[1] + 1:
+        widths[0] -= 1  # the names alone end with a mark
     # Rows that end with a mark, or begin with a name of their own, have one cell more.
     alike = [r for r, w in zip(records, widths, strict=True) if w in (widths[0], widths[0] + 1)]
     if widths[0] < 2:
         return 0.0, 1
     cells = [cell for record in alike[:20] for cell in split(record[:4096], mark)[:200]]
-    clean = sum(map(_reads_well, cells)) / len(cells)
+    clean = sum(map(reads_well, cells)) / len(cells)
     return round(len(alike) / len(records) * clean, 3), widths[0]
 
 
@@ -153,7 +175,7 @@ def _width(record: str, mark: str) -> int:
     return len(record.split()) if mark == BLANKS else record.count(mark) + 1
 
 
-def _reads_well(cell: str) -> bool:
+def reads_well(cell: str) -> bool:
     """No mark is left in it, but in a number."""
     if not re.search(r"[,;\t|]", cell) and not re.search(r"\d\s+[-+\d.]", cell):
         return True
@@ -209,8 +231,10 @@ def _refuse_titles(records: Sequence[str], mark: str) -> None:
     """Raise where a title or a comment stands above the names."""
     first = split(records[0], mark)
     alone = len(first) > 1 and first[0] and not any(first[1:])
-    lines = 0
-    if alone:
+    lines = _comments(records, mark)
+    if lines or (lines := _below_titles(records, mark)):
+        pass
+    elif alone:
         full = (i for i, r in enumerate(records[1:TITLES], 1) if all(split(r, mark)))
         lines = next(full, 0)
     elif max(_score(records, one)[0] for one in (mark, best_mark(records))) < 0.5:
@@ -226,6 +250,75 @@ def _refuse_titles(records: Sequence[str], mark: str) -> None:
             f"the names stand in line {lines + 1}, it seems, below {records[0][:40]!r}: take out "
             "what is above them (if these are names, header=True, --header yes)"
         )
+
+
+def _below_titles(records: Sequence[str], mark: str) -> int:
+    """In which line the names are, below lines with few cells; 0 where the first one has them."""
+    rows = [split(record, mark) for record in records[: TITLES + 20]]
+    width = len(rows[0])
+    for place, row in enumerate(rows[:TITLES]):
+        if len(row) == width and all(row):
+            below = [one for one in rows[place + 1 :] if len(one) == width]
+            words = place > 0 and all(_value(cell) is None for cell in row)
+            columns = [[c for c in one if c] for one in zip(*below, strict=True)]
+            measured = any(
+                column and all(_value(c) is not None or c.lower() in BOOLEANS for c in column)
+                for column in columns
+            )
+            return place if words and measured else 0
+        if sum(not cell for cell in row) < max(2, width / 3):
+            return 0
+    return 0
+
+
+def _comments(records: Sequence[str], mark: str) -> int:
+    """How many comments stand above the names; names may be in the last of them."""
+    lines = 0
+    while lines < min(len(records) - 1, SAMPLE) and _COMMENT.match(records[lines]):
+        lines += 1
+    if lines and _width(records[lines - 1], mark) == _width(records[lines], mark) > 1:
+        values = map(_value, split(records[lines], mark))
+        lines -= any(value is not None for value in values)  # data, so the names are above it
+    return lines
+
+
+def _refuse_second_names(first: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Raise where units, types or more names stand below the names, and numbers below those."""
+    rows = [row for row in rows if len(row) == len(first)]
+    lines = 0
+    if rows and any(rows[0]) and {cell.lower() for cell in rows[0]} <= _TYPES | {""}:
+        more = len(rows) > 1 and {cell.lower() for cell in rows[1]} <= _TYPES | {""}
+        lines = int(more or max(map(len, rows[0])) > 1)  # else it is a row of letters
+    for place, row in enumerate(rows[:2], 1):  # as Qualtrics exports
+        lines = place if all(cell.startswith('{"ImportId"') for cell in row) else lines
+    for above in (1, 2, 3):
+        if lines or len(rows) < above + 3:
+            break
+        lines = above * _has_units(rows[:above], rows[above:])
+    while 0 < lines < len(rows) and {cell.lower() for cell in rows[lines]} <= _TYPES | {""}:
+        lines += 1
+    if lines:
+        shown = ", ".join(map(repr, filter(None, rows[0][:6])))
+        stand, them = ("stands a line", "it") if lines == 1 else (f"stand {lines} lines", "them")
+        raise ValueError(
+            f"below the names {stand} of units, types or more names ({shown}): take {them} out, or "
+            "join them to the names (if these are data, header=True, --header yes)"
+        )
+
+
+def _has_units(above: Sequence[Sequence[str]], below: Sequence[Sequence[str]]) -> bool:
+    """Whether these lines have words, and no number, where all rows below have numbers."""
+    numeric, words, others = 0, 0, 0
+    for head, column in zip(zip(*above, strict=True), zip(*below, strict=True), strict=True):
+        known = [cell for cell in column if cell and not is_empty_word(cell)]
+        if not known or any(_value(cell) is None for cell in known):
+            others += any(head)
+            continue
+        if any(_value(cell) is not None for cell in head):
+            return False
+        numeric += 1
+        words += any(cell and not is_empty_word(cell) for cell in head)
+    return 2 * words >= numeric and (words > 1 or (words == 1 and not others))
 
 
 def _value(cell: str) -> float | None:

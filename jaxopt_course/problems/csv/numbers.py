@@ -23,18 +23,35 @@ EMPTY_WORDS = frozenset(
     for line in (
         "na n/a #n/a #na <na> n.a. nan -nan nan% null none nil nd n.d.",
         "#n/a! #null! #div/0! #value! #ref! #name? #num! 1.#ind -1.#ind 1.#qnan -1.#qnan",
+        "nat nil. <null> (null) <none> (none) \\n missing (missing) <missing> unknown (unknown)",
+        "unavailable nodata no_data #nv #n/v k.a. s/d n/d : * ** ***",
         "- -- --- – — . .. ... … ?",
     )
     for word in line.split()
-)
+) | {"no data", "not available", "not applicable", "not known", "data not available"}
+INFINITE = {
+    f"{sign}{w}": float(f"{sign}inf") for sign in ("", "+", "-") for w in ("inf", "infinity")
+}
 BOOLEANS = {"true": True, "false": False}
 
 _SIGN = r"[-+\u2212]?"
-_GAP = "[ '\u2019\u00a0\u202f\u2009]"
-_CURRENCY = r"(?:US\$|R\$|A\$|C\$|[$€£¥₹₽₩₺₪]|USD|EUR|GBP|CHF|JPY|INR)"
+_GAP = "[ '`\u00b4\u2019\u00a0\u202f\u2007\u2009]"
+_CURRENCY = (
+    r"(?:(?:US|CA|AU|NZ|HK|NT|R|A|C|S)?\$|[$€£¥₹₽₩₺₪₴₦₱₫฿₨]|Rs\.?|Rp\.?|[Kk]r\.?|Fr\.?|zł|Kč|Ft|"
+    "USD|EUR|GBP|CHF|JPY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RUB|BRL|MXN|ZAR|CNY|KRW|SGD|HKD|"
+    "TRY|TWD|THB|IDR|ILS|AED|ARS|CLP|COP|UAH|PHP|VND|EGP|SAR)"
+)
+# As other keyboards write them: wide ones, Arabic marks, dashes for a minus.
+_KEYS = str.maketrans(
+    {chr(0xFEE0 + ord(key)): key for key in "0123456789.,%+-$()"}
+    | {"٫": ".", "٬": ",", "٪": "%", "\u2013": "-", "\ufe63": "-", "￥": "¥"}
+)
+_POWER = re.compile(r"\s*[x×*·]\s*10\s*(?:\^|\*\*)\s*\(?([-+\u2212]?\d+)\)?$")
+_NOTHING = re.compile(rf"{_CURRENCY}\s*[-\u2013\u2014]+|[-\u2013\u2014]+\s*(?:{_CURRENCY}|%)")
+_OUTSIDE = re.compile(rf"({_CURRENCY})\s*\((.+)\)|\((.+)\)\s*({_CURRENCY}|%)")
 _DRESSED = re.compile(
     rf"({_SIGN})({_CURRENCY}?)\s*({_SIGN})([\d.,](?:[\d.,]|{_GAP}(?=\d))*(?:[eE][-+]?\d+|[dD][-+]\d+)?)(-?)"
-    rf"\s*(%|‰|{_CURRENCY}|(?:[^\W\d_]|[°µ/²³])+)?"
+    rf"\s*(%|‰|{_CURRENCY}|(?:[^\W\d_]|[°µ/²³])+\.?)?"
 )
 _WHOLE = re.compile(r"\d+")
 # One reading each, whichever mark; "." stands for the decimal mark, "," for that of thousands.
@@ -68,6 +85,12 @@ class Numbers(NamedTuple):
 
 def cell_of(text: str) -> Cell | None:
     """The parts of a number, or None where it is none; marks are not looked at yet."""
+    text = text if text.isascii() else text.translate(_KEYS)
+    if "10" in text and (power := _POWER.search(text)):
+        text = f"{text[: power.start()]}e{power[1]}"
+    if "(" in text and (outside := _OUTSIDE.fullmatch(text)):  # $(5), (5)%
+        before, a, b, after = (part or "" for part in outside.groups())
+        text = f"({before}{a}{b}{after})"
     negative = len(text) > 2 and text[0] == "(" and text[-1] == ")"  # as accountants write -5
     match = _DRESSED.fullmatch(text[1:-1].strip() if negative else text)
     if match is None:
@@ -115,7 +138,7 @@ def marks_of(texts: Texts) -> Marks | None:
     either: list[str] = []
     small, large, found, times = 0, 0, 0, 0
     for text, count in zip(texts.words, texts.counts(), strict=True):
-        if not text or is_empty_word(text):
+        if not text or is_empty_word(text) or text.lower() in INFINITE:
             continue
         cell = cell_of(text)
         if cell is None:
@@ -140,7 +163,9 @@ def marks_of(texts: Texts) -> Marks | None:
 
 def is_empty_word(text: str) -> bool:
     """Whether it stands for an empty cell, where it stands among numbers."""
-    return text.lower() in EMPTY_WORDS
+    dashes = "-\u2013\u2014"
+    maybe = text[-1:] in f"{dashes}%" or text[:1] in dashes
+    return text.lower() in EMPTY_WORDS or (maybe and _NOTHING.fullmatch(text) is not None)
 
 
 def decide(columns: Mapping[str, Marks], usual: Decimal | None = None) -> dict[str, Decimal]:
@@ -194,6 +219,10 @@ def numbers(texts: Texts, decimal: Decimal) -> Numbers | None:
         if not word or is_empty_word(word):
             empty += [word] if word not in ("", "?") else []
             values.append(None)
+            continue
+        if word.lower() in INFINITE:
+            values.append(INFINITE[word.lower()])
+            whole = False
             continue
         cell = cell_of(word)
         plain = None if cell is None else _plain(cell, decimal)

@@ -220,6 +220,8 @@ def _readable(
         if (typed or types.is_numeric_dtype(dtype)) and not any(kind(dtype) for kind in odd):
             continue  # pandas notes each column that it hands out, for as long as there is a table
         column = table[name]
+        if columns.holds_lists(column):
+            continue
         if types.is_object_dtype(dtype):
             column = made[name] = _unboxed(column.convert_dtypes())
         if types.is_timedelta64_dtype(column):

@@ -9,15 +9,19 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from jaxopt_course.problems.csv import fixed, marks
 from jaxopt_course.problems.csv import numbers as n
-from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, is_mark, layout
+from jaxopt_course.problems.csv.below import without_notes
+from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, layout
 from jaxopt_course.problems.csv.parser import MANY, QUOTED, WIDE, Parser
 from jaxopt_course.problems.csv.pieces import blocks
+from jaxopt_course.problems.csv.remarks import sums
 from jaxopt_course.problems.csv.short_rows import short_rows
 from jaxopt_course.problems.csv.single_quotes import doubled
 from jaxopt_course.problems.csv.source import read_text
 from jaxopt_course.problems.csv.texts import Texts
 
+_NAMELESS = re.compile(r"(Unnamed: \d+(_level_\d+)?(\.\d+)*|\.\.\.\d+|)")
 EXACT = 2.0**53  # beyond, float64 has not every whole number
 TOLD = 1_000, 1_000_000  # columns, cells that are looked at again to say which words were gaps
 _WORDS = sorted({f(w) for w in n.EMPTY_WORDS for f in (str, str.upper, str.title, str.capitalize)})
@@ -32,6 +36,7 @@ class Reading(NamedTuple):
     mark: str  # what splits the cells
     decimal: str | None  # the mark of decimals, where one was given
     empty_rows: int  # left out
+    below: int = 0  # lines of notes below the rows, left out
 
 
 def read(
@@ -43,17 +48,17 @@ def read(
     decimal: n.Decimal | None = None,
 ) -> Reading:
     """A CSV file as a table; see :func:`jaxopt_course.problems.tables.read_table`."""
-    if sep is not None and sep not in MARK_NAMES:
-        sep = {"tab": "\t", "\\t": "\t", "blank": BLANKS, " ": BLANKS}.get(sep, sep)
-        if not is_mark(sep):
-            raise ValueError(f"sep must be one ASCII character, 'tab' or 'blank', not {sep!r}")
     if decimal not in (None, ".", ","):
         raise ValueError(f"decimal must be '.' or ',', not {decimal!r}")
     text = doubled(read_text(file, encoding))
     if not text.strip():
         raise ValueError(f"{file} is empty")
+    text, mark = marks.told(marks.uncommented(text), sep)
     try:
-        how = layout(text, sep, header)
+        if (aligned := None if header is False else fixed.cut(text, mark)) is not None:
+            text, mark = aligned, "\t"
+        how = layout(text, mark, header)
+        text, below = without_notes(text, how)
         guess = decimal or _guess(how, text)
         parse = Parser(text, how, _WORDS, guess)
         del text  # the parser has it
@@ -72,6 +77,8 @@ def read(
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
     table, left_out = _named(table, notes)
+    if not len(table.columns):
+        raise ValueError(f"{file}: no column has a name and cells")
     if how.extra:
         warnings.warn(
             f"{file}: the rows have one cell more than the first line has names; the first cells "
@@ -87,7 +94,10 @@ def read(
     empty = int((~filled).sum())
     if empty:
         table = table[filled].reset_index(drop=True)
-    return Reading(table, left_out, notes, how.mark, decimal, empty)
+    for name, remark in sums(table).items():
+        notes.setdefault(name, []).append(remark)
+    mark = how.mark if aligned is None else BLANKS
+    return Reading(table, left_out, notes, mark, decimal, empty, below)
 
 
 def _guess(how: Layout, text: str) -> n.Decimal:
@@ -308,8 +318,12 @@ def _gaps(words: tuple[str, ...]) -> list[str]:
 def _named(table: pd.DataFrame, notes: dict[str, list[str]]) -> tuple[pd.DataFrame, dict[str, str]]:
     """The table without columns that have no name and say nothing; and why they are left out."""
     why: dict[str, str] = {}
+    nameless = [name for name in table.columns if _NAMELESS.fullmatch(name)]
+    levels = [a for a, b in zip(table.columns, nameless, strict=False) if a == b]
+    # As pandas writes an index of several levels.
+    several = 1 < len(levels) < len(table.columns) and not table.duplicated(levels).any()
     for place, name in enumerate(table.columns):
-        if not re.fullmatch(r"(Unnamed: \d+(_level_\d+)?(\.\d+)*|\.\.\.\d+|)", name):
+        if name not in nameless:
             continue
         column = table[name]
         if column.isna().all():
@@ -318,6 +332,8 @@ def _named(table: pd.DataFrame, notes: dict[str, list[str]]) -> tuple[pd.DataFra
             why[name] = "without a name: numbers of the rows"
         elif place == 0 and column.is_unique:
             why[name] = "without a name: names of the rows"
+        elif several and name in levels:
+            why[name] = "without a name: names of the rows, in several columns"
         else:
             filled = int(column.notna().sum())
             if filled < len(table) / 2:

@@ -4,8 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 NINES = [sign * (10.0**digits - 1) for digits in range(2, 10) for sign in (-1, 1)]  # -999 for a gap
+TOTALS = frozenset(
+    ["total", "totals", "grand total", "sum", "sums", "all", "overall", "average", "mean", "suma",
+     "total general", "insgesamt", "gesamt", "summe", "totale", "ensemble", "media", "promedio"]
+)  # fmt: skip
+WIDE = 1_000  # columns: more are no report of somebody's
 
 
 def stand_in(values: np.ndarray) -> str:
@@ -18,6 +24,18 @@ def stand_in(values: np.ndarray) -> str:
             rows = "one row" if many == 1 else f"{many} rows"
             return f"{nines:.0f} in {rows}, far from all others: if it is a gap, leave it empty"
     return ""
+
+
+def sums(table: pd.DataFrame) -> dict[str, str]:
+    """Column of text -> a remark, where the last row alone is called a total."""
+    said: dict[str, str] = {}
+    if len(table) < 3 or len(table.columns) > WIDE:
+        return said
+    for name, cell in zip(table.columns, table.iloc[-1].tolist(), strict=True):
+        called = isinstance(cell, str) and cell.casefold().strip(" :.*") in TOTALS
+        if called and (table[name] == cell).sum() == 1:
+            said[str(name)] = f"the last row is called {cell!r}: take it out if it is a sum"
+    return said
 
 
 def capitals(words: Sequence[Any]) -> str:

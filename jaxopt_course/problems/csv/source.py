@@ -1,15 +1,20 @@
 """The text of a file, read once, so that a pipe serves as well."""
 
+import bz2
+import gzip
+import io
+import lzma
 import os
 import re
 import select
 import stat
+import zlib
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 KINDS = {  # how files begin that are no text
-    b"\x1f\x8b": "compressed: unpack it",
-    b"BZ": "compressed: unpack it",
-    b"\xfd7zXZ": "compressed: unpack it",
     b"PK": "compressed, or a workbook: unpack it",
     b"\xd0\xcf\x11\xe0": "a workbook: open it in a spreadsheet",
     b"\x28\xb5\x2f\xfd": "compressed: unpack it",
@@ -23,6 +28,8 @@ KINDS = {  # how files begin that are no text
     b"\x89HDF": "an HDF5 file: read the table with pandas and give it to table_task",
     b"%PDF": "a PDF: copy the table into a spreadsheet",
 }
+PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
+TIMES = 200  # a packed table is larger than its file; beyond, somebody packed nothing but zeros
 _ARFF = re.compile(rb"(?:[ \t]*(?:%[^\r\n]*)?\r?\n)*[ \t]*@relation\b", re.IGNORECASE)
 PATIENCE = 60.0  # seconds until a pipe must have said something
 MARKED = {b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -31,7 +38,7 @@ LARGEST_PIPE = 2**31  # bytes; a file's size is known, a pipe may never end
 
 
 def read_text(file: str | Path, encoding: str | None = None) -> str:
-    """What the file says, without a byte order mark.
+    """What the file says, without a byte order mark; one of gzip, bzip2 or xz is unpacked.
 
     Args:
         file: a file, or a pipe that somebody writes to.
@@ -44,7 +51,7 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
     """
     if str(file).startswith(("http:/", "https:/", "ftp:/")):
         raise ValueError(f"{file} is an address, not a file: download it, and give the file")
-    content = _read_bytes(file)
+    content = _unpacked(file, _read_bytes(file))
     for begin, what in KINDS.items():
         if content.startswith(begin):
             raise ValueError(f"{file} is {what}, or save it as CSV")
@@ -63,7 +70,7 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
             f"unknown encoding {encoding!r} (utf-8, latin-1, cp1252, utf-16, …)"
         ) from None
     except UnicodeDecodeError as error:
-        wide = _wide(content) or "cp1252"
+        wide = _wide(content) or _letters(content)
         raise ValueError(
             f"{file} is not a text file in {(encoding or 'UTF-8').upper()}: {error}; say what it "
             f"is in, as encoding={wide!r} (--encoding {wide}), or save it again as CSV in UTF-8"
@@ -75,6 +82,43 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
         way = f"say encoding={wide!r} (--encoding {wide})" if wide else "take them out"
         raise ValueError(f"{file} has zero bytes among its letters: {way}")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _letters(content: bytes) -> str:
+    """The encoding that such bytes beyond ASCII are most often of.
+
+    In Western words they stand alone; else they come in rows, and the alphabets lie elsewhere.
+    """
+    begin = np.frombuffer(content[: 1 << 16], np.uint8)
+    high = begin >= 0x80
+    beside = high & (np.roll(high, 1) | np.roll(high, -1))
+    if 2 * beside.sum() <= high.sum():
+        return "cp1252"
+    letters = begin[high]
+    if (letters < 0xA0).mean() > 0.2:
+        return "shift_jis"
+    if (letters >= 0xE0).mean() > 0.6:
+        return "cp1251"
+    return "koi8-r" if ((letters >= 0xC0) & (letters < 0xE0)).mean() > 0.6 else "gb18030"
+
+
+def _unpacked(file: str | Path, content: bytes) -> bytes:
+    """What gzip, bzip2 or xz packed."""
+    for begin, opened in PACKED.items():
+        if not content.startswith(begin):
+            continue
+        most = min(LARGEST_PIPE, TIMES * max(len(content), BEGIN // 16))
+        try:
+            with opened(io.BytesIO(content)) as stream:
+                text = stream.read(most + 1)
+        except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+            raise ValueError(f"{file} is compressed, and cannot be unpacked: {error}") from None
+        if len(text) > most:
+            raise ValueError(
+                f"{file} is compressed, and more than {TIMES} times its size: unpack it"
+            )
+        return text
+    return content
 
 
 def _wide(content: bytes) -> str:
