@@ -162,7 +162,7 @@ def test_what_lies_where_a_study_was_is_not_the_study_s(copy, study, name, overw
     (copy / name).parent.mkdir(exist_ok=True)
     (copy / name).write_text("{}")
     before = listing(copy)
-    with pytest.raises(FileExistsError, match="no study's|already holds a study"):
+    with pytest.raises(FileExistsError, match=r"no study's|already holds a study"):
         study.save(copy, overwrite=overwrite)
     assert listing(copy) == before
 
@@ -389,7 +389,7 @@ ODD_ARCHIVES = {
 
 @pytest.mark.parametrize("name", ODD_ARCHIVES)
 def test_archives_that_are_none_of_ours_are_refused(name):
-    with pytest.raises(ValueError, match="no arrays|larger than it can be|there twice"):
+    with pytest.raises(ValueError, match=r"no arrays|larger than it can be|there twice"):
         arrays.unpack(ODD_ARCHIVES[name])
 
 

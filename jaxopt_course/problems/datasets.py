@@ -87,8 +87,11 @@ def split_indices(
         labels: (examples,) class labels whose shares are kept in every part, or None.
 
     Raises:
-        ValueError: too few examples, in all or of one class, to give every part its share.
+        ValueError: no such seed; too few examples, in all or of one class, to give every part its
+            share.
     """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise ValueError(f"split_seed must be a whole number from 0 to 2³² - 1, not {seed!r}")
     try:
         train, rest = _divided(examples, 0.4, seed, labels)
         place = _divided(len(rest), 0.5, seed, None if labels is None else labels[rest])

@@ -45,6 +45,7 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
         overwrite: whether a study that it already holds may be replaced; nothing else ever is.
 
     Raises:
+        TypeError: ``overwrite`` is not True or False.
         FileExistsError: it already holds a study and ``overwrite`` is false; or it holds files and
             no study.
         NotADirectoryError: the path, or a part of it, is a file.
@@ -52,6 +53,8 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
         BlockingIOError: another process works there.
     """
     path = where(directory)
+    if not isinstance(overwrite, bool):  # "no" would be true
+        raise TypeError(f"overwrite must be True or False, not {overwrite!r}")
     _refuse(path, overwrite)
     missing = [one for one in (path, *path.parents) if not one.exists()]
     listed = is_file(path / LIST)
