@@ -16,6 +16,7 @@ RESULTS |= {"train_loss", "best_step", "stopped", "stopped_step", "scored_step"}
 RESULTS |= {"rank", "seeds", "diverged", "unfinished"}  # columns of study.configurations() ...
 RESULTS |= {"at_edge", "trials", "trials_diverged"}  # ... of study.winners() ...
 RESULTS |= {"step", "eval_step"}  # ... and coordinates of study.curves
+RESULTS |= {"_study", "_trial"}  # where studies are joined
 
 
 def check_table(trials: Any) -> None:

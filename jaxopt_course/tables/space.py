@@ -35,8 +35,8 @@ def log_uniform(low: float, high: float) -> LogUniform:
 
 def integers(low: int, high: int) -> Integers:
     """A whole number from ``low`` to ``high``, both included."""
-    whole = all(_is_number(x) and np.isfinite(x) and int(x) == x for x in (low, high))
-    if not whole or low > high or max(abs(low), abs(high)) > MOST:
+    whole = all(_is_number(x) and abs(x) <= MOST and int(x) == x for x in (low, high))
+    if not whole or low > high:
         raise ValueError(f"integers needs whole numbers low <= high, not {low!r}, {high!r}")
     return Integers(int(low), int(high))
 
