@@ -190,7 +190,7 @@ def same_rows(pair: Any) -> None:
     """
     if not (isinstance(pair, tuple | list) and len(pair) == 2):
         return
-    indices = [getattr(one, "index", None) for one in pair]
+    indices: list[Any] = [getattr(one, "index", None) for one in pair]
     if not all(hasattr(index, "is_unique") for index in indices):  # a list has an index too
         return
     one, other = indices

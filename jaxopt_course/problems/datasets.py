@@ -11,10 +11,10 @@ import numpy as np
 
 from jaxopt_course.problems import bundled, data_checks, trees
 from jaxopt_course.problems import missing as gaps
+from jaxopt_course.problems.csv.columns import TINY, UP
 from jaxopt_course.tree import Tree
 
 PARTS = ("train", "valid", "test")
-TINY, UP = 1e-140, 600  # numbers whose squares float64 may not have, and the power of 2 that helps
 Arrays = tuple[Any, Any]  # (inputs, targets), as NumPy understands them
 
 

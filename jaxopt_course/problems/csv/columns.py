@@ -12,11 +12,11 @@ from pandas.api import types
 from jaxopt_course.problems.csv import numbers as n
 from jaxopt_course.problems.csv.pieces import CELLS
 from jaxopt_course.problems.csv.remarks import NINES, capitals, stand_in
-from jaxopt_course.problems.datasets import TINY, UP
 
 MAX_CATEGORIES = 50  # of a column of text: more are names or dates, not categories
 UNLIKE = 10  # categories with digits at one place: more may be numbers in a dress
 MISSING = "(missing)"
+TINY, UP = 1e-140, 600  # numbers whose squares float64 may not have, and the power of 2 that helps
 CLOSE = 1e-4  # of the largest distance from the median: the usual one where something may be lost
 _DIGITS = re.compile(r"\d+")
 _TIME = re.compile(r"([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?")
