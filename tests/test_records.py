@@ -765,6 +765,29 @@ def test_a_budget_of_nothing_is_damage(copy, name):
         joc.Study.load(copy)
 
 
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("continues", {"stretched": [1]}),
+        ("mesh", {"a": 1}),
+        ("mesh", {"axes": {"lanes": "x"}}),
+        ("added_with", 3),
+        ("added_with", [{"trials": [0]}]),
+        ("measured_with", 3),
+        ("measured_with", {"loss": [3]}),
+        ("repeatable", "x"),
+        ("buckets", ...),
+    ],
+)
+def test_what_only_some_studies_say_is_checked_before_it_is_read(copy, name, value):
+    """Loaded, they broke `replay` and `best` with errors of Python's."""
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest[name] = manifest["buckets"] * 2 if value is ... else value
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=rf"manifest\.json is damaged: {name} is"):
+        joc.Study.load(copy)
+
+
 def test_a_question_is_read_as_it_was_asked(tmp_path):
     trials = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.1])
     known = sweep(None, trials).manifest
