@@ -164,6 +164,9 @@ def test_rows_of_pandas_in_another_order_are_not_paired():
     part = frame[:5], series[:5]
     with pytest.raises(ValueError, match=r"first in row 1 "):
         make(frame, series, valid=part, test=(frame[:5], series[[0, 4, 2, 3, 1]]))
+    parts = {"inputs": frame[:5], "targets": series[[0, 4, 2, 3, 1]]}
+    with pytest.raises(ValueError, match=r"first in row 1 "):
+        make(frame, series, valid=parts, test=part)
     for targets in (series.loc[shuffled.index], series.set_axis(range(100, 160)), Y, list(Y)):
         make(shuffled, targets)  # the same order, other rows, no labels
 

@@ -183,11 +183,13 @@ def same_rows(pair: Any) -> None:
     """Rows of pandas are paired by their places: refuse two orders of the same labels.
 
     Args:
-        pair: (inputs, targets), of any kind; checked where both are frames or series.
+        pair: (inputs, targets), or a dictionary of them, of any kind; checked where both are frames or series.
 
     Raises:
         ValueError: one of them was shuffled or sorted, and the other was not.
     """
+    if isinstance(pair, Mapping):
+        pair = (pair.get("inputs"), pair.get("targets"))
     if not (isinstance(pair, tuple | list) and len(pair) == 2):
         return
     indices: list[Any] = [getattr(one, "index", None) for one in pair]
