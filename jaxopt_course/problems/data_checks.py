@@ -183,7 +183,7 @@ def same_rows(pair: Any) -> None:
     """Rows of pandas are paired by their places: refuse two orders of the same labels.
 
     Args:
-        pair: (inputs, targets), or a dictionary of them, of any kind; checked where both are frames or series.
+        pair: (inputs, targets), or a dictionary of them; checked where both are frames or series.
 
     Raises:
         ValueError: one of them was shuffled or sorted, and the other was not.

@@ -143,7 +143,8 @@ def _check_noted(content: Mapping[str, Any], of: str) -> None:
 def _each(value: Any, kind: type, fits: Callable[[Any], bool]) -> bool:
     if not isinstance(value, kind):
         return False
-    return all(map(fits, value.values() if isinstance(value, dict) else value))
+    entries: Any = value.values() if isinstance(value, dict) else value
+    return all(map(fits, entries))
 
 
 def _adds(entry: Any) -> bool:
