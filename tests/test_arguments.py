@@ -112,6 +112,41 @@ def test_of_a_draw(draw, words):
         draw()
 
 
+TABLE = pd.DataFrame({"a": range(50), "b": range(50), "ab": range(50), "y": ["u", "v"] * 25})
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"drop": 3}, "drop takes a list of names, not 3"),
+        ({"drop": [["a"]]}, r"drop takes a list of names, and one is \['a'\]"),
+        ({"dates": None}, "dates takes a list of names, not None"),
+        ({"dates": [3]}, "unknown column 3"),
+        ({"leave_out": 3}, "leave_out takes a list of names"),
+        ({"target": ["y"]}, r"the target is the name of a column, not \['y'\]"),
+        ({"hidden": "zz"}, "hidden takes widths of layers, whole numbers from 1 on, not 'zz'"),
+        ({"hidden": [8, 0]}, "hidden takes widths"),
+        ({"hidden": 8.0}, "hidden takes widths"),
+    ],
+    ids=str,
+)
+def test_of_a_table(settings, words):
+    with pytest.raises(KINDS, match=words):
+        joc.table_task(TABLE, **({"target": "y"} | settings))
+
+
+def test_one_column_of_a_file_is_one(tmp_path):
+    """`drop="ab"` left out a and b."""
+    TABLE.to_csv(tmp_path / "own.csv", index=False)
+    task = joc.table_task(tmp_path / "own.csv", "y", drop="ab")
+    assert task.train["inputs"].shape[1] == 2
+
+
+def test_the_name_of_a_task_is_text():
+    with pytest.raises(TypeError, match=r"the name of a task is text, not \['wine'\]"):
+        joc.load_task(["wine"])
+
+
 def test_a_scalar_of_jax_is_a_value():
     table = joc.grid(learning_rate=jnp.float32(0.5), seed=jnp.int32(3))
     assert table.to_dict("list") == {"learning_rate": [0.5], "seed": [3]}
