@@ -147,6 +147,16 @@ def test_the_name_of_a_task_is_text():
         joc.load_task(["wine"])
 
 
+@pytest.mark.parametrize("value", [None, 3, pd.NA, np.array(2.0), "x", [], [None]])
+@pytest.mark.parametrize(
+    "name, words",
+    [("columns", "columns must name hyperparameters"), ("factors", "factors must be positive")],
+)
+def test_of_a_population(name, words, value):
+    with pytest.raises(ValueError, match=words):
+        joc.PBT(**({"every": 2, "columns": ["learning_rate"]} | {name: value}))
+
+
 def test_a_scalar_of_jax_is_a_value():
     table = joc.grid(learning_rate=jnp.float32(0.5), seed=jnp.int32(3))
     assert table.to_dict("list") == {"learning_rate": [0.5], "seed": [3]}
