@@ -191,7 +191,10 @@ class PBT:
         factors = _listed(self.factors)
         if not factors or not all(is_number(x) and 0 < x < math.inf for x in factors):
             raise ValueError(f"factors must be positive numbers, not {self.factors!r}")
-        plain = {"columns": names, "factors": [float(x) for x in factors]}  # as JSON has them
+        plain: dict[str, Any] = {
+            "columns": names,
+            "factors": [float(x) for x in factors],
+        }  # as JSON has them
         plain |= {"seed": int(self.seed), "fraction": float(self.fraction)}
         for name, value in plain.items():
             object.__setattr__(self, name, value)
