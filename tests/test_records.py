@@ -788,6 +788,15 @@ def test_what_only_some_studies_say_is_checked_before_it_is_read(copy, name, val
         joc.Study.load(copy)
 
 
+def test_a_bound_of_the_loss_that_is_no_number_is_damage(copy):
+    """A resume met it while it compiled, in words of NumPy's."""
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["buckets"][0]["budget"]["diverges_times"] = "x"
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="is damaged: a budget of"):
+        joc.Study.load(copy)
+
+
 def test_a_question_is_read_as_it_was_asked(tmp_path):
     trials = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.1])
     known = sweep(None, trials).manifest

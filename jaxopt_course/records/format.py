@@ -94,7 +94,9 @@ def check(content: Any, of: str) -> dict[str, Any]:
         task, budget = bucket["task"], bucket["budget"]
         _check_task(task, f"{of}, bucket {i}, task")
         _check(budget, dict.fromkeys(BUDGET, int), f"{of}, bucket {i}, budget")
-        if min(budget[name] for name in BUDGET) < 1:
+        bounds = [budget.get(name) for name in ("diverges_above", "diverges_times")]
+        numbers = all(x is None or _is(x, int) or isinstance(x, float) for x in bounds)
+        if min(budget[name] for name in BUDGET) < 1 or not numbers:
             raise ValueError(f"{of} is damaged: a budget of {budget}")
     if not content["buckets"]:
         raise ValueError(f"{of} is damaged: it has no bucket")
