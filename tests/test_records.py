@@ -144,7 +144,7 @@ def test_a_pipe_in_the_place_of_a_page_is_not_waited_for(copy):
 
 def test_where_a_sweep_failed_there_is_nothing_that_would_own_what_comes_later(tmp_path):
     """Dot files are not seen: the next sweep would have replaced what the user put there."""
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ValueError, match="fails: ZeroDivisionError"):
         sweep(tmp_path, TRIALS.drop(columns="optimizer")[:4], optimizer=lambda h: 1 / 0)
     assert listing(tmp_path) == {}
 
