@@ -15,7 +15,8 @@ def unknown(kind: str, name: object, options: Iterable[str]) -> str:
     "unknown optimizer 'adm'; did you mean 'adam'? (known: adam, sgd)"
     """
     known = list(options)
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
+    begins = [one for one in known if name and one.startswith(str(name))]  # or much is left out
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6) or begins
     hint = f"; did you mean {near[0]!r}?" if near else ""
     # a table may have tens of thousands of names, and a stranger's may hold anything
     more = f" and {len(known) - MOST:,} more" if len(known) > MOST else ""

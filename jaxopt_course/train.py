@@ -128,12 +128,14 @@ def make_budget(
         "diverges_after": diverges_after,
     }
     for name, value in given.items():
-        if value is None:
+        if value is None and name != "batch_size":
             continue
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             raise TypeError(f"{name} must be a whole number, not {value!r}")
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
+    if diverges_after is not None and diverges_after >= 2**31:
+        raise ValueError(f"diverges_after must be below 2**31, as steps are, not {diverges_after}")
     if (epochs is None) == (steps is None):
         raise ValueError("give either epochs= or steps=")
     if batch_size > examples:

@@ -494,3 +494,16 @@ def test_a_lesson_says_what_it_teaches_needs_asks_and_rests_on(file):
     assert 3 <= len(asked) <= 5
     entries = re.findall(r"^- ((?:.|\n(?!- |\n))+)", reading, re.M)
     assert entries and all(re.search(r"\((1[89]|20)\d\d\)", entry) for entry in entries)
+
+
+def test_pages_are_written_through_no_link(tmp_path):
+    """A stranger's folder may hold a record of ours, and a link to a file of the user's."""
+    (tmp_path / "mine").write_text("mine")
+    out = tmp_path / "site"
+    out.mkdir()
+    (out / site.RECORD).write_text('{"lessons": {}}')
+    (out / "index.html").symlink_to(tmp_path / "mine")
+    for overwrite in (False, True):
+        with pytest.raises(FileExistsError, match=r"index\.html is a link"):
+            site.claim(out, overwrite)
+    assert (tmp_path / "mine").read_text() == "mine"

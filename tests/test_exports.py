@@ -4,8 +4,10 @@ What is marked ``exports`` runs in an environment of its own: ``.ci/run exports`
 """
 
 import dataclasses
+import errno
 import functools
 import json
+import os
 import shutil
 import sqlite3
 import struct
@@ -115,6 +117,27 @@ class TestCsv:
         assert file.read_text() == "mine"
         study.to_csv(file, overwrite=True)
         assert file.read_text().startswith("trial,id")
+
+    def test_a_full_disk_leaves_the_file_that_was_there(self, study, tmp_path, monkeypatch):
+        file = tmp_path / "mine.csv"
+        file.write_text("mine")
+
+        def full(handle):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        for write in (study.to_csv, study.to_latex):
+            with pytest.raises(OSError, match="No space left"):
+                write(file, overwrite=True)
+        assert file.read_text() == "mine" and [*tmp_path.iterdir()] == [file]
+
+    def test_a_link_is_followed_where_it_may_be_replaced(self, study, tmp_path):
+        (tmp_path / "there").symlink_to(tmp_path / "else.csv")
+        with pytest.raises(FileExistsError, match="overwrite=True"):
+            study.to_csv(tmp_path / "there")
+        study.to_csv(tmp_path / "there", overwrite=True)
+        assert (tmp_path / "there").is_symlink()
+        assert (tmp_path / "else.csv").read_text().startswith("trial,id")
 
     def test_bad_places_and_tables_are_named(self, study, tmp_path):
         with pytest.raises(IsADirectoryError, match="name a file in it"):

@@ -3,10 +3,12 @@
 import errno
 import gc
 import hashlib
+import io
 import json
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -138,6 +140,44 @@ def test_a_pipe_in_the_place_of_a_page_is_not_waited_for(copy):
     (copy / ".study.json").unlink()
     os.mkfifo(copy / "report.html")
     assert "report.html" not in claims.verified_names(copy)
+
+
+def test_where_a_sweep_failed_there_is_nothing_that_would_own_what_comes_later(tmp_path):
+    """Dot files are not seen: the next sweep would have replaced what the user put there."""
+    with pytest.raises(ValueError, match="fails: ZeroDivisionError"):
+        sweep(tmp_path, TRIALS.drop(columns="optimizer")[:4], optimizer=lambda h: 1 / 0)
+    assert listing(tmp_path) == {}
+
+
+STRAYS = ["trials.csv", "report.html", "figures/curves.png", "confirm/trials.csv", "manifest.json"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", only(["trials.csv", "figures/curves.png"], STRAYS))
+def test_what_lies_where_a_study_was_is_not_the_study_s(copy, study, name, overwrite):
+    """Whoever empties a directory by hand leaves the list of its names."""
+    for file in [*copy.iterdir()]:
+        if not file.name.startswith("."):
+            shutil.rmtree(file) if file.is_dir() else file.unlink()
+    (copy / name).parent.mkdir(exist_ok=True)
+    (copy / name).write_text("{}")
+    before = listing(copy)
+    with pytest.raises(FileExistsError, match=r"no study's|already holds a study"):
+        study.save(copy, overwrite=overwrite)
+    assert listing(copy) == before
+
+
+def test_what_is_put_there_while_a_sweep_runs_is_not_the_study_s(tmp_path, monkeypatch):
+    write = store.write
+    put = lambda *rest: ((tmp_path / "trials.csv").write_text("mine"), write(*rest))
+    monkeypatch.setattr(store, "write", put)
+    with pytest.raises(FileExistsError, match=r"no study's \(trials\.csv\)") as error:
+        sweep(tmp_path)
+    assert (tmp_path / "trials.csv").read_text() == "mine"
+    monkeypatch.setattr(store, "write", write)
+    (tmp_path / "trials.csv").unlink()
+    resumed = joc.Study.resume(tmp_path, progress=False, devices=jax.devices()[:1])
+    assert resumed.trials.equals(error.value.study.trials)
 
 
 @pytest.mark.parametrize("name", [".study.json", ".lock"])
@@ -310,6 +350,47 @@ def test_curves_that_lie_elsewhere_are_not_read(copy, tmp_path, how):
             file["train_loss"] = np.array([b"text"])
     with pytest.raises(ValueError, match=r"curves\.nc is damaged: 'train_loss'"):
         joc.Study.load(copy)
+
+
+def shared(archive):
+    """As many entries of the same bytes as there is room for."""
+    end = archive.rindex(b"PK\x05\x06")
+    start = int.from_bytes(archive[end + 16 : end + 20], "little")
+    entry, many = archive[start:end], 20_000
+    count = many.to_bytes(2, "little") * 2 + (len(entry) * many).to_bytes(4, "little")
+    return archive[:start] + entry * many + archive[end : end + 8] + count + archive[end + 16 :]
+
+
+def locked_up(archive):
+    changed = bytearray(archive)
+    changed[6] |= 1
+    changed[archive.rindex(b"PK\x01\x02") + 8] |= 1
+    return bytes(changed)
+
+
+def headed(text):
+    """An entry whose header is this."""
+    line = text.encode() + b"\n"
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\0" + len(line).to_bytes(2, "little") + line)
+    return stream.getvalue()
+
+
+WHOLE = arrays.pack({"x": np.zeros(100_000)})
+ODD_ARCHIVES = {
+    "shared": shared(WHOLE),
+    "locked": locked_up(WHOLE),
+    "open bracket": headed("((("),
+    "indented": headed("  x\n y"),
+    "deep": headed("-" * 9000 + "1"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_ARCHIVES)
+def test_archives_that_are_none_of_ours_are_refused(name):
+    with pytest.raises(ValueError, match=r"no arrays|larger than it can be|there twice"):
+        arrays.unpack(ODD_ARCHIVES[name])
 
 
 def test_arrays_are_no_larger_than_their_bytes():
@@ -532,9 +613,66 @@ def test_a_table_or_a_page_as_large_as_no_study_s_is_not_read(copy):
 
 
 def test_what_a_parser_says_of_a_file_is_no_order_to_a_terminal(copy):
-    with h5py.File(copy / "curves.nc", "r+") as content:
-        content["train_loss"].attrs["units"] = "days since \x1b[2J"
+    def parse(_):
+        raise OSError("no date: days since \x1b[2J")
+
     with pytest.raises(ValueError, match=r"curves.nc is damaged: .*since \\x1b\[2J"):
+        files.read_part(copy / "curves.nc", parse)
+
+
+def rescaled(content):
+    content["train_loss"].attrs["scale_factor"] = 2.0  # xarray would multiply
+
+
+def in_a_compressed_piece(content):
+    """Reading 32 numbers would unfold the whole piece."""
+    values = content["valid_loss"][...]
+    del content["valid_loss"]
+    settings = {"maxshape": (None, None), "chunks": (8, 1 << 20), "compression": "gzip"}
+    content.create_dataset("valid_loss", data=values, **settings)
+
+
+def turned(content):
+    values = content["train_loss"][...]
+    del content["train_loss"]
+    array = content.create_dataset("train_loss", data=values.T.copy())
+    array.dims[0].attach_scale(content["step"])
+    array.dims[1].attach_scale(content["trial"])
+
+
+def put(axis, value):
+    def change(content):
+        content[axis][...] = value
+
+    return change
+
+
+ODD_CURVES = {
+    "has the attribute 'scale_factor'": rescaled,
+    "lies in pieces": in_a_compressed_piece,
+    "'train_loss' is no curve": turned,
+    "'x' is no curve": lambda content: content.create_dataset("x", data=np.zeros((2, 2, 2), "f4")),
+    "lacks the axis 'eval_step'": lambda content: content.move("eval_step", "other"),
+    "trials, not these 8 in their order": put("trial", [*range(7, -1, -1)]),
+    "'eval_step' does not count": put("eval_step", 1),
+    "'step' does not count": put("step", [0, 1]),
+    "of \\(17,\\)": lambda content: content["step"].attrs.create("NAME", np.zeros(17)),
+}
+
+
+@pytest.mark.parametrize("why", ODD_CURVES)
+def test_curves_that_are_no_study_s_are_refused_before_they_are_read(copy, why):
+    with h5py.File(copy / "curves.nc", "r+") as content:
+        ODD_CURVES[why](content)
+    with pytest.raises(ValueError, match=rf"curves\.nc is damaged: .*{why}"):
+        joc.Study.load(copy)
+
+
+def test_rows_that_were_turned_round_are_refused(copy):
+    """Their ids and numbers are those of the manifest; the curves would be others'."""
+    trials = pd.read_csv(copy / "trials.csv", dtype="string", keep_default_na=False)
+    trials.assign(trial=trials["trial"][::-1].to_numpy()).to_csv(copy / "trials.csv", index=False)
+    with pytest.raises(ValueError, match=r"trials\.csv was edited: its trials are not 0 to 7"):
         joc.Study.load(copy)
 
 
@@ -622,6 +760,38 @@ def test_a_metric_that_the_task_does_not_have_is_damage(copy, metric):
 def test_a_budget_of_nothing_is_damage(copy, name):
     manifest = json.loads((copy / "manifest.json").read_text())
     manifest["buckets"][0]["budget"][name] = 0
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="is damaged: a budget of"):
+        joc.Study.load(copy)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("continues", {"stretched": [1]}),
+        ("mesh", {"a": 1}),
+        ("mesh", {"axes": {"lanes": "x"}}),
+        ("added_with", 3),
+        ("added_with", [{"trials": [0]}]),
+        ("measured_with", 3),
+        ("measured_with", {"loss": [3]}),
+        ("repeatable", "x"),
+        ("buckets", ...),
+    ],
+)
+def test_what_only_some_studies_say_is_checked_before_it_is_read(copy, name, value):
+    """Loaded, they broke `replay` and `best` with errors of Python's."""
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest[name] = manifest["buckets"] * 2 if value is ... else value
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match=rf"manifest\.json is damaged: {name} is"):
+        joc.Study.load(copy)
+
+
+def test_a_bound_of_the_loss_that_is_no_number_is_damage(copy):
+    """A resume met it while it compiled, in words of NumPy's."""
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["buckets"][0]["budget"]["diverges_times"] = "x"
     (copy / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match="is damaged: a budget of"):
         joc.Study.load(copy)

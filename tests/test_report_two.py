@@ -1,6 +1,7 @@
 """Two studies side by side: paired where they share their data, and said where they do not."""
 
 import json
+import os
 import re
 from io import StringIO
 
@@ -155,6 +156,18 @@ def test_the_page_and_the_terminal_say_the_same(pair, language, word):
     two.print_two(a, b, console)
     for said in two.sentences(a, b, two.compared(a, b)):
         assert said in console.file.getvalue() and said in whole
+
+
+def test_a_page_goes_where_it_is_asked_to_and_over_no_device(pair, tmp_path):
+    a, b = map(read, pair)
+    (tmp_path / "link.html").symlink_to(tmp_path / "none.html")
+    with pytest.raises(FileExistsError, match="is there already"):
+        two.write_two(a, b, tmp_path / "link.html")
+    with pytest.raises(FileNotFoundError, match="there is no directory"):
+        two.write_two(a, b, tmp_path / "none" / "page.html")
+    os.mkfifo(tmp_path / "pipe.html")
+    with pytest.raises(ValueError, match="is a pipe"):
+        two.write_two(a, b, tmp_path / "pipe.html", overwrite=True)
 
 
 @pytest.mark.long

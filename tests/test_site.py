@@ -278,6 +278,26 @@ def test_a_foreign_directory_is_not_touched_unasked(tmp_path):
     assert json.loads((tmp_path / build.MARK).read_text()) == {"site": "jaxopt-course"}
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("name", ["site.json", "sources/en/mine.md", "html/index.html"])
+def test_a_folder_that_the_site_would_sweep_is_somebody_s(tmp_path, name, overwrite):
+    """Many tools have a `site.json`; and of `sources` all that is no page of ours is removed."""
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text('{"site": "mine"}')
+    with pytest.raises(FileExistsError, match=r"holds other files|is no site's"):
+        build.claimed(tmp_path, overwrite)
+    assert [f.read_text() for f in tmp_path.rglob("*") if f.is_file()] == ['{"site": "mine"}']
+
+
+def test_a_site_is_written_through_no_link(tmp_path):
+    out, mine = tmp_path / "out", tmp_path / "mine"
+    mine.mkdir()
+    build.claimed(out, overwrite=False)
+    (out / "html").symlink_to(mine)
+    with pytest.raises(FileExistsError, match=r"html is a link"):
+        build.claimed(out, overwrite=False)
+
+
 def test_what_sphinx_says_is_said_and_the_code_is_1(monkeypatch, capsys):
     def failing(*args, **kwargs):
         raise build.SphinxFailed("index.md:1: WARNING: odd\nguides.md:2: WARNING: odder")

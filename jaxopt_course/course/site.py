@@ -30,6 +30,7 @@ from jaxopt_course.course.notebooks import FOLDED, Lesson, dressed, minutes, run
 
 RECORD = "build.json"  # marks a directory as a site of ours, and says what its pages came from
 HOME = "index.html"
+WRITTEN = {".html", ".css", ".json", ".py", ".png", ".ipynb"}
 README = "README.md"
 
 FOLD = re.compile(  # the code of a cell with the tag, as nbconvert writes it
@@ -177,6 +178,9 @@ def claim(path: Path, overwrite: bool) -> Path:
             f"{path} holds other files; choose another directory, or allow pages to be written "
             "among them (overwrite=True, on the command line --overwrite)"
         )
+    links = [file for file in path.iterdir() if file.is_symlink() and file.suffix in WRITTEN]
+    if links:  # of whoever made the directory
+        raise FileExistsError(f"{links[0]} is a link, and pages are not written through it")
     return path
 
 

@@ -4,6 +4,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from jaxopt_course.records import files
+
 EXTRA = "exports"
 
 
@@ -23,6 +25,11 @@ def imported(module: str, says: str) -> Any:
         if error.name != module.partition(".")[0]:
             raise  # it is there, and lacks something of its own
         raise ImportError(f"this needs {says}: pip install 'jaxopt-course[{EXTRA}]'") from error
+
+
+def write_text(path: Path, said: str) -> None:
+    """Write a file whole or not at all; where a link is, to what it leads."""
+    files.replace_bytes(path.resolve(), said.encode())
 
 
 def free_file(file: str | Path, overwrite: bool = False) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from jaxopt_course.exports.packages import free_file
+from jaxopt_course.exports.packages import free_file, write_text
 from jaxopt_course.messages import printable
 from jaxopt_course.report import verdict
 from jaxopt_course.report.findings import Findings
@@ -36,7 +36,7 @@ def to_csv(table: pd.DataFrame, file: str | Path, overwrite: bool = False) -> Pa
         FileExistsError: the file is there, and ``overwrite`` is false.
     """
     path = free_file(file, overwrite)
-    path.write_text(table.to_csv(index=False), encoding="utf-8")
+    write_text(path, table.to_csv(index=False))
     return path
 
 

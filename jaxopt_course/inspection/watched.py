@@ -1,6 +1,6 @@
 """What ``watch=`` records at each step of a training, beside the loss."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -24,7 +24,12 @@ def check_watch(watch: Any) -> tuple[str, ...]:
     """
     if watch is None:
         return ()
-    if isinstance(watch, str) or not all(isinstance(name, str) for name in watch):
+    listed = (
+        isinstance(watch, Iterable)
+        and not isinstance(watch, str)
+        and getattr(watch, "ndim", 1) == 1
+    )
+    if not listed or not all(isinstance(name, str) for name in watch):
         raise TypeError(
             f"watch must be a list of names, as watch={list(WATCHED[:2])}, not {watch!r}"
         )

@@ -110,6 +110,8 @@ def load_task(name: str) -> Task:
         ConnectionError: the data are not in the cache, and cannot be downloaded.
         ImportError: the package that brings the data is not installed.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a task is text, not {name!r}")
     if name in TASKS:
         return TASKS[name]()
     if str(name).startswith(packaged.R) or name in packaged.entries():

@@ -177,3 +177,29 @@ def structures(*trees: Tree) -> tuple[Any, ...]:
     """Of each tree."""
     # JAX's stub of PyTreeDef has no __eq__ that mypy can see.
     return tuple(jax.tree.structure(tree) for tree in trees)
+
+
+def same_rows(pair: Any) -> None:
+    """Rows of pandas are paired by their places: refuse two orders of the same labels.
+
+    Args:
+        pair: (inputs, targets), or a dictionary of them; checked where both are frames or series.
+
+    Raises:
+        ValueError: one of them was shuffled or sorted, and the other was not.
+    """
+    if isinstance(pair, Mapping):
+        pair = (pair.get("inputs"), pair.get("targets"))
+    if not (isinstance(pair, tuple | list) and len(pair) == 2):
+        return
+    indices: list[Any] = [getattr(one, "index", None) for one in pair]
+    if not all(hasattr(index, "is_unique") for index in indices):  # a list has an index too
+        return
+    one, other = indices
+    if len(one) == len(other) and one.is_unique and not one.equals(other) and other.isin(one).all():
+        place = next(i for i, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)
+        raise ValueError(
+            f"the rows of inputs and targets have the same labels in another order, first in row "
+            f"{place} ({one[place]}, {other[place]}): they are paired by their places, so give "
+            "targets.loc[inputs.index]; or, if the places are right, arrays (.to_numpy())"
+        )

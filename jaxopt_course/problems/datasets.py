@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxopt_course.problems import bundled, data_checks, trees
 from jaxopt_course.problems import missing as gaps
+from jaxopt_course.problems.csv.columns import TINY, UP
 from jaxopt_course.tree import Tree
 
 PARTS = ("train", "valid", "test")
@@ -87,8 +88,11 @@ def split_indices(
         labels: (examples,) class labels whose shares are kept in every part, or None.
 
     Raises:
-        ValueError: too few examples, in all or of one class, to give every part its share.
+        ValueError: no such seed; too few examples, in all or of one class, to give every part its
+            share.
     """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise ValueError(f"split_seed must be a whole number from 0 to 2³² - 1, not {seed!r}")
     try:
         train, rest = _divided(examples, 0.4, seed, labels)
         place = _divided(len(rest), 0.5, seed, None if labels is None else labels[rest])
@@ -125,11 +129,18 @@ def _divided(
 def standardize(*parts: np.ndarray) -> tuple[np.ndarray, ...]:
     """Every part as float32 (x - mean) / std by feature, with mean and std of the first part.
 
-    A feature that is constant in the first part is only centred.
+    A feature that is constant in the first part is only centred: its deviation may be a rounding
+    error, by which another value elsewhere would become 1e15.  The squares of numbers such as
+    1e-300 would be 0, so those are taken times 2**600.
     """
-    mean = parts[0].mean(axis=0, dtype=np.float64)
-    std = parts[0].std(axis=0, dtype=np.float64)
-    std = np.where(std > 0, std, 1.0)
+    first = parts[0]
+    same = first.min(axis=0) == first.max(axis=0)
+    tiny = abs(first).max(axis=0) < TINY
+    mean = np.where(same, first[0], first.mean(axis=0, dtype=np.float64))
+    std = first.std(axis=0, dtype=np.float64)
+    if (tiny & ~same).any():
+        std = np.where(tiny, np.ldexp(np.ldexp(first * tiny, UP).std(axis=0), -UP), std)
+    std = np.where(same | (std == 0), 1.0, std)
     return tuple(((part - mean) / std).astype(np.float32) for part in parts)
 
 

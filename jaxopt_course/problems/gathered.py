@@ -70,6 +70,8 @@ def gather(
         return _of_windows(inputs, shared, evaluate_chunk, rule)
     if targets is None:
         raise TypeError("targets are missing; where they are the inputs, give those again")
+    for pair in ((inputs, targets), valid, test, *(validations or {}).values()):
+        data_checks.same_rows(pair)
     if stratify is None:
         labels = datasets.one_each(targets)
         integers = labels is not None and np.issubdtype(labels.dtype, np.integer)

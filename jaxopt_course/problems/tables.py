@@ -6,7 +6,7 @@ on the train part alone.
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pandas as pd
 from jaxopt_course.problems.csv import aligned, prepared, reading
 from jaxopt_course.problems.csv.columns import Column
 from jaxopt_course.problems.csv.layout import MARK_NAMES
+from jaxopt_course.problems.csv.names import listed
 from jaxopt_course.problems.csv.numbers import Decimal
 from jaxopt_course.problems.csv.prepared import Prepared, Rows
 from jaxopt_course.problems.csv.target import Kind
@@ -172,6 +173,7 @@ metrics={'accuracy': 'max', 'f1': 'max', 'auc': 'max', 'loss': 'min'})
     """
     from jaxopt_course.problems.networks import MLP
 
+    _check_layers(hidden)
     found: reading.Reading | None = None
     if isinstance(table, str | Path):
         name = name or re.sub(r"[^\w.-]+", "_", Path(table).stem)
@@ -180,7 +182,7 @@ metrics={'accuracy': 'max', 'f1': 'max', 'auc': 'max', 'loss': 'min'})
             reading.read(table, sep=sep, encoding=encoding, header=header, decimal=decimal),
         )
         table = found.table
-        drop = [column for column in drop if column not in found.left_out]
+        drop = [one for one in listed("drop", drop) if one not in found.left_out]
     elif given := [n for n, v in (("sep", sep), ("encoding", encoding), ("header", header)) if v]:
         raise ValueError(f"{given[0]} is of a file, and the table is one already")
     how: dict[str, Any] = {
@@ -235,6 +237,14 @@ metrics={'accuracy': 'max', 'f1': 'max', 'auc': 'max', 'loss': 'min'})
         return dataclasses.replace(task, about=about), made.folds
 
     return make(ready)
+
+
+def _check_layers(hidden: Any) -> None:
+    one = isinstance(hidden, int | np.integer)
+    widths = [hidden] if one else list(hidden) if isinstance(hidden, Iterable) else [hidden]
+    whole = [isinstance(n, int | np.integer) and not isinstance(n, bool) and n > 0 for n in widths]
+    if not all(whole):
+        raise TypeError(f"hidden takes widths of layers, whole numbers from 1 on, not {hidden!r}")
 
 
 def _about(ready: Prepared, found: reading.Reading | None) -> dict[str, Any]:

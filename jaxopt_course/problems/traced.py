@@ -8,6 +8,8 @@ from typing import Any
 import jax
 
 MOST = 400  # characters of somebody else's error
+BY_JAX = re.compile(r"^function \S+ at \S+ traced for \w+ ")  # which of our own lines traced it
+CALLED = re.compile(r"\) (got|takes|missing) |returned a value of type")
 
 
 @contextmanager
@@ -20,7 +22,7 @@ def traced(what: str, **arrays: Any) -> Iterator[None]:
 
     Raises:
         TypeError: NumPy, scikit-learn or an ``if`` asked for values, or another error of type.
-        ValueError: another error of value, index or attribute.  The rest stays what it is.
+        ValueError: any other error; one of this library's own stays what it is.
     """
     try:
         yield
@@ -29,13 +31,14 @@ def traced(what: str, **arrays: Any) -> Iterator[None]:
             f"{what} must be written with jax.numpy, as it runs inside the compiled sweep; NumPy, "
             f"scikit-learn and an if on values cannot: {_first_line(error)}"
         ) from error
-    except (TypeError, ValueError, IndexError, AttributeError) as error:
+    except Exception as error:
         if _is_ours(error) or getattr(error, "said", False):
             raise
         shown = [f"{name} {kind_of(x)}" for name, x in arrays.items()]
         given = f" for {' and '.join(shown)}" if shown else ""
         kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-        text = f"{what} fails{given}: {kind}{' '.join(str(error).split())[:MOST]}"
+        words = BY_JAX.sub("", " ".join(str(error).split()))
+        text = f"{what} fails{given}: {kind}{words[:MOST]}"
         made: Any = (TypeError if isinstance(error, TypeError) else ValueError)(text)
         made.said = True  # so that nobody says it again
         raise made from error
@@ -47,7 +50,7 @@ def _is_ours(error: BaseException) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     name = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
-    called = isinstance(error, TypeError) and re.search(r"\) (got|takes|missing) ", str(error))
+    called = isinstance(error, TypeError) and CALLED.search(str(error))
     return name.startswith("jaxopt_course.") and not called
 
 

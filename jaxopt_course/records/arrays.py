@@ -5,12 +5,17 @@ npz needs nothing but NumPy, and no pickle.
 
 import io
 import math
+import tokenize
 import zipfile
 from collections.abc import Mapping
 
 import numpy as np
 
 MAX_HEADER = 1 << 16  # bytes before an array's own
+NO_ARRAYS = (  # from zipfile, and from NumPy, which reads headers with Python's own parser
+    *(zipfile.BadZipFile, EOFError, KeyError, NotImplementedError, RuntimeError),
+    *(SyntaxError, tokenize.TokenError, MemoryError),
+)
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -26,16 +31,21 @@ def unpack(content: bytes) -> dict[str, np.ndarray]:
     Raises:
         ValueError: they are damaged, or claim to be larger than they are.
     """
+    found: dict[str, np.ndarray] = {}
+    total = 0
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            found = {}
             for entry in archive.infolist():
-                if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(content):
+                name = entry.filename.removesuffix(".npy")
+                total += entry.file_size  # of entries that share their bytes, too
+                if entry.compress_type != zipfile.ZIP_STORED or total > len(content):
                     raise ValueError(f"{entry.filename} is larger than it can be")
-                found[entry.filename.removesuffix(".npy")] = _array(archive.read(entry))
-            return found
-    except (zipfile.BadZipFile, EOFError, KeyError, NotImplementedError) as error:
+                if name in found:
+                    raise ValueError(f"{name} is there twice")
+                found[name] = _array(archive.read(entry))
+    except NO_ARRAYS as error:
         raise ValueError(f"no arrays: {error}") from None
+    return found
 
 
 def _array(content: bytes) -> np.ndarray:

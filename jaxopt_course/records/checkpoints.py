@@ -25,6 +25,7 @@ import pandas as pd
 
 from jaxopt_course.records import files, format_1, ownership
 from jaxopt_course.records.arrays import pack, unpack
+from jaxopt_course.records.curves import check_arrays
 from jaxopt_course.records.format import (
     CHECKPOINT,
     CURVES,
@@ -331,6 +332,7 @@ def kept(folder: Path) -> Left | None:
         )
         if whole:
             trials = read_table(folder / TRIALS, seal["dtypes"])
+            check_arrays(folder / CURVES, trials["trial"].tolist())
             import xarray as xr  # late: not needed before a study is there
 
             curves = xr.load_dataset(folder / CURVES, engine="h5netcdf")

@@ -45,6 +45,7 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
         overwrite: whether a study that it already holds may be replaced; nothing else ever is.
 
     Raises:
+        TypeError: ``overwrite`` is not True or False.
         FileExistsError: it already holds a study and ``overwrite`` is false; or it holds files and
             no study.
         NotADirectoryError: the path, or a part of it, is a file.
@@ -52,8 +53,11 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
         BlockingIOError: another process works there.
     """
     path = where(directory)
+    if not isinstance(overwrite, bool):  # "no" would be true
+        raise TypeError(f"overwrite must be True or False, not {overwrite!r}")
     _refuse(path, overwrite)
     missing = [one for one in (path, *path.parents) if not one.exists()]
+    listed = is_file(path / LIST)
     try:
         make_folder(path)
     except (FileExistsError, NotADirectoryError):
@@ -70,13 +74,17 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
         try:
             yield path
         except BaseException:
-            _leave_nothing(path, missing)
+            if not listed:
+                _leave_nothing(path, missing)
             raise
 
 
 def _leave_nothing(path: Path, made: list[Path]) -> None:
-    """Remove the directories that were made for a study, the innermost first, if none is there."""
-    if path not in made or set(os.listdir(path)) != {LIST, LOCK}:
+    """Remove list and lock where there is no study, and directories made for it, innermost first.
+
+    Nobody sees dot files: what a user put there later would be taken for the study's.
+    """
+    if set(os.listdir(path)) != {LIST, LOCK}:
         return
     with contextlib.suppress(OSError):  # somebody else may have put something there
         for name in (LIST, LOCK):
@@ -105,6 +113,7 @@ def held(directory: Path) -> Iterator[None]:
                 if not checkpoints.is_unfinished(directory):
                     checkpoints.forget(directory)  # somebody was killed while he did
                 sweep_up(directory)
+            ownership.require_no_strays(directory)
         yield
 
 

@@ -19,7 +19,7 @@ are what all buckets agree in.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -94,7 +94,9 @@ def check(content: Any, of: str) -> dict[str, Any]:
         task, budget = bucket["task"], bucket["budget"]
         _check_task(task, f"{of}, bucket {i}, task")
         _check(budget, dict.fromkeys(BUDGET, int), f"{of}, bucket {i}, budget")
-        if min(budget[name] for name in BUDGET) < 1:
+        bounds = [budget.get(name) for name in ("diverges_above", "diverges_times")]
+        numbers = all(x is None or _is(x, int) or isinstance(x, float) for x in bounds)
+        if min(budget[name] for name in BUDGET) < 1 or not numbers:
             raise ValueError(f"{of} is damaged: a budget of {budget}")
     if not content["buckets"]:
         raise ValueError(f"{of} is damaged: it has no bucket")
@@ -118,7 +120,39 @@ def check(content: Any, of: str) -> dict[str, Any]:
     ):
         raise ValueError(f"{of} is damaged: scheduler {scheduler!r}")
     check_carried(content, of)
+    _check_noted(content, of)
     return dict(content)
+
+
+def _check_noted(content: Mapping[str, Any], of: str) -> None:
+    """Refuse entries that only some studies have, where they are not as their readers rely on."""
+    words = lambda x: isinstance(x, list) and all(isinstance(name, str) for name in x)
+    wrong = {
+        "buckets": len({str(bucket["static"]) for bucket in content["buckets"]})
+        < len(content["buckets"]),
+        "continues": not words((content.get("continues") or {"stretched": []})["stretched"]),
+        "measured_with": not _each(content.get("measured_with", {}), dict, words),
+        "added_with": not _each(content.get("added_with", []), list, _adds),
+        "mesh": not _each(
+            (content.get("mesh") or {"axes": {}}).get("axes"), dict, lambda n: _is(n, int) and n > 0
+        ),
+        "repeatable": not isinstance(content.get("repeatable", True), bool),
+    }
+    if found := [name for name, is_wrong in wrong.items() if is_wrong]:
+        raise ValueError(f"{of} is damaged: {found[0]} is {str(content[found[0]])[:60]!r}")
+
+
+def _each(value: Any, kind: type, fits: Callable[[Any], bool]) -> bool:
+    if not isinstance(value, kind):
+        return False
+    entries: Any = value.values() if isinstance(value, dict) else value
+    return all(map(fits, entries))
+
+
+def _adds(entry: Any) -> bool:
+    """Whether it says which trials were added."""
+    trials = entry.get("trials") if isinstance(entry, dict) else None
+    return isinstance(trials, list) and len(trials) == 2 and all(_is(n, int) for n in trials)
 
 
 def check_carried(content: Mapping[str, Any], of: str) -> None:

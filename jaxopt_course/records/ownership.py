@@ -17,7 +17,18 @@ from jaxopt_course.records.files import (
     replace_bytes,
     require_folder,
 )
-from jaxopt_course.records.format import CHECKPOINT, CONFIRMATION, OWN, PICTURES, WEIGHTS
+from jaxopt_course.records.format import (
+    CHECKPOINT,
+    COMMIT,
+    CONFIRMATION,
+    FIGURES,
+    MANIFEST,
+    OWN,
+    PAGE,
+    PICTURES,
+    STUDY,
+    WEIGHTS,
+)
 
 LIST, FORMAT = ".study.json", "files of a jaxopt_course study"
 
@@ -61,6 +72,44 @@ def require(directory: Path, names: Iterable[str]) -> None:
             raise FileExistsError(
                 f"{directory / name} was there before the study and is not its own; move it away"
             )
+
+
+def require_no_strays(directory: Path, inside: str = "") -> None:
+    """Refuse files of a study's names where no study is: whoever put them there, no study did.
+
+    The list outlives its study: a sweep that failed has none yet, and who empties a directory by
+    hand does not see dot files.
+
+    Args:
+        directory: with a list, held by this process, its files brought into order.
+        inside: "confirm/" for the confirmation.
+
+    Raises:
+        FileExistsError: there are such files; they are named.
+    """
+    there = is_file(directory / inside / MANIFEST)
+    foreign = there and _is_foreign(directory / inside / MANIFEST)
+    if is_file(directory / inside / COMMIT) or (there and not foreign):
+        return
+    names = [f"{inside}{name}" for name in STUDY]
+    if not inside:
+        names += [PAGE, *(f"{CONFIRMATION}/{name}" for name in STUDY)]
+        names += [f"{PICTURES}/{name}" for name in FIGURES]
+    if strays := [name for name in names if is_file(directory / name)]:
+        more = ", …" if len(strays) > 3 else ""
+        raise FileExistsError(
+            f"{directory} holds files that are no study's ({', '.join(strays[:3])}{more}), where "
+            "a study would put its own; move them away, or choose another directory"
+        )
+
+
+def _is_foreign(manifest: Path) -> bool:
+    """Whether it is another program's; a torn one of ours is no JSON."""
+    try:
+        content = read_json(manifest)
+    except (FileNotFoundError, ValueError):
+        return False
+    return not (isinstance(content, dict) and "format_version" in content)
 
 
 def folder(directory: Path, name: str) -> Path:

@@ -82,6 +82,7 @@ def write(
     inside = f"{CONFIRMATION}/" if confirmation else ""
     derived = [] if confirmation else [PAGE, *(f"{CONFIRMATION}/{name}" for name in STUDY)]
     ownership.require(directory, [*(f"{inside}{name}" for name in (*STUDY, COMMIT)), *derived])
+    ownership.require_no_strays(directory, inside)
     manifest = record.manifest | {
         "format_version": FORMAT_VERSION,
         "dtypes": {name: str(dtype) for name, dtype in record.trials.dtypes.items()},
@@ -264,19 +265,19 @@ def _read(path: Path) -> Record:
     most = (manifest["trials"] + 1) * (len(manifest["dtypes"]) + 1) * LONGEST_CELL
     if place[TRIALS].stat().st_size > most:
         raise ValueError(f"{place[TRIALS]} is damaged: it is larger than {most:,} bytes")
-    trials = files.read_part(place[TRIALS], table)
+    trials, asked = files.read_part(place[TRIALS], table), manifest["trials"]
+    if len(trials) != asked:
+        raise ValueError(
+            f"{path}: the manifest says {asked} trials, {TRIALS} has {len(trials)}; one is damaged"
+        )
     files.read_part(place[CURVES], lambda file: check_curves(file, manifest))
     import xarray as xr  # late: not needed before a study is there
 
     curves = files.read_part(place[CURVES], lambda file: xr.load_dataset(file, engine="h5netcdf"))
-    asked = manifest["trials"]
-    if not len(trials) == curves.sizes.get("trial") == asked:
-        raise ValueError(
-            f"{path}: the manifest says {asked} trials, {TRIALS} has {len(trials)} and {CURVES} "
-            f"{curves.sizes.get('trial')}; a file is damaged or of another study"
-        )
     if missing := {"trial", "id", *manifest["hyperparameters"], "seed", "status"} - {*trials}:
         raise ValueError(f"{path / TRIALS} lacks the columns {sorted(missing)} of its manifest")
+    if trials["trial"].tolist() != list(range(asked)):
+        raise ValueError(f"{path / TRIALS} was edited: its trials are not 0 to {asked - 1}")
     if table_sha256(trials, manifest["hyperparameters"]) != manifest["trials_sha256"]:
         raise ValueError(
             f"{path / TRIALS} was edited: its hyperparameters or seeds are not those of {MANIFEST}"

@@ -248,10 +248,15 @@ def write_two(a: Findings, b: Findings, file: Path, overwrite: bool = False) -> 
 
     Raises:
         FileExistsError: there is such a file, and it may not be replaced.
+        FileNotFoundError: its directory is not there.
         ValueError: as :func:`compared`.
     """
     whole = page_of_two(a, b)
-    if file.exists() and not overwrite:
+    if files.is_file(file) and not overwrite:
         raise FileExistsError(f"{file} is there already; choose another name, or --overwrite")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"there is no directory {file.parent} for {file.name}")
+    if files.is_file(file):
+        files.require_regular(file)  # root could replace a device
     files.replace(file, lambda open_file: open_file.write_text(whole, encoding="utf-8"))
     return file

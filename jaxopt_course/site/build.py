@@ -19,7 +19,8 @@ from jaxopt_course.site import lessons as spanish
 from jaxopt_course.site import reference, sources
 from jaxopt_course.site.executed import executed, not_run
 
-MARK = "site.json"  # marks a directory as one of ours
+MARK, CONTENT = "site.json", {"site": "jaxopt-course"}  # marks a directory as one of ours
+FOLDERS = ("html", "lessons", "sources", "files", "doctrees")
 PARTS = {"en": "", "es": sources.COURSE}  # the language of a part, and its place on the site
 
 
@@ -98,13 +99,31 @@ def claimed(path: Path, overwrite: bool) -> Path:
     """The directory, made where it is not there; never one with other things in it unasked."""
     path = path.expanduser().resolve()
     path.mkdir(parents=True, exist_ok=True)
-    if any(path.iterdir()) and not (path / MARK).exists() and not overwrite:
+    ours = is_ours(path)
+    if any(path.iterdir()) and not ours and not overwrite:
         raise FileExistsError(
             f"{path} holds other files; choose another directory, or allow the site to be written "
             "among them (overwrite=True, on the command line --overwrite)"
         )
-    (path / MARK).write_text(json.dumps({"site": "jaxopt-course"}), encoding="utf-8")
+    taken = [name for name in (MARK, *FOLDERS) if os.path.lexists(path / name)]
+    if links := [name for name in taken if (path / name).is_symlink()]:
+        raise FileExistsError(
+            f"{path / links[0]} is a link, and the site is not written through it"
+        )
+    if taken and not ours:  # what lies in these folders, and is no page, is removed
+        raise FileExistsError(
+            f"{path / taken[0]} is no site's, and the site needs the name; choose another directory"
+        )
+    (path / MARK).write_text(json.dumps(CONTENT), encoding="utf-8")
     return path
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a directory holds a site of ours: others have a ``site.json`` too."""
+    try:
+        return json.loads((path / MARK).read_text(encoding="utf-8")) == CONTENT
+    except (OSError, ValueError):
+        return False
 
 
 def sphinx(root: Path, path: Path, language: str) -> None:

@@ -12,6 +12,8 @@ from jaxopt_course.records.format import making
 from jaxopt_course.report.tables import same
 from jaxopt_course.tables.cells import identify
 
+MOST_SEEDS = 100_000  # that a number stands for; of each a row is trained
+
 
 def fresh_seeds(seeds: int | Iterable[int], used: set[int]) -> list[int]:
     """So many seeds, or these, none of them used.
@@ -19,20 +21,27 @@ def fresh_seeds(seeds: int | Iterable[int], used: set[int]) -> list[int]:
     Raises:
         ValueError: none, or one that is used, repeated or not in [0, 2³²).
     """
-    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+    fresh: list[int] = []
+    if isinstance(seeds, Iterable):
+        listed = not isinstance(seeds, str | bytes) and getattr(seeds, "ndim", 1) == 1
+        given = list(seeds) if listed else []
+        fresh = [int(seed) for seed in given] if all(map(_is_whole, given)) else []
+    elif _is_whole(seeds) and 0 < seeds <= MOST_SEEDS:
         start = max(used) + 1 if max(used) + seeds < 2**32 else 0
         unused = (seed for seed in itertools.count(start) if seed not in used)
-        fresh = list(itertools.islice(unused, max(0, int(seeds))))
-    else:
-        fresh = [int(seed) for seed in seeds] if isinstance(seeds, Iterable) else []
+        fresh = list(itertools.islice(unused, int(seeds)))
     if not fresh or len(set(fresh)) < len(fresh) or not all(0 <= s < 2**32 for s in fresh):
         raise ValueError(
-            "seeds must be a number of at least 1, or different whole numbers from 0 to 2³² - 1, "
-            f"not {seeds!r}"
+            f"seeds must be a number from 1 to {MOST_SEEDS:,}, or different whole numbers from 0 "
+            f"to 2³² - 1, not {seeds!r}"
         )
     if taken := used & set(fresh):
         raise ValueError(f"seeds must be fresh: the search has used {sorted(taken)}")
     return fresh
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
 
 
 def check_metric(metric: str | None, metrics: Mapping[str, str]) -> tuple[str, str]:
@@ -43,9 +52,12 @@ def check_metric(metric: str | None, metrics: Mapping[str, str]) -> tuple[str, s
         metrics: the task's, with their directions.
 
     Raises:
+        TypeError: it is no name.
         ValueError: no such metric, or one of the test part.
     """
-    metric = metric or f"valid_{next(iter(metrics))}"
+    if not isinstance(metric, str | None):
+        raise TypeError(f"metric must be a name, as 'valid_loss', not {metric!r}")
+    metric = f"valid_{next(iter(metrics))}" if metric is None else metric
     directions = {f"valid_{name}": direction for name, direction in metrics.items()}
     directions |= {"train_loss": "min"}
     directions |= {f"best_valid_{name}": direction for name, direction in metrics.items()}
@@ -71,7 +83,7 @@ def check_score(
     Raises:
         ValueError: another score; one that contradicts the metric; as ``check_metric``.
     """
-    if score not in (None, "last", "best"):
+    if score is not None and not (isinstance(score, str) and score in ("last", "best")):
         raise ValueError(f'score must be "last" or "best", not {score!r}')
     name, direction = check_metric(metric, metrics)
     if score is None and by_best and name.startswith("valid_"):

@@ -34,7 +34,7 @@ from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.keeping import Best
 from jaxopt_course.sweeps.lane_bytes import default_lanes, lane_bytes
 from jaxopt_course.sweeps.lanes import Data
-from jaxopt_course.sweeps.memory import check_width, memory_limit
+from jaxopt_course.sweeps.memory import check_readings, check_width, memory_limit
 from jaxopt_course.sweeps.mesh import share_of
 from jaxopt_course.sweeps.messages import Code, Workers
 from jaxopt_course.sweeps.patience import patience_of
@@ -151,8 +151,11 @@ def compile_bucket(
     share = share_of(devices[0], without, of_trial(state))
     width = lanes or default_lanes(share, devices[0].platform)
     check_width(width, share_of(devices[0], lane, state).state, memory_limit(devices))
+    rhythm = rhythm_of(bucket)
+    looks = rhythm.intervals * rhythm.units, rhythm.intervals
+    check_readings(len(table.seeds), *looks, len(bucket.task.directions), len(seen.watch))
     saved = (kept_programs(), of_process()) if kept is None else (kept, None)
-    program = compile_program(trial, rhythm_of(bucket), data, table, width, devices, *saved)
+    program = compile_program(trial, rhythm, data, table, width, devices, *saved)
     others = evaluates_others(columns.optimizer, row, of_trial(state))
     if others and jax.tree.leaves(of_trial(state).model_state):
         warnings.warn(of_trained_weights(bucket.task.name), stacklevel=5)

@@ -181,7 +181,7 @@ class WithExports(RecordedStudy):
         path = None if file is None else packages.free_file(file, overwrite)
         said = text.to_latex(read(self.directory))
         if path is not None:
-            path.write_text(said, encoding="utf-8")
+            packages.write_text(path, said)
         return said
 
     @property

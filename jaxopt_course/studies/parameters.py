@@ -62,7 +62,7 @@ class WithParameters(WithExports):
         Raises:
             FileNotFoundError, ValueError: its file is missing or damaged; or as :meth:`state`.
         """
-        content = self._content(trial)
+        content = _kept(self, trial)
         if content is None:
             found = self._replayed(trial, again)
             return found.state.params if raw else found.weights[0]
@@ -87,7 +87,7 @@ class WithParameters(WithExports):
             ValueError: the trial diverged, or :meth:`replay` gives other curves than recorded.
             FileNotFoundError: the file of a kept one is missing.
         """
-        content = self._content(trial)
+        content = _kept(self, trial)
         if content is not None:
             return _restored(self, trial, content, again)
         return self._replayed(trial, again).state
@@ -140,7 +140,7 @@ class WithParameters(WithExports):
             ValueError: an unknown format; or as :meth:`params`.
         """
         target, form = check_target(path, format, overwrite)
-        content = self._content(trial)
+        content = _kept(self, trial)
         tensors = None if content is None else unpack(content, f"what is kept of trial {trial}")
         if tensors is not None and is_plain(tensors):
             of_score = evaluated_of(tensors)
@@ -236,6 +236,12 @@ class WithParameters(WithExports):
 
     def _trained(self, session: Session, path: Path | None, progress: bool, begin: Any) -> Any:
         raise NotImplementedError  # of whoever trains
+
+
+def _kept(study: Any, trial: Any) -> bytes | None:
+    """What is kept of a trial; nothing of what is no trial's number, which a replay refuses."""
+    whole = isinstance(trial, int | np.integer) and not isinstance(trial, bool)
+    return study._content(trial) if whole else None
 
 
 def _restored(study: WithParameters, trial: int, content: bytes, again: dict[str, Any]) -> Any:

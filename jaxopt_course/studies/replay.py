@@ -62,7 +62,8 @@ def replay(
     Raises:
         ValueError: no such trial, or it never trained; or the program is another one.
     """
-    rows = np.flatnonzero(trials["trial"] == trial)
+    whole = isinstance(trial, int | np.integer) and not isinstance(trial, bool)
+    rows = np.flatnonzero(trials["trial"] == trial) if whole else np.empty(0, int)
     if len(rows) != 1:
         raise ValueError(f"there is no trial {trial!r}; trials are 0 to {len(trials) - 1}")
     row = trials.iloc[rows].reset_index(drop=True)

@@ -32,6 +32,7 @@ from jaxopt_course.studies.seen import seen_of
 from jaxopt_course.studies.session import Outcome, Session
 from jaxopt_course.sweeps.schedulers import Scheduler
 from jaxopt_course.sweeps.snapshot import Snapshot
+from jaxopt_course.tables.cells import check_table
 from jaxopt_course.tables.signatures import Optimizer
 from jaxopt_course.tables.static import AnyTask
 
@@ -248,6 +249,7 @@ class Study(WithClock):
             raise ValueError(
                 "a study with a scheduler cannot be extended: its choices would change"
             )
+        check_table(trials)
         columns = [*self.manifest["hyperparameters"], "seed"]
         if unknown_columns := [name for name in trials if name not in columns]:
             raise ValueError(f"the study has no column {unknown_columns[0]!r}; it has {columns}")

@@ -60,6 +60,29 @@ def check_width(lanes: int, state_bytes: int, limit: int) -> None:
         )
 
 
+def check_readings(rows: int, record: int, evaluated: int, names: int, recorded: int) -> None:
+    """Refuse curves that this machine cannot hold, before anything trains.
+
+    Args:
+        rows: of the table.
+        record: readings of the loss, and of what else a step records, of each.
+        evaluated: evaluations of each.
+        names: metrics of an evaluation.
+        recorded: what a step records beside the loss.
+
+    Raises:
+        ValueError: they take more than half of the memory that is free.
+    """
+    needed = 4 * rows * (record * (1 + recorded) + evaluated * names)
+    free = available_bytes()
+    if needed > free // 2:
+        raise ValueError(
+            f"the curves of {rows} trials take {in_bytes(needed)}, with {record:,} records of the "
+            f"loss and {evaluated:,} evaluations each, and {in_bytes(free)} are free; look at the "
+            "trials less often (record_every=, evaluate_every=), or train fewer or shorter ones"
+        )
+
+
 def memory_limit(devices: Sequence[Any]) -> int:
     """Bytes that lanes may take on each of these devices."""
     stats = devices[0].memory_stats() or {}

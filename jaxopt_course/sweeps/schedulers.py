@@ -13,7 +13,7 @@ table: in a grid sorted from bad to good everyone would be the best of those bef
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -180,18 +180,21 @@ class PBT:
         _check_whole(self, "every")
         if self.every is None:
             raise ValueError("every must be a number of steps, not None")
-        names = self.columns
-        if isinstance(names, str) or not names or not all(isinstance(n, str) for n in names):
+        names = _listed(self.columns)
+        if not names or not all(isinstance(n, str) for n in names):
             raise ValueError(f"columns must name hyperparameters, not {self.columns!r}")
         whole = isinstance(self.seed, int | np.integer) and not isinstance(self.seed, bool)
         if not whole or self.seed < 0:
             raise ValueError(f"seed must be a whole number of at least 0, not {self.seed!r}")
         if not is_number(self.fraction) or not 0 < self.fraction <= 0.5:
             raise ValueError(f"fraction must be above 0 and at most 0.5, not {self.fraction!r}")
-        factors = list(self.factors)
+        factors = _listed(self.factors)
         if not factors or not all(is_number(x) and 0 < x < math.inf for x in factors):
             raise ValueError(f"factors must be positive numbers, not {self.factors!r}")
-        plain = {"columns": [*names], "factors": [float(x) for x in factors]}  # as JSON has them
+        plain: dict[str, Any] = {
+            "columns": names,
+            "factors": [float(x) for x in factors],
+        }  # as JSON has them
         plain |= {"seed": int(self.seed), "fraction": float(self.fraction)}
         for name, value in plain.items():
             object.__setattr__(self, name, value)
@@ -230,6 +233,12 @@ def judges_each(scheduler: Scheduler | None) -> bool:
 def ends_early(scheduler: Scheduler | None) -> bool:
     """Whether trials may end before their budget and have a score all the same."""
     return judges_each(scheduler) or patience_of(scheduler) is not None
+
+
+def _listed(several: Any) -> list[Any]:
+    """What a list holds; nothing of what is none."""
+    listed = isinstance(several, Iterable) and not isinstance(several, str | bytes)
+    return list(several) if listed and getattr(several, "ndim", 1) == 1 else []
 
 
 def _deal(configurations: int) -> list[int]:

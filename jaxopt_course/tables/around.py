@@ -29,7 +29,7 @@ AROUND = {  # what empty means
 }
 RANGES = {
     "clip_norm": "above 0",
-    "ema_decay": "from 0 to 1",
+    "ema_decay": "from 0 to below 1 (at 1 the mean is of the first weights alone)",
     "ema_half_life": "at least 0, in steps",
     "ema_half_life_epochs": "at least 0, in epochs",
 }
@@ -60,14 +60,14 @@ def check_around(trials: pd.DataFrame) -> None:
     """Refuse numbers out of range, which nobody can see once they are traced.
 
     Raises:
-        ValueError: a decay outside [0, 1], a half-life below 0, a norm that is not above 0; or two
+        ValueError: a decay outside [0, 1), a half-life below 0, a norm that is not above 0; or two
             of a decay and half-lives in one row.
     """
     there = [name for name in RANGES if name in trials and trials[name].dtype != "string"]
     for name in there:
         values = trials[name].astype("Float64")
         low = values <= 0 if name == "clip_norm" else values < 0
-        wrong = (low | (values > 1) if name == "ema_decay" else low).fillna(False)
+        wrong = (low | (values >= 1) if name == "ema_decay" else low).fillna(False)
         if wrong.any():
             row = int(wrong.argmax())
             raise ValueError(

@@ -11,7 +11,10 @@ from jaxopt_course.train import Budget, budget_of, count_examples, make_budget
 
 Equal = Literal["epochs", "steps", "examples"]
 EQUAL = ("epochs", "steps", "examples")
-OF_A_STUDY = ("epochs", "steps", "record_every", "evaluate_every", "diverges_above")
+OF_A_STUDY = (
+    *("epochs", "steps", "record_every", "evaluate_every", "diverges_above", "diverges_after"),
+    "lanes",
+)
 
 
 def refuse_budgets(columns: Iterable[str]) -> None:

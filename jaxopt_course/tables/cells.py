@@ -16,15 +16,25 @@ RESULTS |= {"train_loss", "best_step", "stopped", "stopped_step", "scored_step"}
 RESULTS |= {"rank", "seeds", "diverged", "unfinished"}  # columns of study.configurations() ...
 RESULTS |= {"at_edge", "trials", "trials_diverged"}  # ... of study.winners() ...
 RESULTS |= {"step", "eval_step"}  # ... and coordinates of study.curves
+RESULTS |= {"_study", "_trial"}  # where studies are joined
 
 
-def normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Nullable dtypes, a valid seed, and no value that no optimizer could take."""
+def check_table(trials: Any) -> None:
+    """Refuse what is no table.
+
+    Raises:
+        TypeError: it is another thing.
+    """
     if not isinstance(trials, pd.DataFrame):
         raise TypeError(
             "trials must be a pandas.DataFrame, as from grid(...) or pandas.DataFrame(trials), not "
             f"{type(trials).__name__}"
         )
+
+
+def normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Nullable dtypes, a valid seed, and no value that no optimizer could take."""
+    check_table(trials)
     if trials.empty:
         raise ValueError("the table of trials is empty")
     if not trials.columns.is_unique or not all(isinstance(c, str) for c in trials.columns):

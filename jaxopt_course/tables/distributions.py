@@ -74,8 +74,8 @@ def values_of(name: str, column: Any) -> list[Any]:
         return [column]
     if isinstance(column, set | frozenset):  # of text, other rows in each process
         raise TypeError(f"column {name!r} is a set, which has no order: give a list, sorted(…)")
-    if isinstance(column, np.ndarray) and column.ndim == 0:
-        return [column.item()]
+    if getattr(column, "ndim", None) == 0:
+        return [np.asarray(column).item()]
     values = np.asarray(column).tolist() if hasattr(column, "__array__") else list(column)
     if not values:
         raise ValueError(f"column {name!r} has no values")

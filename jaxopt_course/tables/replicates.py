@@ -24,7 +24,8 @@ def check_replicates(replicates: Sequence[str] | None, trials: pd.DataFrame) -> 
     """
     if replicates is None:
         return ()
-    if isinstance(replicates, str) or not isinstance(replicates, Iterable):
+    listed = isinstance(replicates, Iterable) and not isinstance(replicates, str | bytes)
+    if not listed or getattr(replicates, "ndim", 1) != 1:
         raise TypeError(f"replicates= takes a list of columns: replicates=[{replicates!r}]")
     names = [name for name in replicates if name != "seed"]
     if len(set(names)) < len(names):

@@ -35,11 +35,14 @@ def log_uniform(low: float, high: float) -> LogUniform:
 
 def integers(low: int, high: int) -> Integers:
     """A whole number from ``low`` to ``high``, both included."""
-    if int(low) != low or int(high) != high or low > high:
-        raise ValueError(f"integers needs whole numbers low <= high, not {low}, {high}")
+    whole = all(_is_number(x) and abs(x) <= MOST and int(x) == x for x in (low, high))
+    if not whole or low > high:
+        raise ValueError(f"integers needs whole numbers low <= high, not {low!r}, {high!r}")
     return Integers(int(low), int(high))
 
 
+MOST = 2**53  # beyond, float64 has not every whole number
+MOST_ROWS = 100_000_000  # of a table
 KINDS = ("Int64", "Float64", "boolean", "string")
 
 
@@ -75,7 +78,7 @@ def random(n: int, *, seed: int = 0, seeds: Iterable[int] = (0,), **columns: Any
         **columns: a distribution (:func:`uniform`, :func:`log_uniform`, :func:`integers`), a
             sequence to choose from, or a fixed value, per column.
     """
-    u = np.random.default_rng(seed).random((_count(n), max(1, len(columns))))
+    u = np.random.default_rng(_drawn_by(seed)).random((_count(n), max(1, len(columns))))
     return _sample(u, columns, seeds)
 
 
@@ -128,7 +131,7 @@ def _quantiles(n: int, columns: int, seed: int) -> np.ndarray:
     from scipy.stats import qmc  # half a second, which a grid need not wait for
 
     bits = max(1, (_count(n) - 1).bit_length())
-    return qmc.Sobol(max(1, columns), scramble=True, rng=seed).random_base2(bits)[:n]
+    return qmc.Sobol(max(1, columns), scramble=True, rng=_drawn_by(seed)).random_base2(bits)[:n]
 
 
 def _sample(u: np.ndarray, columns: dict[str, Any], seeds: Iterable[int]) -> pd.DataFrame:
@@ -202,12 +205,26 @@ def _bounds(name: str, low: float, high: float) -> tuple[float, float]:
             f"{name} needs numbers, not {text[0]!r} (YAML takes 1e-3 for text, and 1.0e-3 for a "
             "number)"
         )
+    if wrong := [bound for bound in (low, high) if not _is_number(bound)]:
+        raise TypeError(f"{name} needs numbers, not {wrong[0]!r}")
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ValueError(f"{name} needs finite bounds low < high, not {low}, {high}")
     return float(low), float(high)
 
 
 def _count(n: int) -> int:
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-        raise ValueError(f"n must be a whole number of at least 1, not {n!r}")
+    if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= MOST_ROWS:
+        raise ValueError(
+            f"n must be a whole number of at least 1 ({MOST_ROWS:,} at most), not {n!r}"
+        )
     return int(n)
+
+
+def _drawn_by(seed: int) -> int:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed must be a whole number of at least 0, not {seed!r}")
+    return int(seed)
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, int | float | np.number) and not isinstance(x, bool | np.complexfloating)

@@ -5,7 +5,7 @@ All get it as a plain Python value.
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -129,7 +129,8 @@ class _Row(Mapping[str, Any]):
 
 def check_names(static: Sequence[str], table: pd.DataFrame) -> tuple[str, ...]:
     """The names, checked against the table."""
-    if isinstance(static, str):
+    listed = isinstance(static, Iterable) and not isinstance(static, str | bytes)
+    if not listed or getattr(static, "ndim", 1) != 1:
         raise TypeError(f"static= takes a list of columns: static=[{static!r}]")
     names = tuple(static)
     if not names or len(set(names)) < len(names):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import pandas as pd
 
 from jaxopt_course.messages import printable
+from jaxopt_course.problems.csv.names import listed
 from jaxopt_course.problems.csv.numbers import is_empty_word
 
 FORMATS = (
@@ -44,8 +45,9 @@ def formats_of(dates: Iterable[str] | Mapping[str, str], columns: Iterable[str])
     if isinstance(dates, Mapping):
         return dict(dates)
     known, made = set(columns), {}
-    for said in [dates] if isinstance(dates, str) else dates:
-        name, _, form = (said, "", "") if said in known else said.partition("=")
+    for said in listed("dates", dates):
+        whole = said in known or not isinstance(said, str)
+        name, _, form = (said, "", "") if whole else said.partition("=")
         made[name] = form
     return made
 

@@ -1,7 +1,7 @@
 """A table as arrays in three parts, and what became of each of its columns."""
 
 import decimal as decimals
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from numbers import Real
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +12,7 @@ from pandas.api import types
 from jaxopt_course.messages import unknown
 from jaxopt_course.problems.csv import columns, dates, numbers, target
 from jaxopt_course.problems.csv.columns import Column
+from jaxopt_course.problems.csv.names import listed
 from jaxopt_course.problems.csv.reading import told
 from jaxopt_course.problems.csv.remarks import capitals, stand_in
 from jaxopt_course.problems.csv.target import Kind
@@ -92,8 +93,9 @@ def prepare(
             f"a table is a pandas.DataFrame, not {type(table).__name__}: make one, "
             "pandas.DataFrame(…), with a name for each column (arrays as they are: Task.from_flax)"
         )
-    drop = [drop] if isinstance(drop, str) else drop
-    leave_out = [leave_out] if isinstance(leave_out, str) else leave_out  # type: ignore[list-item]
+    drop, leave_out = listed("drop", drop), listed("leave_out", leave_out)
+    if not isinstance(target_name, Hashable):
+        raise TypeError(f"the target is the name of a column, not {target_name!r}")
     formats = dates.formats_of(dates_of, table.columns)
     for name in (target_name, *drop, *formats):
         if name not in table:
