@@ -77,8 +77,6 @@ def scale_by_adopt(
     -0.5
     0.25
     """
-    if not callable(clip_value_fn):
-        raise TypeError(f"clip_value_fn is a function of the updates done, not {clip_value_fn!r}")
 
     def init(params: Tree) -> ScaleByAdamState:
         m, v = memory(params, mu_dtype), squares_like(params)

@@ -139,7 +139,7 @@ def matrices(tree: Tree, axes: MatrixAxes = None) -> list[Matrix | None]:
             path = next(paths)
             if not is_axes(of_all):
                 raise TypeError(
-                    f"the axes of {path} are MuonDimensionNumbers or None: {of_all!r:.60}"
+                    f"the axes of {path} are MuonDimensionNumbers or None, not {of_all!r:.60}"
                 )
             found.append(None if of_all is None else _matrix(path, leaf.shape, of_all))
 
