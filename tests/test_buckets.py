@@ -443,12 +443,14 @@ class TestPlainValues:
             sweep("line", table, lambda h: use(h["k"], h["learning_rate"]), static=None,
                   batch_size=5)  # fmt: skip
 
-    def test_other_mistakes_stay_what_they_are(self):
+    def test_other_mistakes_say_whose_they_are(self):
         def broken(h):
             raise LookupError("a mistake of its own")
 
-        with pytest.raises(LookupError, match="of its own"):
+        said = "the optimizer function 'broken' fails: LookupError: a mistake of its own"
+        with pytest.raises(ValueError, match=said) as caught:
             sweep("line", joc.grid(learning_rate=[0.1]), broken, static=None, batch_size=5)
+        assert isinstance(caught.value.__cause__, LookupError)
 
 
 class TestRefused:

@@ -827,3 +827,22 @@ def test_who_lost_its_lock_to_another_knows(tmp_path):
         assert not lock.still_held(tmp_path, before)
         with lock.locked(tmp_path):
             assert not lock.still_held(tmp_path, before)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"static": ["nobody"]},
+        {"part": [9, 3]},
+        {"part": {"rank": 3, "of": 3, "rows": [0]}},
+        {"part": {"rank": 0, "of": 2, "rows": ["0"]}},
+    ],
+    ids=["static", "a list", "a rank beyond", "rows of text"],
+)
+def test_entries_that_resuming_relies_on_are_checked(study, tmp_path, entry):
+    study.save(tmp_path / "odd")
+    file = tmp_path / "odd" / "manifest.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | entry))
+    [name] = entry
+    with pytest.raises(ValueError, match=f"manifest.json is damaged: {name} is"):
+        joc.Study.load(file.parent)

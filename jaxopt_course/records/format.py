@@ -137,6 +137,8 @@ def _check_noted(content: Mapping[str, Any], of: str) -> None:
             (content.get("mesh") or {"axes": {}}).get("axes"), dict, lambda n: _is(n, int) and n > 0
         ),
         "repeatable": not isinstance(content.get("repeatable", True), bool),
+        "static": not {*content["static"]} <= {*content["hyperparameters"]},
+        "part": content.get("part") is not None and not _is_part(content["part"]),
     }
     if found := [name for name, is_wrong in wrong.items() if is_wrong]:
         raise ValueError(f"{of} is damaged: {found[0]} is {str(content[found[0]])[:60]!r}")
@@ -153,6 +155,14 @@ def _adds(entry: Any) -> bool:
     """Whether it says which trials were added."""
     trials = entry.get("trials") if isinstance(entry, dict) else None
     return isinstance(trials, list) and len(trials) == 2 and all(_is(n, int) for n in trials)
+
+
+def _is_part(entry: Any) -> bool:
+    """Whether it says which rows of a larger table these are."""
+    if not isinstance(entry, dict) or not _each(entry.get("rows"), list, lambda n: _is(n, int)):
+        return False
+    both: Any = [entry.get("rank"), entry.get("of")]
+    return all(_is(n, int) for n in both) and 0 <= both[0] < both[1]
 
 
 def check_carried(content: Mapping[str, Any], of: str) -> None:
