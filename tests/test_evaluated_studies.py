@@ -236,7 +236,7 @@ def test_buckets_of_which_one_averages():
 @pytest.mark.parametrize(
     ("trials", "optimizer", "message"),
     [
-        ({"ema_decay": 1.5}, None, "'ema_decay' has 1.5 in row 0; it must be from 0 to 1"),
+        ({"ema_decay": 1.5}, None, "'ema_decay' has 1.5 in row 0; it must be from 0 to below 1"),
         ({"clip_norm": 0.0}, None, "'clip_norm' has 0.0 in row 0; it must be above 0"),
         ({"clip_nrm": 1.0}, None, "clip_norm"),
         ({"ema_half_life": -1.0}, None, "'ema_half_life' has -1.0 in row 0; it must be at least 0"),

@@ -274,6 +274,7 @@ def test_pictures_are_written_and_stale_ones_go(tmp_path, directory):
     assert sorted(path.name for path in (directory / "figures").iterdir()) == names
     for name in names:
         assert imread(directory / "figures" / name).std() > 0.05  # something is drawn
+    write(tmp_path, [trial(seed=s) for s in SEEDS])
     (tmp_path / "figures").mkdir()
     for name in ("sensitivity.png", "own.png"):
         (tmp_path / "figures" / name).touch()

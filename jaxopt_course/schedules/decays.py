@@ -32,7 +32,8 @@ def constant_schedule(value: Scalar) -> Schedule:
     0.5
     """
     number(value)  # refused here and not at its first use
-    given = float(value) if isinstance(value, int) else value  # JAX has no int beyond int32
+    large = isinstance(value, int) and abs(value) > 2**31 - 1  # JAX takes a whole number for int32
+    given = float(value) if large else value
     return lambda step: given
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxopt_course.base import Scalar, Schedule, number
 from jaxopt_course.schedules.ranges import is_number, reached
@@ -50,7 +49,8 @@ def piecewise_constant_schedule(
             raise ValueError("give either boundaries_and_scales, or boundaries= and scales=")
         boundaries, scales = list(boundaries_and_scales), list(boundaries_and_scales.values())
     for name, given in (("boundaries", boundaries), ("scales", scales)):
-        if isinstance(given, str | bytes) or np.ndim(given) != 1:
+        one = isinstance(given, str | bytes) or not hasattr(given, "__len__")
+        if one or getattr(given, "ndim", 1) != 1:
             raise TypeError(f"{name} is a sequence of numbers, not {given!r:.60}")
     if len(boundaries) != len(scales):
         raise ValueError(f"{len(boundaries)} boundaries have {len(scales)} scales")

@@ -106,7 +106,9 @@ def scale_by_factored_rms(
      [1. 1.]]
     """
     check_whole("min_dim_size_to_factor", min_dim_size_to_factor)
-    check_whole("step_offset", step_offset, 1 - 2**31)
+    number(step_offset)  # refused here and not at the first update
+    large = isinstance(step_offset, int) and abs(step_offset) > 2**31 - 1
+    offset = float(step_offset) if large else step_offset
     if not callable(decay_rate_fn):
         raise TypeError(f"decay_rate_fn is a function of steps and d, not {decay_rate_fn!r}")
     axes_of = lambda x: _axes(np.shape(x), factored, last_axes, min_dim_size_to_factor)
@@ -127,7 +129,7 @@ def scale_by_factored_rms(
     def update(g: Tree, state: FactoredState, params: Tree = None) -> tuple[Tree, Any]:
         check_gradient(g, params)
         check_floating(g)
-        step = state.count - step_offset
+        step = state.count - offset
         if decay_rate_fn is power_decay:  # the rounding of 1 - (1 - t^-d) need not be
             rate = _power(step, decay_rate)
         else:
