@@ -407,7 +407,7 @@ def test_packed_tables_are_unpacked(write, pack):
 
 
 def test_what_is_packed_is_bounded(write):
-    with pytest.raises(ValueError, match="more than 200 times its size"):
+    with pytest.raises(ValueError, match="more than 10 times its size"):
         read_table(write(gzip.compress(b"0" * (1 << 24)), "bomb.csv"))
 
 

@@ -13,6 +13,7 @@ from jaxopt_course.problems.csv import fixed, marks
 from jaxopt_course.problems.csv import numbers as n
 from jaxopt_course.problems.csv.below import without_notes
 from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, layout
+from jaxopt_course.problems.csv.nameless import named
 from jaxopt_course.problems.csv.parser import MANY, QUOTED, WIDE, Parser
 from jaxopt_course.problems.csv.pieces import blocks
 from jaxopt_course.problems.csv.remarks import sums
@@ -21,7 +22,6 @@ from jaxopt_course.problems.csv.single_quotes import doubled
 from jaxopt_course.problems.csv.source import read_text
 from jaxopt_course.problems.csv.texts import Texts
 
-_NAMELESS = re.compile(r"(Unnamed: \d+(_level_\d+)?(\.\d+)*|\.\.\.\d+|)")
 EXACT = 2.0**53  # beyond, float64 has not every whole number
 TOLD = 1_000, 1_000_000  # columns, cells that are looked at again to say which words were gaps
 _WORDS = sorted({f(w) for w in n.EMPTY_WORDS for f in (str, str.upper, str.title, str.capitalize)})
@@ -76,7 +76,7 @@ def read(
         ) from None
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
-    table, left_out = _named(table, notes)
+    table, left_out = named(table, notes)
     if not len(table.columns):
         raise ValueError(f"{file}: no column has a name and cells")
     if how.extra:
@@ -313,32 +313,3 @@ def _words(columns: dict[str, Texts], parse: Parser, notes: dict[str, list[str]]
 
 def _gaps(words: tuple[str, ...]) -> list[str]:
     return [f"{', '.join(map(repr, words))} is an empty cell"] if words else []
-
-
-def _named(table: pd.DataFrame, notes: dict[str, list[str]]) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The table without columns that have no name and say nothing; and why they are left out."""
-    why: dict[str, str] = {}
-    nameless = [name for name in table.columns if _NAMELESS.fullmatch(name)]
-    levels = [a for a, b in zip(table.columns, nameless, strict=False) if a == b]
-    # As pandas writes an index of several levels.
-    several = 1 < len(levels) < len(table.columns) and not table.duplicated(levels).any()
-    for place, name in enumerate(table.columns):
-        if name not in nameless:
-            continue
-        column = table[name]
-        if column.isna().all():
-            why[name] = "without a name, and empty"
-        elif types.is_integer_dtype(column) and (place == 0 or column.is_unique):
-            why[name] = "without a name: numbers of the rows"
-        elif place == 0 and column.is_unique:
-            why[name] = "without a name: names of the rows"
-        elif several and name in levels:
-            why[name] = "without a name: names of the rows, in several columns"
-        else:
-            filled = int(column.notna().sum())
-            if filled < len(table) / 2:
-                notes.setdefault(name, []).append(
-                    f"without a name, and filled in {filled} of {len(table)} rows: are cells "
-                    "shifted there?"
-                )
-    return (table.drop(columns=list(why)) if why else table), why

@@ -29,7 +29,7 @@ KINDS = {  # how files begin that are no text
     b"%PDF": "a PDF: copy the table into a spreadsheet",
 }
 PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-TIMES = 200  # a packed table is larger than its file; beyond, somebody packed nothing but zeros
+TIMES = 10  # a table is three to eight times its packed file; beyond, somebody packed zeros
 _ARFF = re.compile(rb"(?:[ \t]*(?:%[^\r\n]*)?\r?\n)*[ \t]*@relation\b", re.IGNORECASE)
 PATIENCE = 60.0  # seconds until a pipe must have said something
 MARKED = {b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
