@@ -15,7 +15,9 @@ def unknown(kind: str, name: object, options: Iterable[str]) -> str:
     "unknown optimizer 'adm'; did you mean 'adam'? (known: adam, sgd)"
     """
     known = list(options)
-    begins = [one for one in known if name and one.startswith(str(name))]  # or much is left out
+    begins = [
+        one for one in known if str(name) and one.startswith(str(name))
+    ]  # or much is left out
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6) or begins
     hint = f"; did you mean {near[0]!r}?" if near else ""
     # a table may have tens of thousands of names, and a stranger's may hold anything
