@@ -89,3 +89,18 @@ def test_a_large_array_in_a_list_is_not_copied_to_be_looked_at():
         assert shape_of([[wide]]) == (1, 1, 10**9)
         error = refused(lambda: number([[wide]], "lr"))
     assert "a number, not an array of shape (1, 1, 1000000000)" in str(error)
+
+
+@pytest.mark.parametrize("argument", ["learning_rate", "b1", "b2", "eps", "eps_root", "nesterov"])
+def test_what_is_no_number_is_taken_by_none(argument):
+    """The grids above let pass what is taken and works; these may not be taken."""
+    numbers = {"digits", "beyond int32", "NaN", "infinity", "-1"}
+    numbers |= {"None"} if argument == "learning_rate" else set()  # a rate of 1
+    for what in ODD.keys() - numbers:
+        given = {"learning_rate": 0.1, argument: ODD[what]}
+
+        def step(given=given):
+            tx = optimizers.adam(**given)
+            jax.eval_shape(lambda g, s: tx.update(g, s, PARAMS), PARAMS, tx.init(PARAMS))
+
+        assert refused(step) is not None, what
