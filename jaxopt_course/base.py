@@ -41,6 +41,7 @@ Scalar = float | np.ndarray | jax.Array  # a number, or a traced one
 Flag = bool | jax.Array  # a choice, or a traced one
 Schedule = Callable[[Any], Any]  # step (), int32, from 0 -> number ()
 ScalarOrSchedule = Scalar | Schedule
+LAST_STEP = 2**31 - 1  # steps are counted in int32
 LOOKAHEAD = (
     "optax.lookahead keeps the weights that are to be evaluated in the parameters, which it makes "
     "a pair (LookaheadParams): take joc.lookahead(tx, ...), which has them in its state"
@@ -172,10 +173,19 @@ def check_whole(name: str, x: Any, least: int = 0) -> None:
         return
     if isinstance(x, bool | np.bool_) or not isinstance(x, int | float | np.number):
         raise TypeError(f"{name} must be a whole number of at least {least}, not {x!r}")
-    if x > 2**31 - 1 and x != np.inf:
-        raise ValueError(f"{name} is more than {2**31 - 1:,}, as far as steps are counted")
+    if x > LAST_STEP and x != np.inf:
+        raise ValueError(f"{name} is more than {LAST_STEP:,}, as far as steps are counted")
     if not (x >= least and float(x).is_integer()):
         raise ValueError(f"{name} must be a whole number of at least {least}, not {x}")
+
+
+def within_int32(x: Any) -> Any:
+    """``x``, but as a float where it is a whole number that JAX cannot take for its int32.
+
+    >>> within_int32(2**31), within_int32(2**31 - 1)
+    (2147483648.0, 2147483647)
+    """
+    return float(x) if isinstance(x, int) and abs(x) > LAST_STEP else x
 
 
 def mean(b: ClosedDecay) -> Callable[[jax.Array, jax.Array], jax.Array]:

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxopt_course.base import apply_updates
+from jaxopt_course.base import LAST_STEP, apply_updates
 from jaxopt_course.inspection.watched import watched
 from jaxopt_course.problems import asking, recording
 from jaxopt_course.problems.order import shuffled
@@ -134,8 +134,10 @@ def make_budget(
             raise TypeError(f"{name} must be a whole number, not {value!r}")
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
-    if diverges_after is not None and diverges_after >= 2**31:
-        raise ValueError(f"diverges_after must be below 2**31, as steps are, not {diverges_after}")
+    if diverges_after is not None and diverges_after > LAST_STEP:
+        raise ValueError(
+            f"diverges_after must be at most {LAST_STEP:,}, as steps are, not {diverges_after}"
+        )
     if (epochs is None) == (steps is None):
         raise ValueError("give either epochs= or steps=")
     if batch_size > examples:
@@ -155,8 +157,10 @@ def make_budget(
         raise ValueError(f"diverges_above must be a positive number, not {diverges_above!r}")
     steps_per_epoch = examples // int(batch_size)
     total = int(steps) if steps is not None else int(epochs or 0) * steps_per_epoch
-    if total >= 2**31:
-        raise ValueError(f"{total:,} steps are more than are counted, 2**31 - 1; train in parts")
+    if total > LAST_STEP:
+        raise ValueError(
+            f"{total:,} steps are more than are counted, {LAST_STEP:,}; train in parts"
+        )
     evaluate = min(int(evaluate_every or steps_per_epoch), total)
     return Budget(
         steps=total,

@@ -11,8 +11,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_course.base import LAST_STEP, within_int32
+
 DEEPEST = 40  # lists in lists in dicts; a state has 4 levels, and an array's lists a few more
-LAST_STEP = 2**31 - 1  # steps are counted in int32
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -93,7 +94,7 @@ def number(x: Any, what: str) -> Any:
         shown = found if isinstance(found, float) else "more digits than it has"
         raise ValueError(f"{what} is no number that float32 can hold: {shown}")
     # JAX takes Python's whole numbers for int32, also beside float32
-    return found if abs(found) <= LAST_STEP else float(found)
+    return within_int32(found)
 
 
 def step_count(x: Any, what: str) -> int:

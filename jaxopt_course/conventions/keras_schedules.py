@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_course.base import Schedule, number
+from jaxopt_course.base import LAST_STEP, Schedule, number
 from jaxopt_course.conventions import arrays
 from jaxopt_course.conventions.odd_values import odd
 from jaxopt_course.messages import unknown
@@ -70,8 +70,8 @@ def _option(kind: str, name: str, x: Any) -> Any:
 
 def _number(name: str, called: str, x: Any) -> Any:
     found = arrays.number(x, called)
-    if name in _STEPS and not 0 <= found <= arrays.LAST_STEP:
-        raise ValueError(f"{called} is a step from 0 to {arrays.LAST_STEP:,}, not {found}")
+    if name in _STEPS and not 0 <= found <= LAST_STEP:
+        raise ValueError(f"{called} is a step from 0 to {LAST_STEP:,}, not {found}")
     return found
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_course.base import Flag, Scalar, Schedule, either, number
+from jaxopt_course.base import Flag, Scalar, Schedule, either, number, within_int32
 from jaxopt_course.schedules.ranges import (
     at_least_0,
     check_range,
@@ -32,8 +32,7 @@ def constant_schedule(value: Scalar) -> Schedule:
     0.5
     """
     number(value)  # refused here and not at its first use
-    large = isinstance(value, int) and abs(value) > 2**31 - 1  # JAX takes a whole number for int32
-    given = float(value) if large else value
+    given = within_int32(value)
     return lambda step: given
 
 

@@ -6,10 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_course.base import Scalar, Schedule, number
+from jaxopt_course.base import LAST_STEP, Scalar, Schedule, number
 from jaxopt_course.schedules.ranges import is_number, reached
-
-LAST = 2**31 - 1  # steps are counted in int32
 
 
 def piecewise_constant_schedule(
@@ -99,7 +97,7 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[Scalar]) 
     def schedule(step: Any) -> jax.Array:
         value = jnp.asarray(schedules[0](step))
         for boundary, following in zip(boundaries, schedules[1:], strict=True):
-            if isinstance(boundary, int) and boundary > LAST:
+            if isinstance(boundary, int) and boundary > LAST_STEP:
                 break  # of no step
             own = jnp.maximum(jnp.asarray(step) - boundary, 0)  # before its time it is not used
             value = jnp.where(reached(step, boundary), following(own), value)

@@ -30,6 +30,7 @@ from jaxopt_course.base import (
     mean,
     number,
     stateless,
+    within_int32,
 )
 from jaxopt_course.describe import described
 from jaxopt_course.transforms.clipping import global_norm
@@ -107,8 +108,7 @@ def scale_by_factored_rms(
     """
     check_whole("min_dim_size_to_factor", min_dim_size_to_factor)
     number(step_offset)  # refused here and not at the first update
-    large = isinstance(step_offset, int) and abs(step_offset) > 2**31 - 1
-    offset = float(step_offset) if large else step_offset
+    offset = within_int32(step_offset)
     if not callable(decay_rate_fn):
         raise TypeError(f"decay_rate_fn is a function of steps and d, not {decay_rate_fn!r}")
     axes_of = lambda x: _axes(np.shape(x), factored, last_axes, min_dim_size_to_factor)
