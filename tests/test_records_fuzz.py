@@ -3,16 +3,15 @@
 ``-m fuzz`` tries 2,000 inputs, ``-m soak`` 100,000.
 """
 
-import copy
 import json
 import random
 import shutil
-import warnings
+from contextlib import nullcontext
 
 import jax
 import pytest
 from long_form import only
-from odd_input import odd_bytes
+from odd_input import ODD, little_memory, odd_bytes, paths, put, refused, watched
 
 import jaxopt_course as joc
 from jaxopt_course.records import checkpoints, claims, lock, ownership, store, weights
@@ -23,11 +22,6 @@ from jaxopt_course.sweeps import engine
 
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.02], seed=range(2))
 ANSWERS = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError)
-ODD = [
-    None, True, False, 0, -1, 1, 3, 10**400, 1e308, float("nan"), float("inf"), -0.5,
-    "", "x", "../x", "/etc/x", "\x1b[2J", "a" * 10_000, "é\u202e", [], {}, [None], [[]], {"": None},
-    ["sgd"] * 3, {"name": "ASHA", "eta": "x"}, {"name": 3}, [1, 2], {"loss": "min"},
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -80,48 +74,14 @@ def readers(directory, whole):
     }
 
 
-def answer(reader):
-    """Let it read: an answer of ours, or none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            reader()
-        except ANSWERS as error:
-            assert "Errno" not in str(error), error
-
-
-def paths(content, path=()):
-    """The places in JSON."""
-    yield path
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield from paths(value, (*path, key))
-    if isinstance(content, list):
-        for key, value in enumerate(content[:3]):
-            yield from paths(value, (*path, key))
-
-
-def put(content, path, value):
-    """A copy with another value at a place, or without what stood there."""
-    if not path:
-        return value
-    content = copy.deepcopy(content)
-    inner = content
-    for key in path[:-1]:
-        inner = inner[key]
-    if value is ...:
-        del inner[path[-1]]
-    else:
-        inner[path[-1]] = value
-    return content
-
-
 def odd_json(moments, content):
     """The bytes of a JSON with one or two odd places."""
     value = json.loads(content)
     for _ in range(moments.randint(1, 2)):
-        value = put(value, moments.choice(list(paths(value))), moments.choice([..., *ODD]) or 0)
-    return json.dumps(value if value is not ... else None).encode()
+        odd = moments.choice([..., *ODD[:-1]])  # the last is no JSON
+        where = moments.choice(list(paths(value)))
+        value = put(value, where, odd if where or odd is not ... else 0)
+    return json.dumps(value).encode()
 
 
 FILES = {  # the share of each in the inputs
@@ -138,6 +98,10 @@ FILES = {  # the share of each in the inputs
     ".study.json": 0.02,
     ".lock": 0.01,
 }
+
+
+# a lock is taken by writing who has it; damaged snapshots make room for whole ones
+READ_ONLY = {name for name in FILES if name != ".lock" and not name.endswith(".state")}
 
 
 def listing(directory):
@@ -157,12 +121,17 @@ def fuzz(study, tmp_path, name, inputs, seed):
         spoilt = spoil(moments, content)
         file.write_bytes(spoilt)
         before = listing(tmp_path)
+        size = sum(map(len, before.values()))
         try:
-            answer(reader)
-            if turn % 10 == 0:  # these read all that there is
-                answer(lambda: findings.read(directory))
-                answer(lambda: claims.verified_names(directory))
-        except Exception as error:
+            with (
+                watched() if name in READ_ONLY else nullcontext(),
+                nullcontext() if turn % 20 else little_memory(size),
+            ):
+                refused(reader, kinds=ANSWERS)
+                if turn % 10 == 0:  # these read all that there is
+                    refused(lambda: findings.read(directory), kinds=ANSWERS)
+                    refused(lambda: claims.verified_names(directory), kinds=ANSWERS)
+        except BaseException as error:
             error.add_note(f"turn {turn}: {spoilt[:3000]!r}")
             raise
         if name.endswith(".state"):  # damaged ones make room for whole ones
