@@ -25,6 +25,8 @@ def canonical(data: Tree, part: str, uint8: bool = False, rounding: bool = True)
     first_name, first = arrays[0]
     for name, array in arrays:
         if array.ndim == 0:
+            if array.dtype.kind not in "biufcV":  # a generator, a name of a file, a set
+                raise TypeError(f"{name} is no array, but {type(array.item()).__name__}")
             raise ValueError(f"{name} is a scalar; its first axis must count examples")
         if len(array) != len(first):
             raise ValueError(
