@@ -597,7 +597,7 @@ def with_one(value):
         ({"evaluate": lambda p, s, d: {"loss": (1.0, 2.0)}}, ValueError, "'loss' must be a scalar"),
         (train_with(x=scipy.sparse.csr_array(np.ones((6, 2)))), TypeError,
          r"train\['x'\] is sparse \(csr_array\): call its \.toarray\(\) first"),
-        (train_with(x=(row for row in np.ones((6, 2)))), TypeError, "is no array, but generator"),
+        (train_with(x={1, 2}), TypeError, "is no array, but set"),
         (train_with(x="data.csv"), TypeError, r"train\['x'\] is no array, but str"),
         ({"loss": lambda p, s, b, k: (jnp.sum(p["w"]), ({}, {}))}, ValueError,
          "changes the structure of model_state"),
