@@ -17,6 +17,8 @@ from jaxopt_course.sweeps import engine
 from jaxopt_course.sweeps.lanes import Data
 from jaxopt_course.sweeps.population import perturbed
 from jaxopt_course.tables.buckets import split
+from jaxopt_course.tables.recipes import RECIPES
+from jaxopt_course.tables.signatures import decays_of
 from jaxopt_course.train import make_trial
 
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=np.geomspace(1e-4, 0.1, 6).tolist())
@@ -233,6 +235,15 @@ def test_its_numbers_become_those_of_json():
 def test_numbers_near_others():
     assert perturbed("learning_rate", 0.5, 1.2) == 0.6
     assert perturbed("b1", 0.9, 0.8) == pytest.approx(0.92)
+    assert perturbed("b1", 1.0, 1.2) == 1.0
     assert perturbed("b1", 0.1, 1.2) == 0.0  # 1 - 0.9 * 1.2 would be below 0
     assert perturbed("k", 3, 0.8) == 2 and perturbed("k", 1, 0.8) == 1
     assert perturbed("weight_decay", 0.0, 1.2) == 0.0
+
+
+def test_no_decay_leaves_its_range():
+    """Of every recipe, and of a mean of the weights; also where it is near 1."""
+    names = set().union(*map(decays_of, RECIPES), {"ema_decay"})
+    assert {"beta", "adam_b2", "dampening"} < names
+    for name in names:
+        assert perturbed(name, 0.95, 1.2) == pytest.approx(0.94), name

@@ -15,7 +15,10 @@ import numpy as np
 from jaxopt_course.sweeps.climb import Climb, News, Score
 from jaxopt_course.sweeps.program import Table
 
-SHARES = frozenset({"b1", "b2", "b3", "decay", "rho", "momentum"})  # 1 - b is what is scaled
+SHARES = frozenset(  # decays of all recipes, and of a mean of the weights: 1 - b is what is scaled
+    {"b1", "b2", "b3", "adam_b1", "adam_b2", "beta", "dampening", "decay", "rho", "momentum"}
+    | {"ema_decay"}
+)
 
 
 class Move(NamedTuple):
@@ -114,14 +117,14 @@ class Generations:
 
 
 def perturbed(column: str, value: Any, factor: float) -> Any:
-    """A number near another: its multiple, of a decay b in [0, 1) that of 1 - b.
+    """A number near another: its multiple, of a decay b in [0, 1] that of 1 - b.
 
     >>> perturbed("learning_rate", 0.5, 1.2), perturbed("b1", 0.75, 2.0), perturbed("k", 3, 0.8)
     (0.6, 0.5, 2)
     """
     if isinstance(value, int | np.integer):
         return max(1, round(int(value) * factor)) if value > 0 else int(value)
-    if column in SHARES and 0 <= value < 1:
+    if column in SHARES and 0 <= value <= 1:
         return float(1.0 - min(1.0, (1.0 - value) * factor))
     return float(value * factor)
 

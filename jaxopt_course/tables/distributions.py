@@ -1,10 +1,13 @@
 """What the numbers of a search space are drawn from."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+MOST_VALUES = 10_000_000  # of a column
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,12 @@ def values_of(name: str, column: Any) -> list[Any]:
         raise TypeError(f"column {name!r} is a set, which has no order: give a list, sorted(…)")
     if getattr(column, "ndim", None) == 0:
         return [np.asarray(column).item()]
-    values = np.asarray(column).tolist() if hasattr(column, "__array__") else list(column)
+    if hasattr(column, "__array__"):
+        values = np.asarray(column).tolist()
+    else:  # an iterator may have no end
+        values = list(itertools.islice(column, MOST_VALUES + 1))
+    if len(values) > MOST_VALUES:
+        raise ValueError(f"column {name!r} has more than {MOST_VALUES:,} values; give fewer")
     if not values:
         raise ValueError(f"column {name!r} has no values")
     return values

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pandas as pd
 
+from jaxopt_course.base import DecayLike
 from jaxopt_course.messages import unknown
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.around import AROUND, check_around
@@ -146,6 +147,8 @@ def complete(
             given = argument in trials and trials.loc[rows, argument].notna().any()
             if given:
                 _check_kind(argument, trials.loc[rows, argument], default, name)
+                if argument in decays_of(name):
+                    _check_decay(argument, trials.loc[rows, argument], name)
             if not given and (isinstance(default, bool) or _is_optional(name, argument)):
                 continue  # a switch or memory that nobody asks for stays out of the program
             if argument not in trials:
@@ -189,6 +192,27 @@ def _check_kind(column: str, values: pd.Series, default: Any, name: str) -> None
                 f"column {column!r} of {name} takes whole numbers from {WHOLE[column]} on, not "
                 f"{odd.iloc[0]}"
             )
+
+
+def decays_of(name: str) -> set[str]:
+    """The arguments of a registered recipe that are decays, from 0 to 1.
+
+    >>> sorted(decays_of("adam")), sorted(decays_of("sgd"))
+    (['b1', 'b2'], ['momentum'])
+    """
+    kinds = (DecayLike, DecayLike | None)
+    parameters = inspect.signature(RECIPES[name]).parameters
+    return {argument for argument, p in parameters.items() if p.annotation in kinds}
+
+
+def _check_decay(column: str, values: pd.Series, name: str) -> None:
+    """Recipes refuse such a number themselves, but in a program it is traced."""
+    outside = ((values < 0) | (values > 1)).fillna(False)
+    if outside.any():
+        row = int(outside.idxmax())
+        raise ValueError(
+            f"column {column!r} of {name} is a decay, from 0 to 1, and row {row} has {values[row]}"
+        )
 
 
 def _not_taken(column: str, name: str, parameters: Mapping[str, Any], row: int) -> str:

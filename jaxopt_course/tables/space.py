@@ -5,6 +5,7 @@ user's own query, join or CSV.  Conditional spaces are a ``.query(...)`` or a ``
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -56,7 +57,7 @@ def grid(**columns: Any) -> pd.DataFrame:
         a table of product(lengths) rows.
 
     Raises:
-        ValueError: no column, or a column without values.
+        ValueError: no column, a column without values, or more rows than a table may have.
 
     >>> grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.1], seed=range(2)).shape
     (8, 3)
@@ -64,6 +65,7 @@ def grid(**columns: Any) -> pd.DataFrame:
     values = {name: values_of(name, column) for name, column in columns.items()}
     if not values:
         raise ValueError("grid() needs at least one column, for instance learning_rate=[0.1, 1.0]")
+    _check_rows(math.prod(map(len, values.values())))
     rows = itertools.product(*values.values())
     return _table(dict(zip(values, zip(*rows, strict=True), strict=True)))
 
@@ -140,6 +142,7 @@ def _sample(u: np.ndarray, columns: dict[str, Any], seeds: Iterable[int]) -> pd.
         for x, (name, space) in zip(u.T, columns.items(), strict=False)
     }
     own = values_of("seeds", seeds)
+    _check_rows(len(own) * len(u))
     repeated = {name: [x for x in xs for _ in own] for name, xs in chosen.items()}
     return _table(repeated | {"seed": own * len(u)})
 
@@ -218,6 +221,14 @@ def _count(n: int) -> int:
             f"n must be a whole number of at least 1 ({MOST_ROWS:,} at most), not {n!r}"
         )
     return int(n)
+
+
+def _check_rows(rows: int) -> None:
+    if rows > MOST_ROWS:
+        raise ValueError(
+            f"a table of {rows:,} rows is more than can be held ({MOST_ROWS:,} at most): give "
+            "fewer values, or draw some of the configurations with random or sobol"
+        )
 
 
 def _drawn_by(seed: int) -> int:
