@@ -36,6 +36,7 @@ BOOLEANS = {"true": True, "false": False}
 
 _SIGN = r"[-+\u2212]?"
 _GAP = "[ '`\u00b4\u2019\u00a0\u202f\u2007\u2009]"
+_GAPS = dict.fromkeys(map(ord, _GAP[1:-1]))
 _CURRENCY = (
     r"(?:(?:US|CA|AU|NZ|HK|NT|R|A|C|S)?\$|[$€£¥₹₽₩₺₪₴₦₱₫฿₨]|Rs\.?|Rp\.?|[Kk]r\.?|Fr\.?|zł|Kč|Ft|"
     "USD|EUR|GBP|CHF|JPY|INR|CAD|AUD|NZD|SEK|NOK|DKK|PLN|CZK|HUF|RUB|BRL|MXN|ZAR|CNY|KRW|SGD|HKD|"
@@ -61,6 +62,7 @@ _DECIMAL = re.compile(
 _THOUSANDS = re.compile(rf"\d{{1,3}}(?:{_GAP}\d{{3}})+|[1-9]\d{{0,2}}(?:,\d{{2,3}})*,\d{{3}}")
 _EITHER = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 _SWAP = str.maketrans(".,", ",.")
+_ONES = str.maketrans("23456789", "1" * 8)
 
 
 class Cell(NamedTuple):
@@ -114,7 +116,7 @@ def reading(cell: Cell) -> set[Decimal] | None:
 
 def _plain(cell: Cell, decimal: Decimal) -> str | None:
     """Digits with "." for decimals and nothing else, or None where it is no number."""
-    digits = cell.digits if decimal == "." else cell.digits.translate(_SWAP)
+    digits = _with_point(cell, decimal)
     if digits in (".", ","):
         return None
     if _WHOLE.fullmatch(digits) or _DECIMAL.fullmatch(digits):
@@ -122,6 +124,36 @@ def _plain(cell: Cell, decimal: Decimal) -> str | None:
     if not cell.exponent and _THOUSANDS.fullmatch(digits):
         return re.sub(rf"{_GAP}|,", "", digits)
     return None
+
+
+def _is_grouped(cell: Cell, decimal: Decimal) -> bool:
+    return _THOUSANDS.fullmatch(_with_point(cell, decimal)) is not None
+
+
+def _with_point(cell: Cell, decimal: Decimal) -> str:
+    return cell.digits if decimal == "." else cell.digits.translate(_SWAP)
+
+
+class _Shapes:
+    """Reads each way of writing once: among a million prices there are few.
+
+    Cells are of one shape if they differ in digits above 0 alone: patterns take all those alike.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Cell | None, int]] = {}
+
+    def cell_of(self, text: str) -> tuple[str, Cell | None]:
+        """The shape of a cell, and its parts, as :func:`cell_of` has them."""
+        text = text if text.isascii() else text.translate(_KEYS)
+        shape = text.translate(_ONES)
+        if shape not in self._known:
+            like = cell_of(shape)
+            self._known[shape] = like, shape.find(like.digits) if like else 0
+        like, start = self._known[shape]
+        if like is None or like.exponent:  # whose digits are others
+            return shape, like and cell_of(text)
+        return shape, like._replace(digits=text[start : start + len(like.digits)])
 
 
 class Marks(NamedTuple):
@@ -137,14 +169,17 @@ def marks_of(texts: Texts) -> Marks | None:
     certain: set[Decimal] = set()
     either: list[str] = []
     small, large, found, times = 0, 0, 0, 0
+    shapes, known = _Shapes(), {}
     for text, count in zip(texts.words, texts.counts(), strict=True):
         if not text or is_empty_word(text) or text.lower() in INFINITE:
             continue
-        cell = cell_of(text)
+        shape, cell = shapes.cell_of(text)
         if cell is None:
             return None
         found += 1
-        ways = reading(cell)
+        if shape not in known:
+            known[shape] = reading(cell)
+        ways = known[shape]
         if ways is None:
             small, large = small + (len(cell.digits) < 4), large + (len(cell.digits) > 3)
         elif not ways:
@@ -215,6 +250,8 @@ def numbers(texts: Texts, decimal: Decimal) -> Numbers | None:
     empty, dresses, bare, whole = [], set(), False, True
     grouped: dict[str, str] = {}
     comma: dict[str, str] = {}
+    shapes, known = _Shapes(), {}
+    marks = _GAPS | {ord("."): None, ord(","): "."} if decimal == "," else _GAPS | {ord(","): None}
     for word in texts.words:
         if not word or is_empty_word(word):
             empty += [word] if word not in ("", "?") else []
@@ -224,15 +261,20 @@ def numbers(texts: Texts, decimal: Decimal) -> Numbers | None:
             values.append(INFINITE[word.lower()])
             whole = False
             continue
-        cell = cell_of(word)
-        plain = None if cell is None else _plain(cell, decimal)
-        if cell is None or plain is None or len(plain) > LONGEST:
+        shape, cell = shapes.cell_of(word)
+        if cell is None:
+            return None
+        if shape not in known:
+            known[shape] = _plain(cell, decimal) is not None, _is_grouped(cell, decimal)
+        fine, in_groups = known[shape]
+        plain = cell.digits.translate(marks)
+        if not fine or len(plain) > LONGEST:
             return None
         if cell.dress:
             dresses.add(cell.dress)
         elif plain.strip("0."):
             bare = True
-        if _THOUSANDS.fullmatch(cell.digits if decimal == "." else cell.digits.translate(_SWAP)):
+        if in_groups:
             grouped = grouped or {cell.digits: plain}
         elif decimal == "," and "." in plain:
             comma = comma or {cell.digits: plain}
