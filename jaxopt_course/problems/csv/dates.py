@@ -8,7 +8,7 @@ import pandas as pd
 
 from jaxopt_course.messages import printable
 from jaxopt_course.problems.csv.names import listed
-from jaxopt_course.problems.csv.numbers import is_empty_word
+from jaxopt_course.problems.csv.numbers import SHAPES, is_empty_word
 
 FORMATS = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y",
@@ -34,6 +34,7 @@ _ZONE = re.compile(r"(\d:\d\d(?::\d\d(?:\.\d+)?)?) *(?:Z|UTC|GMT|[-+]\d\d(?::?\d
 _HALF = re.compile(r"(?<=\d) *([ap])\.? ?m\.?$", re.IGNORECASE)
 _QUARTER = re.compile(r"(?:(\d{4})[- ]?Q([1-4])|Q([1-4])[- /]?(\d{4}))", re.IGNORECASE)
 _WEEK = re.compile(r"(\d{4})-?W(\d\d)")
+_ZEROS = str.maketrans("123456789", "0" * 9)
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?")
 _NAMED = re.compile(
     rf"(?:\d{{1,4}}[-/ .]*)?{_MONTH}[a-z]*[-/ .,]*\d{{1,4}}(?:[-/ ,]+\d{{2,4}})?", re.IGNORECASE
@@ -112,7 +113,7 @@ def _times(column: pd.Series, form: str) -> pd.Series:
                 f"column {column.name!r} has {bad!r}, which is no date as {printable(form)}"
             )
         return times
-    plain = texts.map(_plain, na_action="ignore")
+    plain = _all_plain(texts)
     found: dict[str, pd.Series] = {}
     odd, fewest = "", len(plain)  # a cell that most others are not written like
     for known, times in _readings(plain):
@@ -155,6 +156,21 @@ def _plain(text: str) -> str:
     return _MONTH_NAME.sub(lambda month: month[1].title(), text)
 
 
+def _all_plain(texts: pd.Series) -> pd.Series:
+    """Each cell as :func:`_plain` has it; of those that differ in digits alone one is tried."""
+    same: dict[str, bool] = {}
+
+    def plain(text: str) -> str:
+        shape = text.translate(_ZEROS)
+        if shape not in same:
+            if len(same) == SHAPES:
+                same.clear()
+            same[shape] = _plain(shape) == shape
+        return text if same[shape] else _plain(text)
+
+    return texts.map(plain, na_action="ignore")
+
+
 def _readings(texts: pd.Series) -> Iterator[tuple[str, pd.Series]]:
     """Formats that read the first cell, and what they make of all."""
     seen = texts.dropna()
@@ -170,7 +186,7 @@ def _readings(texts: pd.Series) -> Iterator[tuple[str, pd.Series]]:
         for form in (*(d + t for d in FORMATS for t in TIMES), *MONTHS, *OTHERS):
             if pd.notna(pd.to_datetime(first, format=form, errors="coerce")):
                 yield form, pd.to_datetime(texts, format=form, errors="coerce")
-    if seen.map(lambda cell: _ISO.fullmatch(cell) is not None).all():  # of several lengths
+    if all(map(_ISO.fullmatch, {cell.translate(_ZEROS) for cell in seen})):  # of several lengths
         yield "ISO 8601", pd.to_datetime(texts, format="ISO8601", errors="coerce")
     for shape, first_day in ((_QUARTER, _quarter), (_WEEK, _week)):
         if shape.fullmatch(first):

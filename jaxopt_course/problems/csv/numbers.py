@@ -5,7 +5,7 @@ by cells that can only be read in one way, else by the shape of the column, else
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from jaxopt_course.problems.csv.texts import REMEMBERED, Texts
 
 Decimal = Literal[".", ","]
 LONGEST = 300  # digits of a number: beyond, float64 has none, and Python reads no more than 4,300
+SHAPES = 4_096  # ways of writing that are remembered
 GROUPED = 20  # cells as 7,715 beside 903: decimals would have lost a last 0 among so many
 
 # Beside numbers these are empty cells; in a column of words they are words.
@@ -138,22 +139,32 @@ class _Shapes:
     """Reads each way of writing once: among a million prices there are few.
 
     Cells are of one shape if they differ in digits above 0 alone: patterns take all those alike.
+
+    Args:
+        judge: of a cell, by its shape.
     """
 
-    def __init__(self) -> None:
-        self._known: dict[str, tuple[Cell | None, int]] = {}
+    def __init__(self, judge: Callable[[Cell], Any]) -> None:
+        self._judge = judge
+        self._known: dict[str, tuple[Cell | None, int, Any]] = {}
 
-    def cell_of(self, text: str) -> tuple[str, Cell | None]:
-        """The shape of a cell, and its parts, as :func:`cell_of` has them."""
+    def cell_of(self, text: str) -> tuple[Cell | None, Any]:
+        """The parts of a cell, as :func:`cell_of` has them, and what is judged of it."""
         text = text if text.isascii() else text.translate(_KEYS)
         shape = text.translate(_ONES)
         if shape not in self._known:
+            if len(self._known) == SHAPES:  # of long numbers each may have its own
+                self._known.clear()
             like = cell_of(shape)
-            self._known[shape] = like, shape.find(like.digits) if like else 0
-        like, start = self._known[shape]
+            self._known[shape] = (
+                (None, 0, None)
+                if like is None
+                else (like, shape.find(like.digits), self._judge(like))
+            )
+        like, start, judged = self._known[shape]
         if like is None or like.exponent:  # whose digits are others
-            return shape, like and cell_of(text)
-        return shape, like._replace(digits=text[start : start + len(like.digits)])
+            return like and cell_of(text), judged
+        return like._replace(digits=text[start : start + len(like.digits)]), judged
 
 
 class Marks(NamedTuple):
@@ -169,17 +180,14 @@ def marks_of(texts: Texts) -> Marks | None:
     certain: set[Decimal] = set()
     either: list[str] = []
     small, large, found, times = 0, 0, 0, 0
-    shapes, known = _Shapes(), {}
+    shapes = _Shapes(reading)
     for text, count in zip(texts.words, texts.counts(), strict=True):
         if not text or is_empty_word(text) or text.lower() in INFINITE:
             continue
-        shape, cell = shapes.cell_of(text)
+        cell, ways = shapes.cell_of(text)
         if cell is None:
             return None
         found += 1
-        if shape not in known:
-            known[shape] = reading(cell)
-        ways = known[shape]
         if ways is None:
             small, large = small + (len(cell.digits) < 4), large + (len(cell.digits) > 3)
         elif not ways:
@@ -250,7 +258,7 @@ def numbers(texts: Texts, decimal: Decimal) -> Numbers | None:
     empty, dresses, bare, whole = [], set(), False, True
     grouped: dict[str, str] = {}
     comma: dict[str, str] = {}
-    shapes, known = _Shapes(), {}
+    shapes = _Shapes(lambda like: (_plain(like, decimal) is not None, _is_grouped(like, decimal)))
     marks = _GAPS | {ord("."): None, ord(","): "."} if decimal == "," else _GAPS | {ord(","): None}
     for word in texts.words:
         if not word or is_empty_word(word):
@@ -261,13 +269,10 @@ def numbers(texts: Texts, decimal: Decimal) -> Numbers | None:
             values.append(INFINITE[word.lower()])
             whole = False
             continue
-        shape, cell = shapes.cell_of(word)
+        cell, judged = shapes.cell_of(word)
         if cell is None:
             return None
-        if shape not in known:
-            known[shape] = _plain(cell, decimal) is not None, _is_grouped(cell, decimal)
-        fine, in_groups = known[shape]
-        plain = cell.digits.translate(marks)
+        plain, (fine, in_groups) = cell.digits.translate(marks), judged
         if not fine or len(plain) > LONGEST:
             return None
         if cell.dress:
