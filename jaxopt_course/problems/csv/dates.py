@@ -173,15 +173,15 @@ def _all_plain(texts: pd.Series) -> pd.Series:
 
 def _readings(texts: pd.Series) -> Iterator[tuple[str, pd.Series]]:
     """Formats that read the first cell, and what they make of all."""
-    seen = texts.dropna()
-    if not len(seen):
+    seen = texts.dropna().tolist()
+    if not seen:
         return
     lengths = {len(cell) if cell.isdigit() else 0 for cell in seen}
     digits = DIGITS.get(next(iter(lengths)), ()) if len(lengths) == 1 else ()
     if lengths != {0}:
         for form in digits:
             yield form, pd.to_datetime(texts, format=form, errors="coerce")
-    first = seen.iloc[0]
+    first = seen[0]
     if not first.isdigit():
         for form in (*(d + t for d in FORMATS for t in TIMES), *MONTHS, *OTHERS):
             if pd.notna(pd.to_datetime(first, format=form, errors="coerce")):
@@ -194,7 +194,7 @@ def _readings(texts: pd.Series) -> Iterator[tuple[str, pd.Series]]:
                              na_action="ignore")  # fmt: skip
             form = "%Y-%m-%d" if shape is _QUARTER else "%G-%V-%u"
             yield form, pd.to_datetime(days, format=form, errors="coerce")
-    numbers = pd.to_numeric(seen, errors="coerce")
+    numbers = pd.to_numeric(pd.Series(seen), errors="coerce")
     wholes = {len(str(abs(int(n)))) for n in numbers} if numbers.notna().all() else {0}
     units = {EPOCHS.get(length) for length in wholes}
     dated = any(pd.notna(pd.to_datetime(first, format=form, errors="coerce")) for form in digits)
