@@ -146,7 +146,7 @@ def _train(
         say(*str(planned).splitlines())
     try:
         with imported_ahead(), warnings.catch_warnings():
-            if sys.stdin.isatty() and not arguments.yes:  # before the second is compiled
+            if _is_asked() and not arguments.yes:  # before the second is compiled
                 warnings.simplefilter("error", ManyProgramsWarning)
             study = sweep(
                 task,
@@ -177,6 +177,11 @@ def _train(
     answer = show(out, language=arguments.lang, **told)
     say(f"{seconds():.1f} s from command to report")
     return answer
+
+
+def _is_asked() -> bool:
+    """Whether somebody sits there; a daemon's standard input may be closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def describe(planned: Any) -> list[dict[str, Any]]:

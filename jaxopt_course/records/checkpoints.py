@@ -142,7 +142,7 @@ def asked(directory: str | Path) -> Question:
 def _no_longer(file: Path) -> str:
     return (
         f"{file} was edited or is damaged, so its trials would not be those that were begun; put "
-        "it back as it was, or sweep anew (overwrite=True, on the command line --overwrite)"
+        "it back as it was, or sweep anew (overwrite=True)"
     )
 
 

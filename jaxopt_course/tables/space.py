@@ -5,13 +5,15 @@ user's own query, join or CSV.  Conditional spaces are a ``.query(...)`` or a ``
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxopt_course.tables.distributions import (
+    DRAWN,
     Integers,
     LogUniform,
     Uniform,
@@ -56,11 +58,12 @@ def grid(**columns: Any) -> pd.DataFrame:
         a table of product(lengths) rows.
 
     Raises:
-        ValueError: no column, or a column without values.
+        ValueError: no column, a column without values, or more rows than a table may have.
 
     >>> grid(optimizer=["sgd", "adam"], learning_rate=[0.01, 0.1], seed=range(2)).shape
     (8, 3)
     """
+    _refuse_many(*columns.values())
     values = {name: values_of(name, column) for name, column in columns.items()}
     if not values:
         raise ValueError("grid() needs at least one column, for instance learning_rate=[0.1, 1.0]")
@@ -78,6 +81,7 @@ def random(n: int, *, seed: int = 0, seeds: Iterable[int] = (0,), **columns: Any
         **columns: a distribution (:func:`uniform`, :func:`log_uniform`, :func:`integers`), a
             sequence to choose from, or a fixed value, per column.
     """
+    _refuse_many(range(_count(n)), seeds)
     u = np.random.default_rng(_drawn_by(seed)).random((_count(n), max(1, len(columns))))
     return _sample(u, columns, seeds)
 
@@ -116,6 +120,8 @@ def sobol(
     >>> sobol(2, optimizer=["sgd", "adamw"], tune=["learning_rate", "weight_decay"]).shape
     (4, 4)
     """
+    optimizers = columns.get("optimizer", ()) if tune is not None else ()
+    _refuse_many(range(_count(n)), seeds, optimizers)
     if tune is None:
         if space is not None:
             raise ValueError("space= holds the boxes of what tune= names: give tune= too")
@@ -123,7 +129,6 @@ def sobol(
     # the recipes, which a plain table need not wait for
     from jaxopt_course.tables.boxes import drawn
 
-    _count(n)
     return _table(drawn(lambda wide: _quantiles(n, wide, seed), tune, space, columns, seeds))
 
 
@@ -210,6 +215,16 @@ def _bounds(name: str, low: float, high: float) -> tuple[float, float]:
     if not (np.isfinite(low) and np.isfinite(high) and low < high):
         raise ValueError(f"{name} needs finite bounds low < high, not {low}, {high}")
     return float(low), float(high)
+
+
+def _refuse_many(*crossed: Any) -> None:
+    """Refuse a product of more rows than a table may have, before any is made."""
+    plain = [one for one in crossed if not isinstance(one, (str, *DRAWN))]
+    sizes = [len(x) for x in plain if isinstance(x, Sized) and getattr(x, "ndim", 1)]
+    if (rows := math.prod(size for size in sizes if size)) > MOST_ROWS:
+        raise ValueError(
+            f"a table of {rows:,} rows; {MOST_ROWS:,} at most: take fewer values or seeds"
+        )
 
 
 def _count(n: int) -> int:

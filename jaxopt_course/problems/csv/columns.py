@@ -1,7 +1,6 @@
 """Columns as inputs: numbers are standardised, categories become columns of 0 and 1."""
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -263,7 +262,7 @@ def _one_hot(
     here = np.zeros(len(words), bool)
     here[codes[train]] = True
     categories = sorted(words[place] for place in np.flatnonzero(here))
-    hint = _hint(words)
+    hint = _hint(name, words)
     distinct = len(set(words) - {MISSING})
     unlike = distinct > 2 and distinct == sum(words[code] != MISSING for code in codes)
     if not hint and unlike:
@@ -297,7 +296,7 @@ def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     return codes, words
 
 
-def _hint(words: Sequence[str]) -> str:
+def _hint(name: str, words: Sequence[str]) -> str:
     """Why a column of text is none of numbers, or that it is one of dates; "" if it is words."""
     words = [word for word in words if word != MISSING]
     cells = [n.cell_of(word) for word in words]
@@ -305,10 +304,10 @@ def _hint(words: Sequence[str]) -> str:
            if cell is None and not n.is_empty_word(word)]  # fmt: skip
     dated = sum(like_a_date(word) for word in words[:20])
     if words and dated == len(words[:20]):
-        return "dates: as year, month, day by dates=[…] (--dates)"
+        return f"dates: as year, month, day by dates=[{name!r}]"
     if words and all(map(_TIME.fullmatch, words)):
         form = "%H:%M:%S" if words[0].count(":") == 2 else "%H:%M"
-        return f"times: as hour, minute by dates={{column: '{form}'}} (--dates COLUMN={form})"
+        return f"times: as hour, minute by dates={{{name!r}: '{form}'}}"
     numbers = sum(cell is not None for cell in cells)
     if len(words) > 2 and odd and numbers >= max(len(odd), 3 * (len(odd) - 3)):
         shown = ", ".join(map(repr, odd[:3]))
@@ -332,7 +331,4 @@ def refusal(refused: Mapping[str, str]) -> str:
         each = "; ".join(f"{name!r} {why}" for name, why in list(refused.items())[:20])
         more = f"; and {len(names) - 20} more" if len(names) > 20 else ""
         begin = f"{len(names)} columns cannot be made inputs: {each}{more}. Leave them out"
-    # a name may hold anything: what a terminal would obey is shown, not sent
-    pasted = " ".join(shlex.quote(name) if name.isprintable() else repr(name) for name in names)
-    mark = "=" if len(names) == 1 and pasted.startswith("-") else " "  # else it is an option
-    return f"{begin}, drop={names} (--drop{mark}{pasted})"
+    return f"{begin}, drop={names}"

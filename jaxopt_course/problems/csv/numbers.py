@@ -194,7 +194,7 @@ def decide(columns: Mapping[str, Marks], usual: Decimal | None = None) -> dict[s
             raise ValueError(
                 f"column {name!r}: is {cell!r} {re.sub('[.,]', '', cell)} or "
                 f"{cell.replace(',', '.')}? {why}: say which mark is that of decimals, decimal='.' "
-                "or decimal=',' (--decimal)"
+                "or decimal=','"
             )
         elif not marks.certain:
             decided[name] = "."  # no mark at all: whole numbers

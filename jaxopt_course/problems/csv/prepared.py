@@ -112,14 +112,14 @@ def prepare(
         raise ValueError("the table has no rows")
     if target_name in drop:
         raise ValueError(
-            f"{target_name!r} is the target, so it cannot be dropped: take it out of drop"
+            f"{target_name!r} is the target, so it cannot be dropped: take it out of drop="
         )
     if target_name in formats:
-        raise ValueError(
-            f"{target_name!r} is the target, so it is no input: take it out of dates (--dates)"
-        )
+        raise ValueError(f"{target_name!r} is the target, so it is no input: take it out of dates=")
     if both := [name for name in formats if name in drop]:
-        raise ValueError(f"column {both[0]!r} is in drop and in dates: take it out of one of them")
+        raise ValueError(
+            f"column {both[0]!r} is in drop= and in dates=: take it out of one of them"
+        )
     dropped = [*dict.fromkeys(drop)]
     # of many columns each copy is larger than the file, also one that shares all cells
     table = table.drop(columns=dropped) if dropped else table
@@ -167,8 +167,7 @@ def prepare(
     ]
     if dated := [name for name in hollow if name in formats]:
         raise ValueError(
-            f"column {dated[0]!r} is to be dates and is empty in every row: take it out of dates= "
-            "(--dates)"
+            f"column {dated[0]!r} is to be dates and is empty in every row: take it out of dates="
         )
     if len(hollow) == len(others.columns):
         raise ValueError(f"every column beside the target {target_name!r} is empty")
