@@ -1,5 +1,6 @@
 """Files of strangers: marks, headers, gaps, numbers in a dress; what cannot be told is asked."""
 
+import gzip
 import os
 import re
 import socket
@@ -13,7 +14,9 @@ from long_form import every, put
 
 from jaxopt_course.cli.compare import Compare
 from jaxopt_course.cli.own_table import table_of
+from jaxopt_course.problems.csv import content as content_module
 from jaxopt_course.problems.csv import numbers, parser, reading, telling
+from jaxopt_course.problems.csv.content import StandardInput
 from jaxopt_course.problems.tables import prepare, read_table, table_task
 
 
@@ -289,6 +292,32 @@ def test_encodings(write):
         read_table(file, encoding="utf-99")
 
 
+WORDS = {"größe": [1.5, 2.0], "ort": ["Köln", "Łódź"]}
+TEXT = "größe,ort\n1.5,Köln\n2.0,Łódź\n"
+MARKS = {"utf-8-sig": b"", "utf-16": b"", "utf-32": b"",  # Python writes these marks
+         "utf-16-be": b"\xfe\xff", "utf-32-be": b"\0\0\xfe\xff"}  # fmt: skip
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("encoding", MARKS)
+def test_a_byte_order_mark_says_the_encoding(write, encoding, pack):
+    content = MARKS[encoding] + TEXT.encode(encoding)
+    file = write(pack(content))
+    assert read_table(file).to_dict("list") == WORDS
+    assert read_table(file, encoding=encoding).to_dict("list") == WORDS
+    with pytest.raises(ValueError, match="as its byte order mark says: take encoding= out"):
+        read_table(file, encoding="cp1252")
+
+
+def test_what_begins_with_a_mark_and_goes_on_otherwise(write):
+    with pytest.raises(ValueError, match="is a page, XML or JSON"):
+        read_table(write("<!DOCTYPE html>\n<p>a,b\n".encode("utf-16")))
+    file = write(b"\xef\xbb\xbfna\xefve,b\n1,2\n")  # joined of files in two encodings
+    with pytest.raises(ValueError, match=r"not a text file in UTF-8: .*encoding='cp1252'"):
+        read_table(file)
+    assert list(read_table(file, encoding="cp1252")) == ["naïve", "b"]
+
+
 def test_names_cannot_speak_to_a_terminal(write):
     table = read_table(write('"a\x1b]0;owned\x07",b\n1,2\n'))
     assert all(name.isprintable() for name in table)
@@ -314,6 +343,71 @@ def test_a_pipe_is_read_once_and_one_without_a_writer_is_refused(tmp_path):
     os.close(read_end)
     with pytest.raises(ValueError, match="is a device"):
         read_table("/dev/zero")
+
+
+@pytest.fixture
+def standard_input(monkeypatch):
+    """What is piped in, or any file in its place."""
+    kept = []
+
+    def put_in(content):
+        if isinstance(content, bytes):
+            read_end, write_end = os.pipe()
+            threading.Thread(target=_write, args=(write_end, content)).start()
+            stream = os.fdopen(read_end)
+        else:
+            stream = open(content)  # noqa: SIM115 -- closed below
+        kept.append(stream)
+        monkeypatch.setattr("sys.stdin", stream)
+
+    yield put_in
+    for stream in kept:
+        stream.close()
+
+
+def _write(place, content):
+    with os.fdopen(place, "wb") as stream:
+        for piece in (content[:7], content[7:]):
+            stream.write(piece)
+            stream.flush()
+            time.sleep(0.02)
+
+
+def test_standard_input_is_read_once(write, standard_input, monkeypatch):
+    for content in (TEXT.encode(), gzip.compress(TEXT.encode("utf-16")), write(TEXT)):
+        standard_input(content)
+        assert read_table(StandardInput()).to_dict("list") == WORDS
+        with pytest.raises(ValueError, match="standard input is empty"):
+            read_table(StandardInput())
+    standard_input(os.devnull)
+    with pytest.raises(ValueError, match="standard input is empty"):
+        read_table(StandardInput())
+    standard_input("/dev/zero")
+    with pytest.raises(ValueError, match="standard input is a device"):
+        read_table(StandardInput())
+    monkeypatch.setattr(content_module, "LARGEST_PIPE", 10)
+    standard_input(TEXT.encode())
+    with pytest.raises(ValueError, match="more than 2 GiB"):
+        read_table(StandardInput())
+    monkeypatch.setattr("sys.stdin", None)  # of a daemon
+    with pytest.raises(ValueError, match="standard input is closed"):
+        read_table(StandardInput())
+    leader, follower = os.openpty()
+    with os.fdopen(follower) as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        with pytest.raises(ValueError, match="standard input is a terminal"):
+            read_table(StandardInput())
+    os.close(leader)
+
+
+def test_who_says_nothing_is_not_waited_for(standard_input, monkeypatch):
+    monkeypatch.setattr(content_module, "PATIENCE", 0.01)
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end) as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        with pytest.raises(ValueError, match="standard input is a pipe, and nothing came"):
+            read_table(StandardInput())
+    os.close(write_end)
 
 
 # Size

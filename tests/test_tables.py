@@ -286,7 +286,7 @@ def test_tables_that_are_refused(table, target, settings, message):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "bad.csv is empty"), (b"\xff\xfe\x00", "is not a text file in UTF-16: .*damaged or missing"),
+    [(b"", "bad.csv is empty"), (b"\xff\xfe\x00", "file in UTF-16: .*damaged or missing"),
      (b"a,b\n1,2\n1,2,3\n", "bad.csv is not a table"),
      (b"a,b\n1,2,\n3,4,\n", "more cells in its rows than names"),
      (b"n,a,b\n0,2.5,x,\n1,4.5,y,\n2,1.5,x,\n", "more cells in its rows than names"),
@@ -494,6 +494,33 @@ def test_a_csv_is_compared_and_replayed(folder, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         cli.main(["replay", "runs/people-1", "0"])
     assert "own task" in capsys.readouterr().err
+
+
+def test_a_piped_table_is_compared_and_given_again(folder, capsys, monkeypatch):
+    """By its data, whatever its file is called; the command to repeat says what it lacks."""
+    answer = Answer(dict)  # no page is written
+    monkeypatch.setattr("jaxopt_course.cli.training.show", lambda directory, **told: answer)
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])  # each compiles anew
+    table = ["--csv", "-", "--target", "buys"]
+    asked = ["compare", *table, "--optimizers", "sgd", "--learning-rates", "1", "--seeds", "1",
+             "--epochs", "1", "--confirm", "0", "--lanes", "1"]  # fmt: skip
+    monkeypatch.setattr("sys.argv", ["jaxopt-course", *asked])
+    with open("people.csv") as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        cli.main(asked)
+    assert "from standard input: " in capsys.readouterr().out
+    study = joc.Study.load(folder / "runs" / "stdin-1")
+    assert study.manifest["command"].startswith("jaxopt-course compare --csv - --target buys")
+    with pytest.raises(SystemExit):
+        cli.main(["replay", "runs/stdin-1", "0"])
+    paste = "jaxopt-course replay runs/stdin-1 0 --csv - --target buys < TABLE.csv"
+    assert capsys.readouterr().err.strip().endswith(paste)
+    cli.main(["replay", "runs/stdin-1", "0", "--csv", "people.csv", "--target", "buys"])
+    assert capsys.readouterr().out.count("the same bits") >= 3
+    people().head(100).to_csv("others.csv", index=False)
+    with pytest.raises(SystemExit):
+        cli.main(["replay", "runs/stdin-1", "0", "--csv", "others.csv", "--target", "buys"])
+    assert "the data of the task 'stdin' are not those" in capsys.readouterr().err
 
 
 def test_a_table_says_the_scale_of_its_target():

@@ -74,6 +74,9 @@ def check(arguments: Training) -> None:
     """
     if (arguments.seeds is not None and arguments.seeds < 1) or arguments.confirm < 0:
         raise ValueError("--seeds must be at least 1, and --confirm at least 0")
+    for name in ("trials", "samples"):
+        if (number := getattr(arguments, name, None)) is not None and number < 1:
+            raise ValueError(f"--{name} must be at least 1, not {number}")
     if arguments.patience is not None and arguments.patience < 1:
         raise ValueError(
             f"--patience must be a number of evaluations, at least 1, not {arguments.patience}"

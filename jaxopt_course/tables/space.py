@@ -219,11 +219,11 @@ def _bounds(name: str, low: float, high: float) -> tuple[float, float]:
 
 def _refuse_many(*crossed: Any) -> None:
     """Refuse a product of more rows than a table may have, before any is made."""
-    plain = [one for one in crossed if not isinstance(one, (str, *DRAWN))]
-    sizes = [len(x) for x in plain if isinstance(x, Sized) and getattr(x, "ndim", 1)]
-    if (rows := math.prod(size for size in sizes if size)) > MOST_ROWS:
+    several = [x for x in crossed if isinstance(x, Sized) and not isinstance(x, str | DRAWN)]
+    rows = math.prod(len(x) or 1 for x in several if getattr(x, "ndim", None) != 0)
+    if rows > MOST_ROWS:
         raise ValueError(
-            f"a table of {rows:,} rows; {MOST_ROWS:,} at most: take fewer values or seeds"
+            f"a table has {MOST_ROWS:,} rows at most, not {rows:,}: take fewer values or seeds"
         )
 
 

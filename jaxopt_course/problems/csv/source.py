@@ -76,7 +76,7 @@ def read_text(file: Origin, encoding: str | None = None) -> str:
         ) from None
     except UnicodeDecodeError as error:
         name = (encoding or marked or "utf-8").removesuffix("-sig")
-        wide = _wide(content) or _letters(content)
+        wide = _wide(content) or _letters(content.removeprefix(codecs.BOM_UTF8))
         said = f"say what it is in, as encoding={wide!r}, or save it again"
         if wide == name:
             said = "a part of it is damaged or missing: save it again"
