@@ -731,10 +731,15 @@ def test_times_of_the_day_are_told_the_way(form, cells):
     [
         (["4.5-", "3.25", "12-"], [-4.5, 3.25, -12]),  # SAP, COBOL
         (["1.5D+02", "2.5d-1", "3"], [150, 0.25, 3]),  # Fortran
+        (["9'479.-", "19.50", "20.–"], [9479, 19.5, 20]),  # Swiss shops: no cents, and no minus
+        (["19,--", "1.200,—"], [19, 1200]),
+        (["19,- €", "-5,-- €", "7,50 €"], [19, -5, 7.5]),
+        (["1.5", ".a", ".Z", "._"], [1.5, np.nan, np.nan, np.nan]),  # gaps of SAS and Stata
     ],
 )
 def test_numbers_of_other_systems(write, cells, values):
-    assert read_table(write("p;y\n" + "".join(f"{c};a\n" for c in cells)))["p"].tolist() == values
+    found = read_table(write("p;y\n" + "".join(f"{c};a\n" for c in cells)))["p"]
+    np.testing.assert_array_equal(found, values)
     for word in ("3-door", "-4-", "(4-)", "4--", "5D3", "1-2"):
         assert numbers.cell_of(word) is None
 
@@ -748,6 +753,18 @@ def test_numbers_in_an_unknown_dress_are_remarked(write, cell):
     )
     few = "".join(f"ward {i % 9},{'ab'[i % 2]}\n" for i in range(100))
     assert notes_of(write(f"p,y\n{few}"))["p"] == ""
+
+
+def test_a_last_row_that_sums_all_others_is_remarked(write):
+    """Without a name it was a row as any other, far away from all."""
+    rows = [(i, 3 * i % 7, 0.5 * i) for i in range(1, 40)]
+    lines = "".join(f"{a},{b},{c}\n" for a, b, c in rows)
+    total = ",".join(str(sum(column)) for column in zip(*rows, strict=True))
+    whole = reading.read(write(f"a,b,c\n{lines}{total}\n"))
+    assert whole.notes["a"] == ["the last row is the sum of all others: take it out"]
+    assert reading.read(write(f"a,b,c\n{lines}")).notes == {}
+    chance = reading.read(write(f"a,b,c\n{lines}{total.split(',')[0]},5,6\n"))
+    assert chance.notes == {}, "one column may end so by chance"
 
 
 def test_versions_are_no_dates(write):
