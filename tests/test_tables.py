@@ -342,6 +342,15 @@ def test_rare_classes_are_named_with_what_helps():
     assert prepare(counts, "visits", kind="regression").classes == ()
 
 
+def test_the_target_is_no_input_whatever_it_is_called():
+    """Also where a column of dates makes another table, whose names are text."""
+    days = pd.date_range("2020-01-01", periods=60).strftime("%Y-%m-%d")
+    table = pd.DataFrame({3: range(60), "day": days, "hole": np.nan, 7: [0.5, 1.5, 3] * 20})
+    ready = prepare(table, 3, kind="regression", dates=["day"])
+    assert [name for name in ready.features if not name.startswith("day")] == ["7"]
+    assert prepare(table, 3, kind="regression", drop=["day"]).features == ("7",)
+
+
 def test_rows_without_a_target_are_left_out_on_demand():
     hole = HOLE.assign(buys=HOLE["buys"].mask(HOLE.index % 2 == 0, "yes"))
     ready = prepare(hole, "buys", leave_out=["empty"])

@@ -1,7 +1,7 @@
 """Columns as inputs: numbers are standardised, categories become columns of 0 and 1."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,21 +117,30 @@ class Encoded(NamedTuple):
     refused: dict[str, str]
 
 
-def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
-    """Every column of a table as inputs, measured on the rows of the train part."""
+def encode(table: pd.DataFrame, train: np.ndarray, without: Collection[Hashable] = ()) -> Encoded:
+    """Every column of a table as inputs, measured on the rows of the train part.
+
+    Args:
+        table: a row an example.
+        train: rows of the train part.
+        without: columns that are no inputs; a table without them would be a copy of what pandas
+            notes of all others, which is more than the cells where these are few.
+    """
     made: dict[str, Inputs] = {}
     told: dict[str, Column] = {}
     refused: dict[str, str] = {}
-    plain = [place for place, dtype in enumerate(table.dtypes) if _is_plain(dtype)]
+    order = [str(name) for name in table.columns if name not in without]
+    typed = list(zip(table.columns, table.dtypes, strict=True))
+    plain = [i for i, (name, dtype) in enumerate(typed) if _is_plain(dtype) and name not in without]
     large: set[str] = set()
     for own in _groups(len(plain), len(table)):
         names = [str(table.columns[place]) for place in plain[own]]
         block = table.iloc[:, plain[own]].to_numpy(np.float64)
         large |= {names[i] for i in np.flatnonzero((abs(block) >= 2.0**53).any(axis=0))}
         _numbers(names, block, train, made, told, refused)
-    for name, column in table.items():
-        name = str(name)
-        if (name in made or name in refused) and name not in large:
+    for given, column in table.items():
+        name = str(given)
+        if given in without or ((name in made or name in refused) and name not in large):
             continue
         if holds_lists(column):
             refused[name] = "holds lists or the like, of which each part may be a column"
@@ -147,8 +156,8 @@ def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
         else:
             _one_hot(column, train, made, told, refused)
     seen: set[str] = set()
-    order = list(map(str, table.columns))
-    for name, dtype in zip(order, table.dtypes, strict=True):
+    kinds = [dtype for name, dtype in typed if name not in without]
+    for name, dtype in zip(order, kinds, strict=True):
         if types.is_bool_dtype(dtype) and name in told:
             told[name] = told[name]._replace(became="booleans")
         for input_name in made[name].names if name in made else ():
