@@ -1,9 +1,12 @@
 """How messages are said: names that are not known, and text that comes from elsewhere."""
 
+import ast
 import difflib
 import html
+import re
+import shlex
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 MOST = 200  # names that a message lists
 
@@ -23,6 +26,70 @@ def unknown(kind: str, name: object, options: Iterable[str]) -> str:
     # a table may have tens of thousands of names, and a stranger's may hold anything
     more = f" and {len(known) - MOST:,} more" if len(known) > MOST else ""
     return f"unknown {kind} {name!r}{hint} (known: {printable(', '.join(known[:MOST]))}{more})"
+
+
+_ARGUMENT = re.compile(r"(?<![\w.\"'-])([a-z_]+)=(?![=>])")
+_BARE = re.compile(r"(?:True|False|[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?!\w)")
+_LISTED = re.compile(r" \(([a-z_]+=(?:, [a-z_]+=)+)\)")
+
+
+def in_options(text: str, options: Mapping[str, str]) -> str:
+    """A message of Python's arguments in the words of a command line.
+
+    Of ways that are listed, as ``(record_every=, evaluate_every=)``, those that the command lacks
+    are left out.
+
+    Args:
+        text: as Python's readers have it, arguments as ``name=`` or ``name=value``.
+        options: argument -> option of the command; others stay as they are.
+
+    >>> in_options("leave it out, drop=['a b', 'c'], or header=False",
+    ...            {"drop": "--drop", "header": "--header"})
+    "leave it out, --drop 'a b' c, or --header no"
+    """
+
+    def ways(match: re.Match[str]) -> str:
+        names = match[1].replace("=", "").split(", ")
+        known = [f"{name}=" for name in names if name in options]
+        return f" ({', '.join(known)})" if known else match[0]
+
+    text = _LISTED.sub(ways, text)
+    said, end = [], 0
+    for match in _ARGUMENT.finditer(text):
+        if match.start() < end or match[1] not in options:
+            continue
+        stop, words = _value_at(text, match.end())
+        # a name may hold anything: what a terminal would obey is shown, not sent
+        shown = [shlex.quote(word) if word.isprintable() else repr(word) for word in words]
+        mark = "=" if len(words) == 1 and shown[0].startswith("-") else " "  # else it is an option
+        said += [
+            text[end : match.start()],
+            mark.join([options[match[1]], *[" ".join(shown)][: len(words)]]),
+        ]
+        end = stop
+    return "".join([*said, text[end:]])
+
+
+def _value_at(text: str, begin: int) -> tuple[int, list[str]]:
+    """Where a value ends that begins there, and its words; none where there is no value."""
+    if text.startswith("…", begin):
+        return begin + 1, []
+    bare = _BARE.match(text, begin)
+    ends = [bare.end()] if bare else []
+    if text[begin : begin + 1] in {"[", "{", "(", "'", '"'} - {""}:
+        closing = {"[": "]", "{": "}", "(": ")"}.get(text[begin], text[begin])
+        ends = [place + 1 for place in range(begin + 1, len(text)) if text[place] == closing]
+    for end in ends:  # the first that is whole: a bracket may stand in a name
+        try:
+            value = ast.literal_eval(text[begin:end])
+        except (SyntaxError, ValueError):
+            continue
+        if isinstance(value, bool):
+            return end, ["yes" if value else "no"]
+        if isinstance(value, Mapping):
+            return end, [f"{name}={way}" for name, way in value.items()]
+        return end, list(map(str, value)) if isinstance(value, list | tuple) else [str(value)]
+    return begin, []
 
 
 # What a terminal obeys or does not show: controls, directions of writing, halves of characters.

@@ -1,5 +1,6 @@
 """Files of strangers: marks, headers, gaps, numbers in a dress; what cannot be told is asked."""
 
+import gzip
 import os
 import re
 import socket
@@ -13,7 +14,9 @@ from long_form import every, put
 
 from jaxopt_course.cli.compare import Compare
 from jaxopt_course.cli.own_table import table_of
+from jaxopt_course.problems.csv import content as content_module
 from jaxopt_course.problems.csv import numbers, parser, reading, telling
+from jaxopt_course.problems.csv.content import StandardInput
 from jaxopt_course.problems.tables import prepare, read_table, table_task
 
 
@@ -52,7 +55,7 @@ def test_numbers_whose_thousands_have_marks_and_others_none(write, sep, mark):
 @pytest.mark.parametrize("cells", [("7,715", "9,303"), ("7.715", "9.303"), ("7,715", "903")])
 def test_what_nothing_tells_is_asked(write, cells):
     file = write("area\trooms\n" + "".join(f"{cell}\t3\n" for cell in cells))
-    with pytest.raises(ValueError, match=r"'area': is '7.715' 7715 or 7\.715.*--decimal"):
+    with pytest.raises(ValueError, match=r"'area': is '7.715' 7715 or 7\.715.*decimal=','"):
         read_table(file)
     mark = cells[0][1]
     assert read_table(file, decimal=mark)["area"][0] == 7.715
@@ -236,7 +239,7 @@ def test_a_first_line_that_looks_like_data(write, first):
     rows = [",".join([cells[0], *[c if c[0].isalpha() else str(i) for c in cells[1:]]])
             for i in range(20)]  # fmt: skip
     file = write("\n".join([first, *rows]))
-    with pytest.raises(ValueError, match=r"looks like data, not like names .*--header no"):
+    with pytest.raises(ValueError, match=r"looks like data, not like names .*header=False"):
         read_table(file)
     table = read_table(file, header=False)
     assert len(table) == 21 and list(table)[:2] == ["column 1", "column 2"]
@@ -282,12 +285,37 @@ def test_what_splits_the_cells_may_be_said(write):
 
 def test_encodings(write):
     file = write("naïf,b\n1,2\n".encode("latin-1"))
-    with pytest.raises(ValueError, match="--encoding cp1252"):
+    with pytest.raises(ValueError, match="encoding='cp1252'"):
         read_table(file)
     assert list(read_table(file, encoding="cp1252")) == ["naïf", "b"]
-    assert list(read_table(write("a,b\n1,2\n".encode("utf-16")), encoding="utf-16")) == ["a", "b"]
     with pytest.raises(ValueError, match="unknown encoding 'utf-99'"):
         read_table(file, encoding="utf-99")
+
+
+WORDS = {"größe": [1.5, 2.0], "ort": ["Köln", "Łódź"]}
+TEXT = "größe,ort\n1.5,Köln\n2.0,Łódź\n"
+MARKS = {"utf-8-sig": b"", "utf-16": b"", "utf-32": b"",  # Python writes these marks
+         "utf-16-be": b"\xfe\xff", "utf-32-be": b"\0\0\xfe\xff"}  # fmt: skip
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize("encoding", MARKS)
+def test_a_byte_order_mark_says_the_encoding(write, encoding, pack):
+    content = MARKS[encoding] + TEXT.encode(encoding)
+    file = write(pack(content))
+    assert read_table(file).to_dict("list") == WORDS
+    assert read_table(file, encoding=encoding).to_dict("list") == WORDS
+    with pytest.raises(ValueError, match="as its byte order mark says: take encoding= out"):
+        read_table(file, encoding="cp1252")
+
+
+def test_what_begins_with_a_mark_and_goes_on_otherwise(write):
+    with pytest.raises(ValueError, match="is a page, XML or JSON"):
+        read_table(write("<!DOCTYPE html>\n<p>a,b\n".encode("utf-16")))
+    file = write(b"\xef\xbb\xbfna\xefve,b\n1,2\n")  # joined of files in two encodings
+    with pytest.raises(ValueError, match=r"not a text file in UTF-8: .*encoding='cp1252'"):
+        read_table(file)
+    assert list(read_table(file, encoding="cp1252")) == ["naïve", "b"]
 
 
 def test_names_cannot_speak_to_a_terminal(write):
@@ -315,6 +343,71 @@ def test_a_pipe_is_read_once_and_one_without_a_writer_is_refused(tmp_path):
     os.close(read_end)
     with pytest.raises(ValueError, match="is a device"):
         read_table("/dev/zero")
+
+
+@pytest.fixture
+def standard_input(monkeypatch):
+    """What is piped in, or any file in its place."""
+    kept = []
+
+    def put_in(content):
+        if isinstance(content, bytes):
+            read_end, write_end = os.pipe()
+            threading.Thread(target=_write, args=(write_end, content)).start()
+            stream = os.fdopen(read_end)
+        else:
+            stream = open(content)  # noqa: SIM115 -- closed below
+        kept.append(stream)
+        monkeypatch.setattr("sys.stdin", stream)
+
+    yield put_in
+    for stream in kept:
+        stream.close()
+
+
+def _write(place, content):
+    with os.fdopen(place, "wb") as stream:
+        for piece in (content[:7], content[7:]):
+            stream.write(piece)
+            stream.flush()
+            time.sleep(0.02)
+
+
+def test_standard_input_is_read_once(write, standard_input, monkeypatch):
+    for content in (TEXT.encode(), gzip.compress(TEXT.encode("utf-16")), write(TEXT)):
+        standard_input(content)
+        assert read_table(StandardInput()).to_dict("list") == WORDS
+        with pytest.raises(ValueError, match="standard input is empty"):
+            read_table(StandardInput())
+    standard_input(os.devnull)
+    with pytest.raises(ValueError, match="standard input is empty"):
+        read_table(StandardInput())
+    standard_input("/dev/zero")
+    with pytest.raises(ValueError, match="standard input is a device"):
+        read_table(StandardInput())
+    monkeypatch.setattr(content_module, "LARGEST_PIPE", 10)
+    standard_input(TEXT.encode())
+    with pytest.raises(ValueError, match="more than 2 GiB"):
+        read_table(StandardInput())
+    monkeypatch.setattr("sys.stdin", None)  # of a daemon
+    with pytest.raises(ValueError, match="standard input is closed"):
+        read_table(StandardInput())
+    leader, follower = os.openpty()
+    with os.fdopen(follower) as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        with pytest.raises(ValueError, match="standard input is a terminal"):
+            read_table(StandardInput())
+    os.close(leader)
+
+
+def test_who_says_nothing_is_not_waited_for(standard_input, monkeypatch):
+    monkeypatch.setattr(content_module, "PATIENCE", 0.01)
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end) as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        with pytest.raises(ValueError, match="standard input is a pipe, and nothing came"):
+            read_table(StandardInput())
+    os.close(write_end)
 
 
 # Size
@@ -624,7 +717,7 @@ def test_times_of_the_day_are_told_the_way(form, cells):
     frame = pd.DataFrame({"at": at, "y": ["a", "b"] * 20})
     assert (
         remarks(frame)["at"].startswith("times: ")
-        and f"--dates COLUMN={form})" in remarks(frame)["at"]
+        and f"dates={{'at': '{form}'}}" in remarks(frame)["at"]
     )
     ready = prepare(frame, "y", dates={"at": form})
     assert ready.features == ("at hour", "at minute")
@@ -638,10 +731,15 @@ def test_times_of_the_day_are_told_the_way(form, cells):
     [
         (["4.5-", "3.25", "12-"], [-4.5, 3.25, -12]),  # SAP, COBOL
         (["1.5D+02", "2.5d-1", "3"], [150, 0.25, 3]),  # Fortran
+        (["9'479.-", "19.50", "20.–"], [9479, 19.5, 20]),  # Swiss shops: no cents, and no minus
+        (["19,--", "1.200,—"], [19, 1200]),
+        (["19,- €", "-5,-- €", "7,50 €"], [19, -5, 7.5]),
+        (["1.5", ".a", ".Z", "._"], [1.5, np.nan, np.nan, np.nan]),  # gaps of SAS and Stata
     ],
 )
 def test_numbers_of_other_systems(write, cells, values):
-    assert read_table(write("p;y\n" + "".join(f"{c};a\n" for c in cells)))["p"].tolist() == values
+    found = read_table(write("p;y\n" + "".join(f"{c};a\n" for c in cells)))["p"]
+    np.testing.assert_array_equal(found, values)
     for word in ("3-door", "-4-", "(4-)", "4--", "5D3", "1-2"):
         assert numbers.cell_of(word) is None
 
@@ -657,15 +755,27 @@ def test_numbers_in_an_unknown_dress_are_remarked(write, cell):
     assert notes_of(write(f"p,y\n{few}"))["p"] == ""
 
 
+def test_a_last_row_that_sums_all_others_is_remarked(write):
+    """Without a name it was a row as any other, far away from all."""
+    rows = [(i, 3 * i % 7, 0.5 * i) for i in range(1, 40)]
+    lines = "".join(f"{a},{b},{c}\n" for a, b, c in rows)
+    total = ",".join(str(sum(column)) for column in zip(*rows, strict=True))
+    whole = reading.read(write(f"a,b,c\n{lines}{total}\n"))
+    assert whole.notes["a"] == ["the last row is the sum of all others: take it out"]
+    assert reading.read(write(f"a,b,c\n{lines}")).notes == {}
+    chance = reading.read(write(f"a,b,c\n{lines}{total.split(',')[0]},5,6\n"))
+    assert chance.notes == {}, "one column may end so by chance"
+
+
 def test_versions_are_no_dates(write):
     rows = "".join(f"1.{i % 12}.0,{'ab'[i % 2]}\n" for i in range(100))
     assert "dates" not in notes_of(write(f"p,y\n{rows}"))["p"]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_letters_of_several_bytes_are_told_by_their_encoding(write, encoding):
     file = write(("p,y\n" + "1,a\n2,b\n" * 9).encode(encoding))
-    with pytest.raises(ValueError, match=rf"--encoding {encoding}\)"):
+    with pytest.raises(ValueError, match=f"encoding='{encoding}'"):
         read_table(file)
     assert list(read_table(file, encoding=encoding)) == ["p", "y"]
 

@@ -1,5 +1,7 @@
 """Folds against tasks made of their rows by hand, with scikit-learn's splits as the oracle."""
 
+import warnings
+
 import jax
 import numpy as np
 import pandas as pd
@@ -155,6 +157,31 @@ def test_repeated_folds():
     assert own.folds.number == 6
     for fold, (_, valid) in enumerate(splitter.split(POOL, Y[POOL])):
         assert set(own.valid["row"][:, fold].tolist()) <= set(valid.tolist())
+
+
+def test_classes_rarer_than_folds_are_said():
+    """No fold was stratified then, without a word, and some had none of the rare class."""
+    labels = np.repeat([0, 1, 2], [50, 40, 4])
+    data = {name: np.zeros((len(labels), 2), np.float32) for name in ("train", "test")}
+
+    def make(loss):
+        return joc.Task.from_flax(
+            lambda rngs: joc.MLP(2, 3, rngs=rngs), data["train"], labels, loss=loss, name="rare",
+            valid=(data["train"], labels), test=(data["test"], labels),
+        )  # fmt: skip
+
+    classes = make("softmax_cross_entropy")
+    with pytest.warns(UserWarning, match=r"fewer rows than the 10 folds: 2 \(8\); so the folds"):
+        joc.folds(classes, 10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        joc.folds(classes, 10, stratify=False)
+        joc.folds(classes, 8)
+        joc.folds(make(_zero), 10)  # a number, not a class
+
+
+def _zero(outputs, targets):
+    return outputs[:, 0] - targets
 
 
 def test_groups_are_never_on_both_sides():

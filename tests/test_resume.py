@@ -28,7 +28,7 @@ from helpers import reuse
 from long_form import only
 
 import jaxopt_course as joc
-from jaxopt_course.records import arrays, checkpoints, claims, lock
+from jaxopt_course.records import arrays, checkpoints, claims, files, lock
 from jaxopt_course.studies import made_with, resume, snapshots
 from jaxopt_course.sweeps import engine
 
@@ -541,6 +541,24 @@ def test_a_question_that_was_spoilt(again, name, spoil, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         go_on(again)
     assert len(states(again)) == 2 and all(map(Path.exists, states(again)))  # nothing is lost
+
+
+@pytest.mark.parametrize(
+    "entry, value, message",
+    [("metric", "valid_nothing", r"metric 'valid_nothing' is none of its task"),
+     ("direction", "max", r"valid_loss has not the direction 'max'")],
+)  # fmt: skip
+def test_a_question_that_a_stranger_signed(again, entry, value, message):
+    """Its checksum is right, so it is what it says that must be."""
+    file = again / FOLDER / "question.json"
+    content = json.loads(file.read_text())
+    content.pop("sha256")
+    content["metric"] = "valid_loss"
+    content["direction"] = "min"
+    content |= {entry: value}
+    file.write_text(json.dumps(content | {"sha256": files.digest(content)}))
+    with pytest.raises(ValueError, match=message):
+        go_on(again)
 
 
 def recall(manifest, trials, task=None, **settings):

@@ -17,6 +17,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import jaxopt_course as joc
 from jaxopt_course import cli
 from jaxopt_course.cli.answer import Answer
+from jaxopt_course.messages import in_options
 from jaxopt_course.problems.csv import telling
 from jaxopt_course.problems.datasets import PARTS, split_indices
 from jaxopt_course.problems.tables import prepare, read_table, table_task
@@ -285,7 +286,7 @@ def test_tables_that_are_refused(table, target, settings, message):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "bad.csv is empty"), (b"\xff\xfe\x00", "is not a text file in UTF-8"),
+    [(b"", "bad.csv is empty"), (b"\xff\xfe\x00", "file in UTF-16: .*damaged or missing"),
      (b"a,b\n1,2\n1,2,3\n", "bad.csv is not a table"),
      (b"a,b\n1,2,\n3,4,\n", "more cells in its rows than names"),
      (b"n,a,b\n0,2.5,x,\n1,4.5,y,\n2,1.5,x,\n", "more cells in its rows than names"),
@@ -316,10 +317,10 @@ def test_all_columns_that_cannot_be_used_are_named_at_once():
         prepare(table, "buys")
     said = str(error.value)
     assert said.startswith("3 columns cannot be made inputs: 'Full name' is text with 120 diff")
-    assert "(--drop 'Full name' day ticket)" in said
     assert "drop=['Full name', 'day', 'ticket']" in said
+    assert "--drop 'Full name' day ticket" in in_options(said, {"drop": "--drop"})
     assert "leave such cells empty" not in said, "a ticket is no number with gaps"
-    assert "--dates" in said
+    assert "dates=['day']" in said
     drop = ["Full name", "day", "ticket"]
     assert prepare(table, "buys", drop=drop).features == prepare(people(), "buys").features
 
@@ -331,14 +332,23 @@ def test_rare_classes_are_named_with_what_helps():
         ValueError, match=r"too rare are 'c' \(1 row\), 'd' \(2 rows\): merge"
     ) as error:
         prepare(table, "bag")
-    assert "--leave-out rare" in str(error.value) and "regression" not in str(error.value)
+    assert "leave_out=['rare']" in str(error.value) and "regression" not in str(error.value)
     ready = prepare(table, "bag", leave_out=["rare"])
     assert ready.classes == ("a", "b") and ready.left_out["of rare classes"] == 3
     assert set(np.concatenate(list(ready.rows.values()))) == set(range(197))
     counts = people().assign(visits=[7 if i == 0 else i % 4 for i in range(N)])
-    with pytest.raises(ValueError, match=r"'visits' .*7 .1 row.*--kind regression"):
+    with pytest.raises(ValueError, match=r"'visits' .*7 .1 row.*kind='regression'"):
         prepare(counts, "visits")
     assert prepare(counts, "visits", kind="regression").classes == ()
+
+
+def test_the_target_is_no_input_whatever_it_is_called():
+    """Also where a column of dates makes another table, whose names are text."""
+    days = pd.date_range("2020-01-01", periods=60).strftime("%Y-%m-%d")
+    table = pd.DataFrame({3: range(60), "day": days, "hole": np.nan, 7: [0.5, 1.5, 3] * 20})
+    ready = prepare(table, 3, kind="regression", dates=["day"])
+    assert [name for name in ready.features if not name.startswith("day")] == ["7"]
+    assert prepare(table, 3, kind="regression", drop=["day"]).features == ("7",)
 
 
 def test_rows_without_a_target_are_left_out_on_demand():
@@ -495,6 +505,33 @@ def test_a_csv_is_compared_and_replayed(folder, capsys, monkeypatch):
     assert "own task" in capsys.readouterr().err
 
 
+def test_a_piped_table_is_compared_and_given_again(folder, capsys, monkeypatch):
+    """By its data, whatever its file is called; the command to repeat says what it lacks."""
+    answer = Answer(dict)  # no page is written
+    monkeypatch.setattr("jaxopt_course.cli.training.show", lambda directory, **told: answer)
+    monkeypatch.setattr(jax, "local_devices", lambda: jax.devices()[:1])  # each compiles anew
+    table = ["--csv", "-", "--target", "buys"]
+    asked = ["compare", *table, "--optimizers", "sgd", "--learning-rates", "1", "--seeds", "1",
+             "--epochs", "1", "--confirm", "0", "--lanes", "1"]  # fmt: skip
+    monkeypatch.setattr("sys.argv", ["jaxopt-course", *asked])
+    with open("people.csv") as stream:
+        monkeypatch.setattr("sys.stdin", stream)
+        cli.main(asked)
+    assert "from standard input: " in capsys.readouterr().out
+    study = joc.Study.load(folder / "runs" / "stdin-1")
+    assert study.manifest["command"].startswith("jaxopt-course compare --csv - --target buys")
+    with pytest.raises(SystemExit):
+        cli.main(["replay", "runs/stdin-1", "0"])
+    paste = "jaxopt-course replay runs/stdin-1 0 --csv - --target buys < TABLE.csv"
+    assert capsys.readouterr().err.strip().endswith(paste)
+    cli.main(["replay", "runs/stdin-1", "0", "--csv", "people.csv", "--target", "buys"])
+    assert capsys.readouterr().out.count("the same bits") >= 3
+    people().head(100).to_csv("others.csv", index=False)
+    with pytest.raises(SystemExit):
+        cli.main(["replay", "runs/stdin-1", "0", "--csv", "others.csv", "--target", "buys"])
+    assert "the data of the task 'stdin' are not those" in capsys.readouterr().err
+
+
 def test_a_table_says_the_scale_of_its_target():
     table = pd.DataFrame({"a": np.arange(40.0), "y": np.arange(40.0) * 3})
     target = table_task(table, "y").about["target"]
@@ -601,7 +638,7 @@ def test_rare_rows_of_any_kind_of_target_are_left_out(kind):
         (people().assign(z=1 + 1j), "buys", {}, "column 'z' is complex: give its parts"),
         (people().assign(z=[[1]] * N), "z", {}, "the target 'z' holds lists or the like"),
         (people(), "buys", {"dates": ["buys"]}, "'buys' is the target, so it is no input"),
-        (people(), "buys", {"dates": "job", "drop": "job"}, "'job' is in drop and in dates"),
+        (people(), "buys", {"dates": "job", "drop": "job"}, "'job' is in drop= and in dates="),
         (people(), "buys", {"drop": "jobs"}, "unknown column 'jobs'; did you mean 'job'?"),
     ],
 )

@@ -85,17 +85,32 @@ def compare(arguments: Compare) -> Answer:
     from jaxopt_course.devices import use_cpu_cores
 
     use_cpu_cores()
-    from jaxopt_course.problems.catalog import load_task, matching
-    from jaxopt_course.train import count_examples
+    from jaxopt_course.tables.signatures import UnknownColumn
 
     check(arguments)
     names = optimizers(arguments)
     draw = configurations(arguments, names)
+    try:
+        return compared(arguments, draw)
+    except UnknownColumn as error:
+        if error.column not in regularized(arguments):
+            raise
+        option = f"--{error.column.replace('_', '-')}"
+        raise ValueError(
+            f"the task does not read {option}, so that it would change nothing: leave it out"
+        ) from error
+
+
+def compared(arguments: Compare, draw: "Callable[[dict[str, Any]], pd.DataFrame]") -> Answer:
+    """As :func:`compare`, of one task or of several."""
+    from jaxopt_course.problems.catalog import load_task, matching
+    from jaxopt_course.train import count_examples
+
     if arguments.csv is None and len(names_of_tasks := matching(arguments.task)) > 1:
         return of_several(arguments, names_of_tasks, draw)
     task = table_of(arguments) or load_task(*matching(arguments.task))
     if arguments.csv is not None:
-        tell(task)
+        tell(task, arguments)
     sizes = list(dict.fromkeys(arguments.batch_size)) or [min(64, count_examples(task.train))]
     several = len(sizes) > 1
     trials = draw({"batch_size": sizes} if several else {})

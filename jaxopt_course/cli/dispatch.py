@@ -18,6 +18,7 @@ from jaxopt_course.cli.report import Report, report
 from jaxopt_course.cli.resume import Resume, resume
 from jaxopt_course.cli.say import say, say_to, say_traceback, warnings_said
 from jaxopt_course.cli.site import Site, site
+from jaxopt_course.cli.spoken import spoken
 from jaxopt_course.cli.sweep import Sweep, sweep
 from jaxopt_course.cli.tasks import Tasks, tasks
 from jaxopt_course.cli.watch import Watch, watch
@@ -56,7 +57,11 @@ def main(args: list[str] | None = None) -> None:
     )
     answers: TextIO | None = sys.stdout
     try:
-        with said_elsewhere(command), warnings_said(), programs_kept(command):
+        with (
+            said_elsewhere(command),
+            warnings_said(lambda text: spoken(text, command)),
+            programs_kept(command),
+        ):
             answer = RUN[type(command)](command)
             document = answer.document() if command.json else {}
         if command.json:
@@ -71,7 +76,7 @@ def main(args: list[str] | None = None) -> None:
         if getattr(command, "verbose", False):
             say_traceback()
             failed(answers, command, again(error, command), 1)
-        said = "; ".join([again(error, command), *notes(error)])
+        said = "; ".join([again(error, command), *notes(error, command)])
         say(f"jaxopt-course: {said}", error=True)
         failed(answers, command, said, 2)
     except Exception as error:  # a fault of ours: all of it, and still nothing a terminal obeys

@@ -6,7 +6,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from jaxopt_course.cli.own_file import FileFails
 from jaxopt_course.cli.own_table import table_words
+from jaxopt_course.cli.spoken import spoken
+from jaxopt_course.report.commands import fed
 
 WAYS = {
     errno.ENOENT: "; look at the name, and at the directory that the command runs in",
@@ -36,7 +39,7 @@ def again(error: BaseException, asked: Any = None) -> str:
         return f"there is not so much memory{why}: ask for fewer trials, seeds or lanes"
     what, made = getattr(error, "what", None), getattr(error, "made", None)
     if what is None or made is None:
-        return str(error).replace("(exact=False)", "(--to-rounding)")
+        return str(error) if isinstance(error, FileFails) else spoken(str(error), asked)
     way = f"go on in Python, where {what}= can be given: joc.Study"
     if what in ("task", "optimizer"):
         name, directory = type(asked).__name__.lower(), getattr(asked, "directory", None)
@@ -47,17 +50,18 @@ def again(error: BaseException, asked: Any = None) -> str:
         way = f"give what it was made of, {options}; or {way}"
         if words and (what == "task" or "--file" in words):
             trial = [str(asked.trial)] if hasattr(asked, "trial") else []
-            paste = shlex.join(["jaxopt-course", name, str(directory), *trial, *words])
+            paste = fed(["jaxopt-course", name, str(directory), *trial, *words])
             way = f"give what it was made of: {paste}"
     return f"the study was made with {made}, which files cannot hold; {way}"
 
 
-def notes(error: BaseException) -> list[str]:
+def notes(error: BaseException, asked: Any = None) -> list[str]:
     """What else an error says; where a study could not be written, how to write it later."""
     directory = getattr(error, "directory", None)
     if directory is None:
         said = getattr(error, "__notes__", ())
-        return [note for note in said if not note.startswith("-----")]  # JAX's, on tracebacks
+        ours = [note for note in said if not note.startswith("-----")]  # JAX's, on tracebacks
+        return [spoken(note, asked) for note in ours]
     later = shlex.join(["jaxopt-course", "resume", str(directory)])
     return [f"what is trained is not lost: once that is mended, {later} goes on from there"]
 

@@ -1,6 +1,5 @@
 """What follows a sweep: how it ran, its winners on fresh seeds, its report."""
 
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jaxopt_course.cli.answer import Answer
 from jaxopt_course.cli.own_table import table_words
 from jaxopt_course.cli.say import say
+from jaxopt_course.report.commands import fed
 
 if TYPE_CHECKING:
     from jaxopt_course.report.findings import Findings
@@ -119,6 +119,6 @@ def stopped(stop: "SweepInterrupted", directory: Path, language: str = "en") -> 
     """Say what was saved; the code is 130, as of programs that a signal ended."""
     answer = show(directory, 130, language, interrupted=True, seconds=seconds())
     words = table_words(stop.study.manifest["command"])
-    on = shlex.join(["jaxopt-course", "resume", str(directory), *words])
+    on = fed(["jaxopt-course", "resume", str(directory), *words])
     say(f"jaxopt-course: {stop.summary}; saved in {directory}; to go on: {on}", error=True)
     return answer

@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 TASK = "task"
 
 
+class FileFails(ValueError):
+    """What the file itself does wrong: who wrote it has Python's arguments."""
+
+
 class OwnFile(NamedTuple):
     """What a file names.
 
@@ -100,16 +104,27 @@ def given_again(where: str | None, directory: Path) -> tuple[Any, Any]:
     Raises:
         ValueError: see :func:`read` and :func:`task_with`.
     """
-    from jaxopt_course.records import checkpoints, store
-
     if where is None:
         return None, None
-    unfinished = checkpoints.is_unfinished(directory)
-    asked = checkpoints.asked(directory).settings if unfinished else store.read(directory).manifest
+    asked = asked_of(directory)
     own = read(where)
     task, _ = task_with(own, asked["static"])
     made = own.optimizer if callable(own.optimizer) or isinstance(own.optimizer, Mapping) else None
     return task, made
+
+
+def asked_of(directory: Path) -> Mapping[str, Any]:
+    """What a study was asked with, whole or cut short."""
+    from jaxopt_course.records import checkpoints, store
+
+    if checkpoints.is_unfinished(directory):
+        return checkpoints.asked(directory).settings
+    return store.read(directory).manifest
+
+
+def name_of(asked: Mapping[str, Any]) -> str:
+    """What the task of a study is called; of several, the first."""
+    return str(asked["buckets"][0]["task"]["name"])
 
 
 def _run(path: Path) -> Any:
@@ -133,7 +148,7 @@ def _run(path: Path) -> Any:
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if Path(frame.filename).resolve() == path.resolve()]
         line = f", line {own[-1].lineno}" if own else ""
-        raise ValueError(f"{path}{line}: {type(error).__name__}: {error}") from error
+        raise FileFails(f"{path}{line}: {type(error).__name__}: {error}") from error
     return module
 
 

@@ -16,7 +16,8 @@ class Table:
     """A table of one's own, in place of a task."""
 
     csv: Path | None = None
-    """A table to learn from instead: a CSV file whose first line names the columns."""
+    """A table to learn from instead: a CSV file whose first line names the columns; - is standard
+    input."""
     target: str | None = None
     """The column of --csv to predict; text and few whole numbers are classes, others numbers."""
     drop: tuple[str, ...] = ()
@@ -39,8 +40,8 @@ class Table:
     """Whether the first line of --csv names its columns; else they are column 1, column 2, ..."""
 
 
-def table_of(arguments: Table) -> "Task | None":
-    """The task that --csv makes, if it is given."""
+def table_of(arguments: Table, name: str | None = None) -> "Task | None":
+    """The task that --csv makes, if it is given; called ``name``, default as the file is."""
     given = [
         f"--{field.name.replace('_', '-')}"
         for field in fields(Table)
@@ -53,10 +54,12 @@ def table_of(arguments: Table) -> "Task | None":
             raise ValueError(f"{some} {be} of a table: give --csv FILE too")
         return None
     from jaxopt_course.problems.catalog import has_name
+    from jaxopt_course.problems.csv.content import Origin, StandardInput, stem
     from jaxopt_course.problems.tables import read_table, table_task
 
     if getattr(arguments, "task", (DIGITS,)) != (DIGITS,):
         raise ValueError("give either --task or --csv, not both")
+    source: Origin = StandardInput() if str(arguments.csv) == "-" else arguments.csv
     header = {"auto": None, "yes": True, "no": False}[arguments.header]
     file: dict[str, Any] = {
         "sep": arguments.sep,
@@ -65,13 +68,13 @@ def table_of(arguments: Table) -> "Task | None":
         "header": header,
     }
     if arguments.target is None:
-        columns = ", ".join(map(str, read_table(arguments.csv, **file).columns))
+        columns = ", ".join(map(str, read_table(source, **file).columns))
         raise ValueError(f"which column is to be predicted? --target: one of {columns}")
-    stem = arguments.csv.stem  # no study of one's own wine.csv may be taken for one of the wine
+    own = stem(source)  # no study of one's own wine.csv may be taken for one of the wine
     return table_task(
-        arguments.csv,
+        source,
         arguments.target,
-        name=f"{stem}_csv" if has_name(stem) else None,
+        name=name or (f"{own}_csv" if has_name(own) else None),
         drop=arguments.drop,
         kind=arguments.kind,
         positive=arguments.positive,
@@ -90,9 +93,11 @@ def made_of(arguments: Any) -> tuple[Any, Any]:
     Raises:
         ValueError: a table and a file.
     """
-    from jaxopt_course.cli.own_file import given_again
+    from jaxopt_course.cli.own_file import asked_of, given_again, name_of
 
-    task = table_of(arguments)
+    # Its data say whether it is the table; its file may have been renamed, or was never known.
+    name = None if arguments.csv is None else name_of(asked_of(arguments.directory))
+    task = table_of(arguments, name)
     if task is not None and arguments.file is not None:
         raise ValueError("give either --csv or --file, not both")
     if task is not None:
@@ -127,9 +132,10 @@ def table_words(command: str) -> list[str]:
     return taken if "--csv" in taken else []
 
 
-def tell(task: "Task") -> None:
+def tell(task: "Task", asked: Table) -> None:
     """Print what became of the table: its rows, classes and columns."""
     from jaxopt_course.cli.say import say
+    from jaxopt_course.cli.spoken import spoken
     from jaxopt_course.problems.csv.telling import lines
 
-    say(*lines(task.about))
+    say(*(spoken(line, asked) for line in lines(task.about)))

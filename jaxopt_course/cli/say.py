@@ -3,7 +3,7 @@
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
@@ -27,12 +27,16 @@ def say_traceback() -> None:
 
 
 @contextmanager
-def warnings_said() -> Iterator[None]:
-    """Warnings as Python shows them, but for what a terminal would obey in their texts."""
+def warnings_said(spoken: Callable[[str], str] = str) -> Iterator[None]:
+    """Warnings as Python shows them, but for what a terminal would obey in their texts.
+
+    Args:
+        spoken: a message in the words of the command.
+    """
     python = warnings.formatwarning
 
-    def format_warning(*given: Any, **named: Any) -> str:
-        return printable(python(*given, **named), keep="\n")
+    def format_warning(message: Any, *given: Any, **named: Any) -> str:
+        return printable(python(spoken(str(message)), *given, **named), keep="\n")
 
     warnings.formatwarning = format_warning
     try:

@@ -62,12 +62,7 @@ def sweep(arguments: Sweep) -> Answer:
         budget["epochs"] = 20
     budget["batch_size"] = arguments.batch_size or _batch_size(task, trials, taken)
     name = getattr(task, "name", own.name)
-    try:
-        return train(arguments, task, name, trials, optimizer, static or None, budget)
-    except (TypeError, ValueError) as error:
-        if "static=" not in str(error):
-            raise
-        raise type(error)(_in_options(str(error))) from error
+    return train(arguments, task, name, trials, optimizer, static or None, budget)
 
 
 def _trials(arguments: Sweep, own: own_file.OwnFile) -> tuple[Any, Any]:
@@ -117,14 +112,3 @@ def _batch_size(task: Any, trials: Any, taken: Sequence[str]) -> int:
 
     first = {name: trials[name].tolist()[0] for name in taken}
     return min(64, count_examples(make_task(task, first, trials).train))
-
-
-def _in_options(message: str) -> str:
-    """A message that speaks of the argument ``static=`` as people at a command line give it."""
-    import re
-
-    def option(match: re.Match[str]) -> str:
-        names: Sequence[str] = re.findall(r"'([^']+)'", match[1])
-        return f"--static {' '.join(names)}"
-
-    return re.sub(r"static=\[([^\]]*)\]", option, message).replace("static=", "--static")

@@ -74,6 +74,9 @@ def check(arguments: Training) -> None:
     """
     if (arguments.seeds is not None and arguments.seeds < 1) or arguments.confirm < 0:
         raise ValueError("--seeds must be at least 1, and --confirm at least 0")
+    for name in ("trials", "samples"):
+        if (number := getattr(arguments, name, None)) is not None and number < 1:
+            raise ValueError(f"--{name} must be at least 1, not {number}")
     if arguments.patience is not None and arguments.patience < 1:
         raise ValueError(
             f"--patience must be a number of evaluations, at least 1, not {arguments.patience}"
@@ -146,7 +149,7 @@ def _train(
         say(*str(planned).splitlines())
     try:
         with imported_ahead(), warnings.catch_warnings():
-            if sys.stdin.isatty() and not arguments.yes:  # before the second is compiled
+            if _is_asked() and not arguments.yes:  # before the second is compiled
                 warnings.simplefilter("error", ManyProgramsWarning)
             study = sweep(
                 task,
@@ -177,6 +180,11 @@ def _train(
     answer = show(out, language=arguments.lang, **told)
     say(f"{seconds():.1f} s from command to report")
     return answer
+
+
+def _is_asked() -> bool:
+    """Whether somebody sits there; a daemon's standard input may be closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def describe(planned: Any) -> list[dict[str, Any]]:

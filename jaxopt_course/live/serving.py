@@ -41,7 +41,7 @@ def bound(port: int = 0) -> socket.socket:
         ValueError: no port, one that is in use, or one that is not allowed.
     """
     if not 0 <= port <= 65535:
-        raise ValueError(f"--port must be between 1 and 65535, or 0 for a free one, not {port}")
+        raise ValueError(f"port= must be between 1 and 65535, or 0 for a free one, not {port}")
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if os.name == "posix":  # a port that was just in use is free
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -54,7 +54,7 @@ def bound(port: int = 0) -> socket.socket:
         if error.errno == errno.EADDRINUSE:
             why = "another program uses"
         raise ValueError(
-            f"{why} port {port}; give another --port, or leave it out for one that is free"
+            f"{why} port {port}; give another port=, or leave it out for one that is free"
         ) from None
     return made
 

@@ -4,6 +4,7 @@ The examples stand on the device once; a fold is a column of an array of row num
 number ``h["fold"]`` says which.  What a fold computes is what a task of its rows alone computes.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -75,7 +76,10 @@ def folds(
     sizes = {part: len(jax.tree.leaves(data)[0]) for part, data in parts.items()}
     examples = sizes["train"] + sizes["valid"]
     how = {"groups": groups, "stratify": stratify, "repeats": repeats, "seed": seed}
-    found = splits_of(folds, examples, _labels(task), **how)
+    labels = _labels(task)
+    found = splits_of(folds, examples, labels, **how)
+    if labels is not None and "accuracy" in task.directions:
+        _warn_of_rare(labels, folds, stratify)
     count = found.train.shape[1]
     fitted: Sequence[Any] = ()
     if task.refit is not None:
@@ -171,6 +175,21 @@ def _scaled(leaf: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         return np.zeros(()), np.ones(())
     mean, std = leaf[rows].mean(0, np.float64), leaf[rows].std(0, np.float64)
     return mean.astype(np.float32), np.where(std > 0, std, 1.0).astype(np.float32)
+
+
+def _warn_of_rare(labels: np.ndarray, folds: Any, stratify: bool | None) -> None:
+    """Say of classes that not every fold can have, for which no fold keeps the shares of any."""
+    known, counts = np.unique(labels, return_counts=True)
+    if stratify is not None or not isinstance(folds, int | np.integer) or min(counts) >= folds:
+        return
+    few = [f"{label} ({n})" for label, n in zip(known, counts, strict=True) if n < folds]
+    more = f" and {len(few) - 5} more" if len(few) > 5 else ""
+    warnings.warn(
+        f"classes with fewer rows than the {folds} folds: {', '.join(few[:5])}{more}; so the folds "
+        "do not keep the shares of the classes, and some may lack one: take fewer folds, or "
+        "stratify=True to spread the others evenly (stratify=False as now, without a warning)",
+        stacklevel=3,
+    )
 
 
 def _labels(task: Task) -> np.ndarray | None:

@@ -7,7 +7,6 @@ on the train part alone.
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import pandas as pd
 
 from jaxopt_course.problems.csv import aligned, prepared, reading
 from jaxopt_course.problems.csv.columns import Column
+from jaxopt_course.problems.csv.content import Origin, StandardInput, stem
 from jaxopt_course.problems.csv.layout import MARK_NAMES
 from jaxopt_course.problems.csv.names import listed
 from jaxopt_course.problems.csv.numbers import Decimal
@@ -26,7 +26,7 @@ __all__ = ["Prepared", "prepare", "read_table", "table_task"]
 
 
 def read_table(
-    file: str | Path,
+    file: Origin,
     *,
     sep: str | None = None,
     encoding: str | None = None,
@@ -48,10 +48,10 @@ def read_table(
     rows without any cell.
 
     Args:
-        file: or a pipe, which is read once.
+        file: or a pipe, which is read once; also ``StandardInput()``.
         sep: what splits the cells, as ";", "tab" or "blank"; default what splits the first lines
             best.
-        encoding: default UTF-8.
+        encoding: default what a byte order mark says, else UTF-8.
         header: whether the first line names the columns, else they are called column 1, ...;
             default yes, and an error where it looks like data.
         decimal: the mark before decimals, "." or ","; the other one is that of thousands.
@@ -119,7 +119,7 @@ def prepare(
 
 
 def table_task(
-    table: pd.DataFrame | str | Path,
+    table: pd.DataFrame | Origin,
     target: str,
     *,
     name: str | None = None,
@@ -175,8 +175,9 @@ metrics={'accuracy': 'max', 'f1': 'max', 'auc': 'max', 'loss': 'min'})
 
     _check_layers(hidden)
     found: reading.Reading | None = None
-    if isinstance(table, str | Path):
-        name = name or re.sub(r"[^\w.-]+", "_", Path(table).stem)
+    file: Origin = ""
+    if isinstance(table, Origin):
+        name = name or re.sub(r"[^\w.-]+", "_", stem(table))
         file, found = (
             table,
             reading.read(table, sep=sep, encoding=encoding, header=header, decimal=decimal),
@@ -224,6 +225,8 @@ metrics={'accuracy': 'max', 'f1': 'max', 'auc': 'max', 'loss': 'min'})
             **settings,
         )
         about = _about(ready, found)
+        if file == StandardInput():
+            about["origin"] = "from standard input: whoever makes the task again pipes it in again"
         if settings["loss"] == "squared_error":
             about["target"] = {"name": str(target), "scale": ready.scale}
         return dataclasses.replace(task, split_seed=split_seed, about=about, refit=refit)

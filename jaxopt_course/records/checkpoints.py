@@ -35,6 +35,7 @@ from jaxopt_course.records.format import (
     TRIALS,
     WENT_ON,
     check,
+    check_task,
 )
 from jaxopt_course.records.store import read_table
 
@@ -134,6 +135,7 @@ def asked(directory: str | Path) -> Question:
     if version == format_1.VERSION:
         content = format_1.lift(content, str(file))
     settings = check(content, str(file))
+    check_task(settings, str(file))
     dtypes = settings.pop("dtypes")
     trials = files.read_part(table, lambda file: read_table(file, dtypes))
     return Question(settings | noted, trials)
@@ -142,7 +144,7 @@ def asked(directory: str | Path) -> Question:
 def _no_longer(file: Path) -> str:
     return (
         f"{file} was edited or is damaged, so its trials would not be those that were begun; put "
-        "it back as it was, or sweep anew (overwrite=True, on the command line --overwrite)"
+        "it back as it was, or sweep anew (overwrite=True)"
     )
 
 

@@ -32,7 +32,7 @@ from jaxopt_course.records.format import (
 from jaxopt_course.records.lock import locked
 from jaxopt_course.records.ownership import LIST
 
-REPLACE = "or allow it to be replaced (overwrite=True, on the command line --overwrite)"
+REPLACE = "or allow it to be replaced (overwrite=True)"
 
 
 @contextlib.contextmanager

@@ -187,19 +187,26 @@ def check_task(content: Mapping[str, Any], of: str) -> None:
     """What a study says of its task and the metric that chooses; a report does without.
 
     Args:
-        content: a manifest, checked.
+        content: a manifest or question, checked.
         of: the file, for the message.
 
     Raises:
-        ValueError: the task lacks its name or metrics, or the metric that chooses.
+        ValueError: the task lacks its name or metrics, or the metric that chooses, or that has
+            another direction.
     """
     _check_task(content["task"], f"{of}, task")
     tasks = [content["task"], *(bucket["task"] for bucket in content["buckets"])]
-    chosen = {
-        f"{best}valid_{name}" for best in ("", "best_") for t in tasks for name in t["metrics"]
+    chosen = {("train_loss", "min")} | {
+        (f"{best}valid_{name}", direction)
+        for best in ("", "best_")
+        for t in tasks
+        for name, direction in t["metrics"].items()
     }
-    if content["metric"] not in {"train_loss"} | chosen:
-        raise ValueError(f"{of} is damaged: metric {content['metric'][:60]!r} is none of its task")
+    metric, direction = content["metric"], content["direction"]
+    if metric not in dict(chosen):
+        raise ValueError(f"{of} is damaged: metric {metric[:60]!r} is none of its task")
+    if (metric, direction) not in chosen:
+        raise ValueError(f"{of} is damaged: {metric} has not the direction {direction!r}")
 
 
 def _check_task(task: Any, of: str) -> None:

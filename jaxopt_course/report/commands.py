@@ -3,7 +3,11 @@
 import shlex
 from collections.abc import Mapping, Sequence
 
+from jaxopt_course.messages import in_options
+
 HEAD = ["jaxopt-course", "compare"]
+OF_TABLE = {"dates": "--dates", "drop": "--drop", "leave_out": "--leave-out"}
+PIPED = "< TABLE.csv"  # what was read from standard input, whose file nobody knows
 OWN = ("--out", "--overwrite", "--live", "--json")  # of that run alone
 
 
@@ -49,4 +53,32 @@ def changed(
         return None
     merged = found | {name: [str(word) for word in words] for name, words in given.items()}
     left = {name: words for name, words in merged.items() if name not in (*OWN, *without)}
-    return shlex.join([*HEAD, *(w for name, words in left.items() for w in (name, *words))])
+    return fed([*HEAD, *(w for name, words in left.items() for w in (name, *words))])
+
+
+def fed(words: Sequence[str]) -> str:
+    """A command as a shell takes it; one that reads standard input says where the table goes.
+
+    >>> fed(["jaxopt-course", "compare", "--csv", "-", "--target", "y"])
+    'jaxopt-course compare --csv - --target y < TABLE.csv'
+    """
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    piped = any(word == "--csv=-" or (word, value) == ("--csv", "-") for word, value in pairs)
+    return f"{shlex.join(words)} {PIPED}" if piped else shlex.join(words)
+
+
+def in_words_of(command: str, line: object) -> str:
+    """A remark on a table as its reader can use it: with options, where a command made the study.
+
+    >>> in_words_of("jaxopt-course compare --csv a.csv", "dates by dates=['day']")
+    'dates by --dates day'
+    """
+    return in_options(str(line), OF_TABLE) if options(command) is not None else str(line)
+
+
+def to_copy(command: str) -> str:
+    """A study's command as the page shows it, of one line."""
+    try:
+        return fed(shlex.split(command)) if command.isprintable() else command
+    except ValueError:  # a quote that nothing closes
+        return command

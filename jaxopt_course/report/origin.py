@@ -3,6 +3,7 @@
 from jaxopt_course.messages import printable
 from jaxopt_course.records.format import CONFIRMATION, STUDY
 from jaxopt_course.report import ranges
+from jaxopt_course.report.commands import in_words_of, to_copy
 from jaxopt_course.report.findings import Findings
 from jaxopt_course.report.looks import labels
 from jaxopt_course.report.markup import Cell, Head, copyable, folded, listed, table, text
@@ -12,7 +13,9 @@ from jaxopt_course.report.words import mapping
 def section(findings: Findings) -> str:
     """The command to copy; the environment, the ranges tried and the table, folded; the files."""
     w = findings.words
-    command = printable(findings.manifest.get("command") or "")  # to be pasted: it has one line
+    command = printable(
+        to_copy(str(findings.manifest.get("command") or ""))
+    )  # to be pasted: it has one line
     parts = [f"<section><h2>{text(w.say('How it was made'))}</h2>"]
     if command:
         parts.append(copyable(command, w, w.say("Command")))
@@ -35,7 +38,11 @@ def section(findings: Findings) -> str:
         parts.append(folded(title, table(heads, tried, title, sorts=False)))
     told = mapping(findings.manifest, "task").get("data")
     if isinstance(told, list) and told:
-        parts.append(folded(w.say("The table"), listed([printable(line) for line in told])))
+        parts.append(
+            folded(
+                w.say("The table"), listed([printable(in_words_of(command, line)) for line in told])
+            )
+        )
     names_of_files = [*STUDY, *(f"{CONFIRMATION}/{name}" for name in STUDY)]
     links = "".join(
         f'<li><a href="{name}">{name}</a></li>'

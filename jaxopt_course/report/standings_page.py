@@ -9,6 +9,7 @@ from jaxopt_course.records import claims, files, ownership
 from jaxopt_course.records.format import PAGE
 from jaxopt_course.report import page as pages
 from jaxopt_course.report import verdict, words
+from jaxopt_course.report.commands import to_copy
 from jaxopt_course.report.figures_tasks import section
 from jaxopt_course.report.markup import Cell, Head, copyable, listed, table, text
 from jaxopt_course.report.standings import HEADER, NUMBERS, Standings, read, rows_of, sentences
@@ -44,7 +45,7 @@ def page(found: Standings) -> str:
     title = w.say("Which optimizer wins on {tasks}?", tasks=w.counted(tasks, "task"))
     metric = w.title(found.manifest["metric"])
     note = words.capital(w.say("{metric} of each optimizer's winner.", metric=metric))
-    command = printable(found.manifest.get("command") or "")
+    command = printable(to_copy(str(found.manifest.get("command") or "")))
     ranks = [[Cell(cell) for cell in row] for row in rows_of(found)]
     body = [
         f"<header><h1>{text(title)}</h1>{listed(sentences(found), 'headline')}</header><main>",

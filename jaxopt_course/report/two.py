@@ -253,7 +253,7 @@ def write_two(a: Findings, b: Findings, file: Path, overwrite: bool = False) -> 
     """
     whole = page_of_two(a, b)
     if files.is_file(file) and not overwrite:
-        raise FileExistsError(f"{file} is there already; choose another name, or --overwrite")
+        raise FileExistsError(f"{file} is there already; choose another name, or overwrite=True")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"there is no directory {file.parent} for {file.name}")
     if files.is_file(file):

@@ -43,6 +43,18 @@ NO_NUMBER = {"adam_learning_rate", "b3", "consistent_rms"}
 NONE_MEANS |= dict.fromkeys(NO_NUMBER, inspect.Parameter.empty)
 
 
+class UnknownColumn(ValueError):
+    """Nobody takes a column of the table.
+
+    Attributes:
+        column: its name.
+    """
+
+    def __init__(self, column: str, said: str) -> None:
+        super().__init__(said)
+        self.column = column
+
+
 def names_of(
     trials: pd.DataFrame, functions: Mapping[str, Any], optimizer: Optimizer
 ) -> tuple[str, ...]:
@@ -131,11 +143,12 @@ def complete(
             if column not in factory.defaults and rows.any() and "optimizer" in trials:
                 raise ValueError(_not_taken(column, name, factory.defaults, int(rows.argmax())))
         if not functions and column not in offered:
-            raise ValueError(
+            raise UnknownColumn(
+                column,
                 "no optimizer of this table takes the column "
                 f"{column!r}: {_unknown(column, [*offered, *sorted(of_task)])}. A number "
                 f"for the task is read by its loss, evaluate or module as h[{column!r}]; one for "
-                f"shapes or batches is named in static=[{column!r}]"
+                f"shapes or batches is named in static=[{column!r}]",
             )
         for name, parameters in registered.items():
             rows = (trials["optimizer"] == name) & trials[column].notna()

@@ -6,13 +6,14 @@ user's own query, join or CSV.  Conditional spaces are a ``.query(...)`` or a ``
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from jaxopt_course.tables.distributions import (
+    DRAWN,
     Integers,
     LogUniform,
     Uniform,
@@ -65,7 +66,7 @@ def grid(**columns: Any) -> pd.DataFrame:
     values = {name: values_of(name, column) for name, column in columns.items()}
     if not values:
         raise ValueError("grid() needs at least one column, for instance learning_rate=[0.1, 1.0]")
-    _check_rows(math.prod(map(len, values.values())))
+    _refuse_many(*values.values())
     rows = itertools.product(*values.values())
     return _table(dict(zip(values, zip(*rows, strict=True), strict=True)))
 
@@ -118,6 +119,8 @@ def sobol(
     >>> sobol(2, optimizer=["sgd", "adamw"], tune=["learning_rate", "weight_decay"]).shape
     (4, 4)
     """
+    optimizers = columns.get("optimizer", ()) if tune is not None else ()
+    _refuse_many(range(_count(n)), seeds, optimizers)
     if tune is None:
         if space is not None:
             raise ValueError("space= holds the boxes of what tune= names: give tune= too")
@@ -125,7 +128,6 @@ def sobol(
     # the recipes, which a plain table need not wait for
     from jaxopt_course.tables.boxes import drawn
 
-    _count(n)
     return _table(drawn(lambda wide: _quantiles(n, wide, seed), tune, space, columns, seeds))
 
 
@@ -142,7 +144,7 @@ def _sample(u: np.ndarray, columns: dict[str, Any], seeds: Iterable[int]) -> pd.
         for x, (name, space) in zip(u.T, columns.items(), strict=False)
     }
     own = values_of("seeds", seeds)
-    _check_rows(len(own) * len(u))
+    _refuse_many(u, own)
     repeated = {name: [x for x in xs for _ in own] for name, xs in chosen.items()}
     return _table(repeated | {"seed": own * len(u)})
 
@@ -215,20 +217,22 @@ def _bounds(name: str, low: float, high: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def _refuse_many(*crossed: Any) -> None:
+    """Refuse a product of more rows than a table may have, before any is made."""
+    several = [x for x in crossed if isinstance(x, Sized) and not isinstance(x, str | DRAWN)]
+    rows = math.prod(len(x) or 1 for x in several if getattr(x, "ndim", None) != 0)
+    if rows > MOST_ROWS:
+        raise ValueError(
+            f"a table has {MOST_ROWS:,} rows at most, not {rows:,}: take fewer values or seeds"
+        )
+
+
 def _count(n: int) -> int:
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= MOST_ROWS:
         raise ValueError(
             f"n must be a whole number of at least 1 ({MOST_ROWS:,} at most), not {n!r}"
         )
     return int(n)
-
-
-def _check_rows(rows: int) -> None:
-    if rows > MOST_ROWS:
-        raise ValueError(
-            f"a table of {rows:,} rows is more than can be held ({MOST_ROWS:,} at most): give "
-            "fewer values, or draw some of the configurations with random or sobol"
-        )
 
 
 def _drawn_by(seed: int) -> int:

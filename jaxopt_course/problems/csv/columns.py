@@ -1,8 +1,7 @@
 """Columns as inputs: numbers are standardised, categories become columns of 0 and 1."""
 
 import re
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,21 +117,30 @@ class Encoded(NamedTuple):
     refused: dict[str, str]
 
 
-def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
-    """Every column of a table as inputs, measured on the rows of the train part."""
+def encode(table: pd.DataFrame, train: np.ndarray, without: Collection[Hashable] = ()) -> Encoded:
+    """Every column of a table as inputs, measured on the rows of the train part.
+
+    Args:
+        table: a row an example.
+        train: rows of the train part.
+        without: columns that are no inputs; a table without them would be a copy of what pandas
+            notes of all others, which is more than the cells where these are few.
+    """
     made: dict[str, Inputs] = {}
     told: dict[str, Column] = {}
     refused: dict[str, str] = {}
-    plain = [place for place, dtype in enumerate(table.dtypes) if _is_plain(dtype)]
+    order = [str(name) for name in table.columns if name not in without]
+    typed = list(zip(table.columns, table.dtypes, strict=True))
+    plain = [i for i, (name, dtype) in enumerate(typed) if _is_plain(dtype) and name not in without]
     large: set[str] = set()
     for own in _groups(len(plain), len(table)):
         names = [str(table.columns[place]) for place in plain[own]]
         block = table.iloc[:, plain[own]].to_numpy(np.float64)
         large |= {names[i] for i in np.flatnonzero((abs(block) >= 2.0**53).any(axis=0))}
         _numbers(names, block, train, made, told, refused)
-    for name, column in table.items():
-        name = str(name)
-        if (name in made or name in refused) and name not in large:
+    for given, column in table.items():
+        name = str(given)
+        if given in without or ((name in made or name in refused) and name not in large):
             continue
         if holds_lists(column):
             refused[name] = "holds lists or the like, of which each part may be a column"
@@ -148,8 +156,8 @@ def encode(table: pd.DataFrame, train: np.ndarray) -> Encoded:
         else:
             _one_hot(column, train, made, told, refused)
     seen: set[str] = set()
-    order = list(map(str, table.columns))
-    for name, dtype in zip(order, table.dtypes, strict=True):
+    kinds = [dtype for name, dtype in typed if name not in without]
+    for name, dtype in zip(order, kinds, strict=True):
         if types.is_bool_dtype(dtype) and name in told:
             told[name] = told[name]._replace(became="booleans")
         for input_name in made[name].names if name in made else ():
@@ -263,7 +271,7 @@ def _one_hot(
     here = np.zeros(len(words), bool)
     here[codes[train]] = True
     categories = sorted(words[place] for place in np.flatnonzero(here))
-    hint = _hint(words)
+    hint = _hint(name, words)
     distinct = len(set(words) - {MISSING})
     unlike = distinct > 2 and distinct == sum(words[code] != MISSING for code in codes)
     if not hint and unlike:
@@ -297,7 +305,7 @@ def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
     return codes, words
 
 
-def _hint(words: Sequence[str]) -> str:
+def _hint(name: str, words: Sequence[str]) -> str:
     """Why a column of text is none of numbers, or that it is one of dates; "" if it is words."""
     words = [word for word in words if word != MISSING]
     cells = [n.cell_of(word) for word in words]
@@ -305,10 +313,10 @@ def _hint(words: Sequence[str]) -> str:
            if cell is None and not n.is_empty_word(word)]  # fmt: skip
     dated = sum(like_a_date(word) for word in words[:20])
     if words and dated == len(words[:20]):
-        return "dates: as year, month, day by dates=[…] (--dates)"
+        return f"dates: as year, month, day by dates=[{name!r}]"
     if words and all(map(_TIME.fullmatch, words)):
         form = "%H:%M:%S" if words[0].count(":") == 2 else "%H:%M"
-        return f"times: as hour, minute by dates={{column: '{form}'}} (--dates COLUMN={form})"
+        return f"times: as hour, minute by dates={{{name!r}: '{form}'}}"
     numbers = sum(cell is not None for cell in cells)
     if len(words) > 2 and odd and numbers >= max(len(odd), 3 * (len(odd) - 3)):
         shown = ", ".join(map(repr, odd[:3]))
@@ -332,7 +340,4 @@ def refusal(refused: Mapping[str, str]) -> str:
         each = "; ".join(f"{name!r} {why}" for name, why in list(refused.items())[:20])
         more = f"; and {len(names) - 20} more" if len(names) > 20 else ""
         begin = f"{len(names)} columns cannot be made inputs: {each}{more}. Leave them out"
-    # a name may hold anything: what a terminal would obey is shown, not sent
-    pasted = " ".join(shlex.quote(name) if name.isprintable() else repr(name) for name in names)
-    mark = "=" if len(names) == 1 and pasted.startswith("-") else " "  # else it is an option
-    return f"{begin}, drop={names} (--drop{mark}{pasted})"
+    return f"{begin}, drop={names}"

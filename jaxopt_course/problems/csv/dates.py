@@ -1,7 +1,6 @@
 """Dates as numbers: year, month, day and the like, where a table's user asks for them."""
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
@@ -130,14 +129,12 @@ def _times(column: pd.Series, form: str) -> pd.Series:
         raise ValueError(
             f"column {column.name!r} is no date that is known "
             f"({seen.iloc[0] if len(seen) else ''!r}{but}): "
-            f"give its format, dates={{{column.name!r}: '%d/%m/%Y'}} "
-            f"(--dates {shlex.quote(f'{column.name}=%d/%m/%Y')})"
+            f"give its format, dates={{{column.name!r}: '%d/%m/%Y'}}"
         )
     if len(found) > 1:
         raise ValueError(
             f"column {column.name!r} can be read as {' and as '.join(found)}: give the format, "
-            f"dates={{{column.name!r}: {next(iter(found))!r}}} "
-            f"(--dates {shlex.quote(f'{column.name}={next(iter(found))}')})"
+            f"dates={{{column.name!r}: {next(iter(found))!r}}}"
         )
     return next(iter(found.values()))
 

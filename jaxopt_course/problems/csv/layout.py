@@ -79,7 +79,7 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
     if repeated:
         raise ValueError(
             f"two columns are called {repeated[0]!r}; rename one (or the first line is no names: "
-            "header=False, --header no)"
+            "header=False)"
         )
     widths = {len(row) for row in rows}
     begins = [row[0] for row in rows]
@@ -215,15 +215,15 @@ def _refuse_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not heads and list(first) in map(list, rows):
         raise ValueError(
             "the first line stands again among the rows, as where several files were joined: take "
-            "the others out (if it is data, header=False, --header no)"
+            "the others out (if it is data, header=False)"
         )
     looks = (not ordered or within or above > 0) if heads else above >= max(2, words / 2)
     if looks and not counted:
         shown = ", ".join(map(repr, first[:4])) + (", …" if len(first) > 4 else "")
         raise ValueError(
             f"the first line looks like data, not like names ({shown}): put a line of names above "
-            "it, or say header=False (--header no), and the columns are called column 1, column 2, "
-            "…; if these are names, header=True (--header yes)"
+            "it, or say header=False, and the columns are called column 1, column 2, "
+            "…; if these are names, header=True"
         )
 
 
@@ -248,7 +248,7 @@ def _refuse_titles(records: Sequence[str], mark: str) -> None:
     if lines:
         raise ValueError(
             f"the names stand in line {lines + 1}, it seems, below {records[0][:40]!r}: take out "
-            "what is above them (if these are names, header=True, --header yes)"
+            "what is above them (if these are names, header=True)"
         )
 
 
@@ -302,7 +302,7 @@ def _refuse_second_names(first: Sequence[str], rows: Sequence[Sequence[str]]) ->
         stand, them = ("stands a line", "it") if lines == 1 else (f"stand {lines} lines", "them")
         raise ValueError(
             f"below the names {stand} of units, types or more names ({shown}): take {them} out, or "
-            "join them to the names (if these are data, header=True, --header yes)"
+            "join them to the names (if these are data, header=True)"
         )
 
 

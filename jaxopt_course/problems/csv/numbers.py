@@ -27,6 +27,7 @@ EMPTY_WORDS = frozenset(
         "nat nil. <null> (null) <none> (none) \\n missing (missing) <missing> unknown (unknown)",
         "unavailable nodata no_data #nv #n/v k.a. s/d n/d : * ** ***",
         "- -- --- – — . .. ... … ?",
+        "._ .a .b .c .d .e .f .g .h .i .j .k .l .m .n .o .p .q .r .s .t .u .v .w .x .y .z",  # SAS
     )
     for word in line.split()
 ) | {"no data", "not available", "not applicable", "not known", "data not available"}
@@ -52,7 +53,7 @@ _POWER = re.compile(r"\s*[x×*·]\s*10\s*(?:\^|\*\*)\s*\(?([-+\u2212]?\d+)\)?$")
 _NOTHING = re.compile(rf"{_CURRENCY}\s*[-\u2013\u2014]+|[-\u2013\u2014]+\s*(?:{_CURRENCY}|%)")
 _OUTSIDE = re.compile(rf"({_CURRENCY})\s*\((.+)\)|\((.+)\)\s*({_CURRENCY}|%)")
 _DRESSED = re.compile(
-    rf"({_SIGN})({_CURRENCY}?)\s*({_SIGN})([\d.,](?:[\d.,]|{_GAP}(?=\d))*(?:[eE][-+]?\d+|[dD][-+]\d+)?)(-?)"
+    rf"({_SIGN})({_CURRENCY}?)\s*({_SIGN})([\d.,](?:[\d.,]|{_GAP}(?=\d))*(?:[eE][-+]?\d+|[dD][-+]\d+)?)((?<=[.,])(?:--|\u2014)|-?)"
     rf"\s*(%|‰|{_CURRENCY}|(?:[^\W\d_]|[°µ/²³])+\.?)?"
 )
 _WHOLE = re.compile(r"\d+")
@@ -99,6 +100,8 @@ def cell_of(text: str) -> Cell | None:
     if match is None:
         return None
     before, currency, sign, digits, after, unit = match.groups()
+    if after and digits[-1] in ".,":  # as shops write a price without cents: 19.-, 19,--
+        after = ""
     signs = sum(map(bool, (before, sign, after, negative)))  # SAP and COBOL write 5-
     if signs > 1 or (unit and (currency or after)):  # 3-door is not -3
         return None
@@ -237,7 +240,7 @@ def decide(columns: Mapping[str, Marks], usual: Decimal | None = None) -> dict[s
             raise ValueError(
                 f"column {name!r}: is {cell!r} {re.sub('[.,]', '', cell)} or "
                 f"{cell.replace(',', '.')}? {why}: say which mark is that of decimals, decimal='.' "
-                "or decimal=',' (--decimal)"
+                "or decimal=','"
             )
         elif not marks.certain:
             decided[name] = "."  # no mark at all: whole numbers

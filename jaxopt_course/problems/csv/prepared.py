@@ -1,7 +1,7 @@
 """A table as arrays in three parts, and what became of each of its columns."""
 
 import decimal as decimals
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from numbers import Real
 from typing import Any, Literal, NamedTuple
 
@@ -112,14 +112,14 @@ def prepare(
         raise ValueError("the table has no rows")
     if target_name in drop:
         raise ValueError(
-            f"{target_name!r} is the target, so it cannot be dropped: take it out of drop"
+            f"{target_name!r} is the target, so it cannot be dropped: take it out of drop="
         )
     if target_name in formats:
-        raise ValueError(
-            f"{target_name!r} is the target, so it is no input: take it out of dates (--dates)"
-        )
+        raise ValueError(f"{target_name!r} is the target, so it is no input: take it out of dates=")
     if both := [name for name in formats if name in drop]:
-        raise ValueError(f"column {both[0]!r} is in drop and in dates: take it out of one of them")
+        raise ValueError(
+            f"column {both[0]!r} is in drop= and in dates=: take it out of one of them"
+        )
     dropped = [*dict.fromkeys(drop)]
     # of many columns each copy is larger than the file, also one that shares all cells
     table = table.drop(columns=dropped) if dropped else table
@@ -155,25 +155,22 @@ def prepare(
         center, scale = float(mean[0]) + goal.offset, float(std[0])
         values = ((goal.values - mean[0]) / std[0]).astype(np.float32)
         [said] = columns.crowded(goal.values[:, None], values[:, None])
-    others = table.drop(columns=target_name)
-    del table
-    if not len(others.columns):
+    if len(table.columns) == 1:
         raise ValueError(f"the table has no column beside the target {target_name!r}")
     hollow = [
         name
-        for begin in range(0, len(others.columns), SOME)
-        for name, none in others.iloc[:, begin : begin + SOME].isna().all().items()
-        if none
+        for begin in range(0, len(table.columns), SOME)
+        for name, none in table.iloc[:, begin : begin + SOME].isna().all().items()
+        if none and name != target_name
     ]
     if dated := [name for name in hollow if name in formats]:
         raise ValueError(
-            f"column {dated[0]!r} is to be dates and is empty in every row: take it out of dates= "
-            "(--dates)"
+            f"column {dated[0]!r} is to be dates and is empty in every row: take it out of dates="
         )
-    if len(hollow) == len(others.columns):
+    if len(hollow) == len(table.columns) - 1:
         raise ValueError(f"every column beside the target {target_name!r} is empty")
-    others = others.drop(columns=hollow) if hollow else others
-    encoded = columns.encode(_with_dates(others, formats), rows["train"])
+    without = {target_name, *hollow}
+    encoded = columns.encode(_with_dates(table, formats, without), rows["train"], without)
     if encoded.refused:
         raise ValueError(columns.refusal(encoded.refused))
     features = tuple(name for made in encoded.inputs.values() for name in made.names)
@@ -286,14 +283,16 @@ def _bare(word: str) -> bool:
     return True
 
 
-def _with_dates(table: pd.DataFrame, formats: Mapping[str, str]) -> pd.DataFrame:
-    """The columns of dates replaced by their parts."""
+def _with_dates(
+    table: pd.DataFrame, formats: Mapping[str, str], without: Collection[Hashable]
+) -> pd.DataFrame:
+    """The columns of dates replaced by their parts; of others all but those that are no inputs."""
     if not formats:
         return table
     made: dict[str, pd.Series] = {}
     for name, column in table.items():
         if name in formats:
             made |= dates.parts(column, formats[str(name)])
-        else:
+        elif name not in without:
             made[str(name)] = column
     return pd.DataFrame(made)

@@ -2,7 +2,6 @@
 
 import re
 import warnings
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from pandas.api import types
 from jaxopt_course.problems.csv import fixed, marks
 from jaxopt_course.problems.csv import numbers as n
 from jaxopt_course.problems.csv.below import without_notes
+from jaxopt_course.problems.csv.content import Origin
 from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, layout
 from jaxopt_course.problems.csv.nameless import named
 from jaxopt_course.problems.csv.parser import MANY, QUOTED, WIDE, Parser
@@ -40,7 +40,7 @@ class Reading(NamedTuple):
 
 
 def read(
-    file: str | Path,
+    file: Origin,
     *,
     sep: str | None = None,
     encoding: str | None = None,
@@ -72,7 +72,7 @@ def read(
     except pd.errors.ParserError as error:
         raise ValueError(
             f"{file} is not a table, its cells split by {MARK_NAMES.get(how.mark, how.mark)}: "
-            f"{str(error).strip()} (another mark: sep=…, --sep)"
+            f"{str(error).strip()} (another mark: sep=…)"
         ) from None
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None

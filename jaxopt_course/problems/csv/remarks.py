@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api import types
 
 NINES = [sign * (10.0**digits - 1) for digits in range(2, 10) for sign in (-1, 1)]  # -999 for a gap
 TOTALS = frozenset(
@@ -27,7 +28,7 @@ def stand_in(values: np.ndarray) -> str:
 
 
 def sums(table: pd.DataFrame) -> dict[str, str]:
-    """Column of text -> a remark, where the last row alone is called a total."""
+    """Column -> a remark, where the last row is called a total, or is the sum of all others."""
     said: dict[str, str] = {}
     if len(table) < 3 or len(table.columns) > WIDE:
         return said
@@ -35,7 +36,23 @@ def sums(table: pd.DataFrame) -> dict[str, str]:
         called = isinstance(cell, str) and cell.casefold().strip(" :.*") in TOTALS
         if called and (table[name] == cell).sum() == 1:
             said[str(name)] = f"the last row is called {cell!r}: take it out if it is a sum"
+    summed = [] if said else [name for name in table if _ends_in_its_sum(table[name])]
+    if len(summed) > 1:  # of one column alone it may be by chance
+        said[str(summed[0])] = "the last row is the sum of all others: take it out"
     return said
+
+
+def _ends_in_its_sum(column: pd.Series) -> bool:
+    """Whether the last number of a column that has others is the sum of those above."""
+    if not types.is_numeric_dtype(column) or types.is_bool_dtype(column):
+        return False
+    values = column.to_numpy(np.float64, na_value=0.0)
+    above = values[:-1]
+    return bool(
+        above.any()
+        and np.isclose(values[-1], above.sum(), rtol=1e-9, atol=0.0)
+        and np.count_nonzero(above) > 2
+    )
 
 
 def capitals(words: Sequence[Any]) -> str:

@@ -1,18 +1,17 @@
 """The text of a file, read once, so that a pipe serves as well."""
 
 import bz2
+import codecs
 import gzip
 import io
 import lzma
-import os
 import re
-import select
-import stat
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from jaxopt_course.problems.csv.content import BEGIN, LARGEST_PIPE, Origin, read_bytes
 
 KINDS = {  # how files begin that are no text
     b"PK": "compressed, or a workbook: unpack it",
@@ -30,19 +29,21 @@ KINDS = {  # how files begin that are no text
 }
 PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 TIMES = 10  # a table is three to eight times its packed file; beyond, somebody packed zeros
+PAGES = (b"<!doctype", b"<html", b"<?xml", b'{"', b"[{")
 _ARFF = re.compile(rb"(?:[ \t]*(?:%[^\r\n]*)?\r?\n)*[ \t]*@relation\b", re.IGNORECASE)
-PATIENCE = 60.0  # seconds until a pipe must have said something
-MARKED = {b"\xff\xfe\0\0": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-BEGIN = 1 << 20  # bytes that are looked at before the rest is read
-LARGEST_PIPE = 2**31  # bytes; a file's size is known, a pipe may never end
+MARKED = {  # how files begin that say what they are in
+    b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16",
+}  # fmt: skip
+LOOKED = 4096  # bytes at the begin that tell what a file is
 
 
-def read_text(file: str | Path, encoding: str | None = None) -> str:
+def read_text(file: Origin, encoding: str | None = None) -> str:
     """What the file says, without a byte order mark; one of gzip, bzip2 or xz is unpacked.
 
     Args:
-        file: a file, or a pipe that somebody writes to.
-        encoding: as Python names it; default UTF-8.
+        file: a file, a pipe that somebody writes to, or standard input.
+        encoding: as Python names it; default what a byte order mark says, else UTF-8.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -51,37 +52,69 @@ def read_text(file: str | Path, encoding: str | None = None) -> str:
     """
     if str(file).startswith(("http:/", "https:/", "ftp:/")):
         raise ValueError(f"{file} is an address, not a file: download it, and give the file")
-    content = _unpacked(file, _read_bytes(file))
+    content = _unpacked(file, read_bytes(file))
     for begin, what in KINDS.items():
         if content.startswith(begin):
             raise ValueError(f"{file} is {what}, or save it as CSV")
-    head = content[:256].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-    if head.startswith((b"<!doctype", b"<html", b"<?xml", b'{"', b"[{")):
+    marked = _marked(content)
+    head = content[:LOOKED]
+    if encoding is None and marked:  # so that what is looked for is found in letters of any width
+        head = head.decode(marked, "ignore").encode("utf-8", "ignore")
+    if head[:256].lstrip(b" \r\n\t").lower().startswith(PAGES):
         raise ValueError(f"{file} is a page, XML or JSON, not a table: save it as CSV")
-    if _ARFF.match(content[:4096].removeprefix(b"\xef\xbb\xbf")):
+    if _ARFF.match(head):
         raise ValueError(
             f"{file} is an ARFF file: read it with scipy.io.arff.loadarff and give the frame to "
             "table_task, or put a line of its @attribute names above the lines of @data"
         )
+    content = _unmarked(file, content, marked, encoding)
     try:
-        text = content.decode(encoding or "utf-8-sig").removeprefix("\ufeff")
+        text = content.decode(encoding or marked or "utf-8").removeprefix("\ufeff")
     except LookupError:
         raise ValueError(
             f"unknown encoding {encoding!r} (utf-8, latin-1, cp1252, utf-16, …)"
         ) from None
     except UnicodeDecodeError as error:
-        wide = _wide(content) or _letters(content)
+        name = (encoding or marked or "utf-8").removesuffix("-sig")
+        wide = _wide(content) or _letters(content.removeprefix(codecs.BOM_UTF8))
+        said = f"say what it is in, as encoding={wide!r}, or save it again"
+        if wide == name:
+            said = "a part of it is damaged or missing: save it again"
         raise ValueError(
-            f"{file} is not a text file in {(encoding or 'UTF-8').upper()}: {error}; say what it "
-            f"is in, as encoding={wide!r} (--encoding {wide}), or save it again as CSV in UTF-8"
+            f"{file} is not a text file in {name.upper()}: {error}; {said} as CSV in UTF-8"
         ) from None
     except ValueError as error:  # a codec that gives up otherwise, a name that is none
         raise ValueError(f"{file} cannot be read as {encoding!r}: {error}") from None
     if "\0" in text:  # names and words that look alike would not be
         wide = _wide(content)
-        way = f"say encoding={wide!r} (--encoding {wide})" if wide else "take them out"
+        way = f"say encoding={wide!r}" if wide else "take them out"
         raise ValueError(f"{file} has zero bytes among its letters: {way}")
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def _marked(content: bytes) -> str:
+    """What a byte order mark says that it is in; "" without one."""
+    return next((name for mark, name in MARKED.items() if content.startswith(mark)), "")
+
+
+def _unmarked(file: Origin, content: bytes, marked: str, encoding: str | None) -> bytes:
+    """Without a mark of UTF-8, which other encodings would take for letters of the first name.
+
+    Raises:
+        ValueError: what the mark says is right, and another encoding is asked for.
+    """
+    name = marked.removesuffix("-sig")
+    try:
+        if encoding is None or not marked or codecs.lookup(encoding).name.startswith(name):
+            return content
+        content.decode(marked)
+    except LookupError:  # is said elsewhere
+        return content
+    except UnicodeDecodeError:
+        return content.removeprefix(codecs.BOM_UTF8)
+    raise ValueError(
+        f"{file} is in {name.upper()}, as its byte order mark says: take encoding= out"
+    )
 
 
 def _letters(content: bytes) -> str:
@@ -102,7 +135,7 @@ def _letters(content: bytes) -> str:
     return "koi8-r" if ((letters >= 0xC0) & (letters < 0xE0)).mean() > 0.6 else "gb18030"
 
 
-def _unpacked(file: str | Path, content: bytes) -> bytes:
+def _unpacked(file: Origin, content: bytes) -> bytes:
     """What gzip, bzip2 or xz packed."""
     for begin, opened in PACKED.items():
         if not content.startswith(begin):
@@ -123,41 +156,8 @@ def _unpacked(file: str | Path, content: bytes) -> bytes:
 
 def _wide(content: bytes) -> str:
     """The encoding of text in letters of two or four bytes; "" where it is of no such kind."""
-    for mark, encoding in MARKED.items():
-        if content.startswith(mark):
-            return encoding
-    begin = content[:4096]
+    if (marked := _marked(content)) and marked != "utf-8-sig":
+        return marked
+    begin = content[:LOOKED]
     zeros = [begin[place::2].count(0) / max(1, len(begin) // 2) for place in (0, 1)]
     return ("utf-16-be", "utf-16-le")[zeros[1] > 0.5] if max(zeros) > 0.5 > min(zeros) else ""
-
-
-def _read_bytes(file: str | Path) -> bytes:
-    mode = os.stat(file).st_mode
-    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-        raise ValueError(f"{file} is a device, not a file")
-    if stat.S_ISSOCK(mode):
-        raise ValueError(f"{file} is a socket, not a file")
-    if not stat.S_ISFIFO(mode):
-        with open(file, "rb") as stream:
-            begin = stream.read(BEGIN)
-            if begin and not begin.strip(b"\0"):  # a file of holes may be of any size
-                raise ValueError(f"{file} holds zeros and no text")
-            return begin + stream.read() if len(begin) == BEGIN else begin
-    # Opened without waiting: a pipe that nobody writes to would wait for ever.
-    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0) as stream:
-        pieces, length = [], 0
-        while True:
-            piece = stream.read(1 << 20)
-            if piece is None:
-                if not select.select([stream], [], [], PATIENCE)[0]:
-                    raise ValueError(f"{file} is a pipe, and nothing came for {PATIENCE:.0f} s")
-                continue
-            if not piece:
-                break
-            pieces.append(piece)
-            length += len(piece)
-            if length > LARGEST_PIPE:
-                raise ValueError(f"{file} is a pipe that gave more than 2 GiB: save it as a file")
-    if not pieces:
-        raise ValueError(f"{file} is a pipe that nobody writes to, or is empty")
-    return b"".join(pieces)

@@ -40,8 +40,7 @@ def encode(column: pd.Series, kind: Kind, positive: object | None) -> Target:
         first = int(column.isna().argmax())
         raise ValueError(
             f"the target {name!r} is empty in {column.isna().sum()} rows, the first is row {first} "
-            "(from 0, below the names): fill them, or leave them out, leave_out=['empty'] "
-            "(--leave-out empty)"
+            "(from 0, below the names): fill them, or leave them out, leave_out=['empty']"
         )
     if column.dtype == object and not all(isinstance(cell, Hashable) for cell in column):
         raise ValueError(f"the target {name!r} holds lists or the like: one value in each row")
@@ -117,9 +116,9 @@ def split(target: Target, name: object, seed: int) -> dict[str, np.ndarray]:
             for i in rare[:10]
         )
         more = f" and {len(rare) - 10} more" if len(rare) > 10 else ""
-        ways = ["merge them with others", "leave them out, leave_out=['rare'] (--leave-out rare)"]
+        ways = ["merge them with others", "leave them out, leave_out=['rare']"]
         if all(isinstance(known, (int, float, np.number)) for known in target.classes):
-            ways.append("predict the number, kind='regression' (--kind regression)")
+            ways.append("predict the number, kind='regression'")
         raise ValueError(
             f"cannot split {len(target.values)} rows in 60/20/20 with every class of the target "
             f"{name!r} in each part; too rare are {named}{more}: {', or '.join(ways)}"
