@@ -8,6 +8,7 @@ import hashlib
 import os
 import platform
 import tempfile
+import time
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +21,8 @@ COUNTS = (
     *("fp", "asimd", "sve", "sme", "bf16", "i8mm", "neon", "vfp"),
 )
 SUFFIX = "-program"
+PARTIAL = f"{SUFFIX}.partial"  # how a file ends while it is written
+LONGEST = 3600.0  # seconds that this takes at most
 DIGEST = 32  # bytes, of SHA-256
 BYTES = 1 << 28  # of all that is kept, 256 MiB; a program of a sweep is one or two of them
 CPUINFO = Path("/proc/cpuinfo")
@@ -52,7 +55,8 @@ class Programs(NamedTuple):
         """Keep it; whoever reads it meets all of it or nothing."""
         file = self._file(key)
         try:
-            handle, beside = tempfile.mkstemp(dir=self.directory)
+            self._sweep()
+            handle, beside = tempfile.mkstemp(PARTIAL, dir=self.directory)
             try:
                 with os.fdopen(handle, "wb") as stream:
                     stream.write(hashlib.sha256(content).digest() + content)
@@ -63,6 +67,13 @@ class Programs(NamedTuple):
         except OSError as error:
             said = f"a compiled program was not kept in {self.directory}: {error.strerror}"
             warnings.warn(said, stacklevel=2)
+
+    def _sweep(self) -> None:
+        """Remove what processes that were killed have left half written."""
+        for file in self.directory.glob(f"tmp*{PARTIAL}"):
+            with suppress(OSError):  # another process may remove it, too
+                if time.time() - file.lstat().st_mtime > LONGEST:
+                    file.unlink()
 
     def _file(self, key: str) -> Path:
         """On another machine the same program is another file."""
