@@ -1,15 +1,17 @@
 """A study for TensorBoard: a directory of events a trial, with HParams; see its method of Study."""
 
 import shutil
+import socket
+import struct
 import time
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from jaxopt_course.exports.packages import imported
 from jaxopt_course.exports.runs import Run, Whole, results
-from jaxopt_course.records.files import naming
+from jaxopt_course.records.files import replace_bytes
 
 
 def export(directory: str | Path, metric: str, whole: Whole, runs: list[Run]) -> Path:
@@ -22,6 +24,7 @@ def export(directory: str | Path, metric: str, whole: Whole, runs: list[Run]) ->
         NotADirectoryError: it is a file.
         OSError: the disk is full, or the like; what was written is removed again.
     """
+    imported("tensorboardX", "tensorboardX")
     summary = imported("tensorboardX.summary", "tensorboardX")
     path = Path(directory).expanduser().resolve()
     if path.exists() and not path.is_dir():
@@ -52,18 +55,22 @@ def _events(run: Run, metric: str, summary: Any) -> Iterator[tuple[Any, int | No
         yield summary.scalar(name, value), run.last_step
 
 
-def _write(folder: Path, summaries: Any) -> None:
-    """A file of events; not by a ``SummaryWriter``, in whose thread a full disk goes unheard."""
+def _write(folder: Path, summaries: Iterable[tuple[Any, int | None]]) -> None:
+    """A file of events, whole; not by a ``SummaryWriter``, whose thread keeps what it meets."""
     protocol = imported("tensorboardX.proto.event_pb2", "tensorboardX")
-    writers = imported("tensorboardX.event_file_writer", "tensorboardX")
-    with naming(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        with closing(writers.EventsWriter(str(folder / "events"))) as file:
-            for one, step in summaries:
-                event = protocol.Event(summary=one, wall_time=time.time())
-                if step is not None:
-                    event.step = step
-                file.write_event(event)
+    checksum = imported("tensorboardX.record_writer", "tensorboardX").masked_crc32c
+    now = time.time()
+    events = [protocol.Event(wall_time=now, file_version="brain.Event:2")]
+    events += [protocol.Event(wall_time=now, step=at or 0, summary=one) for one, at in summaries]
+    records = []
+    for event in events:  # TFRecord: length, its checksum, content, its checksum
+        content = event.SerializeToString()
+        length = struct.pack("<Q", len(content))
+        sums = [struct.pack("<I", checksum(part)) for part in (length, content)]
+        records += [length, sums[0], content, sums[1]]
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"events.out.tfevents.{int(now)}.{socket.gethostname()}"
+    replace_bytes(folder / name, b"".join(records))
 
 
 def _remove(path: Path, made: list[Path]) -> None:

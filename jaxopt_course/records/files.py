@@ -41,7 +41,7 @@ def replace(target: Path, fill: Fill) -> None:
 
 @contextmanager
 def naming(file: Path) -> Iterator[None]:
-    """Whatever the system refuses, say of which file: a full disk is met in a write, without one."""
+    """Say of which file it is that the system refuses: a write that meets a full disk does not."""
     try:
         yield
     except OSError as error:
@@ -68,9 +68,10 @@ def partial_of(target: Path) -> Path:
     return target.with_name(f".{target.name}{PARTIAL}")
 
 
-def save_bytes(file: Path, content: bytes) -> None:
-    """As :func:`save`, with this content."""
-    save(file, lambda new: new.write_bytes(content))
+def save_beside(target: Path, content: bytes) -> None:
+    """As :func:`save`, with this content, where ``target`` is while it is written."""
+    with naming(target):
+        save(partial_of(target), lambda new: new.write_bytes(content))
 
 
 def sync(directory: Path) -> None:

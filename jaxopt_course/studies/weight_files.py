@@ -117,13 +117,13 @@ def write_weights(tree: Any, target: Path, form: str) -> None:
 
 
 def _beside(target: Path) -> tuple[Path, Path, Path]:
-    """Where a checkpoint is while it is written, by us and by orbax, and the one before meanwhile."""
+    """Where a checkpoint is while it is written, by us and by orbax; and the old one meanwhile."""
     new = target.with_name(f".{target.name}.jaxopt_course{files.PARTIAL}")
     return new, new.with_name(f"{new.name}.orbax-checkpoint-tmp"), new.with_suffix(".before")
 
 
 def _settle(target: Path) -> None:
-    """Put back the checkpoint that was to be replaced, where it was not, and remove what is left."""
+    """Put back the old checkpoint where no new one took its place, and remove what is left."""
     *half, old = _beside(target)
     if old.is_dir() and not files.is_file(target):
         os.rename(old, target)
