@@ -53,3 +53,23 @@ def test_debugging_ends_a_training_of_one(capfd):
     """Who trains one network and asks for it is told at once, by JAX."""
     with setting("jax_debug_nans", True), pytest.raises(FloatingPointError, match="nan"):
         joc.fit("line", joc.sgd(1e30), steps=20, batch_size=5)
+
+
+def test_without_compiling_there_is_no_sweep(tmp_path):
+    """JAX would say so once all is prepared, of a function of the engine's."""
+    trials = joc.grid(optimizer="sgd", learning_rate=[0.1], seed=[0])
+    study = joc.sweep("line", trials, steps=4, batch_size=5, progress=False)
+    compiled = joc.fit("line", joc.sgd(0.1), steps=4, batch_size=5)
+    with jax.disable_jit():
+        for act in (
+            lambda: joc.sweep("line", trials, steps=4, batch_size=5, directory=tmp_path / "study"),
+            lambda: joc.plan("line", trials, steps=4, batch_size=5),
+            lambda: study.confirm(1, progress=False),
+            lambda: study.replay(0),
+        ):
+            with pytest.raises(ValueError, match="jax_disable_jit is in force, and a sweep is one"):
+                act()
+        alone = joc.fit("line", joc.sgd(0.1), steps=4, batch_size=5)
+    assert not (tmp_path / "study").exists()
+    for name, value in compiled.metrics.items():
+        np.testing.assert_allclose(alone.metrics[name], value, rtol=1e-5)
