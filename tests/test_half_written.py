@@ -356,6 +356,29 @@ def test_old_weights_of_orbax_stay_until_the_new_ones_are_there(tmp_path, monkey
 # ---------------------------------------------------------------- what lies beside
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full here")
+def test_half_an_example_is_in_nobody_s_way(tmp_path, monkeypatch, capsys):
+    import io
+
+    from jaxopt_course import cli
+
+    plain, file = io.open, tmp_path / "mine.py"
+
+    def full(path, mode="r", *args, **named):
+        if mode == "x":
+            plain(path, mode).close()
+            return plain("/dev/full", "w", *args, **named)
+        return plain(path, mode, *args, **named)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr("io.open", full)
+        cli.main(["init", str(file)])
+    assert ended.value.code == 2 and not file.exists()
+    assert f"{file}" in (said := capsys.readouterr().err) and "make room" in said
+    cli.main(["init", str(file)])
+    assert "task" in file.read_text()
+
+
 def test_half_programs_of_the_killed_are_swept_up_and_fresh_ones_are_not(tmp_path, monkeypatch):
     kept = Programs(tmp_path)
     with monkeypatch.context() as patch, killed(tmp_path, None):
