@@ -401,6 +401,19 @@ def test_half_programs_of_the_killed_are_swept_up_and_fresh_ones_are_not(tmp_pat
     assert kept.read("a") == b"program" and kept.read("b") == b"another"
 
 
+def test_a_program_in_the_place_of_another_is_not_run(tmp_path):
+    """Both are whole, and of one kind; only their names tell them apart."""
+    kept = Programs(tmp_path)
+    kept.write("one", b"program of one")
+    (one,) = tmp_path.iterdir()
+    kept.write("other", b"program of other")
+    (other,) = {*tmp_path.iterdir()} - {one}
+    shutil.copyfile(one, other)
+    with pytest.warns(UserWarning, match="it is damaged, and removed"):
+        assert kept.read("other") is None
+    assert kept.read("one") == b"program of one" and not other.exists()
+
+
 def test_a_directory_without_room_for_its_list_is_left_as_it_was(tmp_path):
     with (
         Refusals(tmp_path, errno.ENOSPC, 3, once=False).at_work(),
