@@ -79,11 +79,12 @@ MAY_IMPORT = {  # part -> the parts below it
         "messages",
         "optimizers",
         "problems",
+        "records",
         "report",
         "transforms",
         "tree",
     },
-    "site": {"course"},
+    "site": {"course", "records"},
     "clusters": {"records", "sweeps"},  # a sweep's own messages, and whose machine it is
     "live": {"messages", "records", "report", "studies"},
     "cli": {

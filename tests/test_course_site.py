@@ -13,7 +13,7 @@ import jupytext
 import pytest
 
 from jaxopt_course import cli
-from jaxopt_course.course import formulas, notebooks, site
+from jaxopt_course.course import formulas, notebooks, site, site_files
 from jaxopt_course.course import lessons as places
 from jaxopt_course.course.playgrounds import PAGES as PLAYGROUNDS
 
@@ -501,9 +501,9 @@ def test_pages_are_written_through_no_link(tmp_path):
     (tmp_path / "mine").write_text("mine")
     out = tmp_path / "site"
     out.mkdir()
-    (out / site.RECORD).write_text('{"lessons": {}}')
+    (out / site_files.RECORD).write_text('{"lessons": {}}')
     (out / "index.html").symlink_to(tmp_path / "mine")
     for overwrite in (False, True):
         with pytest.raises(FileExistsError, match=r"index\.html is a link"):
-            site.claim(out, overwrite)
+            site_files.claim(out, overwrite)
     assert (tmp_path / "mine").read_text() == "mine"

@@ -309,6 +309,9 @@ class TestReadBack:
         second = study.to_mlflow(store, 'second "study"; it\'s')
         assert client.get_run(second).data.tags["mlflow.runName"] == 'second "study"; it\'s'
         assert {one.name for one in tmp_path.iterdir()} <= {"mlflow.db"}  # nothing beside it
+        client.update_run(second, status="RUNNING")  # as who was killed has left it
+        with pytest.raises(ValueError, match="was cut short or is under way: delete its runs"):
+            study.to_mlflow(store, 'second "study"; it\'s')
 
     def test_mlflow_takes_any_name_of_a_column(self, tmp_path):
         from mlflow import MlflowClient

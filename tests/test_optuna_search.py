@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 import warnings
 
@@ -539,15 +540,16 @@ class TestExport:
 
     def test_a_full_disk_leaves_no_half_of_a_study(self, ones, tmp_path, monkeypatch):
         file = tmp_path / "journal.log"
-        append = JournalFileBackend.append_logs
+        sync, calls = os.fsync, []
 
-        def full(self, logs):
-            if len(logs) > 1:
+        def full(handle):
+            calls.append(handle)
+            if len(calls) == 2:  # of all but the study's name
                 raise OSError(28, "No space left on device")
-            append(self, logs)
+            sync(handle)
 
         with monkeypatch.context() as patched:
-            patched.setattr(JournalFileBackend, "append_logs", full)
+            patched.setattr(os, "fsync", full)
             with pytest.raises(OSError, match="No space left"):
                 ones[1].to_optuna(file, "first")
         assert optuna.get_all_study_names(JournalStorage(JournalFileBackend(str(file)))) == []

@@ -8,6 +8,7 @@ import tyro
 
 from jaxopt_course.cli.answer import Answer, Asked
 from jaxopt_course.cli.say import say
+from jaxopt_course.records.files import naming
 
 EXAMPLE = '''"""A task of your own, for the command `jaxopt-course sweep {name}`."""
 
@@ -84,7 +85,12 @@ def init(arguments: Init) -> Answer:
         raise FileExistsError(f"{path} is there already; give another name")
     if not path.parent.is_dir():
         raise ValueError(f"there is no directory {path.parent}")
-    with path.open("x", encoding="utf-8") as file:
-        file.write(EXAMPLE.format(name=path, stem=path.stem))
+    with naming(path), path.open("x", encoding="utf-8") as file:
+        try:
+            file.write(EXAMPLE.format(name=path, stem=path.stem))
+            file.flush()
+        except BaseException:  # a full disk: half an example would be in the way the next time
+            path.unlink()
+            raise
     say(f"{path} written; next: jaxopt-course sweep {path}")
     return Answer(lambda: {"file": path})

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,8 @@ def _mended(directory: str | None) -> Iterator[None]:
         found = DAMAGED.match(str(message))
         if found and directory is not None:
             for file in Path(directory).glob(f"{found[1]}-*"):
-                file.unlink(missing_ok=True)
+                with suppress(OSError):  # another's, or in its place something that is no file
+                    file.unlink()
         shown(message, *rest, **named)
 
     warnings.showwarning = show

@@ -22,6 +22,7 @@ from jaxopt_course.course.figures import minus, powers
 from jaxopt_course.course.lesson import FIGURES
 from jaxopt_course.course.places import named
 from jaxopt_course.course.verdicts import markdown
+from jaxopt_course.records.files import replace_bytes
 
 SAME, OTHER = 1e-12, 0.01  # differences, relative to the largest number of the truth
 HEADS = ("errata", "impreso", "correcto", "se mide", "da lo impreso", "da lo correcto")
@@ -152,7 +153,7 @@ class Errata:
             return
         file = FIGURES / Path(sys.argv[0]).stem / "erratas.md"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(self.table(), encoding="utf-8")
+        replace_bytes(file, self.table().encode())
         print(file)
 
     def chart(self) -> Any:

@@ -10,6 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from jaxopt_course.records.files import replace_bytes
+
 PAGES = {  # by its file on a site: its parts, and its title
     "manos_superficie.html": ("surface", "Hasta cuatro optimizadores en una superficie"),
     "manos_mapa.html": ("map", "Cuarenta mil entrenamientos bajo el ratón"),
@@ -71,5 +73,5 @@ def write(folder: str | Path, lessons: Container[str] | None = None) -> list[Pat
     """
     made = [Path(folder) / name for name in PAGES]
     for file in made:
-        file.write_text(page(file.name, lessons), encoding="utf-8")
+        replace_bytes(file, page(file.name, lessons).encode())
     return made

@@ -6,11 +6,8 @@ README, whose links to scripts lead to their pages.
 """
 
 import base64
-import hashlib
-import json
 import platform
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from html import escape
 from importlib.metadata import version
@@ -19,18 +16,24 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import jupytext
 from nbconvert import HTMLExporter
 from pygments.formatters import HtmlFormatter
 
 from jaxopt_course.course import figures, formulas, index, playgrounds
 from jaxopt_course.course.lessons import LESSONS as LESSONS
 from jaxopt_course.course.lessons import choose, find
-from jaxopt_course.course.notebooks import FOLDED, Lesson, dressed, minutes, run, runnable
+from jaxopt_course.course.notebooks import FOLDED, Lesson, dressed, minutes, run
+from jaxopt_course.course.site_files import (
+    claim,
+    forget,
+    keep_record,
+    notebook_of,
+    old_record,
+    write,
+    write_text,
+)
 
-RECORD = "build.json"  # marks a directory as a site of ours, and says what its pages came from
 HOME = "index.html"
-WRITTEN = {".html", ".css", ".json", ".py", ".png", ".ipynb"}
 README = "README.md"
 
 FOLD = re.compile(  # the code of a cell with the tag, as nbconvert writes it
@@ -86,6 +89,7 @@ def build(
         FileNotFoundError: no lessons are there.
         FileExistsError: ``out`` holds other things, and ``overwrite`` is false.
         NotADirectoryError: ``out`` is a file.
+        OSError: the disk is full, or the like; what was written before stays, each file whole.
         ValueError: there is no lesson of that number.
     """
     source = find(folder)
@@ -94,35 +98,28 @@ def build(
     path = claim(Path(out), overwrite)
     record = old_record(path)
     for gone in set(record) - {file.stem for file in every}:
-        ours = record.pop(gone).get("notebook")
-        worked = ours and digest(path / f"{gone}.ipynb") != ours
-        made = (".html", ".py", ".png")
-        for ending in made if worked else (*made, ".ipynb"):
-            (path / f"{gone}{ending}").unlink(missing_ok=True)
-    (path / "course.css").write_text(style(), encoding="utf-8")
+        forget(path, gone, record.pop(gone))
+    write_text(path / "course.css", style())
     linked = [file for file in every if file in chosen or file.stem in record]
     playgrounds.write(path, {file.stem for file in linked})
     ran = []
     for position, file in enumerate(chosen, 1):
         start = f"[{position}/{len(chosen)}] {file.stem}"
-        before = record.get(file.stem, {}).get("notebook")
+        before = notebook_of(record.get(file.stem, {}))
         try:
             lesson = run(file, quick=quick)
-            record[file.stem], first = entry(lesson, quick), picture(lesson.notebook)
+            now, first = entry(lesson, quick), picture(lesson.notebook)
             page = lesson_page(lesson, linked, quick)
         except (formulas.UnknownFormula, SyntaxError, UnicodeDecodeError) as error:
             lesson, page, first = Lesson(file, failure=str(error)), None, None
-            record[file.stem] = entry(lesson, quick)
-        kept = write(path, lesson, page, before)
-        if first:
-            (path / f"{file.stem}.png").write_bytes(first)
-        record[file.stem]["notebook"] = before if kept else digest(path / f"{file.stem}.ipynb")
+            now = entry(lesson, quick)
+        kept, after = write(path, lesson, page, first, before, record)
+        record[file.stem] = now | {"notebook": after}
         worked = f"; {file.stem}.ipynb has changes of yours: kept" if kept else ""
         say(f"{start}: {summary(lesson)}{worked}")
         ran.append(lesson)
-        whole = json.dumps({"lessons": record}, indent=1, ensure_ascii=False)
-        (path / RECORD).write_text(whole, encoding="utf-8")
-        (path / HOME).write_text(home_page(source, every, path, record), encoding="utf-8")
+        keep_record(path, record)
+        write_text(path / HOME, home_page(source, every, path, record))
     return ran
 
 
@@ -163,66 +160,7 @@ def picture(notebook: Any) -> bytes | None:
     return base64.b64decode(first) if first else None
 
 
-# --- files ---
-
-
-def claim(path: Path, overwrite: bool) -> Path:
-    """The directory, made where it is not there; never one with other things in it unasked."""
-    path = path.expanduser().resolve()
-    for part in (path, *path.parents):
-        if part.is_file():
-            raise NotADirectoryError(f"{part} is a file, not a directory for a site")
-    path.mkdir(parents=True, exist_ok=True)
-    if any(path.iterdir()) and not is_ours(path) and not overwrite:
-        raise FileExistsError(
-            f"{path} holds other files; choose another directory, or allow pages to be written "
-            "among them (overwrite=True, on the command line --overwrite)"
-        )
-    links = [file for file in path.iterdir() if file.is_symlink() and file.suffix in WRITTEN]
-    if links:  # of whoever made the directory
-        raise FileExistsError(f"{links[0]} is a link, and pages are not written through it")
-    return path
-
-
-def is_ours(path: Path) -> bool:
-    """Whether a directory is a site of the course: many tools leave a ``build.json``."""
-    try:
-        return isinstance(json.loads((path / RECORD).read_text(encoding="utf-8"))["lessons"], dict)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-
-
-def old_record(path: Path) -> dict[str, Any]:
-    """What an earlier build of this site recorded, by lesson."""
-    try:
-        record = json.loads((path / RECORD).read_text(encoding="utf-8"))["lessons"]
-        return {name: one for name, one in record.items() if re.fullmatch(r"\d\d_\w+", name)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def write(path: Path, lesson: Lesson, page: str | None, before: str | None) -> bool:
-    """The page of a lesson, its script, and the notebook to open and run; or none of an old one.
-
-    A notebook that is no longer as it was written (its digest was ``before``) stays: somebody
-    worked in it.  Returns whether it did.
-    """
-    if page is None:
-        for ending in ("html", "png"):
-            (path / f"{lesson.name}.{ending}").unlink(missing_ok=True)
-        return False
-    (path / f"{lesson.name}.html").write_text(page, encoding="utf-8")
-    shutil.copyfile(lesson.file, path / lesson.file.name)
-    notebook = path / f"{lesson.name}.ipynb"
-    kept = before is not None and notebook.exists() and digest(notebook) != before
-    if not kept:
-        jupytext.write(runnable(lesson.file), notebook, fmt="ipynb")
-    return kept
-
-
-def digest(file: Path) -> str | None:
-    """The SHA-256 of a file; none of what is not there."""
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else None
+# --- pages ---
 
 
 def style() -> str:
@@ -233,9 +171,6 @@ def style() -> str:
     )
     own = files("jaxopt_course.course").joinpath("site.css").read_text(encoding="utf-8")
     return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n{own}"
-
-
-# --- pages ---
 
 
 def lesson_page(lesson: Lesson, every: list[Path], quick: bool) -> str:

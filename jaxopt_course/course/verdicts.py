@@ -18,6 +18,7 @@ from jaxopt_course.course.claims import REGISTER, Claim, entry, find, recorded, 
 from jaxopt_course.course.lesson import FIGURES, quick
 from jaxopt_course.course.lessons import number_of
 from jaxopt_course.course.places import named
+from jaxopt_course.records.files import replace_bytes
 
 TABLE, MEASURED = "veredictos.md", "afirmaciones.json"
 EVERYTHING = "13_7_todas_las_afirmaciones"
@@ -67,9 +68,9 @@ def show_claims(claims: Sequence[Claim]) -> None:
     if "ipykernel" not in sys.modules:
         folder = FIGURES / Path(sys.argv[0]).stem
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / TABLE).write_text(table(claims) + "\n", encoding="utf-8")
+        replace_bytes(folder / TABLE, f"{table(claims)}\n".encode())
         data = {"quick": quick(), "claims": [entry(one) for one in claims]}
-        (folder / MEASURED).write_text(json.dumps(data, ensure_ascii=False), encoding="utf-8")
+        replace_bytes(folder / MEASURED, json.dumps(data, ensure_ascii=False).encode())
 
 
 def cite(about: str, word: str) -> None:
@@ -159,7 +160,7 @@ def record(folder: Path, lessons: Path, register: Path) -> None:
         }
     known = {name: known[name] for name in sorted(known) if (lessons / f"{name}.py").exists()}
     text = json.dumps(known, ensure_ascii=False, indent=1)
-    register.write_text(text + "\n", encoding="utf-8")
+    replace_bytes(register, f"{text}\n".encode())
     recorded.cache_clear()
 
 

@@ -62,10 +62,11 @@ def export(store: str | Path, experiment: str, name: str, whole: Whole, runs: li
     mark = hashlib.sha256(
         name.encode()
     ).hexdigest()  # a name may hold what a query takes for its own
-    if client.search_runs([identity], f"tags.`{MARK}` = '{mark}'", max_results=1):
+    if found := client.search_runs([identity], f"tags.`{MARK}` = '{mark}'", max_results=1):
+        half = ", whose export was cut short or is under way: delete its runs in MLflow, or"
         raise ValueError(
-            f"{store} holds a study {name!r} in the experiment {experiment!r} already; give "
-            "another name=…"
+            f"{store} holds a study {name!r} in the experiment {experiment!r} already"
+            f"{half if found[0].info.status == 'RUNNING' else ';'} give another name=…"
         )
     made: list[str] = []
 
@@ -85,7 +86,8 @@ def export(store: str | Path, experiment: str, name: str, whole: Whole, runs: li
             _log(client, nested, run.settings, [*run.curve, ended])
             client.set_terminated(nested, ENDS.get(run.status, "KILLED"))
         client.set_terminated(parent, "FINISHED")
-    except BaseException:
+    except BaseException as error:
+        error.add_note(f"while the study was written to {store}; its runs are deleted again")
         for run_id in made:  # half a study would be taken for one
             client.delete_run(run_id)
         raise

@@ -69,9 +69,9 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
         raise PermissionError(f"cannot make the directory {path}: {error.strerror}") from None
     with held(path):
         _refuse(path, overwrite)  # another process may have been quicker
-        if not is_file(path / LIST):
-            ownership.write_list(path, OWN)
         try:
+            if not is_file(path / LIST):
+                ownership.write_list(path, OWN)
             yield path
         except BaseException:
             if not listed:
@@ -84,11 +84,11 @@ def _leave_nothing(path: Path, made: list[Path]) -> None:
 
     Nobody sees dot files: what a user put there later would be taken for the study's.
     """
-    if set(os.listdir(path)) != {LIST, LOCK}:
+    if not {LOCK} <= {*os.listdir(path)} <= {LIST, LOCK}:
         return
     with contextlib.suppress(OSError):  # somebody else may have put something there
         for name in (LIST, LOCK):
-            (path / name).unlink()
+            (path / name).unlink(missing_ok=True)
         for one in made:
             one.rmdir()
 

@@ -9,8 +9,8 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,12 +30,24 @@ def replace(target: Path, fill: Fill) -> None:
         OSError: the disk is full, or the like; what was there stays.
     """
     partial = partial_of(target)
-    try:
-        save(partial, fill)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with naming(target):
+        try:
+            save(partial, fill)
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
     sync(target.parent)
+
+
+@contextmanager
+def naming(file: Path) -> Iterator[None]:
+    """Say of which file it is that the system refuses: a write that meets a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(file)
+        raise
 
 
 def replace_bytes(target: Path, content: bytes) -> None:
@@ -56,9 +68,10 @@ def partial_of(target: Path) -> Path:
     return target.with_name(f".{target.name}{PARTIAL}")
 
 
-def save_bytes(file: Path, content: bytes) -> None:
-    """As :func:`save`, with this content."""
-    save(file, lambda new: new.write_bytes(content))
+def save_beside(target: Path, content: bytes) -> None:
+    """As :func:`save`, with this content, where ``target`` is while it is written."""
+    with naming(target):
+        save(partial_of(target), lambda new: new.write_bytes(content))
 
 
 def sync(directory: Path) -> None:

@@ -1,13 +1,15 @@
 """What the compiler made, as files beside JAX's own in its persistent cache.
 
-A file is a digest and the bytes that it is of; its name says for what program, versions and
-machine.  Whatever is wrong with the directory is a warning: programs are then compiled.
+A file is a digest and the bytes that it is of, with the file's name, which says for what program,
+versions and machine: a file that was copied over another one is damaged.  Whatever is wrong
+with the directory is a warning: programs are then compiled.
 """
 
 import hashlib
 import os
 import platform
 import tempfile
+import time
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,6 +22,9 @@ COUNTS = (
     *("fp", "asimd", "sve", "sme", "bf16", "i8mm", "neon", "vfp"),
 )
 SUFFIX = "-program"
+PARTIAL = f"{SUFFIX}.partial"  # how a file ends while it is written
+LONGEST = 3600.0  # seconds that this takes at most
+FORMAT = "2"  # of the files; those of another are not looked at
 DIGEST = 32  # bytes, of SHA-256
 BYTES = 1 << 28  # of all that is kept, 256 MiB; a program of a sweep is one or two of them
 CPUINFO = Path("/proc/cpuinfo")
@@ -35,7 +40,7 @@ class Programs(NamedTuple):
         file = self._file(key)
         try:
             content = file.read_bytes()
-            if content[:DIGEST] == hashlib.sha256(content[DIGEST:]).digest():
+            if content[:DIGEST] == _digest(file, content[DIGEST:]):
                 with suppress(OSError):  # another user's, or a disk that is not written to
                     os.utime(file)  # the least recently used go first
                 return content[DIGEST:]
@@ -52,10 +57,11 @@ class Programs(NamedTuple):
         """Keep it; whoever reads it meets all of it or nothing."""
         file = self._file(key)
         try:
-            handle, beside = tempfile.mkstemp(dir=self.directory)
+            self._sweep()
+            handle, beside = tempfile.mkstemp(PARTIAL, dir=self.directory)
             try:
                 with os.fdopen(handle, "wb") as stream:
-                    stream.write(hashlib.sha256(content).digest() + content)
+                    stream.write(_digest(file, content) + content)
                 os.replace(beside, file)
             except BaseException:  # a full disk, or Ctrl-C: half a program helps nobody
                 os.unlink(beside)
@@ -64,10 +70,22 @@ class Programs(NamedTuple):
             said = f"a compiled program was not kept in {self.directory}: {error.strerror}"
             warnings.warn(said, stacklevel=2)
 
+    def _sweep(self) -> None:
+        """Remove what processes that were killed have left half written."""
+        for file in self.directory.glob(f"tmp*{PARTIAL}"):
+            with suppress(OSError):  # another process may remove it, too
+                if time.time() - file.lstat().st_mtime > LONGEST:
+                    file.unlink()
+
     def _file(self, key: str) -> Path:
         """On another machine the same program is another file."""
-        name = hashlib.sha256("\0".join((key, *machine())).encode()).hexdigest()
+        name = hashlib.sha256("\0".join((FORMAT, key, *machine())).encode()).hexdigest()
         return self.directory / f"{name}{SUFFIX}"
+
+
+def _digest(file: Path, content: bytes) -> bytes:
+    """What a file begins with."""
+    return hashlib.sha256(file.name.encode() + content).digest()
 
 
 def beside(cache: str | None) -> Programs | None:

@@ -98,7 +98,7 @@ def write(
         weights.write(directory, kept)
         digests = {}
         for name, content in contents.items():
-            files.save_bytes(partials[name], content)
+            files.save_beside(folder / name, content)
             digests[name] = files.sha256(partials[name])
         files.sync(folder)
         commit = files.dump({"sha256": digests})

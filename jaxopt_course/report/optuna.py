@@ -15,7 +15,8 @@ a third diverges TPE does so 19 times of 64 instead of 7.
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.messages import printable
+from jaxopt_course.records.files import naming
 from jaxopt_course.records.format import making
 from jaxopt_course.report.tables import configuration_numbers, finite
 
@@ -182,23 +184,33 @@ def export(
         )
     file = Path(journal_file)
     directed = {"min": "minimize", "max": "maximize"}[direction]
+    taken = f"{journal_file} holds a study {name!r} already; give another name=…"
     with _readable(file):
-        backend, storage = _open(optuna, file)
+        journal, storage = _open(optuna, file)
         known = optuna.get_all_study_names(storage)
-    if name in known:
-        raise ValueError(f"{journal_file} holds a study {name!r} already; give another name=…")
+    if name in known and not _is_bare(optuna, name, storage, directed):
+        raise ValueError(taken)
     with _readable(file):
-        optuna.create_study(study_name=name, storage=storage, direction=directed)
+        if name not in known:
+            optuna.create_study(study_name=name, storage=storage, direction=directed)
         try:
-            held = _OneWrite(backend)
+            held = _OneWrite(journal)
             study = optuna.load_study(study_name=name, storage=optuna.storages.JournalStorage(held))
             set_attributes(study, manifest, constant)
             study.add_trials(frozen)
-            held.write()
+            held.write(lambda: _is_bare(optuna, name, _open(optuna, file)[1], directed), taken)
         except BaseException:
-            optuna.delete_study(study_name=name, storage=storage)
+            with contextlib.suppress(OSError):  # where nothing can be written it stays, bare
+                if _is_bare(optuna, name, _open(optuna, file)[1], directed):
+                    optuna.delete_study(study_name=name, storage=storage)
             raise
         return optuna.load_study(study_name=name, storage=_open(optuna, file)[1])
+
+
+def _is_bare(optuna: Any, name: str, storage: Any, directed: str) -> bool:
+    """Whether nothing was told to a study yet: who made it was killed before he did."""
+    study = optuna.load_study(study_name=name, storage=storage)
+    return not study.user_attrs and not study.trials and study.direction.name == directed.upper()
 
 
 def set_attributes(
@@ -210,18 +222,18 @@ def set_attributes(
     optuna_study.set_user_attr("constants", dict(constant))
 
 
-def _open(optuna: Any, file: Path) -> tuple[Any, Any]:
-    """The backend and the storage in ``file``, which need not be there yet."""
+def _open(optuna: Any, file: Path) -> "tuple[_Journal, Any]":
+    """The journal in ``file``, which need not be there yet, and a storage that reads it."""
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a directory; name a file in it, as {file}/optuna.log")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"there is no directory {file.parent} for the journal {file.name}")
     if file.exists() and not file.is_file():
         raise ValueError(f"{file} is a pipe or a device, not a journal of Optuna's")
-    backend = optuna.storages.journal.JournalFileBackend(str(file))
-    storage = optuna.storages.JournalStorage(backend)
+    journal = _Journal(optuna, file)
+    storage = optuna.storages.JournalStorage(journal)
     _check_end(file)
-    return backend, storage
+    return journal, storage
 
 
 def _check_end(file: Path) -> None:
@@ -259,6 +271,44 @@ def _is_of(file: Path, error: Exception) -> bool:
     return type(error) is ValueError and str(error).startswith(str(file))
 
 
+class _Journal:
+    """Optuna's backend of a file; what is appended is there whole or, on a full disk, not at all.
+
+    Its own leaves half a line there, at which Optuna fails once another is after it.
+    """
+
+    def __init__(self, optuna: Any, file: Path) -> None:
+        self.file, journal = file, optuna.storages.journal
+        self.lock = journal.JournalFileSymlinkLock(str(file))
+        self.backend = journal.JournalFileBackend(str(file), self.lock)
+
+    def read_logs(self, log_number_from: int) -> Any:
+        """As Optuna reads them."""
+        return self.backend.read_logs(log_number_from)
+
+    def append_logs(
+        self, logs: list[dict[str, Any]], free: Callable[[], bool] = bool, taken: str = ""
+    ) -> None:
+        """Append, where it is ``free`` to; else a ValueError says what is ``taken``."""
+        content = "".join(f"{json.dumps(log, separators=(',', ':'))}\n" for log in logs).encode()
+        self.lock.acquire()
+        try:
+            if taken and not free():
+                raise ValueError(taken)
+            size = self.file.stat().st_size
+            with naming(self.file):
+                try:
+                    with self.file.open("ab") as stream:
+                        stream.write(content)
+                        stream.flush()
+                        os.fsync(stream.fileno())
+                except BaseException:
+                    os.truncate(self.file, size)
+                    raise
+        finally:
+            self.lock.release()
+
+
 class _OneWrite:
     """A journal backend that holds what is appended until it is told to write.
 
@@ -266,7 +316,7 @@ class _OneWrite:
     number, so that others may append to the file meanwhile.
     """
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: _Journal) -> None:
         self.file = file
         self.logs = list(file.read_logs(0))
         self.written = len(self.logs)
@@ -279,7 +329,7 @@ class _OneWrite:
         """Hold them."""
         self.logs += logs
 
-    def write(self) -> None:
-        """Append all that is held to the file."""
-        self.file.append_logs(self.logs[self.written :])
+    def write(self, free: Callable[[], bool], taken: str) -> None:
+        """Append all that is held to the file; see there."""
+        self.file.append_logs(self.logs[self.written :], free, taken)
         self.written = len(self.logs)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jaxopt_course.course.lessons import CHECKOUT, LESSONS, SCRIPTS, choose
 from jaxopt_course.course.notebooks import Lesson
+from jaxopt_course.records import files
 from jaxopt_course.site import lessons as spanish
 from jaxopt_course.site import reference, sources
 from jaxopt_course.site.executed import executed, not_run
@@ -100,7 +101,8 @@ def claimed(path: Path, overwrite: bool) -> Path:
     path = path.expanduser().resolve()
     path.mkdir(parents=True, exist_ok=True)
     ours = is_ours(path)
-    if any(path.iterdir()) and not ours and not overwrite:
+    half = files.partial_of(path / MARK).name  # of who was killed at the very beginning
+    if {file.name for file in path.iterdir()} - {half} and not ours and not overwrite:
         raise FileExistsError(
             f"{path} holds other files; choose another directory, or allow the site to be written "
             "among them (overwrite=True, on the command line --overwrite)"
@@ -114,7 +116,7 @@ def claimed(path: Path, overwrite: bool) -> Path:
         raise FileExistsError(
             f"{path / taken[0]} is no site's, and the site needs the name; choose another directory"
         )
-    (path / MARK).write_text(json.dumps(CONTENT), encoding="utf-8")
+    files.replace_bytes(path / MARK, json.dumps(CONTENT).encode())
     return path
 
 
@@ -127,20 +129,30 @@ def is_ours(path: Path) -> bool:
 
 
 def sphinx(root: Path, path: Path, language: str) -> None:
-    """Build one part; whatever Sphinx warns of is an error."""
+    """Build one part; whatever Sphinx warns of is an error.
+
+    Where the last build was killed or warned, all pages are made again: Sphinx takes half a page
+    for a page, and warns of one only when it reads it.
+    """
     out = path / "html" / PARTS[language]
-    files = path / "files" / language
-    files.mkdir(parents=True, exist_ok=True)
+    extra = path / "files" / language
+    extra.mkdir(parents=True, exist_ok=True)
+    begun = path / "doctrees" / f"{language}.begun"
+    anew = ("-E", "-a") if begun.exists() else ()
+    files.make_folder(begun.parent)
+    begun.touch()
     command = [
         *(sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-j", "auto"),
+        *anew,
         *("-c", str(root / sources.SOURCES), "-d", str(path / "doctrees" / language)),
-        *("-D", f"language={language}", "-D", f"html_extra_path={files}", "-t", language),
+        *("-D", f"language={language}", "-D", f"html_extra_path={extra}", "-t", language),
         *(str(path / "sources" / language), str(out)),
     ]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *filter(None, sys.path)])}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise SphinxFailed((done.stderr or done.stdout).strip())
+    begun.unlink()
 
 
 def pages(path: Path, language: str) -> int:

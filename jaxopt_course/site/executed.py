@@ -5,10 +5,12 @@ import hashlib
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
 from jaxopt_course.course.notebooks import Lesson, read, run
+from jaxopt_course.records.files import replace_bytes
 
 PACKAGE = Path(__file__).parents[1]
 WITHOUT = ("cli", "exports", "live", "site")  # rooms that no figure of a lesson comes from
@@ -26,16 +28,23 @@ def executed(file: Path, kept: Path, *, quick: bool = False) -> tuple[Lesson, bo
     """
     now = key(file, quick)
     notebook = kept / f"{file.stem}.ipynb"
-    if notebook.exists():
-        before = nbformat.read(notebook, as_version=4)
-        if before.metadata.get(OURS, {}).get("key") == now:
-            return Lesson(file, before, seconds=before.metadata[OURS]["seconds"]), False
+    before = _before(notebook)
+    if before is not None and before.metadata.get(OURS, {}).get("key") == now:
+        return Lesson(file, before, seconds=before.metadata[OURS]["seconds"]), False
     lesson = run(file, quick=quick)
     if lesson.failure is None:
         kept.mkdir(parents=True, exist_ok=True)
         lesson.notebook.metadata[OURS] = {"key": now, "seconds": round(lesson.seconds, 1)}
-        nbformat.write(lesson.notebook, notebook)
+        replace_bytes(notebook, nbformat.writes(lesson.notebook).encode())
     return lesson, True
+
+
+def _before(notebook: Path) -> Any:
+    """A notebook that was kept; None where there is none, or half of one."""
+    try:
+        return nbformat.read(notebook, as_version=4)
+    except (OSError, ValueError, KeyError, AttributeError, nbformat.ValidationError):
+        return None
 
 
 def not_run(file: Path) -> Lesson:

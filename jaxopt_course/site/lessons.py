@@ -11,7 +11,7 @@ import nbformat
 from jaxopt_course.course import figures, index, playgrounds
 from jaxopt_course.course.notebooks import Lesson, dressed, minutes, runnable
 from jaxopt_course.site.links import Place, colab, led
-from jaxopt_course.site.sources import copied, swept, toctree, written
+from jaxopt_course.site.sources import copied, place, swept, toctree, written
 
 CHAPTERS = {  # of the navigation, by the number of their first lesson
     1: "Los optimizadores",
@@ -42,9 +42,7 @@ def lay_out(
         shown, found = with_figures(lesson.notebook, lesson.name)
         for name, picture in found.items():
             to = files / name
-            if not to.exists() or to.read_bytes() != picture:
-                to.parent.mkdir(parents=True, exist_ok=True)
-                to.write_bytes(picture)
+            place(to, picture)
             kept.add(to)
         pictures[lesson.file.name] = next(iter(found), None)
         for cell in shown.cells:

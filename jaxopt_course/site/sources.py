@@ -3,11 +3,11 @@
 import ast
 import csv
 import re
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from jaxopt_course.course.lessons import LESSONS, SCRIPTS
+from jaxopt_course.records.files import replace_bytes
 from jaxopt_course.site.links import Place, led
 from jaxopt_course.site.reference import Undocumented, expanded, left_out
 
@@ -131,16 +131,19 @@ def table(file: Path) -> str:
 
 def written(file: Path, text: str) -> None:
     """Write a file unless it is so already: Sphinx reads again what is newer."""
-    if not file.exists() or file.read_text(encoding="utf-8") != text:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+    place(file, text.encode())
 
 
 def copied(file: Path, to: Path) -> None:
     """Copy a file unless it is there already."""
-    if not to.exists() or to.read_bytes() != file.read_bytes():
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, to)
+    place(to, file.read_bytes())
+
+
+def place(file: Path, content: bytes) -> None:
+    """Write a file whole unless it is so already."""
+    if not file.exists() or file.read_bytes() != content:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_bytes(file, content)
 
 
 def swept(folder: Path, kept: set[Path]) -> None:

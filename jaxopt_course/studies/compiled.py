@@ -28,7 +28,7 @@ from jaxopt_course.studies.results import Scored, assemble, scorer
 from jaxopt_course.studies.seen import Seen
 from jaxopt_course.studies.states import Weights, best_weights, held_of, of_trial
 from jaxopt_course.studies.telling import hearer, teller
-from jaxopt_course.sweeps import engine
+from jaxopt_course.sweeps import engine, numerics
 from jaxopt_course.sweeps.best import held_bytes, tester
 from jaxopt_course.sweeps.concrete import needed_concrete
 from jaxopt_course.sweeps.keeping import Best
@@ -178,6 +178,7 @@ def _check_recorded(columns: Columns, trial: Trial, row: Mapping[str, Any], data
             )
 
 
+@numerics.bad_numbers_are_results()
 def train_bucket(
     compiled: Compiled,
     trials: pd.DataFrame,

@@ -38,9 +38,9 @@ def devices_of(
         TypeError: no mesh; no specs.
         ValueError: ``devices`` too, or ``sharding`` without a mesh; no axis "lanes"; an axis that
             divides nothing; a batch or a dimension that does not divide; see :func:`specs_of`; see
-            :func:`refuse_mesh_in_force`.
+            :func:`refuse_in_force`.
     """
-    refuse_mesh_in_force()
+    refuse_in_force()
     if mesh is None:
         if sharding is not None:
             raise ValueError("sharding= says how a mesh divides the parameters: give mesh= too")
@@ -68,7 +68,7 @@ def devices_again(
         TypeError, ValueError: as above; a mesh for a study without, or devices for one with it; or
             there are too few devices.
     """
-    refuse_mesh_in_force()
+    refuse_in_force()
     was = manifest.get("mesh")
     if was is None:
         if mesh is not None:
@@ -104,12 +104,19 @@ def devices_again(
     return found[:1] if one else found
 
 
-def refuse_mesh_in_force() -> None:
-    """Refuse to train where arrays are those of a mesh: a trial is of one device, or of ``mesh=``.
+def refuse_in_force() -> None:
+    """Refuse to train where arrays are those of a mesh, or nothing is compiled.
 
     Raises:
-        ValueError: a mesh of several devices, or with explicit axes, is in force.
+        ValueError: a mesh of several devices, or with explicit axes, is in force, where a trial is
+            of one device, or of ``mesh=``; or ``jax_disable_jit`` is.
     """
+    if jax.config.jax_disable_jit:
+        raise ValueError(
+            "jax_disable_jit is in force, and a sweep is one compiled program: "
+            'jax.config.update("jax_disable_jit", False) ends it; to look at a task step by step, '
+            "joc.fit trains one network with it"
+        )
     axes = jax.sharding.get_abstract_mesh()
     if not axes.empty and (axes.size > 1 or AxisType.Explicit in axes.axis_types):
         raise ValueError(

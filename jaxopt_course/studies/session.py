@@ -30,7 +30,7 @@ from jaxopt_course.studies.made_with import (
     made_on,
 )
 from jaxopt_course.studies.many import warn_of_many
-from jaxopt_course.studies.meshes import facts_of, refuse_mesh_in_force
+from jaxopt_course.studies.meshes import facts_of, refuse_in_force
 from jaxopt_course.studies.seen import Seen
 from jaxopt_course.studies.snapshots import keep, newest, saver
 from jaxopt_course.sweeps.messages import Workers
@@ -119,7 +119,7 @@ class Session:
         """
         count = len(self.table.buckets)
         wanted = range(count) if numbers is None else numbers
-        refuse_mesh_in_force()
+        refuse_in_force()
         if not (missing := [number for number in wanted if number not in self.programs]):
             return
         name = printable(self.table.buckets[0].task.name)

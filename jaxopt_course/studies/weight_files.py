@@ -1,5 +1,8 @@
 """Weights in files of others: safetensors and orbax."""
 
+import errno
+import os
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -77,6 +80,7 @@ def check_target(path: str | Path, form: str | None, overwrite: bool) -> tuple[P
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, not {form!r}")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent} to write {target.name} into")
+    _settle(target)
     if not files.is_file(target):
         return target, form
     if not overwrite:
@@ -96,6 +100,32 @@ def write_weights(tree: Any, target: Path, form: str) -> None:
         return
     ocp = _orbax()
     arrays = jax.tree.map(on_host, tree)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of sharding, which arrays of the host have not
-        ocp.PyTreeCheckpointer().save(target, arrays, force=True)
+    new, _, old = _beside(target)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sharding, which arrays of the host have not
+            ocp.PyTreeCheckpointer().save(new, arrays, force=True)
+        if target.exists():  # orbax itself would remove it before it writes
+            os.rename(target, old)
+        os.rename(new, target)
+    except ValueError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
+    finally:
+        _settle(target)
+
+
+def _beside(target: Path) -> tuple[Path, Path, Path]:
+    """Where a checkpoint is while it is written, by us and by orbax; and the old one meanwhile."""
+    new = target.with_name(f".{target.name}.jaxopt_course{files.PARTIAL}")
+    return new, new.with_name(f"{new.name}.orbax-checkpoint-tmp"), new.with_suffix(".before")
+
+
+def _settle(target: Path) -> None:
+    """Put back the old checkpoint where no new one took its place, and remove what is left."""
+    *half, old = _beside(target)
+    if old.is_dir() and not files.is_file(target):
+        os.rename(old, target)
+    for folder in (*half, old):
+        shutil.rmtree(folder, ignore_errors=True)

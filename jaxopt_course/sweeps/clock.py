@@ -8,9 +8,11 @@ import numpy as np
 
 from jaxopt_course.sweeps.lanes import Data, emptied
 from jaxopt_course.sweeps.mesh import put, put_lanes
+from jaxopt_course.sweeps.numerics import bad_numbers_are_results
 from jaxopt_course.sweeps.program import Program, Table, make_seats
 
 
+@bad_numbers_are_results()
 def interval_seconds(program: Program, data: Data, table: Table, row: int, repeats: int) -> float:
     """Seconds of an interval of all lanes of the first device, the median of some calls.
 

@@ -5,6 +5,8 @@ others; and products of float32 matrices are rounded to fewer bits there (TF32, 
 unless they are asked for in full.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -16,6 +18,16 @@ CPU_EFFORT = ({"xla_backend_optimization_level": 1}, {"xla_backend_optimization_
 CPU_ORDER: dict[str, Any] = {"xla_cpu_scheduler_type": "CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED"}
 LARGE_STATE = 2**20  # bytes of a lane from which "seat" has the segment's effort: 0.2 s, once
 GPU_REPEATS = {"xla_gpu_deterministic_ops": True, "xla_gpu_autotune_level": 0}
+
+
+@contextmanager
+def bad_numbers_are_results() -> Iterator[None]:
+    """What ``jax_debug_nans`` and ``jax_debug_infs`` stop at is data here.
+
+    A trial that diverges is a result among others, and a best that is not there yet is NaN.
+    """
+    with jax.debug_nans(False), jax.debug_infs(False):
+        yield
 
 
 def precision(platform: str) -> str | None:

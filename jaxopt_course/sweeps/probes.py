@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxopt_course.sweeps.lanes import Data, Rhythm, Trial, empty_lanes, room
 from jaxopt_course.sweeps.mesh import put, put_lanes
+from jaxopt_course.sweeps.numerics import bad_numbers_are_results
 from jaxopt_course.sweeps.program import Program, Table, compile_program, make_seats
 from jaxopt_course.sweeps.streaming import CHUNKS, argument, chunk_bytes, filled, room_of
 
@@ -125,6 +126,7 @@ class Prober:
             jax.device_get(readings)
             return elapsed()
 
+        @bad_numbers_are_results()
         def measure() -> tuple[float, float]:
             seating, once = min(seat(), seat()), min(call(1), call(1))
             intervals = min(max(1, int(CALL_SECONDS / once)), room_of(short))
