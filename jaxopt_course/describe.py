@@ -121,11 +121,10 @@ def described(factory: Callable[P, T]) -> Callable[P, T]:
     ('double', {'times': 2.0})
     """
     signature, name, note, key = inspect.signature(factory), factory.__name__, _note, NOTE
-    guard, check = _guarded, check_never_negative
+    guard, check = _guarded, _check_given
 
     def make(*args: Any, **kwargs: Any) -> Any:
-        with contextlib.suppress(TypeError):  # the factory says it in its own name
-            check(signature.bind(*args, **kwargs).arguments)
+        check(signature, args, kwargs)
         tx = guard(factory(*args, **kwargs), name)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
@@ -156,6 +155,11 @@ def check_never_negative(arguments: Mapping[str, Any]) -> None:
         written = isinstance(x, int | float | np.number | np.ndarray)
         if written and np.asarray(x).dtype.kind in "biuf" and not np.all(np.asarray(x) >= 0):
             raise ValueError(f"{name} must be at least 0, not {x!s:.60}")
+
+
+def _check_given(signature: inspect.Signature, args: Any, kwargs: Any) -> None:
+    with contextlib.suppress(TypeError):  # what does not fit, the factory says in its own name
+        check_never_negative(signature.bind(*args, **kwargs).arguments)
 
 
 def _guarded(tx: Any, name: str) -> Any:

@@ -168,9 +168,7 @@ def test_an_injection_inside_of_another_is_told():
 
     def inner(learning_rate, bound):
         rate = lambda step: learning_rate / (1 + step)
-        return optax.chain(
-            optax.clip(bound), optax.inject_hyperparams(optax.sgd)(rate, momentum=0.5)
-        )
+        return optax.chain(optax.clip(bound), optax.inject_hyperparams(optax.sgd)(rate, 0.5))
 
     tx = optax.inject_hyperparams(inner)(learning_rate=0.5, bound=lambda step: 1.0 + step)
     params = jnp.zeros(2)

@@ -123,7 +123,7 @@ def test_an_epsilon_or_a_decay_below_0_is_refused_where_it_is_written(name):
 
 @pytest.mark.parametrize("like", ["keras", "torch", "paper"])
 def test_a_framework_s_recipe_refuses_it_too(like):
-    with pytest.raises(ValueError, match="^eps must be at least 0, not -1e-08"):
+    with pytest.raises(ValueError, match=r"^eps must be at least 0"):
         joc.adam(0.1, eps=-1e-8, like=like)
 
 

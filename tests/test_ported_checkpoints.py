@@ -32,9 +32,7 @@ def adam_step(t):
 
 def test_a_leaf_that_was_frozen_for_a_while_goes_on_from_its_own_step():
     ones = jax.tree.map(jnp.ones_like, PARAMS)
-    with pytest.raises(
-        ValueError, match=r"frozen \(requires_grad=False\) for a while.*frozen=\['a"
-    ):
+    with pytest.raises(ValueError, match=r"frozen \(requires_grad=False\) for a.*frozen=\['a"):
         joc.from_torch(saved(), PARAMS)
     tx, state = joc.from_torch(saved(), PARAMS, frozen=[])
     u, _ = tx.update(ones, state, PARAMS)
@@ -92,11 +90,11 @@ def test_classes_without_a_recipe_are_named(options, kind):
     [
         (
             {"model": {}, "optimizer": saved()},
-            "a whole checkpoint, in which it is under 'optimizer'",
+            "whole checkpoint, in which it is under 'optimizer'",
         ),
         (
             {"last_epoch": 3, "_last_lr": [0.1]},
-            "its scheduler's: say the schedule with learning_ra",
+            "its scheduler's: say the schedule with learning_",
         ),
         ({"fc.weight": np.ones(2)}, "not the model's or a whole checkpoint"),
     ],
