@@ -1,9 +1,10 @@
 """A study for TensorBoard: a directory of events a trial, with HParams; see its method of Study."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
-from jaxopt_course.exports.packages import imported
+from jaxopt_course.exports.packages import a_path, imported
 from jaxopt_course.exports.runs import Run, Whole, results
 
 
@@ -16,13 +17,27 @@ def export(directory: str | Path, metric: str, whole: Whole, runs: list[Run]) ->
         FileExistsError: the directory holds something.
         NotADirectoryError: it is a file.
     """
-    board = imported("tensorboardX", "tensorboardX")
-    summary = imported("tensorboardX.summary", "tensorboardX")
-    path = Path(directory).expanduser().resolve()
+    imported("tensorboardX", "tensorboardX")
+    path = a_path(directory, "directory").resolve()
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{path} is a file; name a directory")
     if path.is_dir() and any(path.iterdir()):
         raise FileExistsError(f"{path} is not empty, and nothing in it is replaced; name another")
+    there = path.is_dir()
+    try:
+        _write(path, metric, whole, runs)
+    except BaseException:  # half a study would be taken for one
+        for made in [*path.iterdir()] if path.is_dir() else []:
+            shutil.rmtree(made) if made.is_dir() else made.unlink()
+        if not there and path.is_dir():
+            path.rmdir()
+        raise
+    return path
+
+
+def _write(path: Path, metric: str, whole: Whole, runs: list[Run]) -> None:
+    board = imported("tensorboardX", "tensorboardX")
+    summary = imported("tensorboardX.summary", "tensorboardX")
     text = "\n".join(f"    {name}: {fact}" for name, fact in whole.facts.items())
     with board.SummaryWriter(str(path)) as writer:
         writer.add_text("study", text)
@@ -36,7 +51,6 @@ def export(directory: str | Path, metric: str, whole: Whole, runs: list[Run]) ->
                     writer.add_scalar(name, value, step)
             for name, value in measures.items():
                 writer.add_scalar(name, value, run.last_step)
-    return path
 
 
 def _ordered(measures: dict[str, float], metric: str) -> dict[str, float]:
