@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import jax
+import numpy as np
 import optax
 
 from jaxopt_course.tree import standard_promotion
@@ -26,6 +27,11 @@ EVALUATED = "jaxopt_course_evaluated"  # another one
 TRANSPARENT = ("with_extra_args_support", "adapted")  # wraps that only hand on what is asked for
 # where optax's wrappers keep the state of the inner: groups and masks, MultiSteps, lookahead, ...
 WRAPPED = ("inner_state", "inner_opt_state", "fast_state", "base_optimizer_state")
+# numbers that are added to what is 0 or more, or pull towards 0: below 0 they climb or divide by 0
+NEVER_NEGATIVE = {"eps", "eps2", "eps_root", "adam_eps_root", "weight_decay", "adam_weight_decay"}
+NEVER_NEGATIVE |= {"weight_decay_rate", "initial_accumulator_value", "initial_scale"}
+NEVER_NEGATIVE |= {"clipping_threshold", "trust_coefficient", "estim_lr0", "estim_lr_coef"}
+NEVER_NEGATIVE |= {"decay_rate"}  # Adafactor's exponent
 BESIDE = {"optimizer": "opt_state", "adv_optimizer": "adv_state"}  # of two, as optax's sam has them
 
 
@@ -106,6 +112,7 @@ def described(factory: Callable[P, T]) -> Callable[P, T]:
 
     The factory must make a new ``update`` function at each call.  ``update`` computes with standard
     promotion of dtypes, and raises ValueError for a state that another transformation made.
+    A literal ε or λ below 0 is refused, see :func:`check_never_negative`.
 
     >>> @described
     ... def double(times: float = 2.0) -> optax.GradientTransformation:
@@ -114,9 +121,10 @@ def described(factory: Callable[P, T]) -> Callable[P, T]:
     ('double', {'times': 2.0})
     """
     signature, name, note, key = inspect.signature(factory), factory.__name__, _note, NOTE
-    guard = _guarded
+    guard, check = _guarded, _check_given
 
     def make(*args: Any, **kwargs: Any) -> Any:
+        check(signature, args, kwargs)
         tx = guard(factory(*args, **kwargs), name)
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
@@ -127,6 +135,31 @@ def described(factory: Callable[P, T]) -> Callable[P, T]:
         make.__code__, factory.__globals__, make.__name__, None, make.__closure__
     )
     return cast(Callable[P, T], functools.wraps(factory)(home))
+
+
+def check_never_negative(arguments: Mapping[str, Any]) -> None:
+    """Refuse what no optimizer means; a traced number cannot be looked at.
+
+    Args:
+        arguments: of a factory, by name.
+
+    Raises:
+        ValueError: one of ``NEVER_NEGATIVE`` is below 0, or NaN.
+
+    >>> check_never_negative({"eps": -1e-8})
+    Traceback (most recent call last):
+    ValueError: eps must be at least 0, not -1e-08
+    """
+    for name in NEVER_NEGATIVE & arguments.keys():
+        x = arguments[name]
+        written = isinstance(x, int | float | np.number | np.ndarray)
+        if written and np.asarray(x).dtype.kind in "biuf" and not np.all(np.asarray(x) >= 0):
+            raise ValueError(f"{name} must be at least 0, not {x!s:.60}")
+
+
+def _check_given(signature: inspect.Signature, args: Any, kwargs: Any) -> None:
+    with contextlib.suppress(TypeError):  # what does not fit, the factory says in its own name
+        check_never_negative(signature.bind(*args, **kwargs).arguments)
 
 
 def _guarded(tx: Any, name: str) -> Any:

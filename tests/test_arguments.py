@@ -1,11 +1,15 @@
 """Arguments that make no sense are refused before work, by their name, in words of ours."""
 
+import importlib
+import inspect
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from odd_input import refused
 
 import jaxopt_course as joc
 from jaxopt_course.problems import datasets
@@ -228,3 +232,87 @@ def test_a_constant_feature_is_centred_whatever_rounding_says():
     np.testing.assert_allclose(other[0, 1], 0.0, atol=1e-6)
     (moved,) = datasets.standardize(np.full((7, 1), 0.1), np.full((1, 1), 0.3))[1:]
     np.testing.assert_allclose(moved, 0.2, rtol=1e-6)
+
+
+ODD = {
+    "None": None, "True": True, "text": "x", "empty": "", "bytes": b"x", "-1": -1, "0": 0,
+    "0.5": 0.5, "NaN": float("nan"), "infinity": float("inf"), "2**63": 2**63, "a list": [],
+    "[None]": [None], "a dict": {}, "a tuple": (), "an object": object(), "a type": int,
+    "an array": np.array([1, 2]), "a table": pd.DataFrame(), "NA": pd.NA, "complex": 1j,
+    "a function": lambda *a, **k: 1,
+}  # fmt: skip
+
+
+class Begun(BaseException):
+    """What comes next is work."""
+
+
+def begun(*_, **__):
+    raise Begun
+
+
+FIT = {"task": "line", "optimizer": joc.sgd(0.1), "steps": 2, "batch_size": 5}
+FITS = {  # argument -> what of the odd things is taken
+    "optimizer": set(),
+    "seed": {"0"},
+    "h": {"None", "a dict"},
+    "raw": {"True"},
+    "steps": set(),
+    "epochs": {"None"},
+    "batch_size": set(),
+    "record_every": {"None", "2**63"},
+    "evaluate_every": {"None", "2**63"},
+}
+
+
+@pytest.mark.parametrize("argument", FITS)
+def test_odd_arguments_of_fit(argument, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("jaxopt_course.studies.fit"), "make_trial", begun)
+    for what, odd in ODD.items():
+        taken, error = False, None
+        try:
+            error = refused(lambda odd=odd: joc.fit(**FIT | {argument: odd}), kinds=KINDS)
+        except Begun:
+            taken = True
+        assert taken == (what in FITS[argument]), what
+        assert taken or error is not None, what
+
+
+@pytest.mark.parametrize("argument", ["seed", "h", "raw", "optimizer"])
+def test_an_odd_argument_of_fit_is_called_by_its_name(argument):
+    with pytest.raises(KINDS, match=f"^{argument} must be "):
+        joc.fit(**FIT | {argument: 0.5})
+    with pytest.raises(TypeError, match="names and functions of a row are for sweep"):
+        joc.fit(**FIT | {"optimizer": lambda h: joc.sgd(0.1)})
+    with pytest.raises(TypeError, match=r"h takes numbers and text by name, not 'x': \[1\]"):
+        joc.fit(**FIT | {"h": {"x": [1]}})
+
+
+SEARCHES = {
+    "optuna_study": set(),
+    "space": set(),
+    "lanes": {"None", "2**63"},
+    "seeds": {"an array"},
+    "replicates": {"None", "a dict"},
+    "batch": {"None", "2**63"},
+}
+
+
+@pytest.mark.parametrize("argument", SEARCHES)
+def test_odd_arguments_of_a_search(argument):
+    optuna = pytest.importorskip("optuna")
+    space = {"learning_rate": joc.log_uniform(1e-3, 1)}
+    given = {"optuna_study": optuna.create_study(), "space": space}
+    for what, odd in ODD.items():
+        error = refused(lambda odd=odd: joc.OptunaSearch(**given | {argument: odd}), kinds=KINDS)
+        assert (error is None) == (what in SEARCHES[argument]), what
+
+
+@pytest.mark.parametrize(
+    "make", [joc.ASHA, joc.Hyperband, joc.MedianStopping, joc.Patience, joc.PBT], ids=repr
+)
+def test_odd_arguments_of_schedulers(make):
+    given = {"every": 2, "columns": ["learning_rate"]} if make is joc.PBT else {}
+    for argument in inspect.signature(make).parameters:
+        for odd in ODD.values():
+            refused(lambda name=argument, x=odd: make(**given | {name: x}), kinds=KINDS)

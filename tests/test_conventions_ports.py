@@ -132,7 +132,7 @@ def test_groups_keep_their_rates_and_frozen_leaves_do_not_move():
         ({}, {"names": ["kernel"]}, "2 parameters, names= has 1"),
         ({"initial_lr": 0.1}, {}, "a scheduler has set the rate"),
         ({"secret": 1}, {"names": ["kernel", "bias"]}, "'secret' cannot be brought over"),
-        ({}, {"optimizer": "LBFGS"}, "unknown torch optimizer 'LBFGS'"),
+        ({}, {"optimizer": "LBFGS"}, "torch's LBFGS has no recipe here"),
     ],
 )
 def test_what_does_not_fit_is_named(change, options, message):

@@ -232,6 +232,55 @@ class TestTensorboard:
             study.to_tensorboard(tmp_path / "mine")
         assert [one.name for one in tmp_path.iterdir()] == ["mine"]
 
+    def test_one_that_is_cut_off_leaves_nothing(self, study, tmp_path, monkeypatch):
+        cut_off(monkeypatch)
+        (tmp_path / "empty").mkdir()
+        for place in (tmp_path / "empty", tmp_path / "new"):
+            with pytest.raises(KeyboardInterrupt):
+                study.to_tensorboard(place)
+        assert [one.name for one in tmp_path.rglob("*")] == ["empty"]
+        monkeypatch.undo()
+        there = study.to_tensorboard(tmp_path / "empty")
+        assert len([one for one in there.iterdir() if one.is_dir()]) == 7
+
+
+def cut_off(monkeypatch):
+    """Ctrl-C while the last trial is written."""
+
+    class Curve(list):
+        def __iter__(self):
+            raise KeyboardInterrupt
+
+    def cut(*given, whole=runs.runs):
+        *first, last = whole(*given)
+        return [*first, last._replace(curve=Curve(last.curve))]
+
+    monkeypatch.setattr(runs, "runs", cut)
+
+
+@pytest.mark.parametrize("odd", ["", " ", "a\nb", 3, b"x", [], {}, True], ids=repr)
+@pytest.mark.parametrize("method", ["mlflow", "wandb", "trackio"])
+def test_names_that_are_none_are_refused_before_anything_is_made(study, tmp_path, method, odd):
+    given = [] if method == "trackio" else [tmp_path / "there"]
+    group = "experiment" if method == "mlflow" else "project"
+    for argument in ("name", group):
+        with pytest.raises((TypeError, ValueError), match=f"^{argument} must be text"):
+            getattr(study, f"to_{method}")(*given, **{argument: odd})
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("odd", [None, "", 3, b"x", [], "\0", True], ids=repr)
+def test_places_that_are_none_are_refused(study, odd):
+    from jaxopt_course.exports.mlflow import store_of
+
+    for write, what in (
+        (study.to_csv, "file"),
+        (study.to_tensorboard, "directory"),
+        (store_of, ""),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"{what or 'store'} must be a path"):
+            write(odd)
+
 
 @pytest.mark.parametrize("module", ["mlflow", "wandb", "trackio", "tensorboardX"])
 def test_what_is_not_installed_is_named_with_its_command(study, tmp_path, module, monkeypatch):
@@ -313,6 +362,37 @@ class TestReadBack:
         with pytest.raises(ValueError, match="was cut short or is under way: delete its runs"):
             study.to_mlflow(store, 'second "study"; it\'s')
 
+    @pytest.mark.parametrize("tool", ["mlflow", "wandb"])
+    def test_one_that_is_cut_off_leaves_nothing_and_none_is_there_twice(
+        self, study, tmp_path, monkeypatch, tool
+    ):
+        monkeypatch.chdir(tmp_path)
+        for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR"):
+            monkeypatch.setenv(name, str(tmp_path / name))
+        given = {"mlflow": [tmp_path / "m.db"], "wandb": [tmp_path / "w"]}
+        write = functools.partial(getattr(study, f"to_{tool}"), *given[tool])
+        with monkeypatch.context() as context:
+            cut_off(context)
+            with pytest.raises(KeyboardInterrupt):
+                write()
+        assert not [*tmp_path.glob("w/wandb/offline-run-*")]
+        made = write()
+        assert tool == "mlflow" or len(made) == 7
+        with pytest.raises((ValueError, FileExistsError), match="give another name"):
+            write()
+        if tool == "wandb":
+            assert {*tmp_path.glob("w/wandb/offline-run-*")} == {*made}
+
+    def test_mlflow_s_file_that_cannot_be_written_is_refused_at_once(self, study, tmp_path):
+        """MLflow tries for minutes."""
+        store = tmp_path / "m.db"
+        with closing(sqlite3.connect(store)) as base:
+            base.execute("create table runs (x)")
+            base.execute("create table experiments (x)")
+            base.execute("begin exclusive")  # another process writes, and does not end
+            with pytest.raises((PermissionError, ValueError), match="locked"):
+                study.to_mlflow(store)
+
     def test_mlflow_takes_any_name_of_a_column(self, tmp_path):
         from mlflow import MlflowClient
 
@@ -366,6 +446,10 @@ class TestReadBack:
 
     def test_trackio(self, study, tmp_path, monkeypatch, capsys):
         monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+        with monkeypatch.context() as context:
+            cut_off(context)
+            with pytest.raises(KeyboardInterrupt):
+                study.to_trackio("a project")
         names = study.to_trackio("a project")
         assert names[2] == "first/trial-0002" and len(names) == 7
         (file,) = (tmp_path / "trackio").glob("*.db")

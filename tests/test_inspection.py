@@ -163,6 +163,37 @@ def test_inject_hyperparams():
     assert hyperparameters(tx, state)["b1"] == 0.75
 
 
+def test_an_injection_inside_of_another_is_told():
+    """Its schedule sees the number of the outer one, as it is when its factory is called."""
+
+    def inner(learning_rate, bound):
+        rate = lambda step: learning_rate / (1 + step)
+        return optax.chain(optax.clip(bound), optax.inject_hyperparams(optax.sgd)(rate, 0.5))
+
+    tx = optax.inject_hyperparams(inner)(learning_rate=0.5, bound=lambda step: 1.0 + step)
+    params = jnp.zeros(2)
+    state = tx.init(params)
+    for _ in range(3):
+        _, state = tx.update(jnp.full(2, 0.25), state, params)
+    found = hyperparameters(tx, state)
+    assert float(found["bound"]) == 4.0 and float(found["momentum"]) == 0.5
+    assert float(found["inject_hyperparams_1.learning_rate"]) == 0.5
+    assert float(found["inject_hyperparams_2.learning_rate"]) == 0.125
+    u, _ = tx.update(jnp.full(2, 0.0), state, params)
+    trace = 0.5 * 0.25 * (1 + 0.5 + 0.25)
+    np.testing.assert_array_equal(u, -0.125 * trace)  # it acts
+
+
+def test_an_injection_inside_of_another_with_lanes():
+    inner = lambda rate: optax.inject_hyperparams(optax.sgd)(lambda step: rate * (1 + step))
+    make = optax.inject_hyperparams(inner)
+    rates, w = jnp.array([0.25, 0.5]), jnp.zeros(3)
+    states = jax.vmap(lambda rate: make(rate=rate).init(w))(rates)
+    found = hyperparameters(make(rate=0.25), states)
+    np.testing.assert_array_equal(found["rate"], rates)
+    np.testing.assert_array_equal(found["learning_rate"], rates)
+
+
 @pytest.mark.parametrize(
     "wrap",
     [

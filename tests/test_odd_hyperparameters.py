@@ -10,8 +10,10 @@ import pytest
 from long_form import put
 from odd_input import little_memory, refused
 
+import jaxopt_course as joc
 from jaxopt_course import optimizers, schedules
 from jaxopt_course.conventions.arrays import number, shape_of
+from jaxopt_course.describe import NEVER_NEGATIVE
 
 ODD = {
     "None": None, "a string": "x", "bytes": b"x", "complex": 1j, "a list": [], "a dict": {},
@@ -104,3 +106,29 @@ def test_what_is_no_number_is_taken_by_none(argument):
             jax.eval_shape(lambda g, s: tx.update(g, s, PARAMS), PARAMS, tx.init(PARAMS))
 
         assert refused(step) is not None, what
+
+
+@pytest.mark.parametrize("name", [n for n in optimizers.__all__ if n in joc.OPTIMIZERS])
+def test_an_epsilon_or_a_decay_below_0_is_refused_where_it_is_written(name):
+    """No framework takes it; traced, it cannot be looked at, and an array is looked at whole."""
+    make = getattr(optimizers, name)
+    rate = {"learning_rate": 0.1}
+    for argument in NEVER_NEGATIVE & {*_names(make)}:
+        for below in (-1e-8, np.float32(-1), np.array([0.5, -0.5]), float("nan")):
+            with pytest.raises(ValueError, match=f"^{argument} must be at least 0, not "):
+                make(**rate, **{argument: below})
+        make(**rate, **{argument: 0.0})
+        jax.eval_shape(lambda x, a=argument: make(**rate, **{a: x}).init(PARAMS), jnp.float32(-1))
+
+
+@pytest.mark.parametrize("like", ["keras", "torch", "paper"])
+def test_a_framework_s_recipe_refuses_it_too(like):
+    with pytest.raises(ValueError, match=r"^eps must be at least 0"):
+        joc.adam(0.1, eps=-1e-8, like=like)
+
+
+@pytest.mark.parametrize("column", ["eps", "weight_decay"])
+def test_a_column_below_0_is_refused(column):
+    trials = joc.grid(optimizer="adamw", learning_rate=0.1, **{column: [0.0, -0.5]})
+    with pytest.raises(ValueError, match=rf"column '{column}' is negative \(-0.5\) in row 1"):
+        joc.sweep("line", trials, epochs=1, batch_size=5, progress=False)

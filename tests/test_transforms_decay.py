@@ -1,14 +1,18 @@
 """Weight decay, coupled and decoupled, and the learning rate."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax.core import FrozenDict
 from helpers import DEFAULT_EFFORT, assert_trees_close, descend, deviation, quartic, start
 
+import jaxopt_course as joc
 from jaxopt_course.base import chain
-from jaxopt_course.optimizers import adadelta, adam, adamw, sgd
+from jaxopt_course.optimizers import adadelta, adam, adamw, lars, sgd
 from jaxopt_course.transforms import (
     add_decayed_weights,
     scale,
@@ -16,7 +20,7 @@ from jaxopt_course.transforms import (
     scale_by_learning_rate,
     scale_by_schedule,
 )
-from jaxopt_course.transforms.decay import decaying
+from jaxopt_course.transforms.masks import decaying
 
 
 def test_by_hand():
@@ -128,3 +132,57 @@ def test_decay_does_not_depend_on_the_preconditioner():
         chain(scale_by_adam(), add_decayed_weights(lam), scale_by_learning_rate(0.5))
     )
     np.testing.assert_allclose(step(0.25) - step(0.0), -0.5 * 0.25 * params["a"], rtol=1e-5)
+
+
+LAYERS = {
+    "dense": {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)},
+    "norm": {"scale": jnp.ones(3)},
+}
+OTHER_TREES = [
+    ({"dense": {"kernel": True, "bais": False}, "norm": True}, "the mask has 'dense/bais', which"),
+    ({"dense": {"kernel": True}, "norm": True}, "the mask says nothing of the leaf 'dense/bias'"),
+    ({"dense": True}, "the mask says nothing of the leaf 'norm/scale'"),
+    ({"dense": [True, False], "norm": True}, "the mask has 'dense/0', which"),
+    ({"dense": True, "norm": {"scale": {"x": True}}}, "the mask has 'norm/scale/x', which"),
+    ([True, False], "the mask has '0', which"),
+]
+
+
+@pytest.mark.parametrize("mask, words", OTHER_TREES)
+@pytest.mark.parametrize("how", ["tree", "function"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda mask: add_decayed_weights(0.5, mask),
+        lambda mask: joc.adamw(0.1, weight_decay=0.5, mask=mask),
+        lambda mask: joc.adamw(0.1, weight_decay=0.5, mask=mask, like="keras"),
+        lambda mask: joc.prodigy(weight_decay=0.5, mask=mask),
+        lambda mask: lars(0.1, trust_ratio_mask=mask),
+    ],
+    ids=["piece", "adamw", "keras.adamw", "prodigy", "lars"],
+)
+def test_a_mask_of_another_tree_names_the_first_path(make, how, mask, words):
+    tx = make(mask if how == "tree" else lambda _: mask)
+    with pytest.raises(ValueError, match=f"^{re.escape(words)}.*give a bool for each leaf"):
+        tx.update(LAYERS, tx.init(LAYERS), LAYERS)
+
+
+def test_a_mask_of_whole_branches_fits():
+    tx = add_decayed_weights(0.5, {"dense": True, "norm": False})
+    u, _ = tx.update(LAYERS, tx.init(LAYERS), LAYERS)
+    assert jax.tree.map(lambda x: float(x.ravel()[0]), u) == {
+        "dense": {"bias": 1.5, "kernel": 1.5},
+        "norm": {"scale": 1.0},
+    }
+
+
+def test_a_mask_that_makes_no_bools_is_refused():
+    tx = add_decayed_weights(0.5, lambda params: jax.tree.map(jnp.ndim, params))
+    with pytest.raises(TypeError, match="a mask is a tree of bools"):
+        tx.init(LAYERS)
+
+
+def test_the_same_names_in_other_containers_are_told():
+    tx = add_decayed_weights(0.5, FrozenDict({"w": True}))
+    with pytest.raises(ValueError, match="the mask is of other containers"):
+        tx.init({"w": jnp.ones(2)})

@@ -42,12 +42,13 @@ def array(x: Any, what: str = "the array") -> np.ndarray:
 
 
 def _copy(x: Any) -> np.ndarray:
+    x = _inner(x)  # whose value is a tensor of torch, where Keras stands on it
     if hasattr(x, "detach"):  # torch
         x = x.full_tensor() if hasattr(x, "full_tensor") else x  # DTensor: in pieces, on many
         x = x.detach().cpu()
         x = x.float() if "bfloat16" in str(x.dtype) else x
         return np.array(x.numpy())
-    return np.array(_inner(x))
+    return np.array(x)
 
 
 def _inner(x: Any) -> Any:

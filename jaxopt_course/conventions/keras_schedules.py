@@ -46,7 +46,9 @@ def schedule_from_keras(config: Mapping[str, Any]) -> Schedule:
         raise TypeError(odd("schedule", config, "keras.optimizers.schedules.serialize(schedule)"))
     kind, options = config.get("class_name"), config["config"]
     if not isinstance(kind, str) or kind not in _SCHEDULES:
-        raise ValueError(unknown("Keras schedule", kind, _SCHEDULES))
+        raise ValueError(
+            f"{unknown('Keras schedule', kind, _SCHEDULES)}; say the schedule with learning_rate="
+        )
     make, needed, optional = _SCHEDULES[kind]
     if missing := sorted(set(needed) - set(options)):
         raise ValueError(f"Keras's {kind} without its {missing[0]}")

@@ -6,7 +6,8 @@ variable is which (``names=``), for Keras lists them in the order of the layers,
 
 Surprises: RMSprop's momentum buffer has the opposite sign of SGD's; ``get_config()`` does not name
 its class, which Adamax, Nadam and Lamb share all options with (``keras.optimizers.serialize`` names
-it).
+it).  On torch, Keras 3.15's ScheduleFreeAdamW takes its new z for the old one (one tensor, written
+in place), so that from there on it is another method than on JAX, which is the one here.
 """
 
 import operator
@@ -23,7 +24,7 @@ from jaxopt_course.conventions import keras
 from jaxopt_course.conventions.arrays import number, shape_of, step_count
 from jaxopt_course.conventions.keras_schedules import schedule_from_keras
 from jaxopt_course.conventions.newer_states import factored, keras_muon, keras_muon_memories
-from jaxopt_course.conventions.odd_states import refuse_odd_config, refuse_other_order
+from jaxopt_course.conventions.odd_states import no_recipe, refuse_odd_config, refuse_other_order
 from jaxopt_course.conventions.odd_values import refuse_odd_options, refuse_odd_rates
 from jaxopt_course.conventions.pairing import (
     Axes,
@@ -95,7 +96,12 @@ _CLASSES: dict[str, tuple[Any, dict[str, str], tuple[tuple[str, ...], ...]]] = {
 }
 _COMMON = {"name", "learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm"}
 _UNUSED = {"ema_momentum", "ema_overwrite_frequency"}  # without use_ema
-_MUST_BE_OFF = ("use_ema", "loss_scale_factor", "gradient_accumulation_steps")
+_MUST_BE_OFF = {  # and the way out
+    "use_ema": "go on from a fresh optimizer, inside joc.ema_params for the mean of the weights",
+    "loss_scale_factor": "leave it out of the config, it has no part in the updates",
+    "gradient_accumulation_steps": "go on from a fresh optimizer, inside optax.MultiSteps",
+}
+_ELSEWHERE = ("Ftrl", "MultiOptimizer")  # without a recipe here
 
 
 def from_keras(
@@ -286,6 +292,8 @@ def _class(
     if "class_name" in config:
         given, config = given or config["class_name"], config["config"]
     if given is not None:
+        if given in _ELSEWHERE:
+            raise ValueError(no_recipe("Keras", given, _CLASSES))
         if not isinstance(given, str) or given not in _CLASSES:
             raise ValueError(unknown("Keras optimizer", given, _CLASSES))
         return given, config
@@ -309,9 +317,11 @@ def _is_off(x: Any) -> bool:
 
 
 def _arguments(kind: str, config: Mapping[str, Any], options: Mapping[str, str]) -> dict[str, Any]:
-    for name in _MUST_BE_OFF:
+    for name, way in _MUST_BE_OFF.items():
         if not _is_off(config.get(name)):
-            raise ValueError(f"Keras's {name}={str(config[name])[:40]!r} cannot be brought over")
+            raise ValueError(
+                f"Keras's {name}={str(config[name])[:40]!r} cannot be brought over: {way}"
+            )
     strange = sorted(set(config) - _COMMON - _UNUSED - set(_MUST_BE_OFF) - set(options))
     if strange:
         raise ValueError(f"Keras's {kind} with the option {strange[0]!r} cannot be brought over")

@@ -24,7 +24,7 @@ def refuse_odd_state(state_dict: Any) -> None:
         if key not in state_dict:
             raise ValueError(
                 f"state_dict has no {key!r} but {sorted(map(str, state_dict))[:5]}: give the "
-                "optimizer's state_dict(), not the model's or a whole checkpoint"
+                f"optimizer's state_dict(), not {_instead(state_dict)}"
             )
     groups, memories = state_dict["param_groups"], state_dict["state"]
     if not isinstance(groups, list | tuple):
@@ -37,6 +37,18 @@ def refuse_odd_state(state_dict: Any) -> None:
         name = f"state_dict['state'][{key!r}]"
         if not isinstance(entry, Mapping) or not _are_texts(entry):
             raise TypeError(odd(name, entry, "a dict, arrays by name"))
+
+
+def _instead(state_dict: Mapping[Any, Any]) -> str:
+    """What somebody gave in the place of an optimizer's state dict."""
+    inside = [
+        key for key, x in state_dict.items() if isinstance(x, Mapping) and "param_groups" in x
+    ]
+    if inside:
+        return f"a whole checkpoint, in which it is under {inside[0]!r}"
+    if "_last_lr" in state_dict or "last_epoch" in state_dict:
+        return "its scheduler's: say the schedule with learning_rate="
+    return "the model's or a whole checkpoint"
 
 
 def _refuse_odd_group(name: str, group: Any) -> None:
@@ -54,6 +66,19 @@ def _refuse_odd_group(name: str, group: Any) -> None:
         raise TypeError(odd(f"{name}['param_names']", names, "a list of names"))
     if len(names) != len(keys):
         raise ValueError(f"{name} has {len(keys)} params and {len(names)} param_names")
+
+
+def no_recipe(whose: str, kind: str, known: Iterable[str]) -> str:
+    """That a framework's own class has no counterpart here.
+
+    >>> no_recipe("torch", "ASGD", ["SGD", "Adam"]).partition(",")[0]
+    "torch's ASGD has no recipe here"
+    """
+    return (
+        f"{whose}'s {kind} has no recipe here, so that its state cannot be brought over: begin "
+        f"anew from the present parameters with another, as like={whose.lower()!r} has them "
+        f"({', '.join(known)})"
+    )
 
 
 def refuse_odd_config(config: Any, variables: Any, mask: Any, params: Tree) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxopt_course.describe import check_never_negative
 from jaxopt_course.messages import unknown
 from jaxopt_course.tree import Tree, paths
 
@@ -28,13 +29,14 @@ def checked_arguments(signature: inspect.Signature, given: Mapping[str, Any]) ->
 
     Raises:
         TypeError: no number (or schedule, where one is taken), or a switch that is no bool.
-        ValueError: a decay outside [0, 1].
+        ValueError: a decay outside [0, 1], an ε or λ below 0.
 
     >>> def recipe(learning_rate=0.1, nesterov=False): ...
     >>> checked_arguments(inspect.signature(recipe), {"nesterov": 1})
     {'nesterov': True}
     """
     checked = dict(given)
+    check_never_negative(given)
     for name, value in given.items():
         default = signature.parameters[name].default
         if name in _FREE or (value is None and (default is None or name in _PERHAPS)):

@@ -14,6 +14,7 @@ from jaxopt_course.base import Scalar, ScalarOrSchedule, Transform
 from jaxopt_course.conventions import torch
 from jaxopt_course.conventions.arrays import number, shape_of
 from jaxopt_course.conventions.newer_states import torch_matrices, torch_options
+from jaxopt_course.conventions.odd_states import no_recipe
 from jaxopt_course.conventions.pairing import Axes
 from jaxopt_course.conventions.pieces import is_zero
 from jaxopt_course.messages import unknown
@@ -72,6 +73,13 @@ _CYCLED = {"base_momentum", "max_momentum"}
 _SCHEDULED = {"initial_lr", "max_lr", "min_lr", "swa_lr", *_CYCLED}
 
 
+# an option that none but a class without a recipe here has
+_ELSEWHERE = {"t0": "ASGD", "etas": "Rprop", "history_size": "LBFGS"}
+# below 0 torch's own constructors refuse them
+_AT_LEAST_0 = {"lr", "eps", "weight_decay", "lr_decay", "initial_accumulator_value"}
+_AT_LEAST_0 |= {"momentum_decay", "momentum"}
+
+
 def class_of(group: Group, memory: Iterable[Mapping[str, Any]]) -> str:
     """The class of a param group, by its options and by the memories that the optimizer has.
 
@@ -90,8 +98,11 @@ def class_of(group: Group, memory: Iterable[Mapping[str, Any]]) -> str:
         "ns_steps": "Muon",
         "beta2_decay": "Adafactor",
     }
+    for told, kind in _ELSEWHERE.items():
+        if told in group:
+            raise ValueError(no_recipe("torch", kind, CLASSES))
     for told, kind in tells.items():
-        if told in group and "t0" not in group:  # ASGD has an alpha too
+        if told in group:
             return kind
     if "amsgrad" in group:
         if "decoupled_weight_decay" in group or not option(group, "weight_decay"):
@@ -107,6 +118,14 @@ def class_of(group: Group, memory: Iterable[Mapping[str, Any]]) -> str:
         f"no optimizer known for the options {sorted(group)}; say optimizer=, one of "
         f"{', '.join(CLASSES)}"
     )
+
+
+def refuse_unknown(kind: str) -> None:
+    """Raise ValueError for a class that is no key of ``CLASSES``."""
+    if kind in {*_ELSEWHERE.values(), "SparseAdam"}:
+        raise ValueError(no_recipe("torch", kind, CLASSES))
+    if kind not in CLASSES:
+        raise ValueError(unknown("torch optimizer", kind, CLASSES))
 
 
 def transform_of(
@@ -134,13 +153,13 @@ def transform_of(
     >>> print(tx.update(4.0, tx.init(1.0))[0])  # 0.5 · 4 √1 / √(8 + 1)
     -0.6666667
     """
-    if kind not in CLASSES:
-        raise ValueError(unknown("torch optimizer", kind, CLASSES))
+    refuse_unknown(kind)
     recipe, options, _ = CLASSES[kind]
     allowed = _COMMON | _SPEED | _SCHEDULED | set(options) | _LISTED.get(kind, set())
     strange = sorted(set(group) - allowed)
     if strange:
         raise ValueError(f"torch's {kind} with the option {strange[0]!r} cannot be brought over")
+    _refuse_as_torch_does(group)
     _refuse_scheduled(group, learning_rate, momentum)
     if kind == "AdamW" and "decoupled_weight_decay" not in group:
         group = {**group, "decoupled_weight_decay": True}
@@ -165,6 +184,26 @@ def transform_of(
         weight_decay=option(group, "weight_decay"),
         **arguments,
     )
+
+
+def _refuse_as_torch_does(group: Group) -> None:
+    """What torch's own constructors refuse was written there by somebody else."""
+    for name in sorted(_AT_LEAST_0 & set(group)):
+        if not isinstance(group[name], list | tuple) and option(group, name) < 0:
+            raise ValueError(
+                f"a param group has {name}={option(group, name)}, and torch refuses one below 0: "
+                "mend the state dict"
+            )
+
+
+def memories_kept(kind: str) -> set[str]:
+    """The names of all that a class of torch may keep of a parameter.
+
+    >>> sorted(memories_kept("SGD"))
+    ['momentum_buffer', 'step']
+    """
+    factored = {"row_var", "col_var", "variance"} if kind == "Adafactor" else set()
+    return {"step", *CLASSES[kind][2], *factored}
 
 
 def _refuse_scheduled(group: Group, learning_rate: Any, momentum: Any) -> None:

@@ -9,12 +9,15 @@ them in the order in which they were given, JAX sorts dicts; unless the state di
 Surprises: torch skips parameters without a gradient altogether, decay included, and begins the
 memory of one at its first gradient, so that one without memory beside others is frozen or new: the
 state dict does not tell, and it is asked (``frozen=``).  SGD without momentum has no memory at all,
-so nothing tells which of its parameters are frozen, and none is unless ``frozen=`` says so.  Leaves
+so nothing tells which of its parameters are frozen, and none is unless ``frozen=`` says so; nor
+does SGD count, so that one with a buffer may have been frozen since.  ``ReduceLROnPlateau`` and a
+rate set by hand leave no trace in the state dict: the rate of that moment stays.  Leaves
 that torch's optimizer was not given do not train, and that is said (a warning).
 Linear weights are the transpose of Flax's kernels.  Of a complex parameter, torch's memories hold
 the real and the imaginary parts as two coordinates, and so does the state here.
 """
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -40,7 +43,9 @@ from jaxopt_course.conventions.torch_classes import (
     CLASSES,
     class_of,
     keeps,
+    memories_kept,
     option,
+    refuse_unknown,
     remembers,
     transform_of,
 )
@@ -86,7 +91,8 @@ def from_torch(
             SGD's state does not say; must be given where others' lacks it.
         frozen: paths of leaves that do not train, or patterns of them ("backbone/*", as ``fnmatch``
             has it); all others do, and where torch has no memory of one it begins anew.  Must be
-            given where torch has memories of some parameters, and none of others.
+            given where torch has memories of some parameters, and none of others, or where those of
+            one group did different numbers of steps; each then goes on from its own.
 
     Returns:
         tx: one chain, or ``optax.partition`` of one chain a param group.
@@ -94,11 +100,11 @@ def from_torch(
 
     Raises:
         TypeError: an argument of another kind than said above.
-        ValueError: an unknown class or option, another number of parameters or another shape (leaf
-            in the message), memories of one shape whose leaves nothing tells, parameters of one
-            group with different numbers of steps, parameters without memory while others have some,
-            memories that are not finite, or a number that a scheduler has set and that no argument
-            replaces.
+        ValueError: an unknown class or option, an option that torch itself refuses (a rate below
+            0), another number of parameters or another shape (leaf in the message), memories of one
+            shape whose leaves nothing tells, parameters of one group with different numbers of
+            steps, or without memory while others have some, memories that are not finite or not
+            of that class, or a number that a scheduler has set and that no argument replaces.
 
     >>> group = {"lr": 0.5, "momentum": 0.5, "dampening": 0, "weight_decay": 0, "nesterov": False}
     >>> groups = [group | {"params": [0]}]
@@ -134,9 +140,11 @@ def from_torch(
     fields: dict[str, dict[str, Any]] = {}
     for number, group in enumerate(groups):
         kind = optimizer or class_of(group, memory.values())
+        refuse_unknown(kind)
         rate: Any = learning_rate[number] if many else learning_rate  # type: ignore[index]
         parts = _parts(f"group {number}", [leaves[i] for i in group["params"]], memory, still)
         fresh = f"group {number}, fresh"
+        _refuse_strange(kind, memory, [leaves[i] for i in group["params"]])
         if still is None and memory and fresh in parts and remembers(kind, group):
             raise ValueError(_frozen_or_new(number, parts[fresh], whole=len(parts) == 1))
         for label, own in parts.items():
@@ -184,13 +192,41 @@ def _steps(entry: Mapping[str, Any]) -> int:
 def _parts(
     label: str, own: Sequence[str], memory: Memory, still: set[str] | None
 ) -> dict[str, list[str]]:
-    """The leaves of a group that go on, and those that begin; without the frozen ones."""
+    """The leaves of a group that go on, and those that begin; without the frozen ones.
+
+    Those that did fewer steps, frozen for a while, are parts of their own.
+    """
     moving = [path for path in own if still is None or path not in still]
-    parts = {
-        label: [path for path in moving if path in memory],
-        f"{label}, fresh": [path for path in moving if path not in memory],
-    }
-    return {label: part for label, part in parts.items() if part}
+    fresh = [path for path in moving if path not in memory]
+    steps = {path: _steps(memory[path]) for path in moving if path in memory}
+    if still is None and len(set(steps.values())) > 1:
+        raise ValueError(_frozen_later_or_before(steps))
+    most, parts = max(steps.values(), default=0), {}
+    for n in sorted(set(steps.values()), reverse=True):
+        name = label if n == most else f"{label}, {n} steps"
+        parts[name] = [path for path in steps if steps[path] == n]
+    return parts | ({f"{label}, fresh": fresh} if fresh else {})
+
+
+def _frozen_later_or_before(steps: Mapping[str, int]) -> str:
+    least = min(steps, key=steps.__getitem__)
+    shown = dict(itertools.islice(steps.items(), 8))
+    return (
+        f"parameters of one group did different numbers of steps: {shown}: were those with fewer "
+        f"frozen (requires_grad=False) for a while, or are they since?  Say frozen={[least]} (all "
+        "leaves that do not train, or patterns), or frozen=[] if all train"
+    )
+
+
+def _refuse_strange(kind: str, memory: Memory, own: Sequence[str]) -> None:
+    """A memory that torch's class does not keep is another optimizer's, of the same options."""
+    for path in own:
+        kept = {name for name, x in memory.get(path, {}).items() if x is not None}
+        if strange := sorted(kept - memories_kept(kind)):
+            raise ValueError(
+                f"torch's memory of {path} has {strange[0]!r}, which torch's {kind} does not keep: "
+                "another optimizer's, which cannot be brought over; begin anew from the parameters"
+            )
 
 
 def _frozen_or_new(number: int, own: Sequence[str], whole: bool) -> str:
@@ -204,12 +240,10 @@ def _frozen_or_new(number: int, own: Sequence[str], whole: bool) -> str:
 
 
 def _count(found: Memory, updates: int | None) -> int:
-    """The steps that a part has done, as its memories count them."""
-    steps = {path: _steps(entry) for path, entry in found.items() if "step" in entry}
-    if len(set(steps.values())) > 1:
-        raise ValueError(f"parameters of one group did different numbers of steps: {steps}")
+    """The steps that a part has done, as its memories, which are alike in it, count them."""
+    steps = [_steps(entry) for entry in found.values() if "step" in entry]
     if steps:
-        return next(iter(steps.values()))
+        return steps[0]
     return max(updates or 1, 1) if found else 0  # SGD: dampening asks for the first step only
 
 

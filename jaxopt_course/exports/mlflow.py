@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from jaxopt_course.exports.packages import imported
+from jaxopt_course.exports.packages import a_path, imported
 from jaxopt_course.exports.runs import Run, Whole, results
 
 BATCH = 1000  # metrics of one call, MLflow's limit; of parameters it is 100
@@ -27,7 +27,7 @@ def store_of(store: str | Path) -> str:
     """
     if isinstance(store, str) and "://" in store:
         return store
-    file = Path(store).expanduser().resolve()
+    file = a_path(store, "store").resolve()
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a directory; name a file in it, as {file}/mlflow.db")
     if not file.parent.is_dir():
@@ -50,14 +50,26 @@ def _check_base(file: Path) -> None:
         raise ValueError(f"{file} is a data base, but none of MLflow's; give another file")
 
 
+def _refuse_closed(file: Path) -> None:
+    """MLflow would try for minutes to write where nothing can be written."""
+    try:
+        with closing(sqlite3.connect(file)) as base:
+            base.execute("begin immediate")
+    except sqlite3.Error as error:
+        raise PermissionError(f"{file} cannot be written ({error}); give another file") from None
+
+
 def export(store: str | Path, experiment: str, name: str, whole: Whole, runs: list[Run]) -> str:
     """Write the study; the parent run's id.
 
     Raises:
         ValueError: the experiment has a study of that name.
+        PermissionError: the file cannot be written.
     """
-    address = store_of(store)
-    client = imported("mlflow", "MLflow").MlflowClient(address)
+    address, package = store_of(store), imported("mlflow", "MLflow")
+    if address.startswith("sqlite:///"):
+        _refuse_closed(Path(address.removeprefix("sqlite:///")))
+    client = package.MlflowClient(address)
     identity = _experiment(client, experiment, address)
     mark = hashlib.sha256(
         name.encode()

@@ -27,6 +27,39 @@ def imported(module: str, says: str) -> Any:
         raise ImportError(f"this needs {says}: pip install 'jaxopt-course[{EXTRA}]'") from error
 
 
+def a_path(x: Any, what: str) -> Path:
+    """What was given as a place, without ``~``.
+
+    Raises:
+        TypeError: it is no path.
+        ValueError: no file can be called so.
+    """
+    if not isinstance(x, str | Path):
+        raise TypeError(f"{what} must be a path, not {x!r:.60} ({type(x).__name__})")
+    if not str(x).strip() or "\0" in str(x):
+        raise ValueError(f"{what} must be a path, not {x!r:.60}")
+    return Path(x).expanduser()
+
+
+def named(x: str | None, default: str, what: str) -> str:
+    """A name that was given, or the default for None.
+
+    Raises:
+        TypeError: it is no text.
+        ValueError: it is empty, or has characters that cannot be printed.
+
+    >>> named(None, "line", "name"), named("mine", "line", "name")
+    ('line', 'mine')
+    """
+    if x is None:
+        return default
+    if not isinstance(x, str):
+        raise TypeError(f"{what} must be text, not {x!r:.60} ({type(x).__name__})")
+    if not x.strip() or not x.isprintable():
+        raise ValueError(f"{what} must be text that can be printed, not {x!r:.60}")
+    return x
+
+
 def write_text(path: Path, said: str) -> None:
     """Write a file whole or not at all; where a link is, to what it leads."""
     files.replace_bytes(path.resolve(), said.encode())
@@ -38,9 +71,9 @@ def free_file(file: str | Path, overwrite: bool = False) -> Path:
     Raises:
         FileExistsError: it is there, and ``overwrite`` is false.
         IsADirectoryError, FileNotFoundError: it is a directory, or its directory is not there.
-        ValueError: it is a pipe or a device.
+        TypeError, ValueError: it is no path; a pipe or a device.
     """
-    path = Path(file)
+    path = a_path(file, "file")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a directory; name a file in it, as {path}/study.csv")
     if not path.parent.is_dir():

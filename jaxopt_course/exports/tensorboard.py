@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jaxopt_course.exports.packages import imported
+from jaxopt_course.exports.packages import a_path, imported
 from jaxopt_course.exports.runs import Run, Whole, results
 from jaxopt_course.records.files import replace_bytes
 
@@ -26,7 +26,7 @@ def export(directory: str | Path, metric: str, whole: Whole, runs: list[Run]) ->
     """
     imported("tensorboardX", "tensorboardX")
     summary = imported("tensorboardX.summary", "tensorboardX")
-    path = Path(directory).expanduser().resolve()
+    path = a_path(directory, "directory").resolve()
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{path} is a file; name a directory")
     if path.is_dir() and any(path.iterdir()):

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+from collections.abc import Iterable
+from typing import Any
 
 from jaxopt_course.exports.packages import imported
 from jaxopt_course.exports.runs import Run, Whole, config, results
@@ -15,13 +17,32 @@ def export(project: str, name: str, whole: Whole, runs: list[Run]) -> list[str]:
     """
     trackio = imported("trackio", "Trackio")
     names = [f"{name}/{run.name}" for run in runs]
-    taken = {*names} & _known(trackio, project)
+    taken = {*names} & {*_storage().get_runs(project)}
     if taken:
         raise ValueError(
             f"Trackio's project {project!r} holds a study {name!r} already; give another name=…"
         )
+    made: list[str] = []
+    try:
+        _write(trackio, project, name, whole, zip(names, runs, strict=True), made)
+    except BaseException:
+        for called in made:  # half a study would be taken for one
+            _storage().delete_run(project, called)
+        raise
+    return names
+
+
+def _write(
+    trackio: Any,
+    project: str,
+    name: str,
+    whole: Whole,
+    runs: Iterable[tuple[str, Run]],
+    begun: list[str],
+) -> None:
     with contextlib.redirect_stdout(io.StringIO()):  # it prints six lines a run
-        for called, run in zip(names, runs, strict=True):
+        for called, run in runs:
+            begun.append(called)
             made = trackio.init(
                 project,
                 name=called,
@@ -36,10 +57,7 @@ def export(project: str, name: str, whole: Whole, runs: list[Run]) -> list[str]:
                 made.log(results(run.measures) | {"trial": run.trial}, step=run.last_step)
             finally:
                 trackio.finish()
-    return names
 
 
-def _known(trackio: object, project: str) -> set[str]:
-    """The names of a project's runs."""
-    storage = imported("trackio.sqlite_storage", "Trackio").SQLiteStorage
-    return set(storage.get_runs(project))
+def _storage() -> Any:
+    return imported("trackio.sqlite_storage", "Trackio").SQLiteStorage

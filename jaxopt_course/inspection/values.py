@@ -58,8 +58,9 @@ def hyperparameters(tx: Any, state: Any) -> dict[str, Any]:
 
     The names are the arguments of the recipe or, in a chain, of its pieces.  A schedule is
     evaluated at the count in the state: its value in the *next* update.  What
-    ``optax.inject_hyperparams`` made is read from the state.  A ``Decay`` pair is given as its
-    value.  Arguments that are no numbers (None, dtypes, masks) are left out.
+    ``optax.inject_hyperparams`` made is read from the state, also inside of another one.  A
+    ``Decay`` pair is given as its value.  Arguments that are no numbers (None, dtypes, masks) are
+    left out.
 
     A ``learning_rate`` is the one that acts: behind (or, for gradient descent, before)
     ``reduce_on_plateau`` it is multiplied by the ``scale`` of the last update, which is told too;
@@ -131,6 +132,7 @@ def _pieces(
     what = description(tx)
     if "sched_hps" in what.arguments:  # optax.inject_hyperparams
         yield _Piece(what.name, group, _scaled(_injected(what, state), factor))
+        yield from _injected_inside(what, state, group, factor)
     elif "index" in what.arguments and what.parts:  # switch
         yield from _chosen(what, state, group, factor)
     elif what.name == "on_plateau" and hasattr(state, "plateau"):
@@ -217,6 +219,27 @@ def _injected(what: Description, state: Any) -> dict[str, Any]:
             now[name] = inner(_first(state.hyperparams_states[name]))
     fixed = {k: v for k, v in what.arguments["other_hps"].items() if _is_number(v)}
     return {**now, **fixed}
+
+
+def _injected_inside(what: Description, state: Any, group: str, factor: Any) -> Iterator[_Piece]:
+    """What injections in an injection hold: its factory makes them of its numbers, as in update."""
+    given = what.arguments
+    now = {k: v for k, v in _injected(what, state).items() if k in state.hyperparams}
+    try:
+        inner = given["inner_factory"](**given["other_hps"], **now)
+    except (TypeError, ValueError):  # of lanes, its numbers are arrays, which it may refuse
+        return
+    yield from _injections(inner.update, state.inner_state, group, factor)
+
+
+def _injections(update: Any, state: Any, group: str, factor: Any) -> Iterator[_Piece]:
+    what = description(update)
+    if "sched_hps" in what.arguments:
+        yield from _pieces(update, state, group, factor=factor)
+        return
+    for part in what.parts:
+        name = ".".join(filter(None, (group, part.label)))
+        yield from _injections(part.update, _state_of(part, state), name, factor)
 
 
 def _chosen(what: Description, state: Any, group: str, factor: Any) -> Iterator[_Piece]:

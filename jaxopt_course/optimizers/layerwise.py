@@ -8,8 +8,9 @@ from jaxopt_course.base import DecayLike, Flag, Scalar, ScalarOrSchedule, chain
 from jaxopt_course.describe import described
 from jaxopt_course.optimizers.kind import Optimizer
 from jaxopt_course.transforms.adam import scale_by_adam
-from jaxopt_course.transforms.decay import add_decayed_weights, tree_or_function
+from jaxopt_course.transforms.decay import add_decayed_weights
 from jaxopt_course.transforms.learning_rate import scale_by_learning_rate
+from jaxopt_course.transforms.masks import as_function
 from jaxopt_course.transforms.momentum import trace
 from jaxopt_course.transforms.trust_ratio import scale_by_trust_ratio
 
@@ -90,7 +91,7 @@ def lars(
         add_decayed_weights(weight_decay, weight_decay_mask),
         optax.masked(
             scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps),
-            tree_or_function(trust_ratio_mask),
+            as_function(trust_ratio_mask),
         ),
         scale_by_learning_rate(learning_rate),
         trace(momentum, nesterov),

@@ -200,14 +200,29 @@ def make_space(
         raise TypeError(f"space must be a dictionary of columns, not {space!r}")
     if "seed" in space:
         raise ValueError("a search does not choose seeds: give seeds=range(4), not a column")
-    listed = list(seeds) if isinstance(seeds, Iterable) else []
-    if not listed or len(set(listed)) < len(listed):
-        raise ValueError(f"seeds must be different whole numbers, not {seeds!r}")
+    plain = isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes | Mapping)
+    listed = list(seeds) if plain else []
+    whole = all(map(_is_seed, listed))
+    if not listed or not whole or len(set(map(int, listed))) < len(listed):
+        raise ValueError(
+            f"seeds must be different whole numbers from 0 to 2³² - 1, not {seeds!r:.60}"
+        )
+    if replicates is not None and not isinstance(replicates, Mapping):
+        raise TypeError(
+            "replicates must be a dictionary, different whole numbers by column, not "
+            f"{replicates!r:.60}"
+        )
     first = [name for name in DECIDE if name in space]
     columns = {name: _column(optuna, name, space[name]) for name in [*first, *space]}
     if all(column.ask is None for column in columns.values()):
         raise ValueError("every column of the space is fixed; there is nothing to ask for")
     return Space(columns, listed, replicates=_replicates(replicates or {}, space))
+
+
+def _is_seed(x: Any) -> bool:
+    whole = hasattr(type(x), "__index__") and not isinstance(x, bool) and not getattr(x, "ndim", 0)
+    whole = whole and getattr(getattr(x, "dtype", None), "kind", "i") in "iu"
+    return whole and 0 <= int(x) < 2**32
 
 
 def _replicates(given: Mapping[str, Iterable[int]], space: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,14 +34,18 @@ class WithExports(RecordedStudy):
 
         Raises:
             ImportError: MLflow is not installed (``pip install 'jaxopt-course[exports]'``).
+            TypeError: the store is no path, a name no text.
             ValueError: the experiment has a study of that name; the file is no store of MLflow's.
             FileNotFoundError, IsADirectoryError: the file cannot be there.
         """
-        from jaxopt_course.exports import mlflow, runs
+        from jaxopt_course.exports import mlflow, packages, runs
+
+        experiment = packages.named(experiment, self._task, "experiment")
+        name = packages.named(name, self._name, "name")
 
         facts = runs.whole(self.trials, self.configurations(), self.manifest)
         each = list(runs.runs(self.trials, self.curves, self.manifest))
-        return mlflow.export(store, experiment or self._task, name or self._name, facts, each)
+        return mlflow.export(store, experiment, name, facts, each)
 
     def to_wandb(
         self, directory: str | Path, name: str | None = None, *, project: str | None = None
@@ -64,12 +68,16 @@ class WithExports(RecordedStudy):
         Raises:
             ImportError: wandb is not installed (``pip install 'jaxopt-course[exports]'``).
             NotADirectoryError: the directory is a file.
+            FileExistsError: it has a study of that name in that project.
         """
-        from jaxopt_course.exports import runs, wandb
+        from jaxopt_course.exports import packages, runs, wandb
+
+        project = packages.named(project, self._task, "project")
+        name = packages.named(name, self._name, "name")
 
         facts = runs.whole(self.trials, self.configurations(), self.manifest)
         each = list(runs.runs(self.trials, self.curves, self.manifest))
-        return wandb.export(directory, project or self._task, name or self._name, facts, each)
+        return wandb.export(directory, project, name, facts, each)
 
     def to_trackio(self, project: str | None = None, name: str | None = None) -> list[str]:
         """Add the study to a project of Trackio's on this machine, a run a trial.
@@ -92,11 +100,14 @@ class WithExports(RecordedStudy):
             ImportError: Trackio is not installed (``pip install 'jaxopt-course[exports]'``).
             ValueError: the project has a study of that name.
         """
-        from jaxopt_course.exports import runs, trackio
+        from jaxopt_course.exports import packages, runs, trackio
+
+        project = packages.named(project, self._task, "project")
+        name = packages.named(name, self._name, "name")
 
         facts = runs.whole(self.trials, self.configurations(), self.manifest)
         each = list(runs.runs(self.trials, self.curves, self.manifest))
-        return trackio.export(project or self._task, name or self._name, facts, each)
+        return trackio.export(project, name, facts, each)
 
     def to_tensorboard(self, directory: str | Path) -> Path:
         """Write the study for TensorBoard: a directory of events a trial, with its HParams.
@@ -154,7 +165,7 @@ class WithExports(RecordedStudy):
             "winners": self.winners,
             "curves": lambda: text.long(self.curves),
         }
-        if table not in made:
+        if not isinstance(table, str) or table not in made:
             raise ValueError(unknown("table", table, TABLES))
         packages.free_file(file, overwrite)  # before anything is made
         return text.to_csv(made[table](), file, overwrite)

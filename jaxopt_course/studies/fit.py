@@ -16,6 +16,7 @@ from jaxopt_course.problems.streams import Reading, Stream
 from jaxopt_course.problems.tasks import Task
 from jaxopt_course.studies.lowering import data_of
 from jaxopt_course.studies.reestimated import of_trained_weights
+from jaxopt_course.studies.seen import make_seen
 from jaxopt_course.sweeps.lanes import on_further_sets
 from jaxopt_course.train import TrialState, budget_of, evaluates_others, make_trial
 from jaxopt_course.updating import restored
@@ -67,9 +68,11 @@ def fit(
         up to float32 rounding.
 
     Raises:
+        TypeError: an argument of another kind than said above.
         KeyError, ValueError: the task reads a number that ``h`` does not have; or nobody reads one;
             or the optimizer is refused by :func:`evaluation_params`.
     """
+    _check(optimizer, seed, h, raw)
     task = task_of(task)
     if task.folds is not None and (h or {}).get(task.folds.column) not in range(task.folds.number):
         column, number = task.folds.column, task.folds.number
@@ -136,6 +139,27 @@ def fit(
     metrics = {f"valid_{name}": float(x) for name, x in last.items()}
     metrics |= {f"test_{name}": float(x) for name, x in test.items()}
     return Fit(state._replace(opt_state=restored(state.opt_state)), curves, metrics)
+
+
+def _check(optimizer: Any, seed: Any, h: Any, raw: Any) -> None:
+    if not (callable(getattr(optimizer, "init", None)) and hasattr(optimizer, "update")):
+        raise TypeError(
+            f"optimizer must be a gradient transformation, such as joc.adam(1e-3), not "
+            f"{optimizer!r:.60}; names and functions of a row are for sweep"
+        )
+    known = isinstance(seed, int | np.integer | np.ndarray | jax.Array)
+    whole = known and not np.ndim(seed) and np.asarray(seed).dtype.kind in "iuO"
+    if not whole or not 0 <= int(seed) < 2**32:
+        raise ValueError(f"seed must be a whole number from 0 to 2³² - 1, not {seed!r:.60}")
+    if h is not None and not isinstance(h, Mapping):
+        raise TypeError(f"h must be a dictionary, the numbers of a row by name, not {h!r:.60}")
+    for name, value in (h or {}).items():
+        one = isinstance(value, str) or (
+            not np.ndim(value) and np.asarray(value).dtype.kind in "biuf"
+        )
+        if not isinstance(name, str) or not one:
+            raise TypeError(f"h takes numbers and text by name, not {name!r:.60}: {value!r:.60}")
+    make_seen(raw=raw)
 
 
 def _scalar(value: Any) -> Any:

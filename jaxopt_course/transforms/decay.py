@@ -14,13 +14,13 @@ For plain gradient descent both are one: θ ← (1 - η λ) θ - η g.
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
 from jaxopt_course.base import ScalarOrSchedule, Transform, advance, number, stateless
 from jaxopt_course.describe import described
+from jaxopt_course.transforms.masks import as_function
 from jaxopt_course.tree import Tree, cast_like, check_floating, leafwise
 
 
@@ -41,7 +41,8 @@ def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) 
 
     Raises:
         TypeError: a mask that is no tree of bools.
-        ValueError: ``update`` was called without the parameters.
+        ValueError: ``update`` was called without the parameters, or the mask is another tree than
+            they are (path in the message).
 
     Same as ``optax.add_decayed_weights``.  Loshchilov and Hutter (2019), algorithms 1 and 2.
 
@@ -71,37 +72,4 @@ def add_decayed_weights(weight_decay: ScalarOrSchedule = 0.0, mask: Any = None) 
         return cast_like(leafwise(lambda p, g: g + lam * p, params, g), g), state
 
     transform = Transform(init, update)
-    return transform if mask is None else optax.masked(transform, tree_or_function(mask))
-
-
-def decaying(mask: Any, params: Tree) -> Tree:
-    """The parameters, with 0 in the place of those that a mask spares; all of them without one.
-
-    >>> print(decaying({"w": True, "b": False}, {"w": jnp.ones(1), "b": jnp.ones(1)}))
-    {'b': Array([0.], dtype=float32), 'w': Array([1.], dtype=float32)}
-    """
-    if mask is None:
-        return params
-    own = tree_or_function(mask)
-    own = own(params) if callable(own) else own
-    none = lambda tree: jax.tree.map(jnp.zeros_like, tree)
-    return jax.tree.map(lambda yes, tree: tree if yes else none(tree), own, params)
-
-
-def tree_or_function(mask: Any) -> Any:
-    """The mask; a tree of bools that can be called, as a module can, in a function of its own.
-
-    Raises:
-        TypeError: it is neither.
-    """
-    leaves = jax.tree.leaves(mask)
-    bools = all(isinstance(x, bool | np.bool_ | jax.Array) and not np.ndim(x) for x in leaves)
-    if callable(mask):
-        is_tree = bool(leaves) and bools and not isinstance(mask, jax.tree_util.Partial)
-        return (lambda _: mask) if is_tree else mask
-    if mask is None or not bools:
-        raise TypeError(
-            "a mask is a tree of bools like the parameters, or a function of them that makes one, "
-            f"not {mask!r:.60}"
-        )
-    return mask
+    return transform if mask is None else optax.masked(transform, as_function(mask))

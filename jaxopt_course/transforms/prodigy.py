@@ -35,7 +35,7 @@ from jaxopt_course.base import (
     numbers,
 )
 from jaxopt_course.describe import described
-from jaxopt_course.transforms.decay import decaying
+from jaxopt_course.transforms.masks import decaying
 from jaxopt_course.transforms.moments import bias, copied, memory, modulus
 from jaxopt_course.tree import Tree, cast_like, leafwise, root, squares_like
 
