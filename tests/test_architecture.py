@@ -36,6 +36,7 @@ MAY_IMPORT = {  # part -> the parts below it
     "tables": {
         "base",
         "conventions",
+        "describe",
         "messages",
         "optimizers",
         "problems",

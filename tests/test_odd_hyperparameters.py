@@ -130,5 +130,7 @@ def test_a_framework_s_recipe_refuses_it_too(like):
 @pytest.mark.parametrize("column", ["eps", "weight_decay"])
 def test_a_column_below_0_is_refused(column):
     trials = joc.grid(optimizer="adamw", learning_rate=0.1, **{column: [0.0, -0.5]})
-    with pytest.raises(ValueError, match=rf"column '{column}' is negative \(-0.5\) in row 1"):
+    with pytest.raises(
+        ValueError, match=rf"column '{column}' of adamw is at least 0, and row 1 has -0.5"
+    ):
         joc.sweep("line", trials, epochs=1, batch_size=5, progress=False)

@@ -17,8 +17,6 @@ RESULTS |= {"rank", "seeds", "diverged", "unfinished"}  # columns of study.confi
 RESULTS |= {"at_edge", "trials", "trials_diverged"}  # ... of study.winners() ...
 RESULTS |= {"step", "eval_step"}  # ... and coordinates of study.curves
 RESULTS |= {"_study", "_trial"}  # where studies are joined
-# columns that no optimizer means below 0, whoever wrote it
-NEVER_NEGATIVE = {"eps", "eps_root", "weight_decay", "weight_decay_rate", "adam_weight_decay"}
 
 
 def check_table(trials: Any) -> None:
@@ -66,20 +64,16 @@ def normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         if rate.dtype not in ("Float64", "Int64"):
             value = rate.dropna().iloc[0]
             raise TypeError(f"column 'learning_rate' must hold numbers, not {value!r}")
-        _refuse_negative(rate, "the update descends already")
-    for column in NEVER_NEGATIVE & {*searched}:
-        if table[column].dtype in ("Float64", "Int64"):
-            _refuse_negative(table[column], "no optimizer means that")
+        negative = (rate < 0).fillna(False)
+        if negative.any():
+            row = int(negative.argmax())
+            raise ValueError(
+                f"column 'learning_rate' is negative ({rate[row]}) in row {row}; "
+                "the update descends already"
+            )
     table["seed"] = _seeds(table["seed"]) if "seed" in table else 0
     table["seed"] = table["seed"].astype("Int64")
     return table[[c for c in table.columns if c != "seed"] + ["seed"]], searched
-
-
-def _refuse_negative(column: pd.Series, why: str) -> None:
-    negative = (column < 0).fillna(False)
-    if negative.any():
-        row = int(negative.argmax())
-        raise ValueError(f"column {column.name!r} is negative ({column[row]}) in row {row}; {why}")
 
 
 def _refuse_controls(table: pd.DataFrame) -> None:

@@ -9,6 +9,7 @@ import optax
 import pandas as pd
 
 from jaxopt_course.base import DecayLike
+from jaxopt_course.describe import NEVER_NEGATIVE
 from jaxopt_course.messages import unknown
 from jaxopt_course.tables import schedules as schedule_columns
 from jaxopt_course.tables.around import AROUND, check_around
@@ -160,8 +161,7 @@ def complete(
             given = argument in trials and trials.loc[rows, argument].notna().any()
             if given:
                 _check_kind(argument, trials.loc[rows, argument], default, name)
-                if argument in decays_of(name):
-                    _check_decay(argument, trials.loc[rows, argument], name)
+                _check_range(argument, trials.loc[rows, argument], name)
             if not given and (isinstance(default, bool) or _is_optional(name, argument)):
                 continue  # a switch or memory that nobody asks for stays out of the program
             if argument not in trials:
@@ -218,14 +218,17 @@ def decays_of(name: str) -> set[str]:
     return {argument for argument, p in parameters.items() if p.annotation in kinds}
 
 
-def _check_decay(column: str, values: pd.Series, name: str) -> None:
-    """Recipes refuse such a number themselves, but in a program it is traced."""
-    outside = ((values < 0) | (values > 1)).fillna(False)
+def _check_range(column: str, values: pd.Series, name: str) -> None:
+    """Recipes refuse such numbers themselves, but in a program they are traced."""
+    kind, most = (
+        ("a decay, from 0 to 1", 1) if column in decays_of(name) else ("at least 0", np.inf)
+    )
+    if most == np.inf and column not in NEVER_NEGATIVE:
+        return
+    outside = ((values < 0) | (values > most)).fillna(False)
     if outside.any():
         row = int(outside.idxmax())
-        raise ValueError(
-            f"column {column!r} of {name} is a decay, from 0 to 1, and row {row} has {values[row]}"
-        )
+        raise ValueError(f"column {column!r} of {name} is {kind}, and row {row} has {values[row]}")
 
 
 def _not_taken(column: str, name: str, parameters: Mapping[str, Any], row: int) -> str:
