@@ -251,6 +251,7 @@ class Half:
 
 @pytest.mark.parametrize("room", [0, 20, 200, 900])
 def test_a_full_disk_leaves_optuna_s_journal_as_it_was(study, tmp_path, monkeypatch, room):
+    pytest.importorskip("optuna")
     file = tmp_path / "journal.log"
     study.to_optuna(file, "there")
     before = file.read_bytes()

@@ -111,7 +111,8 @@ def refuse_in_force() -> None:
         ValueError: a mesh of several devices, or with explicit axes, is in force, where a trial is
             of one device, or of ``mesh=``; or ``jax_disable_jit`` is.
     """
-    if jax.config.jax_disable_jit:
+    in_force: Any = jax.config
+    if in_force.jax_disable_jit:
         raise ValueError(
             "jax_disable_jit is in force, and a sweep is one compiled program: "
             'jax.config.update("jax_disable_jit", False) ends it; to look at a task step by step, '
