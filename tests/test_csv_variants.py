@@ -425,7 +425,7 @@ def test_a_name_like_an_option_can_be_pasted():
     table = pd.DataFrame({"-x": [f"n {i} m" for i in range(90)], "y": range(90)})
     with pytest.raises(ValueError, match=r"drop=\['-x'\]$") as error:
         prepare(table, "y")
-    assert in_options(str(error.value), {"drop": "--drop"}).endswith("leave it out, --drop=-x")
+    assert in_options(str(error.value), {"drop": "--drop"}).endswith(": leave out --drop=-x")
 
 
 def test_lists_in_cells_are_named():

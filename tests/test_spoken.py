@@ -80,6 +80,9 @@ BAD = {
     "often": ("t,y\n" + "2,1\n3,2\n" * 20, ["--evaluate-every", "0"], "--evaluate-every must"),
     "smooth": ("t,y\n" + "".join(f"{i % 7},{i}.5\n" for i in range(60)),
                ["--label-smoothing", "0.1"], "does not read --label-smoothing"),
+    "smooth batches": ("t,y\n" + "".join(f"{i % 7},{i}.5\n" for i in range(60)),
+                       ["--batch-size", "8", "16", "--label-smoothing", "0.1"],
+                       "does not read --label-smoothing"),
     "steps": ("t,y\n" + "2,1\n3,2\n" * 20, ["--epochs", "1000000000", "--evaluate-every", "1"],
               "look at the trials less often (--evaluate-every), or"),
 }  # fmt: skip

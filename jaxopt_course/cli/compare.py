@@ -93,9 +93,13 @@ def compare(arguments: Compare) -> Answer:
     try:
         return compared(arguments, draw)
     except UnknownColumn as error:
-        if error.column not in regularized(arguments):
+        first: BaseException = error
+        while isinstance(first.__context__, UnknownColumn):  # of one of several programs
+            first = first.__context__
+        column = getattr(first, "column", "")
+        if column not in regularized(arguments):
             raise
-        option = f"--{error.column.replace('_', '-')}"
+        option = f"--{column.replace('_', '-')}"
         raise ValueError(
             f"the task does not read {option}, so that it would change nothing: leave it out"
         ) from error

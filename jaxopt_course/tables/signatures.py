@@ -48,10 +48,10 @@ class UnknownColumn(ValueError):
     """Nobody takes a column of the table.
 
     Attributes:
-        column: its name.
+        column: its name; "" where the error was raised again with more words.
     """
 
-    def __init__(self, column: str, said: str) -> None:
+    def __init__(self, said: str, column: str = "") -> None:
         super().__init__(said)
         self.column = column
 
@@ -145,11 +145,11 @@ def complete(
                 raise ValueError(_not_taken(column, name, factory.defaults, int(rows.argmax())))
         if not functions and column not in offered:
             raise UnknownColumn(
-                column,
                 "no optimizer of this table takes the column "
                 f"{column!r}: {_unknown(column, [*offered, *sorted(of_task)])}. A number "
                 f"for the task is read by its loss, evaluate or module as h[{column!r}]; one for "
                 f"shapes or batches is named in static=[{column!r}]",
+                column,
             )
         for name, parameters in registered.items():
             rows = (trials["optimizer"] == name) & trials[column].notna()

@@ -334,10 +334,14 @@ def _hint(name: str, words: Sequence[str]) -> str:
 def refusal(refused: Mapping[str, str]) -> str:
     """One message for all columns that cannot be used, with what to paste."""
     names = list(refused)
+    # whoever pastes the way would lose the dates, were they among those to leave out
+    dated = [name for name, why in refused.items() if f"dates=[{name!r}]" in why]
+    gone = [name for name in names if name not in dated]
+    ways = [f"leave out drop={gone}"] if gone else []
+    ways += [f"take the parts of dates={dated}"] if dated else []
+    way = ", and ".join(ways)
     if len(names) == 1:
-        begin = f"column {names[0]!r} cannot be made inputs and {refused[names[0]]}: leave it out"
-    else:
-        each = "; ".join(f"{name!r} {why}" for name, why in list(refused.items())[:20])
-        more = f"; and {len(names) - 20} more" if len(names) > 20 else ""
-        begin = f"{len(names)} columns cannot be made inputs: {each}{more}. Leave them out"
-    return f"{begin}, drop={names}"
+        return f"column {names[0]!r} cannot be made inputs and {refused[names[0]]}: {way}"
+    each = "; ".join(f"{name!r} {why}" for name, why in list(refused.items())[:20])
+    more = f"; and {len(names) - 20} more" if len(names) > 20 else ""
+    return f"{len(names)} columns cannot be made inputs: {each}{more}. {way[0].upper()}{way[1:]}"

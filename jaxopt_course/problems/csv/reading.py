@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -297,7 +298,7 @@ def _words(columns: dict[str, Texts], parse: Parser, notes: dict[str, list[str]]
             hollows = column.among(gaps)
             said = _gaps(tuple(sorted(hollows)))
             if left := sorted(suspects[name] - hollows):
-                said.append(f"{', '.join(map(repr, left))} is a category")
+                said.append(_are(left, "a category", "categories"))
             notes[name] = [alike.setdefault(one, one) for one in said]
             column = column._replace(
                 codes=np.where(gaps, column.codes.dtype.type(-1), column.codes)
@@ -312,4 +313,10 @@ def _words(columns: dict[str, Texts], parse: Parser, notes: dict[str, list[str]]
 
 
 def _gaps(words: tuple[str, ...]) -> list[str]:
-    return [f"{', '.join(map(repr, words))} is an empty cell"] if words else []
+    return [_are(words, "an empty cell", "empty cells")] if words else []
+
+
+def _are(words: Sequence[str], one: str, several: str) -> str:
+    """``'NA' is a category``, ``'NA', 'null' are categories``."""
+    verb, what = ("is", one) if len(words) == 1 else ("are", several)
+    return f"{', '.join(map(repr, words))} {verb} {what}"
