@@ -100,6 +100,9 @@ def test_trials_at_the_level_of_one_answer_are_counted(tmp_path):
     said = "4 of 6 trials did not diverge and are no better than one answer for all examples"
     found = findings.read(write(tmp_path, rows, task=task))
     assert f"{said} (validation accuracy 0.4)." in verdict.remarks(found)
+    one = findings.read(write(tmp_path / "one", rows[:3], task=task))
+    said = "1 of 3 trials did not diverge and is no better than one answer for all examples"
+    assert f"{said} (validation accuracy 0.4)." in verdict.remarks(one)
     found = findings.read(write(tmp_path / "b", rows[:2], task=task))
     assert not [one for one in verdict.remarks(found) if "no better than" in one]
     found = findings.read(write(tmp_path / "c", rows))  # nobody knows what one answer reaches

@@ -173,8 +173,12 @@ def wasted(findings: Findings) -> list[str]:
         "{n} of {trials} did not diverge and are no better than one answer for all examples "
         "({metric} {value})."
     )
+    one = (
+        "{n} of {trials} did not diverge and is no better than one answer for all examples "
+        "({metric} {value})."
+    )
     said = w.say(
-        template, n=w.whole(n), trials=w.counted(len(trials), "trial"),
+        one if n == 1 else template, n=w.whole(n), trials=w.counted(len(trials), "trial"),
         metric=w.title(findings.metric), value=w.number(constant),
     )  # fmt: skip
     return [said] if n else []

@@ -135,6 +135,10 @@ SENTENCES = {
     "{value}).":
         "Sin divergencia, pero no mejores que una misma respuesta para todos los ejemplos "
         "({metric} {value}): {n} de {trials}.",
+    "{n} of {trials} did not diverge and is no better than one answer for all examples ({metric} "
+    "{value}).":
+        "Sin divergencia, pero no mejor que una misma respuesta para todos los ejemplos "
+        "({metric} {value}): {n} de {trials}.",
     "Sure against all others.": "Seguro frente a todos los demás.",
     "Sure against {lost}.": "Seguro frente a {lost}.",
     "Not sure: {names} may be as good.": "No es seguro frente a {names}.",
