@@ -316,3 +316,19 @@ def test_odd_arguments_of_schedulers(make):
     for argument in inspect.signature(make).parameters:
         for odd in ODD.values():
             refused(lambda name=argument, x=odd: make(**given | {name: x}), kinds=KINDS)
+
+
+@pytest.mark.parametrize(
+    "argument, ask",
+    [
+        ("by", lambda study, odd: study.best(by=odd)),
+        ("by", lambda study, odd: study.winners(by=odd)),
+        ("raw", lambda study, odd: study.params(0, raw=odd)),
+        ("report", lambda study, odd: study.report(odd)),
+        ("progress", lambda study, odd: study.replay(0, progress=odd)),
+    ],
+)
+def test_odd_arguments_of_what_a_study_is_asked(study, argument, ask):
+    for odd in (0.5, 1j, object(), int, np.array([1, 2]), pd.NA, pd.DataFrame({"a": [1]})):
+        error = refused(lambda x=odd: ask(study, x), kinds=KINDS)
+        assert error is not None and argument in str(error), odd

@@ -124,8 +124,8 @@ class Words:
     language: str = "en"
 
     def __post_init__(self) -> None:
-        if self.language not in LANGUAGES:
-            raise ValueError(f"the report is in {listed(LANGUAGES)}, not in {self.language!r}")
+        if not isinstance(self.language, str) or self.language not in LANGUAGES:
+            raise ValueError(f"the report is in {listed(LANGUAGES)}, not in {self.language!r:.60}")
 
     @property
     def spanish(self) -> bool:

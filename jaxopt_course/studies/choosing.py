@@ -136,10 +136,13 @@ def check_groups(by: str | Sequence[str] | None, columns: Sequence[str]) -> list
     """The columns of which each combination of values has a winner; default the optimizer.
 
     Raises:
+        TypeError: no name and no list.
         ValueError: none, or one that makes no configuration.
     """
     if by is None:
         return [name for name in ("optimizer",) if name in columns]
+    if not isinstance(by, Iterable) or isinstance(by, type | bytes):
+        raise TypeError(f"by= takes a column or a list of columns, not {by!r:.60}")
     groups = [by] if isinstance(by, str) else list(by)
     if not groups:
         raise ValueError("by= takes one column or more")

@@ -18,6 +18,7 @@ from jaxopt_course.studies.made_with import GiveAgain
 from jaxopt_course.studies.meshes import devices_again
 from jaxopt_course.studies.recorded import RecordedStudy
 from jaxopt_course.studies.resume import recall
+from jaxopt_course.studies.seen import make_seen
 from jaxopt_course.studies.session import Session
 from jaxopt_course.studies.snapshots import pack
 from jaxopt_course.studies.states import (
@@ -62,6 +63,7 @@ class WithParameters(WithExports):
         Raises:
             FileNotFoundError, ValueError: its file is missing or damaged; or as :meth:`state`.
         """
+        make_seen(raw=raw)  # what is neither True nor False
         content = _kept(self, trial)
         if content is None:
             found = self._replayed(trial, again)

@@ -38,6 +38,8 @@ class ProgressLine:
     """
 
     def __init__(self, label: str, stream: TextIO | None = None, show: bool = True) -> None:
+        if not isinstance(show, bool | int):
+            raise TypeError(f"progress must be True or False, not {show!r:.60}")
         self._label, self._stream = label, stream or sys.stderr
         self._cell = show and stream is None and in_notebook()
         self._show, self._live = show, show and not self._cell and self._stream.isatty()

@@ -81,6 +81,7 @@ def random(n: int, *, seed: int = 0, seeds: Iterable[int] = (0,), **columns: Any
         **columns: a distribution (:func:`uniform`, :func:`log_uniform`, :func:`integers`), a
             sequence to choose from, or a fixed value, per column.
     """
+    _refuse_many(range(_count(n)), seeds)
     u = np.random.default_rng(_drawn_by(seed)).random((_count(n), max(1, len(columns))))
     return _sample(u, columns, seeds)
 
@@ -144,7 +145,7 @@ def _sample(u: np.ndarray, columns: dict[str, Any], seeds: Iterable[int]) -> pd.
         for x, (name, space) in zip(u.T, columns.items(), strict=False)
     }
     own = values_of("seeds", seeds)
-    _refuse_many(u, own)
+    _refuse_many(u, own)  # seeds may have been an iterator, whose length nobody knew
     repeated = {name: [x for x in xs for _ in own] for name, xs in chosen.items()}
     return _table(repeated | {"seed": own * len(u)})
 
