@@ -10,6 +10,7 @@ import pytest
 
 from jaxopt_course.messages import in_options
 from jaxopt_course.problems.csv import dates, fixed, numbers, reading, telling
+from jaxopt_course.problems.csv.texts import Texts
 from jaxopt_course.problems.tables import prepare, read_table, table_task
 
 
@@ -443,3 +444,38 @@ def test_numbers_as_text_are_remarked():
     many = table.assign(n=[str(i / 7) for i in range(60)])
     with pytest.raises(ValueError, match=r"numbers as text.*pandas\.to_numeric"):
         prepare(pd.concat([many] * 3, ignore_index=True).assign(y=np.arange(180.0)), "y")
+
+
+ALIKE = [  # cells of one shape, that differ in digits above 0 alone, and their neighbours
+    ["$1,234.50", "$9,876.10", "$9,876.40", "$10.00"],
+    ["(1.234,5)", "(2.345,6)", "7,5-", "7,6-"],
+    ["1e5", "2e7", "2.5E-3", "3.5E-4"],
+    ["3 x 10^5", "4 x 10^6", "2 x 10^5"],
+    ["0.234", "1.234", "2.345", "0.345"],
+    ["10", "20", "30", "011", "022"],
+    ["12,34,567.5", "23,45,678.5", "1,2,3"],
+    ["１２", "３４", "1\u202f234", "2\u202f345"],
+]
+
+
+@pytest.mark.parametrize("cells", ALIKE, ids=lambda cells: cells[0])
+@pytest.mark.parametrize("decimal", [".", ","])
+def test_cells_of_one_shape_are_read_as_each_by_itself(cells, decimal):
+    """A column remembers ways of writing; one cell has nothing to remember."""
+    read = lambda some: numbers.numbers(Texts.of(np.array(some, object)), decimal)
+    alone = [read([cell]) for cell in cells]
+    together = read(cells)
+    if together is None:
+        assert None in alone or len({one.dress for one in alone}) > 1
+        for some in ([a, b] for a in cells for b in cells):  # the culprit alone fails
+            fine = all(read([cell]) is not None for cell in some)
+            assert (read(some) is not None) == fine
+    else:
+        assert together.values.tolist() == [one.values[0] for one in alone]
+
+
+def test_ways_of_writing_are_forgotten_where_each_cell_has_its_own(monkeypatch):
+    monkeypatch.setattr(numbers, "SHAPES", 3)
+    cells = [f"{i:,}.{j}" for i in (0, 1, 10, 11, 1_000, 1_001) for j in ("0", "00", "5")]
+    found = numbers.numbers(Texts.of(np.array(cells, object)), ".")
+    assert found.values.tolist() == [float(cell.replace(",", "")) for cell in cells]
