@@ -91,6 +91,16 @@ def test_a_table_that_is_none(study, trials):
         study.extend(trials, progress=False)
 
 
+@pytest.mark.parametrize("exact", ["no", 0, None, np.array([1, 2]), pd.NA])
+def test_whether_bits_must_be_the_same_is_yes_or_no(study, exact, tmp_path):
+    """ "no" was yes."""
+    more = joc.grid(optimizer="sgd", learning_rate=[0.3])
+    kept = joc.Study.load(study.save(tmp_path / "kept").directory)
+    for one in (study, kept):  # with its programs, and without
+        with pytest.raises(TypeError, match="exact must be True or False, not "):
+            one.extend(more, exact=exact, progress=False)
+
+
 @pytest.mark.parametrize(
     "draw, words",
     [

@@ -92,9 +92,16 @@ def made_on(device: Any) -> dict[str, Any]:
     }
 
 
-def check_versions(manifest: Mapping[str, Any]) -> None:
-    """Raise :class:`OtherVersions` where a study's bits would be others now."""
-    if changed := changed_versions(manifest):
+def check_versions(manifest: Mapping[str, Any], exact: bool = True) -> None:
+    """Refuse a study whose bits would be others now; without ``exact`` none.
+
+    Raises:
+        TypeError: ``exact`` is neither True nor False.
+        OtherVersions: of the compiler or the CPU.
+    """
+    if not isinstance(exact, bool):
+        raise TypeError(f"exact must be True or False, not {exact!r:.60}")
+    if exact and (changed := changed_versions(manifest)):
         raise OtherVersions(changed)
 
 

@@ -23,8 +23,8 @@ from jaxopt_course.studies.joining import belong, own_rows
 from jaxopt_course.studies.made_with import (
     MADE_WITH,
     GiveAgain,
-    OtherVersions,
     changed_versions,
+    check_versions,
     made_on,
 )
 from jaxopt_course.studies.meshes import check_divides, devices_again
@@ -66,9 +66,8 @@ def recall(
         ValueError: something is not what it was; the message names it.
     """
     _check_table(manifest, trials)
+    check_versions(manifest, exact)
     changed = changed_versions(manifest)
-    if changed and exact:
-        raise OtherVersions(changed)
     devices = devices_again(manifest, None, None) if devices is None else list(devices)
     _check_device(manifest, devices)
     entries = manifest["buckets"]

@@ -105,8 +105,7 @@ class Study(WithClock):
     def _recalled(self, exact: bool, where: Any, task: Any, optimizer: Any, start: Any) -> Session:
         """The session that made the study, or one made again from what is on disk."""
         if self._session is not None:
-            if exact:
-                made_with.check_versions(self.manifest)
+            made_with.check_versions(self.manifest, exact)
             return self._session
         devices = devices_again(self.manifest, *where)
         return recall(self.manifest, self.trials, task, optimizer, devices, exact, start)
