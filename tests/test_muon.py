@@ -170,6 +170,12 @@ def test_odd_axes_are_named():
     for axes, words in refused.items():
         with pytest.raises(ValueError, match=words):
             matrices(params, joc.matrix_axes({"conv": axes}))
+    odd = {"other": None}, {"conv": None, "w": (0, 1)}
+    words = "the tree of axes has 'other', which is no leaf", "the tree of axes has 'w/0', which is"
+    for tree, said in zip(odd, words, strict=True):  # given, and made by a function
+        for axes in (tree, lambda _, tree=tree: tree):
+            with pytest.raises(ValueError, match=said):
+                matrices(params, axes)
     with pytest.raises(ValueError, match=r"b of shape \(3,\) is no matrix: leave it to another"):
         joc.scale_by_muon().init({"b": jnp.ones(3)})
 

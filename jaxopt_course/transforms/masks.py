@@ -44,7 +44,7 @@ jax.tree.map(lambda p: p.ndim > 1, params) does, or that function itself
         try:
             jax.tree.map(lambda _, __: None, made, tree)
         except (TypeError, ValueError) as error:
-            raise ValueError(_difference(made, tree)) from error
+            raise ValueError(difference(made, tree, "the mask", WAY)) from error
         return made
 
     return fitting
@@ -87,17 +87,31 @@ def _no_mask(x: Any) -> str:
     )
 
 
-def _difference(mask: Any, tree: Tree) -> str:
-    """The first path at which a mask and a tree part."""
+def difference(
+    given: Tree,
+    tree: Tree,
+    what: str,
+    way: str,
+    is_leaf: Callable[[Any], bool] | None = None,
+) -> str:
+    """The first path at which a tree and ``given``, which speaks of each leaf or branch, part.
+
+    Args:
+        given: a tree, or a prefix of it.
+        tree: the parameters.
+        what: ``given`` is.
+        way: out.
+        is_leaf: of ``given``.
+    """
     masked = lambda x: isinstance(x, optax.MaskedNode)
     names = lambda keys: [path_name((key,)) for key in keys]  # of dicts and modules alike
-    said = [names(keys) for keys, _ in named_leaves(mask)]
+    said = [names(keys) for keys, _ in named_leaves(given, is_leaf=is_leaf)]
     asked = [names(keys) for keys, _ in named_leaves(tree, is_leaf=masked)]
     above = lambda short, long: long[: len(short)] == short
     for keys in said:
         if not any(above(keys, leaf) for leaf in asked):
-            return f"the mask has {'/'.join(keys)!r}, which is no leaf and no branch here: {WAY}"
+            return f"{what} has {'/'.join(keys)!r}, which is no leaf and no branch here: {way}"
     for leaf in asked:
         if not any(above(keys, leaf) for keys in said):
-            return f"the mask says nothing of the leaf {'/'.join(leaf)!r}: {WAY}"
-    return f"the mask is of other containers (dicts, lists, modules) than the parameters: {WAY}"
+            return f"{what} says nothing of the leaf {'/'.join(leaf)!r}: {way}"
+    return f"{what} is of other containers (dicts, lists, modules) than the parameters: {way}"

@@ -20,9 +20,11 @@ from optax.contrib import MuonDimensionNumbers
 
 from jaxopt_course.base import Transform
 from jaxopt_course.transforms.groups import Pattern, check_patterns, group_of_each
+from jaxopt_course.transforms.masks import difference
 from jaxopt_course.tree import Tree, check_fits, check_floating, named_leaves, path_name
 
 MATRIX, REST = "muon", "adam"  # the two groups, as optax names them
+WAY = "give MuonDimensionNumbers or None for each leaf or branch, or a function: matrix_axes({...})"
 # of all leaves, of each, or a function of the parameters that says them; None is no matrix
 MatrixAxes: TypeAlias = "MuonDimensionNumbers | Tree | Callable[[Tree], Tree] | None"
 
@@ -124,13 +126,20 @@ def matrices(tree: Tree, axes: MatrixAxes = None) -> list[Matrix | None]:
             of ``tree`` that says them; None takes leaves of two axes.
 
     Raises:
-        ValueError: axes that a leaf has not, or one of them twice (path in the message).
+        TypeError: what is said of a leaf are no axes.
+        ValueError: axes that a leaf has not, or one of them twice, or a tree of other leaves (path
+            in the message).
     """
     if callable(axes) and not isinstance(axes, MuonDimensionNumbers):
         axes = axes(tree)
     if axes is None:
         axes = jax.tree.map(_by_shape, tree)
     is_axes = lambda x: x is None or isinstance(x, MuonDimensionNumbers)
+    try:
+        jax.tree.map(lambda _, __: None, axes, tree, is_leaf=is_axes)
+    except (TypeError, ValueError) as error:
+        said = difference(axes, tree, "the tree of axes", WAY, is_axes)
+        raise ValueError(said) from error
     found: list[Matrix | None] = []
     paths = iter([path_name(keys) for keys, _ in named_leaves(tree)])
 
