@@ -266,6 +266,23 @@ def test_a_full_disk_leaves_optuna_s_journal_as_it_was(study, tmp_path, monkeypa
     assert names_in(file) == {"there": 2, "new": 2}
 
 
+def test_what_optuna_s_journal_is_told_is_on_the_disk_before_others_may_write(study, tmp_path):
+    pytest.importorskip("optuna")
+    file, flushed = tmp_path / "optuna.log", []
+    sync = os.fsync
+
+    def note(number):
+        sync(number)
+        if os.path.samestat(os.fstat(number), file.stat()):
+            flushed.append((file.stat().st_size, len(os.listdir(tmp_path))))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", note)
+        study.to_optuna(file, "new")
+    assert flushed[-1] == (file.stat().st_size, 2)  # all of it, and the lock beside it
+    assert names_in(file) == {"new": 2}
+
+
 def test_an_export_that_was_killed_goes_on_in_its_bare_study(study, tmp_path):
     optuna = pytest.importorskip("optuna")
     file = tmp_path / "journal.log"

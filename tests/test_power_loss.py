@@ -160,11 +160,13 @@ NOTICED = {  # in which act it is noticed that one is missing
     "store.complete 1": write_three,
     "store.write 0": write_three,
 }
+# of a journal of Optuna's, which is no part of a study: test_half_written.py
+ELSEWHERE = {"optuna.append_logs 0"}
 
 
 def test_each_flush_is_one_of_these():
     """A new one needs an act in which it is missed."""
-    assert CALLS.keys() == NOTICED.keys()
+    assert CALLS.keys() == NOTICED.keys() | ELSEWHERE
 
 
 @pytest.mark.parametrize("flush", sorted(NOTICED))
