@@ -3,10 +3,12 @@
 import contextlib
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxopt_course as joc
+from jaxopt_course.problems import checks
 
 DEBUG = pytest.mark.parametrize("flag", ["jax_debug_nans", "jax_debug_infs"])
 
@@ -53,6 +55,14 @@ def test_debugging_ends_a_training_of_one(capfd):
     """Who trains one network and asks for it is told at once, by JAX."""
     with setting("jax_debug_nans", True), pytest.raises(FloatingPointError, match="nan"):
         joc.fit("line", joc.sgd(1e30), steps=20, batch_size=5)
+
+
+def test_what_debugging_finds_in_a_metric_is_jax_s_to_say():
+    """It runs one operation after the other, also those of a task's own functions."""
+    with setting("jax_debug_nans", True), pytest.raises(FloatingPointError, match="in div"):
+        checks.measured(
+            "r2", lambda o, t: (o / jnp.zeros(()) * 0).mean(), jnp.zeros(3), jnp.ones(3)
+        )
 
 
 def test_without_compiling_there_is_no_sweep(tmp_path):

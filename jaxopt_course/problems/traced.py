@@ -22,7 +22,8 @@ def traced(what: str, **arrays: Any) -> Iterator[None]:
 
     Raises:
         TypeError: NumPy, scikit-learn or an ``if`` asked for values, or another error of type.
-        ValueError: any other error; one of this library's own stays what it is.
+        ValueError: any other error; one of this library's own stays what it is, and so does what
+            ``jax_debug_nans`` finds.
     """
     try:
         yield
@@ -31,6 +32,8 @@ def traced(what: str, **arrays: Any) -> Iterator[None]:
             f"{what} must be written with jax.numpy, as it runs inside the compiled sweep; NumPy, "
             f"scikit-learn and an if on values cannot: {_first_line(error)}"
         ) from error
+    except FloatingPointError:  # jax_debug_nans runs it, to find the operation
+        raise
     except Exception as error:
         if _is_ours(error) or getattr(error, "said", False):
             raise
