@@ -99,9 +99,14 @@ def check_versions(manifest: Mapping[str, Any], exact: bool = True) -> None:
         TypeError: ``exact`` is neither True nor False.
         OtherVersions: of the compiler or the CPU.
     """
+    refuse(changed_versions(manifest), exact)
+
+
+def refuse(changed: list[str], exact: bool) -> None:
+    """As :func:`check_versions`, of what is known to have changed."""
     if not isinstance(exact, bool):
         raise TypeError(f"exact must be True or False, not {exact!r:.60}")
-    if exact and (changed := changed_versions(manifest)):
+    if exact and changed:
         raise OtherVersions(changed)
 
 

@@ -24,8 +24,8 @@ from jaxopt_course.studies.made_with import (
     MADE_WITH,
     GiveAgain,
     changed_versions,
-    check_versions,
     made_on,
+    refuse,
 )
 from jaxopt_course.studies.meshes import check_divides, devices_again
 from jaxopt_course.studies.seen import seen_of
@@ -61,13 +61,14 @@ def recall(
         start: weights, as they were given to ``sweep``; default the file that the manifest names.
 
     Raises:
+        TypeError: ``exact`` is neither True nor False.
         GiveAgain: an own task or own functions, which must be given.
         OtherVersions: of the compiler or the CPU, where they are refused.
         ValueError: something is not what it was; the message names it.
     """
     _check_table(manifest, trials)
-    check_versions(manifest, exact)
     changed = changed_versions(manifest)
+    refuse(changed, exact)
     devices = devices_again(manifest, None, None) if devices is None else list(devices)
     _check_device(manifest, devices)
     entries = manifest["buckets"]
