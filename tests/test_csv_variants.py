@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -472,6 +473,13 @@ def test_cells_of_one_shape_are_read_as_each_by_itself(cells, decimal):
             assert (read(some) is not None) == fine
     else:
         assert together.values.tolist() == [one.values[0] for one in alone]
+
+
+def test_sums_beyond_the_largest_number_are_none(write):
+    cells = "-1e308,1\n" * 4 + "-1e308,4\n"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_table(write(f"a,b\n{cells}"))["a"].tolist() == [-1e308] * 5
 
 
 def test_ways_of_writing_are_forgotten_where_each_cell_has_its_own(monkeypatch):

@@ -78,7 +78,8 @@ def _remove(path: Path, made: list[Path]) -> None:
     with suppress(OSError):
         for one in path.iterdir():  # it was empty, or not there
             shutil.rmtree(one) if one.is_dir() else one.unlink()
-        for one in made:
+    for one in made:
+        with suppress(OSError):  # not made yet
             one.rmdir()
 
 

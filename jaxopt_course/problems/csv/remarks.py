@@ -48,9 +48,11 @@ def _ends_in_its_sum(column: pd.Series) -> bool:
         return False
     values = column.to_numpy(np.float64, na_value=0.0)
     above = values[:-1]
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest
+        total = above.sum()
     return bool(
-        above.any()
-        and np.isclose(values[-1], above.sum(), rtol=1e-9, atol=0.0)
+        np.isfinite(total)
+        and np.isclose(values[-1], total, rtol=1e-9, atol=0.0)
         and np.count_nonzero(above) > 2
     )
 
