@@ -76,7 +76,7 @@ def _value_at(text: str, begin: int) -> tuple[int, list[str]]:
         return begin + 1, []
     bare = _BARE.match(text, begin)
     ends = [bare.end()] if bare else []
-    if text[begin : begin + 1] in {"[", "{", "(", "'", '"'} - {""}:
+    if text[begin : begin + 1] in {"[", "{", "(", "'", '"'}:
         closing = {"[": "]", "{": "}", "(": ")"}.get(text[begin], text[begin])
         ends = [place + 1 for place in range(begin + 1, len(text)) if text[place] == closing]
     for end in ends:  # the first that is whole: a bracket may stand in a name
