@@ -3,6 +3,8 @@
 It sweeps, or goes on where a directory holds a sweep that was cut short, on N devices, saves as
 often as it can, and says "saved" after each checkpoint.  ``confirm`` as the case confirms the study
 that is there, and says "saved" whenever it has read how far the devices are: nothing is saved then.
+Once it has said so it waits for a line, or the end, of its standard input: until then it is running,
+however fast the machine is.
 """
 
 import sys
@@ -91,11 +93,13 @@ def confirm(directory, devices=1):
 def main(directory, case, devices):
     save_always()
     where, name = (engine._Loop, "read") if case == "confirm" else (checkpoints, "save")
-    act = getattr(where, name)
+    act, told = getattr(where, name), []
 
     def act_and_tell(*arguments):
         act(*arguments)
         print("saved", flush=True)
+        if not told:
+            told.append(sys.stdin.readline())
 
     setattr(where, name, act_and_tell)
     if case == "confirm":

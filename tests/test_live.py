@@ -294,12 +294,12 @@ def test_a_sweep_is_killed_and_its_page_goes_on_and_the_other_way_round(tmp_path
     }
     sweep = subprocess.Popen(
         [sys.executable, str(script), str(directory), "quick", "1"],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
         text=True,
     )
-    assert sweep.stdout.readline() == "saved\n"
-    sweep.send_signal(signal.SIGSTOP)  # else it may be over before the server is there
+    assert sweep.stdout.readline() == "saved\n"  # it waits now
     server = subprocess.Popen(
         [sys.executable, "-m", "jaxopt_course.live", str(directory)],
         stdin=subprocess.PIPE,

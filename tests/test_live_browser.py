@@ -60,8 +60,8 @@ def test_the_page_follows_a_sweep_that_dies_and_goes_on(started, tmp_path):
         page.goto(url)
         status = page.get_by_role("status")
         expect(status).to_contain_text("waiting for the sweep", timeout=60_000)
-        sweep = started(SCRIPT, directory, "quick", 1, stdout=pipe)
-        assert sweep.stdout.readline() == "saved\n"
+        sweep = started(SCRIPT, directory, "quick", 1, stdin=pipe, stdout=pipe)
+        assert sweep.stdout.readline() == "saved\n"  # it waits now
         expect(status).to_contain_text("running", timeout=60_000)
         sweep.send_signal(signal.SIGKILL)
         sweep.wait()

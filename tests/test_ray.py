@@ -189,6 +189,7 @@ def test_the_driver_is_killed_and_resumed(nodes, plain, tmp_path, with_ray):
     with driver(nodes, directory) as process:
         for _ in range(3):
             assert process.stdout.readline() == b"told\n"
+        process.send_signal(signal.SIGSTOP)  # else it may be over
         with pytest.raises(BlockingIOError, match="another process"):
             sweep(directory=directory, overwrite=True)
         process.kill()

@@ -74,9 +74,8 @@ class Killer:
     @contextlib.contextmanager
     def start(self, case, devices):
         command = [*self.command, case, str(devices)]
-        process = subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        pipes = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.PIPE)
+        process = subprocess.Popen(command, env=self.environment, text=True, **pipes)
         with process:
             try:
                 yield process
@@ -93,6 +92,7 @@ class Killer:
                     joc.Study.resume(self.directory)
                 holder = f"process {process.pid} on {socket.gethostname()}"
                 assert holder in str(error.value)
+            process.stdin.close()  # it goes on
             time.sleep(after)
             process.kill()
             return process.wait() == -signal.SIGKILL
