@@ -3,8 +3,8 @@
 It sweeps, or goes on where a directory holds a sweep that was cut short, on N devices, saves as
 often as it can, and says "saved" after each checkpoint.  ``confirm`` as the case confirms the study
 that is there, and says "saved" whenever it has read how far the devices are: nothing is saved then.
-Once it has said so it waits for a line, or the end, of its standard input: until then it is running,
-however fast the machine is.
+Once it has said so it waits for a line, or the end, of its standard input: until then it is
+running, however fast the machine is.
 """
 
 import sys
