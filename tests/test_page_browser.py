@@ -4,11 +4,12 @@ Needs Debian's Chromium; the check of access needs axe-core too, see ``.ci/run b
 """
 
 import os
-import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import processor_seconds
 from report_studies import trial, write
 
 from jaxopt_course.report import code, findings, write_report
@@ -16,7 +17,7 @@ from jaxopt_course.report.first import numbers
 
 pytestmark = pytest.mark.browser
 
-SIZE, SECONDS = 6e6, 10  # a page, at most
+SIZE = 6e6  # of a page, at most
 SCHEMES, WIDTHS, LANGUAGES = ("light", "dark"), (1280, 390), ("en", "es")
 RATES, B1 = (0.001, 0.01, 0.1, 1.0), (0.5, 0.9)
 
@@ -66,6 +67,7 @@ def opened(chromium, studies):
         )
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(300_000)  # a busy machine may take long to load it
         page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto((studies[language] / "report.html").as_uri())
@@ -84,6 +86,16 @@ def opened(chromium, studies):
     for context in contexts:
         context.close()
     assert said == []
+
+
+def click_and_hear(page, button, word):
+    """What it says for a moment is noted in the page: who asks may come too late."""
+    element = button.element_handle()
+    note = "new MutationObserver(() => (b.said ??= b.textContent)).observe(b, {childList: true})"
+    page.evaluate(f"b => {{ {note} }}", element)
+    button.click()
+    page.wait_for_function("b => b.said", arg=element)
+    assert page.evaluate("b => b.said", element) == word
 
 
 def column(page, table, place):
@@ -123,8 +135,7 @@ def test_copy_buttons_give_what_is_in_the_study(opened, studies):
     page.evaluate("document.body.append(document.createElement('textarea'))")
     for place, text in enumerate(texts):
         button = page.locator("[data-copy]").nth(place)
-        button.click()
-        page.wait_for_function("b => b.textContent === 'Copied'", arg=button.element_handle())
+        click_and_hear(page, button, "Copied")
         area = page.locator("body > textarea")
         area.fill("")
         area.focus()
@@ -263,8 +274,7 @@ def test_the_page_speaks_spanish(opened, studies):
     cells = column(page, "winners", place_of(page, "winners", "learning_rate"))
     assert "0,1" in cells and not any("." in cell for cell in cells)
     button = page.locator("[data-copy]").first
-    button.click()
-    page.wait_for_function("b => b.textContent === 'Copiado'", arg=button.element_handle())
+    click_and_hear(page, button, "Copiado")
 
 
 def test_dark_is_dark_and_print_is_light(opened):
@@ -302,12 +312,14 @@ def test_ten_thousand_trials_are_thinned_and_it_is_said(chromium, tmp_path):
         for rate, b1, off in [(10 ** random.uniform(-4, 1), *random.uniform(0.5, 0.9, 2))]
         for seed in range(4)
     ]
-    path = write(tmp_path / "big", rows, points=20)
-    begun = time.process_time()
-    file = write_report(path, png=False)
-    assert time.process_time() - begun < SECONDS
+    seconds = {}
+    for many in (2_500, 10_000):
+        path = write(tmp_path / f"{many}", rows[:many], points=20)
+        file, seconds[many] = processor_seconds(partial(write_report, path, png=False))
+    assert seconds[10_000] < 4 * seconds[2_500], seconds  # no more than in proportion
     assert file.stat().st_size < SIZE
     page = chromium.new_page()
+    page.set_default_timeout(300_000)
     page.goto(file.as_uri())
     assert "the best 1,000 of them" in page.locator(".everything summary").inner_text()
     assert page.locator("table.all tbody tr").count() == 1000

@@ -145,6 +145,7 @@ def test_both_parts_can_be_searched(built):
 def test_no_page_errs_or_is_wider_than_the_screen(chromium, pages, built):
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, offline=True)
     page = context.new_page()
+    page.set_default_timeout(300_000)
     said, wide, cut = [], [], []
     page.on("console", lambda m: said.append((page.url, m.text)) if m.type == "error" else None)
     page.on("pageerror", lambda error: said.append((page.url, str(error))))
@@ -294,7 +295,7 @@ def test_pages_are_dark_where_the_reader_is_and_light_on_paper(chromium, ran):
 
 
 def test_a_search_finds_a_name(chromium, built):
-    page = chromium.new_page()
+    page = opened(chromium)
     page.goto((built / "search.html").as_uri() + "?q=scale_by_adopt")
     page.wait_for_selector("#search-results a")
     assert "transforms" in page.locator("#search-results").inner_html()
