@@ -15,6 +15,8 @@ import jaxopt_course as joc
 pytestmark = pytest.mark.browser
 SCRIPT = Path(sweep_to_kill.__file__)
 
+PATIENCE = 300_000  # milliseconds: the server reads for a twentieth of its time, at most
+SHOWN = "!loading && shown === wanted"  # the newest report is there, and no other is on its way
 REPLACED = """before => {
   const frames = [...document.querySelectorAll("iframe")];
   return frames.length === 1 && frames[0].getAttribute("src") !== before;
@@ -55,28 +57,30 @@ def test_the_page_follows_a_sweep_that_dies_and_goes_on(started, tmp_path):
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto(url)
         status = page.get_by_role("status")
-        expect(status).to_contain_text("waiting for the sweep", timeout=60_000)
+        expect(status).to_contain_text("waiting for the sweep", timeout=PATIENCE)
         sweep = started(SCRIPT, directory, "quick", 1, stdin=pipe, stdout=pipe)
         assert sweep.stdout.readline() == "saved\n"  # it waits now
-        expect(status).to_contain_text("running", timeout=60_000)
+        expect(status).to_contain_text("running", timeout=PATIENCE)
         sweep.send_signal(signal.SIGKILL)
         sweep.wait()
-        expect(status).to_contain_text("of 9 trials over · stopped", timeout=60_000)
+        expect(status).to_contain_text("of 9 trials over · stopped", timeout=PATIENCE)
         report = page.frame_locator("iframe:not([hidden])")
-        expect(report.locator(".headline, h1").first).to_be_visible(timeout=60_000)
+        expect(report.locator(".headline, h1").first).to_be_visible(timeout=PATIENCE)
+        page.wait_for_function(SHOWN)
         page.get_by_role("button", name="Hold").click()
         before = page.locator("iframe").get_attribute("src")
         task = sweep_to_kill.make_task()
         joc.Study.resume(directory, task=task, progress=False)
-        expect(status).to_contain_text("9 of 9 trials over · finished", timeout=60_000)
+        expect(status).to_contain_text("9 of 9 trials over · finished", timeout=PATIENCE)
         assert page.locator("iframe").get_attribute("src") == before  # what is read stays
         page.get_by_role("button", name="Hold").click()
-        page.wait_for_function(REPLACED, arg=before, timeout=60_000)
-        expect(report.locator(".canvas .main-svg").first).to_be_attached(timeout=60_000)
+        page.wait_for_function(REPLACED, arg=before)
+        expect(report.locator(".canvas .main-svg").first).to_be_attached(timeout=PATIENCE)
         wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
         assert not page.evaluate(wide)
         if folder := os.environ.get("SCREENSHOTS"):
@@ -88,5 +92,5 @@ def test_the_page_follows_a_sweep_that_dies_and_goes_on(started, tmp_path):
         page.context.clear_cookies()
         assert page.goto(url.partition("?")[0]).status == 403
         server.stdin.close()  # as where the sweep's process is gone
-        server.wait(timeout=60)
+        server.wait(timeout=120)
         browser.close()
