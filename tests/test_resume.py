@@ -186,10 +186,11 @@ def whole(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cut_short(whole, tmp_path_factory):
-    """The directory of one that died after its ninth checkpoint."""
+    """The directory of one that died after its ninth checkpoint, midway on any machine."""
     directory = tmp_path_factory.mktemp("cut") / "study"
     with pytest.MonkeyPatch.context() as patch:
         sweep_to_kill.save_always(patch)
+        patch.setattr(engine, "SEGMENT_SECONDS", 1e-9)  # an interval a call, however fast they are
         save, saved = checkpoints.save, []
 
         def save_and_die(*arguments):
