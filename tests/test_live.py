@@ -55,7 +55,7 @@ def swept(tmp_path_factory):
             watcher = Watcher(folder / "study")
             seen.append((watcher.look(), so_far(folder / "study")))
             assert files_of(folder / "study") == before
-            if len(seen) == 9:
+            if len(seen) == 5:  # midway, also where they are so fast that there is no ninth
                 shutil.copytree(folder / "study", cut)
 
         patch.setattr(checkpoints, "save", save_and_look)
