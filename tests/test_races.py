@@ -151,10 +151,14 @@ def as_nobody():
 
 @pytest.fixture
 def shared():
-    """A folder that every user can reach, as pytest's own is not."""
-    with tempfile.TemporaryDirectory() as name:
-        os.chmod(name, 0o755)
-        yield Path(name)
+    """A folder that every user can reach, as pytest's own is not, and read: whatever the umask."""
+    before = os.umask(0o022)
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            os.chmod(name, 0o755)
+            yield Path(name)
+    finally:
+        os.umask(before)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
