@@ -1,5 +1,6 @@
 """Imported memories find their leaves by name, by position only where nothing else fits, or ask."""
 
+import contextlib
 import dataclasses
 
 import jax
@@ -66,7 +67,8 @@ keyed = jax.tree_util.tree_leaves_with_path
 def test_twelve_equal_layers_of_torch_by_their_names(theirs, ours):
     paths = [ours.format(i) for i in range(LAYERS)]
     params = zeros(*paths)
-    _, state = from_torch(numbered(theirs.format(i) for i in range(LAYERS)), params)
+    saved = numbered(theirs.format(i) for i in range(LAYERS))
+    _, state = from_torch(saved, params, transpose={})
     assert remembered(state, params) == {path: i for i, path in enumerate(paths)}
 
 
@@ -80,8 +82,33 @@ def test_what_no_name_tells_is_asked(names):
         ValueError, match=f"parameters {first} have memories of the same shape.*nam"
     ):
         from_torch(numbered(names), params)
-    _, state = from_torch(numbered(names), params, names=paths)
+    _, state = from_torch(numbered(names), params, names=paths, transpose={})
     assert remembered(state, params) == {path: i for i, path in enumerate(paths)}
+
+
+@pytest.mark.parametrize(
+    "shape, ours, transpose, said",
+    [
+        ((2, 2), (2, 2), False, True),
+        ((2, 2), (2, 2), True, False),
+        ((2, 2), (2, 2), {}, False),
+        ((2, 3), (2, 3), False, False),  # the shape tells that it lies as torch's
+        ((3, 3, 3, 3), (3, 3, 3, 3), True, True),  # a convolution, which True does not turn
+        ((3, 2, 3, 2), (3, 2, 3, 2), False, False),  # turned it is (3, 2, 2, 3)
+    ],
+)
+def test_a_kernel_that_fits_both_ways_is_told(shape, ours, transpose, said):
+    """torch's memory has (outputs, inputs, ...), Flax's kernel (..., inputs, outputs)."""
+    group = {**SGD, "params": [0], "param_names": ["fc.weight"]}
+    memory = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    saved = {"state": {0: {"momentum_buffer": memory}}, "param_groups": [group]}
+    params = {"fc": {"kernel": jnp.zeros(ours)}}
+    told = pytest.warns(UserWarning, match=r"fc/kernel fit both ways.*transpose=")
+    with told if said else contextlib.nullcontext():
+        _, state = from_torch(saved, params, transpose=transpose)
+    trace = optax.tree.get(state, "trace")["fc"]["kernel"]
+    turned = transpose is True and memory.ndim == 2
+    np.testing.assert_array_equal(trace, memory.T if turned else memory)
 
 
 def test_a_layer_norm_is_not_taken_for_its_bias():
@@ -319,8 +346,8 @@ def test_a_loss_scale_optimizer_is_named():
 
 
 def test_leaves_that_torch_was_not_given_are_said_to_stay():
-    saved = numbered(["head.weight"], count=1)
-    params = zeros("head/kernel", "new/kernel", "old/kernel")
+    saved = numbered(["head.weight"], (2, 3), count=1)
+    params = zeros("head/kernel", "new/kernel", "old/kernel", shape=(2, 3))
     with pytest.warns(UserWarning, match="no parameter for new/kernel, old/kernel: they do not tr"):
         tx, state = from_torch(saved, params)
     ones = jax.tree.map(jnp.ones_like, params)

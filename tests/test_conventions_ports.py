@@ -329,6 +329,30 @@ def test_adagrads_memory_of_step_0_is_no_memory():
         np.testing.assert_allclose(u["kernel"], np.full((3, 2), -moved), rtol=1e-6)
 
 
+def test_adagrads_sum_of_step_0_is_the_constructor_s_whatever_the_group_says():
+    """torch fills it by the argument of its constructor, also where a group has its own."""
+    group = {"lr": 0.1, "lr_decay": 0, "eps": 1e-10, "weight_decay": 0}
+    group |= {"initial_accumulator_value": 0.0, "params": [0, 1]}
+    memory = {0: {"step": 3.0, "sum": np.full(2, 8.0)}, 1: {"step": 0.0, "sum": np.full((3, 2), 3)}}
+    for state in memory, {1: memory[1], 0: {"step": 0.0, "sum": np.full(2, 8.0)}}:
+        tx, ours = from_torch(adam_state(group, state=state), PARAMS, frozen=[])
+        u, _ = tx.update(jax.tree.map(jnp.ones_like, PARAMS), ours, PARAMS)
+        np.testing.assert_allclose(u["bias"], np.full(2, -0.1 / 3), rtol=1e-6)
+        np.testing.assert_allclose(u["kernel"], np.full((3, 2), -0.1 / 2), rtol=1e-6)
+
+
+def test_a_group_without_momentum_where_torch_s_constructor_had_nesterov():
+    """torch asks only its defaults, and a group without momentum takes plain steps."""
+    first = {**SGD, "momentum": 0.5, "nesterov": True, "params": [0]}
+    plain = {**first, "momentum": 0.0, "params": [1]}
+    state = adam_state(first, plain, state={0: {"momentum_buffer": np.full(2, 4.0)}})
+    tx, ours = from_torch(state, PARAMS)
+    u, _ = tx.update(jax.tree.map(jnp.ones_like, PARAMS), ours, PARAMS)
+    lr = SGD["lr"]  # g + μ (μ m + g), and g
+    np.testing.assert_allclose(u["bias"], np.full(2, -lr * (1 + 0.5 * 3)), rtol=1e-6)
+    np.testing.assert_allclose(u["kernel"], np.full((3, 2), -lr), rtol=1e-6)
+
+
 def test_a_buffer_of_none_is_no_memory():
     """torch's SGD without momentum writes it; with one it begins with the gradient, undamped."""
     group = {**SGD, "momentum": 0.9, "dampening": 0.5, "params": [0, 1]}
@@ -679,6 +703,19 @@ def test_adafactor_s_rows_are_columns_where_the_leaf_is_turned():
         for mine, theirs in zip((factored.v_row, factored.v_col), expected, strict=True):
             np.testing.assert_allclose(mine["w"], theirs, rtol=1e-6)
         assert int(factored.count) == 3 and factored.v["w"].shape == (1,)
+
+
+def test_a_matrix_that_adafactor_has_not_seen_begins_anew():
+    state, memory = adafactor_state((2, 3))
+    state["param_groups"][0]["params"] = [0, 1]
+    params = {"w": jnp.ones((2, 3)), "x": jnp.ones((4, 2))}
+    tx, ours = from_torch(state, params, frozen=[])
+    u, _ = tx.update(params, ours, params)
+    # torch's first step: ρ RMS(θ) g/√g², and ρ = min(0.1, 1)
+    np.testing.assert_allclose(u["x"], np.full((4, 2), -0.1), rtol=1e-6)
+    assert count_of(ours, "FactoredState") == [0, 3]
+    old = next(x for x in ours.inner_states["group 0"].inner_state if hasattr(x, "v_row"))
+    np.testing.assert_allclose(old.v_row["w"], memory["row_var"][:, 0], rtol=1e-6)
 
 
 def test_adafactor_s_stack_of_matrices_and_other_axes():

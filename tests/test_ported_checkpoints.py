@@ -93,6 +93,10 @@ def test_classes_without_a_recipe_are_named(options, kind):
             "whole checkpoint, in which it is under 'optimizer'",
         ),
         (
+            {"state_dict": {}, "lr_schedulers": [], "optimizer_states": [saved()]},  # Lightning's
+            r"whole checkpoint, in which it is under \['optimizer_states'\]\[0\]",
+        ),
+        (
             {"last_epoch": 3, "_last_lr": [0.1]},
             "its scheduler's: say the schedule with learning_",
         ),

@@ -435,3 +435,21 @@ def test_the_state_of_another_transformation_is_refused():
     adam, sgd = RECIPES["adam"](0.1), RECIPES["sgd"](0.1, momentum=0.9)
     with pytest.raises(ValueError, match="scale_by_adam: this state was made by another transform"):
         adam.update(params, sgd.init(params), params)
+
+
+COUNTING = ["optax.nadam", "optax.adafactor", "torch.nadam", "keras.adafactor"]
+COUNTING += ["paper.schedule_free_sgd"]
+
+
+@pytest.mark.parametrize("name", only(COUNTING, EVERYBODY))
+def test_the_last_step_that_is_counted_is_as_those_before_it(name):
+    """A count stays at 2^31 - 1; what a formula asks of the step after it is no step below 0."""
+    params = {"w": jnp.ones((3, 2)), "b": jnp.ones(2)}
+    g = jax.tree.map(lambda x: 0.3 * x, params)
+    tx = of_convention(name, 0.1)
+    _, state = tx.update(g, tx.init(params), params)
+    is_count = lambda x: jnp.issubdtype(x.dtype, jnp.integer) and x.ndim == 0
+    at = lambda n: jax.tree.map(lambda x: jnp.full_like(x, n) if is_count(x) else x, state)
+    before, _ = tx.update(g, at(2**31 - 5), params)
+    for n in (2**31 - 2, 2**31 - 1):
+        assert_trees_close(tx.update(g, at(n), params)[0], before, 1e-6)

@@ -41,11 +41,12 @@ def refuse_odd_state(state_dict: Any) -> None:
 
 def _instead(state_dict: Mapping[Any, Any]) -> str:
     """What somebody gave in the place of an optimizer's state dict."""
-    inside = [
-        key for key, x in state_dict.items() if isinstance(x, Mapping) and "param_groups" in x
-    ]
-    if inside:
-        return f"a whole checkpoint, in which it is under {inside[0]!r}"
+    for key, x in state_dict.items():
+        many = isinstance(x, list | tuple) and len(x) > 0  # a list of all, as Lightning has them
+        first = x[0] if many else x
+        if isinstance(first, Mapping) and "param_groups" in first:
+            under = f"[{key!r}][0]" if many else f"{key!r}"
+            return f"a whole checkpoint, in which it is under {under}"
     if "_last_lr" in state_dict or "last_epoch" in state_dict:
         return "its scheduler's: say the schedule with learning_rate="
     return "the model's or a whole checkpoint"

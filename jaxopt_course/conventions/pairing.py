@@ -107,6 +107,34 @@ def warn_of_left_out(known: Collection[str], params: Tree, whose: str) -> None:
         )
 
 
+def warn_of_square_kernels(theirs: Sequence[Theirs], order: Sequence[str], transpose: Axes) -> None:
+    """Say which kernels fit as torch's weights lie and turned, where only these could tell.
+
+    Args:
+        theirs: torch's parameters.
+        order: the leaf of each.
+        transpose: as in ``from_torch``; a mapping says it of every leaf.
+    """
+    if isinstance(transpose, Mapping):
+        return
+    square = []
+    for each, path in zip(theirs, order, strict=True):
+        rank = len(each.shape or ())
+        if rank < 2 or path.split("/")[-1] != "kernel" or (transpose and rank == 2):
+            continue
+        outputs, inputs, *window = each.shape or ()
+        if (*window, inputs, outputs) != each.shape:
+            return  # by its shape, this one lies as it does in torch: so do the others
+        square.append(path)
+    if square:
+        warnings.warn(
+            f"torch's weights are (outputs, inputs, ...), Flax's kernels (..., inputs, outputs): "
+            f"{_listed(square)} fit both ways, and are taken as they lie in torch; say which way "
+            "with transpose= (True turns all matrices, {path: axes} others, {} none)",
+            stacklevel=3,
+        )
+
+
 def spelled(names: Sequence[str], params: Tree) -> list[str]:
     """Paths with flax's boxes in them ("dense/kernel/value") as all other paths are written."""
     raw = [keystr(keys, simple=True, separator="/") for keys, _ in tree_leaves_with_path(params)]

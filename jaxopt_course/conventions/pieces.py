@@ -174,7 +174,7 @@ def relative_step(learning_rate: ScalarOrSchedule) -> Callable[[Any], Any]:
 
     def rate(step: Any) -> jax.Array:
         eta = number(at(learning_rate, step))
-        return jnp.minimum(eta, 1 / jnp.sqrt(jnp.asarray(step + 1, eta.dtype)))
+        return jnp.minimum(eta, 1 / jnp.sqrt(jnp.asarray(step, eta.dtype) + 1))
 
     return rate
 

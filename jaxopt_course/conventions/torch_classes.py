@@ -177,6 +177,8 @@ def transform_of(
         arguments[name] = momentum
     if is_zero(arguments.get("momentum", 1)):
         arguments["momentum"] = None
+        if "nesterov" in arguments:  # of a group's own; torch's constructor asks its defaults only
+            arguments["nesterov"] = False
     if "maximize" in group:
         arguments["maximize"] = option(group, "maximize")
     return recipe(

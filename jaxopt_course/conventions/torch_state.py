@@ -13,8 +13,9 @@ so nothing tells which of its parameters are frozen, and none is unless ``frozen
 does SGD count, so that one with a buffer may have been frozen since.  ``ReduceLROnPlateau`` and a
 rate set by hand leave no trace in the state dict: the rate of that moment stays.  Leaves
 that torch's optimizer was not given do not train, and that is said (a warning).
-Linear weights are the transpose of Flax's kernels.  Of a complex parameter, torch's memories hold
-the real and the imaginary parts as two coordinates, and so does the state here.
+Linear weights are the transpose of Flax's kernels, which of square ones no shape tells.  Of a
+complex parameter, torch's memories hold the real and the imaginary parts as two coordinates, and so
+does the state here.
 """
 
 import itertools
@@ -37,6 +38,7 @@ from jaxopt_course.conventions.pairing import (
     leaf_of_each,
     spelled,
     warn_of_left_out,
+    warn_of_square_kernels,
 )
 from jaxopt_course.conventions.ports import filled, gathered, grouped, matched
 from jaxopt_course.conventions.torch_classes import (
@@ -82,7 +84,8 @@ def from_torch(
             order of ``jax.tree.leaves(params)``, where another one would not fit or all are alike.
             Leaves not named are frozen; a warning tells of those that torch's names leave out.
         transpose: True transposes all matrices (torch's Linear weights are those of Flax,
-            transposed); or path -> axes, such as ``{"conv/kernel": (2, 3, 1, 0)}``.
+            transposed); or path -> axes, such as ``{"conv/kernel": (2, 3, 1, 0)}``.  A warning
+            tells of kernels that fit both ways, where no other shape tells how they lie.
         learning_rate: η of all groups, in the place of the state dict's, or a list of one a group;
             a schedule is called with the number of updates done, those in torch included.
         momentum: μ (β1 of Adam) of all groups, a number in the place of the state dict's, where a
@@ -126,9 +129,11 @@ def from_torch(
         raise ValueError("the state dict has no param group, so it says nothing of any parameter")
     theirs = parameters_of(whole)
     order = leaf_of_each(names, list(theirs.values()), params, transpose, "torch")
+    warn_of_square_kernels(list(theirs.values()), order, transpose)
     leaves = dict(zip(theirs, order, strict=True))
     begun = {i: entry for i, entry in memories_of(whole).items() if _has_begun(entry)}
     memory = {leaves[i]: entry for i, entry in begun.items()}
+    before = {leaves[i]: entry for i, entry in memories_of(whole).items() if i not in begun}
     many = isinstance(learning_rate, list | tuple)
     done = max((_steps(entry) for entry in memory.values()), default=0)
     updates = done or None if step is None else step
@@ -149,6 +154,9 @@ def from_torch(
             raise ValueError(_frozen_or_new(number, parts[fresh], whole=len(parts) == 1))
         for label, own in parts.items():
             found = {path: memory[path] for path in own if path in memory}
+            if kind == "Adagrad" and not found:  # of step 0, filled by the constructor's own number
+                made = {path: before.get(path, {}) for path in own}
+                found = made if all(x.get("sum") is not None for x in made.values()) else {}
             if step is None and kind != "Muon" and kind != "SGD":
                 _refuse_without_step(kind, found)
             count = _count(found, updates)
@@ -269,7 +277,7 @@ def _memories(
 ) -> dict[str, Any]:
     """Field -> scalar or tree."""
     fields: dict[str, Any] = {}
-    if kind == "Adafactor":
+    if kind == "Adafactor" and found:
         for path, entry in found.items():
             kept = {n for n in ("row_var", "col_var", "variance") if entry.get(n) is not None}
             if kept not in ({"row_var", "col_var"}, {"variance"}):

@@ -113,7 +113,7 @@ def corrected_mean(
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """(m, g) -> m̂ = m / (1 - β1^t), or Nadam's, which looks ahead; without hats on demand."""
     step, now = mean(beta1), bias(beta1, t, corrected)
-    then = either(nesterov, lambda: bias(beta1, t + 1, corrected), lambda: now)
+    then = either(nesterov, lambda: bias(beta1, advance(t), corrected), lambda: now)
     ahead = lambda m, g: step(m / then, g / now)
     return lambda m, g: either(nesterov, lambda: ahead(m, g), lambda: m / now)
 

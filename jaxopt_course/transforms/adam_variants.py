@@ -164,7 +164,7 @@ def scale_by_nadam(
         beta1, beta2, t = as_decay(b1), as_decay(b2), advance(state.count)
         psi, e, c2 = number(momentum_decay), number(eps), bias(beta2, t)
         half = lambda t: 0.5 * jnp.exp(math.log(0.96) * (t * psi))
-        now, then = (beta1.value * (1 - half(s)) for s in (t, t + 1))
+        now, then = (beta1.value * (1 - half(s)) for s in (t, advance(t)))
         rest = beta1.complement + beta1.value * half(t)  # 1 - μ_t
         product = state.mu_product * now
         old, new = then / (1 - product * then), rest / (1 - product)

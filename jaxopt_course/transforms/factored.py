@@ -66,7 +66,7 @@ def power_decay(step: Any, exponent: Scalar) -> jax.Array:
 
 def _power(step: Any, exponent: Scalar) -> jax.Array:
     d = number(exponent)
-    return jnp.exp(-d * jnp.log(jnp.asarray(step + 1, d.dtype)))
+    return jnp.exp(-d * jnp.log(jnp.asarray(step, d.dtype) + 1))
 
 
 @described

@@ -151,7 +151,8 @@ def warmed_up(
         return learning_rate
 
     def rate(s: Any) -> Any:
-        steps, t = number(warmup_steps), s + start
+        steps = number(warmup_steps)
+        t = jnp.asarray(s, steps.dtype) + start  # of floats, for the last count + 1 is below 0
         eta = number(learning_rate(s) if callable(learning_rate) else learning_rate)
         growing = t < steps
         return eta * jnp.where(growing, t / length_of(steps), 1)
