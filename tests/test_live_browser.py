@@ -17,6 +17,12 @@ SCRIPT = Path(sweep_to_kill.__file__)
 
 PATIENCE = 300_000  # milliseconds: the server reads for a twentieth of its time, at most
 SHOWN = "!loading && shown === wanted"  # the newest report is there, and no other is on its way
+HELD_MIDWAY = """() => {
+  document.querySelector("iframe").dataset.read = "this";
+  shown = "";
+  load();
+  hold.click();
+}"""
 REPLACED = """before => {
   const frames = [...document.querySelectorAll("iframe")];
   return frames.length === 1 && frames[0].getAttribute("src") !== before;
@@ -72,7 +78,9 @@ def test_the_page_follows_a_sweep_that_dies_and_goes_on(started, tmp_path):
         report = page.frame_locator("iframe:not([hidden])")
         expect(report.locator(".headline, h1").first).to_be_visible(timeout=PATIENCE)
         page.wait_for_function(SHOWN)
-        page.get_by_role("button", name="Hold").click()
+        page.evaluate(HELD_MIDWAY)
+        page.wait_for_function("!loading")
+        assert page.locator("iframe").count() == page.locator("iframe[data-read]").count() == 1
         before = page.locator("iframe").get_attribute("src")
         task = sweep_to_kill.make_task()
         joc.Study.resume(directory, task=task, progress=False)

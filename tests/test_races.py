@@ -181,3 +181,6 @@ def test_a_study_that_another_user_may_only_read(shared):
                 write_report(one, png=False)
             assert "Errno" not in str(error.value)
     assert listing(shared) == before
+    os.chmod(directory, 0o700)  # not even read: nobody says that there is nothing
+    with as_nobody(), pytest.raises(PermissionError, match=str(directory)):
+        read(directory)

@@ -165,7 +165,7 @@ from jaxopt_course.sweeps import engine, program, remote
 
 program.CPU_EFFORT = ({}, {})  # the compiler's, as conftest.py has it where this goes on
 engine.SAVE_SECONDS, remote.TELL_SECONDS, remote.SEGMENT_SECONDS = 0.0, 0.0, 0.05
-told = lambda readings: print("told", flush=True)
+told = lambda readings: (print("told", flush=True), sys.stdin.readline())
 more = {"directory": sys.argv[2], "on_reading": told}
 more["cluster"] = joc.Ray(address=sys.argv[1], start_seconds=900)
 try:
@@ -175,21 +175,22 @@ except FileNotFoundError:
 """
 
 
-def driver(nodes, directory):
-    """A process that sweeps or goes on, and says "told" at each reading."""
+def driver(nodes, directory, stdin=subprocess.DEVNULL):
+    """A process that sweeps or goes on, and says "told" at each reading; then it reads a line."""
     arguments = [sys.executable, "-W", "ignore", "-c", SWEEP, peopled(nodes), str(directory)]
     path = f"{Path(__file__).parent}:{Path(__file__).parent.parent}"
     environment = os.environ | {"PYTHONPATH": path}
-    return subprocess.Popen(arguments, stdout=subprocess.PIPE, env=environment)
+    return subprocess.Popen(arguments, stdin=stdin, stdout=subprocess.PIPE, env=environment)
 
 
 @pytest.mark.parametrize("with_ray", [False, True])
 def test_the_driver_is_killed_and_resumed(nodes, plain, tmp_path, with_ray):
     directory = tmp_path / "study"
-    with driver(nodes, directory) as process:
-        for _ in range(3):
+    with driver(nodes, directory, subprocess.PIPE) as process:
+        process.stdin.write(b"\n\n")
+        process.stdin.flush()
+        for _ in range(3):  # at the third it waits
             assert process.stdout.readline() == b"told\n"
-        process.send_signal(signal.SIGSTOP)  # else it may be over
         with pytest.raises(BlockingIOError, match="another process"):
             sweep(directory=directory, overwrite=True)
         process.kill()

@@ -181,8 +181,18 @@ KINDS: dict[str, Callable[[int], bool]] = {
 
 
 def is_file(file: Path) -> bool:
-    """Whether something is there; a link counts, wherever it points, and is refused when read."""
-    return os.path.lexists(file)
+    """Whether something is there; a link counts, wherever it points, and is refused when read.
+
+    Raises:
+        PermissionError: this user may not look into the directory.
+    """
+    try:
+        os.lstat(file)
+    except PermissionError:
+        raise
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def read_json(file: Path) -> Any:
