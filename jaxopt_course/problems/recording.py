@@ -90,4 +90,4 @@ def joined(metrics: Any, watched: Mapping[str, jax.Array]) -> dict[str, jax.Arra
             f"the loss measures {both}, and so are curves of watch= called: rename what the loss "
             "measures, or leave that out of watch="
         )
-    return own | watched
+    return own | dict(watched)
