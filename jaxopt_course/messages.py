@@ -16,16 +16,24 @@ def unknown(kind: str, name: object, options: Iterable[str]) -> str:
 
     >>> unknown("optimizer", "adm", ["adam", "sgd"])
     "unknown optimizer 'adm'; did you mean 'adam'? (known: adam, sgd)"
+    >>> unknown("optimizer", "AdamW ", ["adam", "adamw"])
+    "unknown optimizer 'AdamW '; did you mean 'adamw'? (known: adam, adamw)"
     """
     known = list(options)
-    begins = [
-        one for one in known if str(name) and one.startswith(str(name))
-    ]  # or much is left out
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6) or begins
+    asked, plain = _plain(name), [_plain(one) for one in known]
+    same = [one for one in plain if one == asked]  # "adamW" is nearer to "adam", and means "adamw"
+    begins = [one for one in plain if asked and one.startswith(asked)]  # or much is left out
+    close = same or difflib.get_close_matches(asked, plain, n=1, cutoff=0.6) or begins
+    near = [known[plain.index(one)] for one in close]
     hint = f"; did you mean {near[0]!r}?" if near else ""
     # a table may have tens of thousands of names, and a stranger's may hold anything
     more = f" and {len(known) - MOST:,} more" if len(known) > MOST else ""
     return f"unknown {kind} {name!r}{hint} (known: {printable(', '.join(known[:MOST]))}{more})"
+
+
+def _plain(name: object) -> str:
+    """How a name is compared: capitals, blanks at its ends and hyphens are slips, not names."""
+    return str(name).strip().casefold().replace("-", "_").replace(" ", "_")
 
 
 _ARGUMENT = re.compile(r"(?<![\w.\"'-])([a-z_]+)=(?![=>])")

@@ -268,7 +268,7 @@ def make_trial(
         # transformations that look at the loss (Polyak's step, plateaus) get it; others ignore it
         tx = adapted(optimizer({**hyperparameters, "seed": seed}))
         u, after = tx.update(g, opt_state, params, value=loss, grad=g, **more)
-        recorded = recording.named(measured) | watched(watch, tx, opt_state, params, g, u)
+        recorded = recording.joined(measured, watched(watch, tx, opt_state, params, g, u))
         return TrialState(apply_updates(params, u), model_state, after, s + 1), loss, recorded
 
     def measure(

@@ -135,7 +135,17 @@ def test_report_makes_the_page_again(ran, monkeypatch, here):
         (["compare", "--score", "last", "--metric", "best_valid_loss"], "--score last contradicts"),
         (["compare", "--score", "best", "--metric", "train_loss"], "is of an evaluation"),
         (["sweep", "mine.py", "--patience", "-1"], "at least 1, not -1"),
-        (["compare", "--learning-rate-min", "0"], "0 < minimum"),
+        (["compare", "--learning-rate-min", "0"], "0 < --learning-rate-min"),
+        (["compare", "--learning-rate-max", "1e-9"], "<= --learning-rate-max"),
+        (["compare", "--optimizers", "adamW"], "did you mean 'adamw'"),
+        (["compare", "--task"], "--task names none"),
+        (["compare", "--confirm", "100001"], "--confirm must be a number from 0 to 100,000"),
+        (["resume", "nowhere", "--confirm", "100001"], "--confirm must be a number from 0"),
+        (["compare", "--eta", "4"], "--eta is of --scheduler halving"),
+        (["compare", "--eta", "4", "--scheduler", "median"], "would change nothing of median"),
+        (["compare", "--dropout", "0.5", "1"], "--dropout must be in [0, 1), not 1.0"),
+        (["compare", "--label-smoothing", "nan"], "--label-smoothing must be in [0, 1], not nan"),
+        (["compare", "--l2", "inf"], "--l2 must be in [0, inf), not inf"),
         (["compare", "--learning-rates", "99999999999"], "not so much memory"),
         (["compare", "--diverges-above", "-1"], "--diverges-above must be a positive number"),
         (["compare", "--learning-rates", "0"], "at least 1"),
@@ -160,6 +170,29 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     error = capsys.readouterr().err
     assert words in error and error.startswith("jaxopt-course: ") and error.count("\n") == 1
     assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize(
+    "args, words",
+    [
+        (["--metric", "valid_acc"], "did you mean 'valid_accuracy'"),
+        (["--time-limit", "0"], "--time-limit must be a positive number"),
+        (["--scheduler", "asha", "--eta", "1"], "--eta must be a number of at least 2"),
+        (["--out", "mine"], "holds files that are no study's"),
+    ],
+)
+def test_nothing_is_probed_for_a_plan_before_all_is_checked(
+    args, words, tmp_path, monkeypatch, here, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("own")
+    probed = []
+    monkeypatch.setattr("jaxopt_course.studies.plan.plan", lambda *a, **k: probed.append(a))
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["compare", "--task", "wine", "--optimizers", "sgd", "--plan", "auto", *args])
+    assert stop.value.code == 2 and words in capsys.readouterr().err
+    assert not probed and [p.name for p in tmp_path.rglob("*.*")] == ["notes.txt"]
 
 
 def made(*args):

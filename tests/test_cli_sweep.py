@@ -109,6 +109,9 @@ def test_arguments_of_the_tasks_function_are_static(folder, tmp_path):
         (["ends.py", *SWEEP], "ends.py ends the program (sys.exit(3)) before there is a task"),
         (["number.py", *SWEEP], "must be a jaxopt_course.Task"),
         (["needs.py", *SWEEP], "a function of depth: give --set depth=VALUES"),
+        (["mine.py:line", *SWEEP, "--set", "batch_size=8,9"], "leave --batch-size out"),
+        (["mine.py:line", *SWEEP[:-1], "0"], "--batch-size must be at least 1, not 0"),
+        (["tabled.py", "--seeds", "5"], "has a column seed: leave --seeds out"),
     ],
 )
 def test_what_makes_no_sense_is_said_in_the_commands_words(
@@ -120,6 +123,8 @@ def test_what_makes_no_sense_is_said_in_the_commands_words(
     (folder / "empty.py").write_text("x = 1\n")
     (folder / "number.py").write_text("task = 3\n")
     (folder / "ends.py").write_text("import sys\nsys.exit(3)\n")
+    tabled = "trials = joc.grid(optimizer=['sgd'], learning_rate=[0.1], seed=[0, 1])\n"
+    (folder / "tabled.py").write_text(MINE.replace("optimizer =", "other =") + tabled)
     (folder / "needs.py").write_text("def task(depth):\n    pass\n")
     assert words in said(capsys, "sweep", *args)
     assert not (folder / "runs").exists()

@@ -24,6 +24,9 @@ def table(**columns):
     [
         ([1, 2], None, TypeError, r"must be a pandas.DataFrame, .* or pandas.DataFrame\(trials\)"),
         (table().head(0), None, ValueError, "empty"),
+        (table(seed=[3, 4]).set_index("seed"), None, ValueError,
+         r"index has a name, 'seed', and would be lost: trials.reset_index\(\)"),
+        (table(b1=[0.5, 0.9], b2=0.9).set_index(["b2", "b1"]), None, ValueError, "name, 'b2'"),
         (joc.grid(learning_rate=0.1), None, ValueError, 'no column "optimizer"'),
         (table(optimizer="adm"), None, ValueError, "unknown optimizer 'adm'; did you mean 'adam'"),
         (joc.grid(learning_rate=1), "nadm", ValueError, "unknown optimizer 'nadm'; did you mean"),

@@ -417,6 +417,11 @@ def test_further_sets_are_checked_and_belong_to_the_data(noisy):
     taken = lambda p, s, data: noisy.evaluate(p, s, data) | {"clean_loss": jnp.float32(0)}
     with pytest.raises(ValueError, match=r"evaluate returns \['clean_loss'\]"):
         dataclasses.replace(noisy, evaluate=taken, validations={"clean": noisy.valid})
+    named = noisy.metrics | {"clean_loss": "min"}  # it would be recorded in the other's place
+    with pytest.raises(ValueError, match=r"evaluate returns \['clean_loss'\]"):
+        dataclasses.replace(
+            noisy, evaluate=taken, metrics=named, validations={"clean": noisy.valid}
+        )
 
 
 # Gaps

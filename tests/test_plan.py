@@ -256,6 +256,8 @@ def test_the_command_plans_and_obeys(monkeypatch, capsys):
 
     def sweep(*_, **settings):
         swept.append(settings)
+        assert not given  # it is the sweep that asks for a plan, when all else is checked
+        swept[0]["plan"] = settings["plan"]()
         raise ValueError("enough")
 
     monkeypatch.setattr("jaxopt_course.devices.use_cpu_cores", lambda: None)

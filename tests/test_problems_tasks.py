@@ -631,6 +631,10 @@ NAN = np.where(np.arange(60).reshape(20, 3) == 58, np.nan, 1.0)
         ({"loss": "sigmoid_binary_cross_entropy", "targets": 2 * Y, "outputs": 1}, "and found 2"),
         ({"loss": lambda z, y: jnp.mean(z)}, r"one value an example, shape \(12,\), and ret.*\(\)"),
         ({"loss": lambda z, y: (z[:, :1] - y[None]) ** 2}, r"\(12,\), and returned \(12, 12\)"),
+        ({"loss": lambda z, y: (z.argmax(1) != y).astype(jnp.float32)}, "no gradient in any param"),
+        ({"loss": lambda z, y: jnp.abs(jnp.round(z[:, 0]) - y)}, "no gradient in any parameter"),
+        ({"loss": lambda z, y: jax.lax.stop_gradient(z[:, 0])}, "no gradient in any parameter"),
+        ({"loss": lambda z, y: jnp.zeros(len(y))}, "no gradient .*: it does not read them"),
         ({"valid": (X, Y)}, "both valid and test"),
         ({"test": (X, Y)}, "both valid and test"),
         ({"valid": (X, Y), "test": (X, Y + 1)}, r"labels 0 .. 1 .*go from 1 to 2"),
@@ -641,6 +645,7 @@ NAN = np.where(np.arange(60).reshape(20, 3) == 58, np.nan, 1.0)
         ({"inputs": X[:2], "targets": Y[:2], "stratify": False}, "cannot split 2 examples"),
         ({"evaluate_chunk": 0}, "evaluate_chunk must be whole and at least 1, not 0"),
         ({"evaluate_chunk": 2.5}, "evaluate_chunk must be whole and at least 1, not 2.5"),
+        ({"evaluate_chunk": "8"}, "evaluate_chunk must be whole and at least 1, not '8'"),
     ],
 )
 def test_arrays_and_losses_that_are_refused(change, message):
@@ -648,6 +653,24 @@ def test_arrays_and_losses_that_are_refused(change, message):
     module = linear(3, settings.pop("outputs"))
     with pytest.raises(ValueError, match=message):
         Task.from_flax(module, **settings)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda z, y: (z[:, 0] + jax.lax.stop_gradient(jnp.round(z[:, 0]) - z[:, 0]) - y) ** 2,
+        lambda z, y: jnp.where(z.argmax(1) == y, 0.0, z[:, 0]),
+        lambda z, y: jax.lax.map(lambda one: one.sum(), z),
+        lambda z, y: jax.jit(lambda a: jax.nn.relu(jnp.sign(a) * a))(z[:, 0]),
+        lambda z, y: jax.checkpoint(jnp.sin)(z[:, 0]),
+        lambda z, y: jax.lax.cond(y[0] > 0, jnp.sin, jnp.cos, z[:, 0]),
+    ],
+)
+def test_losses_that_have_a_gradient_somewhere_are_taken(loss):
+    task = Task.from_flax(linear(3, 2), X, Y, loss=loss)
+    params, state = task.init(KEY)
+    slope = jax.grad(lambda p: task.loss(p, state, task.train, KEY)[0])(params)  # the oracle
+    assert any(np.any(leaf) for leaf in jax.tree.leaves(slope))
 
 
 @pytest.mark.parametrize("which", ["inputs", "targets"])

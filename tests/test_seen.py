@@ -1,5 +1,6 @@
 """What a sweep records, tells and leaves while it runs, and where it is ended."""
 
+import dataclasses
 import os
 import signal
 import time
@@ -182,6 +183,18 @@ def test_an_optimizer_without_a_rate_is_nan_beside_others_and_refused_alone():
 def test_what_makes_no_sense_is_refused(given, error, message):
     with pytest.raises(error, match=message):
         joc.sweep("line", TRIALS, progress=False, **LENGTH | given)
+
+
+def test_a_curve_is_of_the_loss_or_is_watched():
+    task = joc.load_task("line")
+
+    def loss(params, state, batch, key):
+        value, (state, _) = task.loss(params, state, batch, key)
+        return value, (state, {"gradient_norm": value})  # which is none
+
+    own = dataclasses.replace(task, loss=loss)
+    with pytest.raises(ValueError, match=r"measures \['train_gradient_norm'\].*curves of watch="):
+        joc.sweep(own, TRIALS, progress=False, watch=["gradient_norm"], **LENGTH)
 
 
 def test_metrics_of_a_loss_that_cannot_be_recorded_are_refused():

@@ -101,6 +101,7 @@ def test_sobol_grows_by_appending(n, more, columns):
         (lambda: joc.uniform(0, "1e-3"), "uniform needs numbers, not '1e-3'"),
         (lambda: joc.grid(optimizer={"sgd", "adam"}), "'optimizer' is a set, which has no order"),
         (lambda: joc.sobol(2, optimizer=frozenset({"sgd"})), "a set, which has no order"),
+        (lambda: joc.grid(optimizer={"sgd": 0.1}), "'optimizer' is a dictionary: give a list"),
     ],
 )
 def test_bad_spaces_say_what_is_wrong(make, message):

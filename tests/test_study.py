@@ -15,7 +15,7 @@ from long_form import every
 
 import jaxopt_course as joc
 from jaxopt_course.records import claims
-from jaxopt_course.studies.choosing import fresh_seeds
+from jaxopt_course.studies.choosing import confirming, fresh_seeds
 from jaxopt_course.studies.session import Session
 
 TRIALS = joc.grid(optimizer=["sgd", "adam"], learning_rate=[1e-3, 0.1, 1e30], seed=range(2))
@@ -361,3 +361,12 @@ def test_names_and_tasks_that_are_unknown():
         joc.sweep("digit", TRIALS, epochs=1)
     with pytest.raises(AttributeError, match="no attribute 'swep'"):
         joc.swep  # noqa: B018
+
+
+def test_who_has_no_score_is_not_confirmed_for_its_metric_not_for_divergence(study):
+    """All finished: to say that none did would send a reader to look for what did not happen."""
+    table, metric = study.trials, study.manifest["metric"]
+    finished = table[table["status"] == "finished"]
+    undefined = finished.assign(**{metric: np.nan})
+    with pytest.raises(ValueError, match=f"with a finite {metric}: .'finished': {len(finished)}"):
+        confirming(undefined.head(1), undefined, study.manifest, 2)

@@ -88,6 +88,9 @@ def compare(arguments: Compare) -> Answer:
     from jaxopt_course.tables.signatures import UnknownColumn
 
     check(arguments)
+    if not arguments.task:
+        raise ValueError("--task names none; `jaxopt-course tasks` lists what there is")
+    check_regularized(arguments)
     names = optimizers(arguments)
     draw = configurations(arguments, names)
     try:
@@ -157,6 +160,24 @@ def regularized(arguments: Compare) -> dict[str, list[float]]:
         "l2": arguments.l2,
     }
     return {name: list(dict.fromkeys(values)) for name, values in asked.items() if values}
+
+
+def check_regularized(arguments: Compare) -> None:
+    """Refuse values of these options that no row may have, by the option's name.
+
+    Raises:
+        ValueError: a value outside of its range, or one that float32 has not.
+    """
+    from jaxopt_course.problems.regularization import BOUNDS
+
+    for name, values in regularized(arguments).items():
+        least, most, closed = BOUNDS[name]
+        for value in values:
+            if not (least <= value < most or (closed and value == most)):
+                raise ValueError(
+                    f"--{name.replace('_', '-')} must be in "
+                    f"[{least:g}, {most:g}{']' if closed else ')'}, not {value}"
+                )
 
 
 def configurations(
@@ -275,10 +296,12 @@ def learning_rates(arguments: Compare) -> list[float]:
     n, low, high = (
         default if one is None else one for one, default in zip(given, GRID, strict=True)
     )
-    if n < 1 or not 0 < low <= high or not np.isfinite(high):
+    if n < 1:
+        raise ValueError(f"--learning-rates must be at least 1, not {n}")
+    if not 0 < low <= high or not np.isfinite(high):
         raise ValueError(
-            "learning rates need a number of at least 1 and 0 < minimum <= maximum, "
-            f"not {n} from {low} to {high}"
+            "learning rates need 0 < --learning-rate-min <= --learning-rate-max, finite, "
+            f"not {low} and {high}"
         )
     info = np.finfo(np.float32)
     if low < float(info.tiny) or high > float(info.max):

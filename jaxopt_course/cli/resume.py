@@ -11,7 +11,7 @@ from jaxopt_course.cli.errors import again
 from jaxopt_course.cli.outcome import confirm, seconds, show, stopped
 from jaxopt_course.cli.own_table import Table, made_of
 from jaxopt_course.cli.say import say
-from jaxopt_course.cli.training import cluster_of
+from jaxopt_course.cli.training import check_confirm, cluster_of
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ def resume(arguments: Resume) -> Answer:
     use_cpu_cores()
     from jaxopt_course.studies.study import Study, SweepInterrupted
 
-    if arguments.confirm < 0:
-        raise ValueError("--confirm must be at least 0")
+    check_confirm(arguments.confirm)
     try:
         task, optimizer = made_of(arguments)
         study = Study.resume(

@@ -60,7 +60,11 @@ def sweep(arguments: Sweep) -> Answer:
     budget: dict[str, Any] = {"epochs": arguments.epochs, "steps": arguments.steps}
     if arguments.epochs is None and arguments.steps is None:
         budget["epochs"] = 20
-    budget["batch_size"] = arguments.batch_size or _batch_size(task, trials, taken)
+    if arguments.batch_size is not None and "batch_size" in trials:
+        raise ValueError("the table has a column batch_size: leave --batch-size out")
+    budget["batch_size"] = arguments.batch_size
+    if arguments.batch_size is None:
+        budget["batch_size"] = _batch_size(task, trials, taken)
     name = getattr(task, "name", own.name)
     return train(arguments, task, name, trials, optimizer, static or None, budget)
 
@@ -82,6 +86,8 @@ def _trials(arguments: Sweep, own: own_file.OwnFile) -> tuple[Any, Any]:
         trials = own.trials() if callable(own.trials) else own.trials
         if not isinstance(trials, pd.DataFrame):
             raise ValueError(f"`trials` in the file must be a table, not {type(trials).__name__}")
+        if "seed" in trials and arguments.seeds is not None:
+            raise ValueError("the table in the file has a column seed: leave --seeds out")
         if "seed" not in trials:
             trials = trials.merge(pd.DataFrame({"seed": seeds_of(arguments)}), how="cross")
     asked = list(dict.fromkeys(arguments.optimizers))

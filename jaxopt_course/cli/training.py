@@ -39,8 +39,8 @@ class Training(Asked):
     """auto chooses the lanes from memory and short timed probes, and says why."""
     scheduler: Literal["none", "halving", "hyperband", "asha", "median"] = "none"
     """What stops trials that do not look promising; none trains all to their end."""
-    eta: float = 3.0
-    """Of halving, hyperband and asha: 1/eta of the configurations of a rung train on."""
+    eta: float | None = None
+    """Of halving, hyperband and asha: 1/eta of the configurations of a rung train on; default 3."""
     evaluate_every: int | None = None
     """Steps between evaluations, where schedulers may stop a trial; default an epoch."""
     diverges_above: float | None = None
@@ -72,8 +72,14 @@ def check(arguments: Training) -> None:
         ValueError: a number of seeds or evaluations that is none, two ways to say how many lanes,
             or a score that contradicts the metric.
     """
-    if (arguments.seeds is not None and arguments.seeds < 1) or arguments.confirm < 0:
-        raise ValueError("--seeds must be at least 1, and --confirm at least 0")
+    if arguments.seeds is not None and arguments.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, not {arguments.seeds}")
+    check_confirm(arguments.confirm)
+    if arguments.eta is not None and arguments.scheduler in ("none", "median"):
+        raise ValueError(
+            "--eta is of --scheduler halving, hyperband and asha, "
+            f"and would change nothing of {arguments.scheduler}: leave it out"
+        )
     for name in ("trials", "samples"):
         if (number := getattr(arguments, name, None)) is not None and number < 1:
             raise ValueError(f"--{name} must be at least 1, not {number}")
@@ -90,6 +96,18 @@ def check(arguments: Training) -> None:
         raise ValueError("give either --lanes or --plan auto, not both")
     if arguments.live:
         needed()
+
+
+def check_confirm(number: int) -> None:
+    """Refuse a number of fresh seeds that could only fail when all is trained.
+
+    Raises:
+        ValueError: it is none, or beyond what ``Study.confirm`` takes.
+    """
+    from jaxopt_course.studies.choosing import MOST_SEEDS
+
+    if not 0 <= number <= MOST_SEEDS:
+        raise ValueError(f"--confirm must be a number from 0 to {MOST_SEEDS:,}, not {number}")
 
 
 def seeds_of(arguments: Training, default: int = 4) -> range:
@@ -143,10 +161,13 @@ def _train(
         "evaluate_every": arguments.evaluate_every,
         "diverges_above": arguments.diverges_above,
     }
-    planned = None
-    if arguments.plan == "auto":
-        planned = plan(task, trials, optimizer, static=static, **budget)
-        say(*str(planned).splitlines())
+    planned: list[Any] = []
+
+    def make() -> Any:
+        planned.append(plan(task, trials, optimizer, static=static, **budget))
+        say(*str(planned[0]).splitlines())
+        return planned[0]
+
     try:
         with imported_ahead(), warnings.catch_warnings():
             if _is_asked() and not arguments.yes:  # before the second is compiled
@@ -158,7 +179,7 @@ def _train(
                 **budget,
                 static=static,
                 lanes=arguments.lanes,
-                plan=planned,
+                plan=make if arguments.plan == "auto" else None,
                 metric=arguments.metric,
                 score=arguments.score,
                 patience=arguments.patience,
@@ -175,7 +196,7 @@ def _train(
         raise ValueError(f"{warning}; to go on nevertheless, add --yes") from None
     except SweepInterrupted as stop:
         return stopped(stop, out, arguments.lang)
-    took: dict[str, Any] = {} if planned is None else {"plan": describe(planned)}
+    took: dict[str, Any] = {"plan": describe(planned[0])} if planned else {}
     told = {"interrupted": False, "seconds": seconds()} | took
     answer = show(out, language=arguments.lang, **told)
     say(f"{seconds():.1f} s from command to report")
@@ -216,10 +237,11 @@ def scheduler_of(arguments: Training) -> Any:
     """The scheduler asked for, or None."""
     from jaxopt_course.sweeps import schedulers
 
+    eta: dict[str, Any] = {} if arguments.eta is None else {"eta": arguments.eta}
     made = {
-        "halving": lambda: schedulers.SuccessiveHalving(arguments.eta),
-        "hyperband": lambda: schedulers.Hyperband(arguments.eta),
-        "asha": lambda: schedulers.ASHA(arguments.eta),
+        "halving": lambda: schedulers.SuccessiveHalving(**eta),
+        "hyperband": lambda: schedulers.Hyperband(**eta),
+        "asha": lambda: schedulers.ASHA(**eta),
         "median": schedulers.MedianStopping,
     }
     return None if arguments.scheduler == "none" else made[arguments.scheduler]()

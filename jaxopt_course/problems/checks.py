@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxopt_course.problems import asking, recording, shapes
 from jaxopt_course.problems.data_checks import structures
-from jaxopt_course.problems.traced import is_array, kind_of, traced
+from jaxopt_course.problems.traced import is_array, kind_of, reached, traced
 from jaxopt_course.tree import Tree
 
 
@@ -151,6 +151,14 @@ def functions(
     real = is_array(value) and jnp.issubdtype(value.dtype, jnp.floating)
     if not real or value.shape != ():
         raise ValueError(f"loss must return a real scalar first, and returns {kind_of(value)}")
+    moved = [jnp.issubdtype(leaf.dtype, jnp.inexact) for leaf in jax.tree.leaves(params)]
+    moved += [False] * (len(jaxpr.jaxpr.invars) - len(moved))
+    if any(moved) and not reached(jaxpr.jaxpr, moved)[0]:
+        raise ValueError(
+            "loss has no gradient in any parameter, so that nothing would be learned: it does not "
+            "read them, or argmax, a comparison, rounding or stop_gradient stands between; take a "
+            "formula that is smooth (counts are for metrics)"
+        )
     before, after = structures(state, new_state)
     if before != after:
         raise ValueError(f"loss changes the structure of model_state from {before} to {after}")

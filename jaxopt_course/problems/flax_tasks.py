@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_course.messages import unknown
 from jaxopt_course.problems import asking, checks, recording
@@ -42,8 +43,9 @@ def ingredients(
     measuring = rule if evaluate_loss is None else _rule_of(evaluate_loss)
     checks.measures(rule.metrics if metrics is None else metrics)
     measured = dict(rule.metrics if metrics is None else metrics)
-    if evaluate_chunk < 1 or evaluate_chunk != int(evaluate_chunk):
-        raise ValueError(f"evaluate_chunk must be whole and at least 1, not {evaluate_chunk}")
+    number = isinstance(evaluate_chunk, int | float | np.number)
+    if not number or evaluate_chunk < 1 or evaluate_chunk != int(evaluate_chunk):
+        raise ValueError(f"evaluate_chunk must be whole and at least 1, not {evaluate_chunk!r}")
 
     given = gather(inputs, targets, rule, evaluate_chunk=evaluate_chunk, **data)
     directions = {name: direction for name, (_, direction) in measured.items()}

@@ -76,3 +76,18 @@ def means(measured: Mapping[str, Any], losses: jax.Array) -> dict[str, jax.Array
         name: jnp.mean(value) if jnp.shape(value) == one_each else value
         for name, value in measured.items()
     }
+
+
+def joined(metrics: Any, watched: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+    """What the loss measures and what a step is watched for, by the names of their curves.
+
+    Raises:
+        ValueError: both have a name: one would stand where the other is looked for.
+    """
+    own = named(metrics)
+    if both := sorted(own.keys() & watched.keys()):
+        raise ValueError(
+            f"the loss measures {both}, and so are curves of watch= called: rename what the loss "
+            "measures, or leave that out of watch="
+        )
+    return own | dict(watched)

@@ -131,7 +131,7 @@ class Task:
             ValueError: they do not; see the class.
         """
         given = self.init, self.loss, self.evaluate, self.sample, self.valid, self.metrics
-        taken = self.directions.keys() - self.metrics.keys()
+        taken = {f"{part}_{name}" for part in self.validations for name in self.metrics}
         checks.functions(*given, row, self.shared, taken)
 
     @functools.cached_property

@@ -1,11 +1,12 @@
 """A user's function is traced, never run: whose error it was, and what it returned, in words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 MOST = 400  # characters of somebody else's error
 BY_JAX = re.compile(r"^function \S+ at \S+ traced for \w+ ")  # which of our own lines traced it
@@ -73,3 +74,32 @@ def kind_of(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return f"({', '.join(map(kind_of, value))})"
     return type(value).__name__
+
+
+FLAT = {"stop_gradient", "sign", "floor", "ceil", "round"}  # no slope wherever they have one
+
+
+def reached(jaxpr: Any, moved: Sequence[bool]) -> list[bool]:
+    """Of each result whether a gradient may lead from it to the arguments that are ``moved``.
+
+    Nothing leads through whole numbers and truth values, as of an argmax or a comparison, nor
+    through what is ``FLAT``.  What is not looked into, a loop or a rule of somebody's own, may.
+
+    Args:
+        jaxpr: of a function that was traced.
+        moved: of each argument.
+    """
+    if jaxpr.effects:  # what is written somewhere is not followed
+        return [True] * len(jaxpr.outvars)
+    seen = {var for var, one in zip(jaxpr.invars, moved, strict=True) if one}
+    leads = lambda atom: not hasattr(atom, "val") and atom in seen  # a literal has a value
+    for one in jaxpr.eqns:
+        given, name = [leads(atom) for atom in one.invars], one.primitive.name
+        found = [any(given) and name not in FLAT] * len(one.outvars)
+        if name in ("jit", "pjit"):
+            found = reached(one.params["jaxpr"].jaxpr, given)
+        for var, led in zip(one.outvars, found, strict=True):
+            dtype = getattr(var.aval, "dtype", None)
+            if led and dtype is not None and jnp.issubdtype(dtype, jnp.inexact):
+                seen.add(var)
+    return [leads(atom) for atom in jaxpr.outvars]

@@ -52,10 +52,7 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
         PermissionError: nothing can be written there.
         BlockingIOError: another process works there.
     """
-    path = where(directory)
-    if not isinstance(overwrite, bool):  # "no" would be true
-        raise TypeError(f"overwrite must be True or False, not {overwrite!r}")
-    _refuse(path, overwrite)
+    path = look(directory, overwrite)
     missing = [one for one in (path, *path.parents) if not one.exists()]
     listed = is_file(path / LIST)
     try:
@@ -77,6 +74,19 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
             if not listed:
                 _leave_nothing(path, missing)
             raise
+
+
+def look(directory: str | Path, overwrite: bool = False) -> Path:
+    """Whether :func:`claimed` would refuse what lies there, with nothing made; the path.
+
+    Raises:
+        TypeError, FileExistsError: as :func:`claimed`.
+    """
+    path = where(directory)
+    if not isinstance(overwrite, bool):  # "no" would be true
+        raise TypeError(f"overwrite must be True or False, not {overwrite!r}")
+    _refuse(path, overwrite)
+    return path
 
 
 def _leave_nothing(path: Path, made: list[Path]) -> None:

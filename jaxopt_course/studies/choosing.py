@@ -152,6 +152,14 @@ def check_groups(by: str | Sequence[str] | None, columns: Sequence[str]) -> list
     return list(dict.fromkeys(groups))
 
 
+def unscored(trials: pd.DataFrame, metric: str) -> str:
+    """Why nobody has a score, as a clause: a metric that is undefined is none that diverged."""
+    return (
+        f"no configuration finished on all of its seeds with a finite {metric}: "
+        f"{trials['status'].value_counts().to_dict()}"
+    )
+
+
 def confirming(
     winners: pd.DataFrame,
     trials: pd.DataFrame,
@@ -174,7 +182,7 @@ def confirming(
     fresh = fresh_seeds(seeds, set(manifest["seeds"]))
     winners = winners[winners[manifest["metric"]].notna()]
     if winners.empty:
-        raise ValueError("no configuration finished on all of its seeds; nothing to confirm")
+        raise ValueError(f"{unscored(trials, manifest['metric'])}; nothing to confirm")
     columns, own = list(manifest["hyperparameters"]), making(manifest)
     chosen = winners[own].astype(dict(trials[own].dtypes))
     if len(own) < len(columns):

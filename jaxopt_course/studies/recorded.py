@@ -12,7 +12,7 @@ from jaxopt_course.records import checkpoints, claims, store, weights
 from jaxopt_course.records.format import CONFIRMATION, check_task, making
 from jaxopt_course.report import optuna, statistics, tables
 from jaxopt_course.report.standings import standings
-from jaxopt_course.studies.choosing import check_groups, check_measured, check_metric, varied_in
+from jaxopt_course.studies import choosing
 from jaxopt_course.studies.lineage import table_of
 from jaxopt_course.studies.results import bare, join, with_bests
 from jaxopt_course.studies.session import Session
@@ -125,10 +125,7 @@ class RecordedStudy:
         name, _ = self._metric(metric)
         first = self.configurations(name).iloc[0]
         if pd.isna(first[name]):
-            raise ValueError(
-                f"no configuration finished on all of its seeds with a finite {name}: "
-                f"{self.trials['status'].value_counts().to_dict()}; see study.trials"
-            )
+            raise ValueError(f"{choosing.unscored(self.trials, name)}; see study.trials")
         return first
 
     def winners(
@@ -144,7 +141,7 @@ class RecordedStudy:
         Raises:
             ValueError: a column that makes no configuration; of several tasks, without "task".
         """
-        groups = check_groups(by, self.hyperparameters)
+        groups = choosing.check_groups(by, self.hyperparameters)
         if self.tasks and tables.TASK not in groups:
             if by is not None:
                 raise ValueError(f'by= needs "task" too, as scores of tasks are not compared: {by}')
@@ -204,7 +201,7 @@ class RecordedStudy:
             ValueError: no such column, or several configurations of one of its values; an unknown
                 reference; a level or power outside (0, 1).
         """
-        (column,) = check_groups(by, self.hyperparameters)
+        (column,) = choosing.check_groups(by, self.hyperparameters)
         trials = with_bests(self.trials, self.curves, self.manifest["task"]["metrics"])
         number = tables.configuration_numbers(trials, self.hyperparameters)
         several = number.groupby(trials[column].astype(str)).nunique()
@@ -343,7 +340,7 @@ class RecordedStudy:
         """A metric that may choose, and its direction."""
         if metric is None:
             return self.manifest["metric"], self.manifest["direction"]
-        chosen = check_metric(metric, self.manifest["task"]["metrics"])
-        varied = varied_in(self.trials, self.hyperparameters)
-        check_measured(chosen[0], self.manifest.get("measured_with", {}), varied)
+        chosen = choosing.check_metric(metric, self.manifest["task"]["metrics"])
+        varied = choosing.varied_in(self.trials, self.hyperparameters)
+        choosing.check_measured(chosen[0], self.manifest.get("measured_with", {}), varied)
         return chosen

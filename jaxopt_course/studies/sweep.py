@@ -1,6 +1,6 @@
 """``sweep``: a table in, a study out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def sweep(
     replicates: Sequence[str] | None = None,
     equal: Equal | None = None,
     lanes: int | None = None,
-    plan: Plan | Plans | None = None,
+    plan: Plan | Plans | Callable[[], Plan | Plans] | None = None,
     record_every: int | None = None,
     evaluate_every: int | None = None,
     diverges_above: float | None = None,
@@ -100,7 +100,8 @@ def sweep(
         lanes: W, trials trained side by side on a device; default by ``default_lanes``. Results
             agree between widths to rounding; within a width they are the same bit for bit.
         plan: of :func:`plan`, for the same arguments; says how many lanes, instead of ``lanes``,
-            for each bucket.
+            for each bucket; or a function without arguments that makes it, which is called when
+            all else is checked.
         record_every: steps between records of the training loss (their mean since the last one);
             default as ``evaluate_every``.
         evaluate_every: steps between evaluations on the validation part; default an epoch.
@@ -208,6 +209,12 @@ def sweep(
     check_cluster(cluster, devices, table, mesh)
     devices = devices_of(devices, mesh, sharding, table)
     devices = devices if cluster is None else devices[:1]
+    part = check_part(part, scheduler)
+    check_scheduler(scheduler, table)
+    if callable(plan):  # compiles and trains: not before all else is known to be right
+        if directory is not None:
+            claims.look(directory, overwrite)
+        plan = plan()
     widths: list[int | None]
     plans: list[Any]
     if plan is None:
@@ -216,8 +223,6 @@ def sweep(
         raise ValueError("give either lanes= or plan=, not both; a plan says how many lanes")
     else:
         widths, plans = widths_of(plan, table, devices)
-    part = check_part(part, scheduler)
-    check_scheduler(scheduler, table)
     starts = None if start is None else Starts(start)
     table = table if starts is None else starts.identified(table)
     session = Session(

@@ -45,6 +45,12 @@ def normalise(trials: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
                 f"a hyperparameter may not be called {column!r}, as results of a study are; rename "
                 "the column, or keep only study.trials[[*study.hyperparameters, 'seed']]"
             )
+    lost = [n for n in trials.index.names if n is not None and n not in {*RESULTS, *trials}]
+    if lost:  # as of set_index("seed"): all rows would train with seed 0
+        raise ValueError(
+            f"the table's index has a name, {lost[0]!r}, and would be lost: trials.reset_index() "
+            "makes it a column, trials.reset_index(drop=True) leaves it out"
+        )
     table = pd.DataFrame({c: nullable(c, trials[c]) for c in trials.columns})
     table = table.reset_index(drop=True)
     _refuse_controls(table)

@@ -1,7 +1,7 @@
 """What the numbers of a search space are drawn from."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,8 @@ def values_of(name: str, column: Any) -> list[Any]:
         return [column]
     if isinstance(column, set | frozenset):  # of text, other rows in each process
         raise TypeError(f"column {name!r} is a set, which has no order: give a list, sorted(…)")
+    if isinstance(column, Mapping):  # of which a loop sees the keys alone
+        raise TypeError(f"column {name!r} is a dictionary: give a list, of its keys or values")
     if getattr(column, "ndim", None) == 0:
         return [np.asarray(column).item()]
     if hasattr(column, "__array__"):
