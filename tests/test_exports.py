@@ -275,11 +275,38 @@ def test_places_that_are_none_are_refused(study, odd):
 
     for write, what in (
         (study.to_csv, "file"),
+        (study.to_optuna, "journal_file"),
         (study.to_tensorboard, "directory"),
         (store_of, ""),
     ):
         with pytest.raises((TypeError, ValueError), match=f"{what or 'store'} must be a path"):
             write(odd)
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 250, "x" * 300, "loop", "loop/x", "proc", "~nobody at all/x"]
+)
+@pytest.mark.parametrize("method", ["to_csv", "to_latex", "to_optuna", "to_tensorboard"])
+def test_places_that_take_nothing_are_a_sentence(study, tmp_path, monkeypatch, method, name):
+    """A file is written under a longer name first: one that fits may still be too long."""
+    monkeypatch.chdir(tmp_path)
+    os.symlink("loop", "loop")
+    place = "/proc/none" if name == "proc" else name
+    if method == "to_tensorboard" and len(name) == 250:  # a directory has no other name first
+        return
+    more = {"overwrite": True} if method in ("to_csv", "to_latex") else {}
+    with pytest.raises(
+        (PermissionError, FileNotFoundError), match=r"leads nowhere|cannot|there is"
+    ):
+        getattr(study, method)(place, **more)
+    assert os.listdir() == ["loop"]
+
+
+def test_an_address_makes_no_folder(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="is an address"):
+        study.to_tensorboard("s3://bucket/board")
+    assert os.listdir() == []
 
 
 @pytest.mark.parametrize("module", ["mlflow", "wandb", "trackio", "tensorboardX"])
