@@ -20,7 +20,8 @@ def export(project: str, name: str, whole: Whole, runs: list[Run]) -> list[str]:
     taken = {*names} & {*_storage().get_runs(project)}
     if taken:
         raise ValueError(
-            f"Trackio's project {project!r} holds a study {name!r} already; give another name=…"
+            f"Trackio's project {project!r} holds a study {name!r} already (half of it, where an "
+            "export was killed: delete its runs in Trackio); give another name=…"
         )
     made: list[str] = []
     try:
