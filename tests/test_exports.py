@@ -319,6 +319,37 @@ def test_what_is_not_installed_is_named_with_its_command(study, tmp_path, module
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_trackio_loses_in_silence_is_an_error(study, monkeypatch):
+    """On a full disk its writers fail, and the call returned the names of runs that were none."""
+    runs_there, lines = {}, []
+
+    class Storage:
+        get_runs = staticmethod(lambda project: list(runs_there))
+        get_logs = staticmethod(lambda project, run: runs_there[run][1:])  # one is lost
+        delete_run = staticmethod(lambda project, run: runs_there.pop(run))
+
+    class Tool:
+        @staticmethod
+        def init(project, *, name, **given):
+            runs_there[name] = []
+            return Tool
+
+        @staticmethod
+        def log(values, step):
+            lines.append(step)
+            runs_there[next(reversed(runs_there))].append(step)
+
+        finish = staticmethod(lambda: None)
+
+    monkeypatch.setitem(sys.modules, "trackio", Tool)
+    monkeypatch.setattr("jaxopt_course.exports.trackio._storage", lambda: Storage)
+    with pytest.raises(OSError, match="did not keep all of first/trial-0000: is its disk full"):
+        study.to_trackio("a project")
+    assert lines and not runs_there
+    Storage.get_logs = staticmethod(lambda project, run: runs_there[run])
+    assert study.to_trackio("a project") == list(runs_there)
+
+
 def test_a_data_base_of_somebody_else_is_refused(study, tmp_path):
     from jaxopt_course.exports.mlflow import store_of
 
