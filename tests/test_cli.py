@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import errno
+import io
 import json
 import os
 import re
@@ -362,6 +363,21 @@ def test_what_the_system_refuses_is_a_sentence(args, words, tmp_path, monkeypatc
     error = capsys.readouterr().err
     assert stop.value.code == 2 and words in error and "Errno" not in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_a_letter_shows_the_rest(tmp_path, monkeypatch, encoding):
+    """Spanish has letters beyond ASCII, and a report has ±; what is trained was an error."""
+    rows = [report_studies.trial("sgd", 0.1, seed, 0.8 + 0.01 * seed) for seed in range(2)]
+    directory = report_studies.write(
+        tmp_path / "run", rows, [report_studies.trial("sgd", 0.1, seed, 0.8) for seed in (5, 6)]
+    )
+    shown = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", shown)
+    cli.main(["report", str(directory), "--lang", "es"])
+    shown.flush()
+    text = shown.buffer.getvalue().decode(encoding)
+    assert ("b?squeda" if encoding == "ascii" else "búsqueda") in text and "sgd" in text
 
 
 def test_a_full_disk_is_said_without_pythons_words(tmp_path, monkeypatch, here, capsys):

@@ -275,11 +275,38 @@ def test_places_that_are_none_are_refused(study, odd):
 
     for write, what in (
         (study.to_csv, "file"),
+        (study.to_optuna, "journal_file"),
         (study.to_tensorboard, "directory"),
         (store_of, ""),
     ):
         with pytest.raises((TypeError, ValueError), match=f"{what or 'store'} must be a path"):
             write(odd)
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 250, "x" * 300, "loop", "loop/x", "proc", "~nobody at all/x"]
+)
+@pytest.mark.parametrize("method", ["to_csv", "to_latex", "to_optuna", "to_tensorboard"])
+def test_places_that_take_nothing_are_a_sentence(study, tmp_path, monkeypatch, method, name):
+    """A file is written under a longer name first: one that fits may still be too long."""
+    monkeypatch.chdir(tmp_path)
+    os.symlink("loop", "loop")
+    place = "/proc/none" if name == "proc" else name
+    if method == "to_tensorboard" and len(name) == 250:  # a directory has no other name first
+        return
+    more = {"overwrite": True} if method in ("to_csv", "to_latex") else {}
+    with pytest.raises(
+        (PermissionError, FileNotFoundError), match=r"leads nowhere|cannot|there is"
+    ):
+        getattr(study, method)(place, **more)
+    assert os.listdir() == ["loop"]
+
+
+def test_an_address_makes_no_folder(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="is an address"):
+        study.to_tensorboard("s3://bucket/board")
+    assert os.listdir() == []
 
 
 @pytest.mark.parametrize("module", ["mlflow", "wandb", "trackio", "tensorboardX"])
@@ -290,6 +317,37 @@ def test_what_is_not_installed_is_named_with_its_command(study, tmp_path, module
     with pytest.raises(ImportError, match=r"pip install 'jaxopt-course\[exports\]'"):
         getattr(study, f"to_{module.lower().removesuffix('x')}")(*given)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_trackio_loses_in_silence_is_an_error(study, monkeypatch):
+    """On a full disk its writers fail, and the call returned the names of runs that were none."""
+    runs_there, lines = {}, []
+
+    class Storage:
+        get_runs = staticmethod(lambda project: list(runs_there))
+        get_logs = staticmethod(lambda project, run: runs_there[run][1:])  # one is lost
+        delete_run = staticmethod(lambda project, run: runs_there.pop(run))
+
+    class Tool:
+        @staticmethod
+        def init(project, *, name, **given):
+            runs_there[name] = []
+            return Tool
+
+        @staticmethod
+        def log(values, step):
+            lines.append(step)
+            runs_there[next(reversed(runs_there))].append(step)
+
+        finish = staticmethod(lambda: None)
+
+    monkeypatch.setitem(sys.modules, "trackio", Tool)
+    monkeypatch.setattr("jaxopt_course.exports.trackio._storage", lambda: Storage)
+    with pytest.raises(OSError, match="did not keep all of first/trial-0000: is its disk full"):
+        study.to_trackio("a project")
+    assert lines and not runs_there
+    Storage.get_logs = staticmethod(lambda project, run: runs_there[run])
+    assert study.to_trackio("a project") == list(runs_there)
 
 
 def test_a_data_base_of_somebody_else_is_refused(study, tmp_path):

@@ -122,6 +122,15 @@ def test_a_journal_cut_short_stays_as_readable_as_it_was(study, journal, tmp_pat
     assert len(study.to_optuna(file, "new").trials) == 2
 
 
+@pytest.mark.parametrize("mine", [b"mine", b"mine\n", b"my first line\nmy last"])
+def test_a_text_of_the_user_is_no_damaged_journal(study, tmp_path, mine):
+    """It was to lose its last line."""
+    (tmp_path / "optuna.log").write_bytes(mine)
+    with pytest.raises(ValueError, match=r"is no journal of Optuna's"):
+        study.to_optuna(tmp_path / "optuna.log")
+    assert (tmp_path / "optuna.log").read_bytes() == mine
+
+
 def test_a_pipe_is_no_journal(study, tmp_path):
     os.mkfifo(tmp_path / "optuna.log")
     with pytest.raises(ValueError, match="is a pipe or a device"):

@@ -846,3 +846,23 @@ def test_entries_that_resuming_relies_on_are_checked(study, tmp_path, entry):
     [name] = entry
     with pytest.raises(ValueError, match=f"manifest.json is damaged: {name} is"):
         joc.Study.load(file.parent)
+
+
+@pytest.mark.parametrize("name", [".commit", "confirm/manifest.json"])
+def test_a_study_that_is_committed_is_not_said_to_be_unwritten(study, copy, monkeypatch, name):
+    """Where what it replaces cannot be removed, a reader finds the new one all the same."""
+
+    def refused(self, *given, unlink=Path.unlink, **named):
+        if self == copy / name:
+            raise PermissionError(errno.EACCES, "no", str(self))
+        unlink(self, *given, **named)
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(PermissionError) as error:
+        study.save(copy, overwrite=True)
+    monkeypatch.undo()
+    pd.testing.assert_frame_equal(joc.Study.load(copy).trials, study.trials)
+    (note,) = error.value.__notes__
+    assert note.startswith(f"the study is whole in {copy}")
+    with claims.held(copy):  # whatever works there next
+        assert not (copy / ".commit").exists() and not (copy / "confirm/manifest.json").exists()

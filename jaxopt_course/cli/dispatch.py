@@ -16,7 +16,7 @@ from jaxopt_course.cli.programs import programs_kept
 from jaxopt_course.cli.replay import Replay, replay
 from jaxopt_course.cli.report import Report, report
 from jaxopt_course.cli.resume import Resume, resume
-from jaxopt_course.cli.say import say, say_to, say_traceback, warnings_said
+from jaxopt_course.cli.say import say, say_to, say_traceback, take_any_letter, warnings_said
 from jaxopt_course.cli.site import Site, site
 from jaxopt_course.cli.spoken import spoken
 from jaxopt_course.cli.sweep import Sweep, sweep
@@ -56,6 +56,7 @@ def main(args: list[str] | None = None) -> None:
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
     )
     answers: TextIO | None = sys.stdout
+    take_any_letter(sys.stdout, sys.stderr)
     try:
         with (
             said_elsewhere(command),

@@ -1,5 +1,6 @@
 """All that the commands print goes through here: a terminal obeys nothing of it."""
 
+import io
 import sys
 import traceback
 import warnings
@@ -14,6 +15,16 @@ def say(*lines: object, error: bool = False) -> None:
     """Print lines, with ``error`` on standard error; a line break within one is only shown."""
     for line in lines:
         print(printable(line), file=sys.stderr if error else sys.stdout)
+
+
+def take_any_letter(*streams: TextIO | None) -> None:
+    """Let a terminal that lacks a letter, as one of ASCII lacks ±, show ? instead of an error.
+
+    Where ``compare`` tells, all is trained.
+    """
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")
 
 
 def say_to(stream: TextIO, line: str) -> None:

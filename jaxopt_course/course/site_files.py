@@ -32,11 +32,8 @@ def claim(path: Path, overwrite: bool) -> Path:
 
     It is marked at once: the first lesson takes minutes, and who is killed meanwhile begins again.
     """
-    path = path.expanduser().resolve()
-    for part in (path, *path.parents):
-        if part.is_file():
-            raise NotADirectoryError(f"{part} is a file, not a directory for a site")
-    path.mkdir(parents=True, exist_ok=True)
+    path = files.where(path)
+    files.make_named(path, "a site")
     ours = is_ours(path)
     if {file.name for file in path.iterdir()} - {half(RECORD)} and not ours and not overwrite:
         raise FileExistsError(

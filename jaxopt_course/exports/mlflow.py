@@ -8,8 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from jaxopt_course.exports.packages import a_path, imported
+from jaxopt_course.exports.packages import imported
 from jaxopt_course.exports.runs import Run, Whole, results
+from jaxopt_course.records.files import a_path
 
 BATCH = 1000  # metrics of one call, MLflow's limit; of parameters it is 100
 FEW = 100

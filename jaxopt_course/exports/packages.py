@@ -27,18 +27,20 @@ def imported(module: str, says: str) -> Any:
         raise ImportError(f"this needs {says}: pip install 'jaxopt-course[{EXTRA}]'") from error
 
 
-def a_path(x: Any, what: str) -> Path:
-    """What was given as a place, without ``~``.
+def a_directory(x: Any) -> Path:
+    """What was given as a directory, which need not be there.
 
     Raises:
         TypeError: it is no path.
-        ValueError: no file can be called so.
+        ValueError: no directory can be called so, or it is an address.
+        NotADirectoryError: it is a file.
+        PermissionError: it leads nowhere, or no disk can have it.
     """
-    if not isinstance(x, str | Path):
-        raise TypeError(f"{what} must be a path, not {x!r:.60} ({type(x).__name__})")
-    if not str(x).strip() or "\0" in str(x):
-        raise ValueError(f"{what} must be a path, not {x!r:.60}")
-    return Path(x).expanduser()
+    files.a_path(x, "directory")
+    path = files.where(x)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file; name a directory")
+    return path
 
 
 def named(x: str | None, default: str, what: str) -> str:
@@ -61,8 +63,13 @@ def named(x: str | None, default: str, what: str) -> str:
 
 
 def write_text(path: Path, said: str) -> None:
-    """Write a file whole or not at all; where a link is, to what it leads."""
-    files.replace_bytes(path.resolve(), said.encode())
+    """Write a file whole or not at all; where a link is, to what it leads.
+
+    Raises:
+        PermissionError: no file can be there.
+    """
+    with files.placing(path):
+        files.replace_bytes(path.resolve(), said.encode())
 
 
 def free_file(file: str | Path, overwrite: bool = False) -> Path:
@@ -72,11 +79,14 @@ def free_file(file: str | Path, overwrite: bool = False) -> Path:
         FileExistsError: it is there, and ``overwrite`` is false.
         IsADirectoryError, FileNotFoundError: it is a directory, or its directory is not there.
         TypeError, ValueError: it is no path; a pipe or a device.
+        PermissionError: no disk can have it, or it is in a directory that you may not look into.
     """
-    path = a_path(file, "file")
-    if path.is_dir():
+    path = files.a_path(file, "file")
+    with files.placing(path):
+        is_directory, has_parent = path.is_dir(), path.parent.is_dir()
+    if is_directory:
         raise IsADirectoryError(f"{path} is a directory; name a file in it, as {path}/study.csv")
-    if not path.parent.is_dir():
+    if not has_parent:
         raise FileNotFoundError(f"there is no directory {path.parent} for {path.name}")
     if (path.exists() or path.is_symlink()) and not overwrite:
         raise FileExistsError(f"{path} is there already; give another name, or overwrite=True")

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jaxopt_course.exports.packages import a_path, imported
+from jaxopt_course.exports.packages import a_directory, imported
 from jaxopt_course.exports.runs import Run, Whole, results
-from jaxopt_course.records.files import replace_bytes
+from jaxopt_course.records.files import make_named, replace_bytes
 
 
 def export(directory: str | Path, metric: str, whole: Whole, runs: list[Run]) -> Path:
@@ -26,14 +26,13 @@ def export(directory: str | Path, metric: str, whole: Whole, runs: list[Run]) ->
     """
     imported("tensorboardX", "tensorboardX")
     summary = imported("tensorboardX.summary", "tensorboardX")
-    path = a_path(directory, "directory").resolve()
-    if path.exists() and not path.is_dir():
-        raise NotADirectoryError(f"{path} is a file; name a directory")
+    path = a_directory(directory)
     if path.is_dir() and any(path.iterdir()):
         raise FileExistsError(f"{path} is not empty, and nothing in it is replaced; name another")
     text = "\n".join(f"    {name}: {fact}" for name, fact in whole.facts.items())
     made = [one for one in (path, *path.parents) if not one.exists()]
     try:
+        make_named(path, "events")
         _write(path, [(summary.text("study", text), None)])
         for run in runs:
             _write(path / run.name, _events(run, metric, summary))

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from jaxopt_course.exports.packages import a_path, imported
+from jaxopt_course.exports.packages import a_directory, imported
 from jaxopt_course.exports.runs import Run, Whole, config, results
+from jaxopt_course.records.files import make_named
 
 # The study says what it was made with: no code, no packages, no load of this machine.
 MARK = "jaxopt_course.json"  # beside what W&B wrote of a run, by which its study is known again
@@ -26,11 +27,9 @@ def export(
         FileExistsError: it has a study of that name in that project.
     """
     wandb = imported("wandb", "Weights & Biases")
-    path = a_path(directory, "directory").resolve()
-    if path.exists() and not path.is_dir():
-        raise NotADirectoryError(f"{path} is a file; name a directory")
+    path = a_directory(directory)
     _refuse_known(path, {"project": project, "study": name})
-    path.mkdir(parents=True, exist_ok=True)
+    make_named(path, "runs")
     known = wandb.Settings.model_fields
     quiet = wandb.Settings(**{name: x for name, x in QUIET.items() if name in known})
     found: list[Path] = []

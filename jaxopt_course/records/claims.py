@@ -11,6 +11,7 @@ from jaxopt_course.records.files import (
     MAX_JSON,
     is_file,
     make_folder,
+    make_named,
     partial_of,
     require_regular,
     where,
@@ -55,15 +56,7 @@ def claimed(directory: str | Path, overwrite: bool = False) -> Iterator[Path]:
     path = look(directory, overwrite)
     missing = [one for one in (path, *path.parents) if not one.exists()]
     listed = is_file(path / LIST)
-    try:
-        make_folder(path)
-    except (FileExistsError, NotADirectoryError):
-        parts = [part for part in (path, *path.parents) if part.is_file()]
-        raise NotADirectoryError(
-            f"{parts[0] if parts else path} is a file, not a directory for a study"
-        ) from None
-    except OSError as error:
-        raise PermissionError(f"cannot make the directory {path}: {error.strerror}") from None
+    make_named(path, "a study")
     with held(path):
         _refuse(path, overwrite)  # another process may have been quicker
         try:

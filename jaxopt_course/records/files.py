@@ -5,6 +5,7 @@ regular file inside the study's directory: no link, no pipe, no device; and what
 it is said in one sentence that names it.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -16,6 +17,9 @@ from typing import Any, TypeVar
 
 PARTIAL = ".partial"  # how a file ends while it is written
 MAX_JSON = 1 << 26  # bytes; no manifest of ours comes near
+NO_PLACE = {errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL}
+NO_PLACE |= {errno.EACCES, errno.EPERM, errno.EROFS}  # others may pass, as a full disk
+ELSEWHERE = "choose another place, or a shorter name"
 TURNS = 100  # at which a reader meets a writer, which is rare once
 Fill = Callable[[Path], Any]  # writes what belongs into a file
 Read = TypeVar("Read")
@@ -48,6 +52,21 @@ def naming(file: Path) -> Iterator[None]:
         if error.errno is not None and error.filename is None:
             error.filename = str(file)
         raise
+
+
+@contextmanager
+def placing(file: Path) -> Iterator[None]:
+    """Say in a sentence that no file can be where the user wants one; a full disk is none of it.
+
+    Raises:
+        PermissionError: the name is too long, the directory takes no files, or the like.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        raise PermissionError(f"{file} cannot be written: {_why(error)}; {ELSEWHERE}") from None
 
 
 def replace_bytes(target: Path, content: bytes) -> None:
@@ -92,6 +111,32 @@ def make_folder(path: Path) -> None:
         sync(one.parent)
 
 
+def make_named(path: Path, what: str) -> None:
+    """As :func:`make_folder`, of a folder that the user named.
+
+    Args:
+        path: as :func:`where` has it.
+        what: it is for, as "a study".
+
+    Raises:
+        NotADirectoryError: it, or a part of it, is a file.
+        PermissionError: it cannot be made.
+    """
+    try:
+        make_folder(path)
+    except (FileExistsError, NotADirectoryError):
+        parts = [part for part in (path, *path.parents) if part.is_file()]
+        raise NotADirectoryError(
+            f"{parts[0] if parts else path} is a file, not a directory for {what}"
+        ) from None
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        raise PermissionError(
+            f"cannot make the directory {path}: {_why(error)}; {ELSEWHERE}"
+        ) from None
+
+
 def dump(content: Any) -> bytes:
     """JSON as people can read it."""
     return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
@@ -107,6 +152,22 @@ def sha256(file: Path) -> str:
     require_regular(file)
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def a_path(x: Any, what: str) -> Path:
+    """What was given as a place, without ``~``.
+
+    Raises:
+        TypeError: it is no path.
+        ValueError: no file can be called so.
+        PermissionError: it leads nowhere, or no disk can have it.
+    """
+    if not isinstance(x, str | Path):
+        raise TypeError(f"{what} must be a path, not {x!r:.60} ({type(x).__name__})")
+    if not str(x).strip() or "\0" in str(x):
+        raise ValueError(f"{what} must be a path, not {x!r:.60}")
+    where(str(x).replace("://", ":/"))  # some take an address
+    return Path(x).expanduser()
 
 
 def require_folder(directory: Path, name: str) -> Path:

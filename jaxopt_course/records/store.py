@@ -120,13 +120,13 @@ def complete(directory: Path) -> None:
         if inside and not files.require_folder(directory, CONFIRMATION).is_dir():
             continue
         folder = directory / inside
-        pending = _pending(folder)
-        if pending is None or not own >= {f"{inside}{name}" for name in (*STUDY, COMMIT)}:
+        found = pending(folder)
+        if found is None or not own >= {f"{inside}{name}" for name in (*STUDY, COMMIT)}:
             continue
         if not inside:
             _remove(directory, _derived(directory), own)
         _remove(directory, [f"{inside}{EVENTS}"], own)
-        for name, file in pending.items():
+        for name, file in found.items():
             if file != folder / name:
                 os.replace(file, folder / name)
         files.sync(folder)
@@ -177,7 +177,7 @@ def _remove(directory: Path, names: Iterable[str], own: set[str]) -> None:
         files.sync(folder)
 
 
-def _pending(folder: Path) -> dict[str, Path] | None:
+def pending(folder: Path) -> dict[str, Path] | None:
     """The files of a study that is whole on the disk but not yet in its place; None without."""
     try:
         commit = files.read_json(folder / COMMIT)
@@ -241,7 +241,7 @@ def read(directory: str | Path) -> Record:
 
 
 def _read(path: Path) -> Record:
-    place = _pending(path) or {name: path / name for name in SEALED}
+    place = pending(path) or {name: path / name for name in SEALED}
     file = place[MANIFEST]
     if not files.is_file(file):
         why = f"no {MANIFEST} in it"
@@ -291,7 +291,7 @@ def read_confirmation(directory: Path, manifest: dict[str, Any]) -> Record | Non
     Raises:
         ValueError: it is damaged.
     """
-    if _pending(directory) is not None or not has_confirmation(directory):
+    if pending(directory) is not None or not has_confirmation(directory):
         return None
     try:
         record = read(directory / CONFIRMATION)
@@ -306,7 +306,7 @@ def read_confirmation(directory: Path, manifest: dict[str, Any]) -> Record | Non
 def has_confirmation(directory: Path) -> bool:
     """Whether winners were trained on fresh seeds before."""
     folder = files.require_folder(directory, CONFIRMATION)
-    return files.is_file(folder / MANIFEST) or _pending(folder) is not None
+    return files.is_file(folder / MANIFEST) or pending(folder) is not None
 
 
 def identity(manifest: dict[str, Any]) -> dict[str, str]:

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.messages import printable
-from jaxopt_course.records.files import naming
+from jaxopt_course.records.files import a_path, naming, placing
 from jaxopt_course.records.format import making
 from jaxopt_course.report.tables import configuration_numbers, finite
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 LONGEST = 1 << 20  # bytes of a journal's last line that are looked at
+LOCK_ENDS = f".lock{'-' * 36}.rename"  # what Optuna appends to the name of a journal for its lock
 LOG_RATIO = 100.0  # a column that spans more than this was searched by orders of magnitude
 RANKED = ("diverged", "unfinished", "stopped", "converged")  # the first that a seed has counts
 
@@ -182,7 +183,7 @@ def export(
                 intermediate_values=told.curve,
             )
         )
-    file = Path(journal_file)
+    file = a_path(journal_file, "journal_file")
     directed = {"min": "minimize", "max": "maximize"}[direction]
     taken = f"{journal_file} holds a study {name!r} already; give another name=…"
     with _readable(file):
@@ -230,6 +231,8 @@ def _open(optuna: Any, file: Path) -> "tuple[_Journal, Any]":
         raise FileNotFoundError(f"there is no directory {file.parent} for the journal {file.name}")
     if file.exists() and not file.is_file():
         raise ValueError(f"{file} is a pipe or a device, not a journal of Optuna's")
+    with contextlib.suppress(FileNotFoundError):
+        os.lstat(f"{file}{LOCK_ENDS}")  # the name of the lock must fit, too
     journal = _Journal(optuna, file)
     storage = optuna.storages.JournalStorage(journal)
     _check_end(file)
@@ -240,6 +243,8 @@ def _check_end(file: Path) -> None:
     """Refuse a last line that Optuna passes over, and fails on once there is another after it."""
     with file.open("rb") as stream:
         size = file.stat().st_size
+        if stream.read(1) not in (b"", b"{"):
+            raise ValueError(f"{file} is no journal of Optuna's; give another file")
         stream.seek(max(0, size - LONGEST))
         tail = stream.read(LONGEST)
     lines, _, torn = tail.rpartition(b"\n")
@@ -257,7 +262,8 @@ def _check_end(file: Path) -> None:
 def _readable(file: Path) -> Iterator[None]:
     """Whatever Optuna meets in a journal, say which file it is: entries are replayed unchecked."""
     try:
-        yield
+        with placing(file):
+            yield
     except OSError:
         raise
     except Exception as error:

@@ -258,5 +258,6 @@ def write_two(a: Findings, b: Findings, file: Path, overwrite: bool = False) -> 
         raise FileNotFoundError(f"there is no directory {file.parent} for {file.name}")
     if files.is_file(file):
         files.require_regular(file)  # root could replace a device
-    files.replace(file, lambda open_file: open_file.write_text(whole, encoding="utf-8"))
+    with files.placing(file):
+        files.replace(file, lambda open_file: open_file.write_text(whole, encoding="utf-8"))
     return file

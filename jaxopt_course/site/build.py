@@ -98,8 +98,8 @@ def build(
 
 def claimed(path: Path, overwrite: bool) -> Path:
     """The directory, made where it is not there; never one with other things in it unasked."""
-    path = path.expanduser().resolve()
-    path.mkdir(parents=True, exist_ok=True)
+    path = files.where(path)
+    files.make_named(path, "a site")
     ours = is_ours(path)
     half = files.partial_of(path / MARK).name  # of who was killed at the very beginning
     if {file.name for file in path.iterdir()} - {half} and not ours and not overwrite:

@@ -16,6 +16,7 @@ from jaxopt_course.studies import choosing
 from jaxopt_course.studies.lineage import table_of
 from jaxopt_course.studies.results import bare, join, with_bests
 from jaxopt_course.studies.session import Session
+from jaxopt_course.studies.unwritten import unwritten
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -257,21 +258,15 @@ class RecordedStudy:
             OSError: the disk is full, or the like; the error has the study.
         """
         own = path / CONFIRMATION if confirmation else path
+        written = False
         try:
             record = store.Record(self.manifest, self.trials, bare(self.curves))
             store.write(path, record, confirmation, self._contents())
+            written = True
             store.write_events(own, self.events)
         except OSError as error:
-            later = "save it once there is room, or elsewhere"
-            if resumable:
-                later = (
-                    "and once there is room, Study.resume(directory) or jaxopt-course resume "
-                    "writes it from the last checkpoint"
-                )
-            error.add_note(
-                f"the study could not be written into {own}; nothing is lost: it is this "
-                f"exception's attribute .study, {later}"
-            )
+            whole = written or store.pending(own) is not None
+            error.add_note(unwritten(own, whole, resumable))
             error.study, error.directory = self, path  # type: ignore[attr-defined]
             raise
         return type(self)(self.trials, self.curves, self.manifest, own, self.events, self._session)
