@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import pickle
 import warnings
 
 import numpy as np
@@ -410,8 +411,43 @@ def test_packed_tables_are_unpacked(write, pack):
 
 
 def test_what_is_packed_is_bounded(write):
-    with pytest.raises(ValueError, match="more than 10 times its size"):
+    with pytest.raises(ValueError, match="more than 100 times its size"):
         read_table(write(gzip.compress(b"0" * (1 << 24)), "bomb.csv"))
+
+
+def test_few_words_repeated_are_no_bomb(write):
+    """A survey of 20,000 rows was refused: it is thirty times its packed file."""
+    words = np.random.default_rng(0).choice([0, 1, 2], 50_000, p=[0.8, 0.1, 0.1])
+    rows = "".join(f"{['not married', 'married', 'no answer'][w]},{w}\n" for w in words)
+    packed = gzip.compress(f"state,n\n{rows}".encode())
+    assert 90 * len(packed) > len(rows) > 20 * len(packed) and len(rows) > 10 * 65536
+    assert read_table(write(packed, "survey.csv"))["n"].sum() == words.sum()
+
+
+def test_joined_files_with_byte_order_marks(write):
+    """The mark stood before the first number of the second file, so all of them were words."""
+    table = read_table(write("\ufeffx,y\n1,2\n3,4\n\ufeff5,6\n7,8\n"))
+    assert table["x"].tolist() == [1, 3, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (pickle.dumps(pd.DataFrame({"x": [1]}), 5), "a pickle"),
+        (b"ORC\x01\xff\0", "an ORC file"),
+        (b"r\x02\x01\0\x03\0\xc8\0", "a Stata file"),
+        (gzip.compress(b"RDX3\nX\n\0\0\0\x03"), "a workspace of R"),
+        (gzip.compress(b"X\n\0\0\0\x03\0\x04"), "an object of R"),
+        (b"\0\x05\x16\x07\0\x02\0\0Mac OS X", "what macOS notes"),
+        (b'[\n  {"x": 1},\n  {"x": 2}\n]', "a page, XML or JSON"),
+        (b"<table><tr><td>1</td></tr></table>", "a page, XML or JSON"),
+    ],
+    ids=["pickle", "ORC", "Stata", "RData", "rds", "macOS", "JSON", "HTML"],
+)
+def test_files_of_other_kinds_are_called_what_they_are(write, content, what):
+    """The advice was encoding='shift_jis', or to take out a line."""
+    with pytest.raises(ValueError, match=f" is {what}"):
+        read_table(write(content))
 
 
 def test_names_of_few_rows_are_remarked():

@@ -27,3 +27,11 @@ def usual(column: pd.Series) -> pd.Series:
     if dtype.kind == "m":
         return pd.Series(column.to_numpy("timedelta64[ns]"), column.index, name=column.name)
     return column.astype(object)
+
+
+def inferred(column: pd.Series) -> pd.Series:
+    """By its cells, as pandas infers it; whole numbers beyond 64 bits stay Python's."""
+    try:
+        return column.convert_dtypes()
+    except OverflowError:  # of pandas 2
+        return column

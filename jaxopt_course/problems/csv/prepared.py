@@ -124,7 +124,7 @@ def prepare(
     # of many columns each copy is larger than the file, also one that shares all cells
     table = table.drop(columns=dropped) if dropped else table
     table, notes = _readable(table, decimal, typed)
-    answers = table[target_name].convert_dtypes()
+    answers = dtypes.inferred(table[target_name])
     kept = np.arange(len(table))
     left_out = {EMPTY: 0, RARE: 0}
     if "empty" in leave_out:
@@ -244,7 +244,7 @@ def _readable(
         if columns.holds_lists(column):
             continue
         if types.is_object_dtype(dtype):
-            column = made[name] = _unboxed(column.convert_dtypes())
+            column = made[name] = _unboxed(dtypes.inferred(column))
         if types.is_timedelta64_dtype(column):
             made[name], notes[str(name)] = column.dt.total_seconds(), ["in seconds"]
             continue
