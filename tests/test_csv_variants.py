@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import pickle
 import warnings
 
 import numpy as np
@@ -49,6 +50,8 @@ def write(tmp_path):
         (["1.5x10^3", "2 × 10^-3", "3*10**2"], [1500, 0.002, 300]),
         (["5 st.", "7 st."], [5, 7]),
         (["$ -", "$ 5"], [None, 5]),
+        (["85 m2", "62,5 m2", "7 m2"], [85, 62.5, 7]),
+        (["5 kg/m^3", "7 kg/m^3"], [5, 7]),
         (["- €", "5 €"], [None, 5]),
     ],
 )
@@ -58,13 +61,33 @@ def test_numbers_of_other_keyboards_and_books(write, cells, values):
     assert [None if np.isnan(v) else v for v in column.astype(float)] == values
 
 
-@pytest.mark.parametrize("cell", ["5–7", "x10^3", "(5", "$()", "–", "10^3", "٫", "kr."])
+@pytest.mark.parametrize("cell", ["m2", "5–7", "x10^3", "(5", "$()", "–", "10^3", "٫", "kr."])
 def test_what_only_looks_like_one_is_no_number(cell):
     assert numbers.cell_of(cell) is None or numbers.reading(numbers.cell_of(cell)) == set()
 
 
 @pytest.mark.parametrize(
-    "word", ["missing", "Unknown", "(null)", "\\N", ":", "*", "NaT", "no data", "#NV", "(missing)"]
+    "word",
+    [
+        "missing",
+        "Unknown",
+        "(null)",
+        "\\N",
+        ":",
+        "*",
+        "NaT",
+        "no data",
+        "#NV",
+        "(missing)",
+        "#¡DIV/0!",
+        "#¿NOMBRE?",
+        "#WERT!",
+        "[NULL]",
+        "-nan(ind)",
+        "Sin datos",
+        "NS/NC",
+        "??",
+    ],
 )
 def test_words_for_gaps_among_numbers(write, word):
     """With few different numbers each was a column of 0 and 1, with a remark at most."""
@@ -323,6 +346,14 @@ WRITTEN = {
     "SAS": [t.strftime("%d%b%Y:%H:%M:%S").upper() for t in TIMES],
     "half a day": [t.strftime("%m/%d/%Y %I:%M:%S") + ["am", "p.m."][t.hour > 11] for t in TIMES],
     "long months": [t.strftime("%B %d, %Y %H:%M:%S") for t in TIMES],
+    "JavaScript": [t.strftime("%d/%m/%Y, %H:%M:%S") for t in TIMES],
+    "JavaScript in America": [t.strftime("%m/%d/%Y, %I:%M:%S %p") for t in TIMES],
+    "logging": [t.strftime("%Y-%m-%d %H:%M:%S,000") for t in TIMES],
+    "basic": [t.strftime("%Y%m%dT%H%M%S") for t in TIMES],
+    "Spanish": [
+        f"{t.day} de {['enero', 'julio', 'diciembre'][t.month // 6]} de {t.year} {t:%H:%M:%S}"
+        for t in TIMES
+    ],
     "Python": list(TIMES),
 }  # fmt: skip
 
@@ -410,8 +441,43 @@ def test_packed_tables_are_unpacked(write, pack):
 
 
 def test_what_is_packed_is_bounded(write):
-    with pytest.raises(ValueError, match="more than 10 times its size"):
+    with pytest.raises(ValueError, match="more than 100 times its size"):
         read_table(write(gzip.compress(b"0" * (1 << 24)), "bomb.csv"))
+
+
+def test_few_words_repeated_are_no_bomb(write):
+    """A survey of 20,000 rows was refused: it is thirty times its packed file."""
+    words = np.random.default_rng(0).choice([0, 1, 2], 50_000, p=[0.8, 0.1, 0.1])
+    rows = "".join(f"{['not married', 'married', 'no answer'][w]},{w}\n" for w in words)
+    packed = gzip.compress(f"state,n\n{rows}".encode())
+    assert 90 * len(packed) > len(rows) > 20 * len(packed) and len(rows) > 10 * 65536
+    assert read_table(write(packed, "survey.csv"))["n"].sum() == words.sum()
+
+
+def test_joined_files_with_byte_order_marks(write):
+    """The mark stood before the first number of the second file, so all of them were words."""
+    table = read_table(write("\ufeffx,y\n1,2\n3,4\n\ufeff5,6\n7,8\n"))
+    assert table["x"].tolist() == [1, 3, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (pickle.dumps(pd.DataFrame({"x": [1]}), 5), "a pickle"),
+        (b"ORC\x01\xff\0", "an ORC file"),
+        (b"r\x02\x01\0\x03\0\xc8\0", "a Stata file"),
+        (gzip.compress(b"RDX3\nX\n\0\0\0\x03"), "a workspace of R"),
+        (gzip.compress(b"X\n\0\0\0\x03\0\x04"), "an object of R"),
+        (b"\0\x05\x16\x07\0\x02\0\0Mac OS X", "what macOS notes"),
+        (b'[\n  {"x": 1},\n  {"x": 2}\n]', "a page, XML or JSON"),
+        (b"<table><tr><td>1</td></tr></table>", "a page, XML or JSON"),
+    ],
+    ids=["pickle", "ORC", "Stata", "RData", "rds", "macOS", "JSON", "HTML"],
+)
+def test_files_of_other_kinds_are_called_what_they_are(write, content, what):
+    """The advice was encoding='shift_jis', or to take out a line."""
+    with pytest.raises(ValueError, match=f" is {what}"):
+        read_table(write(content))
 
 
 def test_names_of_few_rows_are_remarked():
@@ -487,3 +553,35 @@ def test_ways_of_writing_are_forgotten_where_each_cell_has_its_own(monkeypatch):
     cells = [f"{i:,}.{j}" for i in (0, 1, 10, 11, 1_000, 1_001) for j in ("0", "00", "5")]
     found = numbers.numbers(Texts.of(np.array(cells, object)), ".")
     assert found.values.tolist() == [float(cell.replace(",", "")) for cell in cells]
+
+
+def test_names_that_stand_again_far_below_are_said(write):
+    """Beyond the first hundred lines all columns became words."""
+    rows = "".join(f"{i},{'ab'[i % 2]}\n" for i in range(150))
+    with pytest.raises(ValueError, match="the first line stands again in line 152, as where"):
+        read_table(write(f"n,word\n{rows}n,word\n{rows}"))
+    assert len(read_table(write(f"n,word\n{rows}n,words\n"))) == 151
+    assert len(read_table(write(f"n,word\n{rows}n,word\n"), header=True)) == 151
+
+
+def test_months_in_spanish_are_hinted_at():
+    days = [f"{1 + i % 28}-{['ene', 'feb', 'abr', 'dic'][i % 4]}-{1950 + i}" for i in range(90)]
+    with pytest.raises(ValueError, match=r"dates=\['day'\]"):
+        prepare(pd.DataFrame({"day": days, "y": range(90)}), "y")
+
+
+def test_two_numbers_in_a_cell_are_no_number():
+    """Of '40.4, 3.7' and '40.4, -3.7' only the latter was said to be no number."""
+    places = [f"{40 + i / 7:.3f}, {8 - i / 9:.3f}" for i in range(90)]
+    with pytest.raises(ValueError, match="more than 50; different in every row"):
+        prepare(pd.DataFrame({"place": places, "y": range(90)}), "y")
+
+
+@pytest.mark.parametrize("other", ["a\xa0b", "a  b", "a\u200b b", "a b\u00ad"])
+def test_words_that_look_alike_are_remarked(other):
+    """A blank of another kind makes a class of its own, and the page showed the same word twice."""
+    table = pd.DataFrame({"x": np.arange(90) / 7, "w": ["a b", other, "c"] * 30})
+    for target in ("x", "w"):
+        notes = {column.name: column.note for column in prepare(table, target).columns}
+        assert f"{' and '.join(map(ascii, sorted(['a b', other])))} look alike" in notes["w"]
+    assert "look alike" not in str(prepare(table.assign(w=["a b", "ab", "c"] * 30), "x").columns)

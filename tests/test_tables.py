@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from long_form import only
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
@@ -629,6 +630,11 @@ def test_rare_rows_of_any_kind_of_target_are_left_out(kind):
     assert len(ready.classes) == 2 and ready.left_out["of rare classes"] == 3
 
 
+def levels(target):
+    table = people()[["age", "buys"]]
+    return table.set_axis(pd.MultiIndex.from_tuples([("age", ""), target]), axis=1)
+
+
 @pytest.mark.parametrize(
     ("table", "target", "how", "words"),
     [
@@ -641,8 +647,64 @@ def test_rare_rows_of_any_kind_of_target_are_left_out(kind):
         (people(), "buys", {"dates": ["buys"]}, "'buys' is the target, so it is no input"),
         (people(), "buys", {"dates": "job", "drop": "job"}, "'job' is in drop= and in dates="),
         (people(), "buys", {"drop": "jobs"}, "unknown column 'jobs'; did you mean 'job'?"),
+        # a part of a name of two levels was the target, and the whole one an input
+        (levels(("buys", "")), "buys", {}, r"unknown column 'buys' \(known: \('age"),
+        (levels(("buys", "now")), "buys", {}, "unknown column 'buys'"),
+        (people().rename(columns={"buys": np.nan}), np.nan, {}, "called nan cannot be asked for"),
+        (
+            xr.Dataset({"x": ("n", [1])}),
+            "x",
+            {},
+            r"not Dataset of xarray: give table.to_pandas\(\)",
+        ),
     ],
 )
 def test_what_cannot_be_prepared_is_one_sentence(table, target, how, words):
     with pytest.raises(ValueError, match=words):
         prepare(table, target, **how)
+
+
+def test_a_target_of_two_levels_is_no_input():
+    ready = prepare(levels(("buys", "")), ("buys", ""))
+    assert ready.features == ("('age', '')",)
+
+
+@pytest.mark.parametrize("kind", [">f8", ">i4", ">u2"])
+def test_bytes_of_other_machines_are_the_same_numbers(kind):
+    """As astropy and R's exports have them; pandas 2 fails on such a column."""
+    plain = people()[["buys"]].assign(x=np.arange(N) % 7)
+    ours, theirs = prepare(plain.assign(x=plain["x"].astype(kind)), "buys"), prepare(plain, "buys")
+    for part in PARTS:
+        np.testing.assert_array_equal(ours.parts[part][0], theirs.parts[part][0])
+    assert prepare(plain.assign(x=plain["x"].astype(kind)), "x").classes == tuple(range(7))
+
+
+@pytest.mark.parametrize("target", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "cells", "plain"),
+    [
+        ("bool", np.arange(N) % 3 == 0, bool),
+        ("duration[s]", np.arange(N) % 40, float),
+        ("decimal128(9, 2)", np.arange(N) % 40, float),
+        ("dictionary<values=string, indices=int32>", np.array(list("abc"))[np.arange(N) % 3], str),
+    ],
+)
+def test_arrows_dtypes_are_as_pandas_has_them(kind, cells, plain, target):
+    """Durations were categories; a target of most of them an error of pandas's insides."""
+    arrow = pytest.importorskip("pyarrow")
+    column = {
+        "bool": lambda: arrow.array(cells),
+        "duration[s]": lambda: arrow.array(cells, arrow.duration("s")),
+        "decimal128(9, 2)": lambda: arrow.array([Decimal(int(c)) for c in cells]),
+    }.get(kind, lambda: arrow.array(list(cells)).dictionary_encode())()
+    table = pd.DataFrame({"o": np.arange(N) / 7, "x": pd.arrays.ArrowExtensionArray(column)})
+    same = table.assign(x=cells.astype(plain))
+    name = "x" if target else "o"
+    ours, theirs = prepare(table, name), prepare(same, name)
+    assert ours.features == theirs.features and ours.classes == theirs.classes
+    for part in PARTS:
+        for mine, wanted in zip(ours.parts[part], theirs.parts[part], strict=True):
+            np.testing.assert_array_equal(mine, wanted)
+    lists = table.assign(x=pd.arrays.ArrowExtensionArray(arrow.array([[1, 2]] * N)))
+    with pytest.raises(ValueError, match="holds lists or the like"):
+        prepare(lists, name)

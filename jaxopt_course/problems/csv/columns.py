@@ -308,7 +308,8 @@ def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
 def _hint(name: str, words: Sequence[str]) -> str:
     """Why a column of text is none of numbers, or that it is one of dates; "" if it is words."""
     words = [word for word in words if word != MISSING]
-    cells = [n.cell_of(word) for word in words]
+    cells = [cell if cell is None or n.reading(cell) != set() else None
+             for cell in map(n.cell_of, words)]  # fmt: skip
     odd = [word for word, cell in zip(words, cells, strict=True)
            if cell is None and not n.is_empty_word(word)]  # fmt: skip
     dated = sum(like_a_date(word) for word in words[:20])

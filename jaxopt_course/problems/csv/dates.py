@@ -18,7 +18,8 @@ FORMATS = (
 MONTHS = ("%Y-%m", "%Y/%m", "%m/%Y", "%m-%Y", "%m.%Y", "%b-%y", "%b %y", "%b-%Y", "%b %Y", "%Y %b",
           "%Y-%b", "%YM%m")  # fmt: skip
 TIMES = ("", " %H:%M", " %H:%M:%S", "T%H:%M", "T%H:%M:%S", " %H:%M:%S.%f", "T%H:%M:%S.%f",
-         " %I:%M %p", " %I:%M:%S %p", ":%H:%M:%S", ", %H:%M", ", %I:%M %p")  # fmt: skip
+         " %I:%M %p", " %I:%M:%S %p", ":%H:%M:%S", ", %H:%M", ", %I:%M %p",
+         ", %H:%M:%S", ", %I:%M:%S %p", " %H:%M:%S,%f", "T%H%M%S")  # fmt: skip
 OTHERS = ("%b %d %H:%M:%S %Y", *(time.lstrip(" ") for time in TIMES if time.startswith(" ")))
 DIGITS = {4: ("%Y",), 6: ("%Y%m", "%y%m%d"), 8: ("%Y%m%d",), 10: ("%Y%m%d%H",),
           12: ("%Y%m%d%H%M",), 14: ("%Y%m%d%H%M%S",)}  # fmt: skip
@@ -26,7 +27,9 @@ EPOCHS = {9: "s", 10: "s", 12: "ms", 13: "ms", 15: "us", 16: "us", 18: "ns", 19:
 FIELDS = {"weekday" if f == "day_of_week" else f: f for f in
           ("year", "month", "day", "day_of_week", "hour", "minute", "second")}  # fmt: skip
 
-_MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+SPANISH = {"ene": "Jan", "abr": "Apr", "ago": "Aug", "dic": "Dec"}  # others begin as ours
+_MONTH = rf"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|{'|'.join(SPANISH)})"
+_OF = re.compile(r" del? (?=[a-z\d])", re.IGNORECASE)
 _MONTH_NAME = re.compile(rf"(?<![a-z]){_MONTH}[a-z]*\.?(?![a-z])", re.IGNORECASE)
 _WEEKDAY = re.compile(r"^(mon|tue|wed|thu|fri|sat|sun)[a-z]*[,.]? +", re.IGNORECASE)
 _ZONE = re.compile(r"(\d:\d\d(?::\d\d(?:\.\d+)?)?) *(?:Z|UTC|GMT|[-+]\d\d(?::?\d\d)?)(?= \d{4}$|$)")
@@ -36,7 +39,8 @@ _WEEK = re.compile(r"(\d{4})-?W(\d\d)")
 _ZEROS = str.maketrans("123456789", "0" * 9)
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?")
 _NAMED = re.compile(
-    rf"(?:\d{{1,4}}[-/ .]*)?{_MONTH}[a-z]*[-/ .,]*\d{{1,4}}(?:[-/ ,]+\d{{2,4}})?", re.IGNORECASE
+    rf"(?:\d{{1,4}}[-/ .]*)?(?:de )?{_MONTH}[a-z]*[-/ .,]*(?:del? )?\d{{1,4}}(?:[-/ ,]+\d{{2,4}})?",
+    re.IGNORECASE,
 )
 
 
@@ -150,7 +154,8 @@ def _plain(text: str) -> str:
     """Without the weekday and the zone, months in three letters, AM and PM."""
     text = _ZONE.sub(r"\1", _WEEKDAY.sub("", text))
     text = _HALF.sub(lambda half: f" {half[1].upper()}M", text)
-    return _MONTH_NAME.sub(lambda month: month[1].title(), text)
+    text = _OF.sub(" ", text)  # 3 de enero de 2020
+    return _MONTH_NAME.sub(lambda m: SPANISH.get(m[1].lower(), m[1].title()), text)
 
 
 def _all_plain(texts: pd.Series) -> pd.Series:

@@ -73,6 +73,7 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
         return Layout(mark, None, skip, False)
     if header is None:
         _refuse_data(first, rows)
+        _refuse_again(text, records[0], first)
         _refuse_second_names(first, rows)
     names = [name for name in first if name]
     repeated = [name for name, times in Counter(names).items() if times > 1]
@@ -224,6 +225,18 @@ def _refuse_data(first: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             f"the first line looks like data, not like names ({shown}): put a line of names above "
             "it, or say header=False, and the columns are called column 1, column 2, "
             "…; if these are names, header=True"
+        )
+
+
+def _refuse_again(text: str, record: str, names: Sequence[str]) -> None:
+    """Raise where the line of names stands again, below the lines that are looked at."""
+    end = text.find(record) + len(record)
+    again = text.find(f"\n{record}\n", end)
+    if again > 0 and len(names) > 1 and all(_value(name) is None for name in names):
+        line = text.count("\n", 0, again) + 2
+        raise ValueError(
+            f"the first line stands again in line {line}, as where several files were joined: take "
+            "the others out (if it is data, header=False; if it is a row as well, header=True)"
         )
 
 

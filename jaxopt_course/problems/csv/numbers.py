@@ -26,11 +26,15 @@ EMPTY_WORDS = frozenset(
         "#n/a! #null! #div/0! #value! #ref! #name? #num! 1.#ind -1.#ind 1.#qnan -1.#qnan",
         "nat nil. <null> (null) <none> (none) \\n missing (missing) <missing> unknown (unknown)",
         "unavailable nodata no_data #nv #n/v k.a. s/d n/d : * ** ***",
+        "#¡null! #¡nulo! #¡div/0! #¡valor! #¡ref! #¿nombre? #¡num! #valor! #núm! #nome?",
+        "#wert! #bezug! #zahl! #valeur! #nom? #nombre! #valore! #rif!",  # Excel elsewhere
+        "[null] {null} undefined ns/nc nan(ind) -nan(ind) ??",
         "- -- --- – — . .. ... … ?",
         "._ .a .b .c .d .e .f .g .h .i .j .k .l .m .n .o .p .q .r .s .t .u .v .w .x .y .z",  # SAS
     )
     for word in line.split()
-) | {"no data", "not available", "not applicable", "not known", "data not available"}
+) | {"no data", "not available", "not applicable", "not known", "data not available"} | {
+    "not reported", "sin dato", "sin datos", "no aplica", "no disponible"}  # fmt: skip
 INFINITE = {
     f"{sign}{w}": float(f"{sign}inf") for sign in ("", "+", "-") for w in ("inf", "infinity")
 }
@@ -49,6 +53,7 @@ _KEYS = str.maketrans(
     {chr(0xFEE0 + ord(key)): key for key in "0123456789.,%+-$()"}
     | {"٫": ".", "٬": ",", "٪": "%", "\u2013": "-", "\ufe63": "-", "￥": "¥"}
 )
+_SQUARE = re.compile(r"(?<=m)\^?([23])$")  # m2, km^2, kg/m3
 _POWER = re.compile(r"\s*[x×*·]\s*10\s*(?:\^|\*\*)\s*\(?([-+\u2212]?\d+)\)?$")
 _NOTHING = re.compile(rf"{_CURRENCY}\s*[-\u2013\u2014]+|[-\u2013\u2014]+\s*(?:{_CURRENCY}|%)")
 _OUTSIDE = re.compile(rf"({_CURRENCY})\s*\((.+)\)|\((.+)\)\s*({_CURRENCY}|%)")
@@ -89,7 +94,7 @@ class Numbers(NamedTuple):
 
 def cell_of(text: str) -> Cell | None:
     """The parts of a number, or None where it is none; marks are not looked at yet."""
-    text = text if text.isascii() else text.translate(_KEYS)
+    text = _keyed(text)
     if "10" in text and (power := _POWER.search(text)):
         text = f"{text[: power.start()]}e{power[1]}"
     if "(" in text and (outside := _OUTSIDE.fullmatch(text)):  # $(5), (5)%
@@ -108,6 +113,13 @@ def cell_of(text: str) -> Cell | None:
     mantissa, *exponent = re.split("[eEdD]", digits)
     minus = negative or (before or sign or after) in ("-", "\u2212")
     return Cell(-1 if minus else 1, mantissa, "".join(exponent), currency or unit or "")
+
+
+def _keyed(text: str) -> str:
+    """As our keyboards write it; m2 as m²."""
+    text = text if text.isascii() else text.translate(_KEYS)
+    square = text[-1:] in ("2", "3") and "m" in text[-3:]
+    return _SQUARE.sub(lambda m: "²" if m[1] == "2" else "³", text) if square else text
 
 
 def reading(cell: Cell) -> set[Decimal] | None:
@@ -153,7 +165,7 @@ class _Shapes:
 
     def cell_of(self, text: str) -> tuple[Cell | None, Any]:
         """The parts of a cell, as :func:`cell_of` has them, and what is judged of it."""
-        text = text if text.isascii() else text.translate(_KEYS)
+        text = _keyed(text)
         shape = text.translate(_ONES)
         if shape not in self._known:
             if len(self._known) == SHAPES:  # of long numbers each may have its own

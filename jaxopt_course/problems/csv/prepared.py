@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.api import types
 
 from jaxopt_course.messages import unknown
-from jaxopt_course.problems.csv import columns, dates, numbers, target
+from jaxopt_course.problems.csv import columns, dates, dtypes, numbers, target
 from jaxopt_course.problems.csv.columns import Column
 from jaxopt_course.problems.csv.names import listed
 from jaxopt_course.problems.csv.reading import told
@@ -89,16 +89,16 @@ def prepare(
     ``rows``: the parts, as rows of the table, in place of the split; none that is left out.
     """
     if not isinstance(table, pd.DataFrame):
-        raise ValueError(
-            f"a table is a pandas.DataFrame, not {type(table).__name__}: make one, "
-            "pandas.DataFrame(…), with a name for each column (arrays as they are: Task.from_flax)"
-        )
+        raise ValueError(_no_frame(table))
     drop, leave_out = listed("drop", drop), listed("leave_out", leave_out)
     if not isinstance(target_name, Hashable):
         raise TypeError(f"the target is the name of a column, not {target_name!r}")
     formats = dates.formats_of(dates_of, table.columns)
+    known_names = set(table.columns)  # of several levels, pandas takes the begin of a name for it
     for name in (target_name, *drop, *formats):
-        if name not in table:
+        if name != name:
+            raise ValueError(f"a column called {name} cannot be asked for: rename it")
+        if name not in known_names:
             if same := [known for known in table.columns if str(known) == str(name)]:
                 raise ValueError(f"the column {name!r} is called {same[0]!r}: give it as that")
             raise ValueError(unknown("column", name, map(str, table.columns)))
@@ -124,7 +124,7 @@ def prepare(
     # of many columns each copy is larger than the file, also one that shares all cells
     table = table.drop(columns=dropped) if dropped else table
     table, notes = _readable(table, decimal, typed)
-    answers = table[target_name].convert_dtypes()
+    answers = dtypes.inferred(table[target_name])
     kept = np.arange(len(table))
     left_out = {EMPTY: 0, RARE: 0}
     if "empty" in leave_out:
@@ -203,6 +203,19 @@ def prepare(
     )
 
 
+def _no_frame(table: Any) -> str:
+    """Why it is no table, and how to make one of it."""
+    kind = type(table)
+    said = f"a table is a pandas.DataFrame, not {kind.__name__}"
+    if hasattr(table, "collect") or hasattr(table, "to_pandas"):  # polars, Arrow, xarray
+        lazy = "" if hasattr(table, "to_pandas") else ".collect()"
+        return f"{said} of {kind.__module__.partition('.')[0]}: give table{lazy}.to_pandas()"
+    return (
+        f"{said}: make one, pandas.DataFrame(…), with a name for each column (arrays as they are: "
+        "Task.from_flax)"
+    )
+
+
 def _readable(
     table: pd.DataFrame, decimal: numbers.Decimal | None, typed: bool
 ) -> tuple[pd.DataFrame, dict[str, list[str]]]:
@@ -215,6 +228,15 @@ def _readable(
     evidence: dict[str, numbers.Marks] = {}
     texts: dict[str, Texts] = {}
     odd = (types.is_object_dtype, types.is_timedelta64_dtype, types.is_complex_dtype)
+    if not typed:
+        table = _replaced(
+            table,
+            {
+                name: dtypes.usual(table[name])
+                for name, dtype in zip(table.columns, table.dtypes, strict=True)
+                if dtypes.is_odd(dtype)
+            },
+        )
     for name, dtype in zip(table.columns, table.dtypes, strict=True):
         if (typed or types.is_numeric_dtype(dtype)) and not any(kind(dtype) for kind in odd):
             continue  # pandas notes each column that it hands out, for as long as there is a table
@@ -222,7 +244,7 @@ def _readable(
         if columns.holds_lists(column):
             continue
         if types.is_object_dtype(dtype):
-            column = made[name] = _unboxed(column.convert_dtypes())
+            column = made[name] = _unboxed(dtypes.inferred(column))
         if types.is_timedelta64_dtype(column):
             made[name], notes[str(name)] = column.dt.total_seconds(), ["in seconds"]
             continue

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
 
 from jaxopt_course.problems.csv import fixed, marks
 from jaxopt_course.problems.csv import numbers as n
@@ -275,7 +274,7 @@ def _words(columns: dict[str, Texts], parse: Parser, notes: dict[str, list[str]]
     made: dict[str, Any] = {}
     dtypes = parse.table.dtypes.items()
     strings = {name for name, dtype in dtypes if isinstance(dtype, pd.StringDtype)}
-    text = types.pandas_dtype("str")  # looked up once, not for each column
+    text = pd.StringDtype(na_value=np.nan)  # "str" is NumPy's in pandas 2: gaps would be "nan"
     hollow: pd.Series | None = None  # one for all columns without a word: few have so many gaps
     for name in list(columns):
         column = columns.pop(name)

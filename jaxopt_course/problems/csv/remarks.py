@@ -1,5 +1,6 @@
 """Remarks on values that are taken as they are, and may not be what they seem."""
 
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ TOTALS = frozenset(
     ["total", "totals", "grand total", "sum", "sums", "all", "overall", "average", "mean", "suma",
      "total general", "insgesamt", "gesamt", "summe", "totale", "ensemble", "media", "promedio"]
 )  # fmt: skip
+_UNSEEN = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 WIDE = 1_000  # columns: more are no report of somebody's
 
 
@@ -58,11 +60,24 @@ def _ends_in_its_sum(column: pd.Series) -> bool:
 
 
 def capitals(words: Sequence[Any]) -> str:
-    """Categories that differ in capitals alone, as a remark; "" where there are none."""
+    """Categories that differ in capitals or in what is not seen, as a remark; "" for none."""
     known: dict[str, list[str]] = {}
     for word in words:
         if isinstance(word, str):
             known.setdefault(word.casefold(), []).append(word)
     alike = next((own for own in known.values() if len(own) > 1), [])
     named = " and ".join(map(repr, sorted(alike)))
-    return f"{named} differ in capitals alone: are they one?" if alike else ""
+    if alike:
+        return f"{named} differ in capitals alone: are they one?"
+    shown: dict[str, list[str]] = {}
+    for word in words:
+        if isinstance(word, str):
+            shown.setdefault(_shown(word), []).append(word)
+    same = next((own for own in shown.values() if len(own) > 1), [])
+    named = " and ".join(map(ascii, sorted(same)))
+    return f"{named} look alike: are they one?" if same else ""
+
+
+def _shown(word: str) -> str:
+    """A word as it is seen: accents in one sign or two, blanks of any kind and number."""
+    return " ".join(unicodedata.normalize("NFC", word).translate(_UNSEEN).split()).casefold()

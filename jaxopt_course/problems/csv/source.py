@@ -20,7 +20,15 @@ KINDS = {  # how files begin that are no text
     b"ARROW1": "an Arrow file: read it with pandas and give the frame to table_task",
     b"\x93NUMPY": "an array: read it with NumPy and give a frame of it to table_task",
     b"\x80\x04\x95": "a pickle: give the frame that it holds to table_task",
+    b"\x80\x05\x95": "a pickle: give the frame that it holds to table_task",
+    b"ORC": "an ORC file: read it with pandas and give the frame to table_task",
+    b"RDX": "a workspace of R: write its table there, write.csv",
+    b"X\n\0\0\0": "an object of R: write it there, write.csv",
+    b"\0\x05\x16\x07": "what macOS notes about a file: the table is the one without ._ in its name",
     b"$FL2": "an SPSS file: read it with pandas and give the frame to table_task",
+    b"r\x02\x01\0": "a Stata file: read it with pandas and give the frame to table_task",
+    b"s\x02\x01\0": "a Stata file: read it with pandas and give the frame to table_task",
+    b"r\x01\x01\0": "a Stata file: read it with pandas and give the frame to table_task",
     b"<stata_dta>": "a Stata file: read it with pandas and give the frame to table_task",
     b"PAR1": "a Parquet file: read it with pandas and give the frame to table_task",
     b"SQLite format 3": "a data base: read the table with pandas and give it to table_task",
@@ -28,8 +36,8 @@ KINDS = {  # how files begin that are no text
     b"%PDF": "a PDF: copy the table into a spreadsheet",
 }
 PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-TIMES = 10  # a table is three to eight times its packed file; beyond, somebody packed zeros
-PAGES = (b"<!doctype", b"<html", b"<?xml", b'{"', b"[{")
+TIMES = 100  # few words, repeated, are thirty times their packed file; beyond, there are zeros
+PAGES = (b"<!doctype", b"<table", b"<html", b"<?xml", b'{"', b"[{")
 _ARFF = re.compile(rb"(?:[ \t]*(?:%[^\r\n]*)?\r?\n)*[ \t]*@relation\b", re.IGNORECASE)
 MARKED = {  # how files begin that say what they are in
     b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32",
@@ -60,7 +68,7 @@ def read_text(file: Origin, encoding: str | None = None) -> str:
     head = content[:LOOKED]
     if encoding is None and marked:  # so that what is looked for is found in letters of any width
         head = head.decode(marked, "ignore").encode("utf-8", "ignore")
-    if head[:256].lstrip(b" \r\n\t").lower().startswith(PAGES):
+    if b"".join(head[:256].split()).lower().startswith(PAGES):
         raise ValueError(f"{file} is a page, XML or JSON, not a table: save it as CSV")
     if _ARFF.match(head):
         raise ValueError(
@@ -69,7 +77,7 @@ def read_text(file: Origin, encoding: str | None = None) -> str:
         )
     content = _unmarked(file, content, marked, encoding)
     try:
-        text = content.decode(encoding or marked or "utf-8").removeprefix("\ufeff")
+        text = content.decode(encoding or marked or "utf-8").replace("\ufeff", "")
     except LookupError:
         raise ValueError(
             f"unknown encoding {encoding!r} (utf-8, latin-1, cp1252, utf-16, …)"
