@@ -36,7 +36,8 @@ KINDS = {  # how files begin that are no text
     b"%PDF": "a PDF: copy the table into a spreadsheet",
 }
 PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-TIMES = 100  # few words, repeated, are thirty times their packed file; beyond, there are zeros
+TIMES, FEW_WORDS = 10, 100  # a table is so much more than its packed file; beyond, it is zeros
+SMALL = 1 << 26  # bytes of what is unpacked, up to which few words may repeat
 PAGES = (b"<!doctype", b"<table", b"<html", b"<?xml", b'{"', b"[{")
 _ARFF = re.compile(rb"(?:[ \t]*(?:%[^\r\n]*)?\r?\n)*[ \t]*@relation\b", re.IGNORECASE)
 MARKED = {  # how files begin that say what they are in
@@ -148,7 +149,8 @@ def _unpacked(file: Origin, content: bytes) -> bytes:
     for begin, opened in PACKED.items():
         if not content.startswith(begin):
             continue
-        most = min(LARGEST_PIPE, TIMES * max(len(content), BEGIN // 16))
+        few = min(SMALL, FEW_WORDS * max(len(content), BEGIN // 16))
+        most = min(LARGEST_PIPE, max(few, TIMES * len(content)))
         try:
             with opened(io.BytesIO(content)) as stream:
                 text = stream.read(most + 1)
@@ -156,7 +158,8 @@ def _unpacked(file: Origin, content: bytes) -> bytes:
             raise ValueError(f"{file} is compressed, and cannot be unpacked: {error}") from None
         if len(text) > most:
             raise ValueError(
-                f"{file} is compressed, and more than {TIMES} times its size: unpack it"
+                f"{file} is compressed, and more than {most:,} bytes unpacked, as if it were no "
+                "table; if it is one, unpack it"
             )
         return text
     return content
