@@ -1,6 +1,7 @@
 """Files of strangers: marks, headers, gaps, numbers in a dress; what cannot be told is asked."""
 
 import gzip
+import io
 import os
 import re
 import socket
@@ -676,6 +677,66 @@ def test_cells_in_single_quotes(write):
 )
 def test_an_apostrophe_is_a_letter(write, text, words):
     assert read_table(write(text))["name"].tolist() == words
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        r'x,"say \"hi\" now"',
+        r'"so, \"yes\", she said",2',
+        r'"C:\\",5',
+        r'"a \"b\"",""',
+    ],
+)
+def test_quotes_behind_a_backslash(write, said):
+    text = 'a,b\n"one \\"two\\" three",2\n' + said + "\n1,2\n"
+    theirs = pd.read_csv(io.StringIO(text), escapechar="\\")
+    for name, ours in read_table(write(text)).items():
+        assert (
+            ours.astype(object).fillna("").tolist()
+            == theirs[name].astype(object).fillna("").tolist()
+        )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '5" pipe,2,"p, q"\n6 pipe,3,x',
+        '6 pipe,3,x\n5" pipe,2,z',
+        '"6"" pipe",3,x\n5" x 6" pipe,2,"z\nw, v"',
+        'y "z,2,x\ny,3,z',
+        'a, "b c",3\n7,8,9',
+    ],
+)
+def test_inches_open_no_cell(write, said):
+    """A file whose first rows had one inch mark was refused: all the rest stood in quotes."""
+    text = f"a,b,c\n{said}\nx,3,y\n"
+    theirs = pd.read_csv(io.StringIO(text), skipinitialspace=True)
+    assert read_table(write(text)).astype(str).to_numpy().tolist() == (
+        theirs.astype(str).to_numpy().tolist()
+    )
+
+
+@pytest.mark.parametrize("said", ['"C:\\"', '"{""a"": ""\\""}"', 'a\\"b', '"a\\""b"'])
+def test_a_backslash_is_a_letter(write, said):
+    text = f"a,b\n{said},2\nx,3\n"
+    theirs = pd.read_csv(io.StringIO(text))
+    assert read_table(write(text))["a"].tolist() == theirs["a"].tolist()
+
+
+def test_bytes_are_the_words_that_they_spell():
+    """As ``scipy.io.arff`` reads an ARFF file: classes were called b'yes', and b'?' was one."""
+    words = [None if i % 7 == 0 else ["a", "ñ"][i % 2] for i in range(60)]
+    labels = ["yes" if i % 3 else "no" for i in range(60)]
+    of_bytes = lambda column: [b"?" if x is None else x.encode() for x in column]
+    frames = [pd.DataFrame({"x": x, "y": y}, dtype=object) for x, y in
+              [(words, labels), (of_bytes(words), of_bytes(labels))]]  # fmt: skip
+    theirs, ours = (prepare(frame, "y") for frame in frames)
+    assert ours.classes == theirs.classes == ("no", "yes")
+    assert [c.note for c in ours.columns] == [c.note for c in theirs.columns]
+    for part, (inputs, targets) in theirs.parts.items():
+        np.testing.assert_array_equal(ours.parts[part][0], inputs)
+        np.testing.assert_array_equal(ours.parts[part][1], targets)
 
 
 # ---------------------------------------------------------------- what may be meant otherwise

@@ -2,8 +2,9 @@
 
 import re
 
-from jaxopt_course.problems.csv.layout import BLANKS, Layout, split
+from jaxopt_course.problems.csv.layout import Layout
 from jaxopt_course.problems.csv.numbers import cell_of, is_empty_word
+from jaxopt_course.problems.csv.quotes import BLANKS, split
 
 MOST = 20  # lines
 LONG = 1 << 12  # letters of one

@@ -35,3 +35,15 @@ def inferred(column: pd.Series) -> pd.Series:
         return column.convert_dtypes()
     except OverflowError:  # of pandas 2
         return column
+
+
+def decoded(column: pd.Series) -> pd.Series:
+    """Bytes as the words that they spell, if all are; ``?`` is a gap: so SciPy reads ARFF files."""
+    cells = column[column.notna()]
+    if cells.empty or not all(isinstance(cell, bytes) for cell in cells):
+        return column
+    try:
+        words = {cell: cell.decode() for cell in set(cells)} | {b"?": None}
+    except UnicodeDecodeError:
+        return column
+    return column.map(words)

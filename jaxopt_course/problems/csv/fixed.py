@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxopt_course.problems.csv.layout import BLANKS, reads_well, usual_mark
+from jaxopt_course.problems.csv.layout import reads_well, usual_mark
 from jaxopt_course.problems.csv.pieces import Source
+from jaxopt_course.problems.csv.quotes import BLANKS
 
 FEW = 4  # lines at least: in fewer, blanks stand below each other by chance
 

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxopt_course.problems.csv.numbers import BOOLEANS, cell_of, is_empty_word, reading
+from jaxopt_course.problems.csv.quotes import BLANKS, SAMPLE, records_of, split
 
 MARKS = ",;\t|"
-BLANKS = r"\s+"  # a mark of its own: any number of blanks
-SAMPLE = 100  # records that are looked at; fewer, where they are long
-SAMPLE_LENGTH = 1 << 19  # characters of them
 MARK_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", BLANKS: "blanks",
               "\x01": "the mark that stands there"}  # fmt: skip
 MORE_CELLS = (
@@ -26,7 +24,6 @@ _TYPES = frozenset(  # of a column, as Orange writes them below its name
     ["c", "d", "t", "s", "i", "continuous", "discrete", "time", "string", "meta", "class", "ignore",
      "numeric", "nominal", "text"]
 )  # fmt: skip
-_ELSEWHERE = "\ue000"  # stands for a mark inside quotes
 
 
 class Layout(NamedTuple):
@@ -49,7 +46,7 @@ def layout(text: str, mark: str | None = None, header: bool | None = None) -> La
     Raises:
         ValueError: the first line looks like data, or two columns are called the same.
     """
-    records = _records(text)
+    records = records_of(text)
     skip = 0
     while records and not records[0].strip():
         records, skip = records[1:], skip + 1
@@ -100,44 +97,6 @@ def is_mark(mark: str) -> bool:
     return mark in (BLANKS, "\t", "\x01") or (len(mark) == 1 and "!" <= mark <= "~" and mark != '"')
 
 
-def _records(text: str) -> list[str]:
-    """The first records; a line break inside quotes ends none."""
-    records: list[str] = []
-    begin, open_record = 0, ""
-    while begin < len(text) and len(records) < SAMPLE:
-        if len(records) > 5 and begin > SAMPLE_LENGTH:
-            break
-        end = text.find("\n", begin)
-        end = len(text) if end < 0 else end
-        line = text[begin:end].rstrip("\r")
-        begin = end + 1
-        whole = f"{open_record}\n{line}" if open_record else line
-        if whole.count('"') % 2 and whole.count("\n") < 50 and begin < len(text):
-            open_record = whole
-            continue
-        records.append(whole)
-        open_record = ""
-    return records
-
-
-def split(record: str, mark: str) -> list[str]:
-    """The cells of a record, without their quotes and the blanks around them."""
-    parts = record.split('"')
-    if len(parts) > 2:
-        inside = re.compile(BLANKS) if mark == BLANKS else re.compile(re.escape(mark))
-        parts[1::2] = [inside.sub(_ELSEWHERE, part) for part in parts[1::2]]
-    hidden = '"'.join(parts)
-    cells = hidden.split() if mark == BLANKS else hidden.split(mark)
-    shown = " " if mark == BLANKS else mark
-    return [_unquoted(cell.strip()).replace(_ELSEWHERE, shown) for cell in cells]
-
-
-def _unquoted(cell: str) -> str:
-    if len(cell) > 1 and cell[0] == cell[-1] == '"':
-        return cell[1:-1].replace('""', '"').strip()
-    return cell
-
-
 def best_mark(records: Sequence[str]) -> str:
     """The mark that gives most records as many cells as the first, and cells that read well."""
     return max((*MARKS, BLANKS), key=lambda mark: _score(records, mark))
@@ -145,7 +104,7 @@ def best_mark(records: Sequence[str]) -> str:
 
 def usual_mark(text: str) -> bool:
     """Whether one of :data:`MARKS` splits the first lines."""
-    records = [record for record in _records(text) if record.strip()]
+    records = [record for record in records_of(text) if record.strip()]
     return max(_score(records, mark)[0] for mark in MARKS) >= 0.5
 
 

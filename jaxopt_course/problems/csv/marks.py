@@ -2,7 +2,8 @@
 
 import re
 
-from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, MARKS, is_mark, reads_as
+from jaxopt_course.problems.csv.layout import MARK_NAMES, MARKS, is_mark, reads_as
+from jaxopt_course.problems.csv.quotes import BLANKS
 
 STANDS = "\x01"  # for such a mark; Hive writes it itself
 OTHERS = ("::", "||", "^", "~", STANDS, "\x1f", "¦", "§", "¬", ":")

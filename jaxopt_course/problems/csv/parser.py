@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from jaxopt_course.problems.csv import numbers as n
-from jaxopt_course.problems.csv.layout import BLANKS, MORE_CELLS, Layout
+from jaxopt_course.problems.csv.layout import MORE_CELLS, Layout
 from jaxopt_course.problems.csv.pieces import Source, records
+from jaxopt_course.problems.csv.quotes import BLANKS
 from jaxopt_course.problems.csv.texts import Gathered, Texts
 
 MANY, FEW = 100, 1_000  # columns, rows: pandas takes long for many short columns, one by one

@@ -244,7 +244,7 @@ def _readable(
         if columns.holds_lists(column):
             continue
         if types.is_object_dtype(dtype):
-            column = made[name] = _unboxed(dtypes.inferred(column))
+            column = made[name] = _unboxed(dtypes.inferred(dtypes.decoded(column)))
         if types.is_timedelta64_dtype(column):
             made[name], notes[str(name)] = column.dt.total_seconds(), ["in seconds"]
             continue

@@ -12,10 +12,12 @@ from jaxopt_course.problems.csv import fixed, marks
 from jaxopt_course.problems.csv import numbers as n
 from jaxopt_course.problems.csv.below import without_notes
 from jaxopt_course.problems.csv.content import Origin
-from jaxopt_course.problems.csv.layout import BLANKS, MARK_NAMES, Layout, layout
+from jaxopt_course.problems.csv.escapes import unescaped
+from jaxopt_course.problems.csv.layout import MARK_NAMES, Layout, layout
 from jaxopt_course.problems.csv.nameless import named
 from jaxopt_course.problems.csv.parser import MANY, QUOTED, WIDE, Parser
 from jaxopt_course.problems.csv.pieces import blocks
+from jaxopt_course.problems.csv.quotes import BLANKS
 from jaxopt_course.problems.csv.remarks import sums
 from jaxopt_course.problems.csv.short_rows import short_rows
 from jaxopt_course.problems.csv.single_quotes import doubled
@@ -50,7 +52,7 @@ def read(
     """A CSV file as a table; see :func:`jaxopt_course.problems.tables.read_table`."""
     if decimal not in (None, ".", ","):
         raise ValueError(f"decimal must be '.' or ',', not {decimal!r}")
-    text = doubled(read_text(file, encoding))
+    text = doubled(unescaped(read_text(file, encoding)))
     if not text.strip():
         raise ValueError(f"{file} is empty")
     text, mark = marks.told(marks.uncommented(text), sep)

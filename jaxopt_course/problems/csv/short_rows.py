@@ -2,9 +2,9 @@
 
 import csv
 
-from jaxopt_course.problems.csv.layout import BLANKS
 from jaxopt_course.problems.csv.parser import Parser
 from jaxopt_course.problems.csv.pieces import Source, lines
+from jaxopt_course.problems.csv.quotes import BLANKS
 
 
 def short_rows(parse: Parser) -> dict[str, list[str]]:
