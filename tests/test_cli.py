@@ -497,6 +497,27 @@ main()
     assert (tmp_path / "out" / "report.html").exists()
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["compare", "--help"], 1, ""),
+        (["tasks", "--json"], 2, "jaxopt-course: no space left on device; make room"),
+    ],
+)
+def test_who_does_not_read_on_gets_no_traceback(args, code, said):
+    if said:
+        out = os.open("/dev/full", os.O_WRONLY)
+    else:  # as head leaves it
+        reader, out = os.pipe()
+        os.close(reader)
+    command = [sys.executable, "-m", "jaxopt_course", *args]
+    process = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, text=True)
+    os.close(out)
+    assert process.returncode == code and "Traceback" not in process.stderr
+    assert said in process.stderr
+
+
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
 
 

@@ -111,6 +111,25 @@ def test_a_kernel_that_fits_both_ways_is_told(shape, ours, transpose, said):
     np.testing.assert_array_equal(trace, memory.T if turned else memory)
 
 
+def test_an_autoencoder_fits_in_two_orders():
+    """torch's encoder, (4, 3) there, fits Flax's decoder as it lies: its memory landed in it."""
+    encoder, decoder = np.ones((4, 3), np.float32), np.full((3, 4), 2.0, np.float32)
+    saved = {
+        "state": {0: {"momentum_buffer": encoder}, 1: {"momentum_buffer": decoder}},
+        "param_groups": [{**SGD, "params": [0, 1]}],
+    }
+    params = {"decoder": {"kernel": jnp.zeros((4, 3))}, "encoder": {"kernel": jnp.zeros((3, 4))}}
+    with pytest.raises(ValueError, match=r"in another order turned.* say with names="):
+        from_torch(saved, params)
+    names = ["encoder/kernel", "decoder/kernel"]
+    _, state = from_torch(saved, params, names=names, transpose=True)
+    trace = optax.tree.get(state, "trace")
+    np.testing.assert_array_equal(trace["encoder"]["kernel"], encoder.T)
+    np.testing.assert_array_equal(trace["decoder"]["kernel"], decoder.T)
+    _, state = from_torch(saved, params, transpose={})  # as they lie, the caller says
+    np.testing.assert_array_equal(optax.tree.get(state, "trace")["decoder"]["kernel"], encoder)
+
+
 def test_a_layer_norm_is_not_taken_for_its_bias():
     """torch has the weight first, JAX sorts the bias before the scale; both are vectors."""
     params = zeros("norm/bias", "norm/scale", shape=(2,))

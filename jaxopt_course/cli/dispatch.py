@@ -1,8 +1,9 @@
 """Which command, and what becomes of its errors."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout, suppress
 from typing import Any, NoReturn, TextIO
 
 import tyro
@@ -48,13 +49,7 @@ def main(args: list[str] | None = None) -> None:
         return
     if args[:1] == ["--completion"]:
         args = ["--tyro-print-completion", *args[1:]]
-    command = tyro.cli(
-        Compare | Sweep | Init | Report | Resume | Replay | Course | Site | Tasks | Watch,
-        args=args,
-        prog="jaxopt-course",
-        description="Train hundreds of networks at once, and see which optimizer wins.",
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
+    command = _asked(args)
     answers: TextIO | None = sys.stdout
     take_any_letter(sys.stdout, sys.stderr)
     try:
@@ -88,6 +83,21 @@ def main(args: list[str] | None = None) -> None:
         failed(answers, command, "stopped", 130)
 
 
+def _asked(args: list[str]) -> Any:
+    """The command, as its options say."""
+    try:
+        return tyro.cli(
+            Compare | Sweep | Init | Report | Resume | Replay | Course | Site | Tasks | Watch,
+            args=args,
+            prog="jaxopt-course",
+            description="Train hundreds of networks at once, and see which optimizer wins.",
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+        )
+    except BrokenPipeError:  # --help | head: what is left to flush at the end goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
 def said_elsewhere(command: Any) -> AbstractContextManager[Any]:
     """With ``--json`` standard output is the document's: all else is said on standard error."""
     return redirect_stdout(sys.stderr) if command.json else nullcontext()
@@ -102,5 +112,6 @@ def tell(answers: TextIO | None, command: Any, document: Mapping[str, Any]) -> N
 def failed(answers: TextIO | None, command: Any, said: str, code: int) -> NoReturn:
     """Exit; with ``--json`` the document has the error."""
     if command.json:
-        tell(answers, command, {"error": said, "code": code})
+        with suppress(OSError):  # as of a full disk, which is what was said
+            tell(answers, command, {"error": said, "code": code})
     sys.exit(code)

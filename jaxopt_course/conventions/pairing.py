@@ -86,6 +86,12 @@ def leaf_of_each(
     pair = _interchangeable(theirs, params, leaves, transpose)
     if pair is not None:
         raise ValueError(_question(pair, theirs, leaves, whose))
+    if whose == "torch" and transpose is False and _fit_turned_elsewhere(theirs, params):
+        raise ValueError(
+            "torch's matrices fit the leaves in their order as they lie, and in another order "
+            "turned, as Flax's kernels are: say with names= which leaf each of torch's parameters "
+            f"is, and with transpose= how they lie; the leaves are {_listed(leaves)}"
+        )
     return leaves
 
 
@@ -235,6 +241,21 @@ def _interchangeable(
         if j is not None:
             return min(i, j), max(i, j)
     return None
+
+
+def _fit_turned_elsewhere(theirs: Sequence[Theirs], params: Tree) -> bool:
+    """Whether the matrices fit leaves as they lie, and others turned: an autoencoder's do.
+
+    Where all are square they fit the same leaves, see :func:`warn_of_square_kernels`.
+    """
+    if all(isinstance(key, SequenceKey) for keys, _ in named_leaves(params) for key in keys):
+        return False
+    sizes = [np.shape(leaf) for leaf in jax.tree.leaves(params)]
+    if any(each.shape not in (None, size) for each, size in zip(theirs, sizes, strict=True)):
+        return False
+    shapes = [each.shape for each in theirs if each.shape is not None and len(each.shape) == 2]
+    turned = Counter(shape[::-1] for shape in shapes)
+    return turned == Counter(shapes) and any(shape != shape[::-1] for shape in shapes)
 
 
 def _turned(shape: tuple[int, ...], path: str, transpose: Axes) -> tuple[int, ...]:

@@ -156,8 +156,8 @@ class Session:
         if was.get("program_sha256", "") not in ("", made.program_sha256):
             raise ValueError(
                 "the program is not the one of the study, so its trials would not be the same: the "
-                "code of the task or of the optimizer has changed; sweep the table anew into "
-                "another directory"
+                "code of the task or of the optimizer has changed, or a setting of JAX's (as "
+                "jax_default_prng_impl); sweep the table anew into another directory"
             )
         return made
 
