@@ -186,7 +186,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cut_short(whole, tmp_path_factory):
-    """The directory of one that died after its ninth checkpoint, midway on any machine."""
+    """The directory of one that died after its fortieth checkpoint, midway on any machine."""
     directory = tmp_path_factory.mktemp("cut") / "study"
     with pytest.MonkeyPatch.context() as patch:
         sweep_to_kill.save_always(patch)
@@ -195,7 +195,7 @@ def cut_short(whole, tmp_path_factory):
 
         def save_and_die(*arguments):
             saved.append(save(*arguments))
-            if len(saved) == 9:
+            if len(saved) == 40:
                 raise Crash
 
         patch.setattr(checkpoints, "save", save_and_die)
