@@ -86,15 +86,21 @@ def main(args: list[str] | None = None) -> None:
 def _asked(args: list[str]) -> Any:
     """The command, as its options say."""
     try:
-        return tyro.cli(
-            Compare | Sweep | Init | Report | Resume | Replay | Course | Site | Tasks | Watch,
-            args=args,
-            prog="jaxopt-course",
-            description="Train hundreds of networks at once, and see which optimizer wins.",
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-        )
-    except BrokenPipeError:  # --help | head: what is left to flush at the end goes nowhere
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        try:
+            return tyro.cli(
+                Compare | Sweep | Init | Report | Resume | Replay | Course | Site | Tasks | Watch,
+                args=args,
+                prog="jaxopt-course",
+                description="Train hundreds of networks at once, and see which optimizer wins.",
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # of help: when the process ends is too late
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # --help | head: who reads has enough
+            say(f"jaxopt-course: {again(error)}", error=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to flush
         sys.exit(1)
 
 
