@@ -32,7 +32,8 @@ def usual(column: pd.Series) -> pd.Series:
 def inferred(column: pd.Series) -> pd.Series:
     """By its cells, as pandas infers it; whole numbers beyond 64 bits stay Python's."""
     try:
-        return column.convert_dtypes()
+        with np.errstate(invalid="ignore"):  # pandas 2 looks whether 1e30 is whole
+            return column.convert_dtypes()
     except OverflowError:  # of pandas 2
         return column
 
