@@ -139,7 +139,7 @@ def split_columns(
         values = trials[name].dropna().unique().tolist()
         if len(values) <= 1 and by_optimizer[name].nunique(dropna=False).max() <= 1:
             constant[name] = values[0] if values else None
-        elif trials[name].dtype in ("string", "boolean"):
+        elif trials[name].dtype in ("string", "boolean", "object"):
             varying[name] = kinds.CategoricalDistribution(values)
         elif trials[name].dtype == "Int64":
             varying[name] = kinds.IntDistribution(min(values), max(values))
