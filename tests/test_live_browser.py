@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 SCRIPT = Path(sweep_to_kill.__file__)
 
 PATIENCE = 300_000  # milliseconds: the server reads for a twentieth of its time, at most
-SHOWN = "!loading && shown === wanted"  # the newest report is there, and no other is on its way
+SHOWN = "() => !loading && shown === wanted"  # the newest is there, none on its way
 HELD_MIDWAY = """() => {
   document.querySelector("iframe").dataset.read = "this";
   shown = "";
@@ -79,7 +79,7 @@ def test_the_page_follows_a_sweep_that_dies_and_goes_on(started, tmp_path):
         expect(report.locator(".headline, h1").first).to_be_visible(timeout=PATIENCE)
         page.wait_for_function(SHOWN)
         page.evaluate(HELD_MIDWAY)
-        page.wait_for_function("!loading")
+        page.wait_for_function("() => !loading")  # a text would be an eval, which is forbidden
         assert page.locator("iframe").count() == page.locator("iframe[data-read]").count() == 1
         before = page.locator("iframe").get_attribute("src")
         task = sweep_to_kill.make_task()
