@@ -229,6 +229,15 @@ def test_a_damaged_file_in_the_cache_is_downloaded_again(site, tmp_path, damage)
     pd.testing.assert_frame_equal(again, first)
 
 
+def test_what_the_system_refuses_is_said_without_pythons_words(site):
+    site.use(
+        lambda r: (_ for _ in ()).throw(urllib.error.URLError(OSError(36, "File name too long")))
+    )
+    with pytest.raises(ConnectionError, match=r"openml.org/d/1461: .*File name too long") as error:
+        table("bank_marketing")
+    assert "Errno" not in str(error.value)
+
+
 def test_a_download_that_breaks_off_leaves_nothing_behind(site, tmp_path):
     class Broken(Response):
         def read(self, *given):

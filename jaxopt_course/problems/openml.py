@@ -93,9 +93,10 @@ def fetch(name: str, data_home: str | Path | None = None) -> Any:
                 n_retries=1,
             )
     except (OSError, EOFError, HTTPException, zlib.error) as error:  # URLError, cut-off answers
+        why = re.sub(r"\[Errno -?\d+\] ", "", printable(error))
         raise ConnectionError(
             f"{name!r} is not in {home} and could not be downloaded "
-            f"({where}: {printable(error)}). Run this once where there is a network, "
+            f"({where}: {why}). Run this once where there is a network, "
             "or point $SCIKIT_LEARN_DATA to a folder that has it. The tasks that come with the "
             "library (jaxopt-course tasks) need no network."
         ) from error
