@@ -51,7 +51,11 @@ def split(record: str, mark: str) -> list[str]:
     >>> split('5" pipe,2,"p, q"', ",")
     ['5" pipe', '2', 'p, q']
     """
-    hidden = record
+    hidden, between = record, f'"{mark}"'
+    if record.startswith('"') and record.endswith('"') and '""' not in record:
+        cells = record[1:-1].split(between)  # all in quotes, as most are that have many
+        if record.count('"') == 2 * len(cells) and record.count(mark) == len(cells) - 1:
+            return [cell.strip() for cell in cells]
     if record.count('"') > 1:
         inside = re.compile(mark if mark == BLANKS else re.escape(mark))
         begin = r"\s" if mark == BLANKS else rf"{re.escape(mark)}[ ]*"
